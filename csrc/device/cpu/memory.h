@@ -1,0 +1,26 @@
+/* Host memory for tensors: blocks of a few size classes, kept for reuse, large ones on huge pages. */
+#ifndef LX_CPU_MEMORY_H
+#define LX_CPU_MEMORY_H
+
+#include <stddef.h>
+
+/* Four classes to each power of two, from 64 bytes up. */
+enum { LX_SIZE_CLASSES = 4 * 44 };
+
+typedef struct lx_block {
+    struct lx_block *next;
+} lx_block;
+
+typedef struct {
+    lx_block *free[LX_SIZE_CLASSES];
+    size_t cached; /* bytes in the free lists */
+} lx_block_cache;
+
+/* A block of at least `bytes`, aligned to 64; its true size goes to *capacity. NULL when there is none. */
+void *lx_block_take(lx_block_cache *cache, size_t bytes, size_t *capacity);
+void lx_block_give(lx_block_cache *cache, void *block, size_t capacity);
+
+/* Returns all cached blocks to the system. */
+void lx_block_trim(lx_block_cache *cache);
+
+#endif

@@ -1,0 +1,111 @@
+/* A device is a runtime: memory, launch, wait. It knows nothing of tensors or operations.
+ *
+ * Devices and storages are counted references, safe to release from any thread and in any order: a storage keeps
+ * its device alive.
+ */
+#ifndef LX_DEVICE_H
+#define LX_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../error.h"
+#include "native.h"
+
+typedef struct lx_device lx_device;
+typedef struct lx_storage lx_storage;
+
+/* ---- kernels ---------------------------------------------------------------------------------------------- */
+
+/* One kernel on every device: its text for OpenCL is PROGRAM.cl, its native forms are linked in. */
+typedef struct {
+    const char *program, *name;
+    lx_native *native[3]; /* by lx_isa */
+} lx_kernel;
+
+typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
+
+/* Declares `static const lx_kernel k_NAME` for the kernel NAME of kernels/PROGRAM.cl. */
+#if defined(__x86_64__)
+#define LX_KERNEL(program_, name_)                                                                       \
+    extern lx_native lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512;     \
+    static const lx_kernel k_##name_ = {                                                                 \
+        #program_, #name_, {lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512}}
+#else
+#define LX_KERNEL(program_, name_)                \
+    extern lx_native lx_kernel_##name_##_base;    \
+    static const lx_kernel k_##name_ = {#program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}}
+#endif
+
+/* A buffer argument of a launch: a storage and the byte in it where the kernel's pointer starts. */
+typedef struct {
+    lx_storage *storage;
+    size_t offset;
+} lx_argument;
+
+enum { LX_MAX_ARGUMENTS = 8 };
+
+typedef struct {
+    const lx_kernel *kernel;
+    long size[3];       /* work-items; any zero means nothing to do */
+    const void *params; /* the kernel's scalar parameters, copied at launch */
+    size_t params_size;
+    lx_argument arguments[LX_MAX_ARGUMENTS];
+    int count;
+    double work; /* arithmetic operations, roughly: decides whether threads are worth waking */
+} lx_launch;
+
+/* ---- devices ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    atomic_size_t live, cached, peak; /* bytes in use, bytes kept for reuse, most ever in use */
+} lx_memory;
+
+struct lx_device {
+    const struct lx_runtime *runtime;
+    atomic_int references;
+    char name[128];
+    int lanes; /* floats in a vector, and channels in a block of the blocked layout */
+    /* Called before live bytes would pass `limit`, and with `full` after an allocation failed: the owner may
+     * release what it does not need. Only ever called on the thread that allocates. */
+    void (*reclaim)(void *owner, lx_device *device, bool full);
+    void *owner;
+    size_t limit;
+    lx_memory memory;
+};
+
+/* What a kind of device implements. */
+struct lx_runtime {
+    const char *kind; /* "cpu", "opencl" */
+    lx_code (*allocate)(lx_device *device, size_t bytes, void **handle, size_t *capacity, lx_error *error);
+    void (*release)(lx_device *device, void *handle, size_t capacity);
+    void (*trim)(lx_device *device); /* gives cached blocks back to the system */
+    lx_code (*read)(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error);
+    lx_code (*write)(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error);
+    lx_code (*launch)(lx_device *device, const lx_launch *launch, lx_error *error);
+    lx_code (*finish)(lx_device *device, lx_error *error);
+    int (*threads)(lx_device *device, int set); /* sets if > 0; returns the number in force */
+    void (*close)(lx_device *device);
+};
+
+struct lx_storage {
+    lx_device *device;
+    atomic_int references;
+    size_t bytes, capacity; /* asked for; given */
+    void *handle;           /* the runtime's: on cpu the address itself */
+    long version;           /* counts in-place writes, so that backward can tell that what it saved has changed */
+};
+
+/* The cpu device, with one reference; NULL and an error if there is no memory for it. */
+lx_device *lx_cpu_open(lx_error *error);
+
+lx_device *lx_device_retain(lx_device *device);
+void lx_device_release(lx_device *device);
+
+/* New memory, not cleared, aligned to 64 bytes, with one reference; NULL and an error when there is none. */
+lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error);
+lx_storage *lx_storage_retain(lx_storage *storage);
+void lx_storage_release(lx_storage *storage);
+
+#endif

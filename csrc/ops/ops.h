@@ -1,0 +1,62 @@
+/* Operations on tensors: each checks its inputs, makes the output and launches a kernel.
+ *
+ * `out` must be empty; it is filled on success and stays empty on failure. Inputs are float32 and in the plain
+ * layout unless a comment says more; functions named ..._ write into their first argument.
+ */
+#ifndef LX_OPS_H
+#define LX_OPS_H
+
+#include <stdint.h>
+
+#include "../tensor/tensor.h"
+#include "conv2d.h"
+
+/* ---- launching ---------------------------------------------------------------------------------------------- */
+
+/* Launches `kernel` on the device of the first tensor, with the tensors (NULL: none) as its buffers. */
+lx_code lx_run(const lx_kernel *kernel, const long size[3], double work, const void *params, size_t params_size,
+               const lx_tensor *const *tensors, int count, lx_error *error);
+#define LX_RUN(kernel, size0, size1, size2, work, params, error, ...)                                               \
+    lx_run(&(kernel), (const long[3]){(size0), (size1), (size2)}, (double)(work), &(params), sizeof(params),         \
+           (const lx_tensor *const[]){__VA_ARGS__},                                                                  \
+           (int)(sizeof((const lx_tensor *const[]){__VA_ARGS__}) / sizeof(lx_tensor *)), (error))
+
+/* All tensors on one device, or an error that names both. */
+lx_code lx_same_device(const char *function, const lx_tensor *a, const lx_tensor *b, lx_error *error);
+
+/* ---- elementwise -------------------------------------------------------------------------------------------- */
+
+/* An operand of a binary operation: a tensor, or a number where tensor is NULL. */
+typedef struct {
+    const lx_tensor *tensor;
+    double number;
+} lx_operand;
+
+/* `name` as in kernels/elementwise.cl. Blocked tensors of one shape are taken where the operation maps zeros to zero
+ * (lx_keeps_blocked says so). Any dtype is taken and computes in float32; comparisons and isnan give uint8. */
+lx_code lx_unary(lx_tensor *out, const char *name, const lx_tensor *a, double s, double t, lx_error *error);
+lx_code lx_binary(lx_tensor *out, const char *name, lx_operand a, lx_operand b, lx_error *error);
+bool lx_keeps_blocked(const char *name, lx_operand a, lx_operand b);
+
+/* The same, written into a tensor that exists (target may be a or b). */
+lx_code lx_unary_into(lx_tensor *target, const char *name, const lx_tensor *a, double s, double t, lx_error *error);
+lx_code lx_binary_into(lx_tensor *target, const char *name, lx_operand a, lx_operand b, lx_error *error);
+/* target = a + s b */
+lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tensor *b, double s, lx_error *error);
+
+lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, const lx_tensor *b, lx_error *error);
+
+/* target = source, converting the dtype and broadcasting source. */
+lx_code lx_copy(lx_tensor *target, const lx_tensor *source, lx_error *error);
+lx_code lx_fill(lx_tensor *target, double value, lx_error *error);
+/* out[i] = start + i step */
+lx_code lx_arange(lx_tensor *out, lx_device *device, double start, double step, long count, lx_error *error);
+
+/* A dense tensor of the same contents: the tensor itself shared when it is dense already, else a copy. */
+lx_code lx_contiguous(lx_tensor *out, const lx_tensor *in, lx_error *error);
+/* A tensor of the dtype: shared if it has it, else a converted copy. */
+lx_code lx_cast(lx_tensor *out, const lx_tensor *in, lx_dtype dtype, lx_error *error);
+/* Dense and float32: what most kernels with their own addressing want. */
+lx_code lx_dense_float(lx_tensor *out, const lx_tensor *in, lx_error *error);
+
+#endif

@@ -1,0 +1,135 @@
+/* One work-item makes one element. Tensors of any strides up to three dimensions (the host folds more into these). */
+#include "elementwise.h"
+#include "luxel.h"
+
+#define AT(strides) (id0 * strides[0] + id1 * strides[1] + id2 * strides[2])
+
+/* y = formula(a) */
+#define UNARY(name, formula)                                                                       \
+    KERNEL2(unary_##name, elementwise_args, GLOBAL const float *, in, GLOBAL float *, out)         \
+    {                                                                                              \
+        const float a = in[AT(p.a)];                                                               \
+        out[AT(p.y)] = (formula);                                                                  \
+    }
+
+/* y = formula(a, b), and the same with a number for b (_s) or for a (_r). */
+#define BINARY_AS(name, type, formula)                                                                             \
+    KERNEL3(binary_##name, elementwise_args, GLOBAL const float *, left, GLOBAL const float *, right,              \
+            GLOBAL type *, out)                                                                                    \
+    {                                                                                                              \
+        const float a = left[AT(p.a)], b = right[AT(p.b)];                                                         \
+        out[AT(p.y)] = (type)(formula);                                                                            \
+    }                                                                                                              \
+    KERNEL2(binary_##name##_s, elementwise_args, GLOBAL const float *, left, GLOBAL type *, out)                   \
+    {                                                                                                              \
+        const float a = left[AT(p.a)], b = p.s;                                                                    \
+        out[AT(p.y)] = (type)(formula);                                                                            \
+    }                                                                                                              \
+    KERNEL2(binary_##name##_r, elementwise_args, GLOBAL const float *, right, GLOBAL type *, out)                  \
+    {                                                                                                              \
+        const float a = p.s, b = right[AT(p.a)];                                                                   \
+        out[AT(p.y)] = (type)(formula);                                                                            \
+    }
+#define BINARY(name, formula) BINARY_AS(name, float, formula)
+#define COMPARE(name, formula) BINARY_AS(name, uchar, formula)
+
+UNARY(neg, -a)
+UNARY(abs, fabs(a))
+UNARY(sign, a > 0.0f ? 1.0f : a < 0.0f ? -1.0f : a)
+UNARY(floor, floor(a))
+UNARY(ceil, ceil(a))
+UNARY(round, rint(a))
+UNARY(square, a * a)
+UNARY(sqrt, sqrt(a))
+UNARY(rsqrt, rsqrt(a))
+UNARY(reciprocal, 1.0f / a)
+UNARY(exp, exp(a))
+UNARY(expm1, expm1(a))
+UNARY(log, log(a))
+UNARY(log1p, log1p(a))
+UNARY(sin, sin(a))
+UNARY(cos, cos(a))
+UNARY(tanh, tanh(a))
+UNARY(erf, erf(a))
+UNARY(sigmoid, 1.0f / (1.0f + exp(-a)))
+UNARY(relu, a > 0.0f ? a : (a != a ? a : 0.0f))
+UNARY(clamp, a < p.s ? p.s : (a > p.t ? p.t : a))
+
+BINARY(add, a + b)
+BINARY(sub, a - b)
+BINARY(mul, a * b)
+BINARY(div, a / b)
+BINARY(pow, pow(a, b))
+BINARY(maximum, a > b || a != a ? a : b)
+BINARY(minimum, a < b || a != a ? a : b)
+/* the gradient b of a relu whose result was a */
+BINARY(relu_backward, a > 0.0f ? b : 0.0f)
+
+COMPARE(eq, a == b)
+COMPARE(ne, a != b)
+COMPARE(lt, a < b)
+COMPARE(le, a <= b)
+COMPARE(gt, a > b)
+COMPARE(ge, a >= b)
+
+KERNEL2(unary_isnan, elementwise_args, GLOBAL const float *, in, GLOBAL uchar *, out)
+{
+    const float a = in[AT(p.a)];
+    out[AT(p.y)] = (uchar)(a != a);
+}
+
+/* y = a + s b */
+KERNEL3(add_scaled, elementwise_args, GLOBAL const float *, left, GLOBAL const float *, right, GLOBAL float *, out)
+{
+    out[AT(p.y)] = left[AT(p.a)] + p.s * right[AT(p.b)];
+}
+
+/* y = c ? a : b */
+KERNEL4(where, elementwise_args, GLOBAL const float *, left, GLOBAL const float *, right, GLOBAL const uchar *, condition,
+        GLOBAL float *, out)
+{
+    const float a = left[AT(p.a)], b = right[AT(p.b)];
+    out[AT(p.y)] = condition[AT(p.c)] ? a : b;
+}
+
+/* Conversions. To integers: towards zero, values outside the range become its ends, NaN becomes 0. */
+#define TO_UCHAR(v) ((v) > 0 ? ((v) < 255 ? (uchar)(v) : (uchar)255) : (uchar)0)
+#define TO_INT(v) ((v) == (v) ? ((v) > -2147483648.0f ? ((v) < 2147483520.0f ? (int)(v) : 2147483647) : -2147483647 - 1) : 0)
+
+#define COPY(name, from, to, conversion)                                                      \
+    KERNEL2(copy_##name, elementwise_args, GLOBAL const from *, in, GLOBAL to *, out)         \
+    {                                                                                         \
+        const from a = in[AT(p.a)];                                                           \
+        out[AT(p.y)] = conversion;                                                            \
+    }
+
+COPY(float_float, float, float, a)
+COPY(float_uchar, float, uchar, TO_UCHAR(a))
+COPY(float_int, float, int, TO_INT(a))
+COPY(uchar_float, uchar, float, (float)a)
+COPY(uchar_uchar, uchar, uchar, a)
+COPY(uchar_int, uchar, int, (int)a)
+COPY(int_float, int, float, (float)a)
+COPY(int_uchar, int, uchar, TO_UCHAR(a))
+COPY(int_int, int, int, a)
+
+KERNEL1(fill_float, elementwise_args, GLOBAL float *, out)
+{
+    out[AT(p.y)] = p.s;
+}
+
+KERNEL1(fill_uchar, elementwise_args, GLOBAL uchar *, out)
+{
+    out[AT(p.y)] = (uchar)p.i;
+}
+
+KERNEL1(fill_int, elementwise_args, GLOBAL int *, out)
+{
+    out[AT(p.y)] = p.i;
+}
+
+/* y = s + t * position */
+KERNEL1(arange, elementwise_args, GLOBAL float *, out)
+{
+    out[AT(p.y)] = p.s + p.t * (float)id0;
+}

@@ -1,0 +1,326 @@
+/* What lets one kernel text be OpenCL C 1.2 and C11 at once.
+ *
+ * A kernel is written as
+ *
+ *     KERNEL2(scale, scale_args, GLOBAL const float *, x, GLOBAL float *, y)
+ *     {
+ *         y[id0] = x[id0] * p.factor;
+ *     }
+ *
+ * that is: the number of buffers, the name, the struct of its scalar parameters (declared in the header of the
+ * same family, which the C function that launches it includes too), and each buffer's type and name. The body is
+ * one work-item: it sees its ids as id0, id1, id2, the buffers, and the parameters as p. It must not depend on
+ * the order of work-items.
+ *
+ * In OpenCL this becomes a __kernel in which each buffer is followed by its offset in bytes (OpenCL 1.2 cannot
+ * point into a buffer otherwise). In C it becomes a function that walks a span of ids, so that the compiler
+ * inlines the body into the loop over id0 and vectorises it; it is compiled once per instruction set (LX_ISA,
+ * LANES) and named lx_kernel_NAME_ISA.
+ *
+ * `lanes` is a vector of LANES floats: load_lanes, store_lanes, splat, the arithmetic operators, and comparisons,
+ * whose result choose_lanes takes.
+ */
+#ifndef LUXEL_KERNELS_H
+#define LUXEL_KERNELS_H
+
+#define LX_IDS const long id0, const long id1, const long id2
+
+#if defined(__OPENCL_VERSION__) || defined(__OPENCL_C_VERSION__) /* ------------------------------------------------------------------ OpenCL C 1.2 */
+
+#define GLOBAL __global
+#define LX_JOIN_LANES_(type, n) type##n
+#define LX_JOIN_LANES2(type, n) LX_JOIN_LANES_(type, n)
+#define LX_JOIN_LANES(type) LX_JOIN_LANES2(type, LANES)
+#define LX_GLOBAL_IDS (long)get_global_id(0), (long)get_global_id(1), (long)get_global_id(2)
+#define UNROLL
+
+#if LANES == 16
+typedef float16 lanes;
+#define load_lanes(pointer) vload16(0, (pointer))
+#define store_lanes(value, pointer) vstore16((value), 0, (pointer))
+#elif LANES == 8
+typedef float8 lanes;
+#define load_lanes(pointer) vload8(0, (pointer))
+#define store_lanes(value, pointer) vstore8((value), 0, (pointer))
+#else
+typedef float4 lanes;
+#define load_lanes(pointer) vload4(0, (pointer))
+#define store_lanes(value, pointer) vstore4((value), 0, (pointer))
+#endif
+#define splat(value) ((lanes)(value))
+typedef LX_JOIN_LANES(int) lanes_mask;
+#define choose_lanes(mask, yes, no) select((no), (yes), (mask))
+
+#define KERNEL1(name, P, T0, a0) \
+    static void name##_item(LX_IDS, T0 a0, const P p); \
+    __kernel void name(T0 a0, ulong o0, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, const P p)
+
+#define KERNEL2(name, P, T0, a0, T1, a1) \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
+    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, const P p)
+
+#define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
+    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p)
+
+#define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
+    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p)
+
+#define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
+    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p)
+
+#define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
+    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, T5 a5, ulong o5, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), (T5)((GLOBAL char *)a5 + o5), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p)
+
+#define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
+    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, T5 a5, ulong o5, T6 a6, ulong o6, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), (T5)((GLOBAL char *)a5 + o5), (T6)((GLOBAL char *)a6 + o6), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p)
+
+#define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
+    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, T5 a5, ulong o5, T6 a6, ulong o6, T7 a7, ulong o7, const P p) \
+    { \
+        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), (T5)((GLOBAL char *)a5 + o5), (T6)((GLOBAL char *)a6 + o6), (T7)((GLOBAL char *)a7 + o7), p); \
+    } \
+    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p)
+
+#else /* ------------------------------------------------------------------------------- C, for the cpu device */
+
+#include <math.h>
+#include <string.h>
+
+#include "../csrc/device/native.h"
+
+#define GLOBAL
+typedef unsigned char uchar;
+typedef unsigned int uint;
+typedef unsigned long ulong;
+
+#define LX_ITEM inline __attribute__((always_inline, unused))
+#define LX_JOIN_(a, b, c) a##b##_##c
+#define LX_JOIN(a, b, c) LX_JOIN_(a, b, c)
+#define LX_NATIVE(name) LX_JOIN(lx_kernel_, name, LX_ISA)
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* Work-items are independent, which the compiler cannot know: it may reorder and vectorise them. */
+#if defined(__clang__)
+#define LX_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define LX_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+#define LX_WALK(call) \
+    for (long row = span->first_row; row < span->last_row; row++) { \
+        const long id1 = row % span->size1, id2 = row / span->size1; \
+        LX_INDEPENDENT \
+        for (long id0 = span->first; id0 < span->last; id0++) \
+            call; \
+    }
+
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int lanes_mask __attribute__((vector_size(4 * LANES)));
+typedef float lanes_anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+static LX_ITEM lanes load_lanes(const float *pointer)
+{
+    return *(const lanes_anywhere *)pointer;
+}
+
+static LX_ITEM void store_lanes(lanes value, float *pointer)
+{
+    *(lanes_anywhere *)pointer = value;
+}
+
+static LX_ITEM lanes splat(float value)
+{
+    return (lanes){0} + value;
+}
+
+/* Per lane: yes where the comparison that made the mask held, else no. */
+static LX_ITEM lanes choose_lanes(lanes_mask mask, lanes yes, lanes no)
+{
+    return (lanes)(((lanes_mask)yes & mask) | ((lanes_mask)no & ~mask));
+}
+
+/* OpenCL's single-precision functions under C's names. */
+#define exp lx_exp
+#define expm1 expm1f
+#define log logf
+#define log1p log1pf
+#define sqrt sqrtf
+#define rsqrt(x) (1.0f / sqrtf(x))
+#define sin sinf
+#define cos cosf
+#define tanh tanhf
+#define erf erff
+#define pow powf
+#define floor floorf
+#define ceil ceilf
+#define rint rintf
+#define fabs fabsf
+
+/* e^x without a call, so that loops over it vectorise: 2^n times a polynomial on the remainder (the reduction
+ * and coefficients of Moshier's Cephes library). Within 2 ulp; results below the least normal number are 0. */
+static LX_ITEM float lx_exp(float x)
+{
+    const float limited = x < -103.0f ? -103.0f : x > 89.0f ? 89.0f : x;
+    const float n = (limited * 1.44269504f + 12582912.0f) - 12582912.0f;
+    const float r = limited - n * 0.693359375f + n * 2.12194440e-4f;
+    float q = 1.9875691500e-4f;
+    q = q * r + 1.3981999507e-3f;
+    q = q * r + 8.3334519073e-3f;
+    q = q * r + 4.1665795894e-2f;
+    q = q * r + 1.6666665459e-1f;
+    q = q * r + 5.0000001201e-1f;
+    q = q * r * r + r + 1.0f;
+    const int whole = n == n ? (int)n : 0;
+    const int half = whole / 2;
+    union {
+        int bits;
+        float value;
+    } first = {(half + 127) << 23}, second = {(whole - half + 127) << 23};
+    return q * first.value * second.value;
+}
+
+#define KERNEL1(name, P, T0, a0) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, const P p)
+
+#define KERNEL2(name, P, T0, a0, T1, a1) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        T1 a1 = (T1)buffers[1]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, const P p)
+
+#define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        T1 a1 = (T1)buffers[1]; \
+        T2 a2 = (T2)buffers[2]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p)
+
+#define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        T1 a1 = (T1)buffers[1]; \
+        T2 a2 = (T2)buffers[2]; \
+        T3 a3 = (T3)buffers[3]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p)
+
+#define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        T1 a1 = (T1)buffers[1]; \
+        T2 a2 = (T2)buffers[2]; \
+        T3 a3 = (T3)buffers[3]; \
+        T4 a4 = (T4)buffers[4]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p)
+
+#define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        T1 a1 = (T1)buffers[1]; \
+        T2 a2 = (T2)buffers[2]; \
+        T3 a3 = (T3)buffers[3]; \
+        T4 a4 = (T4)buffers[4]; \
+        T5 a5 = (T5)buffers[5]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p)
+
+#define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        T1 a1 = (T1)buffers[1]; \
+        T2 a2 = (T2)buffers[2]; \
+        T3 a3 = (T3)buffers[3]; \
+        T4 a4 = (T4)buffers[4]; \
+        T5 a5 = (T5)buffers[5]; \
+        T6 a6 = (T6)buffers[6]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p)
+
+#define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
+    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
+    { \
+        const P p = *(const P *)params; \
+        T0 a0 = (T0)buffers[0]; \
+        T1 a1 = (T1)buffers[1]; \
+        T2 a2 = (T2)buffers[2]; \
+        T3 a3 = (T3)buffers[3]; \
+        T4 a4 = (T4)buffers[4]; \
+        T5 a5 = (T5)buffers[5]; \
+        T6 a6 = (T6)buffers[6]; \
+        T7 a7 = (T7)buffers[7]; \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, a7, p)) \
+    } \
+    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p)
+
+#endif
+
+#endif
