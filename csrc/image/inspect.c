@@ -85,7 +85,7 @@ static lx_code inspect_jpeg_frame(const lx_inspection *file, int marker, const u
     return accept_size(file, big16(segment + 5), big16(segment + 3));
 }
 
-/* A Huffman table of more codes than there are byte values overruns the decoder's tables in older stb_image versions. */
+/* A Huffman table of more codes than there are byte values overruns the tables of older stb_image versions. */
 static lx_code inspect_jpeg_tables(const lx_inspection *file, const uint8_t *segment, size_t length)
 {
     size_t at = 2;
