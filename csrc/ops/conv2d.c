@@ -1,0 +1,567 @@
+/* Convolution and its gradients: checks, then one of three forms of the kernels in kernels/conv2d.cl.
+ *
+ *     tile       blocked tensors whose groups are whole blocks of channels: nearly all there is
+ *     depthwise  as many groups as input and as output channels, blocked too
+ *     general    any other groups: plain tensors, one output element a work-item
+ */
+#include "../../kernels/conv2d.h"
+
+#include <limits.h>
+
+#include "ops.h"
+
+LX_KERNEL(conv2d, conv2d_pack);
+LX_KERNEL(conv2d, conv2d_tile);
+LX_KERNEL(conv2d, conv2d_tile_plain);
+LX_KERNEL(conv2d, conv2d_depthwise);
+LX_KERNEL(conv2d, conv2d_weight_tile);
+LX_KERNEL(conv2d, conv2d_weight_patches);
+LX_KERNEL(conv2d, conv2d_weight_depthwise);
+LX_KERNEL(conv2d, conv2d_bias_sums);
+LX_KERNEL(conv2d, conv2d_reduce);
+LX_KERNEL(conv2d, conv2d_general);
+LX_KERNEL(conv2d, conv2d_general_data);
+LX_KERNEL(conv2d, conv2d_general_weight);
+
+enum {
+    LARGEST = 1 << 28, /* of sizes, strides and paddings, so that kernels may add a few of them */
+    MOST_CHUNKS = 64,  /* of the batch in backward-weight */
+    MOST_SUMS = 1 << 22 /* elements of all chunks' sums together, unless there is one chunk */
+};
+
+/* A checked convolution, whichever way it is then run. */
+typedef struct {
+    const char *function;
+    long batch, in_channels, out_channels, groups;
+    conv2d_geometry g;
+} convolution;
+
+/* ---- checks ----------------------------------------------------------------------------------------------- */
+
+static lx_code check_options(const char *function, const lx_conv2d_options *o, lx_error *error)
+{
+    for (int i = 0; i < 2; i++) {
+        if (o->stride[i] < 1 || o->stride[i] > LARGEST)
+            return lx_fail(error, LX_EARG, "%s: stride must be at least 1, got %d", function, o->stride[i]);
+        if (o->dilation[i] < 1 || o->dilation[i] > LARGEST)
+            return lx_fail(error, LX_EARG, "%s: dilation must be at least 1, got %d", function, o->dilation[i]);
+        if (o->padding[i] < 0 || o->padding[i] > LARGEST)
+            return lx_fail(error, LX_EARG, "%s: padding must not be negative, got %d", function, o->padding[i]);
+    }
+    if (o->groups < 1)
+        return lx_fail(error, LX_EARG, "%s: groups must be at least 1, got %d", function, o->groups);
+    return LX_OK;
+}
+
+static lx_code check_tensor(const char *function, const char *what, const lx_tensor *t, lx_error *error)
+{
+    char text[LX_SHAPE_TEXT];
+    if (t->ndim != 4)
+        return lx_fail(error, LX_EARG, "%s: %s must have 4 dimensions, got %s", function, what,
+                       lx_shape_text(t->ndim, t->shape, text));
+    if (t->dtype != LX_FLOAT32)
+        return lx_fail(error, LX_EARG, "%s: %s must be float32, got %s; convert it with :float()", function, what,
+                       lx_dtype_name(t->dtype));
+    return LX_OK;
+}
+
+static lx_code check_bias(const char *function, const lx_tensor *b, const lx_tensor *w, long channels,
+                          lx_error *error)
+{
+    char text[LX_SHAPE_TEXT];
+    if (!b)
+        return LX_OK;
+    if (b->ndim != 1 || b->shape[0] != channels)
+        return lx_fail(error, LX_EARG, "%s: bias must be [%ld], one for each output channel, got %s", function,
+                       channels, lx_shape_text(b->ndim, b->shape, text));
+    if (b->dtype != LX_FLOAT32)
+        return lx_fail(error, LX_EARG, "%s: bias must be float32, got %s; convert it with :float()", function,
+                       lx_dtype_name(b->dtype));
+    return lx_same_device(function, w, b, error);
+}
+
+static lx_code check_channels(const char *function, const long in[4], const long w[4], long groups, lx_error *error)
+{
+    char it[LX_SHAPE_TEXT], wt[LX_SHAPE_TEXT];
+    lx_shape_text(4, in, it);
+    lx_shape_text(4, w, wt);
+    for (int i = 0; i < 4; i++)
+        if (w[i] < 1 || w[i] > LARGEST || in[i] < 0 || in[i] > LARGEST)
+            return lx_fail(error, LX_EARG, "%s: sizes must be 1 to %d (input %s, weight %s)", function, LARGEST, it, wt);
+    if (w[1] * groups != in[1])
+        return lx_fail(error, LX_EARG, "%s: weight expects %ld input channels, input has %ld (input %s, weight %s%s)",
+                       function, w[1] * groups, in[1], it, wt, groups > 1 ? ", with groups" : "");
+    if (w[0] % groups)
+        return lx_fail(error, LX_EARG, "%s: %ld output channels cannot be split into %ld groups (weight %s)", function,
+                       w[0], groups, wt);
+    return LX_OK;
+}
+
+/* Checks the shapes of a forward convolution and works out the size of its output. */
+static lx_code plan(convolution *c, const char *function, const long in[4], const long w[4],
+                    const lx_conv2d_options *o, lx_error *error)
+{
+    char it[LX_SHAPE_TEXT], wt[LX_SHAPE_TEXT];
+    long out[2];
+    if (check_options(function, o, error) || check_channels(function, in, w, o->groups, error))
+        return error->code;
+    for (int i = 0; i < 2; i++) {
+        const long padded = in[2 + i] + 2L * o->padding[i], reach = o->dilation[i] * (w[2 + i] - 1) + 1;
+        out[i] = padded < reach ? 0 : (padded - reach) / o->stride[i] + 1;
+        if (out[i] < 1 || out[i] > LARGEST)
+            return lx_fail(error, LX_EARG,
+                           "%s: a kernel that reaches over %ld pixels does not fit an input of %ld with padding %d, "
+                           "in %s (input %s, weight %s)",
+                           function, reach, in[2 + i], o->padding[i], i ? "width" : "height", lx_shape_text(4, in, it),
+                           lx_shape_text(4, w, wt));
+    }
+    *c = (convolution){function,
+                       in[0],
+                       in[1],
+                       w[0],
+                       o->groups,
+                       {(int)in[2], (int)in[3], (int)out[0], (int)out[1], (int)w[2], (int)w[3], o->stride[0],
+                        o->stride[1], o->padding[0], o->padding[1], o->dilation[0], o->dilation[1]}};
+    return LX_OK;
+}
+
+/* Checks that dy has the shape of the convolution's output. */
+static lx_code check_gradient(const convolution *c, const lx_tensor *dy, lx_error *error)
+{
+    char et[LX_SHAPE_TEXT], gt[LX_SHAPE_TEXT];
+    const long expected[4] = {c->batch, c->out_channels, c->g.out_height, c->g.out_width};
+    for (int i = 0; i < 4; i++)
+        if (dy->shape[i] != expected[i])
+            return lx_fail(error, LX_EARG, "%s: the gradient must have the output's shape %s, got %s", c->function,
+                           lx_shape_text(4, expected, et), lx_shape_text(4, dy->shape, gt));
+    return LX_OK;
+}
+
+/* ---- shared ----------------------------------------------------------------------------------------------- */
+
+static long ceil_div(long a, long b)
+{
+    return (a + b - 1) / b;
+}
+
+static double work_of(const convolution *c)
+{
+    return 2.0 * (double)c->batch * (double)c->out_channels * (double)(c->in_channels / c->groups) * c->g.out_height *
+           c->g.out_width * c->g.kernel_h * c->g.kernel_w;
+}
+
+static bool is_depthwise(const convolution *c)
+{
+    return c->groups > 1 && c->groups == c->in_channels && c->groups == c->out_channels;
+}
+
+static bool fits_tiles(const convolution *c, long lanes)
+{
+    return c->groups == 1 || (c->in_channels / c->groups % lanes == 0 && c->out_channels / c->groups % lanes == 0);
+}
+
+/* Whether an input is better read in the plain layout: rows without gaps, channels that would leave a block empty. */
+static bool is_thin(const lx_tensor *x, long channels, long groups)
+{
+    return !x->block && groups == 1 && channels < x->storage->device->lanes && (x->stride[3] == 1 || x->shape[3] == 1);
+}
+
+static void copy_strides(long *to, const lx_tensor *t)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = t->stride[i];
+}
+
+/* Keeps a result if its computation went well. */
+static lx_code settle(lx_tensor *out, lx_tensor *made, lx_code code)
+{
+    if (code)
+        lx_tensor_free(made);
+    else
+        *out = *made;
+    return code;
+}
+
+/* ---- forward and backward-data ---------------------------------------------------------------------------- */
+
+/* Packs the weight as seen by a forward pass, or transposed and flipped as seen by backward-data. */
+static lx_code pack(lx_tensor *packed, const lx_tensor *w, conv2d_pack_args *args, long groups, bool depthwise,
+                    bool backward, lx_error *error)
+{
+    const long lanes = w->storage->device->lanes, *s = w->stride;
+    args->kernel_h = (int)w->shape[2];
+    args->kernel_w = (int)w->shape[3];
+    args->stride_h = s[2];
+    args->stride_w = s[3];
+    args->out_stride = backward && !depthwise ? s[1] : s[0];
+    args->in_stride = backward && !depthwise ? s[0] : s[1];
+    args->group_stride = w->shape[0] / groups * s[0];
+    if (backward) {
+        args->base = (w->shape[2] - 1) * s[2] + (w->shape[3] - 1) * s[3];
+        args->stride_h = -s[2];
+        args->stride_w = -s[3];
+    }
+    const long in = (long)args->in_blocks * args->inner, taps = w->shape[2] * w->shape[3];
+    const long shape[4] = {groups * args->out_blocks, in, taps, lanes};
+    if (lx_tensor_new(packed, w->storage->device, LX_FLOAT32, 4, shape, error))
+        return error->code;
+    const lx_code code = LX_RUN(k_conv2d_pack, in * taps, shape[0], 1, lx_tensor_count(packed), *args, error, w, packed);
+    if (code)
+        lx_tensor_free(packed);
+    return code;
+}
+
+/* How tile and depthwise kernels see a forward pass, or backward-data as one. */
+static conv2d_tile_args tile_args(const convolution *c, bool backward, long lanes)
+{
+    conv2d_tile_args args = {.g = c->g, .up_h = 1, .up_w = 1, .groups = (int)c->groups};
+    long in = c->in_channels, out = c->out_channels;
+    if (backward) {
+        const conv2d_geometry *g = &c->g;
+        in = c->out_channels;
+        out = c->in_channels;
+        args.up_h = g->stride_h;
+        args.up_w = g->stride_w;
+        args.g = (conv2d_geometry){g->out_height,
+                                   g->out_width,
+                                   g->height,
+                                   g->width,
+                                   g->kernel_h,
+                                   g->kernel_w,
+                                   1,
+                                   1,
+                                   g->dilation_h * (g->kernel_h - 1) - g->padding_h,
+                                   g->dilation_w * (g->kernel_w - 1) - g->padding_w,
+                                   g->dilation_h,
+                                   g->dilation_w};
+    }
+    if (is_depthwise(c))
+        args.groups = 1;
+    args.in_channels = is_depthwise(c) ? 1 : (int)(in / c->groups);
+    args.out_channels = (int)out;
+    args.out_blocks = (int)ceil_div(out / args.groups, lanes);
+    args.in_blocks = (int)ceil_div(args.in_channels, lanes);
+    return args;
+}
+
+/* A 1x1 convolution does not care where rows end, so that its pixels are one long row, whatever the width. */
+static void join_rows(conv2d_geometry *g)
+{
+    const bool plain = g->kernel_h == 1 && g->kernel_w == 1 && g->stride_h == 1 && g->stride_w == 1 &&
+                       g->padding_h == 0 && g->padding_w == 0;
+    if (plain && (long)g->height * g->width <= LARGEST) {
+        g->width = g->out_width = g->height * g->width;
+        g->height = g->out_height = 1;
+    }
+}
+
+static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *packed,
+                         const lx_tensor *b, conv2d_tile_args *args, lx_error *error)
+{
+    const long lanes = x->storage->device->lanes, pixels = CONV2D_PIXELS(lanes);
+    const bool depthwise = is_depthwise(c);
+    if (x->block) {
+        if (args->up_h == 1 && args->up_w == 1)
+            join_rows(&args->g);
+        args->x_row = args->g.width * lanes;
+        args->x_block = args->g.height * args->x_row;
+        args->x_image = args->x_block * (depthwise ? args->out_blocks : args->groups * args->in_blocks);
+    } else {
+        args->x_row = x->stride[2];
+        args->x_block = x->stride[1];
+        args->x_image = x->stride[0];
+    }
+    args->tiles = (int)ceil_div(ceil_div(args->g.out_width, args->up_w), pixels);
+    args->bias = b != NULL;
+    const long blocks = depthwise ? args->out_blocks : args->groups * (((long)args->out_blocks + 1) / 2);
+    const lx_kernel *kernel = depthwise ? &k_conv2d_depthwise : x->block ? &k_conv2d_tile : &k_conv2d_tile_plain;
+    return LX_RUN(*kernel, (long)args->tiles * args->up_w, args->g.out_height, c->batch * blocks, work_of(c), *args,
+                  error, x, packed, b, out);
+}
+
+static lx_code tile_form(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
+                         const lx_tensor *b, bool backward, int relu, lx_error *error)
+{
+    const long lanes = x->storage->device->lanes;
+    const bool depthwise = is_depthwise(c);
+    lx_tensor input = {0}, packed = {0};
+    conv2d_tile_args args = tile_args(c, backward, lanes);
+    args.relu = relu;
+    if (is_thin(x, args.in_channels, c->groups))
+        lx_tensor_share(&input, x);
+    else if (lx_to_blocked(&input, x, error))
+        return error->code;
+    conv2d_pack_args packing = {.out_blocks = args.out_blocks,
+                                .out_channels = args.out_channels / args.groups,
+                                .in_blocks = args.in_blocks,
+                                .in_channels = args.in_channels,
+                                .inner = depthwise ? 1 : input.block ? (int)lanes : args.in_channels};
+    lx_code code = pack(&packed, w, &packing, args.groups, depthwise, backward, error);
+    if (!code)
+        code = run_tiles(c, out, &input, &packed, b, &args, error);
+    lx_tensor_free(&packed);
+    lx_tensor_free(&input);
+    return code;
+}
+
+static conv2d_general_args general_args(const convolution *c)
+{
+    return (conv2d_general_args){.g = c->g,
+                                 .batch = (int)c->batch,
+                                 .groups = (int)c->groups,
+                                 .in_channels = (int)(c->in_channels / c->groups),
+                                 .out_channels = (int)(c->out_channels / c->groups)};
+}
+
+static lx_code general_form(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
+                            const lx_tensor *b, bool backward, int relu, lx_error *error)
+{
+    conv2d_general_args args = general_args(c);
+    lx_tensor input = {0}, result = {0};
+    args.bias = b != NULL;
+    args.relu = relu;
+    if (lx_to_plain(&input, x, error))
+        return error->code;
+    lx_code code = lx_tensor_new(&result, x->storage->device, LX_FLOAT32, 4, out->shape, error);
+    if (!code) {
+        copy_strides(args.w_stride, w);
+        copy_strides(backward ? args.y_stride : args.x_stride, &input);
+        copy_strides(backward ? args.x_stride : args.y_stride, &result);
+        code = LX_RUN(*(backward ? &k_conv2d_general_data : &k_conv2d_general), out->shape[3], out->shape[2],
+                      out->shape[0] * out->shape[1], work_of(c), args, error, &input, w, b, &result);
+    }
+    if (!code) {
+        lx_tensor_free(out);
+        code = lx_to_blocked(out, &result, error);
+    }
+    lx_tensor_free(&result);
+    lx_tensor_free(&input);
+    return code;
+}
+
+/* Forward, or backward-data with dy as x; b may be NULL. */
+static lx_code convolve(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
+                        const lx_tensor *b, bool backward, int relu, lx_error *error)
+{
+    lx_device *device = x->storage->device;
+    const conv2d_geometry *g = &c->g;
+    const long forward_shape[4] = {c->batch, c->out_channels, g->out_height, g->out_width};
+    const long backward_shape[4] = {c->batch, c->in_channels, g->height, g->width};
+    lx_tensor made = {0}, bias = {0};
+    if (b && lx_contiguous(&bias, b, error))
+        return error->code;
+    lx_code code = lx_tensor_new_blocked(&made, device, backward ? backward_shape : forward_shape, error);
+    if (!code)
+        code = (is_depthwise(c) || fits_tiles(c, device->lanes) ? tile_form : general_form)(
+            c, &made, x, w, b ? &bias : NULL, backward, relu, error);
+    lx_tensor_free(&bias);
+    return settle(out, &made, code);
+}
+
+static lx_code check_operands(const char *function, const lx_tensor *x, const lx_tensor *w, lx_error *error)
+{
+    if (check_tensor(function, "input", x, error) || check_tensor(function, "weight", w, error))
+        return error->code;
+    return lx_same_device(function, x, w, error);
+}
+
+lx_code lx_conv2d(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
+                  const lx_conv2d_options *options, lx_error *error)
+{
+    convolution c;
+    if (check_operands("conv2d", x, w, error) || plan(&c, "conv2d", x->shape, w->shape, options, error) ||
+        check_bias("conv2d", b, w, c.out_channels, error))
+        return error->code;
+    return convolve(&c, out, x, w, b, false, options->relu, error);
+}
+
+lx_code lx_conv2d_backward_data(lx_tensor *dx, const lx_tensor *dy, const lx_tensor *w, const long input_shape[4],
+                                const lx_conv2d_options *options, lx_error *error)
+{
+    convolution c;
+    if (check_operands("conv2d_backward_data", dy, w, error) ||
+        plan(&c, "conv2d_backward_data", input_shape, w->shape, options, error) || check_gradient(&c, dy, error))
+        return error->code;
+    return convolve(&c, dx, dy, w, NULL, true, 0, error);
+}
+
+/* The output size of a transposed convolution: the largest whose convolution gives `in`, if padding is full. */
+static lx_code transposed_shape(long shape[4], const lx_tensor *x, const lx_tensor *w, const int output_padding[2],
+                                const lx_conv2d_options *o, lx_error *error)
+{
+    char xt[LX_SHAPE_TEXT], wt[LX_SHAPE_TEXT];
+    lx_shape_text(4, x->shape, xt);
+    lx_shape_text(4, w->shape, wt);
+    if (check_options("conv_transpose2d", o, error))
+        return error->code;
+    if (w->shape[0] != x->shape[1])
+        return lx_fail(error, LX_EARG,
+                       "conv_transpose2d: weight expects %ld input channels, input has %ld (input %s, weight %s)",
+                       w->shape[0], x->shape[1], xt, wt);
+    shape[0] = x->shape[0];
+    shape[1] = w->shape[1] * o->groups;
+    for (int i = 0; i < 2; i++) {
+        if (output_padding[i] < 0 || output_padding[i] >= o->stride[i])
+            return lx_fail(error, LX_EARG, "conv_transpose2d: output_padding must be 0 to %d (less than the stride), got %d",
+                           o->stride[i] - 1, output_padding[i]);
+        if (x->shape[2 + i] < 1 || x->shape[2 + i] > LARGEST || w->shape[2 + i] > LARGEST)
+            return lx_fail(error, LX_EARG, "conv_transpose2d: sizes must be 1 to %d (input %s, weight %s)", LARGEST, xt, wt);
+        shape[2 + i] = (x->shape[2 + i] - 1) * o->stride[i] - 2L * o->padding[i] +
+                       o->dilation[i] * (w->shape[2 + i] - 1) + output_padding[i] + 1;
+        if (shape[2 + i] < 1)
+            return lx_fail(error, LX_EARG, "conv_transpose2d: the output would have no pixels (input %s, weight %s)", xt, wt);
+    }
+    return LX_OK;
+}
+
+lx_code lx_conv_transpose2d(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
+                            const int output_padding[2], const lx_conv2d_options *options, lx_error *error)
+{
+    convolution c;
+    long shape[4];
+    if (check_operands("conv_transpose2d", x, w, error) ||
+        transposed_shape(shape, x, w, output_padding, options, error) ||
+        plan(&c, "conv_transpose2d", shape, w->shape, options, error) || check_gradient(&c, x, error) ||
+        check_bias("conv_transpose2d", b, w, shape[1], error))
+        return error->code;
+    return convolve(&c, out, x, w, b, true, 0, error);
+}
+
+/* ---- backward-weight -------------------------------------------------------------------------------------- */
+
+/* Cuts the output rows of the batch into chunks whose sums are added up afterwards. How many depends on the shapes
+ * alone, so that results do not depend on the number of threads. */
+static long cut(conv2d_weight_args *args, long blocks, long sums)
+{
+    long chunks = ceil_div(4 * MOST_CHUNKS, blocks);
+    if (chunks > MOST_CHUNKS)
+        chunks = MOST_CHUNKS;
+    if (chunks > MOST_SUMS / sums)
+        chunks = MOST_SUMS / sums;
+    if (chunks > args->rows)
+        chunks = args->rows;
+    if (chunks < 1)
+        chunks = 1;
+    args->chunk_rows = ceil_div(args->rows, chunks);
+    args->chunk_size = sums;
+    return args->chunk_rows ? ceil_div(args->rows, args->chunk_rows) : 1;
+}
+
+/* Runs a kernel that leaves sums for each chunk, `blocks` work-items for each, and reduces them into dw. */
+static lx_code sum_and_reduce(const lx_kernel *kernel, conv2d_weight_args *args, conv2d_reduce_args *reduce,
+                              long blocks, double work, const lx_tensor *x, const lx_tensor *dy, lx_tensor *dw,
+                              lx_error *error)
+{
+    lx_device *device = dy->storage->device;
+    const long groups_blocks = (long)args->groups * args->out_blocks;
+    const long sums = groups_blocks * reduce->in_blocks * reduce->taps * reduce->inner * device->lanes;
+    const long chunks = cut(args, blocks, sums);
+    lx_tensor partial = {0};
+    if (lx_tensor_new(&partial, device, LX_FLOAT32, 2, (const long[2]){chunks, sums}, error))
+        return error->code;
+    reduce->chunks = (int)chunks;
+    reduce->chunk_size = sums;
+    reduce->out_blocks = args->out_blocks;
+    lx_code code = x ? LX_RUN(*kernel, blocks, chunks, 1, work, *args, error, x, dy, &partial)
+                     : LX_RUN(*kernel, blocks, chunks, 1, work, *args, error, dy, &partial);
+    if (!code)
+        code = LX_RUN(k_conv2d_reduce, (long)reduce->in_channels * reduce->taps, groups_blocks, 1, chunks * sums, *reduce,
+                      error, &partial, dw);
+    lx_tensor_free(&partial);
+    return code;
+}
+
+static lx_code weight_tiles(const convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
+                            lx_error *error)
+{
+    const long lanes = dy->storage->device->lanes, in = c->in_channels / c->groups, out = c->out_channels / c->groups;
+    const long kernel = (long)c->g.kernel_h * c->g.kernel_w;
+    conv2d_weight_args args = {.g = c->g,
+                               .rows = c->batch * c->g.out_height,
+                               .groups = (int)c->groups,
+                               .out_blocks = (int)ceil_div(out, lanes),
+                               .in_blocks = (int)ceil_div(in, lanes)};
+    conv2d_reduce_args reduce = {.out_channels = (int)out,
+                                 .in_blocks = args.in_blocks,
+                                 .in_channels = (int)in,
+                                 .taps = (int)kernel,
+                                 .inner = (int)lanes};
+    if (is_depthwise(c)) {
+        args.groups = reduce.inner = reduce.in_blocks = 1;
+        args.out_blocks = (int)ceil_div(c->out_channels, lanes);
+        reduce.out_channels = (int)c->out_channels;
+        return sum_and_reduce(&k_conv2d_weight_depthwise, &args, &reduce, args.out_blocks, work_of(c), x, dy, dw, error);
+    }
+    if (!x->block) {
+        args.x_image = x->stride[0];
+        args.x_channel = x->stride[1];
+        args.x_row = x->stride[2];
+        args.taps = reduce.in_channels = (int)(in * kernel);
+        args.in_blocks = reduce.in_blocks = (int)ceil_div(args.taps, lanes);
+        reduce.taps = 1;
+        return sum_and_reduce(&k_conv2d_weight_patches, &args, &reduce, args.in_blocks, work_of(c), x, dy, dw, error);
+    }
+    return sum_and_reduce(&k_conv2d_weight_tile, &args, &reduce, c->groups * args.out_blocks * args.in_blocks, work_of(c),
+                          x, dy, dw, error);
+}
+
+static lx_code weight_general(const convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
+                              lx_error *error)
+{
+    conv2d_general_args args = general_args(c);
+    copy_strides(args.x_stride, x);
+    copy_strides(args.y_stride, dy);
+    return LX_RUN(k_conv2d_general_weight, dw->shape[2] * dw->shape[3], dw->shape[1], dw->shape[0], work_of(c), args,
+                  error, x, dy, dw);
+}
+
+lx_code lx_conv2d_backward_weight(lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy, const long weight_shape[4],
+                                  const lx_conv2d_options *options, lx_error *error)
+{
+    static const char *const function = "conv2d_backward_weight";
+    convolution c;
+    if (check_tensor(function, "input", x, error) || check_tensor(function, "gradient", dy, error) ||
+        lx_same_device(function, x, dy, error) || plan(&c, function, x->shape, weight_shape, options, error) ||
+        check_gradient(&c, dy, error))
+        return error->code;
+    lx_tensor made = {0}, input = {0}, gradient = {0};
+    const bool tiles = is_depthwise(&c) || fits_tiles(&c, dy->storage->device->lanes);
+    lx_code code = lx_tensor_new(&made, x->storage->device, LX_FLOAT32, 4, weight_shape, error);
+    if (!code)
+        code = (tiles ? lx_to_blocked : lx_to_plain)(&gradient, dy, error);
+    if (!code && tiles && is_thin(x, c.in_channels, c.groups))
+        lx_tensor_share(&input, x);
+    else if (!code)
+        code = (tiles ? lx_to_blocked : lx_to_plain)(&input, x, error);
+    if (!code)
+        code = (tiles ? weight_tiles : weight_general)(&c, &made, &input, &gradient, error);
+    lx_tensor_free(&input);
+    lx_tensor_free(&gradient);
+    return settle(dw, &made, code);
+}
+
+lx_code lx_conv2d_backward_bias(lx_tensor *db, const lx_tensor *dy, lx_error *error)
+{
+    char text[LX_SHAPE_TEXT];
+    if (check_tensor("conv2d_backward_bias", "gradient", dy, error))
+        return error->code;
+    if (dy->shape[1] < 1)
+        return lx_fail(error, LX_EARG, "conv2d_backward_bias: the gradient has no channels, got %s",
+                       lx_shape_text(4, dy->shape, text));
+    const long lanes = dy->storage->device->lanes, channels = dy->shape[1];
+    lx_tensor made = {0}, gradient = {0};
+    if (lx_to_blocked(&gradient, dy, error))
+        return error->code;
+    conv2d_weight_args args = {.g = {.out_height = (int)dy->shape[2], .out_width = (int)dy->shape[3]},
+                               .rows = dy->shape[0] * dy->shape[2],
+                               .groups = 1,
+                               .out_blocks = (int)ceil_div(channels, lanes)};
+    conv2d_reduce_args reduce = {
+        .out_channels = (int)channels, .in_blocks = 1, .in_channels = 1, .taps = 1, .inner = 1};
+    lx_code code = lx_tensor_new(&made, dy->storage->device, LX_FLOAT32, 1, &channels, error);
+    if (!code)
+        code = sum_and_reduce(&k_conv2d_bias_sums, &args, &reduce, args.out_blocks, (double)lx_tensor_count(dy), NULL,
+                              &gradient, &made, error);
+    lx_tensor_free(&gradient);
+    return settle(db, &made, code);
+}

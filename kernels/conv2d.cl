@@ -1,0 +1,504 @@
+/* Convolution, its gradients, and depthwise convolution.
+ *
+ * Tile form: tensors in the blocked layout [N, C/LANES, H, W, LANES]. A work-item keeps PIXELS output pixels of
+ * two blocks of output channels in registers; each input value it reads is multiplied with a vector of weights.
+ * Backward-data is the same kernel on transposed, flipped weights.
+ *
+ * The general kernels at the end take any strides and any groups, one output element a work-item. */
+#include "luxel.h"
+#include "conv2d.h"
+
+#ifndef LX_ITEM
+#define LX_ITEM inline
+#endif
+
+#define PIXELS CONV2D_PIXELS(LANES)
+
+/* ---- packing ---------------------------------------------------------------------------------------------- */
+
+/* id0: in channel and tap, in the order of an ordinary weight; id1: group and out block. */
+KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, packed)
+{
+    const long taps = (long)p.kernel_h * p.kernel_w;
+    const long in = id0 / taps, kh = id0 % taps / p.kernel_w, kw = id0 % p.kernel_w;
+    const long group = id1 / p.out_blocks, out = id1 % p.out_blocks * LANES;
+    const long from = p.base + group * p.group_stride + in * p.in_stride + kh * p.stride_h + kw * p.stride_w;
+    const long to = (((id1 * p.in_blocks + in / p.inner) * p.kernel_h + kh) * p.kernel_w + kw) * p.inner + in % p.inner;
+    for (int lane = 0; lane < LANES; lane++) {
+        const int exists = in < p.in_channels && out + lane < p.out_channels;
+        packed[to * LANES + lane] = exists ? w[from + (out + lane) * p.out_stride] : 0.0f;
+    }
+}
+
+/* ---- forward and backward-data ---------------------------------------------------------------------------- */
+
+/* The output pixels of a work-item: from `start` of column phase `phase`, which holds every up-th pixel and for
+ * which the taps that fall between input pixels are the same ones. The last tile of a run overlaps the one before
+ * it, and stores only the pixels from `own` on, before `end`. */
+typedef struct {
+    long phase, start, own, end;
+} run_of_pixels;
+
+static LX_ITEM run_of_pixels find_run(long id0, const conv2d_tile_args p)
+{
+    run_of_pixels run;
+    run.phase = id0 / p.tiles;
+    run.end = (p.g.out_width - run.phase + p.up_w - 1) / p.up_w;
+    run.own = id0 % p.tiles * PIXELS;
+    run.start = run.own + PIXELS <= run.end ? run.own : run.end < PIXELS ? 0 : run.end - PIXELS;
+    return run;
+}
+
+/* The input row (column) at position `v` of the spread-out input; negative if there is none. */
+static LX_ITEM long input_row(long v, const conv2d_tile_args p)
+{
+    if (p.up_h > 1) {
+        if (v % p.up_h != 0)
+            return -1;
+        v /= p.up_h;
+    }
+    return v < p.g.height ? v : -1;
+}
+
+static LX_ITEM lanes finish(lanes sum, lanes bias, int relu)
+{
+    const lanes value = sum + bias;
+    return relu ? choose_lanes(value < splat(0.0f), splat(0.0f), value) : value;
+}
+
+static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const conv2d_tile_args p)
+{
+    float values[LANES];
+    for (int lane = 0; lane < LANES; lane++)
+        values[lane] = p.bias && block * LANES + lane < p.out_channels ? bias[block * LANES + lane] : 0.0f;
+    return load_lanes(values);
+}
+
+/* Adds one tap: `count` input channels, `lane` apart, of PIXELS input pixels, `pixel` apart. `next` leads to the
+ * weights of the second block. OpenCL C 1.2 has no generic address space, so there is one for each. */
+#define DEFINE_ADD_TAP(name, POINTER) \
+    static LX_ITEM void name(lanes *sum0, lanes *sum1, int blocks, POINTER x, long pixel, long lane, \
+                             GLOBAL const float *w, long next, long count) \
+    { \
+        for (long c = 0; c < count; c++) { \
+            const lanes w0 = load_lanes(w + c * LANES); \
+            const lanes w1 = blocks == 2 ? load_lanes(w + next + c * LANES) : w0; \
+            UNROLL \
+            for (int t = 0; t < PIXELS; t++) { \
+                const float value = x[t * pixel + c * lane]; \
+                sum0[t] += w0 * value; \
+                if (blocks == 2) \
+                    sum1[t] += w1 * value; \
+            } \
+        } \
+    }
+DEFINE_ADD_TAP(add_tap, GLOBAL const float *)
+DEFINE_ADD_TAP(add_tap_private, const float *)
+
+/* Copies the pixels of a tap, some of which lie outside the input, where they are zero. */
+static LX_ITEM void copy_pixels(float *patch, GLOBAL const float *row, long first, long step, long column, long lane,
+                                long count, long width)
+{
+    for (int t = 0; t < PIXELS; t++) {
+        const long at = first + t * step;
+        const int inside = at >= 0 && at < width;
+        if (lane == 1)
+            store_lanes(inside ? load_lanes(row + at * column) : splat(0.0f), patch + t * LANES);
+        else
+            for (long c = 0; c < count; c++)
+                patch[t * LANES + c] = inside ? row[at * column + c * lane] : 0.0f;
+    }
+}
+
+/* One work-item. `blocks`, `column` and `lane`, and `step` if the stride is 1, are constants where it is called. */
+static LX_ITEM void tile(int blocks, long step, long column, long lane, long inner, LX_IDS, GLOBAL const float *x,
+                         GLOBAL const float *w, GLOBAL const float *bias, GLOBAL float *y, const conv2d_tile_args p)
+{
+    const long pairs = (p.out_blocks + 1) / 2;
+    const long group = id2 / pairs % p.groups, n = id2 / pairs / p.groups;
+    const long block = group * p.out_blocks + id2 % pairs * 2;
+    const run_of_pixels run = find_run(id0, p);
+    const long next = (long)p.in_blocks * p.g.kernel_h * p.g.kernel_w * inner * LANES;
+    lanes sum0[PIXELS], sum1[PIXELS];
+    float patch[PIXELS * LANES];
+    UNROLL
+    for (int t = 0; t < PIXELS; t++)
+        sum0[t] = sum1[t] = splat(0.0f);
+
+    for (long b = 0; b < p.in_blocks; b++) {
+        GLOBAL const float *image = x + n * p.x_image + (group * p.in_blocks + b) * p.x_block;
+        GLOBAL const float *wb = w + block * next + b * p.g.kernel_h * p.g.kernel_w * inner * LANES;
+        const long left = p.in_channels - b * inner, count = left < inner ? left : inner;
+        for (long kh = 0; kh < p.g.kernel_h; kh++) {
+            const long ih = input_row(id1 * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h, p);
+            if (ih < 0)
+                continue;
+            GLOBAL const float *row = image + ih * p.x_row;
+            for (long kw = 0; kw < p.g.kernel_w; kw++) {
+                long v = run.phase - p.g.padding_w + kw * p.g.dilation_w;
+                if (p.up_w > 1) {
+                    if (v % p.up_w != 0)
+                        continue;
+                    v /= p.up_w;
+                }
+                const long first = run.start * step + v;
+                GLOBAL const float *wt = wb + (kh * p.g.kernel_w + kw) * inner * LANES;
+                if (first >= 0 && first + (PIXELS - 1) * step < p.g.width) {
+                    add_tap(sum0, sum1, blocks, row + first * column, step * column, lane, wt, next, count);
+                } else {
+                    copy_pixels(patch, row, first, step, column, lane, count, p.g.width);
+                    add_tap_private(sum0, sum1, blocks, patch, LANES, 1, wt, next, count);
+                }
+            }
+        }
+    }
+
+    const lanes bias0 = bias_of_block(bias, block, p), bias1 = bias_of_block(bias, block + 1, p);
+    const long blocks_in_image = (long)p.groups * p.out_blocks, plane = (long)p.g.out_height * p.g.out_width * LANES;
+    GLOBAL float *out = y + (n * blocks_in_image + block) * plane +
+                        (id1 * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
+    UNROLL
+    for (int t = 0; t < PIXELS; t++) {
+        if (run.start + t >= run.own && run.start + t < run.end) {
+            store_lanes(finish(sum0[t], bias0, p.relu), out + t * p.up_w * LANES);
+            if (blocks == 2)
+                store_lanes(finish(sum1[t], bias1, p.relu), out + plane + t * p.up_w * LANES);
+        }
+    }
+}
+
+/* id0: column phase and tile; id1: output row; id2: image, group and pair of output blocks. */
+KERNEL4(conv2d_tile, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w, GLOBAL const float *, bias,
+        GLOBAL float *, y)
+{
+    const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
+    if (p.g.stride_w == 1 && two)
+        tile(2, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+    else if (p.g.stride_w == 1)
+        tile(1, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+    else if (two)
+        tile(2, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+    else
+        tile(1, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+}
+
+/* The same for a plain input of few channels, such as an image, which blocks would mostly fill with zeros. */
+KERNEL4(conv2d_tile_plain, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, y)
+{
+    const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
+    if (p.g.stride_w == 1 && two)
+        tile(2, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
+    else if (two)
+        tile(2, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
+    else
+        tile(1, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
+}
+
+/* One input channel for each output channel, so that lanes never mix. id2: image and block. */
+KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, y)
+{
+    const run_of_pixels run = find_run(id0, p);
+    const long block = id2 % p.out_blocks, taps = (long)p.g.kernel_h * p.g.kernel_w;
+    lanes sum[PIXELS];
+    UNROLL
+    for (int t = 0; t < PIXELS; t++)
+        sum[t] = splat(0.0f);
+    for (long kh = 0; kh < p.g.kernel_h; kh++) {
+        const long ih = input_row(id1 * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h, p);
+        if (ih < 0)
+            continue;
+        GLOBAL const float *row = x + id2 * p.x_block + ih * p.x_row;
+        for (long kw = 0; kw < p.g.kernel_w; kw++) {
+            long v = run.phase - p.g.padding_w + kw * p.g.dilation_w;
+            if (v % p.up_w != 0)
+                continue;
+            v = v / p.up_w + run.start * p.g.stride_w;
+            const lanes weight = load_lanes(w + (block * taps + kh * p.g.kernel_w + kw) * LANES);
+            UNROLL
+            for (int t = 0; t < PIXELS; t++) {
+                const long at = v + t * p.g.stride_w;
+                if (at >= 0 && at < p.g.width)
+                    sum[t] += weight * load_lanes(row + at * LANES);
+            }
+        }
+    }
+    const lanes bias0 = bias_of_block(bias, block, p);
+    GLOBAL float *out = y + ((id2 * p.g.out_height + id1) * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
+    UNROLL
+    for (int t = 0; t < PIXELS; t++)
+        if (run.start + t >= run.own && run.start + t < run.end)
+            store_lanes(finish(sum[t], bias0, p.relu), out + t * p.up_w * LANES);
+}
+
+/* ---- backward-weight -------------------------------------------------------------------------------------- */
+
+/* The first output position whose input position, offset by `shift`, is at least `bound`. */
+static LX_ITEM long first_from(long bound, long shift, long stride)
+{
+    return bound <= shift ? 0 : (bound - shift + stride - 1) / stride;
+}
+
+static LX_ITEM long least(long a, long b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows that are swept together while their pixels are in the nearest cache: enough for the sums, which stay in
+ * registers over them, to be worth loading. */
+static LX_ITEM long rows_together(long width)
+{
+    return width >= 128 ? 1 : (128 + width - 1) / width;
+}
+
+/* id0: group, out block and in block; id1: chunk. All of a chunk's sums are [taps][LANES of in][LANES of out]. */
+KERNEL3(conv2d_weight_tile, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy, GLOBAL float *, sums)
+{
+    const long in = id0 % p.in_blocks, group = id0 / p.in_blocks / p.out_blocks;
+    const long x_blocks = (long)p.groups * p.in_blocks, dy_blocks = (long)p.groups * p.out_blocks;
+    const long last = least((id1 + 1) * p.chunk_rows, p.rows), together = rows_together(p.g.out_width);
+    GLOBAL float *own = sums + id1 * p.chunk_size + id0 * p.g.kernel_h * p.g.kernel_w * LANES * LANES;
+    for (long i = 0; i < (long)p.g.kernel_h * p.g.kernel_w * LANES; i++)
+        store_lanes(splat(0.0f), own + i * LANES);
+
+    for (long r = id1 * p.chunk_rows, rows; r < last; r += rows) {
+        const long n = r / p.g.out_height, oh = r % p.g.out_height;
+        GLOBAL const float *x_plane = x + (n * x_blocks + group * p.in_blocks + in) * p.g.height * p.g.width * LANES;
+        GLOBAL const float *dy_row = dy + ((n * dy_blocks + id0 / p.in_blocks) * p.g.out_height + oh) * p.g.out_width * LANES;
+        rows = least(least(together, p.g.out_height - oh), last - r);
+        for (long kh = 0; kh < p.g.kernel_h; kh++)
+            for (long kw = 0; kw < p.g.kernel_w; kw++) {
+                const long shift = kw * p.g.dilation_w - p.g.padding_w;
+                const long from = first_from(0, shift, p.g.stride_w);
+                const long to = least(first_from(p.g.width, shift, p.g.stride_w), p.g.out_width);
+                GLOBAL float *tap = own + (kh * p.g.kernel_w + kw) * LANES * LANES;
+                lanes sum[LANES];
+                UNROLL
+                for (int c = 0; c < LANES; c++)
+                    sum[c] = load_lanes(tap + c * LANES);
+                for (long i = 0; i < rows; i++) {
+                    const long ih = (oh + i) * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h;
+                    if (ih < 0 || ih >= p.g.height)
+                        continue;
+                    GLOBAL const float *xs = x_plane + (ih * p.g.width + from * p.g.stride_w + shift) * LANES;
+                    GLOBAL const float *dys = dy_row + (i * p.g.out_width + from) * LANES;
+                    for (long ow = from; ow < to; ow++) {
+                        const lanes gradient = load_lanes(dys);
+                        UNROLL
+                        for (int c = 0; c < LANES; c++)
+                            sum[c] += gradient * xs[c];
+                        dys += LANES;
+                        xs += p.g.stride_w * LANES;
+                    }
+                }
+                UNROLL
+                for (int c = 0; c < LANES; c++)
+                    store_lanes(sum[c], tap + c * LANES);
+            }
+    }
+}
+
+/* Copies tap `tap` of `count` output pixels from `ow` of row `oh` to every LANES-th place of `patch`. */
+static LX_ITEM void copy_tap(float *patch, GLOBAL const float *image, long tap, long oh, long ow, long count,
+                             const conv2d_weight_args p)
+{
+    const long kw = tap % p.g.kernel_w, kh = tap / p.g.kernel_w % p.g.kernel_h;
+    const long channel = tap / p.g.kernel_w / p.g.kernel_h;
+    const long ih = oh * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h;
+    const long iw = ow * p.g.stride_w - p.g.padding_w + kw * p.g.dilation_w;
+    const int inside = ih >= 0 && ih < p.g.height;
+    const long from = inside ? least(first_from(0, iw, p.g.stride_w), count) : count;
+    const long to = inside ? least(first_from(p.g.width, iw, p.g.stride_w), count) : count;
+    GLOBAL const float *row = image + channel * p.x_channel + (inside ? ih : 0) * p.x_row;
+    for (long i = 0; i < from; i++)
+        patch[i * LANES] = 0.0f;
+    for (long i = from; i < to; i++)
+        patch[i * LANES] = row[iw + i * p.g.stride_w];
+    for (long i = to; i < count; i++)
+        patch[i * LANES] = 0.0f;
+}
+
+/* A plain input of few channels: the LANES of the inner block are taps (of all channels), gathered for a few
+ * pixels at a time. id0: block of taps; id1: chunk. Sums are [out block][block of taps][LANES of taps][LANES of out]. */
+KERNEL3(conv2d_weight_patches, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
+        GLOBAL float *, sums)
+{
+    const long last = least((id1 + 1) * p.chunk_rows, p.rows), taps = least(LANES, p.taps - id0 * LANES);
+    GLOBAL float *own = sums + id1 * p.chunk_size + id0 * LANES * LANES;
+    float patch[CONV2D_PATCHES * LANES];
+    for (long b = 0; b < p.out_blocks; b++)
+        for (int c = 0; c < LANES; c++)
+            store_lanes(splat(0.0f), own + (b * p.in_blocks * LANES + c) * LANES);
+    for (int i = 0; i < CONV2D_PATCHES; i++)
+        store_lanes(splat(0.0f), patch + i * LANES);
+
+    for (long r = id1 * p.chunk_rows; r < last; r++) {
+        const long n = r / p.g.out_height, oh = r % p.g.out_height;
+        for (long ow = 0; ow < p.g.out_width; ow += CONV2D_PATCHES) {
+            const long count = least(CONV2D_PATCHES, p.g.out_width - ow);
+            for (long c = 0; c < taps; c++)
+                copy_tap(patch + c, x + n * p.x_image, id0 * LANES + c, oh, ow, count, p);
+            for (long b = 0; b < p.out_blocks; b++) {
+                GLOBAL const float *dys =
+                    dy + (((n * p.out_blocks + b) * p.g.out_height + oh) * p.g.out_width + ow) * LANES;
+                GLOBAL float *block = own + b * p.in_blocks * LANES * LANES;
+                lanes sum[LANES];
+                UNROLL
+                for (int c = 0; c < LANES; c++)
+                    sum[c] = load_lanes(block + c * LANES);
+                for (long i = 0; i < count; i++) {
+                    const lanes gradient = load_lanes(dys + i * LANES);
+                    UNROLL
+                    for (int c = 0; c < LANES; c++)
+                        sum[c] += gradient * patch[i * LANES + c];
+                }
+                UNROLL
+                for (int c = 0; c < LANES; c++)
+                    store_lanes(sum[c], block + c * LANES);
+            }
+        }
+    }
+}
+
+/* id0: block; id1: chunk. Sums are [taps][LANES]. */
+KERNEL3(conv2d_weight_depthwise, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
+        GLOBAL float *, sums)
+{
+    const long last = least((id1 + 1) * p.chunk_rows, p.rows), taps = (long)p.g.kernel_h * p.g.kernel_w;
+    GLOBAL float *own = sums + id1 * p.chunk_size + id0 * taps * LANES;
+    for (long i = 0; i < taps; i++)
+        store_lanes(splat(0.0f), own + i * LANES);
+    for (long r = id1 * p.chunk_rows; r < last; r++) {
+        const long n = r / p.g.out_height, oh = r % p.g.out_height, block = n * p.out_blocks + id0;
+        GLOBAL const float *dy_row = dy + (block * p.g.out_height + oh) * p.g.out_width * LANES;
+        for (long i = 0; i < taps; i++) {
+            const long ih = oh * p.g.stride_h - p.g.padding_h + i / p.g.kernel_w * p.g.dilation_h;
+            const long shift = i % p.g.kernel_w * p.g.dilation_w - p.g.padding_w;
+            const long to = least(first_from(p.g.width, shift, p.g.stride_w), p.g.out_width);
+            if (ih < 0 || ih >= p.g.height)
+                continue;
+            GLOBAL const float *row = x + (block * p.g.height + ih) * p.g.width * LANES;
+            lanes even = load_lanes(own + i * LANES), odd = splat(0.0f); /* two, because an addition takes its time */
+            long ow = first_from(0, shift, p.g.stride_w);
+            for (; ow + 1 < to; ow += 2) {
+                GLOBAL const float *xs = row + (ow * p.g.stride_w + shift) * LANES;
+                even += load_lanes(dy_row + ow * LANES) * load_lanes(xs);
+                odd += load_lanes(dy_row + (ow + 1) * LANES) * load_lanes(xs + p.g.stride_w * LANES);
+            }
+            if (ow < to)
+                even += load_lanes(dy_row + ow * LANES) * load_lanes(row + (ow * p.g.stride_w + shift) * LANES);
+            store_lanes(even + odd, own + i * LANES);
+        }
+    }
+}
+
+/* The gradient of the bias: the sum of dy. id0: block; id1: chunk. */
+KERNEL2(conv2d_bias_sums, conv2d_weight_args, GLOBAL const float *, dy, GLOBAL float *, sums)
+{
+    const long last = least((id1 + 1) * p.chunk_rows, p.rows);
+    lanes total = splat(0.0f);
+    for (long r = id1 * p.chunk_rows; r < last; r++) {
+        const long n = r / p.g.out_height, oh = r % p.g.out_height;
+        GLOBAL const float *row = dy + ((n * p.out_blocks + id0) * p.g.out_height + oh) * p.g.out_width * LANES;
+        lanes sum[4];
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            sum[i] = splat(0.0f);
+        long ow = 0;
+        for (; ow + 3 < p.g.out_width; ow += 4) {
+            UNROLL
+            for (int i = 0; i < 4; i++)
+                sum[i] += load_lanes(row + (ow + i) * LANES);
+        }
+        for (; ow < p.g.out_width; ow++)
+            sum[0] += load_lanes(row + ow * LANES);
+        total += (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+    store_lanes(total, sums + id1 * p.chunk_size + id0 * LANES);
+}
+
+/* id0: in channel and tap; id1: group and out block. */
+KERNEL2(conv2d_reduce, conv2d_reduce_args, GLOBAL const float *, sums, GLOBAL float *, dw)
+{
+    const long in = id0 / p.taps, tap = id0 % p.taps;
+    const long from = ((id1 * p.in_blocks + in / p.inner) * p.taps + tap) * p.inner + in % p.inner;
+    const long group = id1 / p.out_blocks, out = id1 % p.out_blocks * LANES;
+    lanes total = load_lanes(sums + from * LANES);
+    for (long c = 1; c < p.chunks; c++)
+        total += load_lanes(sums + c * p.chunk_size + from * LANES);
+    float values[LANES];
+    store_lanes(total, values);
+    for (int lane = 0; lane < LANES; lane++)
+        if (out + lane < p.out_channels)
+            dw[(group * p.out_channels + out + lane) * p.in_channels * p.taps + id0] = values[lane];
+}
+
+/* ---- any strides, any groups ------------------------------------------------------------------------------ */
+
+/* id0: output column; id1: output row; id2: image and output channel. */
+KERNEL4(conv2d_general, conv2d_general_args, GLOBAL const float *, x, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, y)
+{
+    const long channels = (long)p.groups * p.out_channels, out = id2 % channels, n = id2 / channels;
+    const long group = out / p.out_channels;
+    float sum = p.bias ? bias[out] : 0.0f;
+    for (long c = 0; c < p.in_channels; c++)
+        for (long kh = 0; kh < p.g.kernel_h; kh++)
+            for (long kw = 0; kw < p.g.kernel_w; kw++) {
+                const long ih = id1 * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h;
+                const long iw = id0 * p.g.stride_w - p.g.padding_w + kw * p.g.dilation_w;
+                if (ih >= 0 && ih < p.g.height && iw >= 0 && iw < p.g.width)
+                    sum += x[n * p.x_stride[0] + (group * p.in_channels + c) * p.x_stride[1] + ih * p.x_stride[2] +
+                             iw * p.x_stride[3]] *
+                           w[out * p.w_stride[0] + c * p.w_stride[1] + kh * p.w_stride[2] + kw * p.w_stride[3]];
+            }
+    y[n * p.y_stride[0] + out * p.y_stride[1] + id1 * p.y_stride[2] + id0 * p.y_stride[3]] =
+        p.relu && !(sum > 0.0f) ? 0.0f : sum;
+}
+
+/* id0: input column; id1: input row; id2: image and input channel. */
+KERNEL4(conv2d_general_data, conv2d_general_args, GLOBAL const float *, dy, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, dx)
+{
+    const long channels = (long)p.groups * p.in_channels, in = id2 % channels, n = id2 / channels;
+    const long group = in / p.in_channels;
+    float sum = p.bias ? bias[in] : 0.0f;
+    for (long o = 0; o < p.out_channels; o++)
+        for (long kh = 0; kh < p.g.kernel_h; kh++)
+            for (long kw = 0; kw < p.g.kernel_w; kw++) {
+                const long vh = id1 + p.g.padding_h - kh * p.g.dilation_h;
+                const long vw = id0 + p.g.padding_w - kw * p.g.dilation_w;
+                const long oh = vh / p.g.stride_h, ow = vw / p.g.stride_w, out = group * p.out_channels + o;
+                if (vh >= 0 && vh % p.g.stride_h == 0 && oh < p.g.out_height && vw >= 0 && vw % p.g.stride_w == 0 &&
+                    ow < p.g.out_width)
+                    sum += dy[n * p.y_stride[0] + out * p.y_stride[1] + oh * p.y_stride[2] + ow * p.y_stride[3]] *
+                           w[out * p.w_stride[0] + in % p.in_channels * p.w_stride[1] + kh * p.w_stride[2] +
+                             kw * p.w_stride[3]];
+            }
+    dx[n * p.x_stride[0] + in * p.x_stride[1] + id1 * p.x_stride[2] + id0 * p.x_stride[3]] = sum;
+}
+
+/* id0: tap; id1: input channel in its group; id2: output channel. */
+KERNEL3(conv2d_general_weight, conv2d_general_args, GLOBAL const float *, x, GLOBAL const float *, dy,
+        GLOBAL float *, dw)
+{
+    const long kh = id0 / p.g.kernel_w, kw = id0 % p.g.kernel_w;
+    const long in = id2 / p.out_channels * p.in_channels + id1;
+    float sum = 0.0f;
+    for (long n = 0; n < p.batch; n++)
+        for (long oh = 0; oh < p.g.out_height; oh++) {
+            const long ih = oh * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h;
+            if (ih < 0 || ih >= p.g.height)
+                continue;
+            float row = 0.0f; /* rows are added up one by one, so that long sums lose less */
+            for (long ow = 0; ow < p.g.out_width; ow++) {
+                const long iw = ow * p.g.stride_w - p.g.padding_w + kw * p.g.dilation_w;
+                if (iw >= 0 && iw < p.g.width)
+                    row += x[n * p.x_stride[0] + in * p.x_stride[1] + ih * p.x_stride[2] + iw * p.x_stride[3]] *
+                           dy[n * p.y_stride[0] + id2 * p.y_stride[1] + oh * p.y_stride[2] + ow * p.y_stride[3]];
+            }
+            sum += row;
+        }
+    dw[((id2 * p.in_channels + id1) * p.g.kernel_h + kh) * p.g.kernel_w + kw] = sum;
+}

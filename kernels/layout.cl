@@ -1,0 +1,102 @@
+/* Between the plain layout [N, C, H, W] and the blocked one [N, ceil(C / LANES), H, W, LANES].
+ *
+ * A work-item moves LANES pixels of LANES channels: a square of values that is transposed in registers. */
+#include "luxel.h"
+#include "layout.h"
+
+#ifndef LX_ITEM
+#define LX_ITEM inline
+#endif
+
+/* The lower (upper) halves of a and b, their elements alternating. */
+#ifdef __OPENCL_C_VERSION__
+#if LANES == 16
+#define LOWER (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define UPPER (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif LANES == 8
+#define LOWER (uint8)(0, 8, 1, 9, 2, 10, 3, 11)
+#define UPPER (uint8)(4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define LOWER (uint4)(0, 4, 1, 5)
+#define UPPER (uint4)(2, 6, 3, 7)
+#endif
+#define interleave_lower(a, b) shuffle2((a), (b), LOWER)
+#define interleave_upper(a, b) shuffle2((a), (b), UPPER)
+#else
+#if LANES == 16
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#endif
+#define interleave_lower(a, b) __builtin_shufflevector((a), (b), LOWER)
+#define interleave_upper(a, b) __builtin_shufflevector((a), (b), UPPER)
+#endif
+
+/* Each round moves the highest bit of the row number to the lowest of the column number. */
+static LX_ITEM void transpose(lanes *square)
+{
+    UNROLL
+    for (int round = 1; round < LANES; round *= 2) {
+        lanes before[LANES];
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            before[i] = square[i];
+        UNROLL
+        for (int i = 0; i < LANES / 2; i++) {
+            square[2 * i] = interleave_lower(before[i], before[i + LANES / 2]);
+            square[2 * i + 1] = interleave_upper(before[i], before[i + LANES / 2]);
+        }
+    }
+}
+
+/* id0: LANES pixels of a row; id1: row; id2: image and block. */
+KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, blocked)
+{
+    const long blocks = (p.channels + LANES - 1) / LANES, block = id2 % blocks, first = id0 * LANES;
+    const long channels = p.channels - block * LANES < LANES ? p.channels - block * LANES : LANES;
+    GLOBAL const float *from = plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first * p.column;
+    GLOBAL float *to = blocked + ((id2 * p.height + id1) * p.width + first) * LANES;
+    if (p.column == 1 && first + LANES <= p.width) {
+        lanes square[LANES];
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            square[i] = i < channels ? load_lanes(from + i * p.channel) : splat(0.0f);
+        transpose(square);
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            store_lanes(square[i], to + i * LANES);
+    } else {
+        for (long t = 0; t < LANES && first + t < p.width; t++)
+            for (long c = 0; c < LANES; c++)
+                to[t * LANES + c] = c < channels ? from[c * p.channel + t * p.column] : 0.0f;
+    }
+}
+
+/* The reverse, to a plain tensor whose columns are next to each other. */
+KERNEL2(to_plain, layout_args, GLOBAL const float *, blocked, GLOBAL float *, plain)
+{
+    const long blocks = (p.channels + LANES - 1) / LANES, block = id2 % blocks, first = id0 * LANES;
+    const long channels = p.channels - block * LANES < LANES ? p.channels - block * LANES : LANES;
+    GLOBAL const float *from = blocked + ((id2 * p.height + id1) * p.width + first) * LANES;
+    GLOBAL float *to = plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first;
+    if (first + LANES <= p.width) {
+        lanes square[LANES];
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            square[i] = load_lanes(from + i * LANES);
+        transpose(square);
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            if (i < channels)
+                store_lanes(square[i], to + i * p.channel);
+    } else {
+        for (long c = 0; c < channels; c++)
+            for (long t = 0; first + t < p.width; t++)
+                to[c * p.channel + t] = from[t * LANES + c];
+    }
+}
