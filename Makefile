@@ -19,8 +19,9 @@ CFLAGS_ALL = $(COMMON) -fopenmp -I$(LUA_INCDIR) -I$(STB_INCDIR) $(CFLAGS)
 LDFLAGS_ALL = -shared -fopenmp $(SANITIZE) $(LDFLAGS)
 LDLIBS = -lm -lpthread
 
-# Kernels: one text, compiled once for each instruction set. NaN and infinity keep their meaning.
-KERNEL_FLAGS = $(COMMON) -x c -ffp-contract=fast -fno-math-errno -fno-trapping-math $(KERNEL_WARNINGS)
+# Kernels: one text, compiled once for each instruction set. NaN and infinity keep their meaning. A kernel need not
+# use all of its ids.
+KERNEL_FLAGS = $(COMMON) -x c -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-unused-parameter $(KERNEL_WARNINGS)
 ifneq ($(findstring clang,$(shell $(CC) --version)),)
 KERNEL_WARNINGS = -Wno-pass-failed
 endif

@@ -174,21 +174,21 @@ static LX_ITEM lanes choose_lanes(lanes_mask mask, lanes yes, lanes no)
 }
 
 /* OpenCL's single-precision functions under C's names. */
-#define exp lx_exp
-#define expm1 expm1f
-#define log logf
-#define log1p log1pf
-#define sqrt sqrtf
+#define exp(x) lx_exp(x)
+#define expm1(x) expm1f(x)
+#define log(x) logf(x)
+#define log1p(x) log1pf(x)
+#define sqrt(x) sqrtf(x)
 #define rsqrt(x) (1.0f / sqrtf(x))
-#define sin sinf
-#define cos cosf
-#define tanh tanhf
-#define erf erff
-#define pow powf
-#define floor floorf
-#define ceil ceilf
-#define rint rintf
-#define fabs fabsf
+#define sin(x) sinf(x)
+#define cos(x) cosf(x)
+#define tanh(x) tanhf(x)
+#define erf(x) erff(x)
+#define pow(x, y) powf(x, y)
+#define floor(x) floorf(x)
+#define ceil(x) ceilf(x)
+#define rint(x) rintf(x)
+#define fabs(x) fabsf(x)
 
 /* e^x without a call, so that loops over it vectorise: 2^n times a polynomial on the remainder (the reduction
  * and coefficients of Moshier's Cephes library). Within 2 ulp; results below the least normal number are 0. */

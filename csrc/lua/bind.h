@@ -17,6 +17,7 @@ typedef struct {
     lx_device *devices[LX_MAX_DEVICES];
     int count;
     bool collecting;
+    bool tidying; /* new tensors are noted in the table that core.tidy set */
     unsigned long seed, stream; /* of the random numbers: see csrc/ops/random.c */
 } lx_context;
 
@@ -43,7 +44,7 @@ lx_tensor *lx_opt_any(lua_State *L, int arg);
 lx_tensor *lx_test_tensor(lua_State *L, int arg);
 void lx_make_plain(lua_State *L, lx_tensor *tensor);
 
-/* Pushes a new empty tensor for an operation to fill. */
+/* Pushes a new empty tensor for an operation to fill. Inside a tidy it is noted there. */
 lx_tensor *lx_push_tensor(lua_State *L);
 /* For the end of a binding: raises if the operation failed, else returns the number of results. */
 int lx_results(lua_State *L, lx_code code, const lx_error *error, int results);

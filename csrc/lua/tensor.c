@@ -49,12 +49,40 @@ lx_tensor *lx_opt_any(lua_State *L, int arg)
     return lua_isnoneornil(L, arg) ? NULL : lx_check_any(L, arg);
 }
 
+static const char tidy_key = 0; /* registry: the table of the tensors made inside the running tidy */
+
 lx_tensor *lx_push_tensor(lua_State *L)
 {
     lx_tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, 1);
     memset(tensor, 0, sizeof *tensor);
     luaL_setmetatable(L, LX_TENSOR);
+    if (lx_get_context(L)->tidying) {
+        luaL_checkstack(L, 3, NULL);
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &tidy_key);
+        lua_pushvalue(L, -2);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    }
     return tensor;
+}
+
+/* tidy(table | nil) -> the table before: new tensors become keys of the table */
+static int l_tidy(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tidy_key);
+    lx_get_context(L)->tidying = lua_istable(L, 1);
+    lua_pushvalue(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &tidy_key);
+    return 1;
+}
+
+/* refs(t) -> how many tensors share its storage */
+static int l_refs(lua_State *L)
+{
+    lua_pushinteger(L, lx_check_any(L, 1)->storage->references);
+    return 1;
 }
 
 int lx_check_dim(lua_State *L, int arg, int ndim)
@@ -649,6 +677,8 @@ const luaL_Reg lx_tensor_functions[] = {
     {"copy_", l_copy},
     {"fill_", l_fill},
     {"version", l_version},
+    {"refs", l_refs},
+    {"tidy", l_tidy},
     {"getslot", l_getslot},
     {"setslot", l_setslot},
     {"free", l_free},

@@ -1,0 +1,50 @@
+--- Luxel: tensors, layers and training for convolutional networks on radiographs.
+--
+--     local lx = require "luxel"
+--     local x = lx.randn(2, 3)
+--     print(x:matmul(x:t()))
+
+local autograd = require "luxel.autograd"
+local core = require "luxel.core"
+local tensors = require "luxel.tensor"
+
+---@class luxel
+---@field nn table layers, losses and `nn.functional`
+---@field optim table optimisers and learning-rate schedules
+---@field data table image folders, batches, phantoms
+---@field metrics table sensitivity, specificity, AUC and their intervals
+---@field vision table reading, writing and drawing images
+---@field train table the training loop
+---@field checkpoint table models in safetensors files
+local lx = {}
+
+for name, value in pairs(tensors) do lx[name] = value end
+
+lx.autograd = autograd
+lx.no_grad, lx.enable_grad, lx.is_grad_enabled = autograd.no_grad, autograd.enable_grad, autograd.is_grad_enabled
+
+--- What there is to compute on: a list of {kind, name, lanes, threads}.
+---@return table[]
+function lx.devices() return core.devices() end
+
+--- Bytes in use, kept for reuse, and the most ever in use.
+---@param device string? default "cpu"
+---@return {live: integer, cached: integer, peak: integer}
+function lx.memory(device) return core.memory(device) end
+
+--- How many threads the cpu device computes with; sets it if a number is given.
+---@param count integer?
+---@return integer
+function lx.threads(count) return core.threads(count) end
+
+-- The larger parts are loaded when they are first used.
+local PARTS <const> = {nn = true, optim = true, data = true, metrics = true, vision = true, train = true, checkpoint = true}
+
+return setmetatable(lx, {
+    __index = function(_, name)
+        if not PARTS[name] then return nil end
+        local part = require("luxel." .. name)
+        rawset(lx, name, part)
+        return part
+    end,
+})
