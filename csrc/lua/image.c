@@ -1,6 +1,279 @@
-/* Bindings of image files, drawing, and files written safely. */
+/* Bindings of image files, drawing, and files written safely. Images are uint8 tensors [C,H,W], C 1 or 3. */
 #include "bind.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "../data/decode.h"
+#include "../data/file.h"
+#include "../image/image.h"
+
+/* Pixels in host memory, interleaved as files and drawing want them: a userdata, so that errors do not leak it. */
+typedef struct {
+    uint8_t *pixels;
+    int width, height, channels;
+} picture;
+
+/* Reads an image tensor argument into a new picture on the stack. */
+static picture push_picture(lua_State *L, int arg)
+{
+    char text[LX_SHAPE_TEXT];
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *image = lx_check_tensor(L, arg);
+    const long *shape = image->shape;
+    if (image->dtype != LX_UINT8 || image->ndim != 3 || (shape[0] != 1 && shape[0] != 3) || shape[1] < 1 || shape[2] < 1 ||
+        shape[1] > LX_IMAGE_MAX_SIDE || shape[2] > LX_IMAGE_MAX_SIDE)
+        luaL_error(L, "an image is a uint8 tensor [1,H,W] or [3,H,W] with sides up to %d, got %s %s", LX_IMAGE_MAX_SIDE,
+                   lx_dtype_name(image->dtype), lx_shape_text(image->ndim, shape, text));
+    const long order[] = {1, 2, 0};
+    lx_tensor interleaved = *image;
+    for (int i = 0; i < 3; i++) {
+        interleaved.shape[i] = shape[order[i]];
+        interleaved.stride[i] = image->stride[order[i]];
+    }
+    const size_t bytes = (size_t)(shape[0] * shape[1] * shape[2]);
+    picture out = {lua_newuserdatauv(L, bytes, 0), (int)shape[2], (int)shape[1], (int)shape[0]};
+    lx_tensor *dense = lx_push_tensor(L);
+    if (lx_contiguous(dense, &interleaved, &error) ||
+        image->storage->device->runtime->read(dense->storage, (size_t)dense->offset, out.pixels, bytes, &error))
+        lx_raise(L, &error);
+    lx_tensor_free(dense);
+    lua_pop(L, 1);
+    return out;
+}
+
+/* Pushes a picture as a tensor [C,H,W]. */
+static void push_image(lua_State *L, const picture *from)
+{
+    lx_error error = {.code = LX_OK};
+    lx_device *device = lx_get_context(L)->devices[0];
+    const long shape[] = {from->height, from->width, from->channels};
+    lx_tensor *out = lx_push_tensor(L), *stored = lx_push_tensor(L);
+    if (lx_tensor_new(stored, device, LX_UINT8, 3, shape, &error) ||
+        device->runtime->write(stored->storage, 0, from->pixels, (size_t)(shape[0] * shape[1] * shape[2]), &error))
+        lx_raise(L, &error);
+    lx_tensor planar;
+    const int order[] = {2, 0, 1};
+    if (lx_permute(&planar, stored, order, 3, &error))
+        lx_raise(L, &error);
+    lx_tensor_free(stored);
+    *stored = planar;
+    if (lx_contiguous(out, stored, &error))
+        lx_raise(L, &error);
+    lx_tensor_free(stored);
+    lua_pop(L, 1);
+}
+
+static void push_info(lua_State *L, const lx_image_info *info)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushinteger(L, info->width);
+    lua_setfield(L, -2, "width");
+    lua_pushinteger(L, info->height);
+    lua_setfield(L, -2, "height");
+    lua_pushinteger(L, info->channels);
+    lua_setfield(L, -2, "channels");
+    lua_pushinteger(L, info->is16 ? 16 : 8);
+    lua_setfield(L, -2, "bits");
+}
+
+/* load_image(path, channels) -> uint8 [C,H,W], {width, height, channels, bits}; or nil, message, code */
+static int l_load_image(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_image_info info;
+    const char *path = luaL_checkstring(L, 1);
+    const int channels = (int)luaL_optinteger(L, 2, 1);
+    luaL_argcheck(L, channels == 1 || channels == 3, 2, "channels must be 1 or 3");
+    uint8_t *pixels;
+    if (lx_image_load(path, channels, &pixels, &info, &error))
+        return lx_refuse(L, &error);
+    /* moved into Lua's memory first: what follows may raise */
+    const size_t bytes = (size_t)info.width * (size_t)info.height * (size_t)channels;
+    void *copy = lua_newuserdatauv(L, bytes, 0);
+    memcpy(copy, pixels, bytes);
+    free(pixels);
+    push_image(L, &(picture){copy, info.width, info.height, channels});
+    push_info(L, &info);
+    return 2;
+}
+
+/* probe_image(path) -> {width, height, channels, bits}; or nil, message, code */
+static int l_probe_image(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_image_info info;
+    if (lx_image_probe(luaL_checkstring(L, 1), &info, &error))
+        return lx_refuse(L, &error);
+    push_info(L, &info);
+    return 1;
+}
+
+/* write_png(path, image) -> true; or nil, message, code */
+static int l_write_png(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const char *path = luaL_checkstring(L, 1);
+    const picture image = push_picture(L, 2);
+    if (lx_image_write_png(path, image.pixels, image.width, image.height, image.channels, &error))
+        return lx_refuse(L, &error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* resize_image(image, height, width) -> image, antialiased */
+static int l_resize_image(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const picture in = push_picture(L, 1);
+    const lua_Integer height = luaL_checkinteger(L, 2), width = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, height >= 1 && height <= LX_IMAGE_MAX_SIDE, 2, "height is out of range");
+    luaL_argcheck(L, width >= 1 && width <= LX_IMAGE_MAX_SIDE, 3, "width is out of range");
+    picture out = {NULL, (int)width, (int)height, in.channels};
+    out.pixels = lua_newuserdatauv(L, (size_t)width * (size_t)height * (size_t)in.channels, 0);
+    if (lx_image_resize(in.pixels, in.width, in.height, in.channels, out.pixels, out.width, out.height, &error))
+        return lx_raise(L, &error);
+    push_image(L, &out);
+    return 1;
+}
+
+static void check_colour(lua_State *L, int arg, uint8_t colour[3])
+{
+    luaL_checktype(L, arg, LUA_TTABLE);
+    for (int i = 0; i < 3; i++) {
+        lua_geti(L, arg, i + 1);
+        const lua_Integer value = luaL_checkinteger(L, -1);
+        luaL_argcheck(L, value >= 0 && value <= 255, arg, "a colour is {red, green, blue}, each from 0 to 255");
+        colour[i] = (uint8_t)value;
+        lua_pop(L, 1);
+    }
+}
+
+/* A coordinate: far outside the image is allowed and clipped, but must fit an int with room to add. */
+static int check_coordinate(lua_State *L, int arg)
+{
+    const lua_Integer value = luaL_checkinteger(L, arg);
+    luaL_argcheck(L, value > -(1 << 24) && value < (1 << 24), arg, "coordinate is out of range");
+    return (int)value;
+}
+
+/* draw_text(image, x, y, text, colour, scale) -> a new image */
+static int l_draw_text(lua_State *L)
+{
+    uint8_t colour[3];
+    const picture image = push_picture(L, 1);
+    const int x = check_coordinate(L, 2), y = check_coordinate(L, 3);
+    const char *text = luaL_checkstring(L, 4);
+    check_colour(L, 5, colour);
+    const lua_Integer scale = luaL_optinteger(L, 6, 1);
+    luaL_argcheck(L, scale >= 1 && scale <= 64, 6, "scale must be from 1 to 64");
+    lx_image_draw_text(image.pixels, image.width, image.height, image.channels, x, y, (int)scale, text, colour);
+    push_image(L, &image);
+    return 1;
+}
+
+/* text_size(text, scale) -> width, height in pixels */
+static int l_text_size(lua_State *L)
+{
+    const char *text = luaL_checkstring(L, 1);
+    const lua_Integer scale = luaL_optinteger(L, 2, 1);
+    luaL_argcheck(L, scale >= 1 && scale <= 64, 2, "scale must be from 1 to 64");
+    lua_pushinteger(L, lx_image_text_width(text, (int)scale));
+    lua_pushinteger(L, LX_IMAGE_TEXT_HEIGHT * scale);
+    return 2;
+}
+
+/* fill_rect(image, x, y, width, height, colour, alpha) -> a new image */
+static int l_fill_rect(lua_State *L)
+{
+    uint8_t colour[3];
+    const picture image = push_picture(L, 1);
+    const int x = check_coordinate(L, 2), y = check_coordinate(L, 3);
+    const int width = check_coordinate(L, 4), height = check_coordinate(L, 5);
+    check_colour(L, 6, colour);
+    const float alpha = (float)luaL_optnumber(L, 7, 1);
+    lx_image_fill_rect(image.pixels, image.width, image.height, image.channels, x, y, width, height, colour, alpha);
+    push_image(L, &image);
+    return 1;
+}
+
+/* draw_rect(image, x, y, width, height, colour, thickness) -> a new image */
+static int l_draw_rect(lua_State *L)
+{
+    uint8_t colour[3];
+    const picture image = push_picture(L, 1);
+    const int x = check_coordinate(L, 2), y = check_coordinate(L, 3);
+    const int width = check_coordinate(L, 4), height = check_coordinate(L, 5);
+    check_colour(L, 6, colour);
+    const int thickness = (int)luaL_optinteger(L, 7, 1);
+    lx_image_draw_rect(image.pixels, image.width, image.height, image.channels, x, y, width, height, thickness, colour);
+    push_image(L, &image);
+    return 1;
+}
+
+/* decode_images(paths, size) -> uint8 [n,1,size,size], {true|false, ...}, {false|message, ...} */
+static int l_decode_images(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const int count = (int)luaL_len(L, 1);
+    const lua_Integer size = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, count >= 1, 1, "expected a table of at least one path");
+    luaL_argcheck(L, size >= 1 && size <= 4096, 2, "size must be from 1 to 4096");
+    const char **paths = lua_newuserdatauv(L, sizeof *paths * (size_t)count, 0);
+    lx_error *errors = lua_newuserdatauv(L, sizeof *errors * (size_t)count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_geti(L, 1, i + 1);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 1, "paths must be strings");
+        paths[i] = lua_tostring(L, -1); /* the table keeps it alive */
+        lua_pop(L, 1);
+    }
+    const long shape[] = {count, 1, (long)size, (long)size};
+    const size_t bytes = (size_t)count * (size_t)size * (size_t)size;
+    lx_device *device = lx_get_context(L)->devices[0];
+    uint8_t *pixels = lua_newuserdatauv(L, bytes, 0);
+    lx_tensor *out = lx_push_tensor(L);
+    lx_decode_images(paths, count, (int)size, device->runtime->threads(device, 0), pixels, errors);
+    if (lx_tensor_new(out, device, LX_UINT8, 4, shape, &error) ||
+        device->runtime->write(out->storage, 0, pixels, bytes, &error))
+        return lx_raise(L, &error);
+    lua_createtable(L, count, 0);
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_pushboolean(L, errors[i].code == LX_OK);
+        lua_rawseti(L, -3, i + 1);
+        if (errors[i].code)
+            lua_pushstring(L, errors[i].text);
+        else
+            lua_pushboolean(L, 0);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 3;
+}
+
+/* write_file(path, {strings}) -> true; or nil, message, code. The old file stays until the new one is complete. */
+static int l_write_file(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const char *path = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    const size_t count = (size_t)luaL_len(L, 2);
+    lx_chunk *chunks = lua_newuserdatauv(L, sizeof *chunks * count + 1, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_geti(L, 2, (lua_Integer)i + 1);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 2, "expected a table of strings");
+        chunks[i].bytes = lua_tolstring(L, -1, &chunks[i].size);
+        lua_pop(L, 1);
+    }
+    if (lx_file_write(path, chunks, count, &error))
+        return lx_refuse(L, &error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 const luaL_Reg lx_image_functions[] = {
-    {NULL, NULL},
+    {"load_image", l_load_image},     {"probe_image", l_probe_image}, {"write_png", l_write_png},
+    {"resize_image", l_resize_image}, {"draw_text", l_draw_text},     {"text_size", l_text_size},
+    {"fill_rect", l_fill_rect},       {"draw_rect", l_draw_rect},     {"decode_images", l_decode_images},
+    {"write_file", l_write_file},     {NULL, NULL},
 };
