@@ -2,10 +2,11 @@
 --
 -- Every tensor has room for one Lua table, its slot: `{requires_grad=, grad=, node=, output=}`. An operation on
 -- tensors that require a gradient leaves a node behind: what it was, what it saved (`ctx`) and the slots of its
--- inputs. Nodes hold slots, never tensors, so an intermediate result that no operation saved is garbage as soon as the
--- user drops it.
+-- inputs. Nodes hold slots, never tensors, so an intermediate result that no operation saved is garbage as soon as
+-- the user drops it.
 
 local core = require "luxel.core"
+local memory = require "luxel.memory"
 
 local getslot, setslot = core.getslot, core.setslot
 
@@ -30,7 +31,7 @@ local function shape_text(shape)
 end
 
 local function is_tensor(value)
-    return type(value) == "userdata"
+    return type(value) == "userdata" and core.is_tensor(value)
 end
 
 local function same_shape(a, b)
@@ -172,7 +173,7 @@ end
 
 local function attach_all(node, arguments, ...)
     node.outputs = select("#", ...)
-    if core.version then node.versions = saved_versions(node.ctx) end
+    node.versions = saved_versions(node.ctx)
     if node.outputs == 1 then return attach(node, arguments, 1, (...)) end
     local outputs = {...}
     for i = 1, node.outputs do
@@ -286,7 +287,7 @@ end
 
 -- Whether `grad`, held once or not at all by its destination, may be changed in place or given away.
 function Ledger:exclusive(grad, holders)
-    return self.owned[grad] and self.holders[grad] == holders and core.refs ~= nil and core.refs(grad) == 1
+    return self.owned[grad] and self.holders[grad] == holders and core.refs(grad) == 1
         and grad:is_contiguous()
 end
 
@@ -310,6 +311,7 @@ function Ledger:add_to_leaf(slot, grad)
     else
         slot.grad = grad:clone()
     end
+    memory.keep(slot.grad) -- outlives a tidy around the step
 end
 
 -- ---- backward -------------------------------------------------------------------------------------------------

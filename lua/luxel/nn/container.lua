@@ -1,0 +1,147 @@
+--- Modules made of modules: Sequential, ModuleList.
+
+local autograd = require "luxel.autograd"
+local Module = require "luxel.nn.module"
+local linear = require "luxel.nn.linear"
+local norm = require "luxel.nn.norm"
+local simple = require "luxel.nn.simple"
+
+local layers = {}
+
+-- The metatables of the layers that keep no tensor. Subclasses are not among them.
+local BUILT_IN = {}
+for _, part in ipairs {linear, norm, simple} do
+    for _, class in pairs(part) do BUILT_IN[class.instance_metatable] = true end
+end
+
+-- Children are named "0", "1" ... as PyTorch does, while Lua counts from 1.
+local function append(self, module)
+    self:add_module(tostring(#self:children()), module)
+    return self
+end
+
+local function init_children(self, ...)
+    for i = 1, select("#", ...) do append(self, (select(i, ...))) end
+end
+
+local function child_at(self, index)
+    local count = #self:children()
+    if math.tointeger(index) and index < 0 then index = index + count + 1 end
+    local child = math.tointeger(index) and rawget(self, "_modules").values[tostring(math.tointeger(index) - 1)]
+    if not child then
+        error(("%s: there is no module %s, it has %d"):format(self.class_name, tostring(index), count), 3)
+    end
+    return child
+end
+
+-- ---- Sequential -----------------------------------------------------------------------------------------------
+
+---@class Sequential: Module
+---@overload fun(...: Module): Sequential
+local Sequential = Module.class("Sequential")
+layers.Sequential = Sequential
+
+--- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input.
+---@param ... Module
+function Sequential:init(...)
+    init_children(self, ...)
+end
+
+--- Adds a module at the end.
+---@param module Module
+---@return Sequential self
+function Sequential:append(module) return append(self, module) end
+
+--- The module at an index, from 1, or from the end if negative.
+---@param index integer
+---@return Module
+function Sequential:get(index) return child_at(self, index) end
+
+local function is_plain(module, class)
+    return module ~= nil and getmetatable(module) == class.instance_metatable and not rawget(module, "_hooks")
+end
+
+-- Whether neither the module nor a hook can have kept a tensor that went through it.
+local function keeps_nothing(module)
+    return BUILT_IN[getmetatable(module)] and not rawget(module, "_hooks")
+end
+
+--- Conv2d followed by ReLU is one operation. When nothing is recorded, a result that only passes from one built-in
+--- layer to the next is freed at once.
+---@param x Tensor
+---@return Tensor
+function Sequential:forward(x)
+    local modules = self:children()
+    local passing = false -- whether x was made by a built-in layer here, so that nobody else has it
+    local i = 1
+    while modules[i] do
+        local module = modules[i]
+        local y
+        if is_plain(module, linear.Conv2d) and is_plain(modules[i + 1], simple.ReLU) then
+            y = module:forward(x, "relu")
+            i = i + 1
+        else
+            y = module(x)
+        end
+        if not rawequal(y, x) then
+            if passing and keeps_nothing(module) and not autograd.is_grad_enabled() then x:free() end
+            passing = keeps_nothing(module)
+        end
+        passing = passing and keeps_nothing(module)
+        x, i = y, i + 1
+    end
+    return x
+end
+
+-- ---- ModuleList -----------------------------------------------------------------------------------------------
+
+---@class ModuleList: Module
+---@overload fun(...: Module): ModuleList
+local ModuleList = Module.class("ModuleList")
+layers.ModuleList = ModuleList
+
+--- `nn.ModuleList(a, b)` or `nn.ModuleList({a, b})`: a list whose modules belong to the network. It has no forward.
+---@param ... Module|Module[]
+function ModuleList:init(...)
+    local first = ...
+    if type(first) == "table" and getmetatable(first) == nil then
+        init_children(self, table.unpack(first))
+    else
+        init_children(self, ...)
+    end
+end
+
+--- Adds a module at the end.
+---@param module Module
+---@return ModuleList self
+function ModuleList:append(module) return append(self, module) end
+
+--- The module at an index, from 1, or from the end if negative.
+---@param index integer
+---@return Module
+function ModuleList:get(index) return child_at(self, index) end
+
+--- `for i, module in list:each() do`
+---@return fun(): integer, Module
+function ModuleList:each()
+    local i, modules = 0, self:children()
+    return function()
+        i = i + 1
+        if modules[i] then return i, modules[i] end
+    end
+end
+
+-- `#sequential` and `list[1]` work as on any Lua list.
+for _, class in pairs(layers) do
+    local meta = class.instance_metatable
+    local index = meta.__index
+    meta.__len = function(self) return #self:children() end
+    meta.__index = function(self, key)
+        if math.type(key) == "integer" then
+            return rawget(self, "_modules").values[tostring(key < 0 and key + #self or key - 1)]
+        end
+        return index(self, key)
+    end
+end
+
+return layers

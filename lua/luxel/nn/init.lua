@@ -1,0 +1,18 @@
+--- Networks: `lx.nn`. Modules and their names follow PyTorch.
+
+local Module = require "luxel.nn.module"
+
+local nn = {
+    Module = Module,
+    Parameter = Module.Parameter,
+    class = Module.class,
+    functional = require "luxel.nn.functional",
+    init = require "luxel.nn.initialisers",
+    summary = require "luxel.nn.summary",
+}
+
+for _, part in ipairs {"linear", "norm", "simple", "container", "loss"} do
+    for name, class in pairs(require("luxel.nn." .. part)) do nn[name] = class end
+end
+
+return nn

@@ -1,0 +1,454 @@
+--- The base of all layers and networks.
+--
+-- A module is a Lua table that notices what is assigned to it. Parameters (`nn.Parameter`), buffers
+-- (`register_buffer`) and other modules become part of it in the order of assignment, which is the order of
+-- `parameters()`; anything else is a plain field. A network is a class with `init` and `forward`:
+--
+--     local Net = nn.class("Net")
+--     function Net:init(classes)
+--         self.conv = nn.Conv2d(1, 8, 3)
+--         self.head = nn.Linear(8, classes)
+--     end
+--     function Net:forward(x)
+--         return self.head(F.relu(self.conv(x)):mean({3, 4}))
+--     end
+--     local net = Net(2)          -- calls init
+--     local logits = net(images)  -- calls forward
+
+local core = require "luxel.core"
+local lx = require "luxel"
+local check = require "luxel.nn.check"
+
+-- A list of named things that remembers the order of their first assignment.
+local Registry = {}
+Registry.__index = Registry
+
+local function new_registry()
+    return setmetatable({names = {}, values = {}}, Registry)
+end
+
+function Registry:set(name, value)
+    if value ~= nil and self.values[name] == nil then
+        self.names[#self.names + 1] = name
+    elseif value == nil then
+        for i = #self.names, 1, -1 do
+            if self.names[i] == name then table.remove(self.names, i) end
+        end
+    end
+    self.values[name] = value
+end
+
+function Registry:each()
+    local i = 0
+    return function()
+        i = i + 1
+        local name = self.names[i]
+        return name, self.values[name]
+    end
+end
+
+-- ---- classes --------------------------------------------------------------------------------------------------
+
+---@class Module
+---@field training boolean true after `train()`, the initial state; false after `eval()`
+---@operator call(...): ...
+local Module = {class_name = "Module"}
+
+local REGISTRIES = {"_parameters", "_buffers", "_modules"}
+
+local function is_module(value)
+    return type(value) == "table" and rawget(value, "_modules") ~= nil
+end
+
+-- Where a value assigned to `key` goes.
+local function home_of(self, key, value)
+    if is_module(value) then return "_modules" end
+    if type(value) ~= "userdata" then return "_fields" end
+    local slot = core.getslot(value)
+    if slot and slot.parameter then return "_parameters" end
+    if rawget(self, "_buffers").values[key] then return "_buffers" end
+    if rawget(self, "_parameters").values[key] then
+        error(("%s: %s is a parameter; assign nn.Parameter(tensor), or copy into it with copy_"):format(
+            self.class_name, tostring(key)), 3)
+    end
+    return "_fields"
+end
+
+-- A class's instances. Nothing is stored under its own name, so that every assignment comes by here: a plain field
+-- that later becomes a module must not stay unregistered.
+local function instance_metatable(class)
+    local meta = {__name = class.class_name}
+    function meta.__index(self, key)
+        local value = rawget(self, "_fields")[key]
+        if value ~= nil then return value end
+        for i = 1, 3 do
+            value = rawget(self, REGISTRIES[i]).values[key]
+            if value ~= nil then return value end
+        end
+        return class[key]
+    end
+    function meta.__newindex(self, key, value)
+        local home = home_of(self, key, value)
+        for i = 1, 3 do
+            local name = REGISTRIES[i]
+            local registry = rawget(self, name)
+            if name == home then
+                registry:set(key, value)
+            elseif registry.values[key] ~= nil then
+                registry:set(key, nil)
+            end
+        end
+        if home ~= "_fields" then value = nil end
+        rawget(self, "_fields")[key] = value
+    end
+    function meta.__call(self, ...)
+        local hooks = rawget(self, "_hooks")
+        if not hooks then return self:forward(...) end
+        local results = table.pack(self:forward(...))
+        for _, hook in ipairs(hooks) do
+            hook(self, {...}, results)
+        end
+        return table.unpack(results, 1, results.n)
+    end
+    function meta.__tostring(self)
+        return self:describe_tree()
+    end
+    return meta
+end
+
+local function construct(class, ...)
+    local self = {_fields = {training = true}}
+    for i = 1, 3 do self[REGISTRIES[i]] = new_registry() end
+    setmetatable(self, class.instance_metatable)
+    self:init(...)
+    return self
+end
+
+--- A new class of modules. Calling it makes an instance and passes the arguments to `init`. A subclass reaches the
+--- method it replaces through its parent: `Parent.init(self, ...)`.
+---@param name string shown when printed
+---@param parent table? a class made by this function; default `nn.Module`
+---@return table class
+function Module.class(name, parent)
+    if type(name) ~= "string" then error("class: the name should be a string, got " .. type(name), 2) end
+    parent = parent or Module
+    if type(parent) ~= "table" or not rawget(parent, "class_name") then
+        error("class: the parent should be a class made by nn.class", 2)
+    end
+    local class = setmetatable({class_name = name}, {__index = parent, __call = construct})
+    class.instance_metatable = instance_metatable(class)
+    return class
+end
+
+--- Marks a tensor as a parameter: it requires a gradient, and a module that it is assigned to lists it.
+---@param tensor Tensor float32
+---@return Tensor tensor the same
+function Module.Parameter(tensor)
+    if type(tensor) ~= "userdata" then error("Parameter: expected a tensor, got " .. type(tensor), 2) end
+    tensor:requires_grad_(true)
+    core.getslot(tensor).parameter = true
+    return tensor
+end
+
+--- Called by the constructor with its arguments; a class replaces it.
+function Module:init() end -- luacheck: ignore 212
+
+--- What the module computes; a class replaces it, and users call the module itself.
+function Module:forward()
+    error(self.class_name .. ": the class does not define forward", 2)
+end
+
+--- Adds a tensor that is saved and moved with the module but not trained.
+---@param name string
+---@param tensor Tensor
+function Module:register_buffer(name, tensor)
+    rawget(self, "_buffers"):set(name, tensor)
+end
+
+--- Adds a module under a name that need not be an identifier.
+---@param name string
+---@param module Module
+function Module:add_module(name, module)
+    if not is_module(module) then
+        error(("%s: %s should be a module, got %s"):format(self.class_name, name, type(module)), 3)
+    end
+    rawget(self, "_modules"):set(name, module)
+end
+
+--- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it.
+---@param hook fun(module: Module, arguments: table, results: table)
+---@return fun() remove
+function Module:register_forward_hook(hook)
+    local hooks = rawget(self, "_hooks") or {}
+    hooks[#hooks + 1] = hook
+    rawset(self, "_hooks", hooks)
+    return function()
+        for i = #hooks, 1, -1 do
+            if hooks[i] == hook then table.remove(hooks, i) end
+        end
+        if #hooks == 0 then rawset(self, "_hooks", nil) end
+    end
+end
+
+-- ---- walking --------------------------------------------------------------------------------------------------
+
+-- Every module below and including `self` with its dotted name, parents first. A shared module comes once unless
+-- `repeated`.
+local function walk(self, visit, repeated, prefix, seen)
+    if seen[self] and not repeated then return end
+    seen[self] = true
+    visit(prefix, self)
+    for name, child in rawget(self, "_modules"):each() do
+        walk(child, visit, repeated, prefix == "" and name or prefix .. "." .. name, seen)
+    end
+end
+
+-- Entries `{name, tensor}` of a registry over the whole tree. A shared tensor comes once unless `repeated`.
+local function collect(self, registry, repeated)
+    local entries, seen = {}, {}
+    walk(self, function(prefix, module)
+        for name, tensor in rawget(module, registry):each() do
+            if repeated or not seen[tensor] then
+                seen[tensor] = true
+                entries[#entries + 1] = {prefix == "" and name or prefix .. "." .. name, tensor}
+            end
+        end
+    end, repeated, "", {})
+    return entries
+end
+
+local function iterate(entries)
+    local i = 0
+    return function()
+        i = i + 1
+        if entries[i] then return entries[i][1], entries[i][2] end
+    end
+end
+
+local function seconds(entries)
+    local list = {}
+    for i, entry in ipairs(entries) do list[i] = entry[2] end
+    return list
+end
+
+--- `for name, parameter in net:named_parameters() do`: own ones first, then the children's, by PyTorch's names.
+---@return fun(): string, Tensor
+function Module:named_parameters() return iterate(collect(self, "_parameters")) end
+
+--- The parameters as a list, a shared one once.
+---@return Tensor[]
+function Module:parameters() return seconds(collect(self, "_parameters")) end
+
+--- `for name, buffer in net:named_buffers() do`
+---@return fun(): string, Tensor
+function Module:named_buffers() return iterate(collect(self, "_buffers")) end
+
+--- The buffers as a list.
+---@return Tensor[]
+function Module:buffers() return seconds(collect(self, "_buffers")) end
+
+--- `for name, child in net:named_children() do`
+---@return fun(): string, Module
+function Module:named_children() return rawget(self, "_modules"):each() end
+
+--- The modules directly inside.
+---@return Module[]
+function Module:children()
+    local list = {}
+    for _, child in self:named_children() do list[#list + 1] = child end
+    return list
+end
+
+--- `for name, module in net:named_modules() do`: itself (with the name "") and all inside, parents first.
+---@return fun(): string, Module
+function Module:named_modules()
+    local entries = {}
+    walk(self, function(name, module) entries[#entries + 1] = {name, module} end, false, "", {})
+    return iterate(entries)
+end
+
+--- Itself and all modules inside.
+---@return Module[]
+function Module:modules()
+    local list = {}
+    for _, module in self:named_modules() do list[#list + 1] = module end
+    return list
+end
+
+--- Calls `f(module)` for every module, children before parents.
+---@param f fun(module: Module)
+---@return Module self
+function Module:apply(f)
+    for _, child in self:named_children() do child:apply(f) end
+    f(self)
+    return self
+end
+
+-- ---- state ----------------------------------------------------------------------------------------------------
+
+--- Switches training behaviour (dropout, batch statistics) on, or off with `train(false)`.
+---@param mode boolean? default true
+---@return Module self
+function Module:train(mode)
+    return self:apply(function(module) module.training = mode ~= false end)
+end
+
+--- The same as `train(false)`.
+---@return Module self
+function Module:eval() return self:train(false) end
+
+--- Lets every parameter require a gradient or not.
+---@param flag boolean? default true
+---@return Module self
+function Module:requires_grad_(flag)
+    for _, parameter in self:named_parameters() do parameter:requires_grad_(flag ~= false) end
+    return self
+end
+
+--- Forgets the gradients of all parameters.
+function Module:zero_grad()
+    for _, parameter in self:named_parameters() do parameter.grad = nil end
+end
+
+--- Moves parameters and buffers to a device, in new tensors: make the optimiser afterwards.
+---@param device string
+---@return Module self
+function Module:to(device)
+    local moved = {}
+    local function move(tensor, trained)
+        if moved[tensor] then return moved[tensor] end
+        local copy = tensor:detach():to(device)
+        if trained then
+            Module.Parameter(copy)
+            copy:requires_grad_(tensor.requires_grad)
+        end
+        moved[tensor] = copy
+        return copy
+    end
+    for _, module in self:named_modules() do
+        for _, registry in ipairs {"_parameters", "_buffers"} do
+            for name, tensor in rawget(module, registry):each() do
+                if tensor.device ~= device then
+                    rawget(module, registry):set(name, move(tensor, registry == "_parameters"))
+                end
+            end
+        end
+    end
+    return self
+end
+
+-- Parameters and buffers in PyTorch's order: those of a module before its children's. Shared ones under every name.
+local function state_entries(self)
+    local entries = {}
+    walk(self, function(prefix, module)
+        for _, registry in ipairs {"_parameters", "_buffers"} do
+            for name, tensor in rawget(module, registry):each() do
+                entries[#entries + 1] = {prefix == "" and name or prefix .. "." .. name, tensor}
+            end
+        end
+    end, true, "", {})
+    return entries
+end
+
+--- All parameters and buffers by name. The tensors share memory with the module: clone them to keep a moment.
+---@return table<string, Tensor> state
+---@return string[] names in order
+function Module:state_dict()
+    local state, names = {}, {}
+    for i, entry in ipairs(state_entries(self)) do
+        state[entry[1]] = entry[2]:detach()
+        names[i] = entry[1]
+    end
+    return state, names
+end
+
+local function add_list(lines, title, list)
+    if #list > 0 then
+        table.sort(list)
+        lines[#lines + 1] = "  " .. title .. ": " .. table.concat(list, ", ")
+    end
+end
+
+--- Copies tensors into the parameters and buffers of the same names. Nothing is changed unless everything fits; a
+--- key that is missing, unexpected or of another shape raises an error that lists all such keys.
+---@param state table<string, Tensor>
+---@param options {strict: boolean?}? with strict = false, missing and unexpected keys are left out
+---@return {missing: string[], unexpected: string[]} left_out
+function Module:load_state_dict(state, options)
+    options = check.options("load_state_dict", options, {"strict"})
+    local missing, unexpected, misshapen, known = {}, {}, {}, {}
+    local entries = state_entries(self)
+    for _, entry in ipairs(entries) do
+        local name, tensor = entry[1], entry[2]
+        known[name] = true
+        local given = state[name]
+        if given == nil then
+            missing[#missing + 1] = name
+        elseif check.shape_text(given.shape) ~= check.shape_text(tensor.shape) then
+            misshapen[#misshapen + 1] = ("%s is %s, the module has %s"):format(name, check.shape_text(given.shape),
+                check.shape_text(tensor.shape))
+        end
+    end
+    for name in pairs(state) do
+        if not known[name] then unexpected[#unexpected + 1] = tostring(name) end
+    end
+    local lines = {("load_state_dict: the state does not fit %s"):format(self.class_name)}
+    add_list(lines, "wrong shape", misshapen)
+    if options.strict ~= false then
+        add_list(lines, "missing", missing)
+        add_list(lines, "unexpected", unexpected)
+    end
+    if #lines > 1 then error(table.concat(lines, "\n"), 2) end
+    lx.no_grad(function()
+        for _, entry in ipairs(entries) do
+            local given = state[entry[1]]
+            if given ~= nil then entry[2]:copy_(given) end
+        end
+    end)
+    return {missing = missing, unexpected = unexpected}
+end
+
+-- ---- printing -------------------------------------------------------------------------------------------------
+
+--- The options shown in brackets when printed; a class replaces it.
+---@return string
+function Module:extra() return "" end -- luacheck: ignore 212
+
+--- `12,345,678`
+---@param number integer
+---@return string
+function Module.with_commas(number)
+    local text = tostring(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+    return (text:gsub("^,", ""))
+end
+
+--- The number of elements of all parameters, shared ones once.
+---@return integer
+function Module:count_parameters()
+    local count = 0
+    for _, parameter in self:named_parameters() do count = count + parameter:numel() end
+    return count
+end
+
+--- The name and options on one line, as in error messages: `Conv2d(1, 32, 3, padding=1)`.
+---@return string
+function Module:describe()
+    return ("%s(%s)"):format(self.class_name, self:extra())
+end
+
+--- What `print` shows: the tree of modules, with the number of parameters of each.
+---@param indent string?
+---@return string
+function Module:describe_tree(indent)
+    indent = indent or ""
+    local count = self:count_parameters()
+    local suffix = count > 0 and ("  [%s]"):format(Module.with_commas(count)) or ""
+    local lines = {}
+    for name, child in self:named_children() do
+        lines[#lines + 1] = ("%s  (%s): %s"):format(indent, name, child:describe_tree(indent .. "  "))
+    end
+    if #lines == 0 then return self:describe() .. suffix end
+    return ("%s(%s%s\n%s\n%s)"):format(self.class_name, self:extra(), suffix, table.concat(lines, "\n"), indent)
+end
+
+return Module

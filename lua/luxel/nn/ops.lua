@@ -1,0 +1,144 @@
+--- The operations of networks, each a pair of primitives of `luxel.core`. Arguments are checked in `functional.lua`.
+
+local core = require "luxel.core"
+local autograd = require "luxel.autograd"
+
+local ops = {}
+
+-- Every backward below keeps nothing of what it is given and returns nothing that was saved: pure.
+local function define(name, forward, backward)
+    ops[name] = autograd.define(name, {forward = forward, backward = backward, pure = true})
+end
+
+-- x [N,C,H,W], w [O,C/groups,KH,KW], b [O]?; options.relu applies max(0, .) to the result in the same pass.
+define("conv2d", function(ctx, x, w, b, options)
+    local y = core.conv2d(x, w, b, options)
+    ctx.x, ctx.w, ctx.options = x, w, options
+    if options.relu then ctx.y = y end
+    return y
+end, function(ctx, dy)
+    local x, w, options, needs = ctx.x, ctx.w, ctx.options, ctx.needs
+    local dz = options.relu and core.relu_backward(ctx.y, dy) or dy
+    local db = needs[3] and core.conv2d_backward_bias(dz) or nil
+    local dw = needs[2] and core.conv2d_backward_weight(x, dz, w.shape, options) or nil
+    local dx = needs[1] and core.conv2d_backward_data(dz, w, x.shape, options) or nil
+    if options.relu then dz:free() end
+    return dx, dw, db
+end)
+
+-- The transpose of conv2d: its forward is conv2d's gradient for the data. x [N,C,H,W], w [C,O/groups,KH,KW], b [O]?.
+define("conv_transpose2d", function(ctx, x, w, b, out_shape, options)
+    ctx.x, ctx.w, ctx.options = x, w, options
+    local y = core.conv2d_backward_data(x, w, out_shape, options)
+    if b then y = y + b:view(1, out_shape[2], 1, 1) end
+    return y
+end, function(ctx, dy)
+    local needs, options = ctx.needs, ctx.options
+    local dx = needs[1] and core.conv2d(dy, ctx.w, nil, options) or nil
+    local dw = needs[2] and core.conv2d_backward_weight(dy, ctx.x, ctx.w.shape, options) or nil
+    local db = needs[3] and core.conv2d_backward_bias(dy) or nil
+    return dx, dw, db
+end)
+
+-- x [R,I], w [O,I], b [O]?
+define("linear", function(ctx, x, w, b)
+    ctx.x, ctx.w = x, w
+    local y = x:matmul(w:t())
+    if b then y:add_(b) end
+    return y
+end, function(ctx, dy)
+    local needs = ctx.needs
+    local dx = needs[1] and dy:matmul(ctx.w) or nil
+    local dw = needs[2] and dy:t():matmul(ctx.x) or nil
+    local db = needs[3] and dy:sum(1) or nil
+    return dx, dw, db
+end)
+
+define("max_pool2d", function(ctx, x, options)
+    local y, indices = core.max_pool2d(x, options)
+    ctx.indices, ctx.shape, ctx.options = indices, x.shape, options
+    return y
+end, function(ctx, dy)
+    return core.max_pool2d_backward(dy, ctx.indices, ctx.shape, ctx.options)
+end)
+
+define("avg_pool2d", function(ctx, x, options)
+    ctx.shape, ctx.options = x.shape, options
+    return core.avg_pool2d(x, options)
+end, function(ctx, dy)
+    return core.avg_pool2d_backward(dy, ctx.shape, ctx.options)
+end)
+
+define("adaptive_avg_pool2d", function(ctx, x, size)
+    ctx.shape = x.shape
+    return core.adaptive_avg_pool2d(x, size)
+end, function(ctx, dy)
+    return core.adaptive_avg_pool2d_backward(dy, ctx.shape)
+end)
+
+-- x [N,C,H,W]; mean and var [C] are the batch's where `training`, else the running ones.
+define("batch_norm", function(ctx, x, weight, bias, mean, var, eps, training)
+    ctx.x, ctx.weight, ctx.mean, ctx.var, ctx.eps, ctx.training = x, weight, mean, var, eps, training
+    return core.batch_norm_apply(x, mean, var, weight, bias, eps)
+end, function(ctx, dy)
+    return core.batch_norm_backward(dy, ctx.x, ctx.mean, ctx.var, ctx.weight, ctx.eps, ctx.training)
+end)
+
+-- Each row of x [R,D] to mean 0 and variance 1.
+define("row_norm", function(ctx, x, eps)
+    local y, _, rstd = core.row_norm(x, eps)
+    ctx.y, ctx.rstd = y, rstd
+    return y
+end, function(ctx, dy)
+    return core.row_norm_backward(dy, ctx.y, ctx.rstd)
+end)
+
+for _, name in ipairs {"softmax", "log_softmax"} do
+    local forward, backward = core[name], core[name .. "_backward"]
+    -- Over the rows of x [R,D].
+    define(name, function(ctx, x)
+        ctx.y = forward(x)
+        return ctx.y
+    end, function(ctx, dy)
+        return backward(ctx.y, dy)
+    end)
+end
+
+-- The mask is not kept: the same seed and stream make it again.
+define("dropout", function(ctx, x, p, seed, stream)
+    ctx.p, ctx.seed, ctx.stream = p, seed, stream
+    return core.dropout(x, p, seed, stream)
+end, function(ctx, dy)
+    return core.dropout(dy, ctx.p, ctx.seed, ctx.stream)
+end)
+
+define("embedding", function(ctx, weight, indices)
+    ctx.indices, ctx.rows = indices, weight.shape[1]
+    return core.embedding(weight, indices)
+end, function(ctx, dy)
+    return core.embedding_backward(dy, ctx.indices, ctx.rows)
+end)
+
+define("upsample_nearest2d", function(ctx, x, size)
+    ctx.size = {x.shape[3], x.shape[4]}
+    return core.upsample_nearest2d(x, size)
+end, function(ctx, dy)
+    return core.upsample_nearest2d_backward(dy, ctx.size)
+end)
+
+define("upsample_bilinear2d", function(ctx, x, size, align_corners)
+    ctx.size, ctx.align_corners = {x.shape[3], x.shape[4]}, align_corners
+    return core.upsample_bilinear2d(x, size, align_corners)
+end, function(ctx, dy)
+    return core.upsample_bilinear2d_backward(dy, ctx.size, ctx.align_corners)
+end)
+
+-- Elementwise; 0 (and no gradient) where the target is NaN.
+define("bce_with_logits", function(ctx, x, target, pos_weight)
+    ctx.x, ctx.target, ctx.pos_weight = x, target, pos_weight
+    return core.bce_with_logits(x, target, pos_weight)
+end, function(ctx, dy)
+    return core.bce_with_logits_backward(ctx.x, ctx.target, ctx.pos_weight):mul_(dy)
+end)
+
+return ops
