@@ -1,10 +1,8 @@
-/* Convolution, its gradients, and depthwise convolution.
+/* Convolution, its gradients, and depthwise convolution, in tile form: for processors with wide vectors.
  *
- * Tile form: tensors in the blocked layout [N, C/LANES, H, W, LANES]. A work-item keeps PIXELS output pixels of
- * two blocks of output channels in registers; each input value it reads is multiplied with a vector of weights.
- * Backward-data is the same kernel on transposed, flipped weights.
- *
- * The general kernels at the end take any strides and any groups, one output element a work-item. */
+ * Tensors are in the blocked layout [N, C/LANES, H, W, LANES]. A work-item keeps a few output pixels of two blocks
+ * of output channels in registers; each input value it reads is multiplied with a vector of weights. Backward-data
+ * is the same kernel on transposed, flipped weights. */
 #include "luxel.h"
 #include "conv2d.h"
 
@@ -12,7 +10,9 @@
 #define LX_ITEM inline
 #endif
 
-#define PIXELS CONV2D_PIXELS(LANES)
+#define OF_TWO CONV2D_PIXELS_OF_TWO(LANES)
+#define OF_ONE CONV2D_PIXELS_OF_ONE
+#define MOST_PIXELS 7
 
 /* ---- packing ---------------------------------------------------------------------------------------------- */
 
@@ -21,12 +21,13 @@ KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, 
 {
     const long taps = (long)p.kernel_h * p.kernel_w;
     const long in = id0 / taps, kh = id0 % taps / p.kernel_w, kw = id0 % p.kernel_w;
-    const long group = id1 / p.out_blocks, out = id1 % p.out_blocks * LANES;
-    const long from = p.base + group * p.group_stride + in * p.in_stride + kh * p.stride_h + kw * p.stride_w;
-    const long to = (((id1 * p.in_blocks + in / p.inner) * p.kernel_h + kh) * p.kernel_w + kw) * p.inner + in % p.inner;
+    const long group = in / p.in_channels, out = id1 % p.out_blocks * LANES; /* group: of those that were merged */
+    const long from = p.base + (id1 / p.out_blocks * p.merged + group) * p.group_stride +
+                      in % p.in_channels * p.in_stride + kh * p.stride_h + kw * p.stride_w;
+    const long to = ((id1 * p.in_blocks + in / p.inner) * taps + id0 % taps) * p.inner + in % p.inner;
     for (int lane = 0; lane < LANES; lane++) {
-        const int exists = in < p.in_channels && out + lane < p.out_channels;
-        packed[to * LANES + lane] = exists ? w[from + (out + lane) * p.out_stride] : 0.0f;
+        const int exists = group < p.merged && (out + lane) / p.out_channels == group;
+        packed[to * LANES + lane] = exists ? w[from + (out + lane) % p.out_channels * p.out_stride] : 0.0f;
     }
 }
 
@@ -39,13 +40,13 @@ typedef struct {
     long phase, start, own, end;
 } run_of_pixels;
 
-static LX_ITEM run_of_pixels find_run(long id0, const conv2d_tile_args p)
+static LX_ITEM run_of_pixels find_run(long id0, long pixels, const conv2d_tile_args p)
 {
     run_of_pixels run;
     run.phase = id0 / p.tiles;
     run.end = (p.g.out_width - run.phase + p.up_w - 1) / p.up_w;
-    run.own = id0 % p.tiles * PIXELS;
-    run.start = run.own + PIXELS <= run.end ? run.own : run.end < PIXELS ? 0 : run.end - PIXELS;
+    run.own = id0 % p.tiles * pixels;
+    run.start = run.own + pixels <= run.end ? run.own : run.end < pixels ? 0 : run.end - pixels;
     return run;
 }
 
@@ -74,17 +75,17 @@ static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const c
     return load_lanes(values);
 }
 
-/* Adds one tap: `count` input channels, `lane` apart, of PIXELS input pixels, `pixel` apart. `next` leads to the
+/* Adds one tap: `count` input channels, `lane` apart, of `pixels` input pixels, `pixel` apart. `next` leads to the
  * weights of the second block. OpenCL C 1.2 has no generic address space, so there is one for each. */
 #define DEFINE_ADD_TAP(name, POINTER) \
-    static LX_ITEM void name(lanes *sum0, lanes *sum1, int blocks, POINTER x, long pixel, long lane, \
+    static LX_ITEM void name(lanes *sum0, lanes *sum1, int blocks, int pixels, POINTER x, long pixel, long lane, \
                              GLOBAL const float *w, long next, long count) \
     { \
         for (long c = 0; c < count; c++) { \
             const lanes w0 = load_lanes(w + c * LANES); \
             const lanes w1 = blocks == 2 ? load_lanes(w + next + c * LANES) : w0; \
             UNROLL \
-            for (int t = 0; t < PIXELS; t++) { \
+            for (int t = 0; t < pixels; t++) { \
                 const float value = x[t * pixel + c * lane]; \
                 sum0[t] += w0 * value; \
                 if (blocks == 2) \
@@ -96,13 +97,13 @@ DEFINE_ADD_TAP(add_tap, GLOBAL const float *)
 DEFINE_ADD_TAP(add_tap_private, const float *)
 
 /* Copies the pixels of a tap, some of which lie outside the input, where they are zero. */
-static LX_ITEM void copy_pixels(float *patch, GLOBAL const float *row, long first, long step, long column, long lane,
-                                long count, long width)
+static LX_ITEM void copy_pixels(float *patch, int pixels, GLOBAL const float *row, long first, long step, long column,
+                                long lane, long count, long width)
 {
-    for (int t = 0; t < PIXELS; t++) {
+    for (int t = 0; t < pixels; t++) {
         const long at = first + t * step;
         const int inside = at >= 0 && at < width;
-        if (lane == 1)
+        if (column == LANES)
             store_lanes(inside ? load_lanes(row + at * column) : splat(0.0f), patch + t * LANES);
         else
             for (long c = 0; c < count; c++)
@@ -110,19 +111,20 @@ static LX_ITEM void copy_pixels(float *patch, GLOBAL const float *row, long firs
     }
 }
 
-/* One work-item. `blocks`, `column` and `lane`, and `step` if the stride is 1, are constants where it is called. */
-static LX_ITEM void tile(int blocks, long step, long column, long lane, long inner, LX_IDS, GLOBAL const float *x,
-                         GLOBAL const float *w, GLOBAL const float *bias, GLOBAL float *y, const conv2d_tile_args p)
+/* One work-item. `blocks`, `pixels` and `column`, and `step` if it is 1, are constants where it is called. */
+static LX_ITEM void tile(int blocks, int pixels, long step, long column, long lane, long inner, LX_IDS,
+                         GLOBAL const float *x, GLOBAL const float *w, GLOBAL const float *bias, GLOBAL float *y,
+                         const conv2d_tile_args p)
 {
-    const long pairs = (p.out_blocks + 1) / 2;
-    const long group = id2 / pairs % p.groups, n = id2 / pairs / p.groups;
-    const long block = group * p.out_blocks + id2 % pairs * 2;
-    const run_of_pixels run = find_run(id0, p);
+    const long parts = (p.out_blocks + p.together - 1) / p.together; /* of the blocks of a group */
+    const long group = id2 / parts % p.groups, n = id2 / parts / p.groups;
+    const long block = group * p.out_blocks + id2 % parts * p.together;
+    const run_of_pixels run = find_run(id0, pixels, p);
     const long next = (long)p.in_blocks * p.g.kernel_h * p.g.kernel_w * inner * LANES;
-    lanes sum0[PIXELS], sum1[PIXELS];
-    float patch[PIXELS * LANES];
+    lanes sum0[MOST_PIXELS], sum1[MOST_PIXELS];
+    float patch[MOST_PIXELS * LANES];
     UNROLL
-    for (int t = 0; t < PIXELS; t++)
+    for (int t = 0; t < pixels; t++)
         sum0[t] = sum1[t] = splat(0.0f);
 
     for (long b = 0; b < p.in_blocks; b++) {
@@ -143,11 +145,11 @@ static LX_ITEM void tile(int blocks, long step, long column, long lane, long inn
                 }
                 const long first = run.start * step + v;
                 GLOBAL const float *wt = wb + (kh * p.g.kernel_w + kw) * inner * LANES;
-                if (first >= 0 && first + (PIXELS - 1) * step < p.g.width) {
-                    add_tap(sum0, sum1, blocks, row + first * column, step * column, lane, wt, next, count);
+                if (first >= 0 && first + (pixels - 1) * step < p.g.width) {
+                    add_tap(sum0, sum1, blocks, pixels, row + first * column, step * column, lane, wt, next, count);
                 } else {
-                    copy_pixels(patch, row, first, step, column, lane, count, p.g.width);
-                    add_tap_private(sum0, sum1, blocks, patch, LANES, 1, wt, next, count);
+                    copy_pixels(patch, pixels, row, first, step, column, lane, count, p.g.width);
+                    add_tap_private(sum0, sum1, blocks, pixels, patch, LANES, 1, wt, next, count);
                 }
             }
         }
@@ -158,7 +160,7 @@ static LX_ITEM void tile(int blocks, long step, long column, long lane, long inn
     GLOBAL float *out = y + (n * blocks_in_image + block) * plane +
                         (id1 * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
     UNROLL
-    for (int t = 0; t < PIXELS; t++) {
+    for (int t = 0; t < pixels; t++) {
         if (run.start + t >= run.own && run.start + t < run.end) {
             store_lanes(finish(sum0[t], bias0, p.relu), out + t * p.up_w * LANES);
             if (blocks == 2)
@@ -167,19 +169,22 @@ static LX_ITEM void tile(int blocks, long step, long column, long lane, long inn
     }
 }
 
-/* id0: column phase and tile; id1: output row; id2: image, group and pair of output blocks. */
+/* id0: column phase and tile; id1: output row; id2: image, group and part of the output blocks. The last part of
+ * an odd number of blocks is a single one. */
 KERNEL4(conv2d_tile, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w, GLOBAL const float *, bias,
         GLOBAL float *, y)
 {
-    const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (p.g.stride_w == 1 && two)
-        tile(2, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
-    else if (p.g.stride_w == 1)
-        tile(1, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+    const int two = p.together == 2 && id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
+    if (two && p.g.stride_w == 1)
+        tile(2, OF_TWO, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
     else if (two)
-        tile(2, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+        tile(2, OF_TWO, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+    else if (p.together == 2)
+        tile(1, OF_TWO, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+    else if (p.g.stride_w == 1)
+        tile(1, OF_ONE, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
     else
-        tile(1, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+        tile(1, OF_ONE, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
 }
 
 /* The same for a plain input of few channels, such as an image, which blocks would mostly fill with zeros. */
@@ -187,23 +192,23 @@ KERNEL4(conv2d_tile_plain, conv2d_tile_args, GLOBAL const float *, x, GLOBAL con
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
     const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (p.g.stride_w == 1 && two)
-        tile(2, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
+    if (two && p.g.stride_w == 1)
+        tile(2, OF_TWO, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
     else if (two)
-        tile(2, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
+        tile(2, OF_TWO, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
     else
-        tile(1, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
+        tile(1, OF_TWO, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
 }
 
 /* One input channel for each output channel, so that lanes never mix. id2: image and block. */
 KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
-    const run_of_pixels run = find_run(id0, p);
+    const run_of_pixels run = find_run(id0, OF_ONE, p);
     const long block = id2 % p.out_blocks, taps = (long)p.g.kernel_h * p.g.kernel_w;
-    lanes sum[PIXELS];
+    lanes sum[OF_ONE];
     UNROLL
-    for (int t = 0; t < PIXELS; t++)
+    for (int t = 0; t < OF_ONE; t++)
         sum[t] = splat(0.0f);
     for (long kh = 0; kh < p.g.kernel_h; kh++) {
         const long ih = input_row(id1 * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h, p);
@@ -217,7 +222,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
             v = v / p.up_w + run.start * p.g.stride_w;
             const lanes weight = load_lanes(w + (block * taps + kh * p.g.kernel_w + kw) * LANES);
             UNROLL
-            for (int t = 0; t < PIXELS; t++) {
+            for (int t = 0; t < OF_ONE; t++) {
                 const long at = v + t * p.g.stride_w;
                 if (at >= 0 && at < p.g.width)
                     sum[t] += weight * load_lanes(row + at * LANES);
@@ -227,7 +232,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
     const lanes bias0 = bias_of_block(bias, block, p);
     GLOBAL float *out = y + ((id2 * p.g.out_height + id1) * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
     UNROLL
-    for (int t = 0; t < PIXELS; t++)
+    for (int t = 0; t < OF_ONE; t++)
         if (run.start + t >= run.own && run.start + t < run.end)
             store_lanes(finish(sum[t], bias0, p.relu), out + t * p.up_w * LANES);
 }
@@ -253,7 +258,8 @@ static LX_ITEM long rows_together(long width)
 }
 
 /* id0: group, out block and in block; id1: chunk. All of a chunk's sums are [taps][LANES of in][LANES of out]. */
-KERNEL3(conv2d_weight_tile, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy, GLOBAL float *, sums)
+KERNEL3(conv2d_weight_tile, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
+        GLOBAL float *, sums)
 {
     const long in = id0 % p.in_blocks, group = id0 / p.in_blocks / p.out_blocks;
     const long x_blocks = (long)p.groups * p.in_blocks, dy_blocks = (long)p.groups * p.out_blocks;
@@ -265,7 +271,8 @@ KERNEL3(conv2d_weight_tile, conv2d_weight_args, GLOBAL const float *, x, GLOBAL 
     for (long r = id1 * p.chunk_rows, rows; r < last; r += rows) {
         const long n = r / p.g.out_height, oh = r % p.g.out_height;
         GLOBAL const float *x_plane = x + (n * x_blocks + group * p.in_blocks + in) * p.g.height * p.g.width * LANES;
-        GLOBAL const float *dy_row = dy + ((n * dy_blocks + id0 / p.in_blocks) * p.g.out_height + oh) * p.g.out_width * LANES;
+        GLOBAL const float *dy_row =
+            dy + ((n * dy_blocks + id0 / p.in_blocks) * p.g.out_height + oh) * p.g.out_width * LANES;
         rows = least(least(together, p.g.out_height - oh), last - r);
         for (long kh = 0; kh < p.g.kernel_h; kh++)
             for (long kw = 0; kw < p.g.kernel_w; kw++) {
@@ -320,7 +327,7 @@ static LX_ITEM void copy_tap(float *patch, GLOBAL const float *image, long tap, 
 }
 
 /* A plain input of few channels: the LANES of the inner block are taps (of all channels), gathered for a few
- * pixels at a time. id0: block of taps; id1: chunk. Sums are [out block][block of taps][LANES of taps][LANES of out]. */
+ * pixels at a time. id0: block of taps; id1: chunk. Sums are [out block][block of taps][LANES of taps][LANES]. */
 KERNEL3(conv2d_weight_patches, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
         GLOBAL float *, sums)
 {
@@ -421,84 +428,19 @@ KERNEL2(conv2d_bias_sums, conv2d_weight_args, GLOBAL const float *, dy, GLOBAL f
 /* id0: in channel and tap; id1: group and out block. */
 KERNEL2(conv2d_reduce, conv2d_reduce_args, GLOBAL const float *, sums, GLOBAL float *, dw)
 {
-    const long in = id0 / p.taps, tap = id0 % p.taps;
-    const long from = ((id1 * p.in_blocks + in / p.inner) * p.taps + tap) * p.inner + in % p.inner;
-    const long group = id1 / p.out_blocks, out = id1 % p.out_blocks * LANES;
-    lanes total = load_lanes(sums + from * LANES);
-    for (long c = 1; c < p.chunks; c++)
-        total += load_lanes(sums + c * p.chunk_size + from * LANES);
+    const long in = id0 / p.taps, tap = id0 % p.taps, out = id1 % p.out_blocks * LANES;
+    const long first = id1 / p.out_blocks * p.merged * p.out_channels; /* output channel of the group */
     float values[LANES];
-    store_lanes(total, values);
-    for (int lane = 0; lane < LANES; lane++)
-        if (out + lane < p.out_channels)
-            dw[(group * p.out_channels + out + lane) * p.in_channels * p.taps + id0] = values[lane];
-}
-
-/* ---- any strides, any groups ------------------------------------------------------------------------------ */
-
-/* id0: output column; id1: output row; id2: image and output channel. */
-KERNEL4(conv2d_general, conv2d_general_args, GLOBAL const float *, x, GLOBAL const float *, w,
-        GLOBAL const float *, bias, GLOBAL float *, y)
-{
-    const long channels = (long)p.groups * p.out_channels, out = id2 % channels, n = id2 / channels;
-    const long group = out / p.out_channels;
-    float sum = p.bias ? bias[out] : 0.0f;
-    for (long c = 0; c < p.in_channels; c++)
-        for (long kh = 0; kh < p.g.kernel_h; kh++)
-            for (long kw = 0; kw < p.g.kernel_w; kw++) {
-                const long ih = id1 * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h;
-                const long iw = id0 * p.g.stride_w - p.g.padding_w + kw * p.g.dilation_w;
-                if (ih >= 0 && ih < p.g.height && iw >= 0 && iw < p.g.width)
-                    sum += x[n * p.x_stride[0] + (group * p.in_channels + c) * p.x_stride[1] + ih * p.x_stride[2] +
-                             iw * p.x_stride[3]] *
-                           w[out * p.w_stride[0] + c * p.w_stride[1] + kh * p.w_stride[2] + kw * p.w_stride[3]];
-            }
-    y[n * p.y_stride[0] + out * p.y_stride[1] + id1 * p.y_stride[2] + id0 * p.y_stride[3]] =
-        p.relu && !(sum > 0.0f) ? 0.0f : sum;
-}
-
-/* id0: input column; id1: input row; id2: image and input channel. */
-KERNEL4(conv2d_general_data, conv2d_general_args, GLOBAL const float *, dy, GLOBAL const float *, w,
-        GLOBAL const float *, bias, GLOBAL float *, dx)
-{
-    const long channels = (long)p.groups * p.in_channels, in = id2 % channels, n = id2 / channels;
-    const long group = in / p.in_channels;
-    float sum = p.bias ? bias[in] : 0.0f;
-    for (long o = 0; o < p.out_channels; o++)
-        for (long kh = 0; kh < p.g.kernel_h; kh++)
-            for (long kw = 0; kw < p.g.kernel_w; kw++) {
-                const long vh = id1 + p.g.padding_h - kh * p.g.dilation_h;
-                const long vw = id0 + p.g.padding_w - kw * p.g.dilation_w;
-                const long oh = vh / p.g.stride_h, ow = vw / p.g.stride_w, out = group * p.out_channels + o;
-                if (vh >= 0 && vh % p.g.stride_h == 0 && oh < p.g.out_height && vw >= 0 && vw % p.g.stride_w == 0 &&
-                    ow < p.g.out_width)
-                    sum += dy[n * p.y_stride[0] + out * p.y_stride[1] + oh * p.y_stride[2] + ow * p.y_stride[3]] *
-                           w[out * p.w_stride[0] + in % p.in_channels * p.w_stride[1] + kh * p.w_stride[2] +
-                             kw * p.w_stride[3]];
-            }
-    dx[n * p.x_stride[0] + in * p.x_stride[1] + id1 * p.x_stride[2] + id0 * p.x_stride[3]] = sum;
-}
-
-/* id0: tap; id1: input channel in its group; id2: output channel. */
-KERNEL3(conv2d_general_weight, conv2d_general_args, GLOBAL const float *, x, GLOBAL const float *, dy,
-        GLOBAL float *, dw)
-{
-    const long kh = id0 / p.g.kernel_w, kw = id0 % p.g.kernel_w;
-    const long in = id2 / p.out_channels * p.in_channels + id1;
-    float sum = 0.0f;
-    for (long n = 0; n < p.batch; n++)
-        for (long oh = 0; oh < p.g.out_height; oh++) {
-            const long ih = oh * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h;
-            if (ih < 0 || ih >= p.g.height)
-                continue;
-            float row = 0.0f; /* rows are added up one by one, so that long sums lose less */
-            for (long ow = 0; ow < p.g.out_width; ow++) {
-                const long iw = ow * p.g.stride_w - p.g.padding_w + kw * p.g.dilation_w;
-                if (iw >= 0 && iw < p.g.width)
-                    row += x[n * p.x_stride[0] + in * p.x_stride[1] + ih * p.x_stride[2] + iw * p.x_stride[3]] *
-                           dy[n * p.y_stride[0] + id2 * p.y_stride[1] + oh * p.y_stride[2] + ow * p.y_stride[3]];
-            }
-            sum += row;
+    for (long lane = 0, held = -1; lane < LANES && out + lane < (long)p.merged * p.out_channels; lane++) {
+        const long c = (out + lane) / p.out_channels * p.in_channels + in;
+        if (c != held) {
+            const long from = ((id1 * p.in_blocks + c / p.inner) * p.taps + tap) * p.inner + c % p.inner;
+            lanes total = load_lanes(sums + from * LANES);
+            for (long i = 1; i < p.chunks; i++)
+                total += load_lanes(sums + i * p.chunk_size + from * LANES);
+            store_lanes(total, values);
+            held = c;
         }
-    dw[((id2 * p.in_channels + id1) * p.g.kernel_h + kh) * p.g.kernel_w + kw] = sum;
+        dw[(first + out + lane) * p.in_channels * p.taps + id0] = values[lane];
+    }
 }

@@ -2,9 +2,10 @@
 #ifndef LUXEL_CONV2D_KERNELS_H
 #define LUXEL_CONV2D_KERNELS_H
 
-/* Output pixels of a register tile. With two blocks of output channels they fill the vector registers: 32 with
- * 16 lanes, 16 otherwise. */
-#define CONV2D_PIXELS(lanes) ((lanes) == 16 ? 7 : 6)
+/* Output pixels of a register tile of one or two blocks of output channels. Two fill the vector registers (32 with
+ * 16 lanes, 16 otherwise) and are faster by about a seventh; one is for widths that two would waste more on. */
+#define CONV2D_PIXELS_OF_TWO(lanes) ((lanes) == 16 ? 7 : 6)
+#define CONV2D_PIXELS_OF_ONE 7
 
 /* Pixels whose patches conv2d_weight_patches holds at once. */
 #define CONV2D_PATCHES 32
@@ -15,13 +16,17 @@ typedef struct {
     int stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
 } conv2d_geometry;
 
+/* Groups of fewer channels than a block are merged: `merged` of them are treated as one group, whose weights
+ * between channels of different ones are zero. `groups` and the blocks below are those after merging. */
+
 /* conv2d_pack: a weight of any strides (in elements, from `base`; negative ones flip the kernel) to
- * [group][out block][in block][kernel_h][kernel_w][inner][lanes of out], zero beyond the channels. */
+ * [group][out block][in block][kernel_h][kernel_w][inner][lanes of out], zero where there is no weight. */
 typedef struct {
-    long base, group_stride, out_stride, in_stride, stride_h, stride_w;
-    int out_blocks, out_channels; /* in a group */
-    int in_blocks, in_channels;   /* in a group */
-    int inner;                    /* input channels in a block */
+    long base, group_stride, out_stride, in_stride, stride_h, stride_w; /* group_stride before merging */
+    int merged;
+    int out_blocks, out_channels; /* blocks in a merged group, channels in one before merging */
+    int in_blocks, in_channels;
+    int inner; /* input channels in a block */
     int kernel_h, kernel_w;
 } conv2d_pack_args;
 
@@ -31,7 +36,8 @@ typedef struct {
     long x_image, x_block, x_row; /* strides in elements; x_block is that of a channel when the input is plain */
     conv2d_geometry g;
     int up_h, up_w;
-    int tiles; /* in the longest run of pixels of one column phase */
+    int together; /* output blocks that a work-item computes: 1 or 2 */
+    int tiles;    /* in the longest run of pixels of one column phase */
     int groups;
     int out_blocks, in_blocks, in_channels; /* in a group */
     int out_channels;                       /* in all */
@@ -52,19 +58,10 @@ typedef struct {
  * [out][in][taps]. */
 typedef struct {
     long chunk_size;
-    int chunks;
-    int out_blocks, out_channels;
+    int chunks, merged;
+    int out_blocks, out_channels; /* blocks in a merged group, channels in one before merging */
     int in_blocks, in_channels;
     int taps, inner;
 } conv2d_reduce_args;
-
-/* The general kernels. Strides are of N,C,H,W and of O,I,H,W, in elements. */
-typedef struct {
-    long x_stride[4], w_stride[4], y_stride[4];
-    conv2d_geometry g;
-    int batch, groups;
-    int in_channels, out_channels; /* in a group */
-    int bias, relu;
-} conv2d_general_args;
 
 #endif

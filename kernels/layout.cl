@@ -59,7 +59,8 @@ KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, bl
 {
     const long blocks = (p.channels + LANES - 1) / LANES, block = id2 % blocks, first = id0 * LANES;
     const long channels = p.channels - block * LANES < LANES ? p.channels - block * LANES : LANES;
-    GLOBAL const float *from = plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first * p.column;
+    GLOBAL const float *from =
+        plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first * p.column;
     GLOBAL float *to = blocked + ((id2 * p.height + id1) * p.width + first) * LANES;
     if (p.column == 1 && first + LANES <= p.width) {
         lanes square[LANES];

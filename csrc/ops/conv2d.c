@@ -1,9 +1,5 @@
-/* Convolution and its gradients: checks, then one of three forms of the kernels in kernels/conv2d.cl.
- *
- *     tile       blocked tensors whose groups are whole blocks of channels: nearly all there is
- *     depthwise  as many groups as input and as output channels, blocked too
- *     general    any other groups: plain tensors, one output element a work-item
- */
+/* Convolution and its gradients: checks, the packing of weights, and the choice among the kernels in
+ * kernels/conv2d.cl. */
 #include "../../kernels/conv2d.h"
 
 #include <limits.h>
@@ -19,9 +15,6 @@ LX_KERNEL(conv2d, conv2d_weight_patches);
 LX_KERNEL(conv2d, conv2d_weight_depthwise);
 LX_KERNEL(conv2d, conv2d_bias_sums);
 LX_KERNEL(conv2d, conv2d_reduce);
-LX_KERNEL(conv2d, conv2d_general);
-LX_KERNEL(conv2d, conv2d_general_data);
-LX_KERNEL(conv2d, conv2d_general_weight);
 
 enum {
     LARGEST = 1 << 28, /* of sizes, strides and paddings, so that kernels may add a few of them */
@@ -32,7 +25,9 @@ enum {
 /* A checked convolution, whichever way it is then run. */
 typedef struct {
     const char *function;
-    long batch, in_channels, out_channels, groups;
+    long batch, in_channels, out_channels, groups; /* channels in all */
+    long merged; /* groups that are computed as one, so that a group is whole blocks, or all there is */
+    bool depthwise;
     conv2d_geometry g;
 } convolution;
 
@@ -87,19 +82,28 @@ static lx_code check_channels(const char *function, const long in[4], const long
     lx_shape_text(4, w, wt);
     for (int i = 0; i < 4; i++)
         if (w[i] < 1 || w[i] > LARGEST || in[i] < 0 || in[i] > LARGEST)
-            return lx_fail(error, LX_EARG, "%s: sizes must be 1 to %d (input %s, weight %s)", function, LARGEST, it, wt);
+            return lx_fail(error, LX_EARG, "%s: sizes must be 1 to %d (input %s, weight %s)", function, LARGEST, it,
+                           wt);
     if (w[1] * groups != in[1])
         return lx_fail(error, LX_EARG, "%s: weight expects %ld input channels, input has %ld (input %s, weight %s%s)",
                        function, w[1] * groups, in[1], it, wt, groups > 1 ? ", with groups" : "");
     if (w[0] % groups)
-        return lx_fail(error, LX_EARG, "%s: %ld output channels cannot be split into %ld groups (weight %s)", function,
-                       w[0], groups, wt);
+        return lx_fail(error, LX_EARG, "%s: %ld output channels cannot be split into %ld groups (weight %s)",
+                       function, w[0], groups, wt);
     return LX_OK;
 }
 
+static long groups_to_merge(long in, long out, long groups, long lanes)
+{
+    for (long merged = 1; merged < groups; merged++)
+        if (groups % merged == 0 && merged * in % lanes == 0 && merged * out % lanes == 0)
+            return merged;
+    return groups;
+}
+
 /* Checks the shapes of a forward convolution and works out the size of its output. */
-static lx_code plan(convolution *c, const char *function, const long in[4], const long w[4],
-                    const lx_conv2d_options *o, lx_error *error)
+static lx_code plan(convolution *c, const char *function, const lx_device *device, const long in[4],
+                    const long w[4], const lx_conv2d_options *o, lx_error *error)
 {
     char it[LX_SHAPE_TEXT], wt[LX_SHAPE_TEXT];
     long out[2];
@@ -112,14 +116,16 @@ static lx_code plan(convolution *c, const char *function, const long in[4], cons
             return lx_fail(error, LX_EARG,
                            "%s: a kernel that reaches over %ld pixels does not fit an input of %ld with padding %d, "
                            "in %s (input %s, weight %s)",
-                           function, reach, in[2 + i], o->padding[i], i ? "width" : "height", lx_shape_text(4, in, it),
-                           lx_shape_text(4, w, wt));
+                           function, reach, in[2 + i], o->padding[i], i ? "width" : "height",
+                           lx_shape_text(4, in, it), lx_shape_text(4, w, wt));
     }
     *c = (convolution){function,
                        in[0],
                        in[1],
                        w[0],
                        o->groups,
+                       groups_to_merge(w[1], w[0] / o->groups, o->groups, device->lanes),
+                       o->groups > 1 && o->groups == in[1] && o->groups == w[0],
                        {(int)in[2], (int)in[3], (int)out[0], (int)out[1], (int)w[2], (int)w[3], o->stride[0],
                         o->stride[1], o->padding[0], o->padding[1], o->dilation[0], o->dilation[1]}};
     return LX_OK;
@@ -150,26 +156,11 @@ static double work_of(const convolution *c)
            c->g.out_width * c->g.kernel_h * c->g.kernel_w;
 }
 
-static bool is_depthwise(const convolution *c)
-{
-    return c->groups > 1 && c->groups == c->in_channels && c->groups == c->out_channels;
-}
-
-static bool fits_tiles(const convolution *c, long lanes)
-{
-    return c->groups == 1 || (c->in_channels / c->groups % lanes == 0 && c->out_channels / c->groups % lanes == 0);
-}
-
 /* Whether an input is better read in the plain layout: rows without gaps, channels that would leave a block empty. */
-static bool is_thin(const lx_tensor *x, long channels, long groups)
+static bool is_thin(const lx_tensor *x, long groups)
 {
-    return !x->block && groups == 1 && channels < x->storage->device->lanes && (x->stride[3] == 1 || x->shape[3] == 1);
-}
-
-static void copy_strides(long *to, const lx_tensor *t)
-{
-    for (int i = 0; i < 4; i++)
-        to[i] = t->stride[i];
+    return !x->block && groups == 1 && x->shape[1] < x->storage->device->lanes &&
+           (x->stride[3] == 1 || x->shape[3] == 1);
 }
 
 /* Keeps a result if its computation went well. */
@@ -184,42 +175,13 @@ static lx_code settle(lx_tensor *out, lx_tensor *made, lx_code code)
 
 /* ---- forward and backward-data ---------------------------------------------------------------------------- */
 
-/* Packs the weight as seen by a forward pass, or transposed and flipped as seen by backward-data. */
-static lx_code pack(lx_tensor *packed, const lx_tensor *w, conv2d_pack_args *args, long groups, bool depthwise,
-                    bool backward, lx_error *error)
-{
-    const long lanes = w->storage->device->lanes, *s = w->stride;
-    args->kernel_h = (int)w->shape[2];
-    args->kernel_w = (int)w->shape[3];
-    args->stride_h = s[2];
-    args->stride_w = s[3];
-    args->out_stride = backward && !depthwise ? s[1] : s[0];
-    args->in_stride = backward && !depthwise ? s[0] : s[1];
-    args->group_stride = w->shape[0] / groups * s[0];
-    if (backward) {
-        args->base = (w->shape[2] - 1) * s[2] + (w->shape[3] - 1) * s[3];
-        args->stride_h = -s[2];
-        args->stride_w = -s[3];
-    }
-    const long in = (long)args->in_blocks * args->inner, taps = w->shape[2] * w->shape[3];
-    const long shape[4] = {groups * args->out_blocks, in, taps, lanes};
-    if (lx_tensor_new(packed, w->storage->device, LX_FLOAT32, 4, shape, error))
-        return error->code;
-    const lx_code code = LX_RUN(k_conv2d_pack, in * taps, shape[0], 1, lx_tensor_count(packed), *args, error, w, packed);
-    if (code)
-        lx_tensor_free(packed);
-    return code;
-}
-
 /* How tile and depthwise kernels see a forward pass, or backward-data as one. */
 static conv2d_tile_args tile_args(const convolution *c, bool backward, long lanes)
 {
-    conv2d_tile_args args = {.g = c->g, .up_h = 1, .up_w = 1, .groups = (int)c->groups};
-    long in = c->in_channels, out = c->out_channels;
+    const conv2d_geometry *g = &c->g;
+    conv2d_tile_args args = {.g = *g, .up_h = 1, .up_w = 1};
+    const long in = backward ? c->out_channels : c->in_channels, out = backward ? c->in_channels : c->out_channels;
     if (backward) {
-        const conv2d_geometry *g = &c->g;
-        in = c->out_channels;
-        out = c->in_channels;
         args.up_h = g->stride_h;
         args.up_w = g->stride_w;
         args.g = (conv2d_geometry){g->out_height,
@@ -235,13 +197,46 @@ static conv2d_tile_args tile_args(const convolution *c, bool backward, long lane
                                    g->dilation_h,
                                    g->dilation_w};
     }
-    if (is_depthwise(c))
-        args.groups = 1;
-    args.in_channels = is_depthwise(c) ? 1 : (int)(in / c->groups);
+    args.groups = c->depthwise ? 1 : (int)(c->groups / c->merged);
+    args.in_channels = c->depthwise ? 1 : (int)(in / args.groups);
     args.out_channels = (int)out;
     args.out_blocks = (int)ceil_div(out / args.groups, lanes);
     args.in_blocks = (int)ceil_div(args.in_channels, lanes);
     return args;
+}
+
+/* Packs the weight as seen by a forward pass, or transposed and flipped as seen by backward-data. `inner` is the
+ * number of input channels in a block of the input. */
+static lx_code pack(const convolution *c, lx_tensor *packed, const lx_tensor *w, const conv2d_tile_args *tiles,
+                    long inner, bool backward, lx_error *error)
+{
+    const long lanes = w->storage->device->lanes, *s = w->stride, groups = c->depthwise ? 1 : c->groups;
+    const long in = c->depthwise ? 1 : c->in_channels / groups, out = c->out_channels / groups;
+    const bool transposed = backward && !c->depthwise;
+    conv2d_pack_args args = {.group_stride = out * s[0],
+                             .out_stride = s[transposed],
+                             .in_stride = s[!transposed],
+                             .stride_h = backward ? -s[2] : s[2],
+                             .stride_w = backward ? -s[3] : s[3],
+                             .merged = c->depthwise ? 1 : (int)c->merged,
+                             .out_blocks = tiles->out_blocks,
+                             .out_channels = (int)(transposed ? in : out),
+                             .in_blocks = tiles->in_blocks,
+                             .in_channels = (int)(transposed ? out : in),
+                             .inner = (int)inner,
+                             .kernel_h = c->g.kernel_h,
+                             .kernel_w = c->g.kernel_w};
+    if (backward)
+        args.base = (w->shape[2] - 1) * s[2] + (w->shape[3] - 1) * s[3];
+    const long positions = args.in_blocks * inner * w->shape[2] * w->shape[3];
+    const long shape[3] = {(long)tiles->groups * args.out_blocks, positions, lanes};
+    if (lx_tensor_new(packed, w->storage->device, LX_FLOAT32, 3, shape, error))
+        return error->code;
+    const lx_code code =
+        LX_RUN(k_conv2d_pack, positions, shape[0], 1, lx_tensor_count(packed), args, error, w, packed);
+    if (code)
+        lx_tensor_free(packed);
+    return code;
 }
 
 /* A 1x1 convolution does not care where rows end, so that its pixels are one long row, whatever the width. */
@@ -255,86 +250,58 @@ static void join_rows(conv2d_geometry *g)
     }
 }
 
+/* The output blocks that a work-item computes at once: two, unless rows of this width waste the speed that they
+ * give over one. */
+static int choose_together(long width, int out_blocks, long lanes)
+{
+    const long one = CONV2D_PIXELS_OF_ONE, two = CONV2D_PIXELS_OF_TWO(lanes);
+    if (one == two)
+        return 2;
+    return out_blocks == 1 || ceil_div(width, two) * two * 7 > ceil_div(width, one) * one * 8 ? 1 : 2;
+}
+
 static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *packed,
                          const lx_tensor *b, conv2d_tile_args *args, lx_error *error)
 {
-    const long lanes = x->storage->device->lanes, pixels = CONV2D_PIXELS(lanes);
-    const bool depthwise = is_depthwise(c);
+    const long lanes = x->storage->device->lanes;
     if (x->block) {
         if (args->up_h == 1 && args->up_w == 1)
             join_rows(&args->g);
         args->x_row = args->g.width * lanes;
         args->x_block = args->g.height * args->x_row;
-        args->x_image = args->x_block * (depthwise ? args->out_blocks : args->groups * args->in_blocks);
+        args->x_image = args->x_block * args->groups * args->in_blocks;
     } else {
         args->x_row = x->stride[2];
         args->x_block = x->stride[1];
         args->x_image = x->stride[0];
     }
-    args->tiles = (int)ceil_div(ceil_div(args->g.out_width, args->up_w), pixels);
+    const long width = ceil_div(args->g.out_width, args->up_w);
+    args->together = c->depthwise ? 1 : x->block ? choose_together(width, args->out_blocks, lanes) : 2;
+    args->tiles = (int)ceil_div(width, args->together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
     args->bias = b != NULL;
-    const long blocks = depthwise ? args->out_blocks : args->groups * (((long)args->out_blocks + 1) / 2);
-    const lx_kernel *kernel = depthwise ? &k_conv2d_depthwise : x->block ? &k_conv2d_tile : &k_conv2d_tile_plain;
-    return LX_RUN(*kernel, (long)args->tiles * args->up_w, args->g.out_height, c->batch * blocks, work_of(c), *args,
-                  error, x, packed, b, out);
+    const lx_kernel *kernel = c->depthwise ? &k_conv2d_depthwise : x->block ? &k_conv2d_tile : &k_conv2d_tile_plain;
+    return LX_RUN(*kernel, (long)args->tiles * args->up_w, args->g.out_height,
+                  c->batch * args->groups * ceil_div(args->out_blocks, args->together), work_of(c), *args, error, x,
+                  packed, b, out);
 }
 
-static lx_code tile_form(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
-                         const lx_tensor *b, bool backward, int relu, lx_error *error)
+/* Runs a forward pass, or backward-data with dy as x, on an output that exists. */
+static lx_code run_convolution(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
+                               const lx_tensor *b, bool backward, int relu, lx_error *error)
 {
     const long lanes = x->storage->device->lanes;
-    const bool depthwise = is_depthwise(c);
     lx_tensor input = {0}, packed = {0};
     conv2d_tile_args args = tile_args(c, backward, lanes);
     args.relu = relu;
-    if (is_thin(x, args.in_channels, c->groups))
+    if (!c->depthwise && is_thin(x, args.groups))
         lx_tensor_share(&input, x);
     else if (lx_to_blocked(&input, x, error))
         return error->code;
-    conv2d_pack_args packing = {.out_blocks = args.out_blocks,
-                                .out_channels = args.out_channels / args.groups,
-                                .in_blocks = args.in_blocks,
-                                .in_channels = args.in_channels,
-                                .inner = depthwise ? 1 : input.block ? (int)lanes : args.in_channels};
-    lx_code code = pack(&packed, w, &packing, args.groups, depthwise, backward, error);
+    const long inner = c->depthwise ? 1 : input.block ? lanes : args.in_channels;
+    lx_code code = pack(c, &packed, w, &args, inner, backward, error);
     if (!code)
         code = run_tiles(c, out, &input, &packed, b, &args, error);
     lx_tensor_free(&packed);
-    lx_tensor_free(&input);
-    return code;
-}
-
-static conv2d_general_args general_args(const convolution *c)
-{
-    return (conv2d_general_args){.g = c->g,
-                                 .batch = (int)c->batch,
-                                 .groups = (int)c->groups,
-                                 .in_channels = (int)(c->in_channels / c->groups),
-                                 .out_channels = (int)(c->out_channels / c->groups)};
-}
-
-static lx_code general_form(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
-                            const lx_tensor *b, bool backward, int relu, lx_error *error)
-{
-    conv2d_general_args args = general_args(c);
-    lx_tensor input = {0}, result = {0};
-    args.bias = b != NULL;
-    args.relu = relu;
-    if (lx_to_plain(&input, x, error))
-        return error->code;
-    lx_code code = lx_tensor_new(&result, x->storage->device, LX_FLOAT32, 4, out->shape, error);
-    if (!code) {
-        copy_strides(args.w_stride, w);
-        copy_strides(backward ? args.y_stride : args.x_stride, &input);
-        copy_strides(backward ? args.x_stride : args.y_stride, &result);
-        code = LX_RUN(*(backward ? &k_conv2d_general_data : &k_conv2d_general), out->shape[3], out->shape[2],
-                      out->shape[0] * out->shape[1], work_of(c), args, error, &input, w, b, &result);
-    }
-    if (!code) {
-        lx_tensor_free(out);
-        code = lx_to_blocked(out, &result, error);
-    }
-    lx_tensor_free(&result);
     lx_tensor_free(&input);
     return code;
 }
@@ -352,8 +319,7 @@ static lx_code convolve(const convolution *c, lx_tensor *out, const lx_tensor *x
         return error->code;
     lx_code code = lx_tensor_new_blocked(&made, device, backward ? backward_shape : forward_shape, error);
     if (!code)
-        code = (is_depthwise(c) || fits_tiles(c, device->lanes) ? tile_form : general_form)(
-            c, &made, x, w, b ? &bias : NULL, backward, relu, error);
+        code = run_convolution(c, &made, x, w, b ? &bias : NULL, backward, relu, error);
     lx_tensor_free(&bias);
     return settle(out, &made, code);
 }
@@ -369,7 +335,8 @@ lx_code lx_conv2d(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const 
                   const lx_conv2d_options *options, lx_error *error)
 {
     convolution c;
-    if (check_operands("conv2d", x, w, error) || plan(&c, "conv2d", x->shape, w->shape, options, error) ||
+    if (check_operands("conv2d", x, w, error) ||
+        plan(&c, "conv2d", x->storage->device, x->shape, w->shape, options, error) ||
         check_bias("conv2d", b, w, c.out_channels, error))
         return error->code;
     return convolve(&c, out, x, w, b, false, options->relu, error);
@@ -380,7 +347,8 @@ lx_code lx_conv2d_backward_data(lx_tensor *dx, const lx_tensor *dy, const lx_ten
 {
     convolution c;
     if (check_operands("conv2d_backward_data", dy, w, error) ||
-        plan(&c, "conv2d_backward_data", input_shape, w->shape, options, error) || check_gradient(&c, dy, error))
+        plan(&c, "conv2d_backward_data", dy->storage->device, input_shape, w->shape, options, error) ||
+        check_gradient(&c, dy, error))
         return error->code;
     return convolve(&c, dx, dy, w, NULL, true, 0, error);
 }
@@ -402,14 +370,17 @@ static lx_code transposed_shape(long shape[4], const lx_tensor *x, const lx_tens
     shape[1] = w->shape[1] * o->groups;
     for (int i = 0; i < 2; i++) {
         if (output_padding[i] < 0 || output_padding[i] >= o->stride[i])
-            return lx_fail(error, LX_EARG, "conv_transpose2d: output_padding must be 0 to %d (less than the stride), got %d",
+            return lx_fail(error, LX_EARG,
+                           "conv_transpose2d: output_padding must be 0 to %d, less than the stride, got %d",
                            o->stride[i] - 1, output_padding[i]);
         if (x->shape[2 + i] < 1 || x->shape[2 + i] > LARGEST || w->shape[2 + i] > LARGEST)
-            return lx_fail(error, LX_EARG, "conv_transpose2d: sizes must be 1 to %d (input %s, weight %s)", LARGEST, xt, wt);
+            return lx_fail(error, LX_EARG, "conv_transpose2d: sizes must be 1 to %d (input %s, weight %s)", LARGEST,
+                           xt, wt);
         shape[2 + i] = (x->shape[2 + i] - 1) * o->stride[i] - 2L * o->padding[i] +
                        o->dilation[i] * (w->shape[2 + i] - 1) + output_padding[i] + 1;
         if (shape[2 + i] < 1)
-            return lx_fail(error, LX_EARG, "conv_transpose2d: the output would have no pixels (input %s, weight %s)", xt, wt);
+            return lx_fail(error, LX_EARG, "conv_transpose2d: the output would have no pixels (input %s, weight %s)",
+                           xt, wt);
     }
     return LX_OK;
 }
@@ -421,8 +392,8 @@ lx_code lx_conv_transpose2d(lx_tensor *out, const lx_tensor *x, const lx_tensor 
     long shape[4];
     if (check_operands("conv_transpose2d", x, w, error) ||
         transposed_shape(shape, x, w, output_padding, options, error) ||
-        plan(&c, "conv_transpose2d", shape, w->shape, options, error) || check_gradient(&c, x, error) ||
-        check_bias("conv_transpose2d", b, w, shape[1], error))
+        plan(&c, "conv_transpose2d", x->storage->device, shape, w->shape, options, error) ||
+        check_gradient(&c, x, error) || check_bias("conv_transpose2d", b, w, shape[1], error))
         return error->code;
     return convolve(&c, out, x, w, b, true, 0, error);
 }
@@ -465,54 +436,45 @@ static lx_code sum_and_reduce(const lx_kernel *kernel, conv2d_weight_args *args,
     lx_code code = x ? LX_RUN(*kernel, blocks, chunks, 1, work, *args, error, x, dy, &partial)
                      : LX_RUN(*kernel, blocks, chunks, 1, work, *args, error, dy, &partial);
     if (!code)
-        code = LX_RUN(k_conv2d_reduce, (long)reduce->in_channels * reduce->taps, groups_blocks, 1, chunks * sums, *reduce,
-                      error, &partial, dw);
+        code = LX_RUN(k_conv2d_reduce, (long)reduce->in_channels * reduce->taps, groups_blocks, 1, chunks * sums,
+                      *reduce, error, &partial, dw);
     lx_tensor_free(&partial);
     return code;
 }
 
-static lx_code weight_tiles(const convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
-                            lx_error *error)
+static lx_code run_weight(const convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
+                          lx_error *error)
 {
     const long lanes = dy->storage->device->lanes, in = c->in_channels / c->groups, out = c->out_channels / c->groups;
     const long kernel = (long)c->g.kernel_h * c->g.kernel_w;
+    const double work = work_of(c);
     conv2d_weight_args args = {.g = c->g,
                                .rows = c->batch * c->g.out_height,
-                               .groups = (int)c->groups,
-                               .out_blocks = (int)ceil_div(out, lanes),
-                               .in_blocks = (int)ceil_div(in, lanes)};
-    conv2d_reduce_args reduce = {.out_channels = (int)out,
+                               .groups = (int)(c->groups / c->merged),
+                               .out_blocks = (int)ceil_div(out * c->merged, lanes),
+                               .in_blocks = (int)ceil_div(in * c->merged, lanes)};
+    conv2d_reduce_args reduce = {.merged = (int)c->merged,
+                                 .out_channels = (int)out,
                                  .in_blocks = args.in_blocks,
                                  .in_channels = (int)in,
                                  .taps = (int)kernel,
                                  .inner = (int)lanes};
-    if (is_depthwise(c)) {
-        args.groups = reduce.inner = reduce.in_blocks = 1;
+    if (c->depthwise) {
+        args.groups = reduce.merged = reduce.inner = reduce.in_blocks = 1;
         args.out_blocks = (int)ceil_div(c->out_channels, lanes);
         reduce.out_channels = (int)c->out_channels;
-        return sum_and_reduce(&k_conv2d_weight_depthwise, &args, &reduce, args.out_blocks, work_of(c), x, dy, dw, error);
+        return sum_and_reduce(&k_conv2d_weight_depthwise, &args, &reduce, args.out_blocks, work, x, dy, dw, error);
     }
-    if (!x->block) {
-        args.x_image = x->stride[0];
-        args.x_channel = x->stride[1];
-        args.x_row = x->stride[2];
-        args.taps = reduce.in_channels = (int)(in * kernel);
-        args.in_blocks = reduce.in_blocks = (int)ceil_div(args.taps, lanes);
-        reduce.taps = 1;
-        return sum_and_reduce(&k_conv2d_weight_patches, &args, &reduce, args.in_blocks, work_of(c), x, dy, dw, error);
-    }
-    return sum_and_reduce(&k_conv2d_weight_tile, &args, &reduce, c->groups * args.out_blocks * args.in_blocks, work_of(c),
-                          x, dy, dw, error);
-}
-
-static lx_code weight_general(const convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
-                              lx_error *error)
-{
-    conv2d_general_args args = general_args(c);
-    copy_strides(args.x_stride, x);
-    copy_strides(args.y_stride, dy);
-    return LX_RUN(k_conv2d_general_weight, dw->shape[2] * dw->shape[3], dw->shape[1], dw->shape[0], work_of(c), args,
-                  error, x, dy, dw);
+    if (x->block)
+        return sum_and_reduce(&k_conv2d_weight_tile, &args, &reduce,
+                              (long)args.groups * args.out_blocks * args.in_blocks, work, x, dy, dw, error);
+    args.x_image = x->stride[0];
+    args.x_channel = x->stride[1];
+    args.x_row = x->stride[2];
+    args.taps = reduce.in_channels = (int)(in * kernel);
+    args.in_blocks = reduce.in_blocks = (int)ceil_div(args.taps, lanes);
+    reduce.taps = 1;
+    return sum_and_reduce(&k_conv2d_weight_patches, &args, &reduce, args.in_blocks, work, x, dy, dw, error);
 }
 
 lx_code lx_conv2d_backward_weight(lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy, const long weight_shape[4],
@@ -521,20 +483,20 @@ lx_code lx_conv2d_backward_weight(lx_tensor *dw, const lx_tensor *x, const lx_te
     static const char *const function = "conv2d_backward_weight";
     convolution c;
     if (check_tensor(function, "input", x, error) || check_tensor(function, "gradient", dy, error) ||
-        lx_same_device(function, x, dy, error) || plan(&c, function, x->shape, weight_shape, options, error) ||
+        lx_same_device(function, x, dy, error) ||
+        plan(&c, function, x->storage->device, x->shape, weight_shape, options, error) ||
         check_gradient(&c, dy, error))
         return error->code;
     lx_tensor made = {0}, input = {0}, gradient = {0};
-    const bool tiles = is_depthwise(&c) || fits_tiles(&c, dy->storage->device->lanes);
     lx_code code = lx_tensor_new(&made, x->storage->device, LX_FLOAT32, 4, weight_shape, error);
     if (!code)
-        code = (tiles ? lx_to_blocked : lx_to_plain)(&gradient, dy, error);
-    if (!code && tiles && is_thin(x, c.in_channels, c.groups))
+        code = lx_to_blocked(&gradient, dy, error);
+    if (!code && c.groups == 1 && is_thin(x, 1))
         lx_tensor_share(&input, x);
     else if (!code)
-        code = (tiles ? lx_to_blocked : lx_to_plain)(&input, x, error);
+        code = lx_to_blocked(&input, x, error);
     if (!code)
-        code = (tiles ? weight_tiles : weight_general)(&c, &made, &input, &gradient, error);
+        code = run_weight(&c, &made, &input, &gradient, error);
     lx_tensor_free(&input);
     lx_tensor_free(&gradient);
     return settle(dw, &made, code);
@@ -556,8 +518,12 @@ lx_code lx_conv2d_backward_bias(lx_tensor *db, const lx_tensor *dy, lx_error *er
                                .rows = dy->shape[0] * dy->shape[2],
                                .groups = 1,
                                .out_blocks = (int)ceil_div(channels, lanes)};
-    conv2d_reduce_args reduce = {
-        .out_channels = (int)channels, .in_blocks = 1, .in_channels = 1, .taps = 1, .inner = 1};
+    conv2d_reduce_args reduce = {.merged = 1,
+                                 .out_channels = (int)channels,
+                                 .in_blocks = 1,
+                                 .in_channels = 1,
+                                 .taps = 1,
+                                 .inner = 1};
     lx_code code = lx_tensor_new(&made, dy->storage->device, LX_FLOAT32, 1, &channels, error);
     if (!code)
         code = sum_and_reduce(&k_conv2d_bias_sums, &args, &reduce, args.out_blocks, (double)lx_tensor_count(dy), NULL,

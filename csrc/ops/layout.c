@@ -35,9 +35,9 @@ static lx_code convert(const lx_kernel *kernel, const lx_tensor *from, const lx_
                        lx_error *error)
 {
     const layout_args args = arguments_of(plain);
-    const long block = from->storage->device->lanes;
-    return LX_RUN(*kernel, (args.width + block - 1) / block, args.height,
-                  plain->shape[0] * ((plain->shape[1] + block - 1) / block), lx_tensor_count(plain), args, error, from,
+    const long lanes = from->storage->device->lanes;
+    const long pieces = (args.width + lanes - 1) / lanes, blocks = (plain->shape[1] + lanes - 1) / lanes;
+    return LX_RUN(*kernel, pieces, args.height, plain->shape[0] * blocks, lx_tensor_count(plain), args, error, from,
                   to);
 }
 
