@@ -1,8 +1,9 @@
 /* luxel.core: the library's state in one lua_State, its devices and memory. */
 #include "bind.h"
 
-#include <lualib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 static const char context_key = 0;
 
@@ -189,7 +190,24 @@ static int l_random_state(lua_State *L)
     return 2;
 }
 
+/* now() -> seconds on a clock that only goes forward */
+static int l_now(lua_State *L)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    lua_pushnumber(L, (double)time.tv_sec + (double)time.tv_nsec * 1e-9);
+    return 1;
+}
+
+/* is_terminal(fd) -> whether somebody is watching */
+static int l_is_terminal(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
 static const luaL_Reg core_functions[] = {
+    {"now", l_now},                 {"is_terminal", l_is_terminal},
     {"devices", l_devices},         {"memory", l_memory},           {"reset_peak", l_reset_peak},
     {"trim", l_trim},               {"threads", l_threads},         {"manual_seed", l_manual_seed},
     {"next_stream", l_next_stream}, {"random_state", l_random_state}, {NULL, NULL},

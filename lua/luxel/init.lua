@@ -16,6 +16,7 @@ local tensors = require "luxel.tensor"
 ---@field vision table reading, writing and drawing images
 ---@field train table the training loop
 ---@field checkpoint table models in safetensors files
+---@field calibration table from logits to probabilities
 local lx = {}
 
 for name, value in pairs(tensors) do lx[name] = value end
@@ -38,7 +39,8 @@ function lx.memory(device) return core.memory(device) end
 function lx.threads(count) return core.threads(count) end
 
 -- The larger parts are loaded when they are first used.
-local PARTS <const> = {nn = true, optim = true, data = true, metrics = true, vision = true, train = true, checkpoint = true}
+local PARTS <const> = {calibration = true, checkpoint = true, data = true, metrics = true, nn = true, optim = true,
+    train = true, vision = true}
 
 return setmetatable(lx, {
     __index = function(_, name)

@@ -1,0 +1,70 @@
+--- How training shows itself in a terminal: a bar while an epoch runs, and a line when it is done.
+
+local core = require "luxel.core"
+
+---@class luxel.Console
+local Console = {}
+Console.__index = Console
+
+local BAR <const> = 24
+
+--- Seconds as people say them: 8 s, 2:05, 1:02:05.
+---@param seconds number
+---@return string
+local function duration(seconds)
+    seconds = math.floor(seconds + 0.5)
+    if seconds < 60 then return ("%d s"):format(seconds) end
+    if seconds < 3600 then return ("%d:%02d"):format(seconds // 60, seconds % 60) end
+    return ("%d:%02d:%02d"):format(seconds // 3600, seconds // 60 % 60, seconds % 60)
+end
+
+-- Draws over the line that the cursor is on.
+local function draw(self, text)
+    if not self.live then return end
+    self.stream:write("\r\27[K", text)
+    self.stream:flush()
+    self.drawn = text ~= ""
+end
+
+--- A line that stays.
+---@param text string
+function Console:message(text)
+    if self.drawn then draw(self, "") end
+    self.stream:write(text, "\n")
+    self.stream:flush()
+end
+
+--- Reading files: done of total.
+function Console:reading(done, total)
+    local filled = BAR * done // total
+    draw(self, ("reading images [%s%s] %d/%d"):format(("="):rep(filled), (" "):rep(BAR - filled), done, total))
+    if done == total then draw(self, "") end
+end
+
+--- One training step is done.
+---@param s {epoch: integer, epochs: integer, batch: integer, batches: integer, rate: number, loss: number, left: number}
+function Console:step(s)
+    local now = core.now()
+    if now - self.last < 0.1 and s.batch < s.batches then return end
+    self.last = now
+    local filled = BAR * s.batch // s.batches
+    draw(self, ("epoch %d/%d [%s%s] %d/%d  loss %.4f  %.1f images/s  %s left"):format(s.epoch, s.epochs,
+        ("="):rep(filled), (" "):rep(BAR - filled), s.batch, s.batches, s.loss, s.rate, duration(s.left)))
+end
+
+--- One epoch is done.
+---@param e table the row of the log
+function Console:epoch(e)
+    self:message(("epoch %2d/%d  loss %.4f  validation: loss %.4f  accuracy %.3f  AUC %s  (%s, %.1f images/s)%s"):format(
+        e.epoch, e.epochs, e.loss, e.val_loss, e.val_accuracy, e.val_auc and ("%.4f"):format(e.val_auc) or "n/a",
+        duration(e.seconds), e.images_per_second, e.is_best and "  best so far" or ""))
+end
+
+--- A console on a stream (default standard error). The bar is only drawn where somebody watches.
+---@param stream file*?
+---@return luxel.Console
+return function(stream)
+    stream = stream or io.stderr
+    local live = stream == io.stderr and core.is_terminal(2) or stream == io.stdout and core.is_terminal(1)
+    return setmetatable({stream = stream, live = live, last = -1, drawn = false}, Console)
+end

@@ -1,0 +1,250 @@
+--- Training a two-class network: `fit` runs the epochs, `predict` gives logits.
+--
+--     local result = lx.train.fit {
+--         net = net, optimizer = optimizer, loss = loss, train = train_set, val = val_set,
+--         epochs = 10, out = "runs/first",
+--     }
+
+local batches = require "luxel.data.loader"
+local calibration = require "luxel.calibration"
+local console = require "luxel.train.console"
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+local metrics = require "luxel.metrics"
+local run = require "luxel.train.run"
+
+local train = {console = console}
+
+--- The logit of every image of a dataset, in order, without augmentation.
+---@param net Module
+---@param dataset luxel.Dataset
+---@param options {batch: integer?, mean: number?, std: number?}?
+---@return number[]
+function train.predict(net, dataset, options)
+    options = options or {}
+    local logits = {}
+    local was_training = net.training
+    net:eval()
+    lx.no_grad(function()
+        for x in batches(dataset, {batch = options.batch or 32, shuffle = false, mean = options.mean, std = options.std}) do
+            local out <close> = net(x)
+            table.move(core.to_table(out:flatten()), 1, out.shape[1], #logits + 1, logits)
+            x:free()
+        end
+    end)
+    if was_training then net:train() end
+    return logits
+end
+
+-- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
+local function validate(fit)
+    local logits = train.predict(fit.net, fit.val, fit)
+    local labels = core.to_table(fit.val.labels)
+    local fitted = calibration.fit(logits, labels)
+    local probabilities = {}
+    for i, logit in ipairs(logits) do probabilities[i] = calibration.probability(fitted, logit) end
+    local threshold = metrics.youden(probabilities, labels) or 0.5
+    local confusion = metrics.confusion(probabilities, labels, threshold)
+    local column = {#labels, 1}
+    local loss = fit.loss(core.from_table(logits):view(column), core.from_table(labels):view(column)):item()
+    return {
+        loss = loss, accuracy = metrics.accuracy(probabilities, labels, threshold), auc = metrics.auc(probabilities, labels),
+        threshold = threshold, calibration = fitted, confusion = confusion,
+    }
+end
+
+-- ---- when it goes wrong ---------------------------------------------------------------------------------------
+
+local function has_nan(tensor)
+    return core.item(core.reduce("max", core.unary("isnan", tensor))) == 1
+end
+
+-- Stops a run whose loss is no number, naming the step and the likely cause.
+local function fail_not_finite(fit, value, x, indices)
+    local cause
+    if has_nan(x) then
+        local paths = {}
+        for i, index in ipairs(core.to_table(indices)) do
+            if has_nan(x:detach():select(1, i)) then paths[#paths + 1] = fit.train.paths[index] end
+        end
+        cause = "the images hold NaN: " .. table.concat(paths, ", ")
+    else
+        for name, parameter in fit.net:named_parameters() do
+            if has_nan(parameter) then
+                cause = ("the weights became NaN in an earlier step (%s)"):format(name)
+                break
+            end
+        end
+        cause = (cause or "images and weights are finite, so the numbers in between grew too large")
+            .. (": the learning rate (%g) is probably too high; lower it, or clip gradients"):format(
+                fit.optimizer.groups[1].lr)
+    end
+    error({luxel = ("the loss became %s at epoch %d, step %d; %s"):format(value ~= value and "NaN" or "infinite",
+        fit.state.epoch + 1, fit.state.step + 1, cause)}, 0)
+end
+
+-- ---- one epoch ------------------------------------------------------------------------------------------------
+
+local function train_step(fit, x, y, indices)
+    fit.optimizer:zero_grad()
+    local loss <close> = fit.loss(fit.net(x), y)
+    local value = loss:item()
+    if value ~= value or value == math.huge then fail_not_finite(fit, value, x, indices) end
+    loss:backward()
+    if fit.clip then lx.optim.clip_grad_norm_(fit.optimizer.parameters, fit.clip) end
+    fit.optimizer:step()
+    if fit.scheduler then fit.scheduler:step() end
+    return value
+end
+
+-- Seconds until the run ends, from the steps and validations that this process has done.
+local function time_left(fit, steps_per_epoch, batch)
+    local state, clock = fit.state, fit.clock
+    local step_time = clock.training / clock.steps
+    local epochs_left = fit.epochs - state.epoch
+    -- before the first validation: a forward pass is about a third of a step
+    local validation = clock.validations > 0 and clock.validating / clock.validations
+        or step_time / 3 * #fit.val / fit.batch
+    return step_time * (steps_per_epoch * epochs_left - batch) + validation * epochs_left
+end
+
+local function run_epoch(fit)
+    local state, clock = fit.state, fit.clock
+    local epoch, steps = state.epoch + 1, math.ceil(#fit.train / fit.batch)
+    fit.net:train()
+    local started, images = core.now(), 0
+    for x, y, indices in batches(fit.train, {
+        batch = fit.batch, seed = fit.seed, epoch = epoch, augment = fit.augment, mean = fit.mean, std = fit.std,
+        skip = state.step,
+    }) do
+        local before = core.now()
+        local count = y.shape[1]
+        local value = train_step(fit, x, y, indices)
+        x:free()
+        state.step, state.seen = state.step + 1, state.seen + count
+        state.loss_sum = state.loss_sum + value * count
+        images = images + count
+        clock.training, clock.steps = clock.training + core.now() - before, clock.steps + 1
+        fit.progress:step {
+            epoch = epoch, epochs = fit.epochs, batch = state.step, batches = steps, loss = state.loss_sum / state.seen,
+            rate = images / (core.now() - started), left = time_left(fit, steps, state.step),
+        }
+    end
+    return images / math.max(core.now() - started, 1e-9)
+end
+
+local function warn_unless(fit, ok, message)
+    if ok then return end
+    fit.save_problem = message
+    fit.progress:message("[WARN] could not save: " .. message)
+end
+
+local function better(found, best)
+    if not best then return true end
+    local auc, best_auc = found.auc or 0, best.auc or 0
+    return auc > best_auc or auc == best_auc and found.loss < best.loss
+end
+
+-- Validates, logs and saves after an epoch.
+local function finish_epoch(fit, images_per_second, started)
+    local state, clock = fit.state, fit.clock
+    local before = core.now()
+    local found = validate(fit)
+    clock.validating, clock.validations = clock.validating + core.now() - before, clock.validations + 1
+    local is_best = better(found, state.best)
+    local loss = state.loss_sum / state.seen
+    state.epoch, state.step, state.seen, state.loss_sum = state.epoch + 1, 0, 0, 0.0
+    state.threshold, state.calibration = found.threshold, found.calibration
+    state.metrics = {loss = loss, val_loss = found.loss, val_accuracy = found.accuracy, val_auc = found.auc}
+    if is_best then
+        state.best = {epoch = state.epoch, loss = found.loss, auc = found.auc, accuracy = found.accuracy,
+            threshold = found.threshold}
+        warn_unless(fit, run.save_model(fit, "best.safetensors"))
+    end
+    warn_unless(fit, run.save_state(fit))
+    local row = {
+        epoch = state.epoch, epochs = fit.epochs, loss = loss, val_loss = found.loss, val_accuracy = found.accuracy,
+        val_auc = found.auc, threshold = found.threshold, learning_rate = fit.optimizer.groups[1].lr,
+        images_per_second = images_per_second, seconds = core.now() - started, is_best = is_best,
+    }
+    warn_unless(fit, run.write_log(fit, row))
+    fit.progress:epoch(row)
+end
+
+-- ---- the whole run --------------------------------------------------------------------------------------------
+
+local DEFAULTS <const> = {batch = 32, seed = 1, mean = 0.5, std = 0.25, augment = false, metadata = {}}
+local REQUIRED <const> = {"net", "optimizer", "loss", "train", "val", "epochs", "out"}
+
+local function prepare(options)
+    local fit = {
+        state = {epoch = 0, step = 0, seen = 0, loss_sum = 0.0},
+        clock = {training = 0, steps = 0, validating = 0, validations = 0},
+        progress = console(),
+    }
+    for key, value in pairs(DEFAULTS) do fit[key] = value end
+    for key, value in pairs(options) do fit[key] = value end
+    for _, name in ipairs(REQUIRED) do
+        if fit[name] == nil then error(("fit: option '%s' is missing"):format(name), 3) end
+    end
+    if #fit.train == 0 or #fit.val == 0 then error("fit: the training and validation sets need images", 3) end
+    return fit
+end
+
+local function make_folder(path)
+    local so_far = path:sub(1, 1) == "/" and "/" or ""
+    for part in path:gmatch("[^/]+") do
+        so_far = so_far .. part
+        local ok, message = lfs.mkdir(so_far)
+        if not ok and lfs.attributes(so_far, "mode") ~= "directory" then
+            return nil, ("cannot make the folder %s: %s"):format(so_far, message), "io"
+        end
+        so_far = so_far .. "/"
+    end
+    return true
+end
+
+-- Runs until the last epoch. An interrupt (Ctrl-C in the lua program) arrives as an error with that text.
+local function run_all(fit)
+    while fit.state.epoch < fit.epochs do
+        local started = core.now()
+        finish_epoch(fit, run_epoch(fit), started)
+    end
+end
+
+--- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
+--- last.safetensors (with all that `resume` needs) and log.csv. Ctrl-C ends it with a usable last.safetensors.
+---
+--- The threshold (Youden's) and the calibration of the probabilities are chosen on the validation set and stored.
+---@param options {net: Module, optimizer: Optimizer, loss: fun(logits: Tensor, labels: Tensor): Tensor,
+---  train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, scheduler: Scheduler?, batch: integer?,
+---  seed: integer?, augment: boolean|table?, mean: number?, std: number?, clip: number?, metadata: table?,
+---  resume: boolean?, progress: luxel.Console?}
+---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result
+---@return string? message, string? code
+function train.fit(options)
+    local fit = prepare(options)
+    local ok, message, code = make_folder(fit.out)
+    if not ok then return nil, message, code end
+    if fit.resume then
+        ok, message, code = run.resume(fit)
+        if not ok then return nil, message, code end
+        fit.progress:message(("going on after epoch %d, step %d"):format(fit.state.epoch, fit.state.step))
+    end
+    run.open_log(fit)
+    local done, problem = xpcall(run_all, function(e)
+        return type(e) == "string" and not e:find("interrupted!", 1, true) and debug.traceback(e, 2) or e
+    end, fit)
+    local interrupted = not done and type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
+    if type(problem) == "table" and problem.luxel then return nil, problem.luxel, "diverged" end
+    if not done and not interrupted then error(problem, 0) end
+    if interrupted then
+        warn_unless(fit, run.save_state(fit))
+        fit.progress:message(("interrupted at epoch %d, step %d; saved in %s/last.safetensors, go on with resume"):format(
+            fit.state.epoch + 1, fit.state.step, fit.out))
+    end
+    return {best = fit.state.best, epoch = fit.state.epoch, interrupted = interrupted, save_problem = fit.save_problem}
+end
+
+return train
