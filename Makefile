@@ -1,6 +1,7 @@
-# make          builds the module into build/            make test     all tests
-# make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR for own images)
+# make          builds the module into build/            make test     all tests (installs what they need)
+# make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR: own images)
 # make bench    timings beside PyTorch                   make install  PREFIX=/usr/local
+# make spec     the tests without the slow stages        make lint     luacheck
 # make clean    removes build/                           eval "$(make -s env)"  uses this checkout from any directory
 
 CC ?= cc
@@ -40,7 +41,6 @@ KERNELS = $(wildcard kernels/*.cl)
 OBJECTS = $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach isa,$(ISAS),$(KERNELS:kernels/%.cl=$(BUILD)/obj/kernels/$(isa)/%.o))
 MODULE = $(BUILD)/luxel/core.so
 
-# `make` means the module alone; deps is asked for by the targets that promise all the set-up.
 all: $(MODULE)
 
 $(MODULE): $(OBJECTS)
@@ -64,7 +64,52 @@ env:
 	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;;}"'
 	@echo 'export LUA_CPATH="$(abspath $(BUILD))/?.so;$${LUA_CPATH:-;;}"'
 
+# ---- set-up: what promises it calls make again afterwards, so that the compiler is looked for once it is there ----
+
+PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev lua-argparse lua-filesystem lua-cjson
+TEST_PACKAGES = lua-busted lua-check clang libclang-rt-14-dev valgrind luarocks
+
+deps:
+	@./tools/install-packages $(PACKAGES)
+
+deps-test:
+	@./tools/install-packages $(PACKAGES) $(TEST_PACKAGES)
+
+# ---- the main job -----------------------------------------------------------------------------------------------
+
+DATA ?=
+DEMO_OUT ?= runs/demo
+DEMO_ARGS ?=
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./examples/chest_xray/demo "$(DEMO_OUT)" "$(DATA)" $(DEMO_ARGS)
+
+# ---- tests ------------------------------------------------------------------------------------------------------
+
+test: deps-test
+	@$(MAKE) --no-print-directory all
+	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./spec/run all
+
+spec: all
+	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./spec/run quick
+
+lint:
+	luacheck --quiet lua examples spec bench
+
+bench: all
+	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua $(BENCH_ARGS)
+
+# ---- installing -------------------------------------------------------------------------------------------------
+
+LUA_SHARE = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
+LUA_LIB = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
+
+install: all
+	cd lua && find luxel -name '*.lua' -exec install -D -m 644 {} $(LUA_SHARE)/{} \;
+	install -D -m 755 $(MODULE) $(LUA_LIB)/luxel/core.so
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all env clean
+.PHONY: all env deps deps-test demo test spec lint bench install clean

@@ -42,7 +42,8 @@ function Console:reading(done, total)
 end
 
 --- One training step is done.
----@param s {epoch: integer, epochs: integer, batch: integer, batches: integer, rate: number, loss: number, left: number}
+---@param s {epoch: integer, epochs: integer, batch: integer, batches: integer, rate: number, loss: number,
+---  left: number}
 function Console:step(s)
     local now = core.now()
     if now - self.last < 0.1 and s.batch < s.batches then return end
@@ -55,9 +56,10 @@ end
 --- One epoch is done.
 ---@param e table the row of the log
 function Console:epoch(e)
-    self:message(("epoch %2d/%d  loss %.4f  validation: loss %.4f  accuracy %.3f  AUC %s  (%s, %.1f images/s)%s"):format(
-        e.epoch, e.epochs, e.loss, e.val_loss, e.val_accuracy, e.val_auc and ("%.4f"):format(e.val_auc) or "n/a",
-        duration(e.seconds), e.images_per_second, e.is_best and "  best so far" or ""))
+    local form = "epoch %2d/%d  loss %.4f  validation: loss %.4f  accuracy %.3f  AUC %s  (%s, %.1f images/s)%s"
+    self:message(form:format(e.epoch, e.epochs, e.loss, e.val_loss, e.val_accuracy,
+        e.val_auc and ("%.4f"):format(e.val_auc) or "n/a", duration(e.seconds), e.images_per_second,
+        e.is_best and "  best so far" or ""))
 end
 
 --- A console on a stream (default standard error). The bar is only drawn where somebody watches.

@@ -27,7 +27,8 @@ function train.predict(net, dataset, options)
     local was_training = net.training
     net:eval()
     lx.no_grad(function()
-        for x in batches(dataset, {batch = options.batch or 32, shuffle = false, mean = options.mean, std = options.std}) do
+        local batch = options.batch or 32
+        for x in batches(dataset, {batch = batch, shuffle = false, mean = options.mean, std = options.std}) do
             local out <close> = net(x)
             table.move(core.to_table(out:flatten()), 1, out.shape[1], #logits + 1, logits)
             x:free()
@@ -45,12 +46,11 @@ local function validate(fit)
     local probabilities = {}
     for i, logit in ipairs(logits) do probabilities[i] = calibration.probability(fitted, logit) end
     local threshold = metrics.youden(probabilities, labels) or 0.5
-    local confusion = metrics.confusion(probabilities, labels, threshold)
     local column = {#labels, 1}
     local loss = fit.loss(core.from_table(logits):view(column), core.from_table(labels):view(column)):item()
     return {
-        loss = loss, accuracy = metrics.accuracy(probabilities, labels, threshold), auc = metrics.auc(probabilities, labels),
-        threshold = threshold, calibration = fitted, confusion = confusion,
+        loss = loss, accuracy = metrics.accuracy(probabilities, labels, threshold),
+        auc = metrics.auc(probabilities, labels), threshold = threshold, calibration = fitted,
     }
 end
 
@@ -127,8 +127,8 @@ local function run_epoch(fit)
         images = images + count
         clock.training, clock.steps = clock.training + core.now() - before, clock.steps + 1
         fit.progress:step {
-            epoch = epoch, epochs = fit.epochs, batch = state.step, batches = steps, loss = state.loss_sum / state.seen,
-            rate = images / (core.now() - started), left = time_left(fit, steps, state.step),
+            epoch = epoch, epochs = fit.epochs, batch = state.step, batches = steps,
+            loss = state.loss_sum / state.seen, rate = images / (core.now() - started), left = time_left(fit, steps, state.step),
         }
     end
     return images / math.max(core.now() - started, 1e-9)
@@ -241,10 +241,12 @@ function train.fit(options)
     if not done and not interrupted then error(problem, 0) end
     if interrupted then
         warn_unless(fit, run.save_state(fit))
-        fit.progress:message(("interrupted at epoch %d, step %d; saved in %s/last.safetensors, go on with resume"):format(
-            fit.state.epoch + 1, fit.state.step, fit.out))
+        local form = "interrupted at epoch %d, step %d; saved in %s/last.safetensors, go on with resume"
+        fit.progress:message(form:format(fit.state.epoch + 1, fit.state.step, fit.out))
     end
-    return {best = fit.state.best, epoch = fit.state.epoch, interrupted = interrupted, save_problem = fit.save_problem}
+    return {
+        best = fit.state.best, epoch = fit.state.epoch, interrupted = interrupted, save_problem = fit.save_problem,
+    }
 end
 
 return train

@@ -50,8 +50,8 @@ function run.resume(fit)
     local training = metadata.training
     if not training then return nil, path .. " holds a model, but no training to go on with", "format" end
     if training.batch ~= fit.batch or metadata.seed ~= fit.seed then
-        return nil, ("%s was trained with batch %s and seed %s; going on with batch %d and seed %d would not be the same "
-            .. "run"):format(path, training.batch, metadata.seed, fit.batch, fit.seed), "format"
+        local form = "%s was trained with batch %s and seed %s; going on with batch %d and seed %d would not be the same run"
+        return nil, form:format(path, training.batch, metadata.seed, fit.batch, fit.seed), "format"
     end
     local weights, own = {}, {}
     for name, tensor in pairs(tensors) do
@@ -59,7 +59,9 @@ function run.resume(fit)
         if inner then own[inner] = tensor else weights[name] = tensor end
     end
     fit.net:load_state_dict(weights)
-    fit.optimizer:load_state_dict {kind = training.kind, steps = training.steps, groups = training.groups, tensors = own}
+    fit.optimizer:load_state_dict {
+        kind = training.kind, steps = training.steps, groups = training.groups, tensors = own,
+    }
     if fit.scheduler then fit.scheduler:load_state_dict(training.scheduler) end
     core.manual_seed(math.tointeger(training.random.seed))
     core.random_state(math.tointeger(training.random.stream))

@@ -1,0 +1,103 @@
+--- Says for new radiographs whether they look infected, and how sure the model is.
+--
+--     lua5.4 predict.lua --model runs/first/best.safetensors xray.jpeg
+
+package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
+
+local argparse = require "argparse"
+local cjson = require "cjson"
+local common = require "common"
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+local vision = lx.vision
+
+local parser = argparse("predict.lua", "Says whether radiographs look infected.", common.NOTICE)
+parser:argument("images", "Image files (JPEG or PNG)."):args("+")
+parser:option("--model", "Model file that train.lua wrote."):count(1)
+parser:option("--out", "Folder for the images with label and probability drawn on them.")
+parser:flag("--json", "Print a JSON object for each image instead of text.")
+local args = parser:parse()
+
+local GREEN <const>, RED <const> = {110, 230, 120}, {255, 96, 84}
+
+-- The probability of infection, or nil and why the file cannot be read.
+local function examine(model, path)
+    local image, ok, messages = core.decode_images({path}, model.size)
+    if not ok[1] then return nil, messages[1] end
+    return common.probabilities(model, {images = image, labels = lx.zeros(1), paths = {path}})[1]
+end
+
+-- A picture with a bar that says the label, and the notice below.
+local function annotate(path, label, probability)
+    local image, message = vision.load(path)
+    if not image then return nil, message end
+    image = vision.to_rgb(image)
+    local height, width = image.shape[2], image.shape[3]
+    local text = ("%s %.2f%%"):format(label, 100 * probability)
+    local scale = math.max(1, math.min(width // (vision.text_size(text) + 12), 1 + height // 224))
+    local _, line = vision.text_size(text, scale)
+    image = vision.fill_rect(image, {x = 0, y = 0, w = width, h = line + 4 * scale}, {alpha = 0.65})
+    image = vision.draw_text(image, 4 * scale, 3 * scale, text,
+        {colour = label == common.LABELS[2] and RED or GREEN, scale = scale})
+    local notice = "supports a reading, does not replace one"
+    local small = math.max(1, scale // 2)
+    local _, low = vision.text_size(notice, small)
+    local bar = {x = 0, y = height - low - 2 * small, w = width, h = low + 2 * small}
+    image = vision.fill_rect(image, bar, {alpha = 0.65})
+    return vision.draw_text(image, 4 * small, height - low, notice, {scale = small})
+end
+
+-- Two images of one name must not overwrite each other.
+local taken = {}
+local function output_path(path)
+    local stem = path:match("[^/]*$"):gsub("%.%w+$", "")
+    local name, number = stem, 1
+    while taken[name] do
+        number = number + 1
+        name = ("%s-%d"):format(stem, number)
+    end
+    taken[name] = true
+    return args.out .. "/" .. name .. ".png"
+end
+
+local function report(path, label, probability, infected)
+    if args.json then
+        print(cjson.encode {path = path, label = label, probability = probability, infected = infected,
+            notice = common.NOTICE})
+    elseif #args.images == 1 then
+        print(("xray %s: %.2f%%"):format(label, 100 * probability))
+    else
+        print(("%s: %s: %.2f%%"):format(path, label, 100 * probability))
+    end
+end
+
+if not args.json then print("[INFO] loading network...") end
+local model = common.must(common.load_model(args.model))
+if args.out and not lfs.mkdir(args.out) and lfs.attributes(args.out, "mode") ~= "directory" then
+    common.fail("cannot make the folder " .. args.out)
+end
+
+local failed = false
+local function complain(message)
+    failed = true
+    io.stderr:write("error: ", message, "\n")
+end
+
+for _, path in ipairs(args.images) do
+    local infected, message = examine(model, path)
+    if not infected then
+        complain(message)
+    else
+        local label, probability = common.decide(model, infected)
+        report(path, label, probability, infected)
+        if args.out then
+            local picture, problem = annotate(path, label, probability)
+            local written = picture and true
+            if picture then written, problem = vision.save(output_path(path), picture) end
+            if not written then complain(problem) end
+        end
+    end
+end
+io.stderr:write(common.NOTICE, "\n")
+os.exit(failed and 1 or 0, true)
