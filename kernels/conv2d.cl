@@ -14,6 +14,13 @@
 #define OF_ONE CONV2D_PIXELS_OF_ONE
 #define MOST_PIXELS 7
 
+/* A hint that memory will be read soon. */
+#ifdef __OPENCL_C_VERSION__
+#define fetch(pointer) prefetch((pointer), 1)
+#else
+#define fetch(pointer) __builtin_prefetch(pointer)
+#endif
+
 /* ---- packing ---------------------------------------------------------------------------------------------- */
 
 /* id0: in channel and tap, in the order of an ordinary weight; id1: group and out block. */
@@ -126,6 +133,7 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
     UNROLL
     for (int t = 0; t < pixels; t++)
         sum0[t] = sum1[t] = splat(0.0f);
+    const int single = p.g.kernel_h == 1 && p.g.kernel_w == 1; /* taps: the next block's pixels come too soon */
 
     for (long b = 0; b < p.in_blocks; b++) {
         GLOBAL const float *image = x + n * p.x_image + (group * p.in_blocks + b) * p.x_block;
@@ -146,6 +154,9 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
                 const long first = run.start * step + v;
                 GLOBAL const float *wt = wb + (kh * p.g.kernel_w + kw) * inner * LANES;
                 if (first >= 0 && first + (pixels - 1) * step < p.g.width) {
+                    if (single && b + 1 < p.in_blocks)
+                        for (int t = 0; t < pixels; t++)
+                            fetch(row + p.x_block + (first + t * step) * column);
                     add_tap(sum0, sum1, blocks, pixels, row + first * column, step * column, lane, wt, next, count);
                 } else {
                     copy_pixels(patch, pixels, row, first, step, column, lane, count, p.g.width);

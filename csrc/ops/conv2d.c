@@ -2,8 +2,6 @@
  * kernels/conv2d.cl. */
 #include "../../kernels/conv2d.h"
 
-#include <limits.h>
-
 #include "ops.h"
 
 LX_KERNEL(conv2d, conv2d_pack);
@@ -84,6 +82,8 @@ static lx_code check_channels(const char *function, const long in[4], const long
         if (w[i] < 1 || w[i] > LARGEST || in[i] < 0 || in[i] > LARGEST)
             return lx_fail(error, LX_EARG, "%s: sizes must be 1 to %d (input %s, weight %s)", function, LARGEST, it,
                            wt);
+    if (w[1] * w[2] > LARGEST || w[1] * w[2] * w[3] > LARGEST)
+        return lx_fail(error, LX_EARG, "%s: the weight is too large, %s", function, wt);
     if (w[1] * groups != in[1])
         return lx_fail(error, LX_EARG, "%s: weight expects %ld input channels, input has %ld (input %s, weight %s%s)",
                        function, w[1] * groups, in[1], it, wt, groups > 1 ? ", with groups" : "");
@@ -314,13 +314,16 @@ static lx_code convolve(const convolution *c, lx_tensor *out, const lx_tensor *x
     const conv2d_geometry *g = &c->g;
     const long forward_shape[4] = {c->batch, c->out_channels, g->out_height, g->out_width};
     const long backward_shape[4] = {c->batch, c->in_channels, g->height, g->width};
-    lx_tensor made = {0}, bias = {0};
-    if (b && lx_contiguous(&bias, b, error))
-        return error->code;
+    lx_tensor made = {0}, bias = {0}, weight = {0};
     lx_code code = lx_tensor_new_blocked(&made, device, backward ? backward_shape : forward_shape, error);
     if (!code)
-        code = run_convolution(c, &made, x, w, b ? &bias : NULL, backward, relu, error);
+        code = lx_to_plain(&weight, w, error);
+    if (!code && b)
+        code = lx_contiguous(&bias, b, error);
+    if (!code)
+        code = run_convolution(c, &made, x, &weight, b ? &bias : NULL, backward, relu, error);
     lx_tensor_free(&bias);
+    lx_tensor_free(&weight);
     return settle(out, &made, code);
 }
 
@@ -353,7 +356,7 @@ lx_code lx_conv2d_backward_data(lx_tensor *dx, const lx_tensor *dy, const lx_ten
     return convolve(&c, dx, dy, w, NULL, true, 0, error);
 }
 
-/* The output size of a transposed convolution: the largest whose convolution gives `in`, if padding is full. */
+/* The output shape of a transposed convolution: one whose convolution has the shape of x. */
 static lx_code transposed_shape(long shape[4], const lx_tensor *x, const lx_tensor *w, const int output_padding[2],
                                 const lx_conv2d_options *o, lx_error *error)
 {

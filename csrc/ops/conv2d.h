@@ -1,6 +1,6 @@
 /* Convolution, its gradients, and the change of layout that they are fastest in.
  *
- * Inputs are float32 [N,C,H,W], plain or blocked; weights are [Co, Ci / groups, KH, KW], plain. `out` must be
+ * Inputs are float32 [N,C,H,W], plain or blocked; weights are [Co, Ci / groups, KH, KW]. `out` must be
  * empty; it is filled on success and stays empty on failure.
  */
 #ifndef LX_CONV2D_H
