@@ -574,7 +574,7 @@ function F.focal_loss(x, target, options)
     local loss = ops.bce_with_logits(x, target)
     if gamma ~= 0 then -- 1 - p_t, written so that it stays exact for confident predictions
         local missed = x:sigmoid() * (1 - t) + (-x):sigmoid() * t
-        loss = loss * (gamma == 1 and missed or missed ^ gamma)
+        loss = loss * (gamma == 1 and missed or gamma == 2 and missed:square() or missed ^ gamma)
     end
     if alpha >= 0 then loss = loss * (t * (2 * alpha - 1) + (1 - alpha)) end
     return reduce(name, loss, options.reduction, valid_in(target))

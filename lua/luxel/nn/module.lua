@@ -352,14 +352,18 @@ end
 
 --- All parameters and buffers by name. The tensors share memory with the module: clone them to keep a moment.
 ---@return table<string, Tensor> state
----@return string[] names in order
 function Module:state_dict()
-    local state, names = {}, {}
-    for i, entry in ipairs(state_entries(self)) do
-        state[entry[1]] = entry[2]:detach()
-        names[i] = entry[1]
-    end
-    return state, names
+    local state = {}
+    for _, entry in ipairs(state_entries(self)) do state[entry[1]] = entry[2]:detach() end
+    return state
+end
+
+--- The keys of `state_dict` in PyTorch's order.
+---@return string[]
+function Module:state_names()
+    local names = {}
+    for i, entry in ipairs(state_entries(self)) do names[i] = entry[1] end
+    return names
 end
 
 local function add_list(lines, title, list)

@@ -50,7 +50,7 @@ function BatchNorm2d:forward(x)
     end
     local momentum = self.momentum
     if self.training and self.num_batches_tracked then
-        self.num_batches_tracked:add_(1)
+        self.num_batches_tracked:copy_(self.num_batches_tracked + 1)
         momentum = momentum or 1 / self.num_batches_tracked:item()
     end
     return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {

@@ -18,7 +18,7 @@ define("conv2d", function(ctx, x, w, b, options)
     return y
 end, function(ctx, dy)
     local x, w, options, needs = ctx.x, ctx.w, ctx.options, ctx.needs
-    local dz = options.relu and core.relu_backward(ctx.y, dy) or dy
+    local dz = options.relu and core.binary("relu_backward", ctx.y, dy) or dy
     local db = needs[3] and core.conv2d_backward_bias(dz) or nil
     local dw = needs[2] and core.conv2d_backward_weight(x, dz, w.shape, options) or nil
     local dx = needs[1] and core.conv2d_backward_data(dz, w, x.shape, options) or nil
