@@ -35,11 +35,11 @@ static lx_code check_options(const char *function, const lx_conv2d_options *o, l
 {
     for (int i = 0; i < 2; i++) {
         if (o->stride[i] < 1 || o->stride[i] > LARGEST)
-            return lx_fail(error, LX_EARG, "%s: stride must be at least 1, got %d", function, o->stride[i]);
+            return lx_fail(error, LX_EARG, "%s: stride must be 1 to %d, got %d", function, LARGEST, o->stride[i]);
         if (o->dilation[i] < 1 || o->dilation[i] > LARGEST)
-            return lx_fail(error, LX_EARG, "%s: dilation must be at least 1, got %d", function, o->dilation[i]);
+            return lx_fail(error, LX_EARG, "%s: dilation must be 1 to %d, got %d", function, LARGEST, o->dilation[i]);
         if (o->padding[i] < 0 || o->padding[i] > LARGEST)
-            return lx_fail(error, LX_EARG, "%s: padding must not be negative, got %d", function, o->padding[i]);
+            return lx_fail(error, LX_EARG, "%s: padding must be 0 to %d, got %d", function, LARGEST, o->padding[i]);
     }
     if (o->groups < 1)
         return lx_fail(error, LX_EARG, "%s: groups must be at least 1, got %d", function, o->groups);
@@ -112,12 +112,15 @@ static lx_code plan(convolution *c, const char *function, const lx_device *devic
     for (int i = 0; i < 2; i++) {
         const long padded = in[2 + i] + 2L * o->padding[i], reach = o->dilation[i] * (w[2 + i] - 1) + 1;
         out[i] = padded < reach ? 0 : (padded - reach) / o->stride[i] + 1;
-        if (out[i] < 1 || out[i] > LARGEST)
+        if (out[i] < 1)
             return lx_fail(error, LX_EARG,
                            "%s: a kernel that reaches over %ld pixels does not fit an input of %ld with padding %d, "
                            "in %s (input %s, weight %s)",
                            function, reach, in[2 + i], o->padding[i], i ? "width" : "height",
                            lx_shape_text(4, in, it), lx_shape_text(4, w, wt));
+        if (out[i] > LARGEST)
+            return lx_fail(error, LX_EARG, "%s: the output would be %ld pixels in %s, more than %d; use less padding",
+                           function, out[i], i ? "width" : "height", LARGEST);
     }
     *c = (convolution){function,
                        in[0],
