@@ -382,7 +382,7 @@ static int l_info(lua_State *L)
     lx_push_shape(L, tensor->ndim, tensor->shape);
     lua_pushstring(L, lx_dtype_name(tensor->dtype));
     lua_pushstring(L, tensor->storage->device->runtime->kind);
-    lua_pushboolean(L, lx_tensor_dense(tensor));
+    lua_pushboolean(L, tensor->block || lx_tensor_dense(tensor)); /* a blocked tensor becomes dense when looked at */
     return 4;
 }
 

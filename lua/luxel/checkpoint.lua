@@ -75,7 +75,7 @@ end
 local function read_tensor(bytes, base, entry)
     local offsets, shape = type(entry) == "table" and entry.data_offsets, type(entry) == "table" and entry.shape
     local dtype = type(entry) == "table" and FROM_NAME[entry.dtype]
-    if not dtype then return nil, "dtype " .. tostring(type(entry) == "table" and entry.dtype) .. " is not supported" end
+    if not dtype then return nil, ("dtype %s is not supported"):format(type(entry) == "table" and entry.dtype) end
     if type(offsets) ~= "table" or type(shape) ~= "table" then return nil, "it has no shape or no offsets" end
     local start, stop = math.tointeger(offsets[1]), math.tointeger(offsets[2])
     local count, sizes = 1, {}

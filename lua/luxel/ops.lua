@@ -324,7 +324,8 @@ local function define_extreme(name)
         backward = function(ctx, grad)
             local kept = kept_shape(ctx.x.shape, ctx.dims)
             local mask = binary("eq", ctx.x, core.reshape(ctx.y, kept))
-            return mul(mask, core.reshape(div(core.reshape(grad, kept), core.reduce("sum", mask, ctx.dims, true)), kept))
+            local share = div(core.reshape(grad, kept), core.reduce("sum", mask, ctx.dims, true))
+            return mul(mask, core.reshape(share, kept))
         end,
     })
 end

@@ -128,7 +128,8 @@ local function run_epoch(fit)
         clock.training, clock.steps = clock.training + core.now() - before, clock.steps + 1
         fit.progress:step {
             epoch = epoch, epochs = fit.epochs, batch = state.step, batches = steps,
-            loss = state.loss_sum / state.seen, rate = images / (core.now() - started), left = time_left(fit, steps, state.step),
+            loss = state.loss_sum / state.seen, rate = images / (core.now() - started),
+            left = time_left(fit, steps, state.step),
         }
     end
     return images / math.max(core.now() - started, 1e-9)

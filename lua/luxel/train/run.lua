@@ -50,7 +50,7 @@ function run.resume(fit)
     local training = metadata.training
     if not training then return nil, path .. " holds a model, but no training to go on with", "format" end
     if training.batch ~= fit.batch or metadata.seed ~= fit.seed then
-        local form = "%s was trained with batch %s and seed %s; going on with batch %d and seed %d would not be the same run"
+        local form = "%s was trained with batch %s and seed %s; with batch %d and seed %d it would not be the same run"
         return nil, form:format(path, training.batch, metadata.seed, fit.batch, fit.seed), "format"
     end
     local weights, own = {}, {}
