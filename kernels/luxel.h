@@ -32,6 +32,7 @@
 #define LX_JOIN_LANES2(type, n) LX_JOIN_LANES_(type, n)
 #define LX_JOIN_LANES(type) LX_JOIN_LANES2(type, LANES)
 #define LX_GLOBAL_IDS (long)get_global_id(0), (long)get_global_id(1), (long)get_global_id(2)
+#define LX_ITEM inline
 #define UNROLL
 
 #if LANES == 16
@@ -131,7 +132,11 @@ typedef unsigned long ulong;
 #define LX_JOIN_(a, b, c) a##b##_##c
 #define LX_JOIN(a, b, c) LX_JOIN_(a, b, c)
 #define LX_NATIVE(name) LX_JOIN(lx_kernel_, name, LX_ISA)
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* Work-items are independent, which the compiler cannot know: it may reorder and vectorise them. */
 #if defined(__clang__)
@@ -164,7 +169,7 @@ static LX_ITEM void store_lanes(lanes value, float *pointer)
 
 static LX_ITEM lanes splat(float value)
 {
-    return (lanes){0} + value;
+    return value - (lanes){0}; /* minus, because 0 + -0 is 0: the compiler would have to add */
 }
 
 /* Per lane: yes where the comparison that made the mask held, else no. */

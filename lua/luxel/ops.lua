@@ -129,8 +129,10 @@ define_binary("div", true, function(g, a, b, _, needs)
 end)
 define_binary("pow", "y", function(g, a, b, y, needs)
     local ga, gb
-    if needs[1] then ga = mul(g, mul(b, binary("pow", a, binary("sub", b, 1)))) end
-    if needs[1] and type(b) == "number" then ga = mul(g, mul(binary("pow", a, b - 1), b)) end
+    if needs[1] then
+        local less = type(b) == "number" and b - 1 or binary("sub", b, 1)
+        ga = mul(mul(g, b), binary("pow", a, less))
+    end
     if needs[2] then
         -- 0^b does not change with b (b > 0); the logarithm there would make it NaN
         local log = type(a) == "number" and (a == 0 and 0 or math.log(a)) or masked(binary("ne", a, 0), unary("log", a))
