@@ -9,7 +9,7 @@ local core = require "luxel.core"
 local checkpoint = {}
 
 local json = cjson.new()
-json.encode_number_precision(17)
+json.encode_number_precision(14) -- the most there is
 json.encode_sparse_array(true)
 
 local TO_NAME <const> = {float32 = "F32", uint8 = "U8", int32 = "I32"}

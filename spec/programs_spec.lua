@@ -1,0 +1,207 @@
+--- The three programs of examples/chest_xray as a user runs them: on phantoms, on folders, on bad input, interrupted.
+
+local cjson = require "cjson"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local LUA <const> = os.getenv("LUA") or "lua5.4"
+local HERE <const> = "examples/chest_xray/"
+
+local work
+
+-- Runs a command; returns its exit status, standard output and standard error.
+local function run(command)
+    local _, _, status = os.execute(("(%s) >'%s/stdout' 2>'%s/stderr'"):format(command, work, work))
+    local function read(name)
+        local file = assert(io.open(work .. "/" .. name, "rb"))
+        local text = file:read("a")
+        file:close()
+        return text
+    end
+    return status, read("stdout"), read("stderr")
+end
+
+local function program(name, arguments)
+    return run(("%s %s%s.lua %s"):format(LUA, HERE, name, arguments))
+end
+
+local function exists(path) return lfs.attributes(path, "mode") ~= nil end
+
+local function write(path, text)
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+end
+
+local function read(path)
+    local file = assert(io.open(path, "rb"))
+    local text = file:read("a")
+    file:close()
+    return text
+end
+
+local function first_file(folder)
+    for name in lfs.dir(folder) do
+        if name:sub(1, 1) ~= "." then return name end
+    end
+end
+
+-- Small and quick: 33 pixels a side is odd, and enough for four poolings.
+local SMALL <const> = "--size 33 --epochs 2 --batch 8 --phantoms 60 "
+
+describe("the programs", function()
+    setup(function()
+        work = os.tmpname()
+        os.remove(work)
+        assert(lfs.mkdir(work))
+        assert(lx.data.phantom_save(work .. "/images", {n = 24, size = 64, seed = 5}))
+        assert.equal(0, (program("train", SMALL .. "--out " .. work .. "/run")))
+    end)
+
+    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+
+    it("train leaves the best and the last model and a log", function()
+        assert.is_true(exists(work .. "/run/best.safetensors") and exists(work .. "/run/last.safetensors"))
+        local lines = {}
+        for line in io.lines(work .. "/run/log.csv") do lines[#lines + 1] = line end
+        assert.equal(3, #lines)
+        assert.matches("^epoch,loss,val_loss,val_accuracy,val_auc,threshold", lines[1])
+        local _, metadata = assert(lx.checkpoint.load(work .. "/run/best.safetensors"))
+        assert.equal("cnn", metadata.model)
+        assert.equal(33, metadata.size)
+        assert.is_number(metadata.threshold)
+        assert.is_number(metadata.calibration.scale)
+    end)
+
+    it("train gives the same bits again, with one thread or two", function()
+        assert.equal(0, (program("train", SMALL .. "--out " .. work .. "/again")))
+        assert.equal(0, (run(("OMP_NUM_THREADS=1 %s %strain.lua %s --out %s/one"):format(LUA, HERE, SMALL, work))))
+        local weights = read(work .. "/run/last.safetensors")
+        assert.is_true(weights == read(work .. "/again/last.safetensors"))
+        assert.is_true(weights == read(work .. "/one/last.safetensors"))
+    end)
+
+    it("train goes on after an interrupt exactly where it was", function()
+        -- more epochs than will be run: the interrupt comes first
+        local out = work .. "/stopped"
+        local arguments = ("--size 33 --epochs 3 --batch 8 --phantoms 200 --out %s"):format(out)
+        assert.equal(0, (program("train", arguments:gsub("stopped", "whole"))))
+        local command = ("%s %strain.lua %s & pid=$!; while ! grep -q '^1,' %s/log.csv 2>/dev/null; do sleep 0.02; done; "
+            .. "sleep 0.1; kill -INT $pid; wait $pid"):format(LUA, HERE, arguments, out)
+        -- a background process of a shell ignores SIGINT unless job control is on
+        local status, _, errors = run(("bash -mc %q"):format(command))
+        assert.equal(130, status)
+        assert.matches("interrupted at epoch", errors)
+        assert.equal(0, (program("train", arguments .. " --resume")))
+        local resumed, whole = lx.checkpoint.load(out .. "/last.safetensors"), nil
+        whole = lx.checkpoint.load(work .. "/whole/last.safetensors")
+        for name, tensor in pairs(whole) do
+            assert.is_true(lx.equal(tensor, resumed[name]), name)
+        end
+        assert.equal(4, select(2, read(out .. "/log.csv"):gsub("\n", "")))
+    end)
+
+    it("train killed without warning leaves the last epoch usable", function()
+        local out = work .. "/killed"
+        run(("%s %strain.lua --size 33 --epochs 50 --batch 8 --phantoms 60 --out %s & pid=$!; "
+            .. "while ! grep -q '^2,' %s/log.csv 2>/dev/null; do sleep 0.02; done; kill -9 $pid; wait $pid"):format(
+            LUA, HERE, out, out))
+        local _, metadata = assert(lx.checkpoint.load(out .. "/last.safetensors"))
+        assert.is_true(metadata.epoch >= 2)
+    end)
+
+    it("train reads a folder, leaves out what is broken, and splits by patient", function()
+        local dir = work .. "/folder"
+        os.execute(("cp -r '%s/images' '%s'"):format(work, dir))
+        write(dir .. "/NORMAL/broken.png", "this is no image")
+        local status, out, errors = program("train", SMALL .. ("--data %s --out %s/f --val 0.3"):format(dir, work))
+        assert.equal(0, status)
+        assert.matches("training on %d+ images", out)
+        assert.matches("%[WARN%] left out: .*broken%.png", errors)
+        assert.not_equal(0, (program("train", SMALL .. ("--data %s --out %s/f --strict"):format(dir, work))))
+    end)
+
+    it("train says what is wrong with its arguments and folders", function()
+        local function fails(arguments, pattern)
+            local status, _, errors = program("train", arguments .. " --out " .. work .. "/no")
+            assert.not_equal(0, status)
+            assert.matches(pattern, errors)
+            assert.not_matches("traceback", errors)
+        end
+        fails("--data /nowhere", "cannot read the folder /nowhere")
+        os.execute(("mkdir -p '%s/empty' '%s/one/NORMAL' '%s/one/PNEUMONIA'"):format(work, work, work))
+        fails("--data " .. work .. "/empty", "one folder for each of two classes")
+        os.execute(("cp '%s/images/NORMAL/'*.png '%s/one/NORMAL'"):format(work, work))
+        fails("--data " .. work .. "/one", "both classes are needed")
+        fails("--size 3", "%-%-size must be")
+        fails("--device opencl:7", "there is no device 'opencl:7'")
+        fails("--model vgg", "vgg")
+        fails("--lr -1", "%-%-lr must be above 0")
+    end)
+
+    it("train stops at a loss that is no number, and keeps the checkpoint", function()
+        local status, _, errors = program("train", SMALL .. "--lr 1e30 --out " .. work .. "/nan")
+        assert.equal(1, status)
+        assert.matches("the loss became %a+ at epoch %d+, step %d+", errors)
+        assert.matches("learning rate", errors)
+    end)
+
+    it("evaluate reports sensitivity, specificity, AUC with intervals, and writes JSON", function()
+        local json = work .. "/report.json"
+        local status, out = program("evaluate", ("--model %s/run/best.safetensors --phantoms 40 --json %s"):format(work,
+            json))
+        assert.equal(0, status)
+        for _, word in ipairs {"sensitivity", "specificity", "precision", "accuracy", "F1", "AUC", "resamples"} do
+            assert.matches(word, out, 1, true)
+        end
+        assert.matches("does not replace", out)
+        local report = cjson.decode(read(json))
+        assert.equal(40, report.n)
+        assert.equal(2, #report.intervals.auc)
+    end)
+
+    it("evaluate leaves out the patients that the model was trained on", function()
+        local dir = work .. "/images"
+        assert.equal(0, (program("train", SMALL .. ("--data %s --out %s/own --val 0.3"):format(dir, work))))
+        local status, out = program("evaluate", ("--model %s/own/best.safetensors --data %s"):format(work, dir))
+        assert.equal(0, status)
+        assert.matches("without %d+ images of patients it was trained on", out)
+    end)
+
+    it("predict prints exactly two lines for one image", function()
+        local image = work .. "/images/NORMAL/" .. first_file(work .. "/images/NORMAL")
+        local status, out = program("predict", ("--model %s/run/best.safetensors %s"):format(work, image))
+        assert.equal(0, status)
+        assert.matches("^%[INFO%] loading network%.%.%.\nxray [NI]%u+: %d+%.%d%d%%\n$", out)
+    end)
+
+    it("predict does the others when one is broken, and says so", function()
+        write(work .. "/bad.png", "")
+        local status, out, errors = program("predict", ("--model %s/run/best.safetensors --out %s/pictures %s/bad.png "
+            .. "%s/images/*/*.png"):format(work, work, work, work))
+        assert.not_equal(0, status)
+        assert.matches("bad%.png", errors)
+        assert.equal(25, select(2, out:gsub("\n", "")))
+        local pictures = 0
+        for name in lfs.dir(work .. "/pictures") do
+            if name:find("%.png$") then
+                pictures = pictures + 1
+                assert.same({3, 64, 64}, (assert(lx.vision.load(work .. "/pictures/" .. name, {channels = 3}))).shape)
+            end
+        end
+        assert.equal(24, pictures)
+    end)
+
+    it("predict gives JSON lines, and refuses what is no model", function()
+        local _, out = program("predict", ("--json --model %s/run/best.safetensors %s/images/NORMAL/*.png"):format(work,
+            work))
+        for line in out:gmatch("[^\n]+") do
+            local answer = cjson.decode(line)
+            assert.is_true(answer.infected >= 0 and answer.infected <= 1)
+        end
+        write(work .. "/no.safetensors", "garbage")
+        local status, _, errors = program("predict", ("--model %s/no.safetensors x.png"):format(work))
+        assert.equal(1, status)
+        assert.matches("not a usable safetensors file", errors)
+    end)
+end)
