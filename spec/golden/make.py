@@ -1,0 +1,757 @@
+#!/usr/bin/python3
+"""Writes golden.safetensors: what PyTorch computes for the cases of spec/cases.lua, by the same names.
+
+Run it again after changing it (Debian's python3-torch is enough):
+
+    /usr/bin/python3 spec/golden/make.py
+
+PyTorch computes in double precision. For a case NAME the file has NAME/in/ARGUMENT, NAME/out/1, 2 ... for the
+results and NAME/grad/ARGUMENT for their gradients, where backward starts from `output_gradient` for each result.
+
+To stay small the file keeps some tensors in another form, told by __metadata__ (name: [step] or [step, every, shape]):
+value = integer * step, and only every so many of the elements are there. Inputs are multiples of 1/64, mostly below 2,
+so a byte or two hold them exactly (the step is 1/64 for all of I8). Long results are I16 with an error of at most
+1.6e-5 of the largest magnitude, well below the tolerance of the comparison. Of very long results every n-th element is
+kept, where n divides no size, so that each row, column and channel has its share.
+Every case draws from its own generator, seeded by its name, so that adding one leaves the others as they are.
+"""
+import json
+import math
+import os
+import struct
+import zlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+MOST = 600  # elements of a result
+
+tensors, forms, names = {}, {}, []
+
+# ---- inputs: each is a function of the random generator -------------------------------------------------------------
+
+
+def values(*shape):
+    """Multiples of 1/64 between -2 and 2, never 0."""
+    def draw(rng):
+        codes = rng.randint(1, 128, shape) * rng.choice([-1, 1], shape)
+        return torch.from_numpy(np.asarray(codes / 64.0))
+    return draw
+
+
+def positive(*shape):
+    """Multiples of 1/64 from 1/8 to 2."""
+    return lambda rng: torch.from_numpy(np.asarray(rng.randint(8, 129, shape) / 64.0))
+
+
+def distinct(*shape):
+    """Values that differ by at least 1/32 (so no ties), never 0 and never near a whole or half number."""
+    def draw(rng):
+        count = int(np.prod(shape))
+        return torch.from_numpy(((rng.permutation(count) - count // 2) / 32.0 + 1 / 64.0).reshape(shape))
+    return draw
+
+
+def exactly(numbers, dtype=torch.float64):
+    return lambda rng: torch.tensor(numbers, dtype=dtype)
+
+
+def indices(low, high, *shape):
+    """int32 from low to high, both included."""
+    return lambda rng: torch.from_numpy(rng.randint(low, high + 1, shape).astype(np.int32))
+
+
+def bits(*shape):
+    return lambda rng: torch.from_numpy(rng.randint(0, 2, shape).astype(np.uint8))
+
+
+def labels(*shape):
+    """0.0 or 1.0"""
+    return lambda rng: torch.from_numpy(rng.randint(0, 2, shape).astype(np.float64))
+
+
+def with_missing(draw, share=0.3):
+    """Some elements NaN."""
+    def drawn(rng):
+        t = draw(rng).clone()
+        t[torch.from_numpy(rng.rand(*t.shape) < share)] = float("nan")
+        return t
+    return drawn
+
+
+# ---- storing --------------------------------------------------------------------------------------------------------
+
+
+def output_gradient(number, shape):
+    """What backward starts from at result `number`; the same formula is in spec/support/golden.lua."""
+    i = np.arange(int(np.prod(shape)))
+    return torch.from_numpy((3 * i * i + 41 * i + 17 * number) % 127 - 63).reshape(shape) / 64.0
+
+
+def sample_step(shape):
+    count = int(np.prod(shape))
+    if count <= MOST:
+        return 1
+    return next(n for n in range(-(-count // MOST), count) if all(math.gcd(n, size) == 1 for size in shape))
+
+
+def store_input(name, a):
+    """Exact."""
+    codes = a * 64
+    exact = a.dtype == np.float64 and a.size > 8 and np.isfinite(a).all() and (codes == np.round(codes)).all()
+    if exact and np.abs(codes).max() < 128:
+        tensors[name] = codes.astype(np.int8)
+    elif exact and np.abs(codes).max() < 32768:
+        tensors[name], forms[name] = codes.astype(np.int16), [1 / 64]
+    else:
+        tensors[name] = a.astype(np.float32) if a.dtype == np.float64 else a
+
+
+def store_result(name, a):
+    if a.dtype == np.int64:
+        a = a.astype(np.int32)
+    if a.dtype != np.float64:
+        tensors[name] = a.astype(np.uint8) if a.dtype == np.bool_ else a
+        return
+    every = sample_step(a.shape)
+    kept = a.reshape(-1)[::every] if every > 1 else a
+    largest = np.abs(a).max()
+    if a.size > 64 and 0 < largest < np.inf:
+        step = float("%.6g" % (largest / 32766))
+        tensors[name], forms[name] = np.round(kept / step).astype(np.int16), [step, every, a.shape] if every > 1 else [step]
+    else:
+        tensors[name] = kept.astype(np.float32)
+
+
+def case(name, function, fixed=None, **inputs):
+    """`inputs` get gradients where they are floating-point, `fixed` ones do not."""
+    rng = np.random.RandomState(zlib.crc32(name.encode()))
+    names.append(name)
+    arguments, leaves = {}, {}
+    for key, draw in {**inputs, **(fixed or {})}.items():
+        arguments[key] = draw(rng)
+        store_input(f"{name}/in/{key}", arguments[key].numpy())
+    for key in inputs:
+        if arguments[key].dtype == torch.float64:
+            leaves[key] = arguments[key] = arguments[key].clone().requires_grad_(True)
+    results = function(**arguments)
+    results = results if isinstance(results, (tuple, list)) else (results,)
+    differentiable, grads = [], []
+    for number, result in enumerate(results, 1):
+        store_result(f"{name}/out/{number}", result.detach().numpy())
+        if result.requires_grad:
+            differentiable.append(result)
+            grads.append(output_gradient(number, result.shape))
+    assert bool(leaves) == bool(differentiable), name
+    if leaves:
+        torch.autograd.backward(differentiable, grads)
+        for key, leaf in leaves.items():
+            assert leaf.grad is not None, (name, key)
+            store_result(f"{name}/grad/{key}", leaf.grad.numpy())
+
+
+def write(path):
+    kinds = {"float32": "F32", "uint8": "U8", "int32": "I32", "int8": "I8", "int16": "I16"}
+    header, chunks, offset = {"__metadata__": {k: json.dumps(v, separators=(",", ":")) for k, v in forms.items()}}, [], 0
+    for name in sorted(tensors):
+        a = tensors[name]
+        data = np.ascontiguousarray(a).tobytes()
+        header[name] = {"dtype": kinds[a.dtype.name], "shape": list(a.shape),
+                        "data_offsets": [offset, offset + len(data)]}
+        chunks.append(data)
+        offset += len(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(chunks))
+    print(f"{len(names)} cases, {len(tensors)} tensors, {os.path.getsize(path)} bytes")
+
+
+def one_based(result):
+    """Indices as Luxel counts them."""
+    return result[0], result[1] + 1
+
+
+# ---- elementwise ----------------------------------------------------------------------------------------------------
+
+UNARY = {
+    "neg": torch.neg, "abs": torch.abs, "sign": torch.sign, "floor": torch.floor, "ceil": torch.ceil,
+    "round": torch.round, "square": torch.square, "exp": torch.exp, "expm1": torch.expm1, "sin": torch.sin,
+    "cos": torch.cos, "tanh": torch.tanh, "erf": torch.erf, "sigmoid": torch.sigmoid, "relu": torch.relu,
+}
+for name, f in UNARY.items():
+    case(f"unary/{name}", lambda x, f=f: f(x), x=distinct(3, 5, 7))
+for name in ("sqrt", "rsqrt", "reciprocal", "log", "log1p"):
+    case(f"unary/{name}", lambda x, f=getattr(torch, name): f(x), x=positive(3, 5, 7))
+case("unary/images", lambda x: torch.exp(x).sqrt(), x=values(2, 19, 3, 5))
+case("unary/round_halves", torch.round, fixed={"input": exactly([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 1e10, -1e10])})
+case("unary/far", lambda x: (torch.sigmoid(x), torch.tanh(x), torch.erf(x), torch.expm1(x / 10), torch.exp(x)),
+     fixed={"x": exactly([-200.0, -80.0, -20.0, -9.0, -1e-6, 0.0, 1e-6, 9.0, 20.0, 80.0])})
+case("unary/small", lambda x: tuple(1e6 * f(x) for f in (torch.expm1, torch.log1p, torch.erf, torch.tanh, torch.sin)),
+     fixed={"x": exactly([-1e-5, -3e-6, -1e-6, -1e-8, 0.0, 1e-8, 1e-6, 2e-6, 1e-5])})
+case("unary/isnan", torch.isnan, fixed={"input": with_missing(values(5, 7))})
+case("unary/nan", lambda x: (-x, x.abs(), x.sqrt(), x.exp(), torch.tanh(x), x.clamp(-1, 1), torch.floor(x)),
+     fixed={"x": exactly([float("nan"), 0.25, float("inf")])})
+case("unary/in_place", lambda x: (x.exp(), -x, x.square()), fixed={"x": values(5, 7)})
+
+BINARY = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "pow": torch.pow,
+          "maximum": torch.maximum, "minimum": torch.minimum}
+BROADCAST = {"same": ((3, 5, 7), (3, 5, 7)), "row": ((3, 5, 7), (7,)), "column": ((5, 7), (5, 1)),
+             "channel": ((2, 19, 3, 5), (1, 19, 1, 1)), "both": ((3, 1, 7), (5, 1)), "left": ((7,), (3, 5, 7)),
+             "zero_dim": ((5, 7), ())}
+for op, f in BINARY.items():
+    for kind, (a, b) in BROADCAST.items():
+        if op in ("maximum", "minimum"):  # multiples of 1/64 on one side, halfway between on the other: no ties
+            case(f"binary/{op}_{kind}", lambda a, b, f=f: f(a, b), a=values(*a),
+                 b=lambda rng, b=b: values(*b)(rng) + 1 / 128)
+        else:
+            draw_a = positive(*a) if op == "pow" else values(*a)
+            draw_b = positive(*b) if op == "div" else values(*b)
+            case(f"binary/{op}_{kind}", lambda a, b, f=f: f(a, b), a=draw_a, b=draw_b)
+for op, f in BINARY.items():
+    draw = positive if op in ("pow", "div") else values
+    wrap = lambda v: torch.tensor(v, dtype=torch.float64)
+    case(f"binary/{op}_number_right", lambda a, f=f: f(a, wrap(1.3)), a=draw(5, 7))
+    case(f"binary/{op}_number_left", lambda a, f=f: f(wrap(1.3), a), a=draw(5, 7))
+case("binary/pow_whole", lambda a: (a ** 2, a ** 3, a ** -1, a ** 0), a=values(5, 7))
+case("binary/pow_zero_base", lambda a, b: a ** b, a=exactly([0.0, 0.0, 0.5]), b=exactly([2.0, 3.0, 2.0]))
+case("binary/twice_the_same", lambda a: a * a + a / a - a, a=values(5, 7))
+case("binary/integers", lambda a, b: (a + b, a * b, a.double() / b),
+     fixed={"a": indices(-9, 9, 5, 7), "b": indices(1, 9, 7)})
+case("binary/in_place", lambda x, y: (x + y, x - y, x * y, x / y, x + 0.5 * y, x.clamp(-1, 0.5), x + 2, x * 3),
+     fixed={"x": values(5, 7), "y": positive(7)})
+case("binary/nan", lambda a, b: (torch.maximum(a, b), torch.minimum(a, b), a + b, a * b),
+     fixed={"a": exactly([float("nan"), 1.0, 2.0]), "b": exactly([1.0, float("nan"), 3.0])})
+
+for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    case(f"compare/{name}", lambda a, b, i, f=getattr(torch, name): (f(a, b), f(a, 0.5), f(i, 2)),
+         fixed={"a": lambda rng: indices(-2, 2, 3, 5, 7)(rng) / 2.0, "b": lambda rng: indices(-2, 2, 5, 1)(rng) / 2.0,
+                "i": indices(1, 3, 7)})
+case("compare/nan", lambda a: (a == a, a != a, a < 1, a >= 1), fixed={"a": with_missing(values(11))})
+case("select/where", lambda a, b, c: torch.where(c.bool(), a, b), a=values(3, 5, 7), b=values(3, 5, 7),
+     fixed={"c": bits(3, 5, 7)})
+case("select/where_broadcast", lambda a, b, c: torch.where(c.bool(), a, b), a=values(3, 1, 7), b=values(1),
+     fixed={"c": bits(5, 1)})
+case("select/where_number", lambda a, c: torch.where(c.bool(), a, torch.tensor(2.5, dtype=torch.float64)),
+     a=values(5, 7), fixed={"c": bits(7)})
+case("select/masked_fill", lambda x, m: x.masked_fill(m.bool(), -3.5), x=values(3, 5, 7), fixed={"m": bits(5, 7)})
+case("select/clamp", lambda x: x.clamp(-0.75, 1.25), x=lambda rng: values(5, 7)(rng) + 1 / 128)
+case("select/clamp_low", lambda x: x.clamp(min=-0.5), x=lambda rng: values(5, 7)(rng) + 1 / 128)
+case("select/clamp_high", lambda x: x.clamp(max=0.5), x=lambda rng: values(5, 7)(rng) + 1 / 128)
+case("cast/all", lambda x, i, b: (x.to(torch.int32), i.double(), b.double(), i.to(torch.uint8), b.to(torch.int32)),
+     fixed={"x": lambda rng: distinct(5, 7)(rng) * 5, "i": indices(0, 255, 11), "b": indices(0, 255, 13)})
+
+# ---- reductions -----------------------------------------------------------------------------------------------------
+
+DIMS = {"whole": None, "first": [0], "last": [-1], "middle": [1], "channels": [0, 2, 3], "pair": [1, 3],
+        "keep": [2, 3]}
+for kind, dims in DIMS.items():
+    keep = kind == "keep"
+    every = dims if dims is not None else [0, 1, 2, 3]
+    case(f"reduce/sum_{kind}", lambda x: x.sum(every, keep), x=values(3, 17, 2, 3))
+    case(f"reduce/mean_{kind}", lambda x: x.mean(every, keep), x=values(3, 17, 2, 3))
+    case(f"reduce/var_{kind}", lambda x: x.var(every, unbiased=True, keepdim=keep), x=values(3, 5, 2, 3))
+    case(f"reduce/std_{kind}", lambda x: x.std(every, unbiased=False, keepdim=keep), x=values(3, 5, 2, 3))
+    case(f"reduce/norm_{kind}", lambda x: x.square().sum(every, keep).sqrt(), x=values(3, 5, 2, 3))
+    case(f"reduce/max_{kind}", lambda x: torch.amax(x, every, keep), x=distinct(3, 5, 2, 3))
+    case(f"reduce/min_{kind}", lambda x: torch.amin(x, every, keep), x=distinct(3, 5, 2, 3))
+for kind, dims in {"whole": None, "first": 0, "last": -1}.items():
+    small = lambda rng: 1 + values(3, 7, 5)(rng) / 8
+    case(f"reduce/prod_{kind}", (lambda x: x.prod()) if dims is None else (lambda x: x.prod(dims)), x=small)
+case("reduce/prod_zero", lambda x: x.prod(1), x=exactly([[2.0, 0, 3], [0, 1.5, 0], [1.5, -2, 2.5]]))
+case("reduce/norm_1", lambda x: x.abs().sum(1), x=values(5, 7))
+case("reduce/norm_3", lambda x: x.abs().pow(3).sum(1).pow(1 / 3), x=values(5, 7))
+case("reduce/norm_inf", lambda x: x.abs().amax(1), x=distinct(5, 7))
+case("reduce/long", lambda x: (x.sum(1), x.mean(0), x.sum()), x=values(3, 1001))
+case("reduce/zero_dim", lambda x: (x.sum(), x.mean(), x.amax()), x=values())
+for name in ("max", "min"):
+    for dim in (0, 1, 2):
+        case(f"reduce/{name}_with_indices_{dim + 1}", lambda x, f=getattr(torch, name): one_based(f(x, dim)),
+             x=distinct(3, 5, 7))
+    case(f"reduce/{name}_with_indices_keep", lambda x, f=getattr(torch, name): one_based(f(x, 1, keepdim=True)),
+         x=distinct(3, 5, 7))
+case("reduce/arg", lambda x: (x.argmax() + 1, x.argmax(0) + 1, x.argmax(-1, keepdim=True) + 1, x.argmin() + 1,
+                              x.argmin(1) + 1), fixed={"x": distinct(3, 5, 7)})
+case("reduce/arg_first_of_ties", lambda x: (x.argmax(1) + 1, x.argmin(1) + 1),
+     fixed={"x": exactly([[1.0, 3, 3, 0, 0], [2, 2, 2, 2, 2]])})
+case("reduce/any_all", lambda x: (x.any().byte(), x.all().byte(), x.any(0).byte(), x.all(1).byte(),
+                                  x.any(1, keepdim=True).byte()),
+     fixed={"x": exactly([[0, 0, 1], [0, 2, 3], [0, 255, 1]], torch.uint8)})
+case("reduce/integers", lambda i, b: (i.double().sum(0), i.double().sum(), b.double().mean(), i.amax(0).double()),
+     fixed={"i": indices(-99, 99, 5, 7), "b": bits(5, 7)})
+case("reduce/nan", lambda x: (x.sum(1), x.mean(1), x.amax(1), x.amin(1), x.amax()),
+     fixed={"x": exactly([[1.0, 2, 3], [float("nan"), 1, 2], [5, float("nan"), 1], [1, 2, float("nan")]])})
+for dim in (0, 1, 2):
+    case(f"scan/cumsum_{dim + 1}", lambda x: x.cumsum(dim), x=values(3, 5, 7))
+    case(f"scan/sort_{dim + 1}", lambda x: one_based(x.sort(dim)), x=distinct(3, 5, 7))
+case("scan/cumsum_last", lambda x: x.cumsum(-1), x=values(3, 263))
+case("scan/sort_descending", lambda x: one_based(x.sort(1, descending=True)), x=distinct(5, 33))
+case("scan/sort_stable", lambda x: one_based(x.sort(stable=True, dim=1, descending=False))
+     + one_based(x.sort(stable=True, dim=1, descending=True)), fixed={"x": lambda rng: indices(1, 4, 3, 17)(rng).double()})
+case("scan/topk", lambda x: one_based(x.topk(3, 1)), x=distinct(5, 11))
+case("scan/topk_smallest", lambda x: one_based(x.topk(2, 0, largest=False)), x=distinct(5, 11))
+
+# ---- shape and picking ----------------------------------------------------------------------------------------------
+
+for dim in (0, 1, 2):
+    sizes = [[2, 3, 5] for _ in range(3)]
+    sizes[1][dim], sizes[2][dim] = 1, 7
+    case(f"join/cat_{dim + 1}", lambda a, b, c: torch.cat([a, b, c], dim), a=values(*sizes[0]), b=values(*sizes[1]),
+         c=values(*sizes[2]))
+case("join/cat_channels", lambda a, b: torch.cat([a, b], 1), a=values(2, 5, 3, 7), b=values(2, 17, 3, 7))
+case("join/cat_twice_the_same", lambda a: torch.cat([a, a], -1), a=values(5, 7))
+case("join/cat_integers", lambda a, b: torch.cat([a, b]), fixed={"a": indices(1, 9, 3), "b": indices(1, 9, 2)})
+for dim in (0, 2):
+    case(f"join/stack_{dim + 1}", lambda a, b: torch.stack([a, b], dim), a=values(5, 7), b=values(5, 7))
+case("join/chunk", lambda x: x.chunk(3, 1), x=values(3, 7))
+case("view/narrow", lambda x: x.narrow(1, 2, 4), x=values(3, 7, 5))
+case("view/select", lambda x: x.select(1, 4) * x.select(-2, 1), x=values(3, 7, 5))
+case("view/permute", lambda x: x.permute(2, 0, 3, 1), x=values(2, 3, 5, 7))
+case("view/transpose", lambda x: x.transpose(0, 2), x=values(3, 5, 7))
+case("view/t", lambda x: x.t(), x=values(5, 7))
+case("view/expand", lambda x: x.expand(5, 3, 7), x=values(3, 1))
+case("view/expand_then_product", lambda x, y: x.expand(5, 7) * y, x=values(1, 7), y=values(5, 7))
+case("view/reshape", lambda x: x.reshape(7, -1), x=values(2, 3, 7))
+case("view/reshape_of_transposed", lambda x: x.transpose(0, 1).reshape(-1, 3), x=values(6, 5))
+case("view/view", lambda x: x.contiguous().view(3, -1), x=values(2, 3, 7))
+case("view/squeeze", lambda x: x.squeeze(1) * x.squeeze().unsqueeze(-1), x=values(5, 1, 1))
+case("view/unsqueeze", lambda x: x.unsqueeze(0).unsqueeze(-1).unsqueeze(2), x=values(5, 7))
+case("view/flatten", lambda x: x.flatten(1, 2), x=values(2, 3, 5, 7))
+case("view/flatten_whole", lambda x: x.flatten(), x=values(2, 17, 3, 5))
+case("view/contiguous", lambda x: x.transpose(0, 1).contiguous(), x=values(5, 7))
+case("view/clone", lambda x: x.clone() * x, x=values(5, 7))
+case("view/to_device", lambda x: x * 2, x=values(2, 5, 7))
+case("view/index", lambda x: x[1, 1:4, :, 2:3].squeeze(-1), x=values(3, 5, 7, 4))
+case("view/index_end", lambda x: x[-1] + x[:, -2:].sum(0)[0], x=values(3, 5, 7))
+case("view/assign", lambda x, y, m: (torch.cat([x[:1], y.expand(1, 7), x[2:]]),
+                                     torch.cat([x[:, :3], torch.full((5, 2), 2.5).double(), x[:, 5:]], 1),
+                                     x.masked_fill(m.bool(), 9)),
+     fixed={"x": values(5, 7), "y": values(7), "m": bits(5, 7)})
+case("view/copy", lambda x, y: (y.expand(5, 7).clone(), x.t().clone()), fixed={"x": values(5, 7), "y": values(7)})
+for dim in (0, 1, 2):
+    size = (4, 5, 6)
+    case(f"pick/index_select_{dim + 1}", lambda x, i: x.index_select(dim, i - 1), x=values(*size),
+         fixed={"i": indices(1, size[dim], 9)})
+    shape = list(size)
+    shape[dim] = 8
+    case(f"pick/gather_{dim + 1}", lambda x, i: x.gather(dim, i.long() - 1), x=values(*size),
+         fixed={"i": indices(1, size[dim], *shape)})
+case("pick/index_by_tensor", lambda x, i: x[i.long() - 1], x=values(6, 7), fixed={"i": indices(1, 6, 11)})
+
+# ---- products -------------------------------------------------------------------------------------------------------
+
+MATMUL = {"square": ((7, 7), (7, 7)), "odd": ((5, 11), (11, 3)), "wide": ((3, 9), (9, 65)),
+          "blocks": ((33, 47), (47, 35)), "inner_1": ((5, 1), (1, 7)), "row": ((1, 17), (17, 19)),
+          "batched": ((3, 5, 7), (3, 7, 9)), "batch_left": ((3, 5, 7), (7, 9)), "batch_right": ((5, 7), (3, 7, 9)),
+          "batch_broadcast": ((2, 1, 5, 7), (3, 7, 4)), "vectors": ((17,), (17,)), "matrix_vector": ((5, 7), (7,)),
+          "vector_matrix": ((5,), (5, 7)), "batch_vector": ((3, 5, 7), (7,)), "vector_batch": ((5,), (3, 5, 7))}
+for kind, (a, b) in MATMUL.items():
+    case(f"matmul/{kind}", lambda a, b: a @ b, a=values(*a), b=values(*b))
+case("matmul/transposed", lambda a, b: a.t() @ b.t(), a=values(11, 5), b=values(3, 11))
+case("matmul/with_itself", lambda a: a @ a.t(), a=values(5, 7))
+case("matmul/mm_bmm", lambda a, b, c, d: (a @ b, c @ d), a=values(3, 5), b=values(5, 7), c=values(2, 3, 5),
+     d=values(2, 5, 4))
+case("linear/plain", F.linear, input=values(7, 33), weight=values(17, 33), bias=values(17))
+case("linear/no_bias", F.linear, input=values(5, 7), weight=values(3, 7))
+case("linear/one_output", F.linear, input=values(9, 19), weight=values(1, 19), bias=values(1))
+case("linear/three_dims", F.linear, input=values(2, 5, 7), weight=values(3, 7), bias=values(3))
+case("linear/vector", F.linear, input=values(7), weight=values(3, 7), bias=values(3))
+
+# ---- convolution ----------------------------------------------------------------------------------------------------
+
+
+def conv(name, batch, channels, size, outputs, kernel, bias=True, groups=1, function=F.conv2d, weight=None, **options):
+    kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+    weight = weight or (outputs, channels // groups, *kernel)
+    inputs = {"input": values(batch, channels, *size), "weight": values(*weight)}
+    if bias:
+        inputs["bias"] = values(outputs)
+    case(name, lambda **i: function(**i, groups=groups, **options), **inputs)
+
+
+conv("conv2d/3x3_pad1", 2, 7, (9, 11), 5, 3, padding=1)
+conv("conv2d/3x3_valid", 2, 3, (7, 9), 17, 3)
+conv("conv2d/1x1", 2, 33, (5, 7), 17, 1)
+conv("conv2d/1x1_one_to_one", 2, 1, (5, 7), 1, 1)
+conv("conv2d/1x1_stride2", 2, 17, (7, 9), 11, 1, stride=2)
+conv("conv2d/1x1_pad1", 1, 5, (4, 3), 3, 1, padding=1)
+conv("conv2d/5x5", 2, 3, (9, 8), 7, 5, padding=2)
+conv("conv2d/7x7_stride2_pad3", 2, 3, (15, 17), 9, 7, stride=2, padding=3)
+conv("conv2d/7x7_one_channel", 1, 1, (17, 15), 33, 7, stride=2, padding=3)
+conv("conv2d/stride2", 2, 5, (9, 11), 7, 3, stride=2, padding=1)
+conv("conv2d/stride2_even_size", 2, 5, (8, 10), 7, 3, stride=2, padding=1)
+conv("conv2d/stride3_leaves_rest", 1, 3, (11, 12), 5, 2, stride=3)
+conv("conv2d/stride_above_kernel", 1, 3, (9, 10), 5, 2, stride=4)
+conv("conv2d/dilation2", 2, 7, (11, 9), 5, 3, padding=2, dilation=2)
+conv("conv2d/dilation2_stride2", 2, 3, (13, 11), 18, 3, stride=2, padding=3, dilation=2)
+conv("conv2d/asymmetric", 2, 3, (9, 13), 5, (3, 5), stride=(2, 1), padding=(0, 2), dilation=(1, 2))
+conv("conv2d/kernel_1x7", 1, 5, (5, 13), 7, (1, 7), padding=(0, 3))
+conv("conv2d/kernel_7x1", 1, 5, (13, 5), 7, (7, 1), padding=(3, 0))
+conv("conv2d/groups2", 2, 6, (7, 9), 10, 3, padding=1, groups=2)
+conv("conv2d/groups3_odd", 2, 15, (7, 5), 9, 3, padding=1, groups=3)
+conv("conv2d/groups2_above_block", 1, 38, (5, 6), 34, 3, padding=1, groups=2)
+conv("conv2d/groups_16_wide", 1, 32, (5, 6), 32, 3, padding=1, groups=2)
+conv("conv2d/groups_stride2", 2, 12, (7, 9), 8, 3, stride=2, padding=1, groups=4)
+conv("conv2d/depthwise", 2, 19, (7, 9), 19, 3, padding=1, groups=19)
+conv("conv2d/depthwise_stride2", 2, 17, (7, 8), 17, 5, stride=2, padding=2, groups=17)
+conv("conv2d/depthwise_dilation2", 1, 3, (9, 7), 3, 3, padding=2, dilation=2, groups=3)
+conv("conv2d/depthwise_times_2", 1, 5, (7, 6), 10, 3, padding=1, groups=5)
+conv("conv2d/batch1", 1, 11, (9, 7), 13, 3, padding=1)
+conv("conv2d/batch5", 5, 2, (4, 5), 3, 3, padding=1)
+conv("conv2d/one_channel", 2, 1, (9, 11), 17, 3, padding=1)
+conv("conv2d/one_output", 2, 17, (5, 7), 1, 3, padding=1)
+conv("conv2d/three_channels", 1, 3, (11, 13), 32, 3, padding=1)
+conv("conv2d/no_bias", 2, 5, (7, 6), 7, 3, bias=False, padding=1)
+conv("conv2d/even_2x2", 2, 5, (7, 9), 6, 2)
+conv("conv2d/even_4x4_stride2", 2, 3, (9, 8), 17, 4, stride=2, padding=1)
+conv("conv2d/smaller_than_kernel", 2, 3, (2, 3), 5, 5, padding=2)
+conv("conv2d/one_pixel", 2, 5, (1, 1), 7, 3, padding=1)
+conv("conv2d/whole_input", 3, 5, (4, 5), 7, (4, 5))
+conv("conv2d/padding_above_kernel", 1, 2, (3, 4), 3, 2, padding=3)
+conv("conv2d/wide_row", 1, 4, (2, 71), 5, 3, padding=1)
+conv("conv2d/narrow_column", 1, 4, (37, 2), 5, 3, padding=1)
+conv("conv2d/two_blocks", 2, 33, (7, 9), 18, 3, padding=1)
+conv("conv2d/three_blocks_out", 1, 17, (6, 5), 49, (1, 3), padding=(0, 1))
+conv("conv2d/large_map", 1, 5, (33, 35), 18, 3, padding=1)
+case("conv2d/relu", lambda input, weight, bias: F.conv2d(input, weight, bias, padding=1).relu(),
+     input=values(2, 5, 7, 9), weight=values(18, 5, 3, 3), bias=values(18))
+case("conv2d/relu_groups", lambda input, weight, bias: F.conv2d(input, weight, bias, padding=1, groups=5).relu(),
+     input=values(2, 5, 7, 6), weight=values(5, 1, 3, 3), bias=values(5))
+case("conv2d/same_weight_twice", lambda input, weight: F.conv2d(F.conv2d(input, weight, padding=1), weight, padding=1),
+     input=values(1, 5, 6, 7), weight=values(5, 5, 3, 3))
+
+
+def conv_transpose(name, batch, channels, size, outputs, kernel, groups=1, **options):
+    conv(name, batch, channels, size, outputs, kernel, groups=groups, function=F.conv_transpose2d,
+         weight=(channels, outputs // groups, *((kernel, kernel) if isinstance(kernel, int) else kernel)), **options)
+
+
+conv_transpose("conv_transpose2d/stride1", 2, 5, (5, 7), 3, 3)
+conv_transpose("conv_transpose2d/stride2", 2, 7, (5, 4), 5, 2, stride=2)
+conv_transpose("conv_transpose2d/stride2_output_padding", 2, 5, (4, 5), 18, 3, stride=2, padding=1, output_padding=1)
+conv_transpose("conv_transpose2d/asymmetric", 1, 3, (4, 5), 4, (3, 2), stride=(1, 3), padding=(1, 0),
+               output_padding=(0, 1))
+conv_transpose("conv_transpose2d/groups", 2, 6, (5, 4), 4, 3, stride=2, padding=1, groups=2)
+conv_transpose("conv_transpose2d/depthwise", 2, 17, (5, 4), 17, 3, stride=2, padding=1, groups=17)
+conv_transpose("conv_transpose2d/dilation", 2, 3, (5, 6), 5, 3, dilation=2, padding=1)
+conv_transpose("conv_transpose2d/no_bias", 2, 19, (3, 5), 17, 4, stride=2, padding=1, bias=False)
+
+# ---- pooling and resizing -------------------------------------------------------------------------------------------
+
+case("max_pool2d/2x2", lambda x: F.max_pool2d(x, 2), x=distinct(2, 3, 6, 8))
+case("max_pool2d/2x2_odd", lambda x: F.max_pool2d(x, 2), x=distinct(2, 19, 5, 7))
+case("max_pool2d/3x3_stride2_pad1", lambda x: F.max_pool2d(x, 3, 2, 1), x=distinct(2, 17, 7, 9))
+case("max_pool2d/3x3_stride1", lambda x: F.max_pool2d(x, 3, 1), x=distinct(2, 3, 5, 7))
+case("max_pool2d/asymmetric", lambda x: F.max_pool2d(x, (3, 2), (1, 2), (1, 0)), x=distinct(1, 5, 7, 8))
+case("max_pool2d/stride_above_kernel", lambda x: F.max_pool2d(x, 2, 3), x=distinct(1, 3, 8, 10))
+case("max_pool2d/negative_with_padding", lambda x: F.max_pool2d(x - 100, 3, 2, 1), x=distinct(1, 2, 5, 5))
+case("avg_pool2d/2x2", lambda x: F.avg_pool2d(x, 2), x=values(2, 3, 6, 8))
+case("avg_pool2d/2x2_odd", lambda x: F.avg_pool2d(x, 2), x=values(2, 19, 5, 7))
+case("avg_pool2d/3x3_stride2_pad1", lambda x: F.avg_pool2d(x, 3, 2, 1), x=values(2, 17, 7, 9))
+case("avg_pool2d/without_padding_counted", lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+     x=values(2, 5, 7, 9))
+case("avg_pool2d/asymmetric", lambda x: F.avg_pool2d(x, (3, 2), (1, 2), (1, 0)), x=values(1, 5, 7, 8))
+case("avg_pool2d/stride_above_kernel", lambda x: F.avg_pool2d(x, 2, 3), x=values(1, 3, 8, 10))
+case("adaptive_avg_pool2d/one", lambda x: F.adaptive_avg_pool2d(x, 1), x=values(2, 19, 5, 7))
+case("adaptive_avg_pool2d/uneven", lambda x: F.adaptive_avg_pool2d(x, (3, 5)), x=values(2, 17, 7, 8))
+case("adaptive_avg_pool2d/same_size", lambda x: F.adaptive_avg_pool2d(x, (4, 5)), x=values(1, 3, 4, 5))
+case("adaptive_avg_pool2d/larger", lambda x: F.adaptive_avg_pool2d(x, (5, 7)), x=values(1, 3, 3, 4))
+case("pooling/global", lambda x: (x.mean([2, 3]), x.amax([2, 3])), x=distinct(2, 19, 5, 7))
+case("interpolate/nearest_scale2", lambda x: F.interpolate(x, scale_factor=2), x=values(2, 19, 3, 5))
+case("interpolate/nearest_size", lambda x: F.interpolate(x, size=(7, 4)), x=values(2, 3, 5, 6))
+case("interpolate/nearest_down", lambda x: F.interpolate(x, size=(2, 3)), x=values(2, 3, 5, 7))
+for corners in (False, True):
+    bilinear = lambda x, **size: F.interpolate(x, mode="bilinear", align_corners=corners, **size)
+    suffix = "_align_corners" if corners else ""
+    case(f"interpolate/bilinear_scale2{suffix}", lambda x: bilinear(x, scale_factor=2), x=values(2, 19, 3, 5))
+    case(f"interpolate/bilinear_size{suffix}", lambda x: bilinear(x, size=(7, 4)), x=values(2, 3, 5, 6))
+    case(f"interpolate/bilinear_to_one{suffix}", lambda x: bilinear(x, size=(1, 1)), x=values(2, 3, 5, 6))
+    case(f"interpolate/bilinear_from_one{suffix}", lambda x: bilinear(x, size=(3, 4)), x=values(2, 3, 1, 1))
+
+# ---- normalisation --------------------------------------------------------------------------------------------------
+
+
+def batch_norm(x, mean, var, weight=None, bias=None, **options):
+    mean, var = mean.clone(), var.clone()
+    return F.batch_norm(x, mean, var, weight, bias, **options), mean, var
+
+
+STATS = lambda c: {"mean": values(c), "var": positive(c)}
+for channels in (3, 19):
+    case(f"batch_norm/training_{channels}", lambda **i: batch_norm(**i, training=True), x=values(3, channels, 5, 4),
+         weight=values(channels), bias=values(channels), fixed=STATS(channels))
+    case(f"batch_norm/evaluation_{channels}", lambda **i: batch_norm(**i), x=values(3, channels, 5, 4),
+         weight=values(channels), bias=values(channels), fixed=STATS(channels))
+case("batch_norm/options", lambda **i: batch_norm(**i, training=True, momentum=0.35, eps=0.01), x=values(2, 5, 3, 7),
+     weight=values(5), bias=values(5), fixed=STATS(5))
+case("batch_norm/plain", lambda **i: batch_norm(**i, training=True), x=values(2, 17, 3, 5), fixed=STATS(17))
+case("batch_norm/plain_evaluation", lambda **i: batch_norm(**i), x=values(2, 17, 3, 5), fixed=STATS(17))
+case("batch_norm/vectors", lambda **i: batch_norm(**i, training=True), x=values(9, 7), weight=values(7), bias=values(7),
+     fixed=STATS(7))
+case("batch_norm/no_running", lambda x: F.batch_norm(x, None, None, training=True), x=values(2, 3, 4, 5))
+case("batch_norm/far_from_zero", lambda x: F.batch_norm(x + 300, None, None, training=True), x=values(2, 3, 4, 5))
+case("group_norm/affine", lambda x, weight, bias: F.group_norm(x, 3, weight, bias), x=values(2, 9, 3, 5),
+     weight=values(9), bias=values(9))
+case("group_norm/one_group", lambda x, weight, bias: F.group_norm(x, 1, weight, bias), x=values(2, 17, 3, 4),
+     weight=values(17), bias=values(17))
+case("group_norm/plain", lambda x: F.group_norm(x, 19, eps=0.01), x=values(2, 19, 3, 4))
+case("group_norm/three_dims", lambda x, weight, bias: F.group_norm(x, 2, weight, bias), x=values(2, 6, 7),
+     weight=values(6), bias=values(6))
+case("layer_norm/last", lambda x, weight, bias: F.layer_norm(x, (17,), weight, bias), x=values(3, 5, 17),
+     weight=values(17), bias=values(17))
+case("layer_norm/two_dims", lambda x, weight, bias: F.layer_norm(x, (5, 7), weight, bias, eps=0.01),
+     x=values(3, 5, 7), weight=values(5, 7), bias=values(5, 7))
+case("layer_norm/plain", lambda x: F.layer_norm(x, (7,)), x=values(5, 7))
+
+# ---- activations ----------------------------------------------------------------------------------------------------
+
+ACTIVATIONS = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+for name, f in ACTIVATIONS.items():
+    case(f"activation/{name}", lambda x, f=f: f(x), x=distinct(2, 19, 3, 2))
+case("activation/leaky_relu", lambda x: F.leaky_relu(x), x=distinct(5, 7))
+case("activation/leaky_relu_slope", lambda x: F.leaky_relu(x, 0.2), x=distinct(2, 19, 3, 2))
+for dim in (0, 1, 2, 3):
+    case(f"softmax/dim{dim + 1}", lambda x: F.softmax(x, dim), x=values(2, 5, 3, 7))
+    case(f"softmax/log_dim{dim + 1}", lambda x: F.log_softmax(x, dim), x=values(2, 5, 3, 7))
+case("softmax/long", lambda x: (F.softmax(x, -1), F.log_softmax(x, -1)), x=values(3, 131))
+case("softmax/far", lambda x: (F.softmax(x * 60, 1), F.log_softmax(x * 60, 1)), x=values(5, 7))
+case("dropout/identity", lambda x: x * 1, x=values(5, 7))
+case("dropout/mask_and_scale", lambda x: x * 1, x=values(5, 33))
+case("dropout/mask_and_scale_2d", lambda x: x * 1, x=values(3, 19, 2, 3))
+case("embedding/vector", lambda w, i: F.embedding(i - 1, w), w=values(9, 17), fixed={"i": indices(1, 9, 13)})
+case("embedding/matrix", lambda w, i: F.embedding(i - 1, w), w=values(5, 7), fixed={"i": indices(1, 5, 3, 4)})
+
+# ---- losses ---------------------------------------------------------------------------------------------------------
+
+BCE = F.binary_cross_entropy_with_logits
+for reduction in ("mean", "sum", "none"):
+    case(f"bce/{reduction}", lambda x, t: BCE(x, t, reduction=reduction), x=values(5, 7), fixed={"t": labels(5, 7)})
+case("bce/vector", lambda x, t: BCE(x, t), x=values(19), fixed={"t": labels(19)})
+case("bce/soft_targets", lambda x, t: BCE(x, t), x=values(5, 7), fixed={"t": lambda rng: positive(5, 7)(rng) / 2})
+case("bce/far", lambda x, t: BCE(x * 60, t), x=values(5, 7), fixed={"t": labels(5, 7)})
+case("bce/pos_weight_number", lambda x, t: BCE(x, t, pos_weight=torch.tensor(2.5).double()), x=values(5, 7),
+     fixed={"t": labels(5, 7)})
+case("bce/pos_weight", lambda x, t, p: BCE(x, t, pos_weight=p), x=values(5, 7),
+     fixed={"t": labels(5, 7), "p": positive(7)})
+
+
+def masked_mean(loss, target):
+    return loss[~torch.isnan(target)].mean()
+
+
+def present(t):
+    return torch.where(torch.isnan(t), torch.zeros_like(t), t)
+
+
+case("bce/missing", lambda x, t: masked_mean(BCE(x, present(t), reduction="none"), t), x=values(5, 7),
+     fixed={"t": with_missing(labels(5, 7))})
+case("bce/missing_pos_weight_none",
+     lambda x, t, p: BCE(x, present(t), pos_weight=p, reduction="none") * (~torch.isnan(t)), x=values(5, 7),
+     fixed={"t": with_missing(labels(5, 7)), "p": positive(7)})
+case("bce/all_missing", lambda x, t: x.sum() * 0, x=values(3, 2), fixed={"t": exactly([[float("nan")] * 2] * 3)})
+
+CE = lambda x, t, **o: F.cross_entropy(x, t.long() - 1, **o)
+for reduction in ("mean", "sum", "none"):
+    case(f"cross_entropy/{reduction}", lambda x, t: CE(x, t, reduction=reduction), x=values(7, 5),
+         fixed={"t": indices(1, 5, 7)})
+case("cross_entropy/images", lambda x, t: CE(x, t), x=values(2, 3, 5, 4), fixed={"t": indices(1, 3, 2, 5, 4)})
+case("cross_entropy/far", lambda x, t: CE(x * 60, t), x=values(7, 5), fixed={"t": indices(1, 5, 7)})
+case("cross_entropy/weight", lambda x, t, w: CE(x, t, weight=w), x=values(7, 5),
+     fixed={"t": indices(1, 5, 7), "w": positive(5)})
+case("cross_entropy/weight_none", lambda x, t, w: CE(x, t, weight=w, reduction="none"), x=values(2, 3, 5, 4),
+     fixed={"t": indices(1, 3, 2, 5, 4), "w": positive(3)})
+case("cross_entropy/smoothing", lambda x, t: CE(x, t, label_smoothing=0.1), x=values(7, 5),
+     fixed={"t": indices(1, 5, 7)})
+case("cross_entropy/smoothing_weight", lambda x, t, w: CE(x, t, label_smoothing=0.2, weight=w), x=values(7, 5),
+     fixed={"t": indices(1, 5, 7), "w": positive(5)})
+IGNORED = lambda rng: torch.tensor([1, -100, 5, 2, -100, 3, 4], dtype=torch.int32)
+ignoring = lambda x, t, **o: F.cross_entropy(x, torch.where(t == -100, t, t - 1).long(), ignore_index=-100, **o)
+case("cross_entropy/ignore_index", ignoring, x=values(7, 5), fixed={"t": IGNORED})
+case("cross_entropy/ignore_index_all_options",
+     lambda x, t, w: ignoring(x, t, weight=w, label_smoothing=0.2), x=values(7, 5),
+     fixed={"t": IGNORED, "w": positive(5)})
+case("cross_entropy/missing", lambda x, t: ignoring(x, torch.where(torch.isnan(t), -100 * torch.ones(7).double(), t)),
+     x=values(7, 5), fixed={"t": exactly([2.0, float("nan"), 5, 1, 1, float("nan"), 4])})
+
+between = lambda *shape: lambda rng: values(*shape)(rng) + 1 / 128  # never equal to a multiple of 1/64
+LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss, "smooth_l1": F.smooth_l1_loss,
+          "smooth_l1_beta": lambda x, t, **o: F.smooth_l1_loss(x, t, beta=0.5, **o)}
+for name, f in LOSSES.items():
+    for reduction in ("mean", "sum", "none"):
+        case(f"{name}/{reduction}", lambda x, t, f=f: f(x, t, reduction=reduction), x=values(5, 7),
+             fixed={"t": between(5, 7)})
+    case(f"{name}/missing", lambda x, t, f=f: masked_mean(f(x, present(t), reduction="none"), t), x=values(5, 7),
+         fixed={"t": with_missing(between(5, 7))})
+
+
+def focal(x, t, alpha=0.25, gamma=2):
+    p = torch.sigmoid(x)
+    p_t = p * t + (1 - p) * (1 - t)
+    loss = -torch.log(p_t) * (1 - p_t) ** gamma
+    return loss * (alpha * t + (1 - alpha) * (1 - t)) if alpha >= 0 else loss
+
+
+case("focal/mean", lambda x, t: focal(x, t).mean(), x=values(5, 7), fixed={"t": labels(5, 7)})
+case("focal/sum_options", lambda x, t: focal(x, t, 0.6, 1.5).sum(), x=values(5, 7), fixed={"t": labels(5, 7)})
+case("focal/none_unbalanced", lambda x, t: focal(x, t, -1, 1), x=values(5, 7), fixed={"t": labels(5, 7)})
+case("focal/gamma_0", lambda x, t: focal(x, t, 0.25, 0).mean(), x=values(5, 7), fixed={"t": labels(5, 7)})
+case("focal/missing", lambda x, t: masked_mean(focal(x, present(t)), t), x=values(5, 7),
+     fixed={"t": with_missing(labels(5, 7))})
+
+# ---- networks: what one operation hands to the next -----------------------------------------------------------------
+
+
+def small_network(x, w1, b1, w2, b2, w3, b3):
+    y = F.max_pool2d(F.relu(F.conv2d(x, w1, b1, padding=1)), 2)
+    y = F.relu(F.conv2d(y, w2, b2, padding=1))
+    return F.linear(F.adaptive_avg_pool2d(y, 1).flatten(1), w3, b3)
+
+
+case("chain/conv_relu_pool_conv_linear", small_network, x=values(2, 1, 13, 15), w1=values(18, 1, 3, 3), b1=values(18),
+     w2=values(17, 18, 3, 3), b2=values(17), w3=values(2, 17), b3=values(2))
+case("chain/residual", lambda x, w1, w2, g, b: F.relu(F.batch_norm(F.conv2d(x, w1, padding=1), None, None, g, b, True)
+                                                     + F.conv2d(x, w2)),
+     x=values(2, 5, 6, 7), w1=values(18, 5, 3, 3), w2=values(18, 5, 1, 1), g=values(18), b=values(18))
+case("chain/dense", lambda x, w1, w2: F.conv2d(torch.cat([x, F.conv2d(x, w1, padding=1)], 1), w2),
+     x=values(2, 5, 5, 6), w1=values(12, 5, 3, 3), w2=values(3, 17, 1, 1))
+case("chain/separable", lambda x, w1, w2: F.conv2d(F.relu(F.conv2d(x, w1, padding=1, groups=19)), w2),
+     x=values(2, 19, 5, 6), w1=values(19, 1, 3, 3), w2=values(5, 19, 1, 1))
+case("chain/squeeze_and_excite",
+     lambda x, w, v: (lambda y: y * torch.sigmoid(F.conv2d(y.mean([2, 3], True), v)))(F.conv2d(x, w, padding=1)),
+     x=values(2, 3, 5, 6), w=values(19, 3, 3, 3), v=values(19, 19, 1, 1))
+case("chain/encoder_decoder", lambda x, w1, w2, w3: F.conv2d(torch.cat([
+    F.interpolate(F.relu(F.conv2d(F.avg_pool2d(x, 2), w1, padding=1)), scale_factor=2, mode="bilinear"),
+    F.conv_transpose2d(F.avg_pool2d(x, 2), w2, stride=2)], 1), w3),
+    x=values(1, 3, 6, 8), w1=values(17, 3, 3, 3), w2=values(3, 7, 2, 2), w3=values(2, 24, 1, 1))
+case("chain/views_of_images", lambda x, w: (lambda y: (y[:, 2:9] * y[:, 9:16], y.permute(0, 2, 3, 1), y[:, :, 1:4, 2],
+                                                       y.transpose(2, 3).reshape(2, -1)))(F.conv2d(x, w)),
+     x=values(2, 3, 5, 4), w=values(18, 3, 1, 1))
+
+# ---- layers ---------------------------------------------------------------------------------------------------------
+
+case("layer/Conv2d", lambda x, weight, bias: F.conv2d(x, weight, bias, (2, 1), (1, 2), (1, 2), 3),
+     x=values(2, 6, 7, 9), weight=values(9, 2, 3, 3), bias=values(9))
+case("layer/Conv2d_same", lambda x, weight: F.conv2d(x, weight, None, padding=(2, 4), dilation=2),
+     x=values(1, 3, 6, 7), weight=values(4, 3, 3, 5))
+case("layer/ConvTranspose2d", lambda x, weight, bias: F.conv_transpose2d(x, weight, bias, 2, 1, 1, 2),
+     x=values(2, 4, 5, 3), weight=values(4, 3, 3, 3), bias=values(6))
+case("layer/Linear", F.linear, input=values(5, 7), weight=values(3, 7), bias=values(3))
+case("layer/Embedding", lambda weight, i: F.embedding(i - 1, weight), weight=values(5, 7),
+     fixed={"i": indices(1, 5, 3, 4)})
+
+
+def batch_norm_layer(x, weight, bias):
+    layer = torch.nn.BatchNorm2d(5, momentum=0.2).double()
+    mean = [layer.running_mean, layer.running_var]
+    y = F.batch_norm(x, *mean, weight, bias, training=True, momentum=0.2)
+    y = F.batch_norm(y * 2 + 1, *mean, weight, bias, training=True, momentum=0.2)
+    return F.batch_norm(y, *mean, weight, bias), *mean
+
+
+case("layer/BatchNorm2d", batch_norm_layer, x=values(3, 5, 4, 3), weight=values(5), bias=values(5))
+case("layer/GroupNorm", lambda x, weight, bias: F.group_norm(x, 2, weight, bias, 1e-3), x=values(2, 6, 3, 4),
+     weight=values(6), bias=values(6))
+case("layer/LayerNorm", lambda x, weight, bias: F.layer_norm(x, (3, 5), weight, bias), x=values(4, 3, 5),
+     weight=values(3, 5), bias=values(3, 5))
+case("layer/pooling", lambda x: (F.max_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+                                 F.adaptive_avg_pool2d(x, (2, 3)), x.mean([2, 3]), x.amax([2, 3])),
+     x=distinct(2, 3, 5, 7))
+case("layer/activations", lambda x: (F.relu(x), F.leaky_relu(x, 0.1), F.silu(x), F.gelu(x), torch.sigmoid(x),
+                                     torch.tanh(x), F.softmax(x, 1)), x=distinct(2, 3, 5))
+case("layer/Upsample", lambda x: (F.interpolate(x, scale_factor=2),
+                                  F.interpolate(x, size=(5, 4), mode="bilinear", align_corners=True)),
+     x=values(2, 3, 3, 5))
+case("layer/Sequential", lambda x, w, b, v: F.linear(F.relu(F.conv2d(x, w, b)).flatten(1), v) * 2, x=values(3, 2, 4, 5),
+     w=values(3, 2, 3, 3), b=values(3), v=values(4, 18))
+case("layer/losses", lambda x, t, c: (BCE(x, t, reduction="sum"), CE(x, c, label_smoothing=0.1), F.mse_loss(x, t),
+                                      F.l1_loss(x, t), F.smooth_l1_loss(x, t, beta=2.0), focal(x, t, gamma=3).mean()),
+     x=values(7, 5), fixed={"t": labels(7, 5), "c": indices(1, 5, 7)})
+
+# ---- optimisers and schedules ---------------------------------------------------------------------------------------
+
+
+def optimiser(name, kind, groups=None, **options):
+    """Five steps; the gradient of each is given."""
+    def run(p, q, grad_p, grad_q):
+        p, q = p.clone(), q.clone()
+        chosen = [{"params": [p], **(groups or [{}, {}])[0]}, {"params": [q], **(groups or [{}, {}])[1]}]
+        rule, results = getattr(torch.optim, kind)(chosen, **options), []
+        for step in range(5):
+            p.grad, q.grad = grad_p[step].clone(), grad_q[step].clone()
+            rule.step()
+            results += [p.clone(), q.clone()]
+        return results
+    case(f"optimiser/{name}", run, fixed={"p": values(19), "q": values(3, 5), "grad_p": values(5, 19),
+                                          "grad_q": values(5, 3, 5)})
+
+
+optimiser("sgd", "SGD", lr=0.1)
+optimiser("sgd_momentum", "SGD", lr=0.1, momentum=0.9)
+optimiser("sgd_nesterov", "SGD", lr=0.1, momentum=0.9, nesterov=True)
+optimiser("sgd_weight_decay", "SGD", lr=0.1, weight_decay=0.2)
+optimiser("sgd_everything", "SGD", lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.1)
+optimiser("sgd_dampening", "SGD", lr=0.1, momentum=0.8, dampening=0.3)
+optimiser("sgd_groups", "SGD", [{}, {"lr": 0.01, "weight_decay": 0.3}], lr=0.1, momentum=0.9)
+optimiser("adam", "Adam", lr=0.01)
+optimiser("adam_options", "Adam", lr=0.01, betas=(0.7, 0.95), eps=1e-3, weight_decay=0.1)
+optimiser("adamw", "AdamW", lr=0.01)
+optimiser("adamw_options", "AdamW", lr=0.01, betas=(0.7, 0.95), eps=1e-3, weight_decay=0.3)
+optimiser("rmsprop", "RMSprop", lr=0.01)
+optimiser("rmsprop_options", "RMSprop", lr=0.01, alpha=0.8, eps=1e-3, weight_decay=0.1, momentum=0.9)
+
+
+def clipped(limit):
+    def run(grad_p, grad_q):
+        p, q = torch.zeros_like(grad_p), torch.zeros_like(grad_q)
+        p.grad, q.grad = grad_p.clone(), grad_q.clone()
+        norm = torch.nn.utils.clip_grad_norm_([p, q], limit)
+        return norm, p.grad, q.grad
+    return run
+
+
+case("clip/norm", clipped(1.5), fixed={"grad_p": values(19), "grad_q": values(3, 5)})
+case("clip/norm_within", clipped(1000), fixed={"grad_p": values(19), "grad_q": values(3, 5)})
+case("clip/value", lambda grad_p: grad_p.clamp(-0.5, 0.5), fixed={"grad_p": values(19)})
+
+
+def schedule(name, make, steps, metrics=None, lr=0.5):
+    def run(**_):
+        rule = torch.optim.SGD([torch.zeros(1)], lr=lr)
+        plan, rates = make(rule), []
+        for step in range(steps):
+            rates.append(rule.param_groups[0]["lr"])
+            rule.step()
+            if step + 1 < steps:
+                plan.step(*([metrics[step]] if metrics else []))
+        return torch.tensor(rates).double()
+    given = {"metrics": exactly(metrics)} if metrics else {"steps": exactly([steps], torch.int32)}
+    case(f"schedule/{name}", run, fixed=given)
+
+
+S = torch.optim.lr_scheduler
+
+
+def cosine(warmup, total, low):
+    """The formula: a linear rise to the base rate in `warmup` steps, then half a cosine to `low` at `total`."""
+    def factor(step):
+        if step < warmup:
+            return (step + 1) / warmup
+        part = min(1.0, (step - warmup) / (total - warmup))
+        return (low + (0.5 - low) * (1 + math.cos(math.pi * part)) / 2) / 0.5
+    return lambda rule: S.LambdaLR(rule, factor)
+
+
+METRICS = [1.0, 0.9, 0.95, 0.93, 0.92, 0.91, 0.9, 0.899999, 0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
+schedule("step", lambda rule: S.StepLR(rule, 3, 0.3), 11)
+schedule("cosine_warmup", cosine(4, 15, 0.01), 18)
+schedule("cosine", cosine(0, 10, 0.0), 11)
+schedule("one_cycle", lambda rule: S.OneCycleLR(rule, 0.8, total_steps=20, cycle_momentum=False), 20)
+schedule("one_cycle_options", lambda rule: S.OneCycleLR(rule, 0.8, total_steps=17, pct_start=0.4, div_factor=10,
+                                                        final_div_factor=50, cycle_momentum=False), 17)
+schedule("plateau", lambda rule: S.ReduceLROnPlateau(rule, factor=0.5, patience=2), 19, METRICS)
+schedule("plateau_max", lambda rule: S.ReduceLROnPlateau(rule, "max", factor=0.2, patience=1, threshold=0.01,
+                                                         cooldown=2, min_lr=0.005), 19, [1 - m for m in METRICS])
+
+if __name__ == "__main__":
+    write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden.safetensors"))

@@ -1,0 +1,234 @@
+--- Every operation and layer of spec/cases.lua against PyTorch's values, with inputs in every memory layout, against
+-- finite differences, and on every device. CASE=conv2d in the environment picks the cases whose name has that in it.
+
+-- The cases and their support lie beside this file, wherever the tests are started from.
+local here = debug.getinfo(1, "S").source:match("^@(.*)operations_spec%.lua$")
+package.path = here .. "?.lua;" .. here .. "support/?.lua;" .. package.path
+
+local lx = require "luxel"
+local core = require "luxel.core"
+local F = lx.nn.functional
+local cases = require "cases"
+local golden = require "golden"
+
+local TOLERANCE <const> = 1e-4
+local STEP <const> = 1 / 256     -- of finite differences
+local ELEMENTS <const> = 3       -- of each input that are differentiated so
+local PICK <const> = os.getenv("CASE") or ""
+
+local stored = golden.load(here .. "golden/golden.safetensors")
+
+-- ---- which operations had their gradient computed ---------------------------------------------------------------
+
+local differentiated = {}
+local operations = {}
+for name, definition in pairs(lx.autograd.registry) do
+    operations[#operations + 1] = name
+    local backward = definition.backward
+    definition.backward = function(...)
+        differentiated[name] = true
+        return backward(...)
+    end
+end
+table.sort(operations)
+
+-- ---- the memory layouts an input can come in --------------------------------------------------------------------
+
+local function as_stored(tensor) return tensor end
+
+-- The same values as a view of a larger tensor: dimensions in reverse order in memory, with gaps between all elements.
+local function strided(tensor)
+    local ndim, sizes, order = tensor.ndim, {}, {}
+    if ndim == 0 then return tensor end
+    for i = 1, ndim do
+        sizes[i] = tensor.shape[ndim + 1 - i] + 2
+        order[i] = ndim + 1 - i
+    end
+    sizes[ndim + 1] = 2
+    local view = lx.full(sizes, 7, {dtype = tensor.dtype, device = tensor.device}):select(-1, 2)
+    for i = 1, ndim do view = view:narrow(i, 2, sizes[i] - 2) end
+    view = view:permute(order)
+    view:copy_(tensor)
+    assert(not view:is_contiguous() or tensor:numel() == 1)
+    return view
+end
+
+local function is_image(shape, dtype) return #shape == 4 and dtype == "float32" end
+
+-- Images and kernels in the blocked layout, as a convolution (here with the identity) leaves its results.
+local function blocked(tensor)
+    if not is_image(tensor.shape, tensor.dtype) then return tensor end
+    local channels = tensor.shape[2]
+    local identity = lx.eye(channels, {device = tensor.device}):view(channels, channels, 1, 1)
+    local result = F.conv2d(tensor, identity)
+    assert(core.is_blocked(result), "a convolution's result is expected in the blocked layout")
+    return result
+end
+
+-- ---- running a case ---------------------------------------------------------------------------------------------
+
+-- The inputs of a case, those with a gradient as leaves. `numbers`, if given, replaces the values of input `changed`.
+local function inputs_of(wanted, layout, device, changed, numbers)
+    local inputs = {}
+    for name, input in pairs(wanted.inputs) do
+        if name == changed then
+            input = {shape = input.shape, dtype = input.dtype, numbers = numbers}
+        end
+        local tensor = layout(golden.tensor(input):to(device)):detach()
+        if wanted.grads[name] and not changed then tensor:requires_grad_() end
+        inputs[name] = tensor
+    end
+    return inputs
+end
+
+local function is_recorded(output) return lx.is_tensor(output) and output.requires_grad end
+
+-- Runs forward and backward; returns inputs (with their gradients) and the list of results.
+local function run(case, wanted, layout, device)
+    local inputs = inputs_of(wanted, layout, device)
+    local outputs = table.pack(case.run(inputs))
+    for number = 1, outputs.n do
+        if is_recorded(outputs[number]) then
+            local grad = layout(golden.output_gradient(number, outputs[number].shape):to(device))
+            outputs[number]:backward(grad, {retain_graph = true})
+        end
+    end
+    return inputs, outputs
+end
+
+local function check_against_golden(case, wanted, layout, device)
+    local inputs, outputs = run(case, wanted, layout, device)
+    assert.equal(#wanted.outputs, outputs.n, "number of results")
+    for number, expected in ipairs(wanted.outputs) do
+        local problem = golden.disagreement(outputs[number], expected, TOLERANCE)
+        if problem then error(("result %d: %s"):format(number, problem), 0) end
+    end
+    for name, expected in pairs(wanted.grads) do
+        local problem = golden.disagreement(inputs[name].grad, expected, TOLERANCE)
+        if problem then error(("gradient of %s: %s"):format(name, problem), 0) end
+    end
+end
+
+-- ---- finite differences -----------------------------------------------------------------------------------------
+
+local state = 1
+local function pick(count) -- the same elements at every run
+    state = (state * 1103515245 + 12345) % 2147483648
+    return state // 65536 % count + 1
+end
+
+-- The results as plain numbers with element `index` of input `name` moved by `step`.
+local function moved(case, wanted, name, index, step)
+    local numbers = table.move(wanted.inputs[name].numbers, 1, #wanted.inputs[name].numbers, 1, {})
+    numbers[index] = numbers[index] + step
+    local results = table.pack(case.run(inputs_of(wanted, as_stored, "cpu", name, numbers)))
+    for k = 1, results.n do results[k] = golden.flat(results[k]) end
+    return results
+end
+
+-- The slope of sum(result * output gradient) along one element, and how much rounding may change it.
+local function slope(case, wanted, name, index, weights)
+    local up, down = moved(case, wanted, name, index, STEP), moved(case, wanted, name, index, -STEP)
+    local sum, rounding = 0, 0
+    for number, weight in pairs(weights) do
+        for k, w in ipairs(weight) do
+            sum = sum + w * (up[number][k] - down[number][k])
+            rounding = rounding + (w * up[number][k]) ^ 2
+        end
+    end
+    return sum / (2 * STEP), 1e-6 * math.sqrt(rounding) / (2 * STEP)
+end
+
+local function largest(numbers)
+    local most = 0
+    for _, number in ipairs(numbers) do most = math.max(most, math.abs(number)) end
+    return most
+end
+
+local function check_slopes(case, wanted)
+    local inputs, outputs = run(case, wanted, as_stored, "cpu")
+    local weights = {}
+    for number = 1, outputs.n do
+        if is_recorded(outputs[number]) then
+            weights[number] = golden.flat(golden.output_gradient(number, outputs[number].shape))
+        end
+    end
+    for name in pairs(wanted.grads) do
+        local grad = golden.flat(inputs[name].grad)
+        local scale = largest(grad)
+        for _ = 1, ELEMENTS do
+            local index = pick(#grad)
+            local estimate, rounding = slope(case, wanted, name, index, weights)
+            local allowed = 2e-2 * math.abs(grad[index]) + 2e-3 * scale + rounding + 1e-6
+            if not (math.abs(estimate - grad[index]) <= allowed) then
+                error(("gradient of %s[%d] is %.6g, finite differences say %.6g (allowed difference %.2g)"):format(name,
+                    index, grad[index], estimate, allowed), 0)
+            end
+        end
+    end
+end
+
+-- ---- the tests --------------------------------------------------------------------------------------------------
+
+local function each_case(f)
+    for _, case in ipairs(cases) do
+        if case.name:find(PICK, 1, true) then f(case, stored[case.name]) end
+    end
+end
+
+local function has_images(wanted)
+    for _, input in pairs(wanted.inputs) do
+        if is_image(input.shape, input.dtype) then return true end
+    end
+    return false
+end
+
+describe("the table of cases", function()
+    it("has the same names as the golden values", function()
+        local named = {}
+        for _, case in ipairs(cases) do
+            assert.is_nil(named[case.name], case.name .. " occurs twice")
+            named[case.name] = true
+            assert.is_table(stored[case.name], case.name .. " is missing in golden.safetensors; run make.py")
+        end
+        for name in pairs(stored) do assert.is_true(named[name], name .. " is missing in cases.lua") end
+    end)
+end)
+
+for _, device in ipairs(lx.devices()) do
+    describe("on " .. device.kind, function()
+        each_case(function(case, wanted)
+            it(case.name .. " gives PyTorch's values", function()
+                check_against_golden(case, wanted, as_stored, device.kind)
+            end)
+            it(case.name .. " takes inputs that are views with gaps", function()
+                check_against_golden(case, wanted, strided, device.kind)
+            end)
+            if has_images(wanted) then
+                it(case.name .. " takes inputs in the blocked layout", function()
+                    check_against_golden(case, wanted, blocked, device.kind)
+                end)
+            end
+        end)
+    end)
+end
+
+describe("finite differences", function()
+    each_case(function(case, wanted)
+        if case.slopes ~= false and next(wanted.grads) then
+            it("confirm the gradient of " .. case.name, function() check_slopes(case, wanted) end)
+        end
+    end)
+end)
+
+if PICK == "" then
+    describe("the cases together", function()
+        it("compute the gradient of every operation there is", function()
+            local missing = {}
+            for _, name in ipairs(operations) do
+                if not differentiated[name] then missing[#missing + 1] = name end
+            end
+            assert.same({}, missing)
+        end)
+    end)
+end
