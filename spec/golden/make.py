@@ -8,11 +8,13 @@ Run it again after changing it (Debian's python3-torch is enough):
 PyTorch computes in double precision. For a case NAME the file has NAME/in/ARGUMENT, NAME/out/1, 2 ... for the
 results and NAME/grad/ARGUMENT for their gradients, where backward starts from `output_gradient` for each result.
 
-To stay small the file keeps some tensors in another form, told by __metadata__ (name: [step] or [step, every, shape]):
-value = integer * step, and only every so many of the elements are there. Inputs are multiples of 1/64, mostly below 2,
-so a byte or two hold them exactly (the step is 1/64 for all of I8). Long results are I16 with an error of at most
-1.6e-5 of the largest magnitude, well below the tolerance of the comparison. Of very long results every n-th element is
-kept, where n divides no size, so that each row, column and channel has its share.
+To stay small the file keeps some tensors in another form. Inputs are multiples of 1/64, mostly below 2, so a byte or
+two hold them exactly (I8, I16). Long results are I16 too, with an error of at most 1.6e-5 of the largest magnitude,
+well below the tolerance of the comparison. Of very long results every n-th element is kept, where n divides no size,
+so that each row, column and channel has its share; the total of all elements times `output_gradient` number 0 vouches
+for the others. __metadata__ has the form by name, [step] or [step, n, shape, total]: value = integer * step. Without
+an entry the step is 1/64 for I8.
+
 Every case draws from its own generator, seeded by its name, so that adding one leaves the others as they are.
 """
 import json
@@ -114,14 +116,15 @@ def store_result(name, a):
     if a.dtype != np.float64:
         tensors[name] = a.astype(np.uint8) if a.dtype == np.bool_ else a
         return
-    every = sample_step(a.shape)
-    kept = a.reshape(-1)[::every] if every > 1 else a
     largest = np.abs(a).max()
     if a.size > 64 and 0 < largest < np.inf:
-        step = float("%.6g" % (largest / 32766))
-        tensors[name], forms[name] = np.round(kept / step).astype(np.int16), [step, every, a.shape] if every > 1 else [step]
+        every, step = sample_step(a.shape), float("%.6g" % (largest / 32766))
+        kept = a.reshape(-1)[::every] if every > 1 else a
+        tensors[name], forms[name] = np.round(kept / step).astype(np.int16), [step]
+        if every > 1:
+            forms[name] += [every, a.shape, float((a * output_gradient(0, a.shape).numpy()).sum())]
     else:
-        tensors[name] = kept.astype(np.float32)
+        tensors[name] = a.astype(np.float32)
 
 
 def case(name, function, fixed=None, **inputs):
@@ -153,7 +156,8 @@ def case(name, function, fixed=None, **inputs):
 
 def write(path):
     kinds = {"float32": "F32", "uint8": "U8", "int32": "I32", "int8": "I8", "int16": "I16"}
-    header, chunks, offset = {"__metadata__": {k: json.dumps(v, separators=(",", ":")) for k, v in forms.items()}}, [], 0
+    header, chunks, offset = {}, [], 0
+    header["__metadata__"] = {name: json.dumps(form, separators=(",", ":")) for name, form in forms.items()}
     for name in sorted(tensors):
         a = tensors[name]
         data = np.ascontiguousarray(a).tobytes()
@@ -188,7 +192,8 @@ case("unary/images", lambda x: torch.exp(x).sqrt(), x=values(2, 19, 3, 5))
 case("unary/round_halves", torch.round, fixed={"input": exactly([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 1e10, -1e10])})
 case("unary/far", lambda x: (torch.sigmoid(x), torch.tanh(x), torch.erf(x), torch.expm1(x / 10), torch.exp(x)),
      fixed={"x": exactly([-200.0, -80.0, -20.0, -9.0, -1e-6, 0.0, 1e-6, 9.0, 20.0, 80.0])})
-case("unary/small", lambda x: tuple(1e6 * f(x) for f in (torch.expm1, torch.log1p, torch.erf, torch.tanh, torch.sin)),
+case("unary/small", lambda x: tuple(1e6 * f(x) for f in (torch.expm1, torch.log1p, torch.erf, torch.tanh,
+                                                                    torch.sin)),
      fixed={"x": exactly([-1e-5, -3e-6, -1e-6, -1e-8, 0.0, 1e-8, 1e-6, 2e-6, 1e-5])})
 case("unary/isnan", torch.isnan, fixed={"input": with_missing(values(5, 7))})
 case("unary/nan", lambda x: (-x, x.abs(), x.sqrt(), x.exp(), torch.tanh(x), x.clamp(-1, 1), torch.floor(x)),
@@ -288,7 +293,8 @@ for dim in (0, 1, 2):
 case("scan/cumsum_last", lambda x: x.cumsum(-1), x=values(3, 263))
 case("scan/sort_descending", lambda x: one_based(x.sort(1, descending=True)), x=distinct(5, 33))
 case("scan/sort_stable", lambda x: one_based(x.sort(stable=True, dim=1, descending=False))
-     + one_based(x.sort(stable=True, dim=1, descending=True)), fixed={"x": lambda rng: indices(1, 4, 3, 17)(rng).double()})
+     + one_based(x.sort(stable=True, dim=1, descending=True)),
+     fixed={"x": lambda rng: indices(1, 4, 3, 17)(rng).double()})
 case("scan/topk", lambda x: one_based(x.topk(3, 1)), x=distinct(5, 11))
 case("scan/topk_smallest", lambda x: one_based(x.topk(2, 0, largest=False)), x=distinct(5, 11))
 

@@ -27,27 +27,32 @@ local function count_of(shape)
     return count
 end
 
---- What the file has of a tensor: `numbers`, every `every`-th of the elements in row-major order.
+--- What the file has of a tensor: `numbers`, every `every`-th of the elements in row-major order, and (only if some are
+--- left out) `total`, the sum of all, weighted.
 ---@class GoldenTensor
 ---@field shape integer[]
 ---@field dtype string
 ---@field every integer
 ---@field numbers number[]
+---@field total number?
 
 local function parse(entry, form, data)
     local numbers = unpack_numbers(data:sub(entry.data_offsets[1] + 1, entry.data_offsets[2]), entry.dtype)
-    local step, every, shape = 1, 1, entry.shape
+    local step, every, shape, total = 1, 1, entry.shape, nil
     if entry.dtype == "I8" then step = 1 / 64 end
     if form then
         form = cjson.decode(form)
-        step, every, shape = form[1], math.tointeger(form[2] or 1), form[3] or shape
+        step, every, shape, total = form[1], math.tointeger(form[2] or 1), form[3] or shape, form[4]
     end
     for dim, size in ipairs(shape) do shape[dim] = math.tointeger(size) end
     if step ~= 1 then
         for i, number in ipairs(numbers) do numbers[i] = number * step end
     end
-    return {shape = shape, dtype = DTYPES[entry.dtype], every = every, numbers = numbers}
+    return {shape = shape, dtype = DTYPES[entry.dtype], every = every, numbers = numbers, total = total}
 end
+
+-- What backward starts from at result `number`, at element i (from 0): `output_gradient` of make.py.
+local function weight(number, i) return ((3 * i * i + 41 * i + 17 * number) % 127 - 63) / 64 end
 
 --- All cases by name: `{inputs = {x = GoldenTensor}, outputs = {GoldenTensor...}, grads = {x = GoldenTensor}}`.
 ---@param path string
@@ -86,14 +91,14 @@ function golden.tensor(stored)
     return lx.tensor(stored.numbers, {dtype = stored.dtype}):view(stored.shape)
 end
 
---- What backward starts from at result `number`: the formula of `output_gradient` in make.py.
+--- What backward starts from at result `number`.
 ---@param number integer
 ---@param shape integer[]
 ---@return Tensor
 function golden.output_gradient(number, shape)
     local numbers = {}
     for i = 0, count_of(shape) - 1 do
-        numbers[i + 1] = ((3 * i * i + 41 * i + 17 * number) % 127 - 63) / 64
+        numbers[i + 1] = weight(number, i)
     end
     return golden.tensor {shape = shape, dtype = "float32", numbers = numbers}
 end
@@ -110,7 +115,7 @@ local function is_nan(number) return number ~= number end
 
 -- The largest difference and where it is; NaN agrees with NaN only, and infinity with itself.
 local function largest_difference(actual, expected, every)
-    local worst, place, scale = 0, nil, 0
+    local worst, place, scale = 0, 1, 0
     for i, wanted in ipairs(expected) do
         local got = actual[(i - 1) * every + 1]
         if math.abs(wanted) < math.huge then scale = math.max(scale, math.abs(wanted)) end
@@ -123,6 +128,17 @@ local function largest_difference(actual, expected, every)
         if difference > worst then worst, place = difference, i end
     end
     return worst, place, scale
+end
+
+-- Whether elements that are not stored are wrong: what the tolerance allows each, with random signs.
+local function wrong_total(numbers, stored, allowed)
+    if not stored.total then return nil end
+    local total = 0
+    for i, number in ipairs(numbers) do total = total + number * weight(0, i - 1) end
+    allowed = allowed * math.sqrt(#numbers)
+    if math.abs(total - stored.total) <= allowed then return nil end
+    return ("the weighted sum of all elements is %.8g, expected %.8g (allowed difference %.3g)"):format(total,
+        stored.total, allowed)
 end
 
 --- Nil if `actual` agrees with what is stored: shape and dtype exactly, integers exactly, floats within `relative`
@@ -139,7 +155,7 @@ function golden.disagreement(actual, stored, relative)
     local numbers = golden.flat(actual)
     local worst, place, scale = largest_difference(numbers, stored.numbers, stored.every)
     local allowed = stored.dtype == "float32" and relative * scale + 1e-6 or 0
-    if worst <= allowed then return nil end
+    if worst <= allowed then return wrong_total(numbers, stored, allowed) end
     local element = (place - 1) * stored.every + 1
     return ("element %d of [%s] is %.8g, expected %.8g (difference %.3g, allowed %.3g)"):format(element, shape,
         numbers[element], stored.numbers[place], worst, allowed)
