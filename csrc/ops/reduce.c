@@ -1,0 +1,205 @@
+/* Reductions: dimensions that are neighbours are reduced as one, the last such group first, each in passes over
+ * chunks until one element is left. */
+#include "../../kernels/reduce.h"
+
+#include <string.h>
+
+#include "ops.h"
+#include "reduce.h"
+
+LX_KERNEL(reduce, reduce_rows_sum);
+LX_KERNEL(reduce, reduce_rows_prod);
+LX_KERNEL(reduce, reduce_rows_max);
+LX_KERNEL(reduce, reduce_rows_min);
+LX_KERNEL(reduce, reduce_columns_sum);
+LX_KERNEL(reduce, reduce_columns_prod);
+LX_KERNEL(reduce, reduce_columns_max);
+LX_KERNEL(reduce, reduce_columns_min);
+LX_KERNEL(reduce, argmax_chunk);
+LX_KERNEL(reduce, argmax_pick);
+LX_KERNEL(reduce, argmin_chunk);
+LX_KERNEL(reduce, argmin_pick);
+LX_KERNEL(reduce, cumsum);
+
+/* The two kernels of an operation: rows and columns of a reduction, chunk and pick of a search. */
+typedef struct {
+    const char *name;
+    const lx_kernel *first, *second;
+    bool of_none; /* has a value for no elements */
+} op;
+
+static const op reductions[] = {
+    {"sum", &k_reduce_rows_sum, &k_reduce_columns_sum, true},
+    {"prod", &k_reduce_rows_prod, &k_reduce_columns_prod, true},
+    {"max", &k_reduce_rows_max, &k_reduce_columns_max, false},
+    {"min", &k_reduce_rows_min, &k_reduce_columns_min, false},
+    {NULL, NULL, NULL, false},
+};
+static const op searches[] = {
+    {"argmax", &k_argmax_chunk, &k_argmax_pick, false},
+    {"argmin", &k_argmin_chunk, &k_argmin_pick, false},
+    {NULL, NULL, NULL, false},
+};
+
+static const op *find(const op *ops, const char *name, lx_error *error)
+{
+    for (; ops->name; ops++)
+        if (strcmp(ops->name, name) == 0)
+            return ops;
+    lx_fail(error, LX_EARG, "there is no reduction '%s'", name);
+    return NULL;
+}
+
+lx_axis lx_axis_of(int ndim, const long *shape, int dim)
+{
+    lx_axis axis = {1, shape[dim], 1};
+    for (int i = 0; i < dim; i++)
+        axis.outer *= shape[i];
+    for (int i = dim + 1; i < ndim; i++)
+        axis.inner *= shape[i];
+    return axis;
+}
+
+/* One pass: a chunk of x becomes one element of *out. */
+static lx_code reduce_pass(lx_tensor *out, const lx_tensor *x, const op *found, const reduce_args *args, long outer,
+                           lx_error *error)
+{
+    const long count = outer * args->chunks * args->inner, work = outer * args->size * args->inner;
+    const long columns = REDUCE_COLUMN_VECTORS * x->storage->device->lanes;
+    if (lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &count, error))
+        return error->code;
+    if (args->inner == 1)
+        return LX_RUN(*found->first, outer, args->chunks, 1, work, *args, error, x, out);
+    return LX_RUN(*found->second, (args->inner + columns - 1) / columns, args->chunks, outer, work, *args, error, x,
+                  out);
+}
+
+/* Makes *x, dense, which is freed, into the dense [outer][inner] of its reductions. */
+static lx_code reduce_axis(lx_tensor *x, const op *found, lx_axis axis, lx_error *error)
+{
+    do {
+        lx_tensor next = {0};
+        reduce_args args = {.size = axis.size, .inner = axis.inner};
+        args.chunk = axis.inner == 1 ? REDUCE_ROW_CHUNK : REDUCE_COLUMN_CHUNK;
+        args.chunks = axis.size ? (axis.size + args.chunk - 1) / args.chunk : 1;
+        reduce_pass(&next, x, found, &args, axis.outer, error);
+        lx_tensor_free(x);
+        if (error->code)
+            lx_tensor_free(&next);
+        else
+            *x = next;
+        axis.size = args.chunks;
+    } while (axis.size > 1 && !error->code);
+    return error->code;
+}
+
+/* Reduces *x, dense and of the given shape, group by group, and leaves sizes of 1 in the shape. */
+static lx_code reduce_groups(lx_tensor *x, const op *found, int ndim, long *shape, const bool *reduced,
+                             lx_error *error)
+{
+    bool done = false;
+    for (int last = ndim - 1; last >= 0; last--) {
+        if (!reduced[last])
+            continue;
+        int first = last;
+        lx_axis axis = lx_axis_of(ndim, shape, last);
+        for (; first > 0 && (reduced[first - 1] || shape[first - 1] == 1); first--)
+            axis.size *= shape[first - 1];
+        axis.outer = 1;
+        for (int i = 0; i < first; i++)
+            axis.outer *= shape[i];
+        if (reduce_axis(x, found, axis, error))
+            return error->code;
+        for (int i = first; i <= last; i++)
+            shape[i] = 1;
+        last = first;
+        done = true;
+    }
+    /* with nothing to reduce, a copy */
+    return done ? LX_OK : reduce_axis(x, found, (lx_axis){lx_tensor_count(x), 1, 1}, error);
+}
+
+/* Sees *x, dense, which is freed, without the reduced dimensions or with size 1 for them. */
+static lx_code shape_result(lx_tensor *out, lx_tensor *x, const lx_tensor *like, const bool *reduced, bool keep,
+                            lx_error *error)
+{
+    int ndim = 0;
+    long shape[LX_MAX_DIMS];
+    for (int i = 0; i < like->ndim; i++)
+        if (!reduced[i] || keep)
+            shape[ndim++] = reduced[i] ? 1 : like->shape[i];
+    lx_view(out, x, ndim, shape, error);
+    lx_tensor_free(x);
+    return error->code;
+}
+
+static lx_code check_not_empty(const char *name, const lx_tensor *x, const bool *reduced, lx_error *error)
+{
+    char text[LX_SHAPE_TEXT];
+    bool nothing = false, wanted = true;
+    for (int i = 0; i < x->ndim; i++) {
+        nothing = nothing || (reduced[i] && x->shape[i] == 0);
+        wanted = wanted && (reduced[i] || x->shape[i] > 0);
+    }
+    if (!nothing || !wanted)
+        return LX_OK;
+    return lx_fail(error, LX_EARG, "%s: shape %s has no elements to choose from", name,
+                   lx_shape_text(x->ndim, x->shape, text));
+}
+
+lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep,
+                  lx_error *error)
+{
+    lx_tensor now = {0};
+    long shape[LX_MAX_DIMS];
+    const op *found = find(reductions, name, error);
+    if (!found || (!found->of_none && check_not_empty(name, x, reduced, error)))
+        return error->code;
+    memcpy(shape, x->shape, sizeof shape);
+    if (lx_dense_float(&now, x, error) || reduce_groups(&now, found, x->ndim, shape, reduced, error))
+        return error->code;
+    return shape_result(out, &now, x, reduced, keep, error);
+}
+
+lx_code lx_arg_reduce(lx_tensor *out, const char *name, const lx_tensor *x, int dim, bool keep, lx_error *error)
+{
+    lx_tensor dense = {0}, candidates = {0}, positions = {0};
+    bool reduced[LX_MAX_DIMS] = {false};
+    char text[LX_SHAPE_TEXT];
+    for (int i = 0; i < x->ndim; i++)
+        reduced[i] = dim < 0 || i == dim;
+    const op *found = find(searches, name, error);
+    if (!found || check_not_empty(name, x, reduced, error))
+        return error->code;
+    const lx_axis axis = dim < 0 ? (lx_axis){1, lx_tensor_count(x), 1} : lx_axis_of(x->ndim, x->shape, dim);
+    if (axis.size > INT32_MAX)
+        return lx_fail(error, LX_EARG, "%s: shape %s has more elements than an int32 counts", name,
+                       lx_shape_text(x->ndim, x->shape, text));
+    reduce_args args = {.size = axis.size, .inner = axis.inner, .chunk = REDUCE_ROW_CHUNK};
+    args.chunks = (axis.size + args.chunk - 1) / args.chunk;
+    const long count = axis.outer * axis.inner, partial = count * args.chunks, work = count * axis.size;
+    lx_device *device = x->storage->device;
+    if (!lx_dense_float(&dense, x, error) && !lx_tensor_new(&candidates, device, LX_INT32, 1, &partial, error) &&
+        !lx_tensor_new(&positions, device, LX_INT32, 1, &count, error) &&
+        !LX_RUN(*found->first, axis.inner, args.chunks, axis.outer, work, args, error, &dense, &candidates) &&
+        !LX_RUN(*found->second, axis.inner, axis.outer, 1, partial, args, error, &dense, &candidates, &positions))
+        shape_result(out, &positions, x, reduced, keep, error);
+    lx_tensor_free(&dense);
+    lx_tensor_free(&candidates);
+    lx_tensor_free(&positions);
+    return error->code;
+}
+
+lx_code lx_cumsum(lx_tensor *out, const lx_tensor *x, int dim, bool reverse, lx_error *error)
+{
+    lx_tensor dense = {0};
+    const lx_axis axis = lx_axis_of(x->ndim, x->shape, dim);
+    const reduce_args args = {.size = axis.size, .inner = axis.inner, .reverse = reverse};
+    if (lx_dense_float(&dense, x, error))
+        return error->code;
+    if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
+        LX_RUN(k_cumsum, axis.inner, axis.outer, 1, 4 * lx_tensor_count(x), args, error, &dense, out))
+        lx_tensor_free(out);
+    lx_tensor_free(&dense);
+    return error->code;
+}

@@ -1,0 +1,27 @@
+/* Reductions over dimensions, positions of extremes, running sums. Inputs are plain, of any strides and dtype, and
+ * computed with as float32. `out` must be empty; it is filled on success and stays empty on failure.
+ */
+#ifndef LX_REDUCE_H
+#define LX_REDUCE_H
+
+#include "../tensor/tensor.h"
+
+/* A tensor seen from one dimension: [outer][size][inner]. */
+typedef struct {
+    long outer, size, inner;
+} lx_axis;
+lx_axis lx_axis_of(int ndim, const long *shape, int dim);
+
+/* `name` is sum, prod, max or min; reduced[d] says whether dimension d is; `keep` leaves such a dimension with size
+ * 1 instead of dropping it. */
+lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep,
+                  lx_error *error);
+
+/* `name` is argmax or argmin: int32 positions from 1 in dimension `dim`, or in the row-major order of all elements if
+ * it is -1. Among equals the first wins. */
+lx_code lx_arg_reduce(lx_tensor *out, const char *name, const lx_tensor *x, int dim, bool keep, lx_error *error);
+
+/* Running sums along a dimension; `reverse` runs from its end. */
+lx_code lx_cumsum(lx_tensor *out, const lx_tensor *x, int dim, bool reverse, lx_error *error);
+
+#endif

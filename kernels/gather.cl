@@ -1,0 +1,58 @@
+/* Picking by indices along the middle of a dense [outer][size][inner], and the reverse, which adds. Indices are int32
+ * and count from 1; gather_check has found all of them in range. */
+#include "gather.h"
+#include "luxel.h"
+
+/* The place of the first index out of range among those of a chunk, or -1. id0: chunk. */
+KERNEL2(gather_check, gather_args, GLOBAL const int *, index, GLOBAL int *, bad)
+{
+    const long first = id0 * GATHER_CHECK_CHUNK;
+    const long left = p.count - first, count = left < GATHER_CHECK_CHUNK ? left : GATHER_CHECK_CHUNK;
+    int found = -1;
+    for (long i = count - 1; i >= 0; i--)
+        if (index[first + i] < 1 || index[first + i] > p.size)
+            found = (int)i;
+    bad[id0] = found;
+}
+
+/* index_select: index is [count]. id0: inner; id1: index; id2: outer.
+ * take_along: index is [outer][count][inner]. id0: count and inner; id1: outer.
+ * The types are those of an element's bytes: an int stands for float32 too. */
+#define PICK(type) \
+    KERNEL3(index_select_##type, gather_args, GLOBAL const type *, x, GLOBAL const int *, index, GLOBAL type *, y) \
+    { \
+        y[(id2 * p.count + id1) * p.inner + id0] = x[(id2 * p.size + index[id1] - 1) * p.inner + id0]; \
+    } \
+    KERNEL3(take_along_##type, gather_args, GLOBAL const type *, x, GLOBAL const int *, index, GLOBAL type *, y) \
+    { \
+        const long at = id1 * p.count * p.inner + id0, column = p.inner == 1 ? 0 : id0 % p.inner; \
+        y[at] = x[(id1 * p.size + index[at] - 1) * p.inner + column]; \
+    }
+PICK(int)
+PICK(uchar)
+
+/* Adds row i of src to row index[i] of y, in the order of i. id0: group of columns; id1: outer. */
+KERNEL3(index_add, gather_args, GLOBAL const float *, src, GLOBAL const int *, index, GLOBAL float *, y)
+{
+    const long first = id0 * GATHER_ADD_VECTORS * LANES;
+    const long last = first + GATHER_ADD_VECTORS * LANES <= p.inner ? first + GATHER_ADD_VECTORS * LANES : p.inner;
+    for (long i = 0; i < p.count; i++) {
+        GLOBAL const float *from = src + (id1 * p.count + i) * p.inner;
+        GLOBAL float *to = y + (id1 * p.size + index[i] - 1) * p.inner;
+        long column = first;
+        for (; column + LANES <= last; column += LANES)
+            store_lanes(load_lanes(to + column) + load_lanes(from + column), to + column);
+        for (; column < last; column++)
+            to[column] += from[column];
+    }
+}
+
+/* Adds src[i] to y[index[i]] along each line, in the order of i. id0: inner; id1: outer. */
+KERNEL3(scatter_along, gather_args, GLOBAL const float *, src, GLOBAL const int *, index, GLOBAL float *, y)
+{
+    GLOBAL float *line = y + id1 * p.size * p.inner + id0;
+    for (long i = 0; i < p.count; i++) {
+        const long at = (id1 * p.count + i) * p.inner + id0;
+        line[(index[at] - 1) * p.inner] += src[at];
+    }
+}

@@ -1,0 +1,10 @@
+/* Parameters of the kernels in sort.cl. */
+#ifndef LUXEL_SORT_KERNELS_H
+#define LUXEL_SORT_KERNELS_H
+
+typedef struct {
+    long size; /* of a row */
+    int descending;
+} sort_args;
+
+#endif
