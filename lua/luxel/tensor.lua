@@ -193,7 +193,10 @@ end
 --- The numbers 1 to n in random order.
 ---@param n integer
 ---@return Tensor int32 [n]
-function tensors.randperm(n) return core.randperm(n, core.next_stream()) end
+function tensors.randperm(n)
+    local _, order = core.sort(core.rand({n}, core.next_stream()), 1, false)
+    return order
+end
 
 --- Starts the random numbers again from `seed`.
 ---@param seed integer
