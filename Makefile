@@ -17,7 +17,8 @@ SANITIZE ?=
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 COMMON = -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) $(OPTIMIZE) $(SANITIZE) -MMD -MP
 CFLAGS_ALL = $(COMMON) -fopenmp -I$(LUA_INCDIR) -I$(STB_INCDIR) $(CFLAGS)
-LDFLAGS_ALL = -shared -fopenmp $(SANITIZE) $(LDFLAGS)
+# nodelete: lua_close unloads modules, but OpenMP's threads wait inside the library for more work.
+LDFLAGS_ALL = -shared -fopenmp -Wl,-z,nodelete $(SANITIZE) $(LDFLAGS)
 LDLIBS = -lm -lpthread
 
 # Kernels: one text, compiled once for each instruction set. NaN and infinity keep their meaning. A kernel need not

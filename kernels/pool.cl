@@ -48,14 +48,17 @@ KERNEL3(max_pool_2x2_blocked, pool_args, GLOBAL const float *, x, GLOBAL float *
     GLOBAL const float *top = x + ((id2 * p.height + 2 * id1) * p.width + 2 * id0) * LANES;
     GLOBAL const float *bottom = top + p.width * LANES;
     const long out = ((id2 * p.out_height + id1) * p.out_width + id0) * LANES;
-    for (int lane = 0; lane < LANES; lane++) {
-        const float a = top[lane], b = top[LANES + lane], c = bottom[lane], d = bottom[LANES + lane];
-        const int right = b > a || b != b, low_right = d > c || d != d;
-        const float upper = right ? b : a, lower = low_right ? d : c;
-        const int low = lower > upper || lower != lower;
-        y[out + lane] = low ? lower : upper;
-        chosen[out + lane] = (uchar)(low ? 2 + low_right : right);
-    }
+    const lanes a = load_lanes(top), b = load_lanes(top + LANES);
+    const lanes c = load_lanes(bottom), d = load_lanes(bottom + LANES);
+    const lanes_mask right = (b > a) | (b != b), low_right = (d > c) | (d != d);
+    const lanes upper = choose_lanes(right, b, a), lower = choose_lanes(low_right, d, c);
+    const lanes_mask low = (lower > upper) | (lower != lower);
+    store_lanes(choose_lanes(low, lower, upper), y + out);
+    float position[LANES];
+    store_lanes(choose_lanes(low, choose_lanes(low_right, splat(3.0f), splat(2.0f)),
+                             choose_lanes(right, splat(1.0f), splat(0.0f))), position);
+    for (int lane = 0; lane < LANES; lane++)
+        chosen[out + lane] = (uchar)position[lane];
 }
 
 /* The gradient of one input: the sum over the windows that hold it and chose it. */
