@@ -229,6 +229,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_tensor_functions);
     lx_set_functions(L, lx_op_functions);
     lx_set_functions(L, lx_reduce_functions);
+    lx_set_functions(L, lx_layer_functions);
     lx_set_functions(L, lx_nn_functions);
     lx_set_functions(L, lx_image_functions);
     luaL_getmetatable(L, LX_TENSOR);

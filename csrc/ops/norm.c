@@ -1,0 +1,188 @@
+/* Normalisation: per channel over a batch, and per row. */
+#include "../../kernels/norm.h"
+
+#include "layers.h"
+#include "ops.h"
+
+LX_KERNEL(norm, channel_sums);
+LX_KERNEL(norm, channel_squares);
+LX_KERNEL(norm, channel_dots);
+LX_KERNEL(norm, channel_mean);
+LX_KERNEL(norm, channel_bias_gradient);
+LX_KERNEL(norm, channel_weight_gradient);
+LX_KERNEL(norm, batch_norm);
+LX_KERNEL(norm, batch_norm_backward);
+LX_KERNEL(norm, row_norm);
+LX_KERNEL(norm, row_norm_backward);
+
+/* ---- per channel ---------------------------------------------------------------------------------------------- */
+
+static lx_code check_channels(const char *function, const lx_tensor *x, batch_norm_args *args, lx_error *error)
+{
+    char text[LX_SHAPE_TEXT];
+    if (x->ndim < 2)
+        return lx_fail(error, LX_EARG, "%s: input should be [N,C,...], got %s", function,
+                       lx_shape_text(x->ndim, x->shape, text));
+    args->images = x->shape[0];
+    args->channels = x->shape[1];
+    args->size = 1;
+    for (int i = 2; i < x->ndim; i++)
+        args->size *= x->shape[i];
+    return LX_OK;
+}
+
+/* Makes `dense` of a tensor of one number a channel; NULL leaves it empty. */
+static lx_code take_vector(lx_tensor *dense, const char *function, const char *argument, const lx_tensor *vector,
+                           const lx_tensor *x, lx_error *error)
+{
+    char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
+    if (!vector)
+        return LX_OK;
+    if (vector->ndim != 1 || vector->shape[0] != x->shape[1])
+        return lx_fail(error, LX_EARG, "%s: %s should be [%ld], got %s (input %s)", function, argument, x->shape[1],
+                       lx_shape_text(vector->ndim, vector->shape, left), lx_shape_text(x->ndim, x->shape, right));
+    if (lx_same_device(function, x, vector, error))
+        return error->code;
+    return lx_dense_float(dense, vector, error);
+}
+
+static lx_code new_vector(lx_tensor *out, const lx_tensor *x, long size, lx_error *error)
+{
+    return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &size, error);
+}
+
+static lx_code new_sums(lx_tensor *out, const lx_tensor *x, lx_error *error)
+{
+    return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 2, x->shape, error);
+}
+
+lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, lx_error *error)
+{
+    batch_norm_args args = {0};
+    lx_tensor dense = {0}, sums = {0};
+    if (check_channels("batch_norm_stats", x, &args, error))
+        return error->code;
+    const long channels = args.channels, images = args.images;
+    const double all = (double)lx_tensor_count(x), few = (double)(images * channels);
+    if (lx_dense_float(&dense, x, error) || new_sums(&sums, x, error) || new_vector(mean, x, channels, error) ||
+        new_vector(var, x, channels, error) ||
+        LX_RUN(k_channel_sums, channels, images, 1, all, args, error, &dense, &sums) ||
+        LX_RUN(k_channel_mean, channels, 1, 1, few, args, error, &sums, mean) ||
+        LX_RUN(k_channel_squares, channels, images, 1, all, args, error, &dense, mean, &sums) ||
+        LX_RUN(k_channel_mean, channels, 1, 1, few, args, error, &sums, var)) {
+        lx_tensor_free(mean);
+        lx_tensor_free(var);
+    }
+    lx_tensor_free(&dense);
+    lx_tensor_free(&sums);
+    return error->code;
+}
+
+lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
+                      const lx_tensor *weight, const lx_tensor *bias, double eps, lx_error *error)
+{
+    static const char *const function = "batch_norm_apply";
+    batch_norm_args args = {.eps = (float)eps, .has_weight = weight != NULL, .has_bias = bias != NULL};
+    lx_tensor dense = {0}, m = {0}, v = {0}, w = {0}, b = {0};
+    if (check_channels(function, x, &args, error))
+        return error->code;
+    if (!take_vector(&m, function, "mean", mean, x, error) && !take_vector(&v, function, "var", var, x, error) &&
+        !take_vector(&w, function, "weight", weight, x, error) && !take_vector(&b, function, "bias", bias, x, error) &&
+        !lx_dense_float(&dense, x, error) &&
+        !lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
+        LX_RUN(k_batch_norm, args.channels, args.images, 1, lx_tensor_count(x), args, error, &dense, &m, &v,
+               weight ? &w : NULL, bias ? &b : NULL, out))
+        lx_tensor_free(out);
+    lx_tensor_free(&dense);
+    lx_tensor_free(&m);
+    lx_tensor_free(&v);
+    lx_tensor_free(&w);
+    lx_tensor_free(&b);
+    return error->code;
+}
+
+lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
+                               const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
+                               const lx_tensor *weight, double eps, bool training, lx_error *error)
+{
+    static const char *const function = "batch_norm_backward";
+    char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
+    batch_norm_args args = {.eps = (float)eps, .has_weight = weight != NULL, .training = training};
+    lx_tensor input = {0}, gradient = {0}, m = {0}, v = {0}, w = {0}, sums = {0};
+    if (check_channels(function, x, &args, error) || lx_same_device(function, x, dy, error))
+        return error->code;
+    if (!lx_same_shape(x, dy))
+        return lx_fail(error, LX_EARG, "%s: dy should have the shape of x, %s, got %s", function,
+                       lx_shape_text(x->ndim, x->shape, left), lx_shape_text(dy->ndim, dy->shape, right));
+    const long channels = args.channels, images = args.images;
+    const double all = (double)lx_tensor_count(x), few = (double)(images * channels);
+    if (take_vector(&m, function, "mean", mean, x, error) || take_vector(&v, function, "var", var, x, error) ||
+        take_vector(&w, function, "weight", weight, x, error) || lx_dense_float(&input, x, error) ||
+        lx_dense_float(&gradient, dy, error) || new_sums(&sums, x, error) || new_vector(dbias, x, channels, error) ||
+        new_vector(dweight, x, channels, error) ||
+        lx_tensor_new(dx, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) ||
+        LX_RUN(k_channel_sums, channels, images, 1, all, args, error, &gradient, &sums) ||
+        LX_RUN(k_channel_bias_gradient, channels, 1, 1, few, args, error, &sums, dbias) ||
+        LX_RUN(k_channel_dots, channels, images, 1, all, args, error, &input, &m, &gradient, &sums) ||
+        LX_RUN(k_channel_weight_gradient, channels, 1, 1, few, args, error, &sums, &v, dweight) ||
+        LX_RUN(k_batch_norm_backward, channels, images, 1, all, args, error, &gradient, &input, &m, &v,
+               weight ? &w : NULL, dweight, dbias, dx)) {
+        lx_tensor_free(dx);
+        lx_tensor_free(dweight);
+        lx_tensor_free(dbias);
+    }
+    lx_tensor_free(&input);
+    lx_tensor_free(&gradient);
+    lx_tensor_free(&m);
+    lx_tensor_free(&v);
+    lx_tensor_free(&w);
+    lx_tensor_free(&sums);
+    return error->code;
+}
+
+/* ---- per row -------------------------------------------------------------------------------------------------- */
+
+lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_tensor *x, double eps, lx_error *error)
+{
+    char text[LX_SHAPE_TEXT];
+    lx_tensor dense = {0};
+    if (x->ndim != 2)
+        return lx_fail(error, LX_EARG, "row_norm: input should be [R,D], got %s",
+                       lx_shape_text(x->ndim, x->shape, text));
+    const row_norm_args args = {.size = x->shape[1], .eps = (float)eps};
+    const long rows = x->shape[0];
+    if (lx_dense_float(&dense, x, error) || new_vector(mean, x, rows, error) || new_vector(rstd, x, rows, error) ||
+        lx_tensor_new(out, x->storage->device, LX_FLOAT32, 2, x->shape, error) ||
+        LX_RUN(k_row_norm, rows, 1, 1, 4 * lx_tensor_count(x), args, error, &dense, out, mean, rstd)) {
+        lx_tensor_free(out);
+        lx_tensor_free(mean);
+        lx_tensor_free(rstd);
+    }
+    lx_tensor_free(&dense);
+    return error->code;
+}
+
+lx_code lx_row_norm_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tensor *y, const lx_tensor *rstd,
+                             lx_error *error)
+{
+    static const char *const function = "row_norm_backward";
+    char dy_text[LX_SHAPE_TEXT], y_text[LX_SHAPE_TEXT], rstd_text[LX_SHAPE_TEXT];
+    lx_tensor gradient = {0}, normal = {0}, scale = {0};
+    if (y->ndim != 2 || !lx_same_shape(y, dy) || rstd->ndim != 1 || rstd->shape[0] != y->shape[0])
+        return lx_fail(error, LX_EARG, "%s: dy and y should be [R,D] and rstd [R], got %s, %s and %s", function,
+                       lx_shape_text(dy->ndim, dy->shape, dy_text), lx_shape_text(y->ndim, y->shape, y_text),
+                       lx_shape_text(rstd->ndim, rstd->shape, rstd_text));
+    if (lx_same_device(function, y, dy, error) || lx_same_device(function, y, rstd, error))
+        return error->code;
+    const row_norm_args args = {.size = y->shape[1]};
+    if (!lx_dense_float(&gradient, dy, error) && !lx_dense_float(&normal, y, error) &&
+        !lx_dense_float(&scale, rstd, error) &&
+        !lx_tensor_new(dx, y->storage->device, LX_FLOAT32, 2, y->shape, error) &&
+        LX_RUN(k_row_norm_backward, y->shape[0], 1, 1, 4 * lx_tensor_count(y), args, error, &gradient, &normal, &scale,
+               dx))
+        lx_tensor_free(dx);
+    lx_tensor_free(&gradient);
+    lx_tensor_free(&normal);
+    lx_tensor_free(&scale);
+    return error->code;
+}
