@@ -89,6 +89,141 @@ static int l_log_softmax_backward(lua_State *L)
     return lx_results(L, lx_log_softmax_backward(lx_push_tensor(L), y, dy, &error), &error, 1);
 }
 
+/* ---- table look-up -------------------------------------------------------------------------------------------- */
+
+/* embedding(weight, indices) */
+static int l_embedding(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *weight = lx_check_tensor(L, 1), *indices = lx_check_tensor(L, 2);
+    return lx_results(L, lx_embedding(lx_push_tensor(L), weight, indices, &error), &error, 1);
+}
+
+/* embedding_backward(dy, indices, rows) */
+static int l_embedding_backward(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *dy = lx_check_tensor(L, 1), *indices = lx_check_tensor(L, 2);
+    const long rows = (long)luaL_checkinteger(L, 3);
+    return lx_results(L, lx_embedding_backward(lx_push_tensor(L), dy, indices, rows, &error), &error, 1);
+}
+
+/* ---- mean-pooling --------------------------------------------------------------------------------------------- */
+
+static void check_size(lua_State *L, int arg, long size[2])
+{
+    long given[LX_MAX_DIMS];
+    luaL_argcheck(L, lx_check_shape(L, arg, given) == 2, arg, "{height, width} expected");
+    size[0] = given[0];
+    size[1] = given[1];
+}
+
+static void check_image_shape(lua_State *L, int arg, long shape[4])
+{
+    long given[LX_MAX_DIMS];
+    luaL_argcheck(L, lx_check_shape(L, arg, given) == 4, arg, "{n, c, h, w} expected");
+    for (int i = 0; i < 4; i++)
+        shape[i] = given[i];
+}
+
+/* {kernel = {h, w}, stride = {h, w} (absent: kernel), padding = {h, w}, count_include_pad = true} */
+static lx_avg_pool2d_options check_windows(lua_State *L, int arg)
+{
+    lx_avg_pool2d_options options;
+    luaL_checktype(L, arg, LUA_TTABLE);
+    lx_pair_field(L, arg, "kernel", 0, options.kernel);
+    lx_pair_field(L, arg, "stride", 0, options.stride);
+    lx_pair_field(L, arg, "padding", 0, options.padding);
+    if (lua_getfield(L, arg, "stride") == LUA_TNIL)
+        for (int i = 0; i < 2; i++)
+            options.stride[i] = options.kernel[i];
+    options.count_include_pad = lua_getfield(L, arg, "count_include_pad") == LUA_TNIL || lua_toboolean(L, -1);
+    lua_pop(L, 2);
+    return options;
+}
+
+/* avg_pool2d(x, options) */
+static int l_avg_pool2d(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *x = lx_check_tensor(L, 1);
+    const lx_avg_pool2d_options options = check_windows(L, 2);
+    return lx_results(L, lx_avg_pool2d(lx_push_tensor(L), x, &options, &error), &error, 1);
+}
+
+/* avg_pool2d_backward(dy, shape, options) */
+static int l_avg_pool2d_backward(lua_State *L)
+{
+    long shape[4];
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *dy = lx_check_tensor(L, 1);
+    check_image_shape(L, 2, shape);
+    const lx_avg_pool2d_options options = check_windows(L, 3);
+    return lx_results(L, lx_avg_pool2d_backward(lx_push_tensor(L), dy, shape, &options, &error), &error, 1);
+}
+
+/* adaptive_avg_pool2d(x, size) */
+static int l_adaptive_avg_pool2d(lua_State *L)
+{
+    long size[2];
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *x = lx_check_tensor(L, 1);
+    check_size(L, 2, size);
+    return lx_results(L, lx_adaptive_avg_pool2d(lx_push_tensor(L), x, size, &error), &error, 1);
+}
+
+/* adaptive_avg_pool2d_backward(dy, shape) */
+static int l_adaptive_avg_pool2d_backward(lua_State *L)
+{
+    long shape[4];
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *dy = lx_check_tensor(L, 1);
+    check_image_shape(L, 2, shape);
+    return lx_results(L, lx_adaptive_avg_pool2d_backward(lx_push_tensor(L), dy, shape, &error), &error, 1);
+}
+
+/* ---- resizing ------------------------------------------------------------------------------------------------- */
+
+typedef lx_code resizing(lx_tensor *, const lx_tensor *, const long[2], lx_upsampling, lx_error *);
+
+static int resize(lua_State *L, resizing *function, lx_upsampling how)
+{
+    long size[2];
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *x = lx_check_tensor(L, 1);
+    check_size(L, 2, size);
+    return lx_results(L, function(lx_push_tensor(L), x, size, how, &error), &error, 1);
+}
+
+static lx_upsampling check_corners(lua_State *L, int arg)
+{
+    return lua_toboolean(L, arg) ? LX_BILINEAR_CORNERS : LX_BILINEAR;
+}
+
+/* upsample_nearest2d(x, size) */
+static int l_upsample_nearest2d(lua_State *L)
+{
+    return resize(L, lx_upsample2d, LX_NEAREST);
+}
+
+/* upsample_nearest2d_backward(dy, input_size) */
+static int l_upsample_nearest2d_backward(lua_State *L)
+{
+    return resize(L, lx_upsample2d_backward, LX_NEAREST);
+}
+
+/* upsample_bilinear2d(x, size, align_corners) */
+static int l_upsample_bilinear2d(lua_State *L)
+{
+    return resize(L, lx_upsample2d, check_corners(L, 3));
+}
+
+/* upsample_bilinear2d_backward(dy, input_size, align_corners) */
+static int l_upsample_bilinear2d_backward(lua_State *L)
+{
+    return resize(L, lx_upsample2d_backward, check_corners(L, 3));
+}
+
 const luaL_Reg lx_layer_functions[] = {
     {"batch_norm_stats", l_batch_norm_stats},
     {"batch_norm_apply", l_batch_norm_apply},
@@ -99,5 +234,15 @@ const luaL_Reg lx_layer_functions[] = {
     {"log_softmax", l_log_softmax},
     {"softmax_backward", l_softmax_backward},
     {"log_softmax_backward", l_log_softmax_backward},
+    {"embedding", l_embedding},
+    {"embedding_backward", l_embedding_backward},
+    {"avg_pool2d", l_avg_pool2d},
+    {"avg_pool2d_backward", l_avg_pool2d_backward},
+    {"adaptive_avg_pool2d", l_adaptive_avg_pool2d},
+    {"adaptive_avg_pool2d_backward", l_adaptive_avg_pool2d_backward},
+    {"upsample_nearest2d", l_upsample_nearest2d},
+    {"upsample_nearest2d_backward", l_upsample_nearest2d_backward},
+    {"upsample_bilinear2d", l_upsample_bilinear2d},
+    {"upsample_bilinear2d_backward", l_upsample_bilinear2d_backward},
     {NULL, NULL},
 };
