@@ -82,9 +82,9 @@ static LX_ITEM float min_one(float a, float b)
             for (int t = 0; t < ROW_VECTORS / 2; t++) \
                 part[t] = name##_lanes(part[t], part[t + ROW_VECTORS / 2]); \
             store_lanes(name##_lanes(name##_lanes(part[0], part[1]), name##_lanes(part[2], part[3])), lane); \
-            for (int half = LANES / 2; half > 0; half /= 2) \
-                for (int t = 0; t < half; t++) \
-                    lane[t] = name##_one(lane[t], lane[t + half]); \
+            for (int width = LANES / 2; width > 0; width /= 2) \
+                for (int t = 0; t < width; t++) \
+                    lane[t] = name##_one(lane[t], lane[t + width]); \
             total = lane[0]; \
         } \
         for (; i < end; i++) \

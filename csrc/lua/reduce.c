@@ -2,6 +2,7 @@
 #include "../ops/reduce.h"
 
 #include "../ops/gather.h"
+#include "../ops/matmul.h"
 #include "../ops/sort.h"
 #include "bind.h"
 
@@ -124,6 +125,23 @@ static int l_scatter_along(lua_State *L)
     return lx_results(L, lx_scatter_along(lx_push_tensor(L), ndim, shape, dim, index, src, &error), &error, 1);
 }
 
+/* matmul(a, b) */
+static int l_matmul(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *a = lx_check_tensor(L, 1), *b = lx_check_tensor(L, 2);
+    return lx_results(L, lx_matmul(lx_push_tensor(L), a, b, &error), &error, 1);
+}
+
+/* linear(x, w, b | nil, relu) -> x w^T + b */
+static int l_linear(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *x = lx_check_tensor(L, 1), *w = lx_check_tensor(L, 2), *b = lx_opt_tensor(L, 3);
+    const bool relu = lua_toboolean(L, 4);
+    return lx_results(L, lx_linear(lx_push_tensor(L), x, w, b, relu, &error), &error, 1);
+}
+
 const luaL_Reg lx_reduce_functions[] = {
     {"reduce", l_reduce},
     {"argreduce", l_argreduce},
@@ -134,5 +152,7 @@ const luaL_Reg lx_reduce_functions[] = {
     {"take_along", l_take_along},
     {"index_add", l_index_add},
     {"scatter_along", l_scatter_along},
+    {"matmul", l_matmul},
+    {"linear", l_linear},
     {NULL, NULL},
 };

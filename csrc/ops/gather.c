@@ -92,8 +92,9 @@ static lx_code report_bad(const char *function, const lx_tensor *bad, const lx_t
         const size_t byte = (size_t)(index->offset + place) * sizeof value;
         if (runtime->read(index->storage, byte, &value, sizeof value, error))
             return error->code;
-        return lx_fail(error, LX_EARG, "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s",
-                       function, value, place + 1, shape[dim], dim + 1, lx_shape_text(ndim, shape, text));
+        return lx_fail(error, LX_EARG,
+                       "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s", function,
+                       value, place + 1, shape[dim], dim + 1, lx_shape_text(ndim, shape, text));
     }
     return LX_OK;
 }

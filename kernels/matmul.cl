@@ -1,0 +1,212 @@
+/* Matrix products in tile form: for processors with wide vectors.
+ *
+ * Strips, for a b whose rows are contiguous: a is packed so that the few values that meet one row of b are side by
+ * side. Dots, for operands that are both contiguous along the depth, as in x W^T: they are read where they are. */
+#include "luxel.h"
+#include "matmul.h"
+
+#ifndef LX_ITEM
+#define LX_ITEM inline
+#endif
+
+#ifdef __OPENCL_VERSION__
+#define FETCH(pointer)
+#else
+#define FETCH(pointer) __builtin_prefetch(pointer)
+#endif
+
+#define ROWS MATMUL_ROWS(LANES)
+#define WIDTH (MATMUL_VECTORS * LANES)
+#define DOT_ROWS MATMUL_DOT_ROWS
+#define DOT_COLUMNS MATMUL_DOT_COLUMNS(LANES)
+
+static LX_ITEM long least(long a, long b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- strips ------------------------------------------------------------------------------------------------- */
+
+/* a to [batch][tile][depth][ROWS], zero below the last row. id0: depth; id1: tile; id2: batch. */
+KERNEL2(matmul_pack, matmul_args, GLOBAL const float *, a, GLOBAL float *, packed)
+{
+    const long tiles = (p.rows + ROWS - 1) / ROWS, count = least(ROWS, p.rows - id1 * ROWS);
+    GLOBAL const float *from = a + id2 * p.a_batch + id1 * ROWS * p.a_row + id0 * p.a_depth;
+    GLOBAL float *to = packed + ((id2 * tiles + id1) * p.depth + id0) * ROWS;
+    for (long i = 0; i < count; i++)
+        to[i] = from[i * p.a_row];
+    for (long i = count; i < ROWS; i++)
+        to[i] = 0.0f;
+}
+
+/* Copies `depth` rows of a strip of b, zero past its last column. */
+static LX_ITEM void copy_strip(float *strip, GLOBAL const float *b, long depth, long row, long columns)
+{
+    if (columns >= WIDTH) {
+        for (long k = 0; k < depth; k++) {
+            UNROLL
+            for (int v = 0; v < MATMUL_VECTORS; v++)
+                store_lanes(load_lanes(b + k * row + v * LANES), strip + k * WIDTH + v * LANES);
+        }
+        return;
+    }
+    for (long k = 0; k < depth; k++)
+        for (long c = 0; c < WIDTH; c++)
+            strip[k * WIDTH + c] = c < columns ? b[k * row + c] : 0.0f;
+}
+
+/* Adds to (or, if `begun` is 0, sets) a tile of y. Meanwhile what is needed next is fetched: a line of each of
+ * `depth` rows from `ahead` on, `ahead_row` apart. */
+static LX_ITEM void strip_tile(GLOBAL const float *a, const float *strip, long depth, GLOBAL float *y, long y_row,
+                               long rows, long columns, int begun, GLOBAL const float *ahead, long ahead_row)
+{
+    lanes sum0[ROWS], sum1[ROWS];
+    UNROLL
+    for (int r = 0; r < ROWS; r++) {
+        sum0[r] = sum1[r] = splat(0.0f);
+        FETCH(y + r * y_row);
+        FETCH(y + r * y_row + LANES);
+    }
+    for (long k = 0; k < depth; k++) {
+        const lanes b0 = load_lanes(strip + k * WIDTH), b1 = load_lanes(strip + k * WIDTH + LANES);
+        FETCH(ahead + k * ahead_row);
+        UNROLL
+        for (int r = 0; r < ROWS; r++) {
+            sum0[r] += b0 * a[k * ROWS + r];
+            sum1[r] += b1 * a[k * ROWS + r];
+        }
+    }
+    if (rows >= ROWS && columns >= WIDTH) {
+        UNROLL
+        for (int r = 0; r < ROWS; r++) {
+            GLOBAL float *to = y + r * y_row;
+            store_lanes(begun ? load_lanes(to) + sum0[r] : sum0[r], to);
+            store_lanes(begun ? load_lanes(to + LANES) + sum1[r] : sum1[r], to + LANES);
+        }
+        return;
+    }
+    float edge[ROWS * WIDTH];
+    UNROLL
+    for (int r = 0; r < ROWS; r++) {
+        store_lanes(sum0[r], edge + r * WIDTH);
+        store_lanes(sum1[r], edge + r * WIDTH + LANES);
+    }
+    for (long r = 0; r < least(rows, ROWS); r++)
+        for (long c = 0; c < least(columns, WIDTH); c++)
+            y[r * y_row + c] = (begun ? y[r * y_row + c] : 0.0f) + edge[r * WIDTH + c];
+}
+
+/* id0: block of columns; id1: block of rows; id2: batch and chunk. */
+KERNEL3(matmul_strips, matmul_args, GLOBAL const float *, packed, GLOBAL const float *, b, GLOBAL float *, y)
+{
+    const long batch = id2 / p.chunks, chunk = id2 % p.chunks;
+    const long first = chunk * p.chunk_depth, end = least(first + p.chunk_depth, p.depth);
+    const long column = id0 * p.block_columns, end_column = least(column + p.block_columns, p.columns);
+    const long row = id1 * p.block_rows, end_row = least(row + p.block_rows, p.rows);
+    GLOBAL const float *from = b + batch * p.b_batch;
+    float panel[MATMUL_DEPTH * WIDTH];
+
+    for (long k = first, depth; k < end; k += depth) {
+        depth = least(MATMUL_DEPTH, end - k);
+        const int last = k + depth == end;
+        GLOBAL const float *next = from + (last ? first * p.b_depth + end_column : (k + depth) * p.b_depth + column);
+        for (long c = column, i = 0; c < end_column; c += WIDTH, i++)
+            copy_strip(panel + i * depth * WIDTH, from + k * p.b_depth + c, depth, p.b_depth, p.columns - c);
+        for (long r = row; r < end_row; r += ROWS) {
+            GLOBAL const float *a = packed + batch * p.a_batch + (r / ROWS * p.depth + k) * ROWS;
+            const long line = (r - row) / ROWS;
+            const int fetches = line < MATMUL_VECTORS;
+            for (long c = column, i = 0; c < end_column; c += WIDTH, i++)
+                strip_tile(a, panel + i * depth * WIDTH, depth, y + (id2 * p.rows + r) * p.columns + c, p.columns,
+                           p.rows - r, p.columns - c, k > first, fetches ? next + line * LANES : a,
+                           fetches ? p.b_depth : 0);
+        }
+    }
+}
+
+/* ---- dots --------------------------------------------------------------------------------------------------- */
+
+static LX_ITEM float sum_of_lanes(lanes value)
+{
+    float lane[LANES];
+    store_lanes(value, lane);
+    UNROLL
+    for (int width = LANES / 2; width > 0; width /= 2) {
+        UNROLL
+        for (int t = 0; t < width; t++)
+            lane[t] += lane[t + width];
+    }
+    return lane[0];
+}
+
+/* Adds to (or sets) a tile of y. At the edges, rows and columns past the last are the last once more. */
+static LX_ITEM void dot_tile(GLOBAL const float *a, GLOBAL const float *b, long depth, GLOBAL float *y, long rows,
+                             long columns, int begun, const matmul_args p)
+{
+    GLOBAL const float *as[DOT_ROWS], *bs[DOT_COLUMNS];
+    lanes sum[DOT_ROWS * DOT_COLUMNS];
+    UNROLL
+    for (int i = 0; i < DOT_ROWS; i++)
+        as[i] = a + least(i, rows - 1) * p.a_row;
+    UNROLL
+    for (int j = 0; j < DOT_COLUMNS; j++)
+        bs[j] = b + least(j, columns - 1) * p.b_column;
+    UNROLL
+    for (int t = 0; t < DOT_ROWS * DOT_COLUMNS; t++)
+        sum[t] = splat(0.0f);
+    long k = 0;
+    for (; k + LANES <= depth; k += LANES) {
+        lanes row[DOT_COLUMNS];
+        UNROLL
+        for (int j = 0; j < DOT_COLUMNS; j++)
+            row[j] = load_lanes(bs[j] + k);
+        UNROLL
+        for (int i = 0; i < DOT_ROWS; i++) {
+            const lanes value = load_lanes(as[i] + k);
+            UNROLL
+            for (int j = 0; j < DOT_COLUMNS; j++)
+                sum[i * DOT_COLUMNS + j] += value * row[j];
+        }
+    }
+    UNROLL
+    for (int i = 0; i < DOT_ROWS; i++) {
+        UNROLL
+        for (int j = 0; j < DOT_COLUMNS; j++) {
+            float total = sum_of_lanes(sum[i * DOT_COLUMNS + j]);
+            for (long rest = k; rest < depth; rest++)
+                total += as[i][rest] * bs[j][rest];
+            if (i < rows && j < columns)
+                y[i * p.columns + j] = (begun ? y[i * p.columns + j] : 0.0f) + total;
+        }
+    }
+}
+
+/* id0: block of columns; id1: block of rows; id2: batch and chunk. */
+KERNEL3(matmul_dots, matmul_args, GLOBAL const float *, a, GLOBAL const float *, b, GLOBAL float *, y)
+{
+    const long batch = id2 / p.chunks, chunk = id2 % p.chunks;
+    const long first = chunk * p.chunk_depth, end = least(first + p.chunk_depth, p.depth);
+    const long column = id0 * p.block_columns, end_column = least(column + p.block_columns, p.columns);
+    const long row = id1 * p.block_rows, end_row = least(row + p.block_rows, p.rows);
+    for (long k = first, depth; k < end; k += depth) {
+        depth = least(MATMUL_DOT_DEPTH, end - k);
+        for (long c = column; c < end_column; c += DOT_COLUMNS)
+            for (long r = row; r < end_row; r += DOT_ROWS)
+                dot_tile(a + batch * p.a_batch + r * p.a_row + k, b + batch * p.b_batch + c * p.b_column + k, depth,
+                         y + (id2 * p.rows + r) * p.columns + c, p.rows - r, p.columns - c, k > first, p);
+    }
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------ */
+
+/* The sum of the chunks' products, plus a bias for each column, not below 0 if asked. `parts` may be y itself if
+ * there is one chunk. id0: column; id1: row; id2: batch. */
+KERNEL3(matmul_finish, matmul_args, GLOBAL const float *, parts, GLOBAL const float *, bias, GLOBAL float *, y)
+{
+    GLOBAL const float *part = parts + (id2 * p.chunks * p.rows + id1) * p.columns + id0;
+    float sum = part[0];
+    for (long i = 1; i < p.chunks; i++)
+        sum += part[i * p.rows * p.columns];
+    sum = p.bias ? sum + bias[id0] : sum;
+    y[(id2 * p.rows + id1) * p.columns + id0] = p.relu && sum < 0.0f ? 0.0f : sum;
+}
