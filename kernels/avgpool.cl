@@ -1,4 +1,4 @@
-/* Mean-pooling and its gradient, which is gathered: an input looks into the windows that hold it. */
+/* Mean-pooling and its gradient, in which each row of the input gathers from the rows of the result it is part of. */
 #include "avgpool.h"
 #include "rows.h"
 
@@ -25,21 +25,21 @@ static LX_ITEM int window_count(int at, int axis, const avg_pool_args p)
     return p.count_padding ? p.window[axis] : window_end(at, axis, p) - window_start(at, axis, p);
 }
 
-/* The results whose window holds input `at`: the first, and the one behind the last. */
-static LX_ITEM int holders_start(int at, int axis, const avg_pool_args p)
+/* The rows of the result whose windows hold row `at`: the first, and the one behind the last. */
+static LX_ITEM int holders_start(int at, const avg_pool_args p)
 {
     if (p.adaptive)
-        return (int)((long)at * p.out[axis] / p.size[axis]);
-    const int before = at + p.padding[axis] - p.window[axis];
-    return before < 0 ? 0 : before / p.stride[axis] + 1;
+        return (int)((long)at * p.out[0] / p.size[0]);
+    const int before = at + p.padding[0] - p.window[0];
+    return before < 0 ? 0 : before / p.stride[0] + 1;
 }
 
-static LX_ITEM int holders_end(int at, int axis, const avg_pool_args p)
+static LX_ITEM int holders_end(int at, const avg_pool_args p)
 {
     if (p.adaptive)
-        return (int)(((long)(at + 1) * p.out[axis] - 1) / p.size[axis]) + 1;
-    const int end = (at + p.padding[axis]) / p.stride[axis] + 1;
-    return end < p.out[axis] ? end : p.out[axis];
+        return (int)(((long)(at + 1) * p.out[0] - 1) / p.size[0]) + 1;
+    const int end = (at + p.padding[0]) / p.stride[0] + 1;
+    return end < p.out[0] ? end : p.out[0];
 }
 
 /* id0: column of the result, id1: row, id2: plane */
@@ -57,17 +57,23 @@ KERNEL2(avg_pool, avg_pool_args, GLOBAL const float *, x, GLOBAL float *, y)
     y[(id2 * p.out[0] + id1) * p.out[1] + id0] = sum / count;
 }
 
-/* id0: column of the input, id1: row, id2: plane */
+/* id0: row of the input, id1: plane. A work-item spreads the results over its row, one after another. */
 KERNEL2(avg_pool_backward, avg_pool_args, GLOBAL const float *, dy, GLOBAL float *, dx)
 {
-    GLOBAL const float *plane = dy + id2 * p.out[0] * p.out[1];
-    const int top = holders_start((int)id1, 0, p), bottom = holders_end((int)id1, 0, p);
-    const int left = holders_start((int)id0, 1, p), right = holders_end((int)id0, 1, p);
-    float sum = 0.0f;
-    for (int h = top; h < bottom; h++)
-        for (int w = left; w < right; w++)
-            sum += plane[(long)h * p.out[1] + w] / ((float)window_count(h, 0, p) * (float)window_count(w, 1, p));
-    dx[(id2 * p.size[0] + id1) * p.size[1] + id0] = sum;
+    GLOBAL const float *plane = dy + id1 * p.out[0] * p.out[1];
+    GLOBAL float *row = dx + (id1 * p.size[0] + id0) * p.size[1];
+    const int top = holders_start((int)id0, p), bottom = holders_end((int)id0, p);
+    for (int w = 0; w < p.size[1]; w++)
+        row[w] = 0.0f;
+    for (int h = top; h < bottom; h++) {
+        const float height = (float)window_count(h, 0, p);
+        for (int at = 0; at < p.out[1]; at++) {
+            const int left = window_start(at, 1, p), right = window_end(at, 1, p);
+            const float part = plane[(long)h * p.out[1] + at] / (height * (float)window_count(at, 1, p));
+            for (int w = left; w < right; w++)
+                row[w] += part;
+        }
+    }
 }
 
 /* One window that is the whole plane. id0: plane */

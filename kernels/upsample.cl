@@ -1,4 +1,4 @@
-/* Resizing of planes and its gradients, which are gathered: an input looks at the results that came from it. */
+/* Resizing of planes, and the gradients, in which each row of the input gathers from the rows made of it. */
 #include "luxel.h"
 #include "upsample.h"
 
@@ -18,79 +18,79 @@ static LX_ITEM int pixel_of(int at, int axis, const upsample_args p)
     return pixel < p.size[axis] ? pixel : p.size[axis] - 1;
 }
 
-/* The first result from `pixel` or one behind it: guessed, then put right, so that rounding cannot matter. */
-static LX_ITEM int first_from(int pixel, int axis, const upsample_args p)
+/* The first row of the result that lies in row `pixel` of the image or behind it: guessed, then put right, so that
+ * rounding cannot matter. */
+static LX_ITEM int first_from(int pixel, const upsample_args p)
 {
     if (pixel <= 0)
         return 0;
+    if (pixel >= p.size[0])
+        return p.out[0];
     const float half_step = p.half_pixel ? 0.5f : 0.0f;
-    const float guess = ((float)pixel + half_step) / p.scale[axis] - half_step;
-    int at = guess < (float)p.out[axis] ? (int)guess : p.out[axis];
-    while (at > 0 && pixel_of(at - 1, axis, p) >= pixel)
+    const float guess = ((float)pixel + half_step) / p.scale[0] - half_step;
+    int at = guess < (float)p.out[0] ? (int)guess : p.out[0];
+    while (at > 0 && pixel_of(at - 1, 0, p) >= pixel)
         at--;
-    while (at < p.out[axis] && pixel_of(at, axis, p) < pixel)
+    while (at < p.out[0] && pixel_of(at, 0, p) < pixel)
         at++;
     return at;
 }
 
-/* The one behind the last result from `pixel`. */
-static LX_ITEM int end_from(int pixel, int axis, const upsample_args p)
-{
-    return pixel + 1 < p.size[axis] ? first_from(pixel + 1, axis, p) : p.out[axis];
-}
-
-/* How much of input `pixel` is in result `at`: the nearer of two pixels has more. */
-static LX_ITEM float share_of(int pixel, int at, int axis, const upsample_args p)
-{
-    const int first = pixel_of(at, axis, p), second = first + 1 < p.size[axis] ? first + 1 : first;
-    const float rest = source_of(at, axis, p) - (float)first;
-    return (pixel == first ? 1.0f - rest : 0.0f) + (pixel == second ? rest : 0.0f);
-}
-
-/* id0: column of the result, id1: row, id2: plane */
+/* id0: row of the result, id1: plane */
 KERNEL2(upsample_nearest, upsample_args, GLOBAL const float *, x, GLOBAL float *, y)
 {
-    const long row = pixel_of((int)id1, 0, p), column = pixel_of((int)id0, 1, p);
-    y[(id2 * p.out[0] + id1) * p.out[1] + id0] = x[(id2 * p.size[0] + row) * p.size[1] + column];
+    GLOBAL const float *from = x + (id1 * p.size[0] + pixel_of((int)id0, 0, p)) * p.size[1];
+    GLOBAL float *row = y + (id1 * p.out[0] + id0) * p.out[1];
+    for (int w = 0; w < p.out[1]; w++)
+        row[w] = from[pixel_of(w, 1, p)];
 }
 
 KERNEL2(upsample_bilinear, upsample_args, GLOBAL const float *, x, GLOBAL float *, y)
 {
-    const int row = pixel_of((int)id1, 0, p), column = pixel_of((int)id0, 1, p);
-    const float down = source_of((int)id1, 0, p) - (float)row, right = source_of((int)id0, 1, p) - (float)column;
-    const long below = row + 1 < p.size[0] ? p.size[1] : 0, beside = column + 1 < p.size[1] ? 1 : 0;
-    GLOBAL const float *at = x + (id2 * p.size[0] + row) * p.size[1] + column;
-    const float upper = (1.0f - right) * at[0] + right * at[beside];
-    const float lower = (1.0f - right) * at[below] + right * at[below + beside];
-    y[(id2 * p.out[0] + id1) * p.out[1] + id0] = (1.0f - down) * upper + down * lower;
+    const int above = pixel_of((int)id0, 0, p);
+    const float down = source_of((int)id0, 0, p) - (float)above;
+    GLOBAL const float *upper = x + (id1 * p.size[0] + above) * p.size[1];
+    GLOBAL const float *lower = above + 1 < p.size[0] ? upper + p.size[1] : upper;
+    GLOBAL float *row = y + (id1 * p.out[0] + id0) * p.out[1];
+    for (int w = 0; w < p.out[1]; w++) {
+        const int left = pixel_of(w, 1, p), right = left + 1 < p.size[1] ? left + 1 : left;
+        const float beside = source_of(w, 1, p) - (float)left;
+        const float top = (1.0f - beside) * upper[left] + beside * upper[right];
+        const float bottom = (1.0f - beside) * lower[left] + beside * lower[right];
+        row[w] = (1.0f - down) * top + down * bottom;
+    }
 }
 
-/* id0: column of the input, id1: row, id2: plane */
+/* id0: row of the input, id1: plane. A work-item adds what came from its row, one result after another. */
 KERNEL2(upsample_nearest_backward, upsample_args, GLOBAL const float *, dy, GLOBAL float *, dx)
 {
-    GLOBAL const float *plane = dy + id2 * p.out[0] * p.out[1];
-    const int row = (int)id1, column = (int)id0;
-    const int top = first_from(row, 0, p), bottom = end_from(row, 0, p);
-    const int left = first_from(column, 1, p), right = end_from(column, 1, p);
-    float sum = 0.0f;
+    GLOBAL const float *plane = dy + id1 * p.out[0] * p.out[1];
+    GLOBAL float *row = dx + (id1 * p.size[0] + id0) * p.size[1];
+    const int top = first_from((int)id0, p), bottom = first_from((int)id0 + 1, p);
+    for (int w = 0; w < p.size[1]; w++)
+        row[w] = 0.0f;
     for (int h = top; h < bottom; h++)
-        for (int w = left; w < right; w++)
-            sum += plane[(long)h * p.out[1] + w];
-    dx[(id2 * p.size[0] + id1) * p.size[1] + id0] = sum;
+        for (int w = 0; w < p.out[1]; w++)
+            row[pixel_of(w, 1, p)] += plane[(long)h * p.out[1] + w];
 }
 
+/* A result lies between the row it is in and the next one; the last row has no next one and takes all. */
 KERNEL2(upsample_bilinear_backward, upsample_args, GLOBAL const float *, dy, GLOBAL float *, dx)
 {
-    GLOBAL const float *plane = dy + id2 * p.out[0] * p.out[1];
-    const int row = (int)id1, column = (int)id0;
-    const int top = first_from(row - 1, 0, p), bottom = end_from(row, 0, p);
-    const int left = first_from(column - 1, 1, p), right = end_from(column, 1, p);
-    float sum = 0.0f;
+    GLOBAL const float *plane = dy + id1 * p.out[0] * p.out[1];
+    GLOBAL float *row = dx + (id1 * p.size[0] + id0) * p.size[1];
+    const int top = first_from((int)id0 - 1, p), bottom = first_from((int)id0 + 1, p);
+    for (int w = 0; w < p.size[1]; w++)
+        row[w] = 0.0f;
     for (int h = top; h < bottom; h++) {
-        float part = 0.0f;
-        for (int w = left; w < right; w++)
-            part += share_of(column, w, 1, p) * plane[(long)h * p.out[1] + w];
-        sum += share_of(row, h, 0, p) * part;
+        const int above = pixel_of(h, 0, p);
+        const float down = source_of(h, 0, p) - (float)above;
+        const float share = above < id0 ? down : above + 1 < p.size[0] ? 1.0f - down : 1.0f;
+        for (int w = 0; w < p.out[1]; w++) {
+            const int left = pixel_of(w, 1, p), right = left + 1 < p.size[1] ? left + 1 : left;
+            const float part = share * plane[(long)h * p.out[1] + w], beside = source_of(w, 1, p) - (float)left;
+            row[left] += (1.0f - beside) * part;
+            row[right] += beside * part;
+        }
     }
-    dx[(id2 * p.size[0] + id1) * p.size[1] + id0] = sum;
 }

@@ -106,7 +106,7 @@ static lx_code backward(lx_tensor *dx, const char *function, const lx_tensor *dy
     if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
         LX_RUN(k_plane_mean_backward, whole.size, planes, 1, work_of(dx, dy), whole, error, &dense, dx);
     else
-        LX_RUN(k_avg_pool_backward, shape[3], shape[2], planes, work_of(dx, dy), *args, error, &dense, dx);
+        LX_RUN(k_avg_pool_backward, shape[2], planes, 1, work_of(dx, dy), *args, error, &dense, dx);
     if (error->code)
         lx_tensor_free(dx);
 done:

@@ -34,7 +34,7 @@ static upsample_args plan(const long from[2], const long to[2], lx_upsampling ho
     return args;
 }
 
-/* Resizes `in` with the kernel into a new tensor of another height and width. */
+/* Resizes `in` with the kernel, of which each work-item makes a row, to another height and width. */
 static lx_code run(lx_tensor *out, const lx_kernel *kernel, const lx_tensor *in, const long size[2],
                    const upsample_args *args, lx_error *error)
 {
@@ -43,7 +43,7 @@ static lx_code run(lx_tensor *out, const lx_kernel *kernel, const lx_tensor *in,
     if (!lx_dense_float(&dense, in, error) &&
         !lx_tensor_new(out, in->storage->device, LX_FLOAT32, 4, shape, error)) {
         const double work = 8 * ((double)lx_tensor_count(in) + (double)lx_tensor_count(out));
-        if (LX_RUN(*kernel, size[1], size[0], shape[0] * shape[1], work, *args, error, &dense, out))
+        if (LX_RUN(*kernel, size[0], shape[0] * shape[1], 1, work, *args, error, &dense, out))
             lx_tensor_free(out);
     }
     lx_tensor_free(&dense);
