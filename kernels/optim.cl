@@ -21,8 +21,8 @@ KERNEL4(adam, adam_args, GLOBAL float *, weight, GLOBAL const float *, gradient,
 {
     const float w = p.decoupled ? weight[id0] * (1.0f - p.rate * p.weight_decay) : weight[id0];
     const float g = p.decoupled ? gradient[id0] : gradient[id0] + p.weight_decay * weight[id0];
-    const float m = p.beta1 * mean[id0] + (1.0f - p.beta1) * g;
-    const float v = p.beta2 * square[id0] + (1.0f - p.beta2) * g * g;
+    const float m = p.beta1 * mean[id0] + p.rest1 * g;
+    const float v = p.beta2 * square[id0] + p.rest2 * g * g;
     mean[id0] = m;
     square[id0] = v;
     weight[id0] = w - p.rate / p.correction1 * m / (sqrt(v) / p.correction2 + p.epsilon);
@@ -31,7 +31,7 @@ KERNEL4(adam, adam_args, GLOBAL float *, weight, GLOBAL const float *, gradient,
 KERNEL3(rmsprop, rmsprop_args, GLOBAL float *, weight, GLOBAL const float *, gradient, GLOBAL float *, square)
 {
     const float g = gradient[id0] + p.weight_decay * weight[id0];
-    const float v = p.alpha * square[id0] + (1.0f - p.alpha) * g * g;
+    const float v = p.alpha * square[id0] + p.rest * g * g;
     square[id0] = v;
     weight[id0] -= p.rate * g / (sqrt(v) + p.epsilon);
 }
@@ -40,7 +40,7 @@ KERNEL4(rmsprop_momentum, rmsprop_args, GLOBAL float *, weight, GLOBAL const flo
         GLOBAL float *, buffer)
 {
     const float g = gradient[id0] + p.weight_decay * weight[id0];
-    const float v = p.alpha * square[id0] + (1.0f - p.alpha) * g * g;
+    const float v = p.alpha * square[id0] + p.rest * g * g;
     const float m = p.momentum * buffer[id0] + g / (sqrt(v) + p.epsilon);
     square[id0] = v;
     buffer[id0] = m;

@@ -3,6 +3,12 @@
 #ifndef LX_PHILOX_H
 #define LX_PHILOX_H
 
+#ifndef LX_ITEM /* in C, but not in a kernel */
+#define LX_ITEM inline
+typedef unsigned int uint;
+typedef unsigned long ulong;
+#endif
+
 typedef struct {
     uint word[4];
 } philox_words;

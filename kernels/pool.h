@@ -3,7 +3,8 @@
 
 /* Max-pooling over planes of `vector` interleaved numbers: 1 in the plain layout, LANES in the blocked one. */
 typedef struct {
-    long height, width, out_height, out_width; /* of the input and of the result */
+    long out_height, out_width;
+    int height, width; /* of the input */
     int kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w;
 } pool_args;
 

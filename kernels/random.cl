@@ -26,36 +26,35 @@ KERNEL1(random_whole, random_args, GLOBAL int *, out)
 {
     const philox_words words = philox(p.seed, (ulong)id0, p.stream);
     for (int i = 0; i < 4 && 4 * id0 + i < p.count; i++)
-        out[4 * id0 + i] = (int)((uint)p.first + (uint)(((ulong)words.word[i] * (ulong)(uint)p.range) >> 32));
+        out[4 * id0 + i] = (int)((uint)p.first + (uint)(((ulong)words.word[i] * (ulong)p.range) >> 32));
 }
 
-/* Element i of the logical order decides by its own word, whatever the layout is. */
-static LX_ITEM int kept(long i, const random_args p)
+/* What element i of the logical order is multiplied by, whatever the layout is. A choice of four values, not an
+ * index, so that loops over this vectorise. */
+static LX_ITEM float dropout_factor(long i, const random_args p)
 {
-    return philox_uniform(philox(p.seed, (ulong)(i / 4), p.stream).word[i % 4]) < p.keep;
+    const philox_words four = philox(p.seed, (ulong)(i / 4), p.stream);
+    const uint low = i & 1 ? four.word[1] : four.word[0], high = i & 1 ? four.word[3] : four.word[2];
+    return philox_uniform(i & 2 ? high : low) < p.keep ? p.span : 0.0f;
 }
 
+/* id0: element */
 KERNEL2(dropout, random_args, GLOBAL const float *, x, GLOBAL float *, y)
 {
-    const philox_words words = philox(p.seed, (ulong)id0, p.stream);
-    for (int i = 0; i < 4 && 4 * id0 + i < p.count; i++)
-        y[4 * id0 + i] = philox_uniform(words.word[i]) < p.keep ? x[4 * id0 + i] * p.span : 0.0f;
+    y[id0] = x[id0] * dropout_factor(id0, p);
 }
 
-/* id0: position in the plane, id1: block of channels, id2: image */
+/* id0: position in the plane, id1: block of channels, id2: image. Padding stays zero whatever its factor is. */
 KERNEL2(dropout_blocked, random_args, GLOBAL const float *, x, GLOBAL float *, y)
 {
     const long at = ((id2 * p.blocks + id1) * p.plane + id0) * LANES;
-    for (int lane = 0; lane < LANES; lane++) {
-        const long channel = id1 * LANES + lane;
-        const int keep = channel < p.channels && kept((id2 * p.channels + channel) * p.plane + id0, p);
-        y[at + lane] = keep ? x[at + lane] * p.span : 0.0f;
-    }
+    for (int lane = 0; lane < LANES; lane++)
+        y[at + lane] = x[at + lane] * dropout_factor((id2 * p.channels + id1 * LANES + lane) * p.plane + id0, p);
 }
 
 /* id0: position in the plane, id1: channel, id2: image; a whole channel is kept or not */
 KERNEL2(dropout_channels, random_args, GLOBAL const float *, x, GLOBAL float *, y)
 {
     const long channel = id2 * p.channels + id1, at = channel * p.plane + id0;
-    y[at] = kept(channel, p) ? x[at] * p.span : 0.0f;
+    y[at] = x[at] * dropout_factor(channel, p);
 }

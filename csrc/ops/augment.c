@@ -19,7 +19,9 @@ static lx_code check(const lx_tensor *images, const lx_tensor *indices, const lx
     if (maps->ndim != 2 || maps->dtype != LX_FLOAT32 || maps->shape[0] != indices->shape[0] || maps->shape[1] != 6)
         return lx_fail(error, LX_EARG, "augment_batch: maps must be float32 [%ld,6], got %s %s", indices->shape[0],
                        lx_dtype_name(maps->dtype), lx_shape_text(maps->ndim, maps->shape, text));
-    return LX_OK;
+    if (lx_same_device("augment_batch", images, indices, error))
+        return error->code;
+    return lx_same_device("augment_batch", images, maps, error);
 }
 
 /* Indices come from the host and are few: reading them back keeps a wrong one from reading past the images. */

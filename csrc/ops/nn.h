@@ -11,7 +11,8 @@ typedef struct {
     int kernel[2], stride[2], padding[2];
 } lx_pool_options;
 
-/* `chosen` gets one byte for each stored element of `out`: which position of its window the value came from. */
+/* `chosen` gets a number for each stored element of `out`: which position of its window the value came from. It is a
+ * byte, but int32 for windows of more than 255 positions. */
 lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, const lx_pool_options *options, lx_error *error);
 lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tensor *chosen, const long shape[4],
                                const lx_pool_options *options, lx_error *error);
@@ -27,6 +28,10 @@ lx_code lx_randn(lx_tensor *out, lx_device *device, int ndim, const long *shape,
 /* int32 from low up to but without high */
 lx_code lx_randint(lx_tensor *out, lx_device *device, long low, long high, int ndim, const long *shape, lx_stream stream,
                    lx_error *error);
+/* int32: the numbers 1 to count in random order */
+lx_code lx_randperm(lx_tensor *out, lx_device *device, long count, lx_stream stream, lx_error *error);
+/* What all of these draw from, for tests: Philox 4×32-10 of a key and a counter. */
+void lx_philox(unsigned words[4], unsigned long key, unsigned long low, unsigned long high);
 /* x / (1 - p) where kept, else 0. The same call on a gradient keeps the same elements, in either layout. */
 lx_code lx_dropout(lx_tensor *out, const lx_tensor *x, double p, lx_stream stream, lx_error *error);
 /* The same for whole channels of [N,C,...]. */
@@ -39,6 +44,9 @@ lx_code lx_bce_with_logits(lx_tensor *out, const lx_tensor *x, const lx_tensor *
                            double weight, lx_error *error);
 lx_code lx_bce_with_logits_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *target, const lx_tensor *weights,
                                     double weight, lx_error *error);
+
+/* 0-d: how many targets are not NaN */
+lx_code lx_count_valid(lx_tensor *out, const lx_tensor *target, lx_error *error);
 
 /* ---- optimiser steps, in place -------------------------------------------------------------------------------- */
 

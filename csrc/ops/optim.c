@@ -45,6 +45,10 @@ static lx_code run_step(const char *name, const lx_kernel *kernel, const void *a
     const long elements = lx_tensor_count(weight);
     lx_run(kernel, (const long[3]){elements, 1, 1}, (double)elements * 4, args, size, operands, count + 1, error);
     weight->storage->version++;
+    if (state1)
+        state1->storage->version++;
+    if (state2)
+        state2->storage->version++;
     lx_tensor_free(&dense);
     return error->code;
 }
@@ -65,6 +69,8 @@ lx_code lx_adam_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor *me
         .rate = (float)options->rate,
         .beta1 = (float)options->beta1,
         .beta2 = (float)options->beta2,
+        .rest1 = (float)(1 - options->beta1),
+        .rest2 = (float)(1 - options->beta2),
         .epsilon = (float)options->epsilon,
         .weight_decay = (float)options->weight_decay,
         .correction1 = (float)(1 - pow(options->beta1, step)),
@@ -77,8 +83,12 @@ lx_code lx_adam_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor *me
 lx_code lx_rmsprop_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor *square, lx_tensor *buffer,
                         const lx_rmsprop_options *options, lx_error *error)
 {
-    const rmsprop_args args = {(float)options->rate, (float)options->alpha, (float)options->epsilon,
-                               (float)options->weight_decay, (float)options->momentum};
+    const rmsprop_args args = {.rate = (float)options->rate,
+                               .alpha = (float)options->alpha,
+                               .rest = (float)(1 - options->alpha),
+                               .epsilon = (float)options->epsilon,
+                               .weight_decay = (float)options->weight_decay,
+                               .momentum = (float)options->momentum};
     return run_step("rmsprop", buffer ? &k_rmsprop_momentum : &k_rmsprop, &args, sizeof args, weight, gradient, square,
                     buffer, error);
 }

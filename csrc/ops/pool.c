@@ -6,9 +6,19 @@
 LX_KERNEL(pool, max_pool);
 LX_KERNEL(pool, max_pool_blocked);
 LX_KERNEL(pool, max_pool_2x2_blocked);
+LX_KERNEL(pool, max_pool_large);
+LX_KERNEL(pool, max_pool_large_blocked);
 LX_KERNEL(pool, max_pool_backward);
 LX_KERNEL(pool, max_pool_backward_blocked);
+LX_KERNEL(pool, max_pool_large_backward);
+LX_KERNEL(pool, max_pool_large_backward_blocked);
 LX_KERNEL(pool, max_pool_2x2_backward_blocked);
+
+enum {
+    LARGEST = 1 << 28,  /* of sizes, so that kernels may add a few of them */
+    SMALL_WINDOW = 255, /* positions of a window that a byte tells apart */
+    LARGE_WINDOW = 1 << 24
+};
 
 /* The size of the result along one side; less than 1 if no window fits. */
 static long pooled(long size, int kernel, int stride, int padding)
@@ -23,15 +33,19 @@ static lx_code plan(const long shape[4], const lx_pool_options *options, long ou
     char text[LX_SHAPE_TEXT];
     const int *kernel = options->kernel, *stride = options->stride, *padding = options->padding;
     for (int i = 0; i < 2; i++) {
-        if (kernel[i] < 1 || stride[i] < 1)
-            return lx_fail(error, LX_EARG, "max_pool2d: kernel and stride must be at least 1");
+        if (kernel[i] < 1 || stride[i] < 1 || stride[i] > LARGEST)
+            return lx_fail(error, LX_EARG, "max_pool2d: kernel and stride must be at least 1, got %d and %d", kernel[i],
+                           stride[i]);
         if (padding[i] < 0 || padding[i] > kernel[i] / 2)
             return lx_fail(error, LX_EARG, "max_pool2d: padding %d must be from 0 to half the kernel, %d", padding[i],
                            kernel[i] / 2);
+        if (shape[2 + i] < 1 || shape[2 + i] > LARGEST)
+            return lx_fail(error, LX_EARG, "max_pool2d: height and width of the input must be from 1 to %d, got %s",
+                           LARGEST, lx_shape_text(4, shape, text));
     }
-    if ((long)kernel[0] * kernel[1] > 255)
-        return lx_fail(error, LX_EARG, "max_pool2d: a window has at most 255 positions, this one is %d×%d", kernel[0],
-                       kernel[1]);
+    if ((long)kernel[0] * kernel[1] > LARGE_WINDOW)
+        return lx_fail(error, LX_EARG, "max_pool2d: a window has at most %d positions, this one is %d×%d", LARGE_WINDOW,
+                       kernel[0], kernel[1]);
     out[0] = shape[0];
     out[1] = shape[1];
     for (int i = 0; i < 2; i++)
@@ -39,8 +53,8 @@ static lx_code plan(const long shape[4], const lx_pool_options *options, long ou
     if (out[2] < 1 || out[3] < 1)
         return lx_fail(error, LX_EARG, "max_pool2d: a window of %d×%d does not fit input %s", kernel[0], kernel[1],
                        lx_shape_text(4, shape, text));
-    *args = (pool_args){shape[2],  shape[3],  out[2],    out[3],     kernel[0], kernel[1],
-                        stride[0], stride[1], padding[0], padding[1]};
+    *args = (pool_args){out[2],    out[3],    (int)shape[2], (int)shape[3], kernel[0],
+                        kernel[1], stride[0], stride[1],     padding[0],    padding[1]};
     return LX_OK;
 }
 
@@ -56,12 +70,17 @@ static long planes(const long shape[4], int block)
     return block ? shape[0] * ((shape[1] + block - 1) / block) : shape[0] * shape[1];
 }
 
-/* A tensor of bytes, one for each stored element of `like`. */
-static lx_code new_choices(lx_tensor *out, const lx_tensor *like, lx_error *error)
+static lx_dtype dtype_of_choices(const lx_pool_options *o)
+{
+    return (long)o->kernel[0] * o->kernel[1] > SMALL_WINDOW ? LX_INT32 : LX_UINT8;
+}
+
+/* One position for each stored element of `like`. */
+static lx_code new_choices(lx_tensor *out, const lx_tensor *like, lx_dtype dtype, lx_error *error)
 {
     const int vector = like->block ? like->block : 1;
     const long shape[] = {planes(like->shape, like->block), like->shape[2], like->shape[3], vector};
-    return lx_tensor_new(out, like->storage->device, LX_UINT8, 4, shape, error);
+    return lx_tensor_new(out, like->storage->device, dtype, 4, shape, error);
 }
 
 static lx_code new_layout(lx_tensor *out, lx_device *device, int block, const long shape[4], lx_error *error)
@@ -96,8 +115,12 @@ lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, con
     lx_device *device = x->storage->device;
     if (check_input(x, error) || plan(x->shape, options, shape, &args, error) || settle(&in, x, error))
         return error->code;
-    if (!new_layout(out, device, x->block, shape, error) && !new_choices(chosen, out, error)) {
-        const lx_kernel *kernel = !x->block ? &k_max_pool : is_2x2(options) ? &k_max_pool_2x2_blocked : &k_max_pool_blocked;
+    if (!new_layout(out, device, x->block, shape, error) && !new_choices(chosen, out, dtype_of_choices(options), error)) {
+        const lx_kernel *kernel = x->block ? &k_max_pool_blocked : &k_max_pool;
+        if (chosen->dtype == LX_INT32)
+            kernel = x->block ? &k_max_pool_large_blocked : &k_max_pool_large;
+        else if (x->block && is_2x2(options))
+            kernel = &k_max_pool_2x2_blocked;
         const long count = planes(shape, x->block);
         const double work = (double)count * (double)(shape[2] * shape[3]) * (x->block ? x->block : 1) * args.kernel_h *
                             args.kernel_w;
@@ -112,7 +135,8 @@ lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, con
 }
 
 /* The choices must be those of this forward pass: same shape, same layout. */
-static lx_code check_backward(const lx_tensor *dy, const lx_tensor *chosen, const long out[4], lx_error *error)
+static lx_code check_backward(const lx_tensor *dy, const lx_tensor *chosen, lx_dtype dtype, const long out[4],
+                              lx_error *error)
 {
     char text[LX_SHAPE_TEXT], expected[LX_SHAPE_TEXT];
     const int vector = dy->block ? dy->block : 1;
@@ -120,7 +144,7 @@ static lx_code check_backward(const lx_tensor *dy, const lx_tensor *chosen, cons
         if (dy->shape[i] != out[i])
             return lx_fail(error, LX_EARG, "max_pool2d: the gradient is %s, the result was %s",
                            lx_shape_text(4, dy->shape, text), lx_shape_text(4, out, expected));
-    if (chosen->dtype != LX_UINT8 || !lx_tensor_dense(chosen) ||
+    if (chosen->dtype != dtype || !lx_tensor_dense(chosen) ||
         lx_tensor_count(chosen) != planes(out, dy->block) * out[2] * out[3] * vector)
         return lx_fail(error, LX_EARG, "max_pool2d: the choices do not belong to this gradient");
     return LX_OK;
@@ -146,10 +170,11 @@ lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tens
     long out[4];
     pool_args args;
     lx_tensor in = {0};
-    if (check_input(dy, error) || plan(shape, options, out, &args, error) || match_layout(&in, dy, chosen, error))
+    if (check_input(dy, error) || lx_same_device("max_pool2d", dy, chosen, error) ||
+        plan(shape, options, out, &args, error) || match_layout(&in, dy, chosen, error))
         return error->code;
     const int block = in.block;
-    if (!check_backward(&in, chosen, out, error) && !new_layout(dx, dy->storage->device, block, shape, error)) {
+    if (!check_backward(&in, chosen, dtype_of_choices(options), out, error) && !new_layout(dx, dy->storage->device, block, shape, error)) {
         const long count = planes(shape, block);
         const bool halves = block && is_2x2(options);
         const bool even = shape[2] % 2 == 0 && shape[3] % 2 == 0;
@@ -159,6 +184,8 @@ lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tens
                 LX_RUN(k_max_pool_2x2_backward_blocked, out[3], out[2], count, work, args, error, &in, chosen, dx);
         } else {
             const lx_kernel *kernel = block ? &k_max_pool_backward_blocked : &k_max_pool_backward;
+            if (chosen->dtype == LX_INT32)
+                kernel = block ? &k_max_pool_large_backward_blocked : &k_max_pool_large_backward;
             LX_RUN(*kernel, shape[3], shape[2], count, work, args, error, &in, chosen, dx);
         }
     }

@@ -1,8 +1,9 @@
 /* Random numbers and dropout. */
 #include "../../kernels/random.h"
 
-#include <string.h>
+#include <stdlib.h>
 
+#include "../../kernels/philox.h"
 #include "nn.h"
 
 LX_KERNEL(random, random_uniform);
@@ -42,12 +43,43 @@ lx_code lx_randn(lx_tensor *out, lx_device *device, int ndim, const long *shape,
 lx_code lx_randint(lx_tensor *out, lx_device *device, long low, long high, int ndim, const long *shape, lx_stream stream,
                    lx_error *error)
 {
-    if (low < INT32_MIN || high > (long)INT32_MAX + 1 || high <= low || high - low > UINT32_MAX)
-        return lx_fail(error, LX_EARG, "randint: numbers from %ld up to %ld do not fit int32", low, high);
-    random_args args = {.seed = stream.seed, .stream = stream.stream, .first = (int)low};
-    const unsigned range = (unsigned)(high - low);
-    memcpy(&args.range, &range, sizeof range);
+    if (low < INT32_MIN || high > (long)INT32_MAX + 1 || high <= low)
+        return lx_fail(error, LX_EARG, "randint: low (%ld) must be below high (%ld), and both within int32", low, high);
+    const random_args args = {
+        .seed = stream.seed, .stream = stream.stream, .first = (int)low, .range = high - low};
     return draw(out, &k_random_whole, device, LX_INT32, ndim, shape, args, error);
+}
+
+void lx_philox(unsigned words[4], unsigned long key, unsigned long low, unsigned long high)
+{
+    const philox_words four = philox(key, low, high);
+    for (int i = 0; i < 4; i++)
+        words[i] = four.word[i];
+}
+
+/* Fisher and Yates 1938, as Durstenfeld has it: from the end on, each changes places with one not behind it. */
+lx_code lx_randperm(lx_tensor *out, lx_device *device, long count, lx_stream stream, lx_error *error)
+{
+    if (count < 0 || count > INT32_MAX)
+        return lx_fail(error, LX_EARG, "randperm: the count must be from 0 to %d, got %ld", INT32_MAX, count);
+    const size_t bytes = (size_t)count * sizeof(int);
+    int *order = malloc(bytes ? bytes : 1);
+    if (!order)
+        return lx_fail(error, LX_ENOMEM, "out of memory");
+    for (long i = 0; i < count; i++)
+        order[i] = (int)i + 1;
+    for (long i = count - 1; i > 0; i--) {
+        const unsigned word = philox(stream.seed, (unsigned long)i / 4, stream.stream).word[i % 4];
+        const long j = (long)(((unsigned long)word * (unsigned long)(i + 1)) >> 32);
+        const int moved = order[i];
+        order[i] = order[j];
+        order[j] = moved;
+    }
+    if (!lx_tensor_new(out, device, LX_INT32, 1, &count, error) &&
+        device->runtime->write(out->storage, 0, order, bytes, error))
+        lx_tensor_free(out);
+    free(order);
+    return error->code;
 }
 
 static lx_code check_p(const char *name, double p, lx_error *error)
@@ -90,9 +122,8 @@ lx_code lx_dropout(lx_tensor *out, const lx_tensor *x, double p, lx_stream strea
     if (lx_dense_float(&in, x, error))
         return error->code;
     args.count = lx_tensor_count(&in);
-    const long fours = (args.count + 3) / 4;
     if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
-        LX_RUN(k_dropout, fours, 1, 1, fours * WORK_OF_FOUR, args, error, &in, out))
+        LX_RUN(k_dropout, args.count, 1, 1, args.count * WORK_OF_FOUR, args, error, &in, out))
         lx_tensor_free(out);
     lx_tensor_free(&in);
     return error->code;
