@@ -9,7 +9,7 @@
 static int l_batch_norm_stats(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    const lx_tensor *x = lx_check_tensor(L, 1);
+    const lx_tensor *x = lx_check_any(L, 1);
     lx_tensor *mean = lx_push_tensor(L), *var = lx_push_tensor(L);
     return lx_results(L, lx_batch_norm_stats(mean, var, x, &error), &error, 2);
 }
@@ -18,7 +18,7 @@ static int l_batch_norm_stats(lua_State *L)
 static int l_batch_norm_apply(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    const lx_tensor *x = lx_check_tensor(L, 1), *mean = lx_check_tensor(L, 2), *var = lx_check_tensor(L, 3);
+    const lx_tensor *x = lx_check_any(L, 1), *mean = lx_check_tensor(L, 2), *var = lx_check_tensor(L, 3);
     const lx_tensor *weight = lx_opt_tensor(L, 4), *bias = lx_opt_tensor(L, 5);
     const double eps = luaL_checknumber(L, 6);
     return lx_results(L, lx_batch_norm(lx_push_tensor(L), x, mean, var, weight, bias, eps, &error), &error, 1);
@@ -28,7 +28,7 @@ static int l_batch_norm_apply(lua_State *L)
 static int l_batch_norm_backward(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    const lx_tensor *dy = lx_check_tensor(L, 1), *x = lx_check_tensor(L, 2), *mean = lx_check_tensor(L, 3);
+    const lx_tensor *dy = lx_check_any(L, 1), *x = lx_check_any(L, 2), *mean = lx_check_tensor(L, 3);
     const lx_tensor *var = lx_check_tensor(L, 4), *weight = lx_opt_tensor(L, 5);
     const double eps = luaL_checknumber(L, 6);
     const bool training = lua_toboolean(L, 7);

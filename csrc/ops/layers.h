@@ -1,7 +1,8 @@
 /* What layers are made of besides convolution: normalisation, softmax, table look-up, mean-pooling and resizing.
  *
- * Inputs are in the plain layout, of any strides; they compute in float32 and results are dense. `out` and the
- * gradients must be empty; they are filled on success and stay empty on failure.
+ * Inputs are in the plain layout, of any strides; batch_norm takes blocked images too, and its result then is blocked.
+ * They compute in float32 and results are dense. `out` and the gradients must be empty; they are filled on success and
+ * stay empty on failure.
  */
 #ifndef LX_LAYERS_H
 #define LX_LAYERS_H

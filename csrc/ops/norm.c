@@ -5,13 +5,18 @@
 #include "ops.h"
 
 LX_KERNEL(norm, channel_sums);
+LX_KERNEL(norm, channel_sums_blocked);
 LX_KERNEL(norm, channel_squares);
+LX_KERNEL(norm, channel_squares_blocked);
 LX_KERNEL(norm, channel_dots);
+LX_KERNEL(norm, channel_dots_blocked);
 LX_KERNEL(norm, channel_mean);
 LX_KERNEL(norm, channel_bias_gradient);
 LX_KERNEL(norm, channel_weight_gradient);
 LX_KERNEL(norm, batch_norm);
+LX_KERNEL(norm, batch_norm_blocked);
 LX_KERNEL(norm, batch_norm_backward);
+LX_KERNEL(norm, batch_norm_backward_blocked);
 LX_KERNEL(norm, row_norm);
 LX_KERNEL(norm, row_norm_backward);
 
@@ -28,6 +33,7 @@ static lx_code check_channels(const char *function, const lx_tensor *x, batch_no
     args->size = 1;
     for (int i = 2; i < x->ndim; i++)
         args->size *= x->shape[i];
+    args->stored = x->block ? (args->channels + x->block - 1) / x->block * x->block : args->channels;
     return LX_OK;
 }
 
@@ -51,10 +57,35 @@ static lx_code new_vector(lx_tensor *out, const lx_tensor *x, long size, lx_erro
     return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &size, error);
 }
 
-static lx_code new_sums(lx_tensor *out, const lx_tensor *x, lx_error *error)
+static lx_code new_sums(lx_tensor *out, const lx_tensor *x, const batch_norm_args *args, lx_error *error)
 {
-    return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 2, x->shape, error);
+    const long shape[] = {args->images, args->stored};
+    return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 2, shape, error);
 }
+
+/* Dense numbers in the layout of x. */
+static lx_code take_like(lx_tensor *out, const lx_tensor *in, const lx_tensor *x, lx_error *error)
+{
+    lx_tensor plain = {0};
+    if (x->block)
+        return lx_to_blocked(out, in, error);
+    if (!lx_to_plain(&plain, in, error))
+        lx_dense_float(out, &plain, error);
+    lx_tensor_free(&plain);
+    return error->code;
+}
+
+static lx_code new_like(lx_tensor *out, const lx_tensor *x, lx_error *error)
+{
+    if (x->block)
+        return lx_tensor_new_blocked(out, x->storage->device, x->shape, error);
+    return lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error);
+}
+
+/* Runs the kernel for the layout of x: a work-item for each channel, or block of channels, of each image. */
+#define RUN_CHANNELS(kernel, x, work, args, error, ...)                                                        \
+    LX_RUN(*((x)->block ? &kernel##_blocked : &kernel), (x)->block ? args.stored / (x)->block : args.channels, \
+           args.images, 1, work, args, error, __VA_ARGS__)
 
 lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, lx_error *error)
 {
@@ -64,11 +95,11 @@ lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x,
         return error->code;
     const long channels = args.channels, images = args.images;
     const double all = (double)lx_tensor_count(x), few = (double)(images * channels);
-    if (lx_dense_float(&dense, x, error) || new_sums(&sums, x, error) || new_vector(mean, x, channels, error) ||
+    if (take_like(&dense, x, x, error) || new_sums(&sums, x, &args, error) || new_vector(mean, x, channels, error) ||
         new_vector(var, x, channels, error) ||
-        LX_RUN(k_channel_sums, channels, images, 1, all, args, error, &dense, &sums) ||
+        RUN_CHANNELS(k_channel_sums, x, all, args, error, &dense, &sums) ||
         LX_RUN(k_channel_mean, channels, 1, 1, few, args, error, &sums, mean) ||
-        LX_RUN(k_channel_squares, channels, images, 1, all, args, error, &dense, mean, &sums) ||
+        RUN_CHANNELS(k_channel_squares, x, all, args, error, &dense, mean, &sums) ||
         LX_RUN(k_channel_mean, channels, 1, 1, few, args, error, &sums, var)) {
         lx_tensor_free(mean);
         lx_tensor_free(var);
@@ -88,10 +119,9 @@ lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean,
         return error->code;
     if (!take_vector(&m, function, "mean", mean, x, error) && !take_vector(&v, function, "var", var, x, error) &&
         !take_vector(&w, function, "weight", weight, x, error) && !take_vector(&b, function, "bias", bias, x, error) &&
-        !lx_dense_float(&dense, x, error) &&
-        !lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
-        LX_RUN(k_batch_norm, args.channels, args.images, 1, lx_tensor_count(x), args, error, &dense, &m, &v,
-               weight ? &w : NULL, bias ? &b : NULL, out))
+        !take_like(&dense, x, x, error) && !new_like(out, x, error) &&
+        RUN_CHANNELS(k_batch_norm, x, lx_tensor_count(x), args, error, &dense, &m, &v, weight ? &w : NULL,
+                     bias ? &b : NULL, out))
         lx_tensor_free(out);
     lx_tensor_free(&dense);
     lx_tensor_free(&m);
@@ -117,15 +147,15 @@ lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbi
     const long channels = args.channels, images = args.images;
     const double all = (double)lx_tensor_count(x), few = (double)(images * channels);
     if (take_vector(&m, function, "mean", mean, x, error) || take_vector(&v, function, "var", var, x, error) ||
-        take_vector(&w, function, "weight", weight, x, error) || lx_dense_float(&input, x, error) ||
-        lx_dense_float(&gradient, dy, error) || new_sums(&sums, x, error) || new_vector(dbias, x, channels, error) ||
+        take_vector(&w, function, "weight", weight, x, error) || take_like(&input, x, x, error) ||
+        take_like(&gradient, dy, x, error) || new_sums(&sums, x, &args, error) || new_vector(dbias, x, channels, error) ||
         new_vector(dweight, x, channels, error) ||
-        lx_tensor_new(dx, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) ||
-        LX_RUN(k_channel_sums, channels, images, 1, all, args, error, &gradient, &sums) ||
+        new_like(dx, x, error) ||
+        RUN_CHANNELS(k_channel_sums, x, all, args, error, &gradient, &sums) ||
         LX_RUN(k_channel_bias_gradient, channels, 1, 1, few, args, error, &sums, dbias) ||
-        LX_RUN(k_channel_dots, channels, images, 1, all, args, error, &input, &m, &gradient, &sums) ||
+        RUN_CHANNELS(k_channel_dots, x, all, args, error, &input, &m, &gradient, &sums) ||
         LX_RUN(k_channel_weight_gradient, channels, 1, 1, few, args, error, &sums, &v, dweight) ||
-        LX_RUN(k_batch_norm_backward, channels, images, 1, all, args, error, &gradient, &input, &m, &v,
+        RUN_CHANNELS(k_batch_norm_backward, x, all, args, error, &gradient, &input, &m, &v,
                weight ? &w : NULL, dweight, dbias, dx)) {
         lx_tensor_free(dx);
         lx_tensor_free(dweight);

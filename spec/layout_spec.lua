@@ -1,0 +1,42 @@
+--- What stays in the blocked layout, so that a chain of layers never converts in between, with its padding zero.
+
+local lx = require "luxel"
+local core = require "luxel.core"
+
+local CHANNELS <const> = 19 -- never whole blocks
+
+local function blocked(x)
+    local y = core.conv2d(x, lx.ones(CHANNELS, 1, 1, 1), nil, {groups = CHANNELS})
+    assert(core.is_blocked(y))
+    return y
+end
+
+local function close(a, b) return lx.allclose(a, b, 1e-3, 1e-3) end
+
+describe("batch normalisation of blocked images", function()
+    local x = lx.randn(3, CHANNELS, 70, 13) + 50
+    local dy, weight, bias = lx.randn(3, CHANNELS, 70, 13), lx.randn(CHANNELS), lx.randn(CHANNELS)
+    local mean, var = core.batch_norm_stats(x)
+
+    it("has the statistics of plain ones", function()
+        local m, v = core.batch_norm_stats(blocked(x))
+        assert.is_true(close(m, mean) and close(v, var))
+    end)
+
+    it("gives blocked results whose padding is zero", function()
+        local y = core.batch_norm_apply(blocked(x), mean, var, weight, bias, 1e-5)
+        assert.is_true(core.is_blocked(y))
+        local sums = core.conv2d(y, lx.ones(1, CHANNELS, 1, 1), nil, {})
+        assert.is_true(close(sums, core.batch_norm_apply(x, mean, var, weight, bias, 1e-5):sum({2}, true)))
+    end)
+
+    it("gives the gradient in the layout of the input, whatever that of the result's is", function()
+        for _, training in ipairs {true, false} do
+            local a = {core.batch_norm_backward(dy, blocked(x), mean, var, weight, 1e-5, training)}
+            local b = {core.batch_norm_backward(blocked(dy), x, mean, var, weight, 1e-5, training)}
+            assert.is_true(core.is_blocked(a[1]))
+            assert.is_false(core.is_blocked(b[1]))
+            for i = 1, 3 do assert.is_true(close(a[i], b[i])) end
+        end
+    end)
+end)
