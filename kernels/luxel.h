@@ -199,7 +199,7 @@ static LX_ITEM lanes choose_lanes(lanes_mask mask, lanes yes, lanes no)
  * and coefficients of Moshier's Cephes library). Within 2 ulp; results below the least normal number are 0. */
 static LX_ITEM float lx_exp(float x)
 {
-    const float limited = x < -103.0f ? -103.0f : x > 89.0f ? 89.0f : x;
+    const float limited = x < -88.0f ? -88.0f : x > 89.0f ? 89.0f : x;
     const float n = (limited * 1.44269504f + 12582912.0f) - 12582912.0f;
     const float r = limited - n * 0.693359375f + n * 2.12194440e-4f;
     float q = 1.9875691500e-4f;
@@ -215,7 +215,7 @@ static LX_ITEM float lx_exp(float x)
         int bits;
         float value;
     } first = {(half + 127) << 23}, second = {(whole - half + 127) << 23};
-    return q * first.value * second.value;
+    return x < -87.336544f ? 0.0f : q * first.value * second.value;
 }
 
 #define KERNEL1(name, P, T0, a0) \

@@ -228,6 +228,13 @@ case("conv2d/relu", function(i) return F.conv2d(i.input, i.weight, i.bias, {padd
 case("conv2d/relu_groups", function(i)
     return F.conv2d(i.input, i.weight, i.bias, {padding = 1, groups = 5, relu = true})
 end)
+case("conv2d/relu_max_pool", function(i)
+    return F.conv2d(i.input, i.weight, i.bias, {padding = 1, relu = true, max_pool = {kernel = 2}})
+end)
+case("conv2d/relu_max_pool_overlapping", function(i)
+    local pool = {kernel = 3, stride = 2, padding = 1}
+    return F.conv2d(i.input, i.weight, nil, {stride = 2, relu = true, max_pool = pool})
+end)
 case("conv2d/same_weight_twice", function(i)
     return F.conv2d(F.conv2d(i.input, i.weight, nil, {padding = 1}), i.weight, nil, {padding = 1})
 end)

@@ -101,7 +101,8 @@ describe("views", function()
         assert.error_matches(function() return other:view(6) end, "use reshape")
         assert.same({0, 99, 1, 4, 2, 5}, other:reshape(6):totable())
         assert.same({3, 2}, t:view(-1, 2).shape)
-        assert.error_matches(function() return t:view(4, 2) end, "shape %[2,3%] %(6 elements%) cannot be seen as %[4,2%]")
+        assert.error_matches(function() return t:view(4, 2) end,
+            "shape %[2,3%] %(6 elements%) cannot be seen as %[4,2%]")
         assert.same({4, 2, 3}, t:expand(4, 2, 3).shape)
         assert.error_matches(function() return t:expand(4, 3) end, "expand: shape %[2,3%] cannot become %[4,3%]")
         assert.same({1, 2, 1, 3}, t:unsqueeze(1):unsqueeze(3).shape)
@@ -158,8 +159,10 @@ end)
 
 describe("arithmetic", function()
     it("broadcasts, and names both shapes where it cannot", function()
-        assert.error_matches(function() return lx.ones(2, 3) + lx.ones(4) end, "add: shapes %[2,3%] and %[4%] do not broadcast")
-        assert.error_matches(function() lx.ones(3):add_(lx.ones(2, 3)) end, "add: shape %[2,3%] does not fit into %[3%]")
+        assert.error_matches(function() return lx.ones(2, 3) + lx.ones(4) end,
+            "add: shapes %[2,3%] and %[4%] do not broadcast")
+        assert.error_matches(function() lx.ones(3):add_(lx.ones(2, 3)) end,
+            "add: shape %[2,3%] does not fit into %[3%]")
         assert.has_error(function() return lx.ones(3) + "x" end)
     end)
 

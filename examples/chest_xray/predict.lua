@@ -10,6 +10,7 @@ local common = require "common"
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local new_dataset = require("luxel.data.dataset").new
 local vision = lx.vision
 
 local parser = argparse("predict.lua", "Says whether radiographs look infected.", common.NOTICE)
@@ -25,7 +26,7 @@ local GREEN <const>, RED <const> = {110, 230, 120}, {255, 96, 84}
 local function examine(model, path)
     local image, ok, messages = core.decode_images({path}, model.size)
     if not ok[1] then return nil, messages[1] end
-    return common.probabilities(model, {images = image, labels = lx.zeros(1), paths = {path}})[1]
+    return common.probabilities(model, new_dataset {images = image, labels = lx.zeros(1), paths = {path}})[1]
 end
 
 -- A picture with a bar that says the label, and the notice below.

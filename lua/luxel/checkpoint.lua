@@ -67,7 +67,7 @@ local function read_header(path, bytes)
         return damaged(path, "the length of its header is wrong; was it cut off?")
     end
     local header, problem = json.decode(bytes:sub(9, 8 + length))
-    if type(header) ~= "table" then return damaged(path, "its header is not JSON: " .. tostring(problem)) end
+    if type(header) ~= "table" or bytes:byte(9) ~= ("{"):byte() then return damaged(path, "its header is not JSON: " .. tostring(problem)) end
     return header, length
 end
 
@@ -81,8 +81,10 @@ local function read_tensor(bytes, base, entry)
     local count, sizes = 1, {}
     for i, size in ipairs(shape) do
         sizes[i] = math.tointeger(size)
-        if not sizes[i] or sizes[i] < 0 or #shape > 8 then return nil, "its shape is not valid" end
-        count = count * sizes[i]
+        if not sizes[i] or sizes[i] < 0 or sizes[i] > #bytes or count > #bytes or #shape > 8 then
+            return nil, "its shape is not valid"
+        end
+        count = count * sizes[i] -- cannot overflow: both are at most the size of the file
     end
     if not (start and stop) or start < 0 or stop < start or base + stop > #bytes then
         return nil, "its bytes lie outside the file; was it cut off?"

@@ -424,6 +424,11 @@ case("conv2d/relu", lambda input, weight, bias: F.conv2d(input, weight, bias, pa
      input=values(2, 5, 7, 9), weight=values(18, 5, 3, 3), bias=values(18))
 case("conv2d/relu_groups", lambda input, weight, bias: F.conv2d(input, weight, bias, padding=1, groups=5).relu(),
      input=values(2, 5, 7, 6), weight=values(5, 1, 3, 3), bias=values(5))
+case("conv2d/relu_max_pool", lambda input, weight, bias: F.max_pool2d(F.conv2d(input, weight, bias, padding=1).relu(), 2),
+     input=values(2, 3, 7, 9), weight=values(18, 3, 3, 3), bias=values(18))
+case("conv2d/relu_max_pool_overlapping",
+     lambda input, weight: F.max_pool2d(F.conv2d(input, weight, stride=2).relu(), 3, 2, 1),
+     input=values(2, 17, 11, 13), weight=values(5, 17, 3, 3))
 case("conv2d/same_weight_twice", lambda input, weight: F.conv2d(F.conv2d(input, weight, padding=1), weight, padding=1),
      input=values(1, 5, 6, 7), weight=values(5, 5, 3, 3))
 

@@ -8,7 +8,7 @@
 
 enum { SMALLEST = 64, HUGE_PAGE = 2 << 20 };
 
-/* The class that holds `bytes`, and the size of the blocks in it: SMALLEST * 2^k * {1, 1.25, 1.5, 1.75}. */
+/* The class that holds `bytes`, and the size of the blocks in it: SMALLEST * 2^k * (1 + i / 8). */
 static int size_class(size_t bytes, size_t *size)
 {
     size_t base = SMALLEST;
@@ -17,13 +17,10 @@ static int size_class(size_t bytes, size_t *size)
         base *= 2;
         octave++;
     }
-    for (int quarter = 0; quarter < 4; quarter++) {
-        *size = base + base / 4 * (size_t)quarter;
-        if (bytes <= *size)
-            return octave * 4 + quarter;
-    }
-    *size = base * 2;
-    return octave * 4 + 4;
+    const size_t step = base / LX_CLASSES_PER_OCTAVE;
+    const size_t steps = bytes <= base ? 0 : (bytes - base + step - 1) / step;
+    *size = base + steps * step;
+    return octave * LX_CLASSES_PER_OCTAVE + (int)steps;
 }
 
 /* Blocks of two megabytes and more start on a huge page and fill whole ones. */

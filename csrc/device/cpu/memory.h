@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Four classes to each power of two, from 64 bytes up. */
-enum { LX_SIZE_CLASSES = 4 * 44 };
+/* Classes to each power of two: what is lost to rounding up is at most an eighth. */
+enum { LX_CLASSES_PER_OCTAVE = 8, LX_SIZE_CLASSES = LX_CLASSES_PER_OCTAVE * 44 };
 
 typedef struct lx_block {
     struct lx_block *next;

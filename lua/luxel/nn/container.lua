@@ -66,7 +66,7 @@ local function keeps_nothing(module)
     return BUILT_IN[getmetatable(module)] and not rawget(module, "_hooks")
 end
 
---- Conv2d followed by ReLU is one operation. When nothing is recorded, a result that only passes from one built-in
+--- Conv2d followed by ReLU is one operation, and so are these with a MaxPool2d after them. When nothing is recorded, a result that only passes from one built-in
 --- layer to the next is freed at once.
 ---@param x Tensor
 ---@return Tensor
@@ -78,8 +78,9 @@ function Sequential:forward(x)
         local module = modules[i]
         local y
         if is_plain(module, linear.Conv2d) and is_plain(modules[i + 1], simple.ReLU) then
-            y = module:forward(x, "relu")
-            i = i + 1
+            local pool = is_plain(modules[i + 2], simple.MaxPool2d) and modules[i + 2] or nil
+            y = module:forward(x, "relu", pool)
+            i = i + (pool and 2 or 1)
         else
             y = module(x)
         end

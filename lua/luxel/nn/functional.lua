@@ -23,17 +23,18 @@ local function conv_options(name, options, allowed)
     }
 end
 
-local CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "relu"}
+local CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "relu", "max_pool"}
 
 --- Convolution (cross-correlation) of images.
 ---@param x Tensor [N,C,H,W]
 ---@param weight Tensor [O,C/groups,KH,KW]
 ---@param bias Tensor? [O]
 ---@param options {stride: integer|integer[], padding: integer|integer[], dilation: integer|integer[],
---- groups: integer, relu: boolean}? `relu` applies ReLU to the result in the same pass
+--- groups: integer, relu: boolean, max_pool: table?}? `relu` applies ReLU to the result in the same pass; `max_pool`
+--- ({kernel, stride, padding}, with `relu` only) then pools it without keeping it
 ---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
 function F.conv2d(x, weight, bias, options)
-    local _, plan = conv_options("conv2d", options, CONV_OPTIONS)
+    local given, plan = conv_options("conv2d", options, CONV_OPTIONS)
     check.float("conv2d", "input", x, 4)
     check.float("conv2d", "weight", weight, 4)
     local xs, ws, groups = x.shape, weight.shape, plan.groups
@@ -53,6 +54,8 @@ function F.conv2d(x, weight, bias, options)
                 :format(reach, xs[2 + i] + 2 * plan.padding[i], check.shape_text(xs), check.shape_text(ws)), 2)
         end
     end
+    if given.max_pool and plan.relu then return ops.conv2d_relu_max_pool(x, weight, bias, plan, given.max_pool) end
+    if given.max_pool then error("conv2d: max_pool needs relu = true", 2) end
     return ops.conv2d(x, weight, bias, plan)
 end
 

@@ -102,15 +102,18 @@ function Conv2d:init(in_channels, out_channels, kernel, options)
         options.bias)
 end
 
---- With `activation` "relu", the result goes through ReLU in the same pass (`Sequential` uses this).
+--- With `activation` "relu", the result goes through ReLU in the same pass, and with `pool` through that layer too
+--- (`Sequential` uses this).
 ---@param x Tensor [N,in_channels,H,W]
 ---@param activation "relu"|nil
+---@param pool MaxPool2d?
 ---@return Tensor
-function Conv2d:forward(x, activation)
+function Conv2d:forward(x, activation, pool)
     check_image(self, x)
     return F.conv2d(x, self.weight, self.bias, {
         stride = self.stride, padding = self.padding, dilation = self.dilation, groups = self.groups,
         relu = activation == "relu",
+        max_pool = pool and {kernel = pool.kernel, stride = pool.stride, padding = pool.padding},
     })
 end
 

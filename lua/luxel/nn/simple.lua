@@ -115,8 +115,7 @@ local GlobalMaxPool2d = layer("GlobalMaxPool2d")
 ---@return Tensor [N,C]
 function GlobalMaxPool2d:forward(x)
     check.float(self:describe(), "input", x, 4)
-    local shape = x.shape
-    return F.max_pool2d(x, {shape[3], shape[4]}):view(shape[1], shape[2])
+    return (x:flatten(3):max(3))
 end
 
 ---@class Upsample: Module

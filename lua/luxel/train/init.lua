@@ -131,6 +131,7 @@ local function run_epoch(fit)
             loss = state.loss_sum / state.seen, rate = images / (core.now() - started),
             left = time_left(fit, steps, state.step),
         }
+        coroutine.yield()
     end
     return images / math.max(core.now() - started, 1e-9)
 end
@@ -206,12 +207,23 @@ local function make_folder(path)
     return true
 end
 
--- Runs until the last epoch. An interrupt (Ctrl-C in the lua program) arrives as an error with that text.
+-- Runs until the last epoch, yielding after every step and every epoch.
 local function run_all(fit)
     while fit.state.epoch < fit.epochs do
         local started = core.now()
         finish_epoch(fit, run_epoch(fit), started)
+        coroutine.yield()
     end
+end
+
+-- Ctrl-C reaches the lua program as an error in its main coroutine. The work is done in another one, so that it can
+-- only strike between two steps, when weights, optimiser and random state belong together.
+local function drive(fit)
+    local work = coroutine.create(run_all)
+    repeat
+        local ok, problem = coroutine.resume(work, fit)
+        if not ok then error(type(problem) == "string" and debug.traceback(work, problem) or problem, 0) end
+    until coroutine.status(work) == "dead"
 end
 
 --- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
@@ -234,9 +246,7 @@ function train.fit(options)
         fit.progress:message(("going on after epoch %d, step %d"):format(fit.state.epoch, fit.state.step))
     end
     run.open_log(fit)
-    local done, problem = xpcall(run_all, function(e)
-        return type(e) == "string" and not e:find("interrupted!", 1, true) and debug.traceback(e, 2) or e
-    end, fit)
+    local done, problem = pcall(drive, fit)
     local interrupted = not done and type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
     if type(problem) == "table" and problem.luxel then return nil, problem.luxel, "diverged" end
     if not done and not interrupted then error(problem, 0) end
