@@ -1,7 +1,8 @@
 /* Matrix products in tile form: for processors with wide vectors.
  *
- * Strips, for a b whose rows are contiguous: a is packed so that the few values that meet one row of b are side by
- * side. Dots, for operands that are both contiguous along the depth, as in x W^T: they are read where they are. */
+ * Strips, for operands of any strides: a is packed first so that the few values that meet one row of b are side by
+ * side; of b, each work-item copies what it needs. Dots, for operands that are both contiguous along the depth, as in
+ * x W^T: they are read where they are, which is faster if a has few rows for a copy of b to pay. */
 #include "luxel.h"
 #include "matmul.h"
 
@@ -20,6 +21,17 @@
 #define DOT_ROWS MATMUL_DOT_ROWS
 #define DOT_COLUMNS MATMUL_DOT_COLUMNS(LANES)
 
+#if LANES == 16
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#elif LANES == 8
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
+#else
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
+#endif
+
 static LX_ITEM long least(long a, long b)
 {
     return a < b ? a : b;
@@ -27,32 +39,47 @@ static LX_ITEM long least(long a, long b)
 
 /* ---- strips ------------------------------------------------------------------------------------------------- */
 
-/* a to [batch][tile][depth][ROWS], zero below the last row. id0: depth; id1: tile; id2: batch. */
+/* a to [batch][tile][depth][ROWS], zero below the last row. id0: block of the depth; id1: tile; id2: batch. */
 KERNEL2(matmul_pack, matmul_args, GLOBAL const float *, a, GLOBAL float *, packed)
 {
     const long tiles = (p.rows + ROWS - 1) / ROWS, count = least(ROWS, p.rows - id1 * ROWS);
-    GLOBAL const float *from = a + id2 * p.a_batch + id1 * ROWS * p.a_row + id0 * p.a_depth;
-    GLOBAL float *to = packed + ((id2 * tiles + id1) * p.depth + id0) * ROWS;
-    for (long i = 0; i < count; i++)
-        to[i] = from[i * p.a_row];
-    for (long i = count; i < ROWS; i++)
-        to[i] = 0.0f;
-}
-
-/* Copies `depth` rows of a strip of b, zero past its last column. */
-static LX_ITEM void copy_strip(float *strip, GLOBAL const float *b, long depth, long row, long columns)
-{
-    if (columns >= WIDTH) {
+    const long first = id0 * MATMUL_PACK_DEPTH, depth = least(MATMUL_PACK_DEPTH, p.depth - first);
+    GLOBAL const float *from = a + id2 * p.a_batch + id1 * ROWS * p.a_row + first * p.a_depth;
+    GLOBAL float *to = packed + ((id2 * tiles + id1) * p.depth + first) * ROWS;
+    if (p.a_row == 1 && count == ROWS) {
         for (long k = 0; k < depth; k++) {
             UNROLL
-            for (int v = 0; v < MATMUL_VECTORS; v++)
-                store_lanes(load_lanes(b + k * row + v * LANES), strip + k * WIDTH + v * LANES);
+            for (int i = 0; i < ROWS; i++)
+                to[k * ROWS + i] = from[k * p.a_depth + i];
         }
         return;
     }
-    for (long k = 0; k < depth; k++)
-        for (long c = 0; c < WIDTH; c++)
-            strip[k * WIDTH + c] = c < columns ? b[k * row + c] : 0.0f;
+    for (long i = 0; i < count; i++)
+        for (long k = 0; k < depth; k++)
+            to[k * ROWS + i] = from[i * p.a_row + k * p.a_depth];
+    for (long i = count; i < ROWS; i++)
+        for (long k = 0; k < depth; k++)
+            to[k * ROWS + i] = 0.0f;
+}
+
+/* Copies `depth` rows of a strip of b, zero past its last column. */
+static LX_ITEM void copy_strip(float *strip, GLOBAL const float *b, long depth, long columns, const matmul_args p)
+{
+    if (columns >= WIDTH && p.b_column == 1) {
+        for (long k = 0; k < depth; k++) {
+            UNROLL
+            for (int v = 0; v < MATMUL_VECTORS; v++)
+                store_lanes(load_lanes(b + k * p.b_depth + v * LANES), strip + k * WIDTH + v * LANES);
+        }
+        return;
+    }
+    const long count = least(columns, WIDTH);
+    for (long c = 0; c < count; c++)
+        for (long k = 0; k < depth; k++)
+            strip[k * WIDTH + c] = b[k * p.b_depth + c * p.b_column];
+    for (long c = count; c < WIDTH; c++)
+        for (long k = 0; k < depth; k++)
+            strip[k * WIDTH + c] = 0.0f;
 }
 
 /* Adds to (or, if `begun` is 0, sets) a tile of y. Meanwhile what is needed next is fetched: a line of each of
@@ -109,13 +136,14 @@ KERNEL3(matmul_strips, matmul_args, GLOBAL const float *, packed, GLOBAL const f
     for (long k = first, depth; k < end; k += depth) {
         depth = least(MATMUL_DEPTH, end - k);
         const int last = k + depth == end;
-        GLOBAL const float *next = from + (last ? first * p.b_depth + end_column : (k + depth) * p.b_depth + column);
+        GLOBAL const float *next = last ? from + first * p.b_depth + end_column * p.b_column
+                                        : from + (k + depth) * p.b_depth + column * p.b_column;
         for (long c = column, i = 0; c < end_column; c += WIDTH, i++)
-            copy_strip(panel + i * depth * WIDTH, from + k * p.b_depth + c, depth, p.b_depth, p.columns - c);
+            copy_strip(panel + i * depth * WIDTH, from + k * p.b_depth + c * p.b_column, depth, p.columns - c, p);
         for (long r = row; r < end_row; r += ROWS) {
             GLOBAL const float *a = packed + batch * p.a_batch + (r / ROWS * p.depth + k) * ROWS;
             const long line = (r - row) / ROWS;
-            const int fetches = line < MATMUL_VECTORS;
+            const int fetches = line < MATMUL_VECTORS && p.b_column == 1;
             for (long c = column, i = 0; c < end_column; c += WIDTH, i++)
                 strip_tile(a, panel + i * depth * WIDTH, depth, y + (id2 * p.rows + r) * p.columns + c, p.columns,
                            p.rows - r, p.columns - c, k > first, fetches ? next + line * LANES : a,
@@ -126,17 +154,28 @@ KERNEL3(matmul_strips, matmul_args, GLOBAL const float *, packed, GLOBAL const f
 
 /* ---- dots --------------------------------------------------------------------------------------------------- */
 
-static LX_ITEM float sum_of_lanes(lanes value)
+/* The sums of neighbours: of a first, then of b. */
+static LX_ITEM lanes pair_sums(lanes a, lanes b)
 {
-    float lane[LANES];
-    store_lanes(value, lane);
+#ifdef __OPENCL_VERSION__
+    return (lanes)(a.even + a.odd, b.even + b.odd);
+#elif defined(__clang__)
+    return __builtin_shufflevector(a, b, EVEN) + __builtin_shufflevector(a, b, ODD);
+#else
+    return __builtin_shuffle(a, b, (lanes_mask){EVEN}) + __builtin_shuffle(a, b, (lanes_mask){ODD});
+#endif
+}
+
+/* The sums of LANES vectors, each the sum of its lanes. */
+static LX_ITEM lanes sums_of_lanes(lanes *values)
+{
     UNROLL
-    for (int width = LANES / 2; width > 0; width /= 2) {
+    for (int count = LANES / 2; count > 0; count /= 2) {
         UNROLL
-        for (int t = 0; t < width; t++)
-            lane[t] += lane[t + width];
+        for (int t = 0; t < count; t++)
+            values[t] = pair_sums(values[2 * t], values[2 * t + 1]);
     }
-    return lane[0];
+    return values[0];
 }
 
 /* Adds to (or sets) a tile of y. At the edges, rows and columns past the last are the last once more. */
@@ -168,17 +207,16 @@ static LX_ITEM void dot_tile(GLOBAL const float *a, GLOBAL const float *b, long 
                 sum[i * DOT_COLUMNS + j] += value * row[j];
         }
     }
+    float total[DOT_ROWS * DOT_COLUMNS];
     UNROLL
-    for (int i = 0; i < DOT_ROWS; i++) {
-        UNROLL
-        for (int j = 0; j < DOT_COLUMNS; j++) {
-            float total = sum_of_lanes(sum[i * DOT_COLUMNS + j]);
-            for (long rest = k; rest < depth; rest++)
-                total += as[i][rest] * bs[j][rest];
-            if (i < rows && j < columns)
-                y[i * p.columns + j] = (begun ? y[i * p.columns + j] : 0.0f) + total;
-        }
-    }
+    for (int t = 0; t < DOT_ROWS * DOT_COLUMNS; t += LANES)
+        store_lanes(sums_of_lanes(sum + t), total + t);
+    for (; k < depth; k++)
+        for (int t = 0; t < DOT_ROWS * DOT_COLUMNS; t++)
+            total[t] += as[t / DOT_COLUMNS][k] * bs[t % DOT_COLUMNS][k];
+    for (int i = 0; i < least(rows, DOT_ROWS); i++)
+        for (int j = 0; j < least(columns, DOT_COLUMNS); j++)
+            y[i * p.columns + j] = (begun ? y[i * p.columns + j] : 0.0f) + total[i * DOT_COLUMNS + j];
 }
 
 /* id0: block of columns; id1: block of rows; id2: batch and chunk. */

@@ -15,10 +15,11 @@ LX_KERNEL(matmul, matmul_finish);
 enum {
     ENOUGH_ITEMS = 16,    /* work-items that keep all threads busy; fixed, as the number of threads may not matter */
     STRIP_BLOCK = 384,    /* rows of a work-item of the strip form: as much of a as stays in the second cache */
-    STRIP_LEAST = 32,     /* rows below which copying a strip of b is not worth it */
-    DOT_BLOCK = 128,      /* rows and columns of a work-item of the dot form */
+    FEWEST_ROWS = 32,     /* rows of a work-item for what it reads of b to be worth it */
+    DOT_BLOCK = 128,      /* rows of a work-item of the dot form */
     DOT_BLOCK_COLUMNS = 32,
     DOT_FROM_DEPTH = 64,  /* shallower products leave vectors along the depth mostly idle */
+    DOT_TO_ROWS = 128,    /* with more rows, turning b while its strips are copied costs less than dots */
     CHUNK_LEAST = 1024    /* depth below which cutting it is not worth the sum of the parts */
 };
 
@@ -60,16 +61,15 @@ static long items_of(const product *job)
     return ceil_div(args->rows, args->block_rows) * ceil_div(args->columns, args->block_columns) * job->batch;
 }
 
-/* Makes blocks of rows smaller, though not below `fewest`, until there are enough work-items. Blocks are of equal
- * size, a multiple of `tile`. */
-static void cut_rows(product *job, long most, long fewest, long tile)
+/* Cuts the rows into equal blocks, multiples of `tile`: of at most `most` rows, and smaller, though not below
+ * FEWEST_ROWS, if that makes too few work-items. */
+static void cut_rows(product *job, long most, long tile)
 {
     matmul_args *args = &job->args;
     args->block_rows = args->rows;
-    const long others = items_of(job);
-    const long blocks = ceil_div(args->rows, most), wanted = ceil_div(ENOUGH_ITEMS, others);
-    const long possible = args->rows / fewest > 0 ? args->rows / fewest : 1;
-    const long count = blocks >= wanted ? blocks : least(wanted, possible) > blocks ? least(wanted, possible) : blocks;
+    long count = least(ceil_div(ENOUGH_ITEMS, items_of(job)), args->rows / FEWEST_ROWS);
+    if (count < ceil_div(args->rows, most))
+        count = ceil_div(args->rows, most);
     args->block_rows = ceil_div(ceil_div(args->rows, count), tile) * tile;
 }
 
@@ -81,7 +81,7 @@ static void plan_strips(product *job, int lanes)
     args->block_columns = fit * width;
     if (ceil_div(args->columns, args->block_columns) * job->batch < ENOUGH_ITEMS)
         args->block_columns = width;
-    cut_rows(job, STRIP_BLOCK, STRIP_LEAST, MATMUL_ROWS(lanes));
+    cut_rows(job, STRIP_BLOCK, MATMUL_ROWS(lanes));
     cut_depth(args, items_of(job));
 }
 
@@ -91,7 +91,7 @@ static void plan_dots(product *job, int lanes)
     args->block_columns = DOT_BLOCK_COLUMNS;
     if (ceil_div(args->columns, DOT_BLOCK_COLUMNS) * job->batch < ENOUGH_ITEMS)
         args->block_columns = MATMUL_DOT_COLUMNS(lanes);
-    cut_rows(job, DOT_BLOCK, STRIP_LEAST, MATMUL_DOT_ROWS);
+    cut_rows(job, DOT_BLOCK, MATMUL_DOT_ROWS);
     cut_depth(args, items_of(job));
 }
 
@@ -101,16 +101,16 @@ static lx_code pack(lx_tensor *packed, const lx_tensor *a, product *job, lx_erro
     lx_device *device = a->storage->device;
     const long tiles = ceil_div(args->rows, MATMUL_ROWS(device->lanes));
     const long one = tiles * args->depth * MATMUL_ROWS(device->lanes), copies = args->a_batch == 0 ? 1 : job->batch;
-    const long count = one * copies;
+    const long count = one * copies, pieces = ceil_div(args->depth, MATMUL_PACK_DEPTH);
     if (lx_tensor_new(packed, device, LX_FLOAT32, 1, &count, error) ||
-        LX_RUN(k_matmul_pack, args->depth, tiles, copies, count, *args, error, a, packed))
+        LX_RUN(k_matmul_pack, pieces, tiles, copies, count, *args, error, a, packed))
         return error->code;
     args->a_batch = args->a_batch == 0 ? 0 : one;
     return LX_OK;
 }
 
-static lx_code launch(const lx_kernel *kernel, const product *job, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
-                      lx_error *error)
+static lx_code launch(const lx_kernel *kernel, const product *job, const lx_tensor *a, const lx_tensor *b,
+                      lx_tensor *y, lx_error *error)
 {
     const matmul_args *args = &job->args;
     return LX_RUN(*kernel, ceil_div(args->columns, args->block_columns), ceil_div(args->rows, args->block_rows),
@@ -118,8 +118,8 @@ static lx_code launch(const lx_kernel *kernel, const product *job, const lx_tens
 }
 
 /* Multiplies into `parts`: y itself, or a new tensor if the depth is cut. */
-static lx_code run_form(lx_tensor *parts, product *job, bool dots, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
-                        lx_error *error)
+static lx_code run_form(lx_tensor *parts, product *job, bool dots, const lx_tensor *a, const lx_tensor *b,
+                        lx_tensor *y, lx_error *error)
 {
     lx_tensor packed = {0};
     lx_device *device = a->storage->device;
@@ -142,21 +142,22 @@ static lx_code run_form(lx_tensor *parts, product *job, bool dots, const lx_tens
 
 /* ---- operands as the forms want them -------------------------------------------------------------------------- */
 
-/* A dense copy of an operand, its rows along the first of the two dimensions; updates the strides. */
-static lx_code copy_operand(lx_tensor *out, const lx_tensor *in, long outer, long inner, long batch, long *outer_stride,
-                            long *inner_stride, long *batch_stride, lx_error *error)
+/* A dense copy of an operand with its depth innermost; updates its strides. */
+static lx_code copy_operand(lx_tensor *out, const lx_tensor *in, long lines, const product *job, long *line_stride,
+                            long *depth_stride, long *batch_stride, lx_error *error)
 {
     const bool repeated = *batch_stride == 0;
+    const long shape[3] = {repeated ? 1 : job->batch, lines, job->args.depth};
+    const long stride[3] = {*batch_stride, *line_stride, *depth_stride};
     lx_tensor view = *in;
     view.ndim = 3;
-    const long shape[3] = {repeated ? 1 : batch, outer, inner}, stride[3] = {*batch_stride, *outer_stride, *inner_stride};
     memcpy(view.shape, shape, sizeof shape);
     memcpy(view.stride, stride, sizeof stride);
     if (lx_tensor_new(out, in->storage->device, LX_FLOAT32, 3, shape, error) || lx_copy(out, &view, error))
         return error->code;
-    *outer_stride = inner;
-    *inner_stride = 1;
-    *batch_stride = repeated ? 0 : outer * inner;
+    *line_stride = shape[2];
+    *depth_stride = 1;
+    *batch_stride = repeated ? 0 : lines * shape[2];
     return LX_OK;
 }
 
@@ -166,19 +167,14 @@ static lx_code multiply(lx_tensor *parts, product *job, const lx_tensor *a, cons
 {
     lx_tensor a_copy = {0}, b_copy = {0};
     matmul_args *args = &job->args;
-    const long narrow = a->storage->device->lanes;
-    const bool deep = args->depth >= DOT_FROM_DEPTH, plain_a = args->a_depth == 1, plain_b = args->b_column == 1;
-    const bool dots = deep && (args->columns <= narrow ? plain_a || !plain_b : args->b_depth == 1 && !plain_b);
-    if (dots && !plain_a &&
-        copy_operand(&a_copy, a, args->rows, args->depth, job->batch, &args->a_row, &args->a_depth, &args->a_batch, error))
+    const bool narrow = args->columns <= a->storage->device->lanes && args->a_depth == 1;
+    const bool wide = args->b_depth == 1 && args->b_column != 1 && args->rows <= DOT_TO_ROWS;
+    const bool dots = args->depth >= DOT_FROM_DEPTH && (narrow || wide);
+    if (dots && args->a_depth != 1 &&
+        copy_operand(&a_copy, a, args->rows, job, &args->a_row, &args->a_depth, &args->a_batch, error))
         goto done;
     if (dots && args->b_depth != 1 &&
-        copy_operand(&b_copy, b, args->columns, args->depth, job->batch, &args->b_column, &args->b_depth, &args->b_batch,
-                     error))
-        goto done;
-    if (!dots && !plain_b &&
-        copy_operand(&b_copy, b, args->depth, args->columns, job->batch, &args->b_depth, &args->b_column, &args->b_batch,
-                     error))
+        copy_operand(&b_copy, b, args->columns, job, &args->b_column, &args->b_depth, &args->b_batch, error))
         goto done;
     run_form(parts, job, dots, a_copy.storage ? &a_copy : a, b_copy.storage ? &b_copy : b, y, error);
 done:
@@ -324,11 +320,12 @@ static lx_code check_matmul(const lx_tensor *a, const lx_tensor *b, lx_error *er
     lx_shape_text(a->ndim, a->shape, left);
     lx_shape_text(b->ndim, b->shape, right);
     if (a->ndim == 0 || b->ndim == 0)
-        return lx_fail(error, LX_EARG, "matmul: operands need at least 1 dimension, got shapes %s and %s", left, right);
+        return lx_fail(error, LX_EARG, "matmul: operands need at least 1 dimension, got shapes %s and %s", left,
+                       right);
     const long columns = a->shape[a->ndim - 1], rows = b->shape[b->ndim == 1 ? 0 : b->ndim - 2];
     if (columns != rows)
-        return lx_fail(error, LX_EARG, "matmul: shapes %s and %s do not match: %ld columns against %ld rows", left, right,
-                       columns, rows);
+        return lx_fail(error, LX_EARG, "matmul: shapes %s and %s do not match: %ld columns against %ld rows", left,
+                       right, columns, rows);
     return lx_same_device("matmul", a, b, error);
 }
 
@@ -373,8 +370,8 @@ static lx_code check_linear(const lx_tensor *x, const lx_tensor *w, const lx_ten
     lx_shape_text(x->ndim, x->shape, left);
     lx_shape_text(w->ndim, w->shape, right);
     if (w->ndim != 2 || x->ndim == 0 || x->shape[x->ndim - 1] != w->shape[1])
-        return lx_fail(error, LX_EARG, "linear: input %s and weight %s do not match: the weight must be [out, %ld]", left,
-                       right, x->ndim ? x->shape[x->ndim - 1] : 1);
+        return lx_fail(error, LX_EARG, "linear: input %s and weight %s do not match: the weight must be [out, %ld]",
+                       left, right, x->ndim ? x->shape[x->ndim - 1] : 1);
     if (b && (b->ndim != 1 || b->shape[0] != w->shape[0]))
         return lx_fail(error, LX_EARG, "linear: bias %s does not match weight %s: it must be [%ld]",
                        lx_shape_text(b->ndim, b->shape, left), right, w->shape[0]);
