@@ -304,11 +304,13 @@ static lx_code run_matmul(lx_tensor *out, const lx_tensor *a, const lx_tensor *b
 /* The shape of the product, with both operands as matrices. */
 static lx_code result_shape(const lx_tensor *a, const lx_tensor *b, int *ndim, long *shape, lx_error *error)
 {
+    char first[LX_SHAPE_TEXT], second[LX_SHAPE_TEXT];
     lx_tensor left = *a, right = *b;
     left.ndim -= 2;
     right.ndim -= 2;
     if (lx_broadcast_shape("matmul", &left, &right, ndim, shape, error))
-        return error->code;
+        return lx_fail(error, LX_EARG, "matmul: shapes %s and %s do not match: their batches do not broadcast",
+                       lx_shape_text(a->ndim, a->shape, first), lx_shape_text(b->ndim, b->shape, second));
     shape[(*ndim)++] = a->shape[a->ndim - 2];
     shape[(*ndim)++] = b->shape[b->ndim - 1];
     return LX_OK;
