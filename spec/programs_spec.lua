@@ -96,7 +96,8 @@ describe("the programs", function()
         local arguments = ("--size 33 --epochs 12 --batch 8 --phantoms 200 --out %s"):format(out)
         assert.equal(0, (program("train", arguments:gsub("stopped", "whole"))))
         local command = ("%s %strain.lua %s & pid=$!; "
-            .. "while ! grep -q '^1,' %s/log.csv 2>/dev/null; do sleep 0.02; done; sleep 0.1; kill -INT $pid; wait $pid"):format(LUA, HERE, arguments, out)
+            .. "while ! grep -q '^1,' %s/log.csv 2>/dev/null; do sleep 0.02; done; sleep 0.1; "
+            .. "kill -INT $pid; wait $pid"):format(LUA, HERE, arguments, out)
         -- a background process of a shell ignores SIGINT unless job control is on
         write(work .. "/interrupt.sh", command)
         local status, _, errors = run(("bash -m %s/interrupt.sh"):format(work))

@@ -67,7 +67,9 @@ local function read_header(path, bytes)
         return damaged(path, "the length of its header is wrong; was it cut off?")
     end
     local header, problem = json.decode(bytes:sub(9, 8 + length))
-    if type(header) ~= "table" or bytes:byte(9) ~= ("{"):byte() then return damaged(path, "its header is not JSON: " .. tostring(problem)) end
+    if type(header) ~= "table" or bytes:sub(9, 9) ~= "{" then
+        return damaged(path, "its header is no JSON object: " .. tostring(problem))
+    end
     return header, length
 end
 

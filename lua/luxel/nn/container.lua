@@ -66,8 +66,8 @@ local function keeps_nothing(module)
     return BUILT_IN[getmetatable(module)] and not rawget(module, "_hooks")
 end
 
---- Conv2d followed by ReLU is one operation, and so are these with a MaxPool2d after them. When nothing is recorded, a result that only passes from one built-in
---- layer to the next is freed at once.
+--- Conv2d followed by ReLU is one operation, and so are these with a MaxPool2d after them. When nothing is recorded, a
+--- result that only passes from one built-in layer to the next is freed at once.
 ---@param x Tensor
 ---@return Tensor
 function Sequential:forward(x)
