@@ -187,10 +187,10 @@ end
 -- One patch: a cloud of blobs, mottled by soft noise.
 local function draw_patch(stream, view, noise, X, Y)
     local patch = {}
-    local spread, amplitude = stream:uniform(0.02, 0.045), stream:uniform(0.07, 0.17)
+    local spread, amplitude = stream:uniform(0.03, 0.06), stream:uniform(0.15, 0.3)
     for _ = 1, 3 + stream:integer(3) do
         splat(patch, view, X + spread * stream:normal(), Y + spread * stream:normal(),
-            stream:uniform(0.018, 0.05), stream:uniform(0.018, 0.05), amplitude * stream:uniform(0.4, 1))
+            stream:uniform(0.03, 0.07), stream:uniform(0.03, 0.07), amplitude * stream:uniform(0.4, 1))
     end
     local size = view.size
     local ox, oy = stream:integer(size), stream:integer(size)
@@ -220,9 +220,9 @@ local function box_of(patch, view, body, film)
     end
 end
 
--- One to four opacities within the lungs: the map of their density, and their boxes.
+-- Two to four opacities within the lungs: the map of their density, and their boxes.
 local function draw_opacities(stream, view, noise, body, film)
-    local map, boxes, wanted = {}, {}, stream:integer(4)
+    local map, boxes, wanted = {}, {}, 1 + stream:integer(3)
     repeat
         local side, Y = stream:uniform(0, 1) < 0.5 and -1 or 1, stream:uniform(0.2, 0.72)
         local inner, outer = lung_edges(body, side, Y)
