@@ -26,14 +26,3 @@ KERNEL4(bce_with_logits_backward, bce_args, GLOBAL const float *, x, GLOBAL cons
     const float value = (1.0f - t) * sigmoid - w * t * (1.0f - sigmoid);
     slope[id0] = t == t ? value : 0.0f;
 }
-
-/* How many numbers of a chunk are not NaN. id0: chunk */
-KERNEL2(count_valid, count_valid_args, GLOBAL const float *, target, GLOBAL float *, valid)
-{
-    const long first = id0 * COUNT_VALID_CHUNK, left = p.count - first;
-    const long last = first + (left < COUNT_VALID_CHUNK ? left : COUNT_VALID_CHUNK);
-    int found = 0;
-    for (long i = first; i < last; i++)
-        found += target[i] == target[i];
-    valid[id0] = (float)found;
-}

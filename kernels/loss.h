@@ -6,10 +6,4 @@ typedef struct {
     float pos_weight; /* weight of the positive class */
 } bce_args;
 
-#define COUNT_VALID_CHUNK 4096
-
-typedef struct {
-    long count;
-} count_valid_args;
-
 #endif

@@ -51,10 +51,3 @@ KERNEL2(dropout_blocked, random_args, GLOBAL const float *, x, GLOBAL float *, y
     for (int lane = 0; lane < LANES; lane++)
         y[at + lane] = x[at + lane] * dropout_factor((id2 * p.channels + id1 * LANES + lane) * p.plane + id0, p);
 }
-
-/* id0: position in the plane, id1: channel, id2: image; a whole channel is kept or not */
-KERNEL2(dropout_channels, random_args, GLOBAL const float *, x, GLOBAL float *, y)
-{
-    const long channel = id2 * p.channels + id1, at = channel * p.plane + id0;
-    y[at] = x[at] * dropout_factor(channel, p);
-}

@@ -139,16 +139,6 @@ static int l_randint(lua_State *L)
     return lx_results(L, lx_randint(lx_push_tensor(L), device, low, high, ndim, shape, stream, &error), &error, 1);
 }
 
-/* randperm(n, seed, stream, device) */
-static int l_randperm(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const long count = (long)luaL_checkinteger(L, 1);
-    const lx_stream stream = check_stream(L, 2);
-    lx_device *device = lx_check_device(L, 4);
-    return lx_results(L, lx_randperm(lx_push_tensor(L), device, count, stream, &error), &error, 1);
-}
-
 /* philox(key, low, high) -> four words of the generator, for tests */
 static int l_philox(lua_State *L)
 {
@@ -168,16 +158,6 @@ static int l_dropout(lua_State *L)
     const double p = luaL_checknumber(L, 2);
     const lx_stream stream = check_stream(L, 3);
     return lx_results(L, lx_dropout(lx_push_tensor(L), x, p, stream, &error), &error, 1);
-}
-
-/* dropout2d(x, p, seed, stream) */
-static int l_dropout2d(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const lx_tensor *x = lx_check_tensor(L, 1);
-    const double p = luaL_checknumber(L, 2);
-    const lx_stream stream = check_stream(L, 3);
-    return lx_results(L, lx_dropout_channels(lx_push_tensor(L), x, p, stream, &error), &error, 1);
 }
 
 /* ---- losses ------------------------------------------------------------------------------------------------- */
@@ -203,14 +183,6 @@ static int l_bce_with_logits(lua_State *L)
 static int l_bce_with_logits_backward(lua_State *L)
 {
     return run_bce(L, lx_bce_with_logits_backward);
-}
-
-/* count_valid(target) -> 0-d */
-static int l_count_valid(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const lx_tensor *target = lx_check_tensor(L, 1);
-    return lx_results(L, lx_count_valid(lx_push_tensor(L), target, &error), &error, 1);
 }
 
 /* ---- optimiser steps ---------------------------------------------------------------------------------------- */
@@ -286,13 +258,10 @@ const luaL_Reg lx_nn_functions[] = {
     {"rand", l_rand},
     {"randn", l_randn},
     {"randint", l_randint},
-    {"randperm", l_randperm},
     {"philox", l_philox},
     {"dropout", l_dropout},
-    {"dropout2d", l_dropout2d},
     {"bce_with_logits", l_bce_with_logits},
     {"bce_with_logits_backward", l_bce_with_logits_backward},
-    {"count_valid", l_count_valid},
     {"sgd_step", l_sgd_step},
     {"adam_step", l_adam_step},
     {"rmsprop_step", l_rmsprop_step},

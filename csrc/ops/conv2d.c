@@ -359,51 +359,6 @@ lx_code lx_conv2d_backward_data(lx_tensor *dx, const lx_tensor *dy, const lx_ten
     return convolve(&c, dx, dy, w, NULL, true, 0, error);
 }
 
-/* The output shape of a transposed convolution: one whose convolution has the shape of x. */
-static lx_code transposed_shape(long shape[4], const lx_tensor *x, const lx_tensor *w, const int output_padding[2],
-                                const lx_conv2d_options *o, lx_error *error)
-{
-    char xt[LX_SHAPE_TEXT], wt[LX_SHAPE_TEXT];
-    lx_shape_text(4, x->shape, xt);
-    lx_shape_text(4, w->shape, wt);
-    if (check_options("conv_transpose2d", o, error))
-        return error->code;
-    if (w->shape[0] != x->shape[1])
-        return lx_fail(error, LX_EARG,
-                       "conv_transpose2d: weight expects %ld input channels, input has %ld (input %s, weight %s)",
-                       w->shape[0], x->shape[1], xt, wt);
-    shape[0] = x->shape[0];
-    shape[1] = w->shape[1] * o->groups;
-    for (int i = 0; i < 2; i++) {
-        if (output_padding[i] < 0 || output_padding[i] >= o->stride[i])
-            return lx_fail(error, LX_EARG,
-                           "conv_transpose2d: output_padding must be 0 to %d, less than the stride, got %d",
-                           o->stride[i] - 1, output_padding[i]);
-        if (x->shape[2 + i] < 1 || x->shape[2 + i] > LARGEST || w->shape[2 + i] > LARGEST)
-            return lx_fail(error, LX_EARG, "conv_transpose2d: sizes must be 1 to %d (input %s, weight %s)", LARGEST,
-                           xt, wt);
-        shape[2 + i] = (x->shape[2 + i] - 1) * o->stride[i] - 2L * o->padding[i] +
-                       o->dilation[i] * (w->shape[2 + i] - 1) + output_padding[i] + 1;
-        if (shape[2 + i] < 1)
-            return lx_fail(error, LX_EARG, "conv_transpose2d: the output would have no pixels (input %s, weight %s)",
-                           xt, wt);
-    }
-    return LX_OK;
-}
-
-lx_code lx_conv_transpose2d(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
-                            const int output_padding[2], const lx_conv2d_options *options, lx_error *error)
-{
-    convolution c;
-    long shape[4];
-    if (check_operands("conv_transpose2d", x, w, error) ||
-        transposed_shape(shape, x, w, output_padding, options, error) ||
-        plan(&c, "conv_transpose2d", x->storage->device, shape, w->shape, options, error) ||
-        check_gradient(&c, x, error) || check_bias("conv_transpose2d", b, w, shape[1], error))
-        return error->code;
-    return convolve(&c, out, x, w, b, true, 0, error);
-}
-
 /* ---- backward-weight -------------------------------------------------------------------------------------- */
 
 /* Cuts the output rows of the batch into chunks whose sums are added up afterwards. How many depends on the shapes

@@ -29,9 +29,4 @@ lx_code lx_conv2d_backward_weight(lx_tensor *dw, const lx_tensor *x, const lx_te
 /* db [Co]: the sum of dy over all but the channels. */
 lx_code lx_conv2d_backward_bias(lx_tensor *db, const lx_tensor *dy, lx_error *error);
 
-/* The transpose of a convolution, with w [Ci, Co / groups, KH, KW]; b is [Co] or NULL, out is blocked. Its gradients
- * are lx_conv2d (of dy), lx_conv2d_backward_weight (with dy as x and x as dy) and lx_conv2d_backward_bias. */
-lx_code lx_conv_transpose2d(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
-                            const int output_padding[2], const lx_conv2d_options *options, lx_error *error);
-
 #endif

@@ -6,7 +6,6 @@
 
 LX_KERNEL(loss, bce_with_logits);
 LX_KERNEL(loss, bce_with_logits_backward);
-LX_KERNEL(loss, count_valid);
 
 static lx_code check(const lx_tensor *x, const lx_tensor *target, const lx_tensor *weights, lx_error *error)
 {
@@ -52,19 +51,4 @@ lx_code lx_bce_with_logits_backward(lx_tensor *out, const lx_tensor *x, const lx
                                     double weight, lx_error *error)
 {
     return run_bce(&k_bce_with_logits_backward, out, x, target, weights, weight, error);
-}
-
-lx_code lx_count_valid(lx_tensor *out, const lx_tensor *target, lx_error *error)
-{
-    lx_tensor dense = {0}, counts = {0};
-    const bool all[] = {true};
-    const count_valid_args args = {lx_tensor_count(target)};
-    const long chunks = (args.count + COUNT_VALID_CHUNK - 1) / COUNT_VALID_CHUNK;
-    if (!lx_dense_float(&dense, target, error) &&
-        !lx_tensor_new(&counts, target->storage->device, LX_FLOAT32, 1, &chunks, error) &&
-        !LX_RUN(k_count_valid, chunks, 1, 1, args.count, args, error, &dense, &counts))
-        lx_reduce(out, "sum", &counts, all, false, error);
-    lx_tensor_free(&dense);
-    lx_tensor_free(&counts);
-    return error->code;
 }

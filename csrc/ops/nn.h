@@ -28,14 +28,10 @@ lx_code lx_randn(lx_tensor *out, lx_device *device, int ndim, const long *shape,
 /* int32 from low up to but without high */
 lx_code lx_randint(lx_tensor *out, lx_device *device, long low, long high, int ndim, const long *shape, lx_stream stream,
                    lx_error *error);
-/* int32: the numbers 1 to count in random order */
-lx_code lx_randperm(lx_tensor *out, lx_device *device, long count, lx_stream stream, lx_error *error);
 /* What all of these draw from, for tests: Philox 4×32-10 of a key and a counter. */
 void lx_philox(unsigned words[4], unsigned long key, unsigned long low, unsigned long high);
 /* x / (1 - p) where kept, else 0. The same call on a gradient keeps the same elements, in either layout. */
 lx_code lx_dropout(lx_tensor *out, const lx_tensor *x, double p, lx_stream stream, lx_error *error);
-/* The same for whole channels of [N,C,...]. */
-lx_code lx_dropout_channels(lx_tensor *out, const lx_tensor *x, double p, lx_stream stream, lx_error *error);
 
 /* ---- losses: elementwise; a target that is NaN counts as missing, and gives 0 -------------------------------- */
 
@@ -44,9 +40,6 @@ lx_code lx_bce_with_logits(lx_tensor *out, const lx_tensor *x, const lx_tensor *
                            double weight, lx_error *error);
 lx_code lx_bce_with_logits_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *target, const lx_tensor *weights,
                                     double weight, lx_error *error);
-
-/* 0-d: how many targets are not NaN */
-lx_code lx_count_valid(lx_tensor *out, const lx_tensor *target, lx_error *error);
 
 /* ---- optimiser steps, in place -------------------------------------------------------------------------------- */
 

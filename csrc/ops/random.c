@@ -11,7 +11,6 @@ LX_KERNEL(random, random_normal);
 LX_KERNEL(random, random_whole);
 LX_KERNEL(random, dropout);
 LX_KERNEL(random, dropout_blocked);
-LX_KERNEL(random, dropout_channels);
 
 enum { WORK_OF_FOUR = 60 }; /* ten rounds */
 
@@ -57,31 +56,6 @@ void lx_philox(unsigned words[4], unsigned long key, unsigned long low, unsigned
         words[i] = four.word[i];
 }
 
-/* Fisher and Yates 1938, as Durstenfeld has it: from the end on, each changes places with one not behind it. */
-lx_code lx_randperm(lx_tensor *out, lx_device *device, long count, lx_stream stream, lx_error *error)
-{
-    if (count < 0 || count > INT32_MAX)
-        return lx_fail(error, LX_EARG, "randperm: the count must be from 0 to %d, got %ld", INT32_MAX, count);
-    const size_t bytes = (size_t)count * sizeof(int);
-    int *order = malloc(bytes ? bytes : 1);
-    if (!order)
-        return lx_fail(error, LX_ENOMEM, "out of memory");
-    for (long i = 0; i < count; i++)
-        order[i] = (int)i + 1;
-    for (long i = count - 1; i > 0; i--) {
-        const unsigned word = philox(stream.seed, (unsigned long)i / 4, stream.stream).word[i % 4];
-        const long j = (long)(((unsigned long)word * (unsigned long)(i + 1)) >> 32);
-        const int moved = order[i];
-        order[i] = order[j];
-        order[j] = moved;
-    }
-    if (!lx_tensor_new(out, device, LX_INT32, 1, &count, error) &&
-        device->runtime->write(out->storage, 0, order, bytes, error))
-        lx_tensor_free(out);
-    free(order);
-    return error->code;
-}
-
 static lx_code check_p(const char *name, double p, lx_error *error)
 {
     if (p >= 0 && p < 1)
@@ -124,27 +98,6 @@ lx_code lx_dropout(lx_tensor *out, const lx_tensor *x, double p, lx_stream strea
     args.count = lx_tensor_count(&in);
     if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
         LX_RUN(k_dropout, args.count, 1, 1, args.count * WORK_OF_FOUR, args, error, &in, out))
-        lx_tensor_free(out);
-    lx_tensor_free(&in);
-    return error->code;
-}
-
-lx_code lx_dropout_channels(lx_tensor *out, const lx_tensor *x, double p, lx_stream stream, lx_error *error)
-{
-    char text[LX_SHAPE_TEXT];
-    random_args args = dropout_args(p, stream);
-    lx_tensor in = {0};
-    if (check_p("dropout2d", p, error))
-        return error->code;
-    if (x->ndim < 2)
-        return lx_fail(error, LX_EARG, "dropout2d: expected [N,C,...], got %s", lx_shape_text(x->ndim, x->shape, text));
-    if (lx_dense_float(&in, x, error))
-        return error->code;
-    const long count = lx_tensor_count(&in), channels = x->shape[0] * x->shape[1];
-    args.channels = x->shape[1];
-    args.plane = channels ? count / channels : 0;
-    if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
-        LX_RUN(k_dropout_channels, args.plane, x->shape[1], x->shape[0], count * WORK_OF_FOUR, args, error, &in, out))
         lx_tensor_free(out);
     lx_tensor_free(&in);
     return error->code;

@@ -621,6 +621,7 @@ def small_network(x, w1, b1, w2, b2, w3, b3):
 
 case("chain/conv_relu_pool_conv_linear", small_network, x=values(2, 1, 13, 15), w1=values(18, 1, 3, 3), b1=values(18),
      w2=values(17, 18, 3, 3), b2=values(17), w3=values(2, 17), b3=values(2))
+case("chain/linear_relu", lambda x, w, b: F.relu(F.linear(x, w, b)), x=values(5, 7), w=values(19, 7), b=values(19))
 case("chain/residual", lambda x, w1, w2, g, b: F.relu(F.batch_norm(F.conv2d(x, w1, padding=1), None, None, g, b, True)
                                                      + F.conv2d(x, w2)),
      x=values(2, 5, 6, 7), w1=values(18, 5, 3, 3), w2=values(18, 5, 1, 1), g=values(18), b=values(18))

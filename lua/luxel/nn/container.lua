@@ -66,7 +66,7 @@ local function keeps_nothing(module)
     return BUILT_IN[getmetatable(module)] and not rawget(module, "_hooks")
 end
 
---- Conv2d followed by ReLU is one operation, and so are these with a MaxPool2d after them. When nothing is recorded, a
+--- Conv2d or Linear followed by ReLU is one operation, and so is Conv2d, ReLU, MaxPool2d. When nothing is recorded, a
 --- result that only passes from one built-in layer to the next is freed at once.
 ---@param x Tensor
 ---@return Tensor
@@ -77,8 +77,9 @@ function Sequential:forward(x)
     while modules[i] do
         local module = modules[i]
         local y
-        if is_plain(module, linear.Conv2d) and is_plain(modules[i + 1], simple.ReLU) then
-            local pool = is_plain(modules[i + 2], simple.MaxPool2d) and modules[i + 2] or nil
+        local convolves = is_plain(module, linear.Conv2d)
+        if (convolves or is_plain(module, linear.Linear)) and is_plain(modules[i + 1], simple.ReLU) then
+            local pool = convolves and is_plain(modules[i + 2], simple.MaxPool2d) and modules[i + 2] or nil
             y = module:forward(x, "relu", pool)
             i = i + (pool and 2 or 1)
         else

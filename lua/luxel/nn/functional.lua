@@ -113,8 +113,9 @@ end
 ---@param x Tensor [...,I]
 ---@param weight Tensor [O,I]
 ---@param bias Tensor? [O]
+---@param options {relu: boolean}? `relu` applies ReLU to the result in the same pass
 ---@return Tensor y [...,O]
-function F.linear(x, weight, bias)
+function F.linear(x, weight, bias, options)
     check.float("linear", "input", x)
     check.float("linear", "weight", weight, 2)
     local xs, ws = x.shape, weight.shape
@@ -124,7 +125,7 @@ function F.linear(x, weight, bias)
     end
     check.vector("linear", "bias", bias, ws[1])
     local rows, shape = as_rows(x, ws[1])
-    return from_rows(ops.linear(rows, weight, bias), shape)
+    return from_rows(ops.linear(rows, weight, bias, options ~= nil and options.relu == true), shape)
 end
 
 --- Rows of a table of vectors.

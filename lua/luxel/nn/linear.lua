@@ -182,16 +182,18 @@ function Linear:init(in_features, out_features, options)
     add_parameters(self, {out_features, in_features}, out_features, options.bias)
 end
 
+--- With `activation` "relu", the result goes through ReLU in the same pass (`Sequential` uses this).
 ---@param x Tensor [...,in_features]
+---@param activation "relu"|nil
 ---@return Tensor
-function Linear:forward(x)
+function Linear:forward(x, activation)
     check.float(self:describe(), "input", x)
     local shape = x.shape
     if shape[#shape] ~= self.in_features then
         error(("%s: the last dimension of the input should be %d, got %s"):format(self:describe(), self.in_features,
             check.shape_text(shape)), 2)
     end
-    return F.linear(x, self.weight, self.bias)
+    return F.linear(x, self.weight, self.bias, {relu = activation == "relu"})
 end
 
 function Linear:extra()

@@ -61,17 +61,18 @@ end, function(ctx, dy)
     return dx, dw, db
 end)
 
--- x [R,I], w [O,I], b [O]?
-define("linear", function(ctx, x, w, b)
-    ctx.x, ctx.w = x, w
-    local y = x:matmul(w:t())
-    if b then y:add_(b) end
+-- x [R,I], w [O,I], b [O]?; with `relu`, max(0, .) of the result in the same pass.
+define("linear", function(ctx, x, w, b, relu)
+    local y = core.linear(x, w, b, relu)
+    ctx.x, ctx.w, ctx.y = x, w, relu and y or nil
     return y
 end, function(ctx, dy)
     local needs = ctx.needs
-    local dx = needs[1] and dy:matmul(ctx.w) or nil
-    local dw = needs[2] and dy:t():matmul(ctx.x) or nil
-    local db = needs[3] and dy:sum(1) or nil
+    local dz = ctx.y and core.binary("relu_backward", ctx.y, dy) or dy
+    local dx = needs[1] and dz:matmul(ctx.w) or nil
+    local dw = needs[2] and dz:t():matmul(ctx.x) or nil
+    local db = needs[3] and dz:sum(1) or nil
+    if ctx.y then dz:free() end
     return dx, dw, db
 end)
 
