@@ -59,7 +59,7 @@ end
 -- Small and quick: 33 pixels a side is odd, and enough for four poolings.
 local SMALL <const> = "--size 33 --epochs 2 --batch 8 --phantoms 60 "
 
-describe("the programs", function()
+describe("the programs #slow", function()
     setup(function()
         work = os.tmpname()
         os.remove(work)

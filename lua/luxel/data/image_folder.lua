@@ -43,27 +43,25 @@ local function is_image(name)
     return extension ~= nil and EXTENSIONS[extension:lower()] == true
 end
 
--- Appends the image files below `dir` to `paths`. `seen` holds the folders visited, so that links cannot make a loop.
--- A dangling link counts as a file, so that reading it reports it by name.
-local function collect(dir, paths, seen)
+-- Appends the image files below `dir` to `paths`. Links to folders are not followed: they could lead in circles, or into
+-- the folder of the other class. A dangling link counts as a file, so that reading it reports it by name.
+local function collect(dir, paths)
     local names, message, code = list(dir)
     if not names then
         return nil, message, code
     end
     for _, name in ipairs(names) do
         local path = dir .. "/" .. name
-        local found = lfs.attributes(path)
-        if found and found.mode == "directory" then
-            local id = found.dev .. ":" .. found.ino
-            if not seen[id] then
-                seen[id] = true
+        local mode = lfs.attributes(path, "mode")
+        if mode == "directory" then
+            if lfs.symlinkattributes(path, "mode") ~= "link" then
                 local done
-                done, message, code = collect(path, paths, seen)
+                done, message, code = collect(path, paths)
                 if not done then
                     return nil, message, code
                 end
             end
-        elseif is_image(name) and (not found or found.mode == "file") then
+        elseif is_image(name) and (not mode or mode == "file") then
             paths[#paths + 1] = path
         end
     end
@@ -126,7 +124,7 @@ local function collect_class(columns, roots, class, label, group)
     for _, root in ipairs(roots) do
         for _, name in ipairs(root.folders) do
             if name:lower() == class:lower() then
-                local paths, message, code = collect(root.dir .. "/" .. name, {}, {})
+                local paths, message, code = collect(root.dir .. "/" .. name, {})
                 if not paths then
                     return nil, message, code
                 end

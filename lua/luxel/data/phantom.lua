@@ -402,7 +402,7 @@ local function read_options(caller, opts)
     return opts
 end
 
--- Calls `use(i, bytes, label, patient, nth, boxes)` for each image. A patient has one to three films, and is infected on
+-- Calls `use(i, bytes, label, patient, nth, boxes)` for each image. A patient has one to three films, is infected on
 -- all of them or on none; patients are infected so that the share of infected films stays near the one asked for.
 local function each(opts, use)
     local size = math.tointeger(opts.size)
@@ -482,7 +482,8 @@ function phantom.save(dir, opts)
         local name = file_name(label, patient, nth)
         local written
         if not message then
-            written, message, code = core.write_png(dir .. "/" .. name, core.from_string(bytes, {1, size, size}, "uint8"))
+            local image = core.from_string(bytes, {1, size, size}, "uint8")
+            written, message, code = core.write_png(dir .. "/" .. name, image)
             count = count + (written and 1 or 0)
         end
         for _, box in ipairs(boxes) do

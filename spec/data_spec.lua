@@ -1,0 +1,260 @@
+--- Folders, splits, datasets, batches and phantoms.
+
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local work
+
+setup(function()
+    work = os.tmpname()
+    os.remove(work)
+    assert(lfs.mkdir(work))
+end)
+
+teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+
+-- Makes folders and small images; `files` maps a path below `name` to a grey value.
+local function make_folder(name, files)
+    local root = work .. "/" .. name
+    for path, grey in pairs(files) do
+        os.execute(("mkdir -p '%s/%s'"):format(root, path:match("^(.*)/")))
+        assert(core.write_png(root .. "/" .. path, lx.full({1, 9, 7}, grey, {dtype = "uint8"})))
+    end
+    return root
+end
+
+describe("image_folder", function()
+    it("reads two class folders, and tells patients by file name", function()
+        local root = make_folder("plain", {
+            ["NORMAL/IM-0001-0001.png"] = 1, ["NORMAL/NORMAL2-IM-0002-0001.png"] = 2,
+            ["PNEUMONIA/person7_bacteria_1.png"] = 3, ["PNEUMONIA/person7_virus_2.png"] = 4,
+        })
+        local frame = assert(lx.data.image_folder(root))
+        assert.equal(4, #frame)
+        assert.same({"NORMAL", "PNEUMONIA"}, frame.classes)
+        local groups, positives = {}, 0
+        for i = 1, #frame do
+            groups[frame[i].group] = (groups[frame[i].group] or 0) + 1
+            positives = positives + frame[i].label
+        end
+        assert.equal(2, positives)
+        assert.equal(2, groups.person7)
+        assert.matches("4 images", tostring(frame))
+    end)
+
+    it("reads parts, other names and any case; leaves other files alone", function()
+        local root = make_folder("parts", {
+            ["train/Normal/a.png"] = 1, ["train/Infected/b.PNG"] = 2, ["test/normal/c.png"] = 3,
+            ["test/Infected/d.png"] = 4, ["val/Normal/e.png"] = 5, ["val/Infected/f.png"] = 6,
+            ["train/Normal/.hidden.png"] = 7,
+        })
+        local file = assert(io.open(root .. "/train/Normal/notes.txt", "w"))
+        file:close()
+        local frame = assert(lx.data.image_folder(root))
+        assert.equal(6, #frame)
+        assert.equal(2, #frame:in_part("test"))
+        assert.equal(2, #frame:in_part("val"))
+        assert.is_false(frame.groups_known)
+    end)
+
+    it("survives a link that leads back, and names a dangling one when reading", function()
+        local root = make_folder("links", {["NORMAL/a.png"] = 1, ["PNEUMONIA/b.png"] = 2})
+        os.execute(("ln -s .. '%s/NORMAL/up'; ln -s nowhere '%s/NORMAL/gone.png'"):format(root, root))
+        local frame = assert(lx.data.image_folder(root))
+        local dataset = assert(frame:load {size = 8})
+        assert.equal(1, #dataset.failed)
+        assert.matches("gone%.png", dataset.failed[1].message)
+    end)
+
+    it("says what is wrong with a folder", function()
+        local function refused(path, pattern)
+            local frame, message, code = lx.data.image_folder(path)
+            assert.is_nil(frame)
+            assert.matches(pattern, message)
+            assert.is_string(code)
+        end
+        refused(work .. "/none", "does not exist")
+        lfs.mkdir(work .. "/empty")
+        refused(work .. "/empty", "one folder for each of two classes")
+        refused(make_folder("one", {["NORMAL/a.png"] = 1}), "two classes")
+        local root = make_folder("bare", {["NORMAL/a.png"] = 1})
+        lfs.mkdir(root .. "/PNEUMONIA")
+        refused(root, "both classes are needed")
+    end)
+end)
+
+describe("a split", function()
+    local frame
+    setup(function()
+        local files = {}
+        for i = 1, 40 do files[("NORMAL/IM-%04d-0001.png"):format(i)] = i end
+        for i = 1, 30 do
+            for j = 1, 1 + i % 3 do files[("PNEUMONIA/person%d_virus_%d.png"):format(i, 10 * i + j)] = i + j end
+        end
+        frame = assert(lx.data.image_folder(make_folder("split", files)))
+    end)
+
+    it("keeps every patient on one side, and the classes in proportion", function()
+        local train, val, test = frame:split {val = 0.2, test = 0.2, seed = 3}
+        assert.equal(#frame, #train + #val + #test)
+        local side = {}
+        for name, part in pairs {train = train, val = val, test = test} do
+            local positives = 0
+            for i = 1, #part do
+                local group = part[i].group
+                assert.is_true(side[group] == nil or side[group] == name)
+                side[group] = name
+                positives = positives + part[i].label
+            end
+            assert.is_true(math.abs(positives / #part - 0.6) < 0.12)
+        end
+    end)
+
+    it("is the same for the same seed and another for another", function()
+        local function names(seed)
+            local _, val = frame:split {val = 0.2, seed = seed}
+            local list = {}
+            for i = 1, #val do list[i] = val[i].path end
+            return table.concat(list, "\n")
+        end
+        assert.equal(names(1), names(1))
+        assert.not_equal(names(1), names(2))
+    end)
+end)
+
+describe("a dataset", function()
+    it("keeps images as bytes, and leaves out by name what cannot be read", function()
+        local root = make_folder("read", {["NORMAL/a.png"] = 10, ["NORMAL/b.png"] = 20, ["PNEUMONIA/c.png"] = 30})
+        local file = assert(io.open(root .. "/NORMAL/b.png", "w"))
+        file:write("no image")
+        file:close()
+        local frame, seen = assert(lx.data.image_folder(root)), {}
+        local dataset = assert(frame:load {size = 11, progress = function(done, total) seen = {done, total} end})
+        assert.same({3, 3}, seen)
+        assert.equal(2, #dataset)
+        assert.same({2, 1, 11, 11}, dataset.images.shape)
+        assert.equal("uint8", dataset.images.dtype)
+        assert.matches("b%.png", dataset.failed[1].message)
+        local nothing, message, code = frame:load {size = 11, strict = true}
+        assert.is_nil(nothing)
+        assert.matches("b%.png", message)
+        assert.equal("format", code)
+    end)
+end)
+
+describe("batches", function()
+    local dataset
+    setup(function() dataset = lx.data.phantom {n = 23, size = 32, seed = 2} end)
+
+    -- All indices and pixels of an epoch, in the order of the images.
+    local function epoch(options)
+        local order, pictures = {}, {}
+        for x, y, indices in lx.data.batches(dataset, options) do
+            assert.equal(x.shape[1], y.shape[1])
+            for i, index in ipairs(indices:totable()) do
+                order[#order + 1] = index
+                pictures[index] = x[{{i}}]:clone()
+                assert.equal(dataset.labels[index], y[{i, 1}])
+            end
+        end
+        return order, pictures
+    end
+
+    it("visit every image once, in an order that seed and epoch decide", function()
+        local first = epoch {batch = 5, epoch = 1}
+        assert.equal(23, #first)
+        local sorted = table.move(first, 1, 23, 1, {})
+        table.sort(sorted)
+        for i = 1, 23 do assert.equal(i, sorted[i]) end
+        assert.same(first, (epoch {batch = 5, epoch = 1}))
+        assert.not_same(first, (epoch {batch = 5, epoch = 2}))
+        assert.not_same(first, (epoch {batch = 5, epoch = 1, seed = 9}))
+        assert.equal(20, #epoch {batch = 5, drop_last = true})
+    end)
+
+    it("change an image in a way that batch size and place do not matter for", function()
+        local _, small = epoch {batch = 4, epoch = 3, augment = true}
+        local _, large = epoch {batch = 23, epoch = 3, augment = true}
+        local _, plain = epoch {batch = 23, epoch = 3}
+        for i = 1, 23 do
+            assert.is_true(lx.equal(small[i], large[i]))
+            assert.is_false(lx.equal(small[i], plain[i]))
+        end
+    end)
+
+    it("are the images, normalised, where nothing is augmented", function()
+        local _, pictures = epoch {batch = 7, mean = 0.5, std = 0.25}
+        local expected = (dataset.images[5]:float() / 255 - 0.5) / 0.25
+        assert.is_true(lx.allclose(pictures[5]:view(1, 32, 32), expected, 1e-4, 1e-4))
+    end)
+
+    it("go on in the middle of an epoch", function()
+        local whole, rest = epoch {batch = 5, epoch = 4}, epoch {batch = 5, epoch = 4, skip = 2}
+        assert.same(table.move(whole, 11, 23, 1, {}), rest)
+    end)
+
+    it("warp as the map says: a mirror image", function()
+        local images = lx.arange(12):view(1, 1, 3, 4):byte()
+        local index = lx.tensor({1}, {dtype = "int32"})
+        local mirrored = core.augment_batch(images, index, lx.tensor {{-1, 0, 0, 0, 1, 0}}, 1, 0)
+        local expected = lx.tensor {{3, 2, 1, 0}, {7, 6, 5, 4}, {11, 10, 9, 8}}
+        assert.is_true(lx.allclose(mirrored:view(3, 4), expected, 0, 1e-5))
+        -- by a whole pixel (half the width is 1, so a pixel of four is 0.5), the border goes on
+        local shifted = core.augment_batch(images, index, lx.tensor {{1, 0, 0.5, 0, 1, 0}}, 1, 0)
+        assert.is_true(lx.allclose(shifted:view(3, 4)[1], lx.tensor {1, 2, 3, 3}, 0, 1e-5))
+    end)
+
+    it("refuse indices and maps that do not fit", function()
+        local images, identity = lx.zeros({2, 1, 3, 3}, {dtype = "uint8"}), lx.tensor {{1, 0, 0, 0, 1, 0}}
+        local function with(index, map) return core.augment_batch(images, index, map, 1, 0) end
+        local function at(index) return lx.tensor({index}, {dtype = "int32"}) end
+        assert.error_matches(function() with(at(3), identity) end, "index 3 is out of range")
+        assert.error_matches(function() with(lx.tensor {1}, identity) end, "indices must be int32")
+        assert.error_matches(function() with(at(1), lx.ones(1, 5)) end, "%[1,6%].*%[1,5%]")
+        assert.error_matches(function() lx.data.batches(dataset, {batch = 0}) end, "batch")
+        assert.error_matches(function() lx.data.batches(dataset, {colour = true}) end, "colour")
+    end)
+end)
+
+describe("phantoms", function()
+    it("are the same for a seed, and know their boxes", function()
+        local a, b = lx.data.phantom {n = 12, size = 48, seed = 4}, lx.data.phantom {n = 12, size = 48, seed = 4}
+        assert.is_true(lx.equal(a.images, b.images))
+        assert.is_false(lx.equal(a.images, lx.data.phantom({n = 12, size = 48, seed = 5}).images))
+        for i = 1, 12 do
+            assert.equal(a.labels[i] == 1, #a.boxes[i] > 0)
+            for _, box in ipairs(a.boxes[i]) do
+                assert.is_true(box.x >= 0 and box.y >= 0 and box.x + box.w <= 48 and box.y + box.h <= 48)
+            end
+        end
+    end)
+
+    it("cannot be told apart by brightness alone", function()
+        local set = lx.data.phantom {n = 200, size = 32, seed = 6}
+        local brightness = set.images:float():view(200, -1):mean(2)
+        local auc = lx.metrics.auc(brightness, set.labels)
+        assert.is_true(auc > 0.3 and auc < 0.75)
+    end)
+end)
+
+describe("real radiographs", function()
+    local root = os.getenv("LUXEL_DATA") or "../shared/data"
+
+    it("are read whole, with their patients", function()
+        if lfs.attributes(root .. "/chest_xray", "mode") ~= "directory" then
+            pending("no folder of radiographs; set LUXEL_DATA")
+            return
+        end
+        local frame = assert(lx.data.image_folder(root .. "/chest_xray"))
+        assert.equal(5216, #frame)
+        assert.is_true(frame.groups_known)
+        local few = frame:shuffle(1):filter(function(_, i) return i <= 200 end)
+        local dataset = assert(few:load {size = 65})
+        assert.equal(200, #dataset)
+        assert.equal(0, #dataset.failed)
+        -- a film is neither black nor white, and no two of these are the same
+        local means = dataset.images:float():view(200, -1):mean(2)
+        assert.is_true(means:min():item() > 20 and means:max():item() < 235)
+    end)
+end)
