@@ -43,8 +43,8 @@ local function is_image(name)
     return extension ~= nil and EXTENSIONS[extension:lower()] == true
 end
 
--- Appends the image files below `dir` to `paths`. Links to folders are not followed: they could lead in circles, or into
--- the folder of the other class. A dangling link counts as a file, so that reading it reports it by name.
+-- Appends the image files below `dir` to `paths`. Links to folders are not followed: they could lead in circles, or
+-- into the folder of the other class. A dangling link counts as a file, so that reading it reports it by name.
 local function collect(dir, paths)
     local names, message, code = list(dir)
     if not names then
