@@ -68,7 +68,7 @@ env:
 # ---- set-up: what promises it calls make again afterwards, so that the compiler is looked for once it is there ----
 
 PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev lua-argparse lua-filesystem lua-cjson
-TEST_PACKAGES = lua-busted lua-check clang libclang-rt-14-dev valgrind luarocks
+TEST_PACKAGES = lua-busted lua-check clang libomp-dev libclang-rt-14-dev valgrind luarocks
 
 deps:
 	@./tools/install-packages $(PACKAGES)
