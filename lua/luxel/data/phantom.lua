@@ -102,7 +102,7 @@ local function draw_exposure(stream)
         breath = stream:uniform(-0.03, 0.02),        -- moves the diaphragm
         tissue = stream:uniform(0.56, 0.66),
         air = stream:uniform(0.34, 0.44),            -- how much darker the lungs are
-        vessels = stream:uniform(0.05, 0.09),
+        vessels = stream:uniform(0.03, 0.06),
         gain = stream:uniform(0.85, 1.15), lift = stream:uniform(-0.07, 0.07),
         across = stream:uniform(-0.08, 0.08), down = stream:uniform(-0.08, 0.08),
         grain = stream:uniform(3, 7),
@@ -125,8 +125,6 @@ local function lung_edges(body, side, Y)
     else
         inner = inner + body.knob * exp(-((Y - 0.31) / 0.035) ^ 2)
     end
-    -- Below its widest place the heart rests on the diaphragm, so it hardly narrows there.
-    height = Y > body.heart_y and 1.7 * height or height
     local h = 1 - ((Y - body.heart_y) / height) ^ 2
     return h > 0 and inner + reach * sqrt(h) or inner, outer
 end
@@ -248,7 +246,7 @@ end
 
 -- What depends on the column only. Entries run past the picture by `margin`, as tilt moves rows sideways.
 local function columns_of(body, view, margin)
-    local out = {centre = {}, posterior = {}, anterior = {}, clavicle = {}, thorax = {}, far = {}, windpipe = {}}
+    local out = {centre = {}, posterior = {}, anterior = {}, clavicle = {}, thorax = {}, far = {}}
     local left = view.left(view.size / 2)
     for x = -margin, view.size + margin do
         local X = left + x * view.step
@@ -260,7 +258,6 @@ local function columns_of(body, view, margin)
         out.clavicle[x] = floor((0.28 * a - 0.25 * a * a) / view.step)
         out.thorax[x] = smoothstep(0.02, 0.07, a) * (1 - smoothstep(body.width + 0.01, body.width + 0.04, a))
         out.far[x] = exp(-(a / 0.2) ^ 2)
-        out.windpipe[x] = exp(-(a / 0.018) ^ 2)
     end
     return out
 end
@@ -290,8 +287,7 @@ local function draw_body_row(line, shared, body, film, view, columns, row)
     local has_collar = abs(Y - body.clavicle + 0.05) < 0.1
     local centre, thorax, rib = columns.centre, columns.thorax, shared.rib
     local to_posterior, to_anterior, to_clavicle = columns.posterior, columns.anterior, columns.clavicle
-    local bar, windpipe = shared.clavicle, columns.windpipe
-    local trachea = Y < 0.36 and 0.05 * (1 - smoothstep(0.28, 0.36, Y)) or 0
+    local bar, trachea = shared.clavicle, Y < 0.36 and 0.05 * (1 - smoothstep(0.28, 0.36, Y)) or 0
     for x = 0, view.size - 1 do
         local c = x + shift
         local edge = (half_width - abs(left + x * step)) * 40
@@ -303,7 +299,7 @@ local function draw_body_row(line, shared, body, film, view, columns, row)
                 value = value + 1.3 * body.bone * (bar[collar + to_clavicle[c]] or 0) * thorax[c]
             end
             if trachea > 0 then
-                value = value - trachea * windpipe[c]
+                value = value - trachea * exp(-((left + x * step) / 0.018) ^ 2)
             end
             if edge < 1 then
                 value = 0.03 + edge * (value - 0.03)
