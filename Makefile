@@ -44,18 +44,21 @@ MODULE = $(BUILD)/luxel/core.so
 
 all: $(MODULE)
 
+# V=1 shows the commands.
+Q = $(if $(V),,@echo "  $(@:$(BUILD)/%=%)";)
+
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 define kernel_rule
 $(BUILD)/obj/kernels/$(1)/%.o: kernels/%.cl Makefile
 	@mkdir -p $$(@D)
-	$$(CC) $$(KERNEL_FLAGS) $$(FLAGS_$(1)) -c $$< -o $$@
+	$$(Q)$$(CC) $$(KERNEL_FLAGS) $$(FLAGS_$(1)) -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
 

@@ -430,7 +430,7 @@ local function file_name(label, patient, nth)
     return ("%s/person%d_phantom_%d.png"):format(CLASSES[label + 1], patient, nth)
 end
 
---- Synthetic radiographs in memory, with `boxes` of the opacities; about 4 ms each at 128 pixels. The same options give
+--- Synthetic radiographs in memory, with `boxes` of the opacities; about 6 ms each at 128 pixels. The same options give
 --- the same pictures everywhere.
 ---@param opts? {n?: integer, size?: integer, seed?: integer, infected?: number} 200 images of 128 pixels, seed 1,
 ---  half of them infected
