@@ -101,7 +101,11 @@ spec: all
 lint:
 	luacheck --quiet lua examples spec bench
 
-bench: all
+deps-bench:
+	@./tools/install-packages $(PACKAGES) python3-torch libopenblas0-pthread
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory all
 	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua $(BENCH_ARGS)
 
 # ---- installing -------------------------------------------------------------------------------------------------
@@ -116,4 +120,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all env deps deps-test demo test spec lint bench install clean
+.PHONY: all env deps deps-test deps-bench demo test spec lint bench install clean

@@ -1,6 +1,6 @@
 """PyTorch's side of the timings: the same cases as ../luxel.lua, in the same form.
 
-Usage: torch_bench.py THREADS {step|layers}. Run it through ./tuned, or PyTorch is about half as fast.
+Usage: torch_bench.py THREADS {step|layers}. Run it through ./tuned and with OpenBLAS (libopenblas0-pthread), or PyTorch is about half as fast.
 """
 import json
 import statistics
@@ -92,6 +92,15 @@ def layer_cases(results):
     results["peak_mb"] = peak_mb()
 
 
+def check_blas():
+    """Debian's PyTorch takes whatever BLAS there is, and the reference one makes Linear layers 50 times slower."""
+    a = torch.randn(512, 512)
+    gflops = 2e-9 * 512 ** 3 / timed(lambda: a @ a, 3)
+    if gflops < 20:
+        sys.exit(f"PyTorch's BLAS reaches only {gflops:.1f} GFLOP/s, no fair peer: install libopenblas0-pthread")
+
+
 results = {}
+check_blas()
 step_cases(results) if what == "step" else layer_cases(results)
 print(json.dumps(results))
