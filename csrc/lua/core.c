@@ -79,9 +79,38 @@ lx_device *lx_check_device(lua_State *L, int arg)
     return NULL;
 }
 
+/* Pushes "file:line: " of the innermost Lua function outside the library, for that is where the mistake is. */
+static void push_place(lua_State *L)
+{
+    lua_Debug frame;
+    const char *home = lua_getfield(L, LUA_REGISTRYINDEX, "luxel.home") == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    for (int level = 1; lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "Sl", &frame);
+        if (frame.currentline > 0 && (!*home || strncmp(frame.source, home, strlen(home)) != 0)) {
+            lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
+            lua_remove(L, -2);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+    lua_remove(L, -2);
+}
+
 int lx_raise(lua_State *L, const lx_error *error)
 {
-    return luaL_error(L, "%s", error->text);
+    push_place(L);
+    lua_pushstring(L, error->text);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
+/* set_home(source): Lua files whose source starts like this belong to the library */
+static int l_set_home(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "luxel.home");
+    return 0;
 }
 
 int lx_refuse(lua_State *L, const lx_error *error)
@@ -207,7 +236,7 @@ static int l_is_terminal(lua_State *L)
 }
 
 static const luaL_Reg core_functions[] = {
-    {"now", l_now},                 {"is_terminal", l_is_terminal},
+    {"set_home", l_set_home},       {"now", l_now},                 {"is_terminal", l_is_terminal},
     {"devices", l_devices},         {"memory", l_memory},           {"reset_peak", l_reset_peak},
     {"trim", l_trim},               {"threads", l_threads},         {"manual_seed", l_manual_seed},
     {"next_stream", l_next_stream}, {"random_state", l_random_state}, {NULL, NULL},

@@ -4,8 +4,10 @@
 --     local x = lx.randn(2, 3)
 --     print(x:matmul(x:t()))
 
-local autograd = require "luxel.autograd"
 local core = require "luxel.core"
+core.set_home((debug.getinfo(1, "S").source:gsub("init%.lua$", "")))
+
+local autograd = require "luxel.autograd"
 local tensors = require "luxel.tensor"
 
 ---@class luxel
@@ -37,6 +39,12 @@ function lx.memory(device) return core.memory(device) end
 ---@param count integer?
 ---@return integer
 function lx.threads(count) return core.threads(count) end
+
+--- Writes tensors to a safetensors file; see `checkpoint.save`.
+function lx.save(path, named_tensors, metadata) return lx.checkpoint.save(path, named_tensors, metadata) end
+
+--- Reads a safetensors file: tensors by name, and metadata; see `checkpoint.load`.
+function lx.load(path) return lx.checkpoint.load(path) end
 
 -- The larger parts are loaded when they are first used.
 local PARTS <const> = {calibration = true, checkpoint = true, data = true, metrics = true, nn = true, optim = true,

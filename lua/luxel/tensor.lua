@@ -16,6 +16,46 @@ local ops = require "luxel.ops"
 ---@field device string
 ---@field requires_grad boolean whether operations on it are recorded for backward
 ---@field grad Tensor? the gradient that backward has added up, for a leaf
+---@field neg fun(t: Tensor): Tensor -x; `neg_` in place
+---@field abs fun(t: Tensor): Tensor |x|; `abs_` in place
+---@field sign fun(t: Tensor): Tensor -1, 0 or 1; `sign_` in place
+---@field floor fun(t: Tensor): Tensor rounded down; `floor_` in place
+---@field ceil fun(t: Tensor): Tensor rounded up; `ceil_` in place
+---@field round fun(t: Tensor): Tensor to the nearest whole number, halves to even; `round_` in place
+---@field square fun(t: Tensor): Tensor x²; `square_` in place
+---@field sqrt fun(t: Tensor): Tensor √x; `sqrt_` in place
+---@field rsqrt fun(t: Tensor): Tensor 1/√x; `rsqrt_` in place
+---@field reciprocal fun(t: Tensor): Tensor 1/x; `reciprocal_` in place
+---@field exp fun(t: Tensor): Tensor e^x; `exp_` in place
+---@field expm1 fun(t: Tensor): Tensor e^x - 1, exact near 0; `expm1_` in place
+---@field log fun(t: Tensor): Tensor natural logarithm; `log_` in place
+---@field log1p fun(t: Tensor): Tensor log(1 + x), exact near 0; `log1p_` in place
+---@field sin fun(t: Tensor): Tensor of radians; `sin_` in place
+---@field cos fun(t: Tensor): Tensor of radians; `cos_` in place
+---@field tanh fun(t: Tensor): Tensor hyperbolic tangent; `tanh_` in place
+---@field erf fun(t: Tensor): Tensor error function; `erf_` in place
+---@field sigmoid fun(t: Tensor): Tensor 1/(1 + e^-x); `sigmoid_` in place
+---@field relu fun(t: Tensor): Tensor max(0, x); `relu_` in place
+---@field add fun(t: Tensor, other: Tensor|number): Tensor t + other, broadcast; `add_` in place
+---@field sub fun(t: Tensor, other: Tensor|number): Tensor t - other, broadcast; `sub_` in place
+---@field mul fun(t: Tensor, other: Tensor|number): Tensor t * other, broadcast; `mul_` in place
+---@field div fun(t: Tensor, other: Tensor|number): Tensor t / other, broadcast; `div_` in place
+---@field pow fun(t: Tensor, other: Tensor|number): Tensor t ^ other, broadcast; `pow_` in place
+---@field maximum fun(t: Tensor, other: Tensor|number): Tensor the larger, broadcast; `maximum_` in place
+---@field minimum fun(t: Tensor, other: Tensor|number): Tensor the smaller, broadcast; `minimum_` in place
+---@field eq fun(t: Tensor, other: Tensor|number): Tensor uint8, 1 where t == other
+---@field ne fun(t: Tensor, other: Tensor|number): Tensor uint8, 1 where t ~= other
+---@field lt fun(t: Tensor, other: Tensor|number): Tensor uint8, 1 where t < other
+---@field le fun(t: Tensor, other: Tensor|number): Tensor uint8, 1 where t <= other
+---@field gt fun(t: Tensor, other: Tensor|number): Tensor uint8, 1 where t > other
+---@field ge fun(t: Tensor, other: Tensor|number): Tensor uint8, 1 where t >= other
+---@field max fun(t: Tensor, dim?: integer|integer[], keepdim?: boolean): Tensor, Tensor? values; positions for one dim
+---@field argmax fun(t: Tensor, dim?: integer, keepdim?: boolean): Tensor int32, from 1; the first where equal
+---@field min fun(t: Tensor, dim?: integer|integer[], keepdim?: boolean): Tensor, Tensor? values; positions for one dim
+---@field argmin fun(t: Tensor, dim?: integer, keepdim?: boolean): Tensor int32, from 1; the first where equal
+---@field matmul fun(a: Tensor, b: Tensor): Tensor [...,M,K] × [...,K,N]; vectors and broadcast batches as in PyTorch
+---@field mm fun(a: Tensor, b: Tensor): Tensor the same as matmul
+---@field bmm fun(a: Tensor, b: Tensor): Tensor the same as matmul
 ---@operator add(Tensor|number): Tensor
 ---@operator sub(Tensor|number): Tensor
 ---@operator mul(Tensor|number): Tensor
@@ -124,7 +164,14 @@ function tensors.empty(...)
     return finish(core.new(shape, options.dtype, options.device), options)
 end
 
+--- Zeros of the shape, dtype and device of t.
+---@param t Tensor
+---@return Tensor
 function tensors.zeros_like(t) return filled(t.shape, 0, {dtype = t.dtype, device = t.device}) end
+
+--- Ones of the shape, dtype and device of t.
+---@param t Tensor
+---@return Tensor
 function tensors.ones_like(t) return filled(t.shape, 1, {dtype = t.dtype, device = t.device}) end
 
 --- start, start + step, … up to but without stop: `arange(5)` is 0 1 2 3 4.
@@ -246,14 +293,59 @@ core.metatable.__name = "luxel.tensor"
 
 -- ---- views ----------------------------------------------------------------------------------------------------
 
+--- The same memory in another shape. One size may be -1. Raises if the strides do not allow it.
+---@param t Tensor
+---@param ... integer|integer[] sizes
+---@return Tensor
 function methods.view(t, ...) return ops.view(t, list(...)) end
+
+--- Another shape: a view where the strides allow it, else of a copy.
+---@param t Tensor
+---@param ... integer|integer[] sizes, one may be -1
+---@return Tensor
 function methods.reshape(t, ...) return ops.reshape(t, list(...)) end
+
+--- `length` elements of a dimension, from `start` (from 1) on.
+---@param t Tensor
+---@param dim integer
+---@param start integer
+---@param length integer
+---@return Tensor a view
 function methods.narrow(t, dim, start, length) return ops.narrow(t, dim, start, length) end
+
+--- One position of a dimension, which goes away.
+---@param t Tensor
+---@param dim integer
+---@param index integer from 1, or from the end if negative
+---@return Tensor a view
 function methods.select(t, dim, index) return ops.select(t, dim, index) end
+
+--- The dimensions in another order.
+---@param t Tensor
+---@param ... integer|integer[] every dimension once
+---@return Tensor a view
 function methods.permute(t, ...) return ops.permute(t, list(...)) end
+
+--- Dimensions of size 1 repeated without a copy; -1 keeps a size.
+---@param t Tensor
+---@param ... integer|integer[] sizes
+---@return Tensor a view
 function methods.expand(t, ...) return ops.expand(t, list(...)) end
+
+--- A new dimension of size 1 at `dim`.
+---@param t Tensor
+---@param dim integer
+---@return Tensor a view
 function methods.unsqueeze(t, dim) return ops.unsqueeze(t, dim) end
+
+--- The elements in row-major order without gaps: t itself where it is so already.
+---@param t Tensor
+---@return Tensor
 function methods.contiguous(t) return ops.contiguous(t) end
+
+--- A copy in memory of its own.
+---@param t Tensor
+---@return Tensor
 function methods.clone(t) return ops.clone(t) end
 function methods.view_as(t, other) return ops.view(t, other.shape) end
 function methods.expand_as(t, other) return ops.expand(t, other.shape) end
@@ -437,6 +529,10 @@ metatable.__unm = function(t) return ops.neg(t) end
 --- Limits every element to [low, high]; either may be nil.
 function methods.clamp(t, low, high) return ops.clamp(t, low or -math.huge, high or math.huge) end
 
+---@param t Tensor
+---@param low number?
+---@param high number?
+---@return Tensor t
 function methods.clamp_(t, low, high)
     autograd.check_inplace(t, "clamp_")
     return core.unary_(t, "clamp", low or -math.huge, high or math.huge)
@@ -478,11 +574,19 @@ function methods.float(t) return methods.to(t, "float32") end
 function methods.byte(t) return methods.to(t, "uint8") end
 function methods.int(t) return methods.to(t, "int32") end
 
+--- Overwrites t with `source`, converted to its dtype and broadcast to its shape.
+---@param t Tensor
+---@param source Tensor
+---@return Tensor t
 function methods.copy_(t, source)
     autograd.check_inplace(t, "copy_")
     return core.copy_(t, source)
 end
 
+--- Sets every element.
+---@param t Tensor
+---@param value number
+---@return Tensor t
 function methods.fill_(t, value)
     autograd.check_inplace(t, "fill_")
     return core.fill_(t, value)
@@ -506,9 +610,25 @@ local function reduced_count(t, dims)
     return count
 end
 
+--- The sum of all elements, or over dimensions.
+---@param t Tensor
+---@param dim integer|integer[]|nil
+---@param keepdim boolean? keeps them with size 1
+---@return Tensor
 function methods.sum(t, dim, keepdim) return ops.sum(t, dims_of(dim), keepdim) end
+
+--- The product of all elements, or over dimensions.
+---@param t Tensor
+---@param dim integer|integer[]|nil
+---@param keepdim boolean?
+---@return Tensor
 function methods.prod(t, dim, keepdim) return ops.prod(t, dims_of(dim), keepdim) end
 
+--- The mean of all elements, or over dimensions.
+---@param t Tensor
+---@param dim integer|integer[]|nil
+---@param keepdim boolean?
+---@return Tensor
 function methods.mean(t, dim, keepdim)
     local dims = dims_of(dim)
     return ops.div(ops.sum(t, dims, keepdim), reduced_count(t, dims))
@@ -527,6 +647,12 @@ function methods.var(t, dim, keepdim, unbiased)
     return ops.div(ops.sum(ops.square(centred), dims, keepdim), divisor)
 end
 
+--- The standard deviation: the root of `var`.
+---@param t Tensor
+---@param dim integer|integer[]|nil
+---@param keepdim boolean?
+---@param unbiased boolean?
+---@return Tensor
 function methods.std(t, dim, keepdim, unbiased) return ops.sqrt(methods.var(t, dim, keepdim, unbiased)) end
 
 -- The extreme of all elements, or with a dimension: values and their positions.
@@ -565,6 +691,10 @@ function methods.norm(t, p, dim, keepdim)
     return ops.pow(ops.sum(ops.pow(ops.abs(t), p), dims, keepdim), 1 / p)
 end
 
+--- Running sums along a dimension.
+---@param t Tensor
+---@param dim integer
+---@return Tensor
 function methods.cumsum(t, dim) return ops.cumsum(t, dim) end
 
 --- Sorted along a dimension (default: the last). Stable.
@@ -582,6 +712,11 @@ function methods.topk(t, k, dim, largest)
     return ops.narrow(values, dim, 1, k), core.narrow(index, dim, 1, k)
 end
 
+--- The positions `index` (int32 [n], from 1) of a dimension, in that order.
+---@param t Tensor
+---@param dim integer
+---@param index Tensor
+---@return Tensor
 function methods.index_select(t, dim, index) return ops.index_select(t, dim, index) end
 
 --- out[i][j] = t[i][index[i][j]] for the dimension 2, and so on: torch.gather.
@@ -615,7 +750,16 @@ metatable.__eq = tensors.equal
 
 -- ---- gradients ------------------------------------------------------------------------------------------------
 
+--- Lets operations on a leaf be recorded for backward, or not.
+---@param t Tensor float32
+---@param flag boolean? default true
+---@return Tensor t
 function methods.requires_grad_(t, flag) return autograd.set_requires_grad(t, flag) end
+
+--- Adds the gradient of t to the `.grad` of every leaf it was computed from.
+---@param t Tensor
+---@param grad Tensor? of t's shape; may be left out for one element
+---@param options {retain_graph: boolean?}?
 function methods.backward(t, grad, options) return autograd.backward(t, grad, options) end
 function methods.is_leaf(t) return autograd.is_leaf(t) end
 
