@@ -61,7 +61,7 @@ describe("dropout", function()
 end)
 
 describe("max-pooling over large windows", function()
-    -- More than 255 positions; the last one holds the largest value.
+    -- More positions than a byte counts; the last one holds the largest value.
     it("finds the place of the largest value", function()
         local x = lx.arange(2 * 3 * 17 * 20):view(2, 3, 17, 20)
         for _, input in ipairs {x, blocked(x)} do

@@ -5,14 +5,13 @@
 
 #include "ops.h"
 
-/* ---- pooling: of [N,C,H,W], plain or blocked; the result has the layout of the input ------------------------- */
+/* ---- max-pooling: of [N,C,H,W], plain or blocked; results are blocked ----------------------------------------- */
 
 typedef struct {
     int kernel[2], stride[2], padding[2];
 } lx_pool_options;
 
-/* `chosen` gets a number for each stored element of `out`: which position of its window the value came from. It is a
- * byte, but int32 for windows of more than 255 positions. */
+/* `chosen` (bytes, to be given back to backward) notes which position of its window each element came from. */
 lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, const lx_pool_options *options, lx_error *error);
 lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tensor *chosen, const long shape[4],
                                const lx_pool_options *options, lx_error *error);
