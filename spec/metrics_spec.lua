@@ -185,6 +185,18 @@ describe("calibration", function()
     end)
 end)
 
+describe("a report", function()
+    it("gives no interval where every resample agrees", function()
+        local scores, labels = {0.1, 0.2, 0.8, 0.9}, {0, 0, 1, 1}
+        local report = metrics.report(scores, labels, {threshold = 0.5, n = 50})
+        assert.equal(1, report.auc)
+        assert.is_nil(report.intervals.auc)
+        assert.matches("AUC *1.0000  %[no interval: all resamples agree%]", metrics.format_report(report))
+        scores[2] = 0.85
+        assert.is_table(metrics.report(scores, labels, {threshold = 0.5, n = 50}).intervals.auc)
+    end)
+end)
+
 describe("bootstrap", function()
     local scores, labels, groups = made_up(300, 5, 1000)
 

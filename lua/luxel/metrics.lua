@@ -479,7 +479,14 @@ end
 
 local RATES <const> = {"accuracy", "sensitivity", "specificity", "precision", "npv", "f1"}
 
--- Intervals of the rates and the area, all from the same resamples.
+-- What `report` gives intervals for.
+local RESAMPLED <const> = {auc = true}
+for _, name in ipairs(RATES) do
+    RESAMPLED[name] = true
+end
+
+-- Intervals of the rates and the area, all from the same resamples. Where every resample gives the same (nobody was
+-- wrong, say), resampling cannot tell how sure the figure is: no interval then, rather than one of width 0.
 local function intervals(kept, groups, threshold, n, level, seed)
     local values = {auc = {}}
     for _, name in ipairs(RATES) do
@@ -496,7 +503,7 @@ local function intervals(kept, groups, threshold, n, level, seed)
     if drawn then
         for name, list in pairs(values) do
             local low, high = percentile(list, n, level)
-            out[name] = low and {low, high} or nil
+            out[name] = low and low < high and {low, high} or nil
         end
     end
     return out, drawn, message
@@ -519,7 +526,7 @@ end
 ---@field brier number? nil too where the scores are not probabilities
 ---@field ece number?
 ---@field reliability table[]? the bins of `metrics.ece`
----@field intervals table<string, number[]> {low, high} by the names above
+---@field intervals table<string, number[]> {low, high} by the names above; nil where all resamples agree
 ---@field bootstrap table {n, seed, level, unit = "patient" or "image", units, message?}
 
 --- All figures of one evaluation, with intervals of the rates and the area.
@@ -562,7 +569,8 @@ end
 
 local function line_of(report, name, title, form)
     local interval = report.intervals[name]
-    local range = interval and ("  [%s, %s]"):format(form(interval[1]), form(interval[2])) or ""
+    local range = interval and ("  [%s, %s]"):format(form(interval[1]), form(interval[2]))
+        or report[name] and report.bootstrap.units and RESAMPLED[name] and "  [no interval: all resamples agree]" or ""
     return ("  %-13s %8s%s"):format(title, form(report[name]), range)
 end
 
