@@ -303,7 +303,7 @@ describe("report", function()
         assert.matches("3 images: 2 NORMAL, 1 INFECTED\n", text, 1, true)
         assert.matches("true NORMAL +1 +1\n", text)
         assert.matches("true INFECTED +0 +1\n", text)
-        assert.matches("sensitivity +100.0%%  %[100.0%%, 100.0%%%]", text)
+        assert.matches("sensitivity +100.0%%  %[no interval: all resamples agree%]", text)
         assert.matches("100 resamples of 3 images", text, 1, true)
 
         text = metrics.format_report(metrics.report({0.9, 2.5}, {0, 0}))
