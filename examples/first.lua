@@ -1,4 +1,4 @@
---- A first experiment: a small network on drawn chest radiographs, in 25 lines.
+--- A first experiment: a small network on drawn chest radiographs, in some 25 lines.
 
 local lx = require "luxel"
 local nn, F = lx.nn, lx.nn.functional

@@ -91,23 +91,6 @@ static int l_log_softmax_backward(lua_State *L)
 
 /* ---- table look-up -------------------------------------------------------------------------------------------- */
 
-/* embedding(weight, indices) */
-static int l_embedding(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const lx_tensor *weight = lx_check_tensor(L, 1), *indices = lx_check_tensor(L, 2);
-    return lx_results(L, lx_embedding(lx_push_tensor(L), weight, indices, &error), &error, 1);
-}
-
-/* embedding_backward(dy, indices, rows) */
-static int l_embedding_backward(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const lx_tensor *dy = lx_check_tensor(L, 1), *indices = lx_check_tensor(L, 2);
-    const long rows = (long)luaL_checkinteger(L, 3);
-    return lx_results(L, lx_embedding_backward(lx_push_tensor(L), dy, indices, rows, &error), &error, 1);
-}
-
 /* ---- mean-pooling --------------------------------------------------------------------------------------------- */
 
 static void check_size(lua_State *L, int arg, long size[2])
@@ -234,8 +217,6 @@ const luaL_Reg lx_layer_functions[] = {
     {"log_softmax", l_log_softmax},
     {"softmax_backward", l_softmax_backward},
     {"log_softmax_backward", l_log_softmax_backward},
-    {"embedding", l_embedding},
-    {"embedding_backward", l_embedding_backward},
     {"avg_pool2d", l_avg_pool2d},
     {"avg_pool2d_backward", l_avg_pool2d_backward},
     {"adaptive_avg_pool2d", l_adaptive_avg_pool2d},

@@ -34,14 +34,6 @@ lx_code lx_log_softmax(lx_tensor *out, const lx_tensor *x, lx_error *error);
 lx_code lx_softmax_backward(lx_tensor *dx, const lx_tensor *y, const lx_tensor *dy, lx_error *error);
 lx_code lx_log_softmax_backward(lx_tensor *dx, const lx_tensor *y, const lx_tensor *dy, lx_error *error);
 
-/* ---- table look-up ------------------------------------------------------------------------------------------- */
-
-/* weight [V,D]; indices int32 of any shape, from 1: one out of range is an error. out is [...,D]. */
-lx_code lx_embedding(lx_tensor *out, const lx_tensor *weight, const lx_tensor *indices, lx_error *error);
-/* dweight [rows,D] */
-lx_code lx_embedding_backward(lx_tensor *dweight, const lx_tensor *dy, const lx_tensor *indices, long rows,
-                              lx_error *error);
-
 /* ---- mean-pooling: x [N,C,H,W] -------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -140,7 +140,7 @@ function F.embedding(indices, weight)
     local shape = indices.shape
     shape[#shape + 1] = weight.shape[2]
     local flat = indices.ndim == 1 and indices or indices:reshape(-1)
-    return ops.embedding(weight, flat):reshape(shape)
+    return weight:index_select(1, flat):reshape(shape)
 end
 
 -- ---- pooling and resizing -------------------------------------------------------------------------------------

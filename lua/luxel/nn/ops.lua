@@ -134,13 +134,6 @@ end, function(ctx, dy)
     return core.dropout(dy, ctx.p, ctx.seed, ctx.stream)
 end)
 
-define("embedding", function(ctx, weight, indices)
-    ctx.indices, ctx.rows = indices, weight.shape[1]
-    return core.embedding(weight, indices)
-end, function(ctx, dy)
-    return core.embedding_backward(dy, ctx.indices, ctx.rows)
-end)
-
 define("upsample_nearest2d", function(ctx, x, size)
     ctx.size = {x.shape[3], x.shape[4]}
     return core.upsample_nearest2d(x, size)
