@@ -19,7 +19,7 @@ COMMON = -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) $(OPTIMIZE) $(SANITIZE
 CFLAGS_ALL = $(COMMON) -fopenmp -I$(LUA_INCDIR) -I$(STB_INCDIR) $(CFLAGS)
 # nodelete: lua_close unloads modules, but OpenMP's threads wait inside the library for more work.
 LDFLAGS_ALL = -shared -fopenmp -Wl,-z,nodelete $(SANITIZE) $(LDFLAGS)
-LDLIBS = -lm -lpthread
+LDLIBS = -lm -lpthread -ldl
 
 # Kernels: one text, compiled once for each instruction set. NaN and infinity keep their meaning. A kernel need not
 # use all of its ids.
@@ -55,6 +55,9 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
+# The assembler embeds the text of the kernels, which the compiler does not see as a dependency.
+$(BUILD)/obj/csrc/device/opencl/sources.o: $(wildcard kernels/*)
+
 define kernel_rule
 $(BUILD)/obj/kernels/$(1)/%.o: kernels/%.cl Makefile
 	@mkdir -p $$(@D)
@@ -70,8 +73,8 @@ env:
 
 # ---- set-up: what promises it calls make again afterwards, so that the compiler is looked for once it is there ----
 
-PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev lua-argparse lua-filesystem lua-cjson
-TEST_PACKAGES = lua-busted lua-check clang libomp-dev libclang-rt-14-dev valgrind luarocks
+PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev opencl-c-headers lua-argparse lua-filesystem lua-cjson
+TEST_PACKAGES = lua-busted lua-check clang libomp-dev libclang-rt-14-dev valgrind luarocks ocl-icd-libopencl1 pocl-opencl-icd
 
 deps:
 	@./tools/install-packages $(PACKAGES)

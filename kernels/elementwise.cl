@@ -12,8 +12,9 @@
         out[AT(p.y)] = (formula);                                                                  \
     }
 
-/* y = formula(a, b), and the same with a number for b (_s) or for a (_r). */
-#define BINARY_AS(name, type, formula)                                                                             \
+/* y = formula(a, b), and the same with a number for b (_s) or for a (_r). Not wrapped in another macro: `pow` and the
+ * like may be macros themselves, and would be expanded before they become part of a name. */
+#define BINARY(name, type, formula)                                                                             \
     KERNEL3(binary_##name, elementwise_args, GLOBAL const float *, left, GLOBAL const float *, right,              \
             GLOBAL type *, out)                                                                                    \
     {                                                                                                              \
@@ -30,8 +31,6 @@
         const float a = p.s, b = right[AT(p.a)];                                                                   \
         out[AT(p.y)] = (type)(formula);                                                                            \
     }
-#define BINARY(name, formula) BINARY_AS(name, float, formula)
-#define COMPARE(name, formula) BINARY_AS(name, uchar, formula)
 
 UNARY(neg, -a)
 UNARY(abs, fabs(a))
@@ -55,22 +54,22 @@ UNARY(sigmoid, 1.0f / (1.0f + exp(-a)))
 UNARY(relu, a > 0.0f ? a : (a != a ? a : 0.0f))
 UNARY(clamp, a < p.s ? p.s : (a > p.t ? p.t : a))
 
-BINARY(add, a + b)
-BINARY(sub, a - b)
-BINARY(mul, a * b)
-BINARY(div, a / b)
-BINARY(pow, pow(a, b))
-BINARY(maximum, a > b || a != a ? a : b)
-BINARY(minimum, a < b || a != a ? a : b)
+BINARY(add, float, a + b)
+BINARY(sub, float, a - b)
+BINARY(mul, float, a * b)
+BINARY(div, float, a / b)
+BINARY(pow, float, pow(a, b))
+BINARY(maximum, float, a > b || a != a ? a : b)
+BINARY(minimum, float, a < b || a != a ? a : b)
 /* the gradient b of a relu whose result was a */
-BINARY(relu_backward, a > 0.0f ? b : 0.0f)
+BINARY(relu_backward, float, a > 0.0f ? b : 0.0f)
 
-COMPARE(eq, a == b)
-COMPARE(ne, a != b)
-COMPARE(lt, a < b)
-COMPARE(le, a <= b)
-COMPARE(gt, a > b)
-COMPARE(ge, a >= b)
+BINARY(eq, uchar, a == b)
+BINARY(ne, uchar, a != b)
+BINARY(lt, uchar, a < b)
+BINARY(le, uchar, a <= b)
+BINARY(gt, uchar, a > b)
+BINARY(ge, uchar, a >= b)
 
 KERNEL2(unary_isnan, elementwise_args, GLOBAL const float *, in, GLOBAL uchar *, out)
 {

@@ -466,7 +466,7 @@ end)
 case("layer/Linear", function(i) return with(nn.Linear(7, 3), affine(i))(i.input) end)
 case("layer/Embedding", function(i) return with(nn.Embedding(5, 7), {weight = i.weight})(i.i) end)
 case("layer/BatchNorm2d", function(i)
-    local layer = with(nn.BatchNorm2d(5, {momentum = 0.2}), affine(i))
+    local layer = with(nn.BatchNorm2d(5, {momentum = 0.2}):to(i.x.device), affine(i))
     local y = layer(layer(i.x) * 2 + 1)
     layer:eval()
     return layer(y), layer.running_mean, layer.running_var

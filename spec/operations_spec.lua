@@ -205,6 +205,10 @@ describe("the table of cases", function()
     end)
 end)
 
+-- A device besides the cpu, named in the environment: its driver compiles every kernel first, which takes a while.
+local further = os.getenv("LUXEL_TEST_DEVICE")
+if further then assert(lx.device(further)) end
+
 for _, device in ipairs(lx.devices()) do
     describe("on " .. device.kind, function()
         each_case(function(case, wanted)

@@ -100,6 +100,9 @@ struct lx_storage {
 /* The cpu device, with one reference; NULL and an error if there is no memory for it. */
 lx_device *lx_cpu_open(lx_error *error);
 
+/* The OpenCL device at `index`, counted from 0 over all platforms; NULL and an error where there is none. */
+lx_device *lx_opencl_open(int index, lx_error *error);
+
 lx_device *lx_device_retain(lx_device *device);
 void lx_device_release(lx_device *device);
 

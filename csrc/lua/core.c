@@ -68,15 +68,40 @@ static void push_context(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
 }
 
-lx_device *lx_check_device(lua_State *L, int arg)
+/* Opens the first OpenCL device when it is first asked for. */
+static lx_device *open_opencl(lx_context *context, lx_error *error)
+{
+    lx_device *device = lx_opencl_open(0, error);
+    if (!device)
+        return NULL;
+    device->reclaim = reclaim;
+    device->owner = context;
+    device->limit = COLLECT_FLOOR;
+    context->devices[context->count++] = device;
+    return device;
+}
+
+/* The device named by the argument; NULL and an error where there is none. */
+static lx_device *find_device(lua_State *L, int arg, lx_error *error)
 {
     lx_context *context = lx_get_context(L);
     const char *name = luaL_optstring(L, arg, "cpu");
     for (int i = 0; i < context->count; i++)
         if (strcmp(context->devices[i]->runtime->kind, name) == 0)
             return context->devices[i];
-    luaL_error(L, "there is no device '%s'; lx.devices() lists those there are", name);
+    if (strcmp(name, "opencl") == 0)
+        return open_opencl(context, error);
+    lx_fail(error, LX_EDEVICE, "there is no device '%s'; there are cpu and, where a driver is installed, opencl", name);
     return NULL;
+}
+
+lx_device *lx_check_device(lua_State *L, int arg)
+{
+    lx_error error = {.code = LX_OK};
+    lx_device *device = find_device(L, arg, &error);
+    if (!device)
+        lx_raise(L, &error);
+    return device;
 }
 
 /* Pushes "file:line: " of the innermost Lua function outside the library, for that is where the mistake is. */
@@ -128,24 +153,41 @@ int lx_results(lua_State *L, lx_code code, const lx_error *error, int results)
     return code ? lx_raise(L, error) : results;
 }
 
-/* devices() -> list of {kind, name, lanes, threads} */
+/* Pushes {kind, name, lanes, threads}. */
+static void push_device(lua_State *L, lx_device *device)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, device->runtime->kind);
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, device->name);
+    lua_setfield(L, -2, "name");
+    lua_pushinteger(L, device->lanes);
+    lua_setfield(L, -2, "lanes");
+    lua_pushinteger(L, device->runtime->threads(device, 0));
+    lua_setfield(L, -2, "threads");
+}
+
+/* devices() -> list of {kind, name, lanes, threads}: those that are open */
 static int l_devices(lua_State *L)
 {
     lx_context *context = lx_get_context(L);
     lua_createtable(L, context->count, 0);
     for (int i = 0; i < context->count; i++) {
-        lx_device *device = context->devices[i];
-        lua_createtable(L, 0, 4);
-        lua_pushstring(L, device->runtime->kind);
-        lua_setfield(L, -2, "kind");
-        lua_pushstring(L, device->name);
-        lua_setfield(L, -2, "name");
-        lua_pushinteger(L, device->lanes);
-        lua_setfield(L, -2, "lanes");
-        lua_pushinteger(L, device->runtime->threads(device, 0));
-        lua_setfield(L, -2, "threads");
+        push_device(L, context->devices[i]);
         lua_rawseti(L, -2, i + 1);
     }
+    return 1;
+}
+
+/* device(name) -> {kind, name, lanes, threads}; or nil, message, code where there is none */
+static int l_device(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    luaL_checkstring(L, 1);
+    lx_device *device = find_device(L, 1, &error);
+    if (!device)
+        return lx_refuse(L, &error);
+    push_device(L, device);
     return 1;
 }
 
@@ -236,7 +278,7 @@ static int l_is_terminal(lua_State *L)
 }
 
 static const luaL_Reg core_functions[] = {
-    {"set_home", l_set_home},       {"now", l_now},                 {"is_terminal", l_is_terminal},
+    {"device", l_device},           {"set_home", l_set_home},       {"now", l_now},                 {"is_terminal", l_is_terminal},
     {"devices", l_devices},         {"memory", l_memory},           {"reset_peak", l_reset_peak},
     {"trim", l_trim},               {"threads", l_threads},         {"manual_seed", l_manual_seed},
     {"next_stream", l_next_stream}, {"random_state", l_random_state}, {NULL, NULL},

@@ -26,9 +26,15 @@ for name, value in pairs(tensors) do lx[name] = value end
 lx.autograd = autograd
 lx.no_grad, lx.enable_grad, lx.is_grad_enabled = autograd.no_grad, autograd.enable_grad, autograd.is_grad_enabled
 
---- What there is to compute on: a list of {kind, name, lanes, threads}.
+--- The devices that are open: a list of {kind, name, lanes, threads}. `cpu` always is; `opencl` is once it was used.
 ---@return table[]
 function lx.devices() return core.devices() end
+
+--- Opens a device, if it is not open yet, and describes it.
+---@param name "cpu"|"opencl"
+---@return {kind: string, name: string, lanes: integer, threads: integer}?
+---@return string? message, string? code "device" where there is none
+function lx.device(name) return core.device(name) end
 
 --- Bytes in use, kept for reuse, and the most ever in use.
 ---@param device string? default "cpu"
