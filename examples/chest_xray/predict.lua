@@ -29,6 +29,23 @@ local function examine(model, path)
     return common.probabilities(model, new_dataset {images = image, labels = lx.zeros(1), paths = {path}})[1]
 end
 
+-- What every picture says: the first where there is room for it.
+local NOTICES <const> = {"supports a reading, does not replace one", "no diagnosis"}
+
+-- The text in lines that fit the width.
+local function wrap(text, width, scale)
+    local lines = {}
+    for word in text:gmatch("%S+") do
+        local longer = lines[1] and lines[#lines] .. " " .. word
+        if longer and vision.text_size(longer, scale) + 8 * scale <= width then
+            lines[#lines] = longer
+        else
+            lines[#lines + 1] = word
+        end
+    end
+    return lines
+end
+
 -- A picture with a bar that says the label, and the notice below.
 local function annotate(path, label, probability)
     local image, message = vision.load(path)
@@ -38,15 +55,22 @@ local function annotate(path, label, probability)
     local text = ("%s %.2f%%"):format(label, 100 * probability)
     local scale = math.max(1, math.min(width // (vision.text_size(text) + 12), 1 + height // 224))
     local _, line = vision.text_size(text, scale)
-    image = vision.fill_rect(image, {x = 0, y = 0, w = width, h = line + 4 * scale}, {alpha = 0.65})
-    image = vision.draw_text(image, 4 * scale, 3 * scale, text,
-        {colour = label == common.LABELS[2] and RED or GREEN, scale = scale})
-    local notice = "supports a reading, does not replace one"
+    local title = wrap(text, width, scale)
+    image = vision.fill_rect(image, {x = 0, y = 0, w = width, h = #title * line + 4 * scale}, {alpha = 0.65})
+    for i, words in ipairs(title) do
+        image = vision.draw_text(image, 4 * scale, 3 * scale + (i - 1) * line, words,
+            {colour = label == common.LABELS[2] and RED or GREEN, scale = scale})
+    end
     local small = math.max(1, scale // 2)
-    local _, low = vision.text_size(notice, small)
-    local bar = {x = 0, y = height - low - 2 * small, w = width, h = low + 2 * small}
-    image = vision.fill_rect(image, bar, {alpha = 0.65})
-    return vision.draw_text(image, 4 * small, height - low, notice, {scale = small})
+    local _, low = vision.text_size(text, small)
+    local lines = wrap(NOTICES[1], width, small)
+    if #lines * low > height // 3 then lines = wrap(NOTICES[2], width, small) end
+    local top = height - #lines * low
+    image = vision.fill_rect(image, {x = 0, y = top - 2 * small, w = width, h = height}, {alpha = 0.65})
+    for i, words in ipairs(lines) do
+        image = vision.draw_text(image, 4 * small, top + (i - 1) * low, words, {scale = small})
+    end
+    return image
 end
 
 -- Two images of one name must not overwrite each other.

@@ -33,7 +33,7 @@ if args.epochs < 1 or args.batch < 1 then common.fail("--epochs and --batch must
 if not (args.lr > 0) then common.fail("--lr must be above 0") end
 if not (args.val > 0 and args.val < 1) then common.fail("--val must be between 0 and 1") end
 if args.device ~= "auto" and args.device ~= "cpu" then
-    common.fail(("there is no device '%s' here; use auto or cpu"):format(args.device))
+    common.fail(("--device must be auto or cpu, got '%s'"):format(args.device))
 end
 
 -- Kaggle ships a val/ of 16 images: too few to choose a threshold on.

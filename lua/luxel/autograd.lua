@@ -9,6 +9,7 @@ local core = require "luxel.core"
 local memory = require "luxel.memory"
 
 local getslot, setslot = core.getslot, core.setslot
+local shape_text, same_shape = require("luxel.shape").text, require("luxel.shape").same
 
 local autograd = {}
 
@@ -26,20 +27,8 @@ local REDISABLE = setmetatable({}, {__close = function() enabled = false end})
 -- `ctx.needs` of a call that is not recorded.
 local NO_NEEDS = setmetatable({}, {__newindex = function() error("ctx.needs is read-only", 2) end})
 
-local function shape_text(shape)
-    return "[" .. table.concat(shape, ",") .. "]"
-end
-
 local function is_tensor(value)
     return type(value) == "userdata" and core.is_tensor(value)
-end
-
-local function same_shape(a, b)
-    if #a ~= #b then return false end
-    for i = 1, #a do
-        if a[i] ~= b[i] then return false end
-    end
-    return true
 end
 
 -- ---- grad mode ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 local autograd = require "luxel.autograd"
 local core = require "luxel.core"
+local same_shape = require("luxel.shape").same
 
 local define, unary, binary, where = autograd.define, core.unary, core.binary, core.where
 
@@ -25,14 +26,6 @@ end
 -- The gradient where the mask holds, 0 elsewhere (also where the gradient is NaN there).
 local function masked(mask, grad)
     return where(mask, grad, scalar(0, grad.device))
-end
-
-local function same_shape(a, b)
-    if #a ~= #b then return false end
-    for i = 1, #a do
-        if a[i] ~= b[i] then return false end
-    end
-    return true
 end
 
 -- Undoes broadcasting: sums the gradient over what was expanded from `shape`.

@@ -8,6 +8,7 @@ local core = require "luxel.core"
 local format = require "luxel.format"
 local memory = require "luxel.memory"
 local ops = require "luxel.ops"
+local shapes = require "luxel.shape"
 
 ---@class Tensor: userdata
 ---@field shape integer[] sizes, one a dimension
@@ -72,9 +73,8 @@ local methods = core.metatable.methods
 local tensors = {} -- the constructors and functions of the module table
 
 local is_tensor = core.is_tensor
+local shape_text = shapes.text
 local DTYPES <const> = {float32 = true, uint8 = true, int32 = true}
-
-local function shape_text(shape) return "[" .. table.concat(shape, ",") .. "]" end
 
 -- Sizes given one by one or as one table: (2, 3, options) or ({2, 3}, options). Returns shape, options.
 local function sizes(name, ...)
@@ -729,7 +729,7 @@ methods.matmul, methods.mm, methods.bmm = ops.matmul, ops.matmul, ops.matmul
 --- Whether two tensors have the same shape and elements.
 ---@return boolean
 function tensors.equal(a, b)
-    if not (is_tensor(a) and is_tensor(b)) or shape_text(a.shape) ~= shape_text(b.shape) then return false end
+    if not (is_tensor(a) and is_tensor(b)) or not shapes.same(a.shape, b.shape) then return false end
     if a:numel() == 0 then return true end
     return core.item(methods.all(core.binary("eq", a, b))) == 1
 end

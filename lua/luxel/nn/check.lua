@@ -1,13 +1,10 @@
 --- Argument checks of functions, layers and optimisers. Messages name the function, the argument and the shapes.
 
+local shapes = require "luxel.shape"
+
 local check = {}
 
---- `[8,1,224,224]`
----@param shape integer[]
----@return string
-function check.shape_text(shape)
-    return "[" .. table.concat(shape, ",") .. "]"
-end
+check.shape_text = shapes.text
 
 --- `float32 [8,1,224,224]` for a tensor, the type for anything else.
 ---@param value any
