@@ -15,7 +15,7 @@ typedef enum {
 
 typedef struct {
     lx_code code;
-    char text[512];
+    char text[2048];
 } lx_error;
 
 /* A call starts with code LX_OK in the error; a function that succeeds leaves it so.

@@ -12,16 +12,19 @@
  * one work-item: it sees its ids as id0, id1, id2, the buffers, and the parameters as p. It must not depend on
  * the order of work-items.
  *
- * In OpenCL this becomes a __kernel in which each buffer is followed by its offset in bytes (OpenCL 1.2 cannot
- * point into a buffer otherwise). In C it becomes a function that walks a span of ids, so that the compiler
- * inlines the body into the loop over id0 and vectorises it; it is compiled once per instruction set (LX_ISA,
- * LANES) and named lx_kernel_NAME_ISA.
+ * In C it becomes a function that walks a span of ids, so that the compiler inlines the body into the loop over id0
+ * and vectorises it; it is compiled once per instruction set (LX_ISA, LANES) and named lx_kernel_NAME_ISA. In OpenCL
+ * it becomes a __kernel in which each buffer is followed by its offset in bytes (OpenCL 1.2 cannot point into a buffer
+ * otherwise). For processors a work-item of that walks a span too, so that the driver compiles the same loops; for
+ * GPUs (LX_SIMT) each id is a work-item. Kernels that want work-groups and local memory are in kernels/simt/.
  *
  * `lanes` is a vector of LANES floats: load_lanes, store_lanes, splat, the arithmetic operators, and comparisons,
  * whose result choose_lanes takes.
  */
 #ifndef LUXEL_KERNELS_H
 #define LUXEL_KERNELS_H
+
+#include "span.h"
 
 #define LX_IDS const long id0, const long id1, const long id2
 
@@ -31,9 +34,32 @@
 #define LX_JOIN_LANES_(type, n) type##n
 #define LX_JOIN_LANES2(type, n) LX_JOIN_LANES_(type, n)
 #define LX_JOIN_LANES(type) LX_JOIN_LANES2(type, LANES)
-#define LX_GLOBAL_IDS (long)get_global_id(0), (long)get_global_id(1), (long)get_global_id(2)
 #define LX_ITEM inline
 #define UNROLL
+
+#ifdef LX_SIMT
+/* A work-item each; there are more than ids at the edges, and fewer where a device limits their number. */
+#define LX_WALK(call) \
+    for (long id2 = (long)get_global_id(2); id2 < plan.rows / plan.size1; id2 += (long)get_global_size(2)) \
+        for (long id1 = (long)get_global_id(1); id1 < plan.size1; id1 += (long)get_global_size(1)) \
+            for (long id0 = (long)get_global_id(0); id0 < plan.size0; id0 += (long)get_global_size(0)) \
+                call;
+#else
+/* A work-item is a task of many ids, as on the cpu device. */
+#define LX_WALK(call) \
+    const lx_span span = lx_span_of(plan, (long)get_global_id(0)); \
+    for (long row = span.first_row; row < span.last_row; row++) { \
+        const long id1 = row % plan.size1, id2 = row / plan.size1; \
+        _Pragma("clang loop vectorize(assume_safety)") \
+        for (long id0 = span.first; id0 < span.last; id0++) \
+            call; \
+    }
+#endif
+/* -DLX_WANT_NAME=~,__kernel makes NAME a kernel; what else is in the file is then never compiled, for some drivers'
+ * compilers take longer over it than over the kernel that is wanted. */
+#define LX_SECOND(first, second, ...) second
+#define LX_PICK(...) LX_SECOND(__VA_ARGS__, )
+#define LX_AT(type, buffer, offset) (type)((GLOBAL char *)(buffer) + (offset))
 
 #if LANES == 16
 typedef float16 lanes;
@@ -54,65 +80,101 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL1(name, P, T0, a0) \
     static void name##_item(LX_IDS, T0 a0, const P p); \
-    __kernel void name(T0 a0, ulong o0, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        LX_WALK(name##_item(id0, id1, id2, a0, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, const P p)
 
 #define KERNEL2(name, P, T0, a0, T1, a1) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
-    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        T1 a1 = LX_AT(T1, b1, o1); \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, const P p)
 
 #define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
-    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        T1 a1 = LX_AT(T1, b1, o1); \
+        T2 a2 = LX_AT(T2, b2, o2); \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p)
 
 #define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
-    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        T1 a1 = LX_AT(T1, b1, o1); \
+        T2 a2 = LX_AT(T2, b2, o2); \
+        T3 a3 = LX_AT(T3, b3, o3); \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p)
 
 #define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
-    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        T1 a1 = LX_AT(T1, b1, o1); \
+        T2 a2 = LX_AT(T2, b2, o2); \
+        T3 a3 = LX_AT(T3, b3, o3); \
+        T4 a4 = LX_AT(T4, b4, o4); \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p)
 
 #define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
-    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, T5 a5, ulong o5, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), (T5)((GLOBAL char *)a5 + o5), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        T1 a1 = LX_AT(T1, b1, o1); \
+        T2 a2 = LX_AT(T2, b2, o2); \
+        T3 a3 = LX_AT(T3, b3, o3); \
+        T4 a4 = LX_AT(T4, b4, o4); \
+        T5 a5 = LX_AT(T5, b5, o5); \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p)
 
 #define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
-    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, T5 a5, ulong o5, T6 a6, ulong o6, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), (T5)((GLOBAL char *)a5 + o5), (T6)((GLOBAL char *)a6 + o6), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        T1 a1 = LX_AT(T1, b1, o1); \
+        T2 a2 = LX_AT(T2, b2, o2); \
+        T3 a3 = LX_AT(T3, b3, o3); \
+        T4 a4 = LX_AT(T4, b4, o4); \
+        T5 a5 = LX_AT(T5, b5, o5); \
+        T6 a6 = LX_AT(T6, b6, o6); \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p)
 
 #define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
-    __kernel void name(T0 a0, ulong o0, T1 a1, ulong o1, T2 a2, ulong o2, T3 a3, ulong o3, T4 a4, ulong o4, T5 a5, ulong o5, T6 a6, ulong o6, T7 a7, ulong o7, const P p) \
+    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, T7 b7, ulong o7, const P p, const lx_plan plan) \
     { \
-        name##_item(LX_GLOBAL_IDS, (T0)((GLOBAL char *)a0 + o0), (T1)((GLOBAL char *)a1 + o1), (T2)((GLOBAL char *)a2 + o2), (T3)((GLOBAL char *)a3 + o3), (T4)((GLOBAL char *)a4 + o4), (T5)((GLOBAL char *)a5 + o5), (T6)((GLOBAL char *)a6 + o6), (T7)((GLOBAL char *)a7 + o7), p); \
+        T0 a0 = LX_AT(T0, b0, o0); \
+        T1 a1 = LX_AT(T1, b1, o1); \
+        T2 a2 = LX_AT(T2, b2, o2); \
+        T3 a3 = LX_AT(T3, b3, o3); \
+        T4 a4 = LX_AT(T4, b4, o4); \
+        T5 a5 = LX_AT(T5, b5, o5); \
+        T6 a6 = LX_AT(T6, b6, o6); \
+        T7 a7 = LX_AT(T7, b7, o7); \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, a7, p)) \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p)
 

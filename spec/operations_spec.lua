@@ -209,18 +209,18 @@ end)
 local further = os.getenv("LUXEL_TEST_DEVICE")
 if further then assert(lx.device(further)) end
 
-for _, device in ipairs(lx.devices()) do
-    describe("on " .. device.kind, function()
+for _, device in ipairs(core.open_devices()) do
+    describe("on " .. device, function()
         each_case(function(case, wanted)
             it(case.name .. " gives PyTorch's values", function()
-                check_against_golden(case, wanted, as_stored, device.kind)
+                check_against_golden(case, wanted, as_stored, device)
             end)
             it(case.name .. " takes inputs that are views with gaps", function()
-                check_against_golden(case, wanted, strided, device.kind)
+                check_against_golden(case, wanted, strided, device)
             end)
             if has_images(wanted) then
                 it(case.name .. " takes inputs in the blocked layout", function()
-                    check_against_golden(case, wanted, blocked, device.kind)
+                    check_against_golden(case, wanted, blocked, device)
                 end)
             end
         end)

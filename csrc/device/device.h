@@ -12,6 +12,7 @@
 
 #include "../error.h"
 #include "native.h"
+#include "profile.h"
 
 typedef struct lx_device lx_device;
 typedef struct lx_storage lx_storage;
@@ -38,6 +39,9 @@ typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
     static const lx_kernel k_##name_ = {#program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}}
 #endif
 
+/* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native form. */
+#define LX_SIMT_KERNEL(program_, name_) static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}}
+
 /* A buffer argument of a launch: a storage and the byte in it where the kernel's pointer starts. */
 typedef struct {
     lx_storage *storage;
@@ -48,15 +52,22 @@ enum { LX_MAX_ARGUMENTS = 8 };
 
 typedef struct {
     const lx_kernel *kernel;
-    long size[3];       /* work-items; any zero means nothing to do */
-    const void *params; /* the kernel's scalar parameters, copied at launch */
+    long size[3];        /* ids; any zero means nothing to do. In kernels/simt/: work-items, multiples of the group */
+    int group[3];        /* kernels/simt/ only: work-items in a group */
+    const char *options; /* kernels/simt/ only: what the driver's compiler is told, as "-DTILE=64"; NULL for nothing */
+    const void *params;  /* the kernel's scalar parameters, copied at launch */
     size_t params_size;
     lx_argument arguments[LX_MAX_ARGUMENTS];
     int count;
-    double work; /* arithmetic operations, roughly: decides whether threads are worth waking */
+    double work;  /* arithmetic operations, roughly: decides whether threads are worth waking */
+    double bytes; /* of the tensors, each counted once: for the profile */
 } lx_launch;
 
 /* ---- devices ---------------------------------------------------------------------------------------------- */
+
+/* How kernels of the families that have two forms are best written for a device: one work-item computes a large
+ * register tile with wide vectors (processors), or work-groups share local memory (GPUs). */
+typedef enum { LX_TILE, LX_SIMT } lx_form;
 
 typedef struct {
     atomic_size_t live, cached, peak; /* bytes in use, bytes kept for reuse, most ever in use */
@@ -65,14 +76,21 @@ typedef struct {
 struct lx_device {
     const struct lx_runtime *runtime;
     atomic_int references;
+    char label[32]; /* "cpu", "opencl:1" */
     char name[128];
+    lx_form form;
     int lanes; /* floats in a vector, and channels in a block of the blocked layout */
     /* Called before live bytes would pass `limit`, and with `full` after an allocation failed: the owner may
      * release what it does not need. Only ever called on the thread that allocates. */
     void (*reclaim)(void *owner, lx_device *device, bool full);
+    /* Called when something takes long that a person waiting may wonder about; may be NULL. On the launching thread. */
+    void (*notice)(void *owner, const char *text);
     void *owner;
     size_t limit;
+    size_t budget; /* bytes that there may be, in use and cached; SIZE_MAX: no limit but the system's */
     lx_memory memory;
+    atomic_ulong waits;  /* times that the host waited for the device */
+    lx_profile *profile; /* where to note what it does; NULL: nowhere */
 };
 
 /* What a kind of device implements. */
@@ -86,6 +104,8 @@ struct lx_runtime {
     lx_code (*launch)(lx_device *device, const lx_launch *launch, lx_error *error);
     lx_code (*finish)(lx_device *device, lx_error *error);
     int (*threads)(lx_device *device, int set); /* sets if > 0; returns the number in force */
+    /* Notes launches from now on, or if `profile` is NULL no longer: then all that was launched has been noted. */
+    lx_code (*watch)(lx_device *device, lx_profile *profile, lx_error *error);
     void (*close)(lx_device *device);
 };
 
@@ -100,9 +120,6 @@ struct lx_storage {
 /* The cpu device, with one reference; NULL and an error if there is no memory for it. */
 lx_device *lx_cpu_open(lx_error *error);
 
-/* The OpenCL device at `index`, counted from 0 over all platforms; NULL and an error where there is none. */
-lx_device *lx_opencl_open(int index, lx_error *error);
-
 lx_device *lx_device_retain(lx_device *device);
 void lx_device_release(lx_device *device);
 
@@ -110,5 +127,12 @@ void lx_device_release(lx_device *device);
 lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error);
 lx_storage *lx_storage_retain(lx_storage *storage);
 void lx_storage_release(lx_storage *storage);
+
+/* Copies bytes from one storage to another, on whichever devices. */
+lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size_t from_offset, size_t bytes,
+                        lx_error *error);
+
+/* Fills in the error for memory that a device does not have. */
+lx_code lx_no_memory(const lx_device *device, size_t bytes, lx_error *error);
 
 #endif

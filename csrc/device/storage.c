@@ -1,6 +1,8 @@
 /* Devices and storages: counted references, the accounting of bytes, and the retry when memory runs out. */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "device.h"
 
@@ -16,17 +18,40 @@ void lx_device_release(lx_device *device)
         device->runtime->close(device);
 }
 
-/* Tries to allocate; when there is no memory, gives back what is cached, then asks the owner to let go of all it can. */
+lx_code lx_no_memory(const lx_device *device, size_t bytes, lx_error *error)
+{
+    const double mib = 1048576.0, used = (double)device->memory.live, kept = (double)device->memory.cached;
+    char free_text[64] = "";
+    if (device->budget != SIZE_MAX) {
+        const double left = (double)device->budget - used;
+        snprintf(free_text, sizeof free_text, ", %.1f of %.1f MiB free", left > 0 ? left / mib : 0.0,
+                 (double)device->budget / mib);
+    }
+    return lx_fail(error, LX_ENOMEM, "out of memory: %s has no %.1f MiB more (%.1f MiB in use, %.1f MiB cached%s); use a "
+                                     "smaller batch or image, or free tensors with lx.tidy", device->label,
+                   (double)bytes / mib, used / mib, kept / mib, free_text);
+}
+
+static lx_code allocate_once(lx_device *device, size_t bytes, lx_storage *storage, lx_error *error)
+{
+    if (bytes > device->budget || device->memory.live > device->budget - bytes)
+        return lx_no_memory(device, bytes, error);
+    if (device->memory.live + device->memory.cached > device->budget - bytes)
+        device->runtime->trim(device);
+    return device->runtime->allocate(device, bytes, &storage->handle, &storage->capacity, error);
+}
+
+/* Tries to allocate; when there is no memory, asks the owner to let go of all it can, gives back what is cached, and
+ * tries once more. */
 static lx_code allocate(lx_device *device, size_t bytes, lx_storage *storage, lx_error *error)
 {
-    const struct lx_runtime *runtime = device->runtime;
-    lx_code code = runtime->allocate(device, bytes, &storage->handle, &storage->capacity, error);
+    lx_code code = allocate_once(device, bytes, storage, error);
     if (code == LX_ENOMEM) {
         if (device->reclaim)
             device->reclaim(device->owner, device, true);
-        runtime->trim(device);
+        device->runtime->trim(device);
         error->code = LX_OK;
-        code = runtime->allocate(device, bytes, &storage->handle, &storage->capacity, error);
+        code = allocate_once(device, bytes, storage, error);
     }
     return code;
 }
@@ -69,4 +94,26 @@ void lx_storage_release(lx_storage *storage)
     device->runtime->release(device, storage->handle, storage->capacity);
     free(storage);
     lx_device_release(device);
+}
+
+/* Whether the handle of a storage is the address of its bytes. */
+static bool in_host_memory(const lx_storage *storage)
+{
+    return strcmp(storage->device->runtime->kind, "cpu") == 0;
+}
+
+lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size_t from_offset, size_t bytes,
+                        lx_error *error)
+{
+    if (in_host_memory(from))
+        return to->device->runtime->write(to, to_offset, (const char *)from->handle + from_offset, bytes, error);
+    if (in_host_memory(to))
+        return from->device->runtime->read(from, from_offset, (char *)to->handle + to_offset, bytes, error);
+    void *between = malloc(bytes ? bytes : 1);
+    if (!between)
+        return lx_fail(error, LX_ENOMEM, "out of memory");
+    if (!from->device->runtime->read(from, from_offset, between, bytes, error))
+        to->device->runtime->write(to, to_offset, between, bytes, error);
+    free(between);
+    return error->code;
 }

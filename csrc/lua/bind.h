@@ -16,6 +16,8 @@ typedef struct {
     lua_State *L;
     lx_device *devices[LX_MAX_DEVICES];
     int count;
+    char alias[64]; /* the last name that was not a label, and the device that it means */
+    lx_device *aliased;
     bool collecting;
     bool tidying; /* new tensors are noted in the table that core.tidy set */
     unsigned long seed, stream; /* of the random numbers: see csrc/ops/random.c */
@@ -23,7 +25,9 @@ typedef struct {
 
 lx_context *lx_get_context(lua_State *L);
 
-/* The device named by the argument; the cpu where it is absent. Raises if there is none of that name. */
+/* Adds a device that the context then owns and that asks it for memory. */
+void lx_adopt_device(lx_context *context, lx_device *device);
+/* The device named by the argument, opened if need be; the cpu where it is absent. Raises if there is none. */
 lx_device *lx_check_device(lua_State *L, int arg);
 
 /* Raises the error as a Lua error. A memory error raises too: arithmetic has no other way to say it. */
@@ -65,8 +69,8 @@ void lx_pair_field(lua_State *L, int arg, const char *name, int absent, int pair
 /* ---- the files' function lists ------------------------------------------------------------------------------ */
 
 void lx_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on top, with the context */
-extern const luaL_Reg lx_tensor_functions[], lx_op_functions[], lx_reduce_functions[], lx_layer_functions[],
-    lx_nn_functions[], lx_image_functions[];
+extern const luaL_Reg lx_device_functions[], lx_tensor_functions[], lx_op_functions[], lx_reduce_functions[],
+    lx_layer_functions[], lx_nn_functions[], lx_image_functions[];
 void lx_register_tensor(lua_State *L); /* the metatable; leaves nothing on the stack */
 
 #endif

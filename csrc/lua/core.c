@@ -2,32 +2,13 @@
 #include "bind.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char context_key = 0;
 
-/* Below this many live bytes the collector is left to Lua. */
-enum { COLLECT_FLOOR = 256 << 20 };
-
 lx_context *lx_get_context(lua_State *L)
 {
     return lua_touserdata(L, lua_upvalueindex(1));
-}
-
-/* The device wants memory: Lua sees a small userdata, not the megabytes behind it, so we make it collect. */
-static void reclaim(void *owner, lx_device *device, bool full)
-{
-    lx_context *context = owner;
-    if (context->collecting)
-        return;
-    context->collecting = true;
-    lua_gc(context->L, LUA_GCCOLLECT);
-    if (full) /* objects that a finaliser kept alive go in a second cycle */
-        lua_gc(context->L, LUA_GCCOLLECT);
-    context->collecting = false;
-    const size_t live = device->memory.live;
-    device->limit = 2 * live > COLLECT_FLOOR ? 2 * live : COLLECT_FLOOR;
 }
 
 static int close_context(lua_State *L)
@@ -35,6 +16,7 @@ static int close_context(lua_State *L)
     lx_context *context = lua_touserdata(L, 1);
     for (int i = 0; i < context->count; i++) {
         context->devices[i]->reclaim = NULL;
+        context->devices[i]->notice = NULL;
         lx_device_release(context->devices[i]);
     }
     context->count = 0;
@@ -60,48 +42,9 @@ static void push_context(lua_State *L)
     lx_device *cpu = lx_cpu_open(&error);
     if (!cpu)
         luaL_error(L, "%s", error.text);
-    cpu->reclaim = reclaim;
-    cpu->owner = context;
-    cpu->limit = COLLECT_FLOOR;
-    context->devices[context->count++] = cpu;
+    lx_adopt_device(context, cpu);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
-}
-
-/* Opens the first OpenCL device when it is first asked for. */
-static lx_device *open_opencl(lx_context *context, lx_error *error)
-{
-    lx_device *device = lx_opencl_open(0, error);
-    if (!device)
-        return NULL;
-    device->reclaim = reclaim;
-    device->owner = context;
-    device->limit = COLLECT_FLOOR;
-    context->devices[context->count++] = device;
-    return device;
-}
-
-/* The device named by the argument; NULL and an error where there is none. */
-static lx_device *find_device(lua_State *L, int arg, lx_error *error)
-{
-    lx_context *context = lx_get_context(L);
-    const char *name = luaL_optstring(L, arg, "cpu");
-    for (int i = 0; i < context->count; i++)
-        if (strcmp(context->devices[i]->runtime->kind, name) == 0)
-            return context->devices[i];
-    if (strcmp(name, "opencl") == 0)
-        return open_opencl(context, error);
-    lx_fail(error, LX_EDEVICE, "there is no device '%s'; there are cpu and, where a driver is installed, opencl", name);
-    return NULL;
-}
-
-lx_device *lx_check_device(lua_State *L, int arg)
-{
-    lx_error error = {.code = LX_OK};
-    lx_device *device = find_device(L, arg, &error);
-    if (!device)
-        lx_raise(L, &error);
-    return device;
 }
 
 /* Pushes "file:line: " of the innermost Lua function outside the library, for that is where the mistake is. */
@@ -153,85 +96,6 @@ int lx_results(lua_State *L, lx_code code, const lx_error *error, int results)
     return code ? lx_raise(L, error) : results;
 }
 
-/* Pushes {kind, name, lanes, threads}. */
-static void push_device(lua_State *L, lx_device *device)
-{
-    lua_createtable(L, 0, 4);
-    lua_pushstring(L, device->runtime->kind);
-    lua_setfield(L, -2, "kind");
-    lua_pushstring(L, device->name);
-    lua_setfield(L, -2, "name");
-    lua_pushinteger(L, device->lanes);
-    lua_setfield(L, -2, "lanes");
-    lua_pushinteger(L, device->runtime->threads(device, 0));
-    lua_setfield(L, -2, "threads");
-}
-
-/* devices() -> list of {kind, name, lanes, threads}: those that are open */
-static int l_devices(lua_State *L)
-{
-    lx_context *context = lx_get_context(L);
-    lua_createtable(L, context->count, 0);
-    for (int i = 0; i < context->count; i++) {
-        push_device(L, context->devices[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    return 1;
-}
-
-/* device(name) -> {kind, name, lanes, threads}; or nil, message, code where there is none */
-static int l_device(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    luaL_checkstring(L, 1);
-    lx_device *device = find_device(L, 1, &error);
-    if (!device)
-        return lx_refuse(L, &error);
-    push_device(L, device);
-    return 1;
-}
-
-/* memory(device) -> {live, cached, peak} in bytes */
-static int l_memory(lua_State *L)
-{
-    const lx_device *device = lx_check_device(L, 1);
-    lua_createtable(L, 0, 3);
-    lua_pushinteger(L, (lua_Integer)device->memory.live);
-    lua_setfield(L, -2, "live");
-    lua_pushinteger(L, (lua_Integer)device->memory.cached);
-    lua_setfield(L, -2, "cached");
-    lua_pushinteger(L, (lua_Integer)device->memory.peak);
-    lua_setfield(L, -2, "peak");
-    return 1;
-}
-
-/* reset_peak(device): the peak counts from now */
-static int l_reset_peak(lua_State *L)
-{
-    lx_device *device = lx_check_device(L, 1);
-    device->memory.peak = device->memory.live;
-    return 0;
-}
-
-/* trim(device): gives cached memory back to the system */
-static int l_trim(lua_State *L)
-{
-    lx_device *device = lx_check_device(L, 1);
-    device->runtime->trim(device);
-    return 0;
-}
-
-/* threads([n]) -> the number of threads that the cpu device computes with */
-static int l_threads(lua_State *L)
-{
-    lx_device *device = lx_check_device(L, 2);
-    const lua_Integer count = luaL_optinteger(L, 1, 0);
-    if (!lua_isnoneornil(L, 1))
-        luaL_argcheck(L, count >= 1 && count <= 1024, 1, "the number of threads must be from 1 to 1024");
-    lua_pushinteger(L, device->runtime->threads(device, (int)count));
-    return 1;
-}
-
 /* manual_seed(n): random numbers start again from here */
 static int l_manual_seed(lua_State *L)
 {
@@ -264,9 +128,7 @@ static int l_random_state(lua_State *L)
 /* now() -> seconds on a clock that only goes forward */
 static int l_now(lua_State *L)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    lua_pushnumber(L, (double)time.tv_sec + (double)time.tv_nsec * 1e-9);
+    lua_pushnumber(L, lx_now());
     return 1;
 }
 
@@ -278,10 +140,9 @@ static int l_is_terminal(lua_State *L)
 }
 
 static const luaL_Reg core_functions[] = {
-    {"device", l_device},           {"set_home", l_set_home},       {"now", l_now},                 {"is_terminal", l_is_terminal},
-    {"devices", l_devices},         {"memory", l_memory},           {"reset_peak", l_reset_peak},
-    {"trim", l_trim},               {"threads", l_threads},         {"manual_seed", l_manual_seed},
-    {"next_stream", l_next_stream}, {"random_state", l_random_state}, {NULL, NULL},
+    {"set_home", l_set_home},       {"now", l_now},                   {"is_terminal", l_is_terminal},
+    {"manual_seed", l_manual_seed}, {"next_stream", l_next_stream},   {"random_state", l_random_state},
+    {NULL, NULL},
 };
 
 void lx_set_functions(lua_State *L, const luaL_Reg *functions)
@@ -297,6 +158,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_register_tensor(L);
     lua_newtable(L);
     lx_set_functions(L, core_functions);
+    lx_set_functions(L, lx_device_functions);
     lx_set_functions(L, lx_tensor_functions);
     lx_set_functions(L, lx_op_functions);
     lx_set_functions(L, lx_reduce_functions);

@@ -365,6 +365,23 @@ static int l_to_table(lua_State *L)
     return 1;
 }
 
+/* to_device(t, device) -> a dense copy there */
+static int l_to_device(lua_State *L)
+{
+    lx_tensor *from = lx_check_tensor(L, 1), dense = {0};
+    lx_device *device = lx_check_device(L, 2);
+    lx_error error = {.code = LX_OK};
+    lx_tensor *out = lx_push_tensor(L);
+    if (!lx_contiguous(&dense, from, &error) &&
+        !lx_tensor_new(out, device, from->dtype, from->ndim, from->shape, &error)) {
+        const size_t size = lx_dtype_size(from->dtype);
+        lx_storage_copy(out->storage, 0, dense.storage, (size_t)dense.offset * size,
+                        (size_t)lx_tensor_count(from) * size, &error);
+    }
+    lx_tensor_free(&dense);
+    return lx_results(L, error.code, &error, 1);
+}
+
 /* to_string(t) -> the bytes, little-endian, row-major */
 static int l_to_string(lua_State *L)
 {
@@ -381,7 +398,7 @@ static int l_info(lua_State *L)
     const lx_tensor *tensor = lx_check_any(L, 1);
     lx_push_shape(L, tensor->ndim, tensor->shape);
     lua_pushstring(L, lx_dtype_name(tensor->dtype));
-    lua_pushstring(L, tensor->storage->device->runtime->kind);
+    lua_pushstring(L, tensor->storage->device->label);
     lua_pushboolean(L, tensor->block || lx_tensor_dense(tensor)); /* a blocked tensor becomes dense when looked at */
     return 4;
 }
@@ -586,7 +603,7 @@ static int push_field(lua_State *L, const lx_tensor *tensor, const char *key)
     else if (strcmp(key, "dtype") == 0)
         lua_pushstring(L, lx_dtype_name(tensor->dtype));
     else if (strcmp(key, "device") == 0)
-        lua_pushstring(L, tensor->storage->device->runtime->kind);
+        lua_pushstring(L, tensor->storage->device->label);
     else
         return 0;
     return 1;
@@ -662,6 +679,7 @@ const luaL_Reg lx_tensor_functions[] = {
     {"item", l_item},
     {"to_table", l_to_table},
     {"to_string", l_to_string},
+    {"to_device", l_to_device},
     {"info", l_info},
     {"view", l_view},
     {"reshape", l_reshape},

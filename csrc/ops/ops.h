@@ -21,6 +21,17 @@ lx_code lx_run(const lx_kernel *kernel, const long size[3], double work, const v
            (const lx_tensor *const[]){__VA_ARGS__},                                                                  \
            (int)(sizeof((const lx_tensor *const[]){__VA_ARGS__}) / sizeof(lx_tensor *)), (error))
 
+/* The same for a kernel of kernels/simt/: `groups` work-groups of `group` work-items, and options for the compiler (or
+ * NULL). OpenCL devices alone have them: see lx_device.form. */
+lx_code lx_run_groups(const lx_kernel *kernel, const char *options, const long groups[3], const int group[3],
+                      double work, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
+                      lx_error *error);
+#define LX_RUN_GROUPS(kernel, options, groups0, groups1, groups2, group0, group1, work, params, error, ...)           \
+    lx_run_groups(&(kernel), (options), (const long[3]){(groups0), (groups1), (groups2)},                            \
+                  (const int[3]){(group0), (group1), 1}, (double)(work), &(params), sizeof(params),                  \
+                  (const lx_tensor *const[]){__VA_ARGS__},                                                           \
+                  (int)(sizeof((const lx_tensor *const[]){__VA_ARGS__}) / sizeof(lx_tensor *)), (error))
+
 /* All tensors on one device, or an error that names both. */
 lx_code lx_same_device(const char *function, const lx_tensor *a, const lx_tensor *b, lx_error *error);
 

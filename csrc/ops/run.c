@@ -1,6 +1,29 @@
 /* What every operation does last: launch a kernel on tensors. */
 #include "ops.h"
 
+/* What a kernel reads and writes if it touches each tensor once; of a repeated one, what there is of it. */
+static double bytes_of(const lx_tensor *const *tensors, int count)
+{
+    double bytes = 0;
+    for (int i = 0; i < count; i++) {
+        if (!tensors[i])
+            continue;
+        const double all = (double)lx_tensor_count(tensors[i]) * (double)lx_dtype_size(tensors[i]->dtype);
+        const double stored = (double)tensors[i]->storage->bytes;
+        bytes += all < stored && !tensors[i]->block ? all : stored;
+    }
+    return bytes;
+}
+
+static lx_code launch_on(lx_launch *launch, const lx_tensor *const *tensors, lx_error *error)
+{
+    for (int i = 0; i < launch->count; i++)
+        launch->arguments[i] = tensors[i] ? lx_argument_of(tensors[i]) : (lx_argument){NULL, 0};
+    launch->bytes = bytes_of(tensors, launch->count);
+    lx_device *device = tensors[0]->storage->device;
+    return device->runtime->launch(device, launch, error);
+}
+
 lx_code lx_run(const lx_kernel *kernel, const long size[3], double work, const void *params, size_t params_size,
                const lx_tensor *const *tensors, int count, lx_error *error)
 {
@@ -10,10 +33,22 @@ lx_code lx_run(const lx_kernel *kernel, const long size[3], double work, const v
                         .params_size = params_size,
                         .count = count,
                         .work = work};
-    for (int i = 0; i < count; i++)
-        launch.arguments[i] = tensors[i] ? lx_argument_of(tensors[i]) : (lx_argument){NULL, 0};
-    lx_device *device = tensors[0]->storage->device;
-    return device->runtime->launch(device, &launch, error);
+    return launch_on(&launch, tensors, error);
+}
+
+lx_code lx_run_groups(const lx_kernel *kernel, const char *options, const long groups[3], const int group[3],
+                      double work, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
+                      lx_error *error)
+{
+    lx_launch launch = {.kernel = kernel,
+                        .size = {groups[0] * group[0], groups[1] * group[1], groups[2] * group[2]},
+                        .group = {group[0], group[1], group[2]},
+                        .options = options,
+                        .params = params,
+                        .params_size = params_size,
+                        .count = count,
+                        .work = work};
+    return launch_on(&launch, tensors, error);
 }
 
 lx_code lx_same_device(const char *function, const lx_tensor *a, const lx_tensor *b, lx_error *error)

@@ -231,10 +231,10 @@ ops.to_device = define("to_device", {
     pure = true,
     forward = function(ctx, x, device)
         ctx.device = x.device
-        return core.from_string(core.to_string(x), x.shape, x.dtype, device)
+        return core.to_device(x, device)
     end,
     backward = function(ctx, grad)
-        return core.from_string(core.to_string(grad), grad.shape, grad.dtype, ctx.device)
+        return core.to_device(grad, ctx.device)
     end,
 })
 

@@ -567,7 +567,7 @@ function methods.to(t, target)
         if t.dtype == target then return t end
         return core.cast(t, target)
     end
-    if target == t.device then return t end
+    if core.label(target) == t.device then return t end
     return ops.to_device(t, target)
 end
 function methods.float(t) return methods.to(t, "float32") end

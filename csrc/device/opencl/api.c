@@ -1,10 +1,12 @@
 #include "api.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 
 lx_code lx_opencl_load(lx_opencl_api *api, lx_error *error)
 {
-    api->library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
+    const char *other = getenv("LUXEL_OPENCL_LIBRARY");
+    api->library = dlopen(other ? other : "libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!api->library)
         return lx_fail(error, LX_EDEVICE, "there is no OpenCL here: %s (Debian: apt-get install ocl-icd-libopencl1 and the "
                                           "driver of your device, or pocl-opencl-icd for processors)", dlerror());
@@ -38,6 +40,9 @@ const char *lx_opencl_message(cl_int status)
     case CL_INVALID_KERNEL_ARGS: return "arguments are missing";
     case CL_INVALID_ARG_SIZE: return "an argument has the wrong size";
     case CL_INVALID_WORK_GROUP_SIZE: return "the work-group size does not fit";
+    case CL_INVALID_WORK_ITEM_SIZE: return "the work-group size does not fit";
+    case CL_INVALID_COMMAND_QUEUE: return "the queue is broken";
+    case CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST: return "a kernel before it failed";
     case CL_INVALID_BUFFER_SIZE: return "the buffer is larger than the device allows";
     default: return "error";
     }

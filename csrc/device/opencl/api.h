@@ -10,9 +10,12 @@
 #define LX_OPENCL_FUNCTIONS(X) \
     X(clGetPlatformIDs) X(clGetPlatformInfo) X(clGetDeviceIDs) X(clGetDeviceInfo) X(clCreateContext) \
     X(clReleaseContext) X(clCreateCommandQueue) X(clReleaseCommandQueue) X(clCreateBuffer) X(clReleaseMemObject) \
-    X(clCreateProgramWithSource) X(clBuildProgram) X(clGetProgramBuildInfo) X(clReleaseProgram) X(clCreateKernel) \
-    X(clReleaseKernel) X(clSetKernelArg) X(clEnqueueNDRangeKernel) X(clEnqueueReadBuffer) X(clEnqueueWriteBuffer) \
-    X(clFinish)
+    X(clSetMemObjectDestructorCallback) X(clCreateProgramWithSource) X(clCreateProgramWithBinary) X(clBuildProgram) \
+    X(clGetProgramInfo) X(clGetProgramBuildInfo) X(clReleaseProgram) X(clCreateKernel) X(clReleaseKernel) \
+    X(clSetKernelArg) X(clGetKernelInfo) X(clGetKernelArgInfo) X(clGetKernelWorkGroupInfo) \
+    X(clEnqueueNDRangeKernel) X(clEnqueueReadBuffer) X(clEnqueueWriteBuffer) X(clEnqueueMapBuffer) \
+    X(clEnqueueUnmapMemObject) X(clEnqueueMigrateMemObjects) X(clSetEventCallback) X(clGetEventProfilingInfo) \
+    X(clReleaseEvent) X(clFlush) X(clFinish)
 
 typedef struct {
     void *library;
@@ -21,7 +24,7 @@ typedef struct {
 #undef LX_MEMBER
 } lx_opencl_api;
 
-/* Opens the loader (libOpenCL) and fills the table. */
+/* Opens the loader (libOpenCL, or the library that LUXEL_OPENCL_LIBRARY names) and fills the table. */
 lx_code lx_opencl_load(lx_opencl_api *api, lx_error *error);
 void lx_opencl_unload(lx_opencl_api *api);
 

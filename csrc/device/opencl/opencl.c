@@ -1,26 +1,24 @@
-/* An OpenCL device: buffers, programs built when first used, and an in-order queue. Storage handles are cl_mem. */
+/* An OpenCL device: buffers in size classes, kernels of programs built when first used, and one in-order queue to which
+ * everything is added without waiting; only reading waits. Storage handles are cl_mem. */
+#include "opencl.h"
+
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../device.h"
-#include "api.h"
-#include "sources.h"
+#include "../blocks.h"
+#include "../plan.h"
+#include "platforms.h"
+#include "programs.h"
 
-/* A kernel that was built; the programs hang on theirs. */
-typedef struct compiled {
-    struct compiled *next;
-    const lx_kernel *kernel;
-    cl_kernel handle;
-} compiled;
-
-typedef struct program {
-    struct program *next;
+/* A launch that is watched: its event tells the time once it is done. */
+typedef struct {
+    cl_event event;
     const char *name;
-    cl_program handle;
-} program;
+    double work, bytes;
+} watched;
 
 typedef struct {
     lx_device device;
@@ -28,136 +26,236 @@ typedef struct {
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;
-    program *programs;
-    compiled *kernels;
-    cl_ulong largest;     /* bytes that one buffer may have */
-    pthread_mutex_t lock; /* guards the lists and the arguments of kernels */
+    lx_opencl_programs programs;
+    lx_block_cache cache;
+    size_t largest;     /* bytes that one buffer may have */
+    int units;          /* that compute at once */
+    bool shares_memory; /* with the host: buffers are its memory */
+    bool lost;          /* the device failed: nothing more is launched */
+    watched *watched;
+    size_t watched_count, watched_room;
+    pthread_mutex_t lock; /* guards programs and the arguments of kernels */
 } lx_opencl;
 
-enum { HEAVY = 64 }; /* operations of a work-item from which on it is a work-group of its own */
+enum {
+    GROUP = 256,       /* work-items of a group where a kernel does not say */
+    MOST_GROUPS = 65535 /* along the second and third dimension: NVIDIA's limit */
+};
 
-static lx_code fail(lx_error *error, const char *what, cl_int status)
+/* ---- errors -------------------------------------------------------------------------------------------------- */
+
+/* Whether a status means that the queue no longer works, and not that this one call was refused. */
+static bool is_loss(cl_int status)
+{
+    return status == CL_DEVICE_NOT_AVAILABLE || status == CL_INVALID_COMMAND_QUEUE || status == CL_INVALID_CONTEXT ||
+           status == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST || status <= -9999;
+}
+
+static lx_code fail_lost(lx_opencl *self, lx_error *error)
+{
+    return lx_fail(error, LX_EDEVICE, "%s (%s) failed and takes no more work; what is on it may still be read, to save "
+                                      "it; then start anew or go on with another device", self->device.label,
+                   self->device.name);
+}
+
+static lx_code fail(lx_opencl *self, lx_error *error, const char *what, cl_int status)
 {
     const lx_code code = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY ? LX_ENOMEM
                                                                                                        : LX_EDEVICE;
-    return lx_fail(error, code, "opencl: %s: %s (%d)", what, lx_opencl_message(status), (int)status);
+    self->lost = self->lost || is_loss(status);
+    return lx_fail(error, code, "%s (%s): %s: %s (%d)%s", self->device.label, self->device.name, what,
+                   lx_opencl_message(status), (int)status,
+                   is_loss(status) ? "; it takes no more work, but what is on it may still be read, to save it" : "");
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
+
+static void CL_CALLBACK free_host_block(cl_mem memory, void *block)
+{
+    (void)memory;
+    free(block);
+}
+
+/* A buffer in the host's memory, on its huge pages, which the device uses where it is. */
+static cl_mem new_shared(lx_opencl *self, size_t size, cl_int *status)
+{
+    void *block = lx_host_block(size);
+    *status = CL_OUT_OF_HOST_MEMORY;
+    if (!block)
+        return NULL;
+    cl_mem memory =
+        self->api.clCreateBuffer(self->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, size, block, status);
+    if (!memory || self->api.clSetMemObjectDestructorCallback(memory, free_host_block, block) != CL_SUCCESS) {
+        if (memory)
+            self->api.clReleaseMemObject(memory);
+        free(block);
+        return NULL;
+    }
+    return memory;
+}
+
+/* A buffer in the device's memory. Drivers put off finding that memory until first use, so that is asked for here. */
+static cl_mem new_own(lx_opencl *self, size_t size, cl_int *status)
+{
+    cl_mem memory = self->api.clCreateBuffer(self->context, CL_MEM_READ_WRITE, size, NULL, status);
+    if (!memory)
+        return NULL;
+    *status = self->api.clEnqueueMigrateMemObjects(self->queue, 1, &memory, CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED, 0,
+                                                   NULL, NULL);
+    if (*status == CL_SUCCESS)
+        return memory;
+    self->api.clReleaseMemObject(memory);
+    return NULL;
+}
 
 static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, size_t *capacity, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
     cl_int status = CL_SUCCESS;
-    if (bytes > self->largest)
-        return lx_fail(error, LX_ENOMEM, "out of memory: a buffer on %s has at most %.1f MiB, asked for %.1f MiB",
-                       device->name, (double)self->largest / 1048576.0, (double)bytes / 1048576.0);
-    *capacity = (bytes + 63) / 64 * 64;
-    *handle = self->api.clCreateBuffer(self->context, CL_MEM_READ_WRITE, *capacity, NULL, &status);
-    return status == CL_SUCCESS ? LX_OK : fail(error, "cannot allocate", status);
+    *capacity = lx_block_size(bytes);
+    if (bytes <= self->largest && *capacity > self->largest)
+        *capacity = bytes; /* the class would be too large, the block is not */
+    if (*capacity == 0 || *capacity > self->largest)
+        return lx_fail(error, LX_ENOMEM, "out of memory: one tensor on %s (%s) has at most %.1f MiB, asked for %.1f MiB; "
+                                         "use a smaller batch or image", device->label, device->name,
+                       (double)self->largest / 1048576.0, (double)bytes / 1048576.0);
+    *handle = lx_block_take(&self->cache, *capacity);
+    if (*handle) {
+        atomic_fetch_sub(&device->memory.cached, *capacity);
+        return LX_OK;
+    }
+    *handle = self->shares_memory ? new_shared(self, *capacity, &status) : new_own(self, *capacity, &status);
+    if (*handle)
+        return LX_OK;
+    if (status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_RESOURCES || status == CL_OUT_OF_HOST_MEMORY)
+        return lx_no_memory(device, bytes, error);
+    return fail(self, error, "cannot allocate", status);
 }
 
 static void opencl_release(lx_device *device, void *handle, size_t capacity)
 {
-    (void)capacity;
-    ((lx_opencl *)device)->api.clReleaseMemObject(handle);
+    lx_opencl *self = (lx_opencl *)device;
+    if (lx_block_keep(&self->cache, handle, capacity))
+        atomic_fetch_add(&device->memory.cached, capacity);
+    else
+        self->api.clReleaseMemObject(handle);
 }
 
 static void opencl_trim(lx_device *device)
 {
-    (void)device; /* nothing is cached */
+    lx_opencl *self = (lx_opencl *)device;
+    void *block;
+    size_t size;
+    while ((block = lx_block_take_any(&self->cache, &size))) {
+        atomic_fetch_sub(&device->memory.cached, size);
+        self->api.clReleaseMemObject(block);
+    }
+    self->api.clFinish(self->queue); /* the memory is given back once nothing uses it */
+}
+
+/* ---- reading and writing ------------------------------------------------------------------------------------- */
+
+/* Adds an event to what is watched; takes it over. */
+static void watch_event(lx_opencl *self, cl_event event, const char *name, double work, double bytes)
+{
+    if (self->watched_count == self->watched_room) {
+        const size_t room = self->watched_room ? 2 * self->watched_room : 1024;
+        watched *larger = realloc(self->watched, room * sizeof *larger);
+        if (!larger) {
+            self->device.profile->full = true;
+            self->api.clReleaseEvent(event);
+            return;
+        }
+        self->watched = larger;
+        self->watched_room = room;
+    }
+    self->watched[self->watched_count++] = (watched){event, name, work, bytes};
+}
+
+/* A new queue; it keeps the time of what it runs if something watches. */
+static cl_int open_queue(lx_opencl *self)
+{
+    cl_int status;
+    const cl_command_queue_properties properties = self->device.profile ? CL_QUEUE_PROFILING_ENABLE : 0;
+    cl_command_queue queue = self->api.clCreateCommandQueue(self->context, self->id, properties, &status);
+    if (!queue)
+        return status;
+    if (self->queue)
+        self->api.clReleaseCommandQueue(self->queue);
+    self->queue = queue;
+    return CL_SUCCESS;
+}
+
+static cl_int read_bytes(lx_opencl *self, cl_mem from, size_t offset, void *to, size_t bytes, cl_event *event)
+{
+    if (!self->shares_memory)
+        return self->api.clEnqueueReadBuffer(self->queue, from, CL_TRUE, offset, bytes, to, 0, NULL, event);
+    cl_int status;
+    void *mapped =
+        self->api.clEnqueueMapBuffer(self->queue, from, CL_TRUE, CL_MAP_READ, offset, bytes, 0, NULL, event, &status);
+    if (!mapped)
+        return status;
+    memcpy(to, mapped, bytes);
+    return self->api.clEnqueueUnmapMemObject(self->queue, from, mapped, 0, NULL, NULL);
 }
 
 static lx_code opencl_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)from->device;
+    cl_event event = NULL;
     if (bytes == 0)
         return LX_OK;
-    const cl_int status =
-        self->api.clEnqueueReadBuffer(self->queue, from->handle, CL_TRUE, offset, bytes, to, 0, NULL, NULL);
-    return status == CL_SUCCESS ? LX_OK : fail(error, "cannot read from the device", status);
+    if (self->lost) /* its queue is broken; a new one may reach the memory all the same */
+        open_queue(self);
+    atomic_fetch_add(&self->device.waits, 1);
+    const cl_int status = read_bytes(self, from->handle, offset, to, bytes, self->device.profile ? &event : NULL);
+    if (event)
+        watch_event(self, event, "read", 0, (double)bytes);
+    return status == CL_SUCCESS ? LX_OK : fail(self, error, "cannot read from the device", status);
 }
 
+static void CL_CALLBACK free_staged(cl_event event, cl_int status, void *staged)
+{
+    (void)event;
+    (void)status;
+    free(staged);
+}
+
+/* Copies the bytes aside and lets the device fetch them when it gets there, so that nobody waits. */
 static lx_code opencl_write(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)to->device;
+    cl_event event;
     if (bytes == 0)
         return LX_OK;
+    if (self->lost)
+        return fail_lost(self, error);
+    void *staged = malloc(bytes);
+    if (!staged)
+        return lx_fail(error, LX_ENOMEM, "out of memory: %.1f MiB on their way to %s", (double)bytes / 1048576.0,
+                       self->device.label);
+    memcpy(staged, from, bytes);
     const cl_int status =
-        self->api.clEnqueueWriteBuffer(self->queue, to->handle, CL_TRUE, offset, bytes, from, 0, NULL, NULL);
-    return status == CL_SUCCESS ? LX_OK : fail(error, "cannot write to the device", status);
-}
-
-/* ---- kernels ------------------------------------------------------------------------------------------------- */
-
-/* Builds a program; where that fails, the end of the driver's log is the error. */
-static lx_code build(lx_opencl *self, cl_program handle, const char *name, lx_error *error)
-{
-    char options[64], *log = NULL;
-    size_t length = 0;
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -DLANES=%d", self->device.lanes);
-    const cl_int status = self->api.clBuildProgram(handle, 1, &self->id, options, NULL, NULL);
-    if (status == CL_SUCCESS)
-        return LX_OK;
-    self->api.clGetProgramBuildInfo(handle, self->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &length);
-    if (length)
-        log = calloc(length + 1, 1);
-    if (log)
-        self->api.clGetProgramBuildInfo(handle, self->id, CL_PROGRAM_BUILD_LOG, length, log, NULL);
-    lx_fail(error, LX_EDEVICE, "opencl: kernels/%s.cl does not build on %s (%d): %.380s", name, self->device.name,
-            (int)status, log ? log : "no log");
-    free(log);
-    return error->code;
-}
-
-static cl_program find_program(lx_opencl *self, const char *name, lx_error *error)
-{
-    for (program *p = self->programs; p; p = p->next)
-        if (strcmp(p->name, name) == 0)
-            return p->handle;
-    cl_int status = CL_OUT_OF_HOST_MEMORY;
-    cl_program handle = NULL;
-    program *made = calloc(1, sizeof *made);
-    char *source = lx_opencl_source(name);
-    if (made && source)
-        handle = self->api.clCreateProgramWithSource(self->context, 1, (const char **)&source, NULL, &status);
-    free(source);
-    if (!handle) {
-        fail(error, name, status);
-    } else if (!build(self, handle, name, error)) {
-        *made = (program){self->programs, name, handle};
-        self->programs = made;
-        return handle;
-    } else {
-        self->api.clReleaseProgram(handle);
+        self->api.clEnqueueWriteBuffer(self->queue, to->handle, CL_FALSE, offset, bytes, staged, 0, NULL, &event);
+    if (status != CL_SUCCESS) {
+        free(staged);
+        return fail(self, error, "cannot write to the device", status);
     }
-    free(made);
-    return NULL;
-}
-
-static cl_kernel find_kernel(lx_opencl *self, const lx_kernel *kernel, lx_error *error)
-{
-    for (compiled *k = self->kernels; k; k = k->next)
-        if (k->kernel == kernel || strcmp(k->kernel->name, kernel->name) == 0)
-            return k->handle;
-    cl_int status = CL_OUT_OF_HOST_MEMORY;
-    cl_program from = find_program(self, kernel->program, error);
-    if (!from)
-        return NULL;
-    compiled *made = calloc(1, sizeof *made);
-    cl_kernel handle = made ? self->api.clCreateKernel(from, kernel->name, &status) : NULL;
-    if (!handle) {
-        free(made);
-        fail(error, kernel->name, status);
-        return NULL;
+    if (self->api.clSetEventCallback(event, CL_COMPLETE, free_staged, staged) != CL_SUCCESS) {
+        self->api.clFinish(self->queue);
+        free(staged);
     }
-    *made = (compiled){self->kernels, kernel, handle};
-    self->kernels = made;
-    return handle;
+    if (self->device.profile)
+        watch_event(self, event, "write", 0, (double)bytes);
+    else
+        self->api.clReleaseEvent(event);
+    return LX_OK;
 }
 
-/* Each buffer, followed by its offset in bytes; the parameters last. */
-static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *launch)
+/* ---- launching ----------------------------------------------------------------------------------------------- */
+
+/* Each buffer, followed by its offset in bytes; then the parameters, and the plan where the kernel has one. */
+static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *launch, const lx_plan *plan)
 {
     cl_int status = CL_SUCCESS;
     cl_uint index = 0;
@@ -170,47 +268,131 @@ static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *
             status = self->api.clSetKernelArg(kernel, index++, sizeof offset, &offset);
     }
     if (status == CL_SUCCESS)
-        status = self->api.clSetKernelArg(kernel, index, launch->params_size, launch->params);
+        status = self->api.clSetKernelArg(kernel, index++, launch->params_size, launch->params);
+    if (status == CL_SUCCESS && plan)
+        status = self->api.clSetKernelArg(kernel, index, sizeof *plan, plan);
     return status;
+}
+
+/* Work-groups for a GPU: along the first dimension as far as it reaches, then along the second. */
+static void spread(const lx_launch *launch, size_t most, size_t size[3], size_t group[3])
+{
+    const size_t whole = most < GROUP ? most : GROUP;
+    size_t wide = 1;
+    while (wide < whole / 2 + 1 && wide < (size_t)launch->size[0])
+        wide *= 2;
+    size_t high = 1;
+    while (wide * high * 2 <= whole && high < (size_t)launch->size[1])
+        high *= 2;
+    group[0] = wide;
+    group[1] = high;
+    group[2] = 1;
+    for (int i = 0; i < 3; i++) {
+        size_t groups = ((size_t)launch->size[i] + group[i] - 1) / group[i];
+        if (i > 0 && groups > MOST_GROUPS)
+            groups = MOST_GROUPS; /* work-items then take several ids */
+        size[i] = groups * group[i];
+    }
+}
+
+/* The numbers of work-items, in all and in a group, and the plan for kernels that have one. */
+static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most, size_t size[3], size_t group[3],
+                    lx_plan *plan)
+{
+    long tasks;
+    for (int i = 0; i < 3; i++) {
+        size[i] = group[i] = 1;
+        if (launch->group[0]) {
+            size[i] = (size_t)launch->size[i];
+            group[i] = (size_t)launch->group[i];
+        }
+    }
+    if (launch->group[0])
+        return;
+    *plan = lx_plan_tasks(launch->size, launch->work, self->units, &tasks);
+    if (self->device.form == LX_SIMT)
+        spread(launch, most, size, group);
+    else
+        size[0] = (size_t)tasks;
 }
 
 static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
-    static const size_t alone[3] = {1, 1, 1};
+    size_t size[3], group[3];
+    lx_plan plan;
+    cl_event event = NULL;
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
-    const size_t size[3] = {(size_t)launch->size[0], (size_t)launch->size[1], (size_t)launch->size[2]};
-    const double items = (double)size[0] * (double)size[1] * (double)size[2];
+    if (self->lost)
+        return fail_lost(self, error);
     pthread_mutex_lock(&self->lock);
-    cl_kernel kernel = find_kernel(self, launch->kernel, error);
+    lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, launch->options, error);
     cl_int status = CL_SUCCESS;
     if (kernel) {
-        status = set_arguments(self, kernel, launch);
+        lay_out(self, launch, kernel->most, size, group, &plan);
+        status = set_arguments(self, kernel->handle, launch, launch->group[0] ? NULL : &plan);
         if (status == CL_SUCCESS)
-            status = self->api.clEnqueueNDRangeKernel(self->queue, kernel, 3, NULL, size,
-                                                      launch->work / items > HEAVY ? alone : NULL, 0, NULL, NULL);
+            status = self->api.clEnqueueNDRangeKernel(self->queue, kernel->handle, 3, NULL, size, group, 0, NULL,
+                                                      device->profile ? &event : NULL);
     }
     pthread_mutex_unlock(&self->lock);
     if (status != CL_SUCCESS)
-        return fail(error, launch->kernel->name, status);
+        return fail(self, error, launch->kernel->name, status);
+    if (event)
+        watch_event(self, event, launch->kernel->name, launch->work, launch->bytes);
     return error->code;
 }
 
 static lx_code opencl_finish(lx_device *device, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
+    atomic_fetch_add(&device->waits, 1);
     const cl_int status = self->api.clFinish(self->queue);
-    return status == CL_SUCCESS ? LX_OK : fail(error, "cannot finish", status);
+    return status == CL_SUCCESS ? LX_OK : fail(self, error, "cannot finish", status);
 }
 
 static int opencl_threads(lx_device *device, int set)
 {
-    cl_uint units = 0;
-    lx_opencl *self = (lx_opencl *)device;
     (void)set; /* the driver decides */
-    self->api.clGetDeviceInfo(self->id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
-    return (int)units;
+    return ((lx_opencl *)device)->units;
+}
+
+/* Notes the times of what was watched. The device's clock is brought to ours by the end of the last event. */
+static void note_watched(lx_opencl *self, lx_profile *profile)
+{
+    cl_ulong start, end, last = 0;
+    for (size_t i = 0; i < self->watched_count; i++)
+        if (self->api.clGetEventProfilingInfo(self->watched[i].event, CL_PROFILING_COMMAND_END, sizeof end, &end,
+                                              NULL) == CL_SUCCESS && end > last)
+            last = end;
+    const double now = lx_now();
+    for (size_t i = 0; i < self->watched_count; i++) {
+        const watched *w = &self->watched[i];
+        const cl_event event = w->event;
+        if (self->api.clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) ==
+                CL_SUCCESS &&
+            self->api.clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL) == CL_SUCCESS)
+            lx_profile_add(profile, w->name, now - (double)(last - start) * 1e-9, (double)(end - start) * 1e-9, w->work,
+                           w->bytes);
+        self->api.clReleaseEvent(event);
+    }
+    free(self->watched);
+    self->watched = NULL;
+    self->watched_count = self->watched_room = 0;
+}
+
+static lx_code opencl_watch(lx_device *device, lx_profile *profile, lx_error *error)
+{
+    lx_opencl *self = (lx_opencl *)device;
+    const cl_int finished = self->api.clFinish(self->queue);
+    if (device->profile)
+        note_watched(self, device->profile);
+    device->profile = profile;
+    if (finished != CL_SUCCESS)
+        return fail(self, error, "cannot finish", finished);
+    const cl_int status = open_queue(self);
+    return status == CL_SUCCESS ? LX_OK : fail(self, error, "cannot make a queue", status);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------------------------- */
@@ -218,76 +400,84 @@ static int opencl_threads(lx_device *device, int set)
 static void opencl_close(lx_device *device)
 {
     lx_opencl *self = (lx_opencl *)device;
-    for (compiled *k = self->kernels, *next; k; k = next) {
-        next = k->next;
-        self->api.clReleaseKernel(k->handle);
-        free(k);
-    }
-    for (program *p = self->programs, *next; p; p = next) {
-        next = p->next;
-        self->api.clReleaseProgram(p->handle);
-        free(p);
-    }
-    if (self->queue) {
-        self->api.clFinish(self->queue);
+    if (self->queue)
+        opencl_trim(device);
+    lx_opencl_free_programs(&self->programs);
+    if (self->queue)
         self->api.clReleaseCommandQueue(self->queue);
-    }
     if (self->context)
         self->api.clReleaseContext(self->context);
     lx_opencl_unload(&self->api);
+    lx_blocks_close(&self->cache);
     pthread_mutex_destroy(&self->lock);
     free(self);
 }
 
 static const struct lx_runtime opencl_runtime = {
-    "opencl",    opencl_allocate, opencl_release, opencl_trim,    opencl_read,
-    opencl_write, opencl_launch,  opencl_finish,  opencl_threads, opencl_close,
+    "opencl",      opencl_allocate, opencl_release, opencl_trim,  opencl_read,  opencl_write,
+    opencl_launch, opencl_finish,   opencl_threads, opencl_watch, opencl_close,
 };
 
-/* The device at `index`, counted over all platforms. */
-static cl_device_id find_device(lx_opencl *self, int index)
+/* GPUs take the SIMT form and blocks of four channels, processors the tile form and blocks as wide as their vectors.
+ * LUXEL_OPENCL_FORM=simt|tile says otherwise, for tests. */
+static void choose_form(lx_device *device, const lx_opencl_info *info)
 {
-    cl_platform_id platforms[16];
-    cl_uint platform_count = 0;
-    if (self->api.clGetPlatformIDs(16, platforms, &platform_count) != CL_SUCCESS)
-        return NULL;
-    for (cl_uint p = 0; p < platform_count && p < 16; p++) {
-        cl_device_id ids[16];
-        cl_uint count = 0;
-        if (self->api.clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, 16, ids, &count) != CL_SUCCESS)
-            continue;
-        if (index < (int)count)
-            return ids[index];
-        index -= (int)count;
-    }
-    return NULL;
+    const char *wanted = getenv("LUXEL_OPENCL_FORM");
+    device->form = strcmp(info->type, "cpu") == 0 ? LX_TILE : LX_SIMT;
+    if (wanted && strcmp(wanted, "simt") == 0)
+        device->form = LX_SIMT;
+    if (wanted && strcmp(wanted, "tile") == 0)
+        device->form = LX_TILE;
+    device->lanes = device->form == LX_SIMT ? 4 : info->lanes >= 16 ? 16 : info->lanes >= 8 ? 8 : 4;
 }
 
-/* The widest vector that the device computes with at once, among those that kernels are written for. */
-static int choose_lanes(lx_opencl *self)
+static lx_hash identify(const lx_opencl_info *info)
 {
-    cl_uint width = 0;
-    self->api.clGetDeviceInfo(self->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
-    return width >= 16 ? 16 : width >= 8 ? 8 : 4;
+    lx_hash hash = lx_hash_start();
+    lx_hash_add(&hash, info->platform, strlen(info->platform));
+    lx_hash_add(&hash, info->name, strlen(info->name));
+    lx_hash_add(&hash, info->driver, strlen(info->driver));
+    lx_hash_add(&hash, info->version, strlen(info->version));
+    return hash;
+}
+
+static void take_info(lx_opencl *self, const lx_opencl_info *info)
+{
+    lx_device *device = &self->device;
+    memcpy(device->label, info->label, sizeof device->label);
+    memcpy(device->name, info->name, sizeof device->name);
+    choose_form(device, info);
+    self->largest = info->largest;
+    self->units = info->units > 0 ? info->units : 1;
+    self->shares_memory = info->shares_memory;
+    if (info->memory)
+        device->budget = info->memory;
 }
 
 static lx_code start(lx_opencl *self, int index, lx_error *error)
 {
+    cl_platform_id platforms[LX_OPENCL_MOST];
+    cl_device_id devices[LX_OPENCL_MOST];
+    lx_opencl_info info;
     cl_int status = CL_SUCCESS;
     if (lx_opencl_load(&self->api, error))
         return error->code;
-    self->id = find_device(self, index);
-    if (!self->id)
-        return lx_fail(error, LX_EDEVICE, "there is no OpenCL device %d here", index);
+    const int count = lx_opencl_find(&self->api, platforms, devices, error);
+    if (count == 0)
+        return error->code;
+    if (index < 0 || index >= count)
+        return lx_fail(error, LX_EDEVICE, "there is no OpenCL device %d here", index + 1);
+    lx_opencl_describe(&self->api, platforms[index], devices[index], index, &info);
+    take_info(self, &info);
+    self->id = devices[index];
     self->context = self->api.clCreateContext(NULL, 1, &self->id, NULL, NULL, &status);
     if (!self->context)
-        return fail(error, "cannot make a context", status);
-    self->queue = self->api.clCreateCommandQueue(self->context, self->id, 0, &status);
-    if (!self->queue)
-        return fail(error, "cannot make a queue", status);
-    self->device.lanes = choose_lanes(self);
-    self->api.clGetDeviceInfo(self->id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof self->largest, &self->largest, NULL);
-    self->api.clGetDeviceInfo(self->id, CL_DEVICE_NAME, sizeof self->device.name - 1, self->device.name, NULL);
+        return fail(self, error, "cannot make a context", status);
+    status = open_queue(self);
+    if (status != CL_SUCCESS)
+        return fail(self, error, "cannot make a queue", status);
+    self->programs = (lx_opencl_programs){&self->api, &self->device, self->context, self->id, identify(&info),
+                                          NULL,       false};
     return LX_OK;
 }
 
@@ -299,8 +489,9 @@ lx_device *lx_opencl_open(int index, lx_error *error)
         return NULL;
     }
     self->device.runtime = &opencl_runtime;
-    self->device.limit = SIZE_MAX;
+    self->device.limit = self->device.budget = SIZE_MAX;
     atomic_init(&self->device.references, 1);
+    lx_blocks_open(&self->cache);
     pthread_mutex_init(&self->lock, NULL);
     if (start(self, index, error)) {
         opencl_close(&self->device);

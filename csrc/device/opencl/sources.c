@@ -24,6 +24,7 @@ FAMILIES(EMBED_FAMILY)
 EMBED(luxel_h, "luxel.h")
 EMBED(philox_h, "philox.h")
 EMBED(rows_h, "rows.h")
+EMBED(span_h, "span.h")
 
 typedef struct {
     const char *file, *text;
@@ -33,6 +34,7 @@ typedef struct {
 static const source sources[] = {FAMILIES(ROW_FAMILY){"luxel.h", lx_text_luxel_h},
                                  {"philox.h", lx_text_philox_h},
                                  {"rows.h", lx_text_rows_h},
+                                 {"span.h", lx_text_span_h},
                                  {NULL, NULL}};
 
 static const char *find(const char *file, size_t length)

@@ -1,0 +1,140 @@
+#include "disk.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LARGEST_ENTRY = 256 << 20 };
+
+/* What stands before the bytes of an entry: a damaged or foreign file does not have all of it right. */
+typedef struct {
+    char magic[8];
+    lx_hash key, contents;
+    uint64_t length;
+} header;
+
+static const char magic[8] = "luxelcl1";
+
+lx_hash lx_hash_start(void)
+{
+    return (lx_hash){{14695981039346656037u, 1099511628211u * 31}};
+}
+
+void lx_hash_add(lx_hash *hash, const void *bytes, size_t length)
+{
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < length; i++) {
+        hash->words[0] = (hash->words[0] ^ byte[i]) * 1099511628211u;
+        hash->words[1] = (hash->words[1] ^ byte[i] ^ hash->words[0] >> 32) * 1099511628211u;
+    }
+    const uint64_t size = length;
+    for (int i = 0; i < 2; i++)
+        hash->words[i] = (hash->words[i] ^ size) * 1099511628211u;
+}
+
+static int make_folder(const char *path)
+{
+    return mkdir(path, 0700) == 0 || access(path, W_OK | X_OK) == 0;
+}
+
+int lx_disk_path(const char *name, char *path, size_t room)
+{
+    const char *own = getenv("LUXEL_CACHE_DIR"), *shared = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char folder[3072];
+    if (own && *own)
+        snprintf(folder, sizeof folder, "%s", own);
+    else if (shared && *shared)
+        snprintf(folder, sizeof folder, "%s/luxel", shared);
+    else if (home && *home)
+        snprintf(folder, sizeof folder, "%s/.cache/luxel", home);
+    else
+        return 0;
+    char *last = strrchr(folder, '/');
+    if (last && last != folder) {
+        *last = '\0';
+        make_folder(folder); /* ~/.cache, where it is missing */
+        *last = '/';
+    }
+    make_folder(folder);
+    return (size_t)snprintf(path, room, "%s/%s", folder, name) < room;
+}
+
+static int entry_path(const lx_hash *key, char *path, size_t room)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%016" PRIx64 "%016" PRIx64 ".program", key->words[0], key->words[1]);
+    return lx_disk_path(name, path, room);
+}
+
+static lx_hash hash_of(const void *bytes, size_t length)
+{
+    lx_hash hash = lx_hash_start();
+    lx_hash_add(&hash, bytes, length);
+    return hash;
+}
+
+static void *read_entry(FILE *file, const lx_hash *key, size_t *length)
+{
+    header head;
+    if (fread(&head, sizeof head, 1, file) != 1 || memcmp(head.magic, magic, sizeof magic) != 0 ||
+        memcmp(&head.key, key, sizeof *key) != 0 || head.length == 0 || head.length > LARGEST_ENTRY)
+        return NULL;
+    void *bytes = malloc(head.length);
+    if (!bytes)
+        return NULL;
+    const lx_hash none = {{0, 0}};
+    const int whole = fread(bytes, 1, head.length, file) == head.length && fgetc(file) == EOF;
+    const lx_hash contents = whole ? hash_of(bytes, head.length) : none;
+    if (!whole || memcmp(&contents, &head.contents, sizeof contents) != 0) {
+        free(bytes);
+        return NULL;
+    }
+    *length = head.length;
+    return bytes;
+}
+
+void *lx_disk_load(const lx_hash *key, size_t *length)
+{
+    char path[4096];
+    FILE *file = entry_path(key, path, sizeof path) ? fopen(path, "rb") : NULL;
+    if (!file)
+        return NULL;
+    void *bytes = read_entry(file, key, length);
+    fclose(file);
+    return bytes;
+}
+
+int lx_disk_write(const char *path, const void *head, size_t head_length, const void *bytes, size_t length)
+{
+    char temporary[4096 + 16];
+    snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+    const int descriptor = mkstemp(temporary);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
+    if (!file) {
+        if (descriptor >= 0) {
+            close(descriptor);
+            unlink(temporary);
+        }
+        return 0;
+    }
+    const int written = (head_length == 0 || fwrite(head, head_length, 1, file) == 1) &&
+                        (length == 0 || fwrite(bytes, length, 1, file) == 1);
+    const int closed = fclose(file) == 0;
+    if (written && closed && rename(temporary, path) == 0)
+        return 1;
+    unlink(temporary);
+    return 0;
+}
+
+void lx_disk_store(const lx_hash *key, const void *bytes, size_t length)
+{
+    char path[4096];
+    if (length == 0 || length > LARGEST_ENTRY || !entry_path(key, path, sizeof path))
+        return;
+    header head = {.key = *key, .contents = hash_of(bytes, length), .length = length};
+    memcpy(head.magic, magic, sizeof magic);
+    lx_disk_write(path, &head, sizeof head, bytes, length);
+}

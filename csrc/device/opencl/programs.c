@@ -1,0 +1,169 @@
+#include "programs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sources.h"
+
+static lx_code fail(const lx_opencl_programs *self, lx_error *error, const char *what, cl_int status)
+{
+    return lx_fail(error, status == CL_OUT_OF_HOST_MEMORY ? LX_ENOMEM : LX_EDEVICE, "%s: %s: %s (%d)",
+                   self->device->label, what, lx_opencl_message(status), (int)status);
+}
+
+/* ---- building ------------------------------------------------------------------------------------------------ */
+
+/* The end of the compiler's log is the error. */
+static void fail_with_log(const lx_opencl_programs *self, cl_program program, const char *name, cl_int status,
+                          lx_error *error)
+{
+    size_t length = 0;
+    char *log = NULL;
+    self->api->clGetProgramBuildInfo(program, self->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &length);
+    if (length)
+        log = calloc(length + 1, 1);
+    if (log)
+        self->api->clGetProgramBuildInfo(program, self->id, CL_PROGRAM_BUILD_LOG, length, log, NULL);
+    lx_fail(error, LX_EDEVICE, "%s: %s does not build on %s (%d):\n%.1700s", self->device->label, name,
+            self->device->name, (int)status, log && *log ? log : "the driver gives no log");
+    free(log);
+}
+
+static lx_hash key_of(const lx_opencl_programs *self, const char *source, const char *options)
+{
+    lx_hash key = self->identity;
+    lx_hash_add(&key, options, strlen(options));
+    lx_hash_add(&key, source, strlen(source));
+    return key;
+}
+
+/* A program from what an earlier process stored; NULL if there is nothing, or the driver does not take it. */
+static cl_program load(const lx_opencl_programs *self, const lx_hash *key, const char *options)
+{
+    size_t length;
+    cl_int status, taken;
+    const unsigned char *bytes = lx_disk_load(key, &length);
+    if (!bytes)
+        return NULL;
+    cl_program program =
+        self->api->clCreateProgramWithBinary(self->context, 1, &self->id, &length, &bytes, &taken, &status);
+    free((void *)bytes);
+    if (!program)
+        return NULL;
+    if (status == CL_SUCCESS && self->api->clBuildProgram(program, 1, &self->id, options, NULL, NULL) == CL_SUCCESS)
+        return program;
+    self->api->clReleaseProgram(program);
+    return NULL;
+}
+
+static void store(const lx_opencl_programs *self, const lx_hash *key, cl_program program)
+{
+    size_t length = 0;
+    if (self->api->clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof length, &length, NULL) != CL_SUCCESS ||
+        length == 0)
+        return;
+    unsigned char *bytes = malloc(length);
+    if (bytes && self->api->clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL) == CL_SUCCESS)
+        lx_disk_store(key, bytes, length);
+    free(bytes);
+}
+
+/* Says once that compiling has begun. */
+static void notice(lx_opencl_programs *self)
+{
+    char text[256];
+    if (self->noticed || !self->device->notice)
+        return;
+    self->noticed = true;
+    snprintf(text, sizeof text, "compiling kernels for %.160s, once for this driver", self->device->name);
+    self->device->notice(self->device->owner, text);
+}
+
+cl_program lx_opencl_build(lx_opencl_programs *self, const char *name, const char *source, const char *options,
+                           lx_error *error)
+{
+    const lx_hash key = key_of(self, source, options);
+    cl_program program = load(self, &key, options);
+    if (program)
+        return program;
+    cl_int status;
+    notice(self);
+    program = self->api->clCreateProgramWithSource(self->context, 1, &source, NULL, &status);
+    if (!program) {
+        fail(self, error, name, status);
+        return NULL;
+    }
+    status = self->api->clBuildProgram(program, 1, &self->id, options, NULL, NULL);
+    if (status != CL_SUCCESS) {
+        fail_with_log(self, program, name, status, error);
+        self->api->clReleaseProgram(program);
+        return NULL;
+    }
+    store(self, &key, program);
+    return program;
+}
+
+/* ---- the library's own kernels ------------------------------------------------------------------------------- */
+
+/* Each kernel is a program of its own: what else its file has would only take time to compile. */
+static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options, lx_error *error)
+{
+    char all[640], file[128];
+    char *source = lx_opencl_source(kernel->program);
+    if (!source) {
+        fail(self, error, kernel->name, CL_OUT_OF_HOST_MEMORY);
+        return NULL;
+    }
+    snprintf(all, sizeof all, "-cl-std=CL1.2 -w -DLANES=%d%s -DLX_WANT_%s=~,__kernel %s", self->device->lanes,
+             self->device->form == LX_SIMT ? " -DLX_SIMT" : "", kernel->name, options);
+    snprintf(file, sizeof file, "%s of kernels/%s.cl", kernel->name, kernel->program);
+    cl_program program = lx_opencl_build(self, file, source, all, error);
+    free(source);
+    return program;
+}
+
+static lx_opencl_kernel *add_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options,
+                                    lx_error *error)
+{
+    cl_program program = build_kernel(self, kernel, options, error);
+    if (!program)
+        return NULL;
+    cl_int status = CL_OUT_OF_HOST_MEMORY;
+    lx_opencl_kernel *made = calloc(1, sizeof *made);
+    char *own_options = strdup(options);
+    cl_kernel handle = made && own_options ? self->api->clCreateKernel(program, kernel->name, &status) : NULL;
+    if (!handle) {
+        free(made);
+        free(own_options);
+        self->api->clReleaseProgram(program);
+        fail(self, error, kernel->name, status);
+        return NULL;
+    }
+    *made = (lx_opencl_kernel){self->kernels, kernel, own_options, program, handle, 1};
+    self->api->clGetKernelWorkGroupInfo(handle, self->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof made->most, &made->most,
+                                        NULL);
+    self->kernels = made;
+    return made;
+}
+
+lx_opencl_kernel *lx_opencl_find_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options,
+                                        lx_error *error)
+{
+    options = options ? options : "";
+    for (lx_opencl_kernel *k = self->kernels; k; k = k->next)
+        if (k->kernel == kernel && strcmp(k->options, options) == 0)
+            return k;
+    return add_kernel(self, kernel, options, error);
+}
+
+void lx_opencl_free_programs(lx_opencl_programs *self)
+{
+    for (lx_opencl_kernel *k = self->kernels, *next; k; k = next) {
+        next = k->next;
+        self->api->clReleaseKernel(k->handle);
+        self->api->clReleaseProgram(k->program);
+        free(k->options);
+        free(k);
+    }
+}
