@@ -35,7 +35,7 @@
 #define LX_JOIN_LANES2(type, n) LX_JOIN_LANES_(type, n)
 #define LX_JOIN_LANES(type) LX_JOIN_LANES2(type, LANES)
 #define LX_ITEM inline
-#define UNROLL
+#define UNROLL _Pragma("unroll")
 
 #ifdef LX_SIMT
 /* A work-item each; there are more than ids at the edges, and fewer where a device limits their number. */
