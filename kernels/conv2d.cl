@@ -77,8 +77,12 @@ static LX_ITEM lanes finish(lanes sum, lanes bias, int relu)
 static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const conv2d_tile_args p)
 {
     float values[LANES];
+    if (!p.bias || block * LANES >= p.out_channels) /* a masked load of a null address would take microseconds */
+        return splat(0.0f);
+    if ((block + 1) * LANES <= p.out_channels)
+        return load_lanes(bias + block * LANES);
     for (int lane = 0; lane < LANES; lane++)
-        values[lane] = p.bias && block * LANES + lane < p.out_channels ? bias[block * LANES + lane] : 0.0f;
+        values[lane] = block * LANES + lane < p.out_channels ? bias[block * LANES + lane] : 0.0f;
     return load_lanes(values);
 }
 
@@ -104,17 +108,29 @@ DEFINE_ADD_TAP(add_tap, GLOBAL const float *)
 DEFINE_ADD_TAP(add_tap_private, const float *)
 
 /* Copies the pixels of a tap, some of which lie outside the input, where they are zero. */
-static LX_ITEM void copy_pixels(float *patch, int pixels, GLOBAL const float *row, long first, long step, long column,
-                                long lane, long count, long width)
+static LX_ITEM void copy_pixels(float *patch, int pixels, GLOBAL const float *row, long first, long step, long width)
 {
     for (int t = 0; t < pixels; t++) {
         const long at = first + t * step;
-        const int inside = at >= 0 && at < width;
-        if (column == LANES)
-            store_lanes(inside ? load_lanes(row + at * column) : splat(0.0f), patch + t * LANES);
-        else
-            for (long c = 0; c < count; c++)
-                patch[t * LANES + c] = inside ? row[at * column + c * lane] : 0.0f;
+        store_lanes(at >= 0 && at < width ? load_lanes(row + at * LANES) : splat(0.0f), patch + t * LANES);
+    }
+}
+
+/* add_tap for a plain input of which some pixels lie outside. */
+static LX_ITEM void add_tap_plain(lanes *sum0, lanes *sum1, int blocks, int pixels, GLOBAL const float *row, long first,
+                                  long step, long width, long lane, GLOBAL const float *w, long next, long count)
+{
+    for (long c = 0; c < count; c++) {
+        const lanes w0 = load_lanes(w + c * LANES);
+        const lanes w1 = blocks == 2 ? load_lanes(w + next + c * LANES) : w0;
+        UNROLL
+        for (int t = 0; t < pixels; t++) {
+            const long at = first + t * step;
+            const float value = at >= 0 && at < width ? row[at + c * lane] : 0.0f;
+            sum0[t] += w0 * value;
+            if (blocks == 2)
+                sum1[t] += w1 * value;
+        }
     }
 }
 
@@ -158,8 +174,10 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
                         for (int t = 0; t < pixels; t++)
                             fetch(row + p.x_block + (first + t * step) * column);
                     add_tap(sum0, sum1, blocks, pixels, row + first * column, step * column, lane, wt, next, count);
+                } else if (column == 1) {
+                    add_tap_plain(sum0, sum1, blocks, pixels, row, first, step, p.g.width, lane, wt, next, count);
                 } else {
-                    copy_pixels(patch, pixels, row, first, step, column, lane, count, p.g.width);
+                    copy_pixels(patch, pixels, row, first, step, p.g.width);
                     add_tap_private(sum0, sum1, blocks, pixels, patch, LANES, 1, wt, next, count);
                 }
             }

@@ -34,7 +34,7 @@
 #define LX_JOIN_LANES_(type, n) type##n
 #define LX_JOIN_LANES2(type, n) LX_JOIN_LANES_(type, n)
 #define LX_JOIN_LANES(type) LX_JOIN_LANES2(type, LANES)
-#define LX_ITEM inline
+#define LX_ITEM inline __attribute__((always_inline))
 #define UNROLL _Pragma("unroll")
 
 #ifdef LX_SIMT
