@@ -55,10 +55,14 @@
             call; \
     }
 #endif
-/* -DLX_WANT_NAME=~,__kernel makes NAME a kernel; what else is in the file is then never compiled, for some drivers'
- * compilers take longer over it than over the kernel that is wanted. */
+/* -DLX_WANT_NAME=~,__kernel makes NAME a kernel, and nothing else in the file is compiled; -DLX_WANT_ALL makes all of
+ * them kernels. */
+#ifdef LX_WANT_ALL
+#define LX_PICK(...) __kernel
+#else
 #define LX_SECOND(first, second, ...) second
 #define LX_PICK(...) LX_SECOND(__VA_ARGS__, )
+#endif
 #define LX_AT(type, buffer, offset) (type)((GLOBAL char *)(buffer) + (offset))
 
 #if LANES == 16

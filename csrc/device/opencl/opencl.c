@@ -441,6 +441,14 @@ static lx_hash identify(const lx_opencl_info *info)
     return hash;
 }
 
+/* Whether programs of the device are kept on disk. PoCL has such a cache itself, and to give out a program it compiles
+ * every kernel of it once more: it does that only where a folder was asked for. */
+static bool keeps_programs(const lx_opencl_info *info)
+{
+    const char *folder = getenv("LUXEL_CACHE_DIR");
+    return strcmp(info->platform, "Portable Computing Language") != 0 || (folder && *folder);
+}
+
 static void take_info(lx_opencl *self, const lx_opencl_info *info)
 {
     lx_device *device = &self->device;
@@ -477,7 +485,7 @@ static lx_code start(lx_opencl *self, int index, lx_error *error)
     if (status != CL_SUCCESS)
         return fail(self, error, "cannot make a queue", status);
     self->programs = (lx_opencl_programs){&self->api, &self->device, self->context, self->id, identify(&info),
-                                          NULL,       false};
+                                          NULL,       keeps_programs(&info), false};
     return LX_OK;
 }
 

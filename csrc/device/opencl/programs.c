@@ -60,7 +60,8 @@ static cl_program load(const lx_opencl_programs *self, const lx_hash *key, const
 static void store(const lx_opencl_programs *self, const lx_hash *key, cl_program program)
 {
     size_t length = 0;
-    if (self->api->clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof length, &length, NULL) != CL_SUCCESS ||
+    if (!self->stored ||
+        self->api->clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof length, &length, NULL) != CL_SUCCESS ||
         length == 0)
         return;
     unsigned char *bytes = malloc(length);
@@ -106,27 +107,48 @@ cl_program lx_opencl_build(lx_opencl_programs *self, const char *name, const cha
 
 /* ---- the library's own kernels ------------------------------------------------------------------------------- */
 
-/* Each kernel is a program of its own: what else its file has would only take time to compile. */
+/* Whether the kernels of a file are compiled one at a time. Drivers' compilers take a while to begin, so that small
+ * kernels are better compiled together; large ones take longer, and few of them are needed. */
+static bool stands_alone(const lx_kernel *kernel)
+{
+    return strcmp(kernel->program, "conv2d") == 0 || strcmp(kernel->program, "matmul") == 0 ||
+           strncmp(kernel->program, "simt/", 5) == 0;
+}
+
+/* The program of a kernel: of all of its file, or of it alone. */
 static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options, lx_error *error)
 {
-    char all[640], file[128];
+    char all[640], file[128], wanted[80] = "LX_WANT_ALL";
     char *source = lx_opencl_source(kernel->program);
     if (!source) {
         fail(self, error, kernel->name, CL_OUT_OF_HOST_MEMORY);
         return NULL;
     }
-    snprintf(all, sizeof all, "-cl-std=CL1.2 -w -DLANES=%d%s -DLX_WANT_%s=~,__kernel %s", self->device->lanes,
-             self->device->form == LX_SIMT ? " -DLX_SIMT" : "", kernel->name, options);
+    if (stands_alone(kernel))
+        snprintf(wanted, sizeof wanted, "LX_WANT_%s=~,__kernel", kernel->name);
+    snprintf(all, sizeof all, "-cl-std=CL1.2 -w -DLANES=%d%s -D%s %s", self->device->lanes,
+             self->device->form == LX_SIMT ? " -DLX_SIMT" : "", wanted, options);
     snprintf(file, sizeof file, "%s of kernels/%s.cl", kernel->name, kernel->program);
     cl_program program = lx_opencl_build(self, file, source, all, error);
     free(source);
     return program;
 }
 
+/* The program that an earlier kernel of the same file brought, if they are compiled together; else a new one. */
+static cl_program find_program(lx_opencl_programs *self, const lx_kernel *kernel, const char *options, lx_error *error)
+{
+    for (lx_opencl_kernel *k = self->kernels; k; k = k->next)
+        if (!stands_alone(kernel) && strcmp(k->kernel->program, kernel->program) == 0) {
+            self->api->clRetainProgram(k->program);
+            return k->program;
+        }
+    return build_kernel(self, kernel, options, error);
+}
+
 static lx_opencl_kernel *add_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options,
                                     lx_error *error)
 {
-    cl_program program = build_kernel(self, kernel, options, error);
+    cl_program program = find_program(self, kernel, options, error);
     if (!program)
         return NULL;
     cl_int status = CL_OUT_OF_HOST_MEMORY;

@@ -15,6 +15,7 @@ typedef struct {
     cl_device_id id;
     lx_hash identity; /* of device, driver and platform */
     lx_opencl_kernel *kernels;
+    bool stored;  /* whether programs are kept on disk */
     bool noticed; /* the person was told that something compiles */
 } lx_opencl_programs;
 
