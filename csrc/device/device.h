@@ -13,8 +13,8 @@
 #include "../error.h"
 #include "native.h"
 #include "profile.h"
+#include "tuning.h"
 
-typedef struct lx_device lx_device;
 typedef struct lx_storage lx_storage;
 
 /* ---- kernels ---------------------------------------------------------------------------------------------- */
@@ -91,6 +91,8 @@ struct lx_device {
     lx_memory memory;
     atomic_ulong waits;  /* times that the host waited for the device */
     lx_profile *profile; /* where to note what it does; NULL: nowhere */
+    lx_tuning tuning;
+    char tuning_file[64]; /* in the cache folder; empty: what is measured is forgotten with the process */
 };
 
 /* What a kind of device implements. */

@@ -293,6 +293,48 @@ static int l_waits(lua_State *L)
     return 1;
 }
 
+/* ---- tuning ---------------------------------------------------------------------------------------------------- */
+
+/* tune(device, on): problems that are met from now on are measured if nothing is known of them, or no longer */
+static int l_tune(lua_State *L)
+{
+    lx_device *device = lx_check_device(L, 1);
+    device->tuning.measuring = lua_toboolean(L, 2);
+    return 0;
+}
+
+/* tuned(device) -> list of {problem, way, seconds, usual}: what was measured or read from the device's file */
+static int l_tuned(lua_State *L)
+{
+    const lx_tuning *tuning = &lx_check_device(L, 1)->tuning;
+    lua_createtable(L, tuning->count, 0);
+    for (int i = 0; i < tuning->count; i++) {
+        const lx_tuned *entry = &tuning->entries[i];
+        lua_createtable(L, 0, 4);
+        set_string(L, "problem", entry->problem);
+        set_string(L, "way", entry->way);
+        lua_pushnumber(L, entry->seconds);
+        lua_setfield(L, -2, "seconds");
+        lua_pushnumber(L, entry->usual);
+        lua_setfield(L, -2, "usual");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* save_tuning(device) -> whether what was measured is on disk now; forget_tuning(device): starts anew */
+static int l_save_tuning(lua_State *L)
+{
+    lua_pushboolean(L, lx_tuning_save(lx_check_device(L, 1)));
+    return 1;
+}
+
+static int l_forget_tuning(lua_State *L)
+{
+    lx_tuning_free(&lx_check_device(L, 1)->tuning);
+    return 0;
+}
+
 /* ---- profile -------------------------------------------------------------------------------------------------- */
 
 #define PROFILE "luxel.profile"
@@ -358,5 +400,6 @@ const luaL_Reg lx_device_functions[] = {
     {"set_notice", l_set_notice}, {"memory", l_memory},           {"set_budget", l_set_budget},
     {"reset_peak", l_reset_peak}, {"trim", l_trim},               {"threads", l_threads},
     {"waits", l_waits},           {"synchronize", l_synchronize}, {"watch", l_watch},
-    {"unwatch", l_unwatch},       {NULL, NULL},
+    {"unwatch", l_unwatch},       {"tune", l_tune},               {"tuned", l_tuned},
+    {"save_tuning", l_save_tuning}, {"forget_tuning", l_forget_tuning}, {NULL, NULL},
 };

@@ -114,6 +114,7 @@ static void cpu_close(lx_device *device)
 {
     lx_cpu *cpu = (lx_cpu *)device;
     cpu_trim(device);
+    lx_tuning_free(&device->tuning);
     lx_blocks_close(&cpu->cache);
     free(cpu);
 }

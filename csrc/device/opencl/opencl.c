@@ -2,6 +2,7 @@
  * everything is added without waiting; only reading waits. Storage handles are cl_mem. */
 #include "opencl.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -403,6 +404,7 @@ static void opencl_close(lx_device *device)
     if (self->queue)
         opencl_trim(device);
     lx_opencl_free_programs(&self->programs);
+    lx_tuning_free(&device->tuning);
     if (self->queue)
         self->api.clReleaseCommandQueue(self->queue);
     if (self->context)
@@ -460,6 +462,9 @@ static void take_info(lx_opencl *self, const lx_opencl_info *info)
     self->shares_memory = info->shares_memory;
     if (info->memory)
         device->budget = info->memory;
+    const lx_hash identity = identify(info);
+    snprintf(device->tuning_file, sizeof device->tuning_file, "%016" PRIx64 ".tuning", identity.words[0]);
+    lx_tuning_load(device);
 }
 
 static lx_code start(lx_opencl *self, int index, lx_error *error)

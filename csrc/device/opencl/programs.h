@@ -3,8 +3,8 @@
 #define LX_OPENCL_PROGRAMS_H
 
 #include "../device.h"
+#include "../disk.h"
 #include "api.h"
-#include "disk.h"
 
 typedef struct lx_opencl_kernel lx_opencl_kernel;
 

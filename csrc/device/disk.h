@@ -1,6 +1,7 @@
-/* Compiled programs on disk, so that a process need not compile what an earlier one did. */
-#ifndef LX_OPENCL_DISK_H
-#define LX_OPENCL_DISK_H
+/* The cache folder: compiled programs and measured choices, so that a process need not compile and measure what an
+ * earlier one did. It may be deleted at any time. */
+#ifndef LX_DISK_H
+#define LX_DISK_H
 
 #include <stddef.h>
 #include <stdint.h>

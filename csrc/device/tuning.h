@@ -1,0 +1,48 @@
+/* Which of several ways to compute something is the fastest on a device: measured on demand, and remembered. */
+#ifndef LX_TUNING_H
+#define LX_TUNING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../error.h"
+
+typedef struct lx_device lx_device;
+
+enum { LX_WAY_NAME = 48, LX_PROBLEM_TEXT = 160 };
+
+typedef struct {
+    char problem[LX_PROBLEM_TEXT]; /* what is computed, with all sizes */
+    char way[LX_WAY_NAME];
+    double seconds, usual; /* that the way takes, and the one that would be taken without measuring */
+} lx_tuned;
+
+/* What a device knows of itself; empty until something is measured or read. */
+typedef struct {
+    lx_tuned *entries;
+    int count, room;
+    bool measuring; /* problems that are met are measured now */
+} lx_tuning;
+
+/* A result that can be computed in several ways, all of which write the same buffer. */
+typedef struct {
+    const char *problem;
+    int count; /* ways, the first of which is taken to be right */
+    int usual; /* the one to take where nothing is known */
+    void *job;
+    void (*name)(const void *job, int way, char name[LX_WAY_NAME]);
+    lx_code (*run)(void *job, int way, lx_error *error);
+    struct lx_storage *result; /* float32: compared between ways */
+    size_t offset, bytes;
+} lx_choice;
+
+/* Runs the best way that is known, and measures first if the device is to be tuned and nothing is known. */
+lx_code lx_choose(lx_device *device, const lx_choice *choice, lx_error *error);
+
+/* Adds what is in the device's file, one problem a line; a file that is missing or damaged adds nothing. */
+void lx_tuning_load(lx_device *device);
+/* Adds what other processes have written since, and writes the file anew. False if that fails. */
+bool lx_tuning_save(lx_device *device);
+void lx_tuning_free(lx_tuning *tuning);
+
+#endif
