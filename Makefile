@@ -1,6 +1,7 @@
 # make          builds the module into build/            make test     all tests (installs what they need)
 # make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR: own images)
-# make bench    timings beside PyTorch                   make install  PREFIX=/usr/local
+# make bench    timings beside PyTorch (bench-opencl, bench-gpu: on OpenCL devices)
+# make install  PREFIX=/usr/local
 # make spec     the tests without the slow stages        make lint     luacheck
 # make clean    removes build/                           eval "$(make -s env)"  uses this checkout from any directory
 
@@ -111,6 +112,16 @@ bench: deps-bench
 	@$(MAKE) --no-print-directory all
 	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua $(BENCH_ARGS)
 
+# The same networks through OpenCL on the processor (PoCL), beside the cpu device.
+bench-opencl: deps-test
+	@$(MAKE) --no-print-directory all
+	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua --device opencl --peers cpu --out bench/results/opencl-cpu.md $(BENCH_ARGS)
+
+# On a GPU: tests, then timings beside PyTorch with CUDA where it is installed.
+bench-gpu: deps-test
+	@$(MAKE) --no-print-directory all
+	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./bench/gpu
+
 # ---- installing -------------------------------------------------------------------------------------------------
 
 LUA_SHARE = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
@@ -123,4 +134,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all env deps deps-test deps-bench demo test spec lint bench install clean
+.PHONY: all env deps deps-test deps-bench demo test spec lint bench bench-opencl bench-gpu install clean

@@ -1,19 +1,25 @@
---- Times Luxel beside tuned PyTorch, turn by turn in the same run, and writes a table of medians.
--- Usage: run.lua [--rounds N] [--threads N] [--what step,layers] [--out FILE.md]
+--- Times Luxel beside its peers, turn by turn in the same run, and writes a table of medians.
+-- Usage: run.lua [--device NAME] [--peers torch,cpu] [--rounds N] [--what step,cnn] [--tune] [--out FILE.md]
+-- Peers: torch (PyTorch on the cpu, tuned), cpu (Luxel's cpu device), cuda (PyTorch with CUDA, TF32 off), cuda-tf32.
 
 local argparse = require "argparse"
 local cjson = require "cjson"
+local lx = require "luxel"
 
-local parser = argparse("run.lua", "Times Luxel beside tuned PyTorch.")
+local parser = argparse("run.lua", "Times Luxel beside its peers.")
+parser:option("--device", "Luxel's device: cpu, opencl, opencl:2, a part of a name.", "cpu")
+parser:option("--peers", "torch, cpu, cuda, cuda-tf32: with commas between them.", "torch")
 parser:option("--rounds", "Turns for each side.", "5"):convert(math.tointeger)
 parser:option("--threads", "Threads for each side.", "2"):convert(math.tointeger)
-parser:option("--what", "step, layers, or both with a comma.", "step,layers")
+parser:option("--what", "step, cnn, resnet: with commas between them.", "step,cnn")
+parser:flag("--tune", "Measure the ways to compute each convolution first.")
 parser:option("--out", "Markdown file for the table.", "bench/results/cpu.md")
 parser:option("--python", "A Python that has torch.", "/usr/bin/python3")
 local args = parser:parse()
 
 local here = arg[0]:match("^.*/") or "./"
 local lua = arg[-1]
+local device = assert(lx.device(args.device))
 
 local function capture(command)
     local pipe = assert(io.popen(command))
@@ -22,8 +28,38 @@ local function capture(command)
     return text
 end
 
-local has_peer = capture(args.python .. " -c 'import torch; print(torch.__version__)' 2>/dev/null"):match("%S+")
-if not has_peer then print("PyTorch is not installed (python3-torch): timing Luxel alone") end
+local function luxel(on)
+    return ("%s %sluxel.lua %s %d %%s %s"):format(lua, here, on, args.threads, args.tune and "tune" or "")
+end
+
+local function torch(on)
+    local tuned = on == "cpu" and here .. "peers/tuned " or ""
+    return ("%s%s %speers/torch_bench.py %s %d %%s"):format(tuned, args.python, here, on, args.threads)
+end
+
+local PEERS <const> = {
+    torch = {title = "PyTorch", command = torch("cpu")},
+    cpu = {title = "Luxel on cpu", command = luxel("cpu")},
+    cuda = {title = "PyTorch CUDA, TF32 off", command = torch("cuda")},
+    ["cuda-tf32"] = {title = "PyTorch CUDA, TF32 on", command = torch("cuda-tf32")},
+}
+
+local version = capture(args.python ..
+    " -c 'import torch; print(torch.__version__, torch.cuda.is_available())' 2>/dev/null")
+local has_cuda = version:match("True") ~= nil
+version = version:match("%S+")
+
+local sides = {{title = "Luxel on " .. device.label, command = luxel(device.label)}}
+for name in args.peers:gmatch("[^,]+") do
+    local peer = PEERS[name] or error("there is no peer '" .. name .. "'; there are torch, cpu, cuda and cuda-tf32", 0)
+    if name ~= "cpu" and not version then
+        print("PyTorch is not installed (python3-torch): leaving out " .. peer.title)
+    elseif name:match("^cuda") and not has_cuda then
+        print("PyTorch finds no CUDA here: leaving out " .. peer.title)
+    else
+        sides[#sides + 1] = peer
+    end
+end
 
 -- {case: {seconds, ...}} of one side's turn
 local function turn(command)
@@ -33,6 +69,7 @@ local function turn(command)
     return result
 end
 
+-- Adds a turn's figures: times[case][side] is the list of its seconds.
 local function collect(times, result, side)
     for case, value in pairs(result) do
         local row = times[case] or {}
@@ -48,7 +85,6 @@ local function collect(times, result, side)
 end
 
 local function median(values)
-    if not values then return nil end
     table.sort(values)
     return values[#values // 2 + 1]
 end
@@ -60,24 +96,34 @@ local function emit(text)
 end
 
 local function speed(row, seconds)
-    if not seconds then return "–" end
     if row.gflop then return ("%.0f GFLOP/s"):format(row.gflop / seconds) end
     return ("%.1f images/s"):format(row.images / seconds)
+end
+
+-- One line: the figure of each side, and for each peer how many times as fast as it Luxel is.
+local function emit_row(name, row, show, ratio)
+    local cells, ratios = {name}, {}
+    local ours = median(row[1])
+    for side = 1, #sides do
+        local theirs = row[side] and median(row[side])
+        cells[#cells + 1] = theirs and show(theirs) or "–"
+        if side > 1 then ratios[#ratios + 1] = theirs and ("%.2f"):format(ratio(ours, theirs)) or "–" end
+    end
+    emit("| " .. table.concat(cells, " | ") .. " | " .. table.concat(ratios, " | ") .. " |")
 end
 
 local function table_of(what)
     local times = {}
     for round = 1, args.rounds do
         io.stderr:write(("%s: round %d of %d\n"):format(what, round, args.rounds))
-        collect(times, turn(("%s %sluxel.lua %d %s"):format(lua, here, args.threads, what)), "luxel")
-        if has_peer then
-            collect(times, turn(("%speers/tuned %s %speers/torch_bench.py %d %s"):format(here, args.python, here,
-                args.threads, what)), "torch")
-        end
+        for side, peer in ipairs(sides) do collect(times, turn(peer.command:format(what)), side) end
     end
+    local heads = {what}
+    for side = 1, #sides do heads[#heads + 1] = sides[side].title end
+    for side = 2, #sides do heads[#heads + 1] = "speed against " .. sides[side].title end
     emit("")
-    emit("| " .. what .. " | Luxel | PyTorch | Luxel / PyTorch |")
-    emit("|---|---|---|---|")
+    emit("| " .. table.concat(heads, " | ") .. " |")
+    emit("|" .. ("---|"):rep(#heads))
     local names = {}
     for case in pairs(times) do
         if case ~= "peak_mb" then names[#names + 1] = case end
@@ -85,22 +131,19 @@ local function table_of(what)
     table.sort(names)
     for _, case in ipairs(names) do
         local row = times[case]
-        local ours, theirs = median(row.luxel), median(row.torch)
-        emit(("| %s | %s (%.2f ms) | %s | %s |"):format(case, speed(row, ours), ours * 1e3,
-            theirs and ("%s (%.2f ms)"):format(speed(row, theirs), theirs * 1e3) or "–",
-            theirs and ("%.2f"):format(theirs / ours) or "–"))
+        emit_row(case, row, function(seconds) return ("%s (%.2f ms)"):format(speed(row, seconds), seconds * 1e3) end,
+            function(ours, theirs) return theirs / ours end)
     end
-    local peak = times.peak_mb
-    emit(("| peak memory | %.0f MB | %s | %s |"):format(median(peak.luxel),
-        peak.torch and ("%.0f MB"):format(median(peak.torch)) or "–",
-        peak.torch and ("%.2f"):format(median(peak.luxel) / median(peak.torch)) or "–"))
+    emit_row("peak memory (and share of the peer's)", times.peak_mb, function(mb) return ("%.0f MB"):format(mb) end,
+        function(ours, theirs) return ours / theirs end)
 end
 
 local processor = capture("LC_ALL=C lscpu 2>/dev/null"):match("Model name:%s*([^\n]+)") or "unknown processor"
-emit(("# %s, %d threads"):format(processor, args.threads))
+emit(("# %s%s, %d threads"):format(device.kind == "cpu" and "" or device.name .. " on ", processor, args.threads))
 emit("")
-emit(("Medians of %d turns each, taken alternately; PyTorch %s, tuned (bench/peers/tuned), channels_last."):format(
-    args.rounds, has_peer or "not installed"))
+emit(("Medians of %d turns each, taken alternately%s.%s"):format(args.rounds,
+    version and "; PyTorch " .. version .. ", tuned (bench/peers)" or "",
+    args.tune and " Luxel is tuned (lx.tune)." or ""))
 for what in args.what:gmatch("%a+") do table_of(what) end
 
 local file = assert(io.open(args.out, "w"))

@@ -1,8 +1,11 @@
 """PyTorch's side of the timings: the same cases as ../luxel.lua, in the same form.
 
-Usage: torch_bench.py THREADS {step|layers}. Run it through ./tuned and with OpenBLAS (libopenblas0-pthread), or PyTorch is about half as fast.
+Usage: torch_bench.py {cpu|cuda|cuda-tf32} THREADS {step|cnn|resnet}. On the cpu run it through ./tuned and with OpenBLAS
+(libopenblas0-pthread), or PyTorch is about half as fast. On CUDA each case is timed in both memory formats with
+cudnn.benchmark, and the faster one counts.
 """
 import json
+import os
 import statistics
 import sys
 import time
@@ -11,28 +14,46 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-threads, what = int(sys.argv[1]), sys.argv[2]
+device, threads, what = sys.argv[1].split("-")[0], int(sys.argv[2]), sys.argv[3]
+tf32 = sys.argv[1].endswith("-tf32")
 torch.set_num_threads(threads)
 torch.manual_seed(1)
+torch.backends.cudnn.benchmark = True
+torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
 BATCH, SIZE = 32, 224
-LAST = torch.channels_last
+FORMATS = [torch.channels_last] if device == "cpu" else [torch.channels_last, torch.contiguous_format]
+
+
+def wait():
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def timed(f, count, warm=2):
-    for _ in range(warm):
+    for _ in range(warm if device == "cpu" else warm + 3):
         f()
+    wait()
     values = []
     for _ in range(count):
         start = time.perf_counter()
         f()
+        wait()
         values.append(time.perf_counter() - start)
     return statistics.median(values)
 
 
 def peak_mb():
+    if device == "cuda":
+        return torch.cuda.max_memory_reserved() / 2**20
     for line in open("/proc/self/status"):
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
+
+
+def keep(results, name, case):
+    """The faster of the memory formats."""
+    if name not in results or case["seconds"] < results[name]["seconds"]:
+        results[name] = case
 
 
 def cnn():
@@ -44,10 +65,10 @@ def cnn():
     return nn.Sequential(*layers)
 
 
-def step_cases(results):
-    net = cnn().to(memory_format=LAST)
-    x = torch.randn(BATCH, 1, SIZE, SIZE).to(memory_format=LAST)
-    y = torch.randint(0, 2, (BATCH, 1)).float()
+def step_cases(results, layout):
+    net = cnn().to(device, memory_format=layout)
+    x = torch.randn(BATCH, 1, SIZE, SIZE).to(device, memory_format=layout)
+    y = torch.randint(0, 2, (BATCH, 1)).float().to(device)
     optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9)
 
     def step():
@@ -57,39 +78,34 @@ def step_cases(results):
         optimizer.step()
         return loss.item()
 
-    results["train step, batch 32"] = {"seconds": timed(step, 7), "images": BATCH}
+    keep(results, "train step, batch 32", {"seconds": timed(step, 7), "images": BATCH})
     results["peak_mb"] = peak_mb()
     net.eval()
     with torch.no_grad():
-        results["inference, batch 32"] = {"seconds": timed(lambda: net(x), 5), "images": BATCH}
-        one = x[:1].contiguous(memory_format=LAST)
-        results["inference, batch 1"] = {"seconds": timed(lambda: net(one), 20), "images": 1}
+        keep(results, "inference, batch 32", {"seconds": timed(lambda: net(x).sum().item(), 5), "images": BATCH})
+        one = x[:1].contiguous(memory_format=layout)
+        keep(results, "inference, batch 1", {"seconds": timed(lambda: net(one).sum().item(), 20), "images": 1})
 
 
-LAYERS = [(1, 32, 3, 224, 1), (32, 32, 3, 112, 1), (32, 64, 3, 112, 1), (64, 64, 3, 56, 1), (64, 128, 3, 56, 1),
-          (128, 128, 3, 28, 1), (128, 256, 1, 28, 1), (128, 128, 3, 56, 128)]
+def layer_case(results, layout, cin, cout, k, side, stride, groups):
+    name = f"{cin}→{cout} {k}×{k} at {side}" + (f", stride {stride}" if stride > 1 else "") + (
+        f", groups {groups}" if groups > 1 else "")
+    x = torch.randn(BATCH, cin, side, side).to(device, memory_format=layout)
+    w = torch.randn(cout, cin // groups, k, k).to(device, memory_format=layout)
+    options = {"padding": k // 2, "stride": stride, "groups": groups}
+    dy = F.conv2d(x, w, None, **options)
+    gflop = 2e-9 * BATCH * cout * (cin // groups) * k * k * dy.shape[2] * dy.shape[3]
 
+    def backward(mask):
+        return lambda: torch.ops.aten.convolution_backward(dy, x, w, None, [stride, stride], [k // 2, k // 2], [1, 1],
+                                                           False, [0, 0], groups, mask)
 
-def layer_cases(results):
-    for cin, cout, k, side, groups in LAYERS:
-        name = f"{cin}→{cout} {k}×{k} at {side}" + (f", groups {groups}" if groups > 1 else "")
-        x = torch.randn(BATCH, cin, side, side).to(memory_format=LAST)
-        w = torch.randn(cout, cin // groups, k, k).to(memory_format=LAST)
-        gflop = 2e-9 * BATCH * cout * (cin // groups) * k * k * side * side
-        dy = F.conv2d(x, w, None, padding=k // 2, groups=groups)
-
-        def backward(mask):
-            p = k // 2
-            return lambda: torch.ops.aten.convolution_backward(dy, x, w, None, [1, 1], [p, p], [1, 1], False, [0, 0],
-                                                               groups, mask)
-
-        with torch.no_grad():
-            forward = timed(lambda: F.conv2d(x, w, None, padding=k // 2, groups=groups), 7)
-            results[name + " forward"] = {"gflop": gflop, "seconds": forward}
-            if cin > 1:
-                results[name + " backward data"] = {"gflop": gflop, "seconds": timed(backward([True, False, False]), 7)}
-            results[name + " backward weight"] = {"gflop": gflop, "seconds": timed(backward([False, True, False]), 7)}
-    results["peak_mb"] = peak_mb()
+    with torch.no_grad():
+        cases = {"forward": lambda: F.conv2d(x, w, None, **options), "backward weight": backward([False, True, False])}
+        if cin > 3:
+            cases["backward data"] = backward([True, False, False])
+        for direction, f in cases.items():
+            keep(results, f"{name} {direction}", {"gflop": gflop, "seconds": timed(f, 7)})
 
 
 def check_blas():
@@ -100,7 +116,19 @@ def check_blas():
         sys.exit(f"PyTorch's BLAS reaches only {gflops:.1f} GFLOP/s, no fair peer: install libopenblas0-pthread")
 
 
-results = {}
-check_blas()
-step_cases(results) if what == "step" else layer_cases(results)
-print(json.dumps(results))
+def main():
+    results = {}
+    if device == "cpu":
+        check_blas()
+    layers = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "layers.json")))
+    for layout in FORMATS:
+        if what == "step":
+            step_cases(results, layout)
+        else:
+            for layer in layers[what]:
+                layer_case(results, layout, *layer)
+            results["peak_mb"] = peak_mb()
+    print(json.dumps(results))
+
+
+main()
