@@ -1,5 +1,7 @@
 /* Convolution and its gradients: checks, the packing of weights, and the choice among the kernels in
  * kernels/conv2d.cl. */
+#include <stdio.h>
+
 #include "../../kernels/conv2d.h"
 
 #include "ops.h"
@@ -159,6 +161,20 @@ static double work_of(const convolution *c)
            c->g.out_width * c->g.kernel_h * c->g.kernel_w;
 }
 
+/* What is computed, in words, as the name of what is remembered of it. */
+static const char *describe(const convolution *c, const char *what, char text[LX_PROBLEM_TEXT])
+{
+    const conv2d_geometry *g = &c->g;
+    int length = snprintf(text, LX_PROBLEM_TEXT, "%s [%ld,%ld,%d,%d], weight [%ld,%ld,%d,%d], stride %d,%d, padding %d,%d",
+                          what, c->batch, c->in_channels, g->height, g->width, c->out_channels,
+                          c->in_channels / c->groups, g->kernel_h, g->kernel_w, g->stride_h, g->stride_w, g->padding_h,
+                          g->padding_w);
+    if (length < LX_PROBLEM_TEXT && (g->dilation_h > 1 || g->dilation_w > 1))
+        length += snprintf(text + length, (size_t)(LX_PROBLEM_TEXT - length), ", dilation %d,%d", g->dilation_h,
+                           g->dilation_w);
+    return text;
+}
+
 /* Whether an input is better read in the plain layout: rows without gaps, channels that would leave a block empty. */
 static bool is_thin(const lx_tensor *x, long groups)
 {
@@ -253,9 +269,9 @@ static void join_rows(conv2d_geometry *g)
     }
 }
 
-/* The output blocks that a work-item computes at once: two, unless rows of this width waste the speed that they
- * give over one. */
-static int choose_together(long width, int out_blocks, long lanes)
+/* The output blocks that a work-item computes at once where nothing was measured: two, unless rows of this width waste
+ * the speed that they give over one. */
+static int usual_together(long width, int out_blocks, long lanes)
 {
     const long one = CONV2D_PIXELS_OF_ONE, two = CONV2D_PIXELS_OF_TWO(lanes);
     if (one == two)
@@ -263,10 +279,57 @@ static int choose_together(long width, int out_blocks, long lanes)
     return out_blocks == 1 || ceil_div(width, two) * two * 7 > ceil_div(width, one) * one * 8 ? 1 : 2;
 }
 
+/* A pass of the tile form, all but the number of blocks that a work-item computes at once. */
+typedef struct {
+    const convolution *c;
+    const lx_kernel *kernel;
+    conv2d_tile_args args;
+    const lx_tensor *x, *packed, *bias;
+    lx_tensor *out;
+} tile_pass;
+
+static lx_code run_tile_pass(void *job, int way, lx_error *error)
+{
+    const tile_pass *pass = job;
+    conv2d_tile_args args = pass->args;
+    const long lanes = pass->x->storage->device->lanes, width = ceil_div(args.g.out_width, args.up_w);
+    args.together = way + 1;
+    args.tiles = (int)ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
+    return LX_RUN(*pass->kernel, (long)args.tiles * args.up_w, args.g.out_height,
+                  pass->c->batch * args.groups * ceil_div(args.out_blocks, args.together), work_of(pass->c), args, error,
+                  pass->x, pass->packed, pass->bias, pass->out);
+}
+
+static void name_tile_pass(const void *job, int way, char name[LX_WAY_NAME])
+{
+    (void)job;
+    snprintf(name, LX_WAY_NAME, "tile, %d block%s at once", way + 1, way ? "s" : "");
+}
+
+/* Runs a pass with one or two blocks at once, where the input and the number of blocks allow both. */
+static lx_code choose_together(const tile_pass *pass, const char *problem, lx_error *error)
+{
+    const conv2d_tile_args *args = &pass->args;
+    lx_device *device = pass->x->storage->device;
+    const int usual = usual_together(ceil_div(args->g.out_width, args->up_w), args->out_blocks, device->lanes);
+    if (pass->c->depthwise || !pass->x->block || args->out_blocks == 1)
+        return run_tile_pass((void *)pass, pass->c->depthwise || pass->x->block ? 0 : 1, error);
+    const lx_choice choice = {.problem = problem,
+                              .count = 2,
+                              .usual = usual - 1,
+                              .job = (void *)pass,
+                              .name = name_tile_pass,
+                              .run = run_tile_pass,
+                              .result = pass->out->storage,
+                              .bytes = pass->out->storage->bytes};
+    return lx_choose(device, &choice, error);
+}
+
 static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *packed,
-                         const lx_tensor *b, conv2d_tile_args *args, lx_error *error)
+                         const lx_tensor *b, bool backward, conv2d_tile_args *args, lx_error *error)
 {
     const long lanes = x->storage->device->lanes;
+    char problem[LX_PROBLEM_TEXT];
     if (x->block) {
         if (args->up_h == 1 && args->up_w == 1)
             join_rows(&args->g);
@@ -278,14 +341,15 @@ static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *
         args->x_block = x->stride[1];
         args->x_image = x->stride[0];
     }
-    const long width = ceil_div(args->g.out_width, args->up_w);
-    args->together = c->depthwise ? 1 : x->block ? choose_together(width, args->out_blocks, lanes) : 2;
-    args->tiles = (int)ceil_div(width, args->together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
     args->bias = b != NULL;
-    const lx_kernel *kernel = c->depthwise ? &k_conv2d_depthwise : x->block ? &k_conv2d_tile : &k_conv2d_tile_plain;
-    return LX_RUN(*kernel, (long)args->tiles * args->up_w, args->g.out_height,
-                  c->batch * args->groups * ceil_div(args->out_blocks, args->together), work_of(c), *args, error, x,
-                  packed, b, out);
+    const tile_pass pass = {c,
+                            c->depthwise ? &k_conv2d_depthwise : x->block ? &k_conv2d_tile : &k_conv2d_tile_plain,
+                            *args,
+                            x,
+                            packed,
+                            b,
+                            out};
+    return choose_together(&pass, describe(c, backward ? "conv2d backward data" : "conv2d", problem), error);
 }
 
 /* Runs a forward pass, or backward-data with dy as x, on an output that exists. */
@@ -303,7 +367,7 @@ static lx_code run_convolution(const convolution *c, lx_tensor *out, const lx_te
     const long inner = c->depthwise ? 1 : input.block ? lanes : args.in_channels;
     lx_code code = pack(c, &packed, w, &args, inner, backward, error);
     if (!code)
-        code = run_tiles(c, out, &input, &packed, b, &args, error);
+        code = run_tiles(c, out, &input, &packed, b, backward, &args, error);
     lx_tensor_free(&packed);
     lx_tensor_free(&input);
     return code;

@@ -54,7 +54,7 @@ function lx.load(path) return lx.checkpoint.load(path) end
 
 -- The larger parts are loaded when they are first used.
 local PARTS <const> = {calibration = true, checkpoint = true, data = true, metrics = true, nn = true, optim = true,
-    train = true, vision = true}
+    train = true, tune = true, vision = true}
 
 return setmetatable(lx, {
     __index = function(_, name)
