@@ -199,31 +199,49 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
 }
 
 /* id0: column phase and tile; id1: output row; id2: image, group and part of the output blocks. The last part of
- * an odd number of blocks is a single one. */
+ * an odd number of blocks is a single one. Here the stride along a row is 1. */
 KERNEL4(conv2d_tile, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w, GLOBAL const float *, bias,
         GLOBAL float *, y)
 {
     const int two = p.together == 2 && id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (two && p.g.stride_w == 1)
+    if (two)
         tile(2, OF_TWO, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
-    else if (two)
+    else if (p.together == 2)
+        tile(1, OF_TWO, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+    else
+        tile(1, OF_ONE, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
+}
+
+/* The same for any stride. */
+KERNEL4(conv2d_tile_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, y)
+{
+    const int two = p.together == 2 && id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
+    if (two)
         tile(2, OF_TWO, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
     else if (p.together == 2)
         tile(1, OF_TWO, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
-    else if (p.g.stride_w == 1)
-        tile(1, OF_ONE, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
     else
         tile(1, OF_ONE, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
 }
 
-/* The same for a plain input of few channels, such as an image, which blocks would mostly fill with zeros. */
+/* For a plain input of few channels, such as an image, which blocks would mostly fill with zeros. Here, stride 1. */
 KERNEL4(conv2d_tile_plain, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
     const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (two && p.g.stride_w == 1)
+    if (two)
         tile(2, OF_TWO, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
-    else if (two)
+    else
+        tile(1, OF_TWO, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
+}
+
+/* The same for any stride. */
+KERNEL4(conv2d_tile_plain_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, y)
+{
+    const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
+    if (two)
         tile(2, OF_TWO, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
     else
         tile(1, OF_TWO, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);

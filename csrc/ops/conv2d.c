@@ -8,7 +8,9 @@
 
 LX_KERNEL(conv2d, conv2d_pack);
 LX_KERNEL(conv2d, conv2d_tile);
+LX_KERNEL(conv2d, conv2d_tile_strided);
 LX_KERNEL(conv2d, conv2d_tile_plain);
+LX_KERNEL(conv2d, conv2d_tile_plain_strided);
 LX_KERNEL(conv2d, conv2d_depthwise);
 LX_KERNEL(conv2d, conv2d_weight_tile);
 LX_KERNEL(conv2d, conv2d_weight_patches);
@@ -325,6 +327,16 @@ static lx_code choose_together(const tile_pass *pass, const char *problem, lx_er
     return lx_choose(device, &choice, error);
 }
 
+static const lx_kernel *tile_kernel(const convolution *c, const lx_tensor *x, const conv2d_tile_args *args)
+{
+    const bool adjacent = args->g.stride_w == 1;
+    if (c->depthwise)
+        return &k_conv2d_depthwise;
+    if (x->block)
+        return adjacent ? &k_conv2d_tile : &k_conv2d_tile_strided;
+    return adjacent ? &k_conv2d_tile_plain : &k_conv2d_tile_plain_strided;
+}
+
 static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *packed,
                          const lx_tensor *b, bool backward, conv2d_tile_args *args, lx_error *error)
 {
@@ -343,7 +355,7 @@ static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *
     }
     args->bias = b != NULL;
     const tile_pass pass = {c,
-                            c->depthwise ? &k_conv2d_depthwise : x->block ? &k_conv2d_tile : &k_conv2d_tile_plain,
+                            tile_kernel(c, x, args),
                             *args,
                             x,
                             packed,
