@@ -9,8 +9,8 @@
 
 #define LX_OPENCL_FUNCTIONS(X) \
     X(clGetPlatformIDs) X(clGetPlatformInfo) X(clGetDeviceIDs) X(clGetDeviceInfo) X(clCreateContext) \
-    X(clReleaseContext) X(clCreateCommandQueue) X(clReleaseCommandQueue) X(clCreateBuffer) X(clReleaseMemObject) \
-    X(clSetMemObjectDestructorCallback) X(clCreateProgramWithSource) X(clCreateProgramWithBinary) X(clBuildProgram) \
+    X(clReleaseContext) X(clCreateCommandQueue) X(clReleaseCommandQueue) X(clCreateBuffer) X(clCreateSubBuffer) \
+    X(clReleaseMemObject) X(clSetMemObjectDestructorCallback) X(clCreateProgramWithSource) X(clCreateProgramWithBinary) X(clBuildProgram) \
     X(clGetProgramInfo) X(clGetProgramBuildInfo) X(clRetainProgram) X(clReleaseProgram) X(clCreateKernel) X(clReleaseKernel) \
     X(clSetKernelArg) X(clGetKernelInfo) X(clGetKernelArgInfo) X(clGetKernelWorkGroupInfo) \
     X(clEnqueueNDRangeKernel) X(clEnqueueReadBuffer) X(clEnqueueWriteBuffer) X(clEnqueueMapBuffer) \

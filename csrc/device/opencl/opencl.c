@@ -3,40 +3,14 @@
 #include "opencl.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../blocks.h"
 #include "../plan.h"
+#include "internal.h"
 #include "platforms.h"
-#include "programs.h"
-
-/* A launch that is watched: its event tells the time once it is done. */
-typedef struct {
-    cl_event event;
-    const char *name;
-    double work, bytes;
-} watched;
-
-typedef struct {
-    lx_device device;
-    lx_opencl_api api;
-    cl_device_id id;
-    cl_context context;
-    cl_command_queue queue;
-    lx_opencl_programs programs;
-    lx_block_cache cache;
-    size_t largest;     /* bytes that one buffer may have */
-    int units;          /* that compute at once */
-    bool shares_memory; /* with the host: buffers are its memory */
-    bool lost;          /* the device failed: nothing more is launched */
-    watched *watched;
-    size_t watched_count, watched_room;
-    pthread_mutex_t lock; /* guards programs and the arguments of kernels */
-} lx_opencl;
 
 enum {
     GROUP = 256,       /* work-items of a group where a kernel does not say */
@@ -52,14 +26,14 @@ static bool is_loss(cl_int status)
            status == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST || status <= -9999;
 }
 
-static lx_code fail_lost(lx_opencl *self, lx_error *error)
+lx_code lx_opencl_fail_lost(lx_opencl *self, lx_error *error)
 {
     return lx_fail(error, LX_EDEVICE, "%s (%s) failed and takes no more work; what is on it may still be read, to save "
                                       "it; then start anew or go on with another device", self->device.label,
                    self->device.name);
 }
 
-static lx_code fail(lx_opencl *self, lx_error *error, const char *what, cl_int status)
+lx_code lx_opencl_fail(lx_opencl *self, lx_error *error, const char *what, cl_int status)
 {
     const lx_code code = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY ? LX_ENOMEM
                                                                                                        : LX_EDEVICE;
@@ -130,7 +104,7 @@ static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, s
         return LX_OK;
     if (status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_RESOURCES || status == CL_OUT_OF_HOST_MEMORY)
         return lx_no_memory(device, bytes, error);
-    return fail(self, error, "cannot allocate", status);
+    return lx_opencl_fail(self, error, "cannot allocate", status);
 }
 
 static void opencl_release(lx_device *device, void *handle, size_t capacity)
@@ -156,12 +130,11 @@ static void opencl_trim(lx_device *device)
 
 /* ---- reading and writing ------------------------------------------------------------------------------------- */
 
-/* Adds an event to what is watched; takes it over. */
-static void watch_event(lx_opencl *self, cl_event event, const char *name, double work, double bytes)
+void lx_opencl_watch_event(lx_opencl *self, cl_event event, const char *name, double work, double bytes)
 {
     if (self->watched_count == self->watched_room) {
         const size_t room = self->watched_room ? 2 * self->watched_room : 1024;
-        watched *larger = realloc(self->watched, room * sizeof *larger);
+        lx_opencl_watched *larger = realloc(self->watched, room * sizeof *larger);
         if (!larger) {
             self->device.profile->full = true;
             self->api.clReleaseEvent(event);
@@ -170,7 +143,9 @@ static void watch_event(lx_opencl *self, cl_event event, const char *name, doubl
         self->watched = larger;
         self->watched_room = room;
     }
-    self->watched[self->watched_count++] = (watched){event, name, work, bytes};
+    lx_opencl_watched *added = &self->watched[self->watched_count++];
+    *added = (lx_opencl_watched){.event = event, .work = work, .bytes = bytes};
+    snprintf(added->name, sizeof added->name, "%s", name); /* a kernel of the user's may be gone when it is noted */
 }
 
 /* A new queue; it keeps the time of what it runs if something watches. */
@@ -211,8 +186,8 @@ static lx_code opencl_read(lx_storage *from, size_t offset, void *to, size_t byt
     atomic_fetch_add(&self->device.waits, 1);
     const cl_int status = read_bytes(self, from->handle, offset, to, bytes, self->device.profile ? &event : NULL);
     if (event)
-        watch_event(self, event, "read", 0, (double)bytes);
-    return status == CL_SUCCESS ? LX_OK : fail(self, error, "cannot read from the device", status);
+        lx_opencl_watch_event(self, event, "read", 0, (double)bytes);
+    return status == CL_SUCCESS ? LX_OK : lx_opencl_fail(self, error, "cannot read from the device", status);
 }
 
 static void CL_CALLBACK free_staged(cl_event event, cl_int status, void *staged)
@@ -230,7 +205,7 @@ static lx_code opencl_write(lx_storage *to, size_t offset, const void *from, siz
     if (bytes == 0)
         return LX_OK;
     if (self->lost)
-        return fail_lost(self, error);
+        return lx_opencl_fail_lost(self, error);
     void *staged = malloc(bytes);
     if (!staged)
         return lx_fail(error, LX_ENOMEM, "out of memory: %.1f MiB on their way to %s", (double)bytes / 1048576.0,
@@ -240,14 +215,14 @@ static lx_code opencl_write(lx_storage *to, size_t offset, const void *from, siz
         self->api.clEnqueueWriteBuffer(self->queue, to->handle, CL_FALSE, offset, bytes, staged, 0, NULL, &event);
     if (status != CL_SUCCESS) {
         free(staged);
-        return fail(self, error, "cannot write to the device", status);
+        return lx_opencl_fail(self, error, "cannot write to the device", status);
     }
     if (self->api.clSetEventCallback(event, CL_COMPLETE, free_staged, staged) != CL_SUCCESS) {
         self->api.clFinish(self->queue);
         free(staged);
     }
     if (self->device.profile)
-        watch_event(self, event, "write", 0, (double)bytes);
+        lx_opencl_watch_event(self, event, "write", 0, (double)bytes);
     else
         self->api.clReleaseEvent(event);
     return LX_OK;
@@ -326,7 +301,7 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
     if (self->lost)
-        return fail_lost(self, error);
+        return lx_opencl_fail_lost(self, error);
     pthread_mutex_lock(&self->lock);
     lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, launch->options, error);
     cl_int status = CL_SUCCESS;
@@ -339,9 +314,9 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
     }
     pthread_mutex_unlock(&self->lock);
     if (status != CL_SUCCESS)
-        return fail(self, error, launch->kernel->name, status);
+        return lx_opencl_fail(self, error, launch->kernel->name, status);
     if (event)
-        watch_event(self, event, launch->kernel->name, launch->work, launch->bytes);
+        lx_opencl_watch_event(self, event, launch->kernel->name, launch->work, launch->bytes);
     return error->code;
 }
 
@@ -350,7 +325,7 @@ static lx_code opencl_finish(lx_device *device, lx_error *error)
     lx_opencl *self = (lx_opencl *)device;
     atomic_fetch_add(&device->waits, 1);
     const cl_int status = self->api.clFinish(self->queue);
-    return status == CL_SUCCESS ? LX_OK : fail(self, error, "cannot finish", status);
+    return status == CL_SUCCESS ? LX_OK : lx_opencl_fail(self, error, "cannot finish", status);
 }
 
 static int opencl_threads(lx_device *device, int set)
@@ -369,7 +344,7 @@ static void note_watched(lx_opencl *self, lx_profile *profile)
             last = end;
     const double now = lx_now();
     for (size_t i = 0; i < self->watched_count; i++) {
-        const watched *w = &self->watched[i];
+        const lx_opencl_watched *w = &self->watched[i];
         const cl_event event = w->event;
         if (self->api.clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) ==
                 CL_SUCCESS &&
@@ -391,9 +366,9 @@ static lx_code opencl_watch(lx_device *device, lx_profile *profile, lx_error *er
         note_watched(self, device->profile);
     device->profile = profile;
     if (finished != CL_SUCCESS)
-        return fail(self, error, "cannot finish", finished);
+        return lx_opencl_fail(self, error, "cannot finish", finished);
     const cl_int status = open_queue(self);
-    return status == CL_SUCCESS ? LX_OK : fail(self, error, "cannot make a queue", status);
+    return status == CL_SUCCESS ? LX_OK : lx_opencl_fail(self, error, "cannot make a queue", status);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------------------------- */
@@ -419,6 +394,11 @@ static const struct lx_runtime opencl_runtime = {
     "opencl",      opencl_allocate, opencl_release, opencl_trim,  opencl_read,  opencl_write,
     opencl_launch, opencl_finish,   opencl_threads, opencl_watch, opencl_close,
 };
+
+lx_opencl *lx_opencl_of(lx_device *device)
+{
+    return device->runtime == &opencl_runtime ? (lx_opencl *)device : NULL;
+}
 
 /* GPUs take the SIMT form and blocks of four channels, processors the tile form and blocks as wide as their vectors.
  * LUXEL_OPENCL_FORM=simt|tile says otherwise, for tests. */
@@ -485,10 +465,10 @@ static lx_code start(lx_opencl *self, int index, lx_error *error)
     self->id = devices[index];
     self->context = self->api.clCreateContext(NULL, 1, &self->id, NULL, NULL, &status);
     if (!self->context)
-        return fail(self, error, "cannot make a context", status);
+        return lx_opencl_fail(self, error, "cannot make a context", status);
     status = open_queue(self);
     if (status != CL_SUCCESS)
-        return fail(self, error, "cannot make a queue", status);
+        return lx_opencl_fail(self, error, "cannot make a queue", status);
     self->programs = (lx_opencl_programs){&self->api, &self->device, self->context, self->id, identify(&info),
                                           NULL,       keeps_programs(&info), false};
     return LX_OK;
