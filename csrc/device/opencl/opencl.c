@@ -26,6 +26,15 @@ static bool is_loss(cl_int status)
            status == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST || status <= -9999;
 }
 
+/* After a call failed: whether the device is lost. Drivers say of a queue that broke what they say of a call that asks
+ * too much (out of resources), so that only waiting for the queue tells the two apart. */
+static bool look_for_loss(lx_opencl *self, cl_int status)
+{
+    if (is_loss(status) || (self->queue && self->api.clFinish(self->queue) != CL_SUCCESS))
+        self->lost = true;
+    return self->lost;
+}
+
 lx_code lx_opencl_fail_lost(lx_opencl *self, lx_error *error)
 {
     return lx_fail(error, LX_EDEVICE, "%s (%s) failed and takes no more work; what is on it may still be read, to save "
@@ -35,12 +44,11 @@ lx_code lx_opencl_fail_lost(lx_opencl *self, lx_error *error)
 
 lx_code lx_opencl_fail(lx_opencl *self, lx_error *error, const char *what, cl_int status)
 {
-    const lx_code code = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY ? LX_ENOMEM
-                                                                                                       : LX_EDEVICE;
-    self->lost = self->lost || is_loss(status);
-    return lx_fail(error, code, "%s (%s): %s: %s (%d)%s", self->device.label, self->device.name, what,
-                   lx_opencl_message(status), (int)status,
-                   is_loss(status) ? "; it takes no more work, but what is on it may still be read, to save it" : "");
+    const bool lost = look_for_loss(self, status);
+    const bool memory = status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_HOST_MEMORY;
+    return lx_fail(error, memory && !lost ? LX_ENOMEM : LX_EDEVICE, "%s (%s): %s: %s (%d)%s", self->device.label,
+                   self->device.name, what, lx_opencl_message(status), (int)status,
+                   lost ? "; it takes no more work, but what is on it may still be read, to save it" : "");
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
@@ -102,7 +110,8 @@ static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, s
     *handle = self->shares_memory ? new_shared(self, *capacity, &status) : new_own(self, *capacity, &status);
     if (*handle)
         return LX_OK;
-    if (status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_RESOURCES || status == CL_OUT_OF_HOST_MEMORY)
+    if ((status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_RESOURCES ||
+         status == CL_OUT_OF_HOST_MEMORY) && !look_for_loss(self, status))
         return lx_no_memory(device, bytes, error);
     return lx_opencl_fail(self, error, "cannot allocate", status);
 }
@@ -323,6 +332,8 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
 static lx_code opencl_finish(lx_device *device, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
+    if (self->lost)
+        return lx_opencl_fail_lost(self, error);
     atomic_fetch_add(&device->waits, 1);
     const cl_int status = self->api.clFinish(self->queue);
     return status == CL_SUCCESS ? LX_OK : lx_opencl_fail(self, error, "cannot finish", status);

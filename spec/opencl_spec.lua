@@ -1,0 +1,217 @@
+--- The OpenCL device where things go wrong: no driver, no memory, a device that fails, programs on disk that are
+-- damaged, several states and processes at once. Most of it runs in processes of their own, some with a library in
+-- between that fails as it is told (spec/support/faulty_opencl.c).
+
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local LUA <const> = os.getenv("LUA") or "lua5.4"
+local MIB <const> = 1 << 20
+
+local _, why_not = lx.device("opencl")
+local work, faulty
+
+-- ---- processes of their own ---------------------------------------------------------------------------------------
+
+local function read(path)
+    local file = assert(io.open(path, "rb"))
+    local text = file:read("a")
+    file:close()
+    return text
+end
+
+local function write(path, text)
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+end
+
+local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+-- The environment as a shell wants it; false stands for a variable that is not to be there.
+local function environment(variables)
+    local unset, set = {}, {}
+    for name, value in pairs(variables or {}) do
+        if value == false then
+            unset[#unset + 1] = "-u " .. name
+        else
+            set[#set + 1] = name .. "=" .. quote(value)
+        end
+    end
+    return ("env %s %s "):format(table.concat(unset, " "), table.concat(set, " "))
+end
+
+-- Runs a command; returns its exit status, and what it wrote.
+local function run(command, variables)
+    local pipe = assert(io.popen(environment(variables) .. command .. " 2>&1"))
+    local output = pipe:read("a")
+    local _, _, status = pipe:close()
+    return status, output
+end
+
+local SCRIPT <const> = [[
+local lx = require "luxel"
+local core = require "luxel.core"
+local device = "opencl"
+-- What there is of an error, without where it was raised.
+local function message_of(f, ...)
+    local ok, message = pcall(f, ...)
+    return not ok and tostring(message) or "no error"
+end
+]]
+
+-- Runs Lua text in a process of its own and returns what it printed, line by line. It must end well.
+local function lua(text, variables)
+    local path = os.tmpname()
+    write(path, SCRIPT .. text)
+    local status, output = run(LUA .. " " .. path, variables)
+    os.remove(path)
+    assert(status == 0, output)
+    local lines = {}
+    for line in output:gmatch("[^\n]*") do lines[#lines + 1] = line end
+    return lines, output
+end
+
+-- The same with the library in between.
+local function lua_with_faults(text, variables)
+    local all = {LUXEL_OPENCL_LIBRARY = faulty}
+    for name, value in pairs(variables) do all[name] = value end
+    return lua(text, all)
+end
+
+local function describe_opencl(name, f)
+    describe(name, function()
+        if not why_not then
+            setup(function()
+                work = os.tmpname()
+                os.remove(work)
+                assert(lfs.mkdir(work))
+                faulty = work .. "/faulty_opencl.so"
+                local status, output = run(("%s -shared -fPIC -o %s spec/support/faulty_opencl.c -ldl -Wl,-z,nodelete "
+                    .. "-Wl,--no-as-needed -l:libOpenCL.so.1"):format(os.getenv("CC") or "cc", faulty))
+                assert(status == 0, output)
+            end)
+            teardown(function() os.execute("rm -rf " .. quote(work)) end)
+            f()
+        else
+            pending("needs an OpenCL device: " .. why_not)
+        end
+    end)
+end
+
+-- ---- no OpenCL ----------------------------------------------------------------------------------------------------
+
+describe("without OpenCL", function()
+    it("the library works, and says what is missing", function()
+        local lines = lua([[
+            local list, why = lx.devices()
+            print(#list, list[1].label, why)
+            print(lx.device("opencl"))
+            print(lx.device("opencl:1"))
+            print(lx.device("auto").label)
+            print(message_of(lx.ones, 2, {device = "opencl"}))
+            print(lx.ones(2, 3):sum():item())
+        ]], {LUXEL_OPENCL_LIBRARY = "/nonexistent/libOpenCL.so"})
+        assert.matches("^1\tcpu\tthere is no OpenCL here: /nonexistent/libOpenCL.so: .*apt%-get install", lines[1])
+        assert.matches("^nil\tthere is no OpenCL here: .*\tdevice$", lines[2])
+        assert.matches("^nil\tthere is no OpenCL here: .*\tdevice$", lines[3])
+        assert.equal("cpu", lines[4])
+        assert.matches("there is no OpenCL here", lines[5])
+        assert.equal("6.0", lines[6])
+    end)
+
+    it("a library that lacks functions is not used", function()
+        local lines = lua('print(lx.device("opencl"))', {LUXEL_OPENCL_LIBRARY = "libm.so.6"})
+        assert.matches("^nil\tthe OpenCL library here lacks clGetPlatformIDs\tdevice$", lines[1])
+    end)
+end)
+
+describe_opencl("an OpenCL loader", function()
+    local ASK <const> = 'print(#lx.devices(), select(2, lx.devices())) print(lx.device("opencl"))'
+
+    it("without drivers says so", function()
+        local lines = lua_with_faults(ASK, {FAULTY_PLATFORMS = "0"})
+        assert.matches("^1\tthe OpenCL loader is here but finds no driver", lines[1])
+        assert.matches("^nil\tthe OpenCL loader is here but finds no driver.*\tdevice$", lines[2])
+    end)
+
+    it("without devices says so", function()
+        local lines = lua_with_faults(ASK, {FAULTY_DEVICES = "0"})
+        assert.matches("^1\tOpenCL has 1 platform here, but no device$", lines[1])
+        assert.matches("^nil\tOpenCL has 1 platform here, but no device\tdevice$", lines[2])
+    end)
+end)
+
+-- ---- a device that fails ------------------------------------------------------------------------------------------
+
+-- Two parameters and a step that computes on them, on the device.
+local PARAMETERS <const> = [[
+    local w = lx.arange(1, 7, 1, {device = device}):view(2, 3)
+    local b = lx.full({5}, 2.5, {device = device})
+    local function step() return (w * 2):exp():sum():item() end
+    -- What a program does that wants to keep what it has.
+    local function rescue(path)
+        assert(lx.save(path, {w = w, b = b}))
+        local back = assert(lx.load(path))
+        print(back.w.device, table.concat(back.w:flatten():totable(), " "), table.concat(back.b:totable(), " "))
+    end
+]]
+local RESCUED <const> = "cpu\t1.0 2.0 3.0 4.0 5.0 6.0\t2.5 2.5 2.5 2.5 2.5"
+
+describe_opencl("a device that fails", function()
+    -- out of resources, a broken queue, and what NVIDIA's driver says when it has lost the device
+    for _, code in ipairs {"-5", "-36", "-9999"} do
+        it("at a launch, with " .. code .. ", is an error that names the kernel; what is on it can be saved", function()
+            local lines = lua_with_faults(PARAMETERS .. [[
+                print(step() > 0)
+                print(message_of(step))
+                print(message_of(step))
+                print(message_of(function() return w + 1 end))
+                print(message_of(lx.ones, 3, {device = device}))
+                print(message_of(core.synchronize, device))
+                rescue(os.getenv("OUT"))
+                print(w:totable()[1][2], lx.ones(2):sum():item())
+            ]], {FAULTY_LAUNCH = "7", FAULTY_STATUS = code, FAULTY_LOST = "1", OUT = work .. "/rescued.safetensors"})
+            assert.equal("true", lines[1])
+            assert.matches("opencl:1 %(.+%): [%w_]+: .*%(" .. code .. "%); it takes no more work", lines[2])
+            for i = 3, 6 do assert.matches("opencl:1 %(.+%) .*takes no more work", lines[i]) end
+            assert.equal(RESCUED, lines[7])
+            assert.equal("2.0\t2.0", lines[8])
+        end)
+    end
+
+    it("unseen until something is read is an error there, and never a wrong number", function()
+        local lines = lua_with_faults(PARAMETERS .. [[
+            print(step() > 0)
+            print(message_of(step))
+            print(message_of(step))
+            rescue(os.getenv("OUT"))
+        ]], {FAULTY_LAUNCH = "7", FAULTY_LOST = "1", FAULTY_SILENT = "1", OUT = work .. "/rescued.safetensors"})
+        assert.equal("true", lines[1])
+        assert.matches("opencl:1 %(.+%): cannot read from the device: out of resources %(%-5%); it takes no more work",
+            lines[2])
+        assert.matches("opencl:1 %(.+%) .*takes no more work", lines[3])
+        assert.equal(RESCUED, lines[4])
+    end)
+
+    it("once goes on afterwards", function()
+        local lines = lua_with_faults(PARAMETERS .. [[
+            local before = step()
+            print(message_of(step))
+            print(step() == before)
+        ]], {FAULTY_LAUNCH = "7"})
+        assert.matches("opencl:1 %(.+%): [%w_]+: out of resources %(%-5%)$", lines[1])
+        assert.equal("true", lines[2])
+    end)
+
+    it("to compile gives the compiler's log", function()
+        local lines = lua_with_faults([[
+            print(message_of(function() return lx.ones(3, {device = device}) + 1 end))
+            print(lx.ones(3):sum():item())
+        ]], {FAULTY_BUILD = "line 7: I do not like this kernel"})
+        assert.matches("opencl:1: .* of kernels/%a+%.cl does not build on .*%(%-11%):$", lines[1])
+        assert.equal("line 7: I do not like this kernel", lines[2])
+        assert.equal("3.0", lines[3])
+    end)
+end)
