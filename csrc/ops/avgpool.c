@@ -5,6 +5,7 @@
 
 #include "layers.h"
 #include "ops.h"
+#include "reduce_simt.h"
 
 LX_KERNEL(avgpool, avg_pool);
 LX_KERNEL(avgpool, avg_pool_backward);
@@ -76,7 +77,9 @@ static lx_code forward(lx_tensor *out, const lx_tensor *x, const avg_pool_args *
     const plane_mean_args whole = {.size = x->shape[2] * x->shape[3]};
     if (lx_dense_float(&dense, x, error) || lx_tensor_new(out, x->storage->device, LX_FLOAT32, 4, shape, error))
         goto done;
-    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
+    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1 && x->storage->device->form == LX_SIMT)
+        lx_row_means_simt(out, &dense, planes, whole.size, error);
+    else if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
         LX_RUN(k_plane_mean, planes, 1, 1, work_of(x, out), whole, error, &dense, out);
     else
         LX_RUN(k_avg_pool, shape[3], shape[2], planes, work_of(x, out), *args, error, &dense, out);

@@ -1,10 +1,9 @@
 /* Matrix products: folding of batches, the choice of form, and how it is cut into work-items. */
 #include "matmul.h"
 
-#include "../../kernels/matmul.h"
-
 #include <string.h>
 
+#include "matmul_simt.h"
 #include "ops.h"
 
 LX_KERNEL(matmul, matmul_pack);
@@ -23,13 +22,6 @@ enum {
     CHUNK_LEAST = 1024    /* depth below which cutting it is not worth the sum of the parts */
 };
 
-/* y[batch][rows][columns] = a b for operands of any strides, as in matmul_args, and what follows the product. */
-typedef struct {
-    long batch;
-    matmul_args args;
-    const lx_tensor *bias; /* NULL if there is none */
-} product;
-
 static long ceil_div(long a, long b)
 {
     return (a + b - 1) / b;
@@ -40,12 +32,12 @@ static long least(long a, long b)
     return a < b ? a : b;
 }
 
-static double work_of(const product *job)
+static double work_of(const lx_product *job)
 {
     return 2.0 * (double)job->batch * (double)job->args.rows * (double)job->args.columns * (double)job->args.depth;
 }
 
-/* ---- the two forms -------------------------------------------------------------------------------------------- */
+/* ---- the two tile forms --------------------------------------------------------------------------------------- */
 
 /* Cuts the depth into chunks if there are too few work-items without. */
 static void cut_depth(matmul_args *args, long items)
@@ -55,7 +47,7 @@ static void cut_depth(matmul_args *args, long items)
     args->chunks = ceil_div(args->depth, args->chunk_depth);
 }
 
-static long items_of(const product *job)
+static long items_of(const lx_product *job)
 {
     const matmul_args *args = &job->args;
     return ceil_div(args->rows, args->block_rows) * ceil_div(args->columns, args->block_columns) * job->batch;
@@ -63,7 +55,7 @@ static long items_of(const product *job)
 
 /* Cuts the rows into equal blocks, multiples of `tile`: of at most `most` rows, and smaller, though not below
  * FEWEST_ROWS, if that makes too few work-items. */
-static void cut_rows(product *job, long most, long tile)
+static void cut_rows(lx_product *job, long most, long tile)
 {
     matmul_args *args = &job->args;
     args->block_rows = args->rows;
@@ -73,7 +65,7 @@ static void cut_rows(product *job, long most, long tile)
     args->block_rows = ceil_div(ceil_div(args->rows, count), tile) * tile;
 }
 
-static void plan_strips(product *job, int lanes)
+static void plan_strips(lx_product *job, int lanes)
 {
     matmul_args *args = &job->args;
     const long width = MATMUL_VECTORS * lanes;
@@ -85,7 +77,7 @@ static void plan_strips(product *job, int lanes)
     cut_depth(args, items_of(job));
 }
 
-static void plan_dots(product *job, int lanes)
+static void plan_dots(lx_product *job, int lanes)
 {
     matmul_args *args = &job->args;
     args->block_columns = DOT_BLOCK_COLUMNS;
@@ -95,7 +87,7 @@ static void plan_dots(product *job, int lanes)
     cut_depth(args, items_of(job));
 }
 
-static lx_code pack(lx_tensor *packed, const lx_tensor *a, product *job, lx_error *error)
+static lx_code pack(lx_tensor *packed, const lx_tensor *a, lx_product *job, lx_error *error)
 {
     matmul_args *args = &job->args;
     lx_device *device = a->storage->device;
@@ -109,7 +101,7 @@ static lx_code pack(lx_tensor *packed, const lx_tensor *a, product *job, lx_erro
     return LX_OK;
 }
 
-static lx_code launch(const lx_kernel *kernel, const product *job, const lx_tensor *a, const lx_tensor *b,
+static lx_code launch(const lx_kernel *kernel, const lx_product *job, const lx_tensor *a, const lx_tensor *b,
                       lx_tensor *y, lx_error *error)
 {
     const matmul_args *args = &job->args;
@@ -118,7 +110,7 @@ static lx_code launch(const lx_kernel *kernel, const product *job, const lx_tens
 }
 
 /* Multiplies into `parts`: y itself, or a new tensor if the depth is cut. */
-static lx_code run_form(lx_tensor *parts, product *job, bool dots, const lx_tensor *a, const lx_tensor *b,
+static lx_code run_form(lx_tensor *parts, lx_product *job, bool dots, const lx_tensor *a, const lx_tensor *b,
                         lx_tensor *y, lx_error *error)
 {
     lx_tensor packed = {0};
@@ -143,7 +135,7 @@ static lx_code run_form(lx_tensor *parts, product *job, bool dots, const lx_tens
 /* ---- operands as the forms want them -------------------------------------------------------------------------- */
 
 /* A dense copy of an operand with its depth innermost; updates its strides. */
-static lx_code copy_operand(lx_tensor *out, const lx_tensor *in, long lines, const product *job, long *line_stride,
+static lx_code copy_operand(lx_tensor *out, const lx_tensor *in, long lines, const lx_product *job, long *line_stride,
                             long *depth_stride, long *batch_stride, lx_error *error)
 {
     const bool repeated = *batch_stride == 0;
@@ -162,7 +154,7 @@ static lx_code copy_operand(lx_tensor *out, const lx_tensor *in, long lines, con
 }
 
 /* Chooses the form, and copies what it cannot read where it is. */
-static lx_code multiply(lx_tensor *parts, product *job, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
+static lx_code multiply(lx_tensor *parts, lx_product *job, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
                         lx_error *error)
 {
     lx_tensor a_copy = {0}, b_copy = {0};
@@ -183,8 +175,7 @@ done:
     return error->code;
 }
 
-/* y = the parts' sum, bias and relu. */
-static lx_code finish(const product *job, const lx_tensor *parts, lx_tensor *y, lx_error *error)
+lx_code lx_matmul_finish(const lx_product *job, const lx_tensor *parts, lx_tensor *y, lx_error *error)
 {
     const matmul_args *args = &job->args;
     const long work = args->columns * args->rows * job->batch * args->chunks;
@@ -192,19 +183,21 @@ static lx_code finish(const product *job, const lx_tensor *parts, lx_tensor *y, 
 }
 
 /* The result of a product of depth 0. */
-static lx_code finish_nothing(product *job, lx_tensor *y, lx_error *error)
+static lx_code finish_nothing(lx_product *job, lx_tensor *y, lx_error *error)
 {
     job->args.chunks = 1;
     job->batch = 1;
     job->args.rows = lx_tensor_count(y) / job->args.columns;
-    return lx_fill(y, 0, error) ? error->code : finish(job, y, y, error);
+    return lx_fill(y, 0, error) ? error->code : lx_matmul_finish(job, y, y, error);
 }
 
-static lx_code run_product(product job, const lx_tensor *a, const lx_tensor *b, lx_tensor *y, lx_error *error)
+static lx_code run_product(lx_product job, const lx_tensor *a, const lx_tensor *b, lx_tensor *y, lx_error *error)
 {
     lx_tensor parts = {0};
+    if (a->storage->device->form == LX_SIMT && lx_matmul_simt_fits(&job))
+        return lx_matmul_simt(&job, a, b, y, error);
     if (!multiply(&parts, &job, a, b, y, error) && (job.args.chunks > 1 || job.args.bias || job.args.relu))
-        finish(&job, &parts, y, error);
+        lx_matmul_finish(&job, &parts, y, error);
     lx_tensor_free(&parts);
     return error->code;
 }
@@ -224,7 +217,7 @@ static long batch_stride(const lx_tensor *tensor, int from_end)
 }
 
 /* Drops sizes of 1, turns a batch that only repeats b into more rows of a, and merges neighbours. */
-static batches fold(product *job, const lx_tensor *a, const lx_tensor *b, int ndim, const long *shape)
+static batches fold(lx_product *job, const lx_tensor *a, const lx_tensor *b, int ndim, const long *shape)
 {
     batches all = {0};
     for (int i = 0; i < ndim; i++) {
@@ -247,7 +240,7 @@ static batches fold(product *job, const lx_tensor *a, const lx_tensor *b, int nd
 }
 
 /* One launch for the innermost batch dimension, repeated over the others (rare: most batches fold into one). */
-static lx_code run_batches(product job, const batches *all, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
+static lx_code run_batches(lx_product job, const batches *all, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
                            lx_error *error)
 {
     lx_tensor a_at = *a, b_at = *b, y_at = *y;
@@ -277,7 +270,7 @@ static lx_code run_batches(product job, const batches *all, const lx_tensor *a, 
 static lx_code run_matmul(lx_tensor *out, const lx_tensor *a, const lx_tensor *b, int ndim, const long *shape,
                           const lx_tensor *bias, bool relu, lx_error *error)
 {
-    product job = {.bias = bias};
+    lx_product job = {.bias = bias};
     job.args = (matmul_args){.rows = shape[ndim - 2],
                              .columns = shape[ndim - 1],
                              .depth = a->shape[a->ndim - 1],

@@ -1,7 +1,6 @@
 /* Normalisation: per channel over a batch, and per row. */
-#include "../../kernels/norm.h"
-
 #include "layers.h"
+#include "norm_simt.h"
 #include "ops.h"
 
 LX_KERNEL(norm, channel_sums);
@@ -19,6 +18,8 @@ LX_KERNEL(norm, batch_norm_backward);
 LX_KERNEL(norm, batch_norm_backward_blocked);
 LX_KERNEL(norm, row_norm);
 LX_KERNEL(norm, row_norm_backward);
+LX_SIMT_KERNEL(norm, row_norm_groups);
+LX_SIMT_KERNEL(norm, row_norm_backward_groups);
 
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
 
@@ -82,30 +83,44 @@ static lx_code new_like(lx_tensor *out, const lx_tensor *x, lx_error *error)
     return lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error);
 }
 
+/* Whether work-groups compute it; they cannot count in what is empty. */
+static bool in_groups(const lx_tensor *x)
+{
+    return x->storage->device->form == LX_SIMT && lx_tensor_count(x) > 0;
+}
+
 /* Runs the kernel for the layout of x: a work-item for each channel, or block of channels, of each image. */
 #define RUN_CHANNELS(kernel, x, work, args, error, ...)                                                        \
     LX_RUN(*((x)->block ? &kernel##_blocked : &kernel), (x)->block ? args.stored / (x)->block : args.channels, \
            args.images, 1, work, args, error, __VA_ARGS__)
 
+static lx_code find_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *of,
+                          lx_error *error)
+{
+    const batch_norm_args args = *of;
+    lx_tensor sums = {0};
+    const double all = (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
+    if (!new_sums(&sums, x, &args, error) && !RUN_CHANNELS(k_channel_sums, x, all, args, error, x, &sums) &&
+        !LX_RUN(k_channel_mean, args.channels, 1, 1, few, args, error, &sums, mean) &&
+        !RUN_CHANNELS(k_channel_squares, x, all, args, error, x, mean, &sums))
+        LX_RUN(k_channel_mean, args.channels, 1, 1, few, args, error, &sums, var);
+    lx_tensor_free(&sums);
+    return error->code;
+}
+
 lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, lx_error *error)
 {
     batch_norm_args args = {0};
-    lx_tensor dense = {0}, sums = {0};
+    lx_tensor dense = {0};
     if (check_channels("batch_norm_stats", x, &args, error))
         return error->code;
-    const long channels = args.channels, images = args.images;
-    const double all = (double)lx_tensor_count(x), few = (double)(images * channels);
-    if (take_like(&dense, x, x, error) || new_sums(&sums, x, &args, error) || new_vector(mean, x, channels, error) ||
-        new_vector(var, x, channels, error) ||
-        RUN_CHANNELS(k_channel_sums, x, all, args, error, &dense, &sums) ||
-        LX_RUN(k_channel_mean, channels, 1, 1, few, args, error, &sums, mean) ||
-        RUN_CHANNELS(k_channel_squares, x, all, args, error, &dense, mean, &sums) ||
-        LX_RUN(k_channel_mean, channels, 1, 1, few, args, error, &sums, var)) {
+    if (take_like(&dense, x, x, error) || new_vector(mean, x, args.channels, error) ||
+        new_vector(var, x, args.channels, error) ||
+        (in_groups(x) ? lx_batch_norm_stats_simt : find_stats)(mean, var, &dense, &args, error)) {
         lx_tensor_free(mean);
         lx_tensor_free(var);
     }
     lx_tensor_free(&dense);
-    lx_tensor_free(&sums);
     return error->code;
 }
 
@@ -120,14 +135,32 @@ lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean,
     if (!take_vector(&m, function, "mean", mean, x, error) && !take_vector(&v, function, "var", var, x, error) &&
         !take_vector(&w, function, "weight", weight, x, error) && !take_vector(&b, function, "bias", bias, x, error) &&
         !take_like(&dense, x, x, error) && !new_like(out, x, error) &&
-        RUN_CHANNELS(k_batch_norm, x, lx_tensor_count(x), args, error, &dense, &m, &v, weight ? &w : NULL,
-                     bias ? &b : NULL, out))
+        (in_groups(x) ? lx_batch_norm_simt(out, &dense, &m, &v, weight ? &w : NULL, bias ? &b : NULL, &args, error)
+                      : RUN_CHANNELS(k_batch_norm, x, lx_tensor_count(x), args, error, &dense, &m, &v,
+                                     weight ? &w : NULL, bias ? &b : NULL, out)))
         lx_tensor_free(out);
     lx_tensor_free(&dense);
     lx_tensor_free(&m);
     lx_tensor_free(&v);
     lx_tensor_free(&w);
     lx_tensor_free(&b);
+    return error->code;
+}
+
+/* Of checked arguments, into results that exist. */
+static lx_code find_gradients(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
+                              const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
+                              const batch_norm_args *of, lx_error *error)
+{
+    const batch_norm_args args = *of;
+    lx_tensor sums = {0};
+    const double all = (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
+    if (!new_sums(&sums, x, &args, error) && !RUN_CHANNELS(k_channel_sums, x, all, args, error, dy, &sums) &&
+        !LX_RUN(k_channel_bias_gradient, args.channels, 1, 1, few, args, error, &sums, dbias) &&
+        !RUN_CHANNELS(k_channel_dots, x, all, args, error, x, mean, dy, &sums) &&
+        !LX_RUN(k_channel_weight_gradient, args.channels, 1, 1, few, args, error, &sums, var, dweight))
+        RUN_CHANNELS(k_batch_norm_backward, x, all, args, error, dy, x, mean, var, weight, dweight, dbias, dx);
+    lx_tensor_free(&sums);
     return error->code;
 }
 
@@ -138,25 +171,18 @@ lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbi
     static const char *const function = "batch_norm_backward";
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
     batch_norm_args args = {.eps = (float)eps, .has_weight = weight != NULL, .training = training};
-    lx_tensor input = {0}, gradient = {0}, m = {0}, v = {0}, w = {0}, sums = {0};
+    lx_tensor input = {0}, gradient = {0}, m = {0}, v = {0}, w = {0};
     if (check_channels(function, x, &args, error) || lx_same_device(function, x, dy, error))
         return error->code;
     if (!lx_same_shape(x, dy))
         return lx_fail(error, LX_EARG, "%s: dy should have the shape of x, %s, got %s", function,
                        lx_shape_text(x->ndim, x->shape, left), lx_shape_text(dy->ndim, dy->shape, right));
-    const long channels = args.channels, images = args.images;
-    const double all = (double)lx_tensor_count(x), few = (double)(images * channels);
     if (take_vector(&m, function, "mean", mean, x, error) || take_vector(&v, function, "var", var, x, error) ||
         take_vector(&w, function, "weight", weight, x, error) || take_like(&input, x, x, error) ||
-        take_like(&gradient, dy, x, error) || new_sums(&sums, x, &args, error) || new_vector(dbias, x, channels, error) ||
-        new_vector(dweight, x, channels, error) ||
-        new_like(dx, x, error) ||
-        RUN_CHANNELS(k_channel_sums, x, all, args, error, &gradient, &sums) ||
-        LX_RUN(k_channel_bias_gradient, channels, 1, 1, few, args, error, &sums, dbias) ||
-        RUN_CHANNELS(k_channel_dots, x, all, args, error, &input, &m, &gradient, &sums) ||
-        LX_RUN(k_channel_weight_gradient, channels, 1, 1, few, args, error, &sums, &v, dweight) ||
-        RUN_CHANNELS(k_batch_norm_backward, x, all, args, error, &gradient, &input, &m, &v,
-               weight ? &w : NULL, dweight, dbias, dx)) {
+        take_like(&gradient, dy, x, error) || new_vector(dbias, x, args.channels, error) ||
+        new_vector(dweight, x, args.channels, error) || new_like(dx, x, error) ||
+        (in_groups(x) ? lx_batch_norm_backward_simt : find_gradients)(dx, dweight, dbias, &gradient, &input, &m, &v,
+                                                                      weight ? &w : NULL, &args, error)) {
         lx_tensor_free(dx);
         lx_tensor_free(dweight);
         lx_tensor_free(dbias);
@@ -166,11 +192,20 @@ lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbi
     lx_tensor_free(&m);
     lx_tensor_free(&v);
     lx_tensor_free(&w);
-    lx_tensor_free(&sums);
     return error->code;
 }
 
 /* ---- per row -------------------------------------------------------------------------------------------------- */
+
+/* Runs the kernel of either form on the rows of x; it has four buffers. */
+static lx_code run_rows(const lx_kernel *tile, const lx_kernel *simt, const lx_tensor *x, const row_norm_args *args,
+                        const lx_tensor *const *tensors, lx_error *error)
+{
+    const double work = 4 * (double)lx_tensor_count(x);
+    if (in_groups(x))
+        return lx_run_rows_simt(simt, x->shape[0], args->size, args->eps, work, tensors, 4, error);
+    return lx_run(tile, (const long[3]){x->shape[0], 1, 1}, work, args, sizeof *args, tensors, 4, error);
+}
 
 lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_tensor *x, double eps, lx_error *error)
 {
@@ -183,7 +218,8 @@ lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_t
     const long rows = x->shape[0];
     if (lx_dense_float(&dense, x, error) || new_vector(mean, x, rows, error) || new_vector(rstd, x, rows, error) ||
         lx_tensor_new(out, x->storage->device, LX_FLOAT32, 2, x->shape, error) ||
-        LX_RUN(k_row_norm, rows, 1, 1, 4 * lx_tensor_count(x), args, error, &dense, out, mean, rstd)) {
+        run_rows(&k_row_norm, &k_row_norm_groups, x, &args,
+                 (const lx_tensor *const[]){&dense, out, mean, rstd}, error)) {
         lx_tensor_free(out);
         lx_tensor_free(mean);
         lx_tensor_free(rstd);
@@ -208,8 +244,8 @@ lx_code lx_row_norm_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tensor
     if (!lx_dense_float(&gradient, dy, error) && !lx_dense_float(&normal, y, error) &&
         !lx_dense_float(&scale, rstd, error) &&
         !lx_tensor_new(dx, y->storage->device, LX_FLOAT32, 2, y->shape, error) &&
-        LX_RUN(k_row_norm_backward, y->shape[0], 1, 1, 4 * lx_tensor_count(y), args, error, &gradient, &normal, &scale,
-               dx))
+        run_rows(&k_row_norm_backward, &k_row_norm_backward_groups, y, &args,
+                 (const lx_tensor *const[]){&gradient, &normal, &scale, dx}, error))
         lx_tensor_free(dx);
     lx_tensor_free(&gradient);
     lx_tensor_free(&normal);

@@ -6,6 +6,7 @@
 
 #include "ops.h"
 #include "reduce.h"
+#include "reduce_simt.h"
 
 LX_KERNEL(reduce, reduce_rows_sum);
 LX_KERNEL(reduce, reduce_rows_prod);
@@ -77,6 +78,13 @@ static lx_code reduce_pass(lx_tensor *out, const lx_tensor *x, const op *found, 
 /* Makes *x, dense, which is freed, into the dense [outer][inner] of its reductions. */
 static lx_code reduce_axis(lx_tensor *x, const op *found, lx_axis axis, lx_error *error)
 {
+    if (x->storage->device->form == LX_SIMT) {
+        lx_tensor all = *x;
+        *x = (lx_tensor){0};
+        lx_reduce_simt(x, found->name, &all, axis, error);
+        lx_tensor_free(&all);
+        return error->code;
+    }
     do {
         lx_tensor next = {0};
         reduce_args args = {.size = axis.size, .inner = axis.inner};
@@ -179,6 +187,12 @@ lx_code lx_arg_reduce(lx_tensor *out, const char *name, const lx_tensor *x, int 
     args.chunks = (axis.size + args.chunk - 1) / args.chunk;
     const long count = axis.outer * axis.inner, partial = count * args.chunks, work = count * axis.size;
     lx_device *device = x->storage->device;
+    if (device->form == LX_SIMT) {
+        if (!lx_dense_float(&dense, x, error) && !lx_arg_reduce_simt(&positions, name, &dense, axis, error))
+            shape_result(out, &positions, x, reduced, keep, error);
+        lx_tensor_free(&dense);
+        return error->code;
+    }
     if (!lx_dense_float(&dense, x, error) && !lx_tensor_new(&candidates, device, LX_INT32, 1, &partial, error) &&
         !lx_tensor_new(&positions, device, LX_INT32, 1, &count, error) &&
         !LX_RUN(*found->first, axis.inner, args.chunks, axis.outer, work, args, error, &dense, &candidates) &&

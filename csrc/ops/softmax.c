@@ -2,12 +2,23 @@
 #include "../../kernels/softmax.h"
 
 #include "layers.h"
+#include "norm_simt.h"
 #include "ops.h"
 
 LX_KERNEL(softmax, softmax);
 LX_KERNEL(softmax, log_softmax);
 LX_KERNEL(softmax, softmax_backward);
 LX_KERNEL(softmax, log_softmax_backward);
+LX_SIMT_KERNEL(softmax, softmax_groups);
+LX_SIMT_KERNEL(softmax, log_softmax_groups);
+LX_SIMT_KERNEL(softmax, softmax_backward_groups);
+LX_SIMT_KERNEL(softmax, log_softmax_backward_groups);
+
+/* An operation: its name and its kernels. */
+typedef struct {
+    const char *name;
+    const lx_kernel *tile, *simt;
+} op;
 
 enum { EXP_WORK = 8 }; /* what an exponential costs, in arithmetic operations */
 
@@ -19,57 +30,68 @@ static long rows_of(const lx_tensor *x)
     return rows;
 }
 
-static lx_code forward(lx_tensor *out, const char *function, const lx_kernel *kernel, const lx_tensor *x,
-                       lx_error *error)
+/* Runs the operation on the rows of x, as the device likes it. */
+static lx_code run(const op *what, const lx_tensor *x, const lx_tensor *const *tensors, int count, lx_error *error)
+{
+    const softmax_args args = {.size = x->shape[x->ndim - 1]};
+    const double work = EXP_WORK * (double)lx_tensor_count(x);
+    if (x->storage->device->form == LX_SIMT && args.size > 0)
+        return lx_run_rows_simt(what->simt, rows_of(x), args.size, 0, work, tensors, count, error);
+    return lx_run(what->tile, (const long[3]){rows_of(x), 1, 1}, work, &args, sizeof args, tensors, count, error);
+}
+
+static lx_code forward(lx_tensor *out, const op *what, const lx_tensor *x, lx_error *error)
 {
     lx_tensor dense = {0};
     if (x->ndim < 1)
-        return lx_fail(error, LX_EARG, "%s: input should have at least 1 dimension, got a single number", function);
-    const softmax_args args = {.size = x->shape[x->ndim - 1]};
+        return lx_fail(error, LX_EARG, "%s: input should have at least 1 dimension, got a single number", what->name);
     if (!lx_dense_float(&dense, x, error) &&
         !lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
-        LX_RUN(*kernel, rows_of(x), 1, 1, EXP_WORK * lx_tensor_count(x), args, error, &dense, out))
+        run(what, x, (const lx_tensor *const[]){&dense, out}, 2, error))
         lx_tensor_free(out);
     lx_tensor_free(&dense);
     return error->code;
 }
 
-static lx_code backward(lx_tensor *dx, const char *function, const lx_kernel *kernel, const lx_tensor *y,
-                        const lx_tensor *dy, lx_error *error)
+static lx_code backward(lx_tensor *dx, const op *what, const lx_tensor *y, const lx_tensor *dy, lx_error *error)
 {
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
     lx_tensor result = {0}, gradient = {0};
     if (y->ndim < 1 || !lx_same_shape(y, dy))
         return lx_fail(error, LX_EARG, "%s: y and dy should have one shape of at least 1 dimension, got %s and %s",
-                       function, lx_shape_text(y->ndim, y->shape, left), lx_shape_text(dy->ndim, dy->shape, right));
-    if (lx_same_device(function, y, dy, error))
+                       what->name, lx_shape_text(y->ndim, y->shape, left), lx_shape_text(dy->ndim, dy->shape, right));
+    if (lx_same_device(what->name, y, dy, error))
         return error->code;
-    const softmax_args args = {.size = y->shape[y->ndim - 1]};
     if (!lx_dense_float(&result, y, error) && !lx_dense_float(&gradient, dy, error) &&
         !lx_tensor_new(dx, y->storage->device, LX_FLOAT32, y->ndim, y->shape, error) &&
-        LX_RUN(*kernel, rows_of(y), 1, 1, EXP_WORK * lx_tensor_count(y), args, error, &result, &gradient, dx))
+        run(what, y, (const lx_tensor *const[]){&result, &gradient, dx}, 3, error))
         lx_tensor_free(dx);
     lx_tensor_free(&result);
     lx_tensor_free(&gradient);
     return error->code;
 }
 
+static const op softmax = {"softmax", &k_softmax, &k_softmax_groups};
+static const op log_softmax = {"log_softmax", &k_log_softmax, &k_log_softmax_groups};
+static const op softmax_backward = {"softmax_backward", &k_softmax_backward, &k_softmax_backward_groups};
+static const op log_softmax_backward = {"log_softmax_backward", &k_log_softmax_backward, &k_log_softmax_backward_groups};
+
 lx_code lx_softmax(lx_tensor *out, const lx_tensor *x, lx_error *error)
 {
-    return forward(out, "softmax", &k_softmax, x, error);
+    return forward(out, &softmax, x, error);
 }
 
 lx_code lx_log_softmax(lx_tensor *out, const lx_tensor *x, lx_error *error)
 {
-    return forward(out, "log_softmax", &k_log_softmax, x, error);
+    return forward(out, &log_softmax, x, error);
 }
 
 lx_code lx_softmax_backward(lx_tensor *dx, const lx_tensor *y, const lx_tensor *dy, lx_error *error)
 {
-    return backward(dx, "softmax_backward", &k_softmax_backward, y, dy, error);
+    return backward(dx, &softmax_backward, y, dy, error);
 }
 
 lx_code lx_log_softmax_backward(lx_tensor *dx, const lx_tensor *y, const lx_tensor *dy, lx_error *error)
 {
-    return backward(dx, "log_softmax_backward", &k_log_softmax_backward, y, dy, error);
+    return backward(dx, &log_softmax_backward, y, dy, error);
 }

@@ -26,15 +26,24 @@ EMBED(philox_h, "philox.h")
 EMBED(rows_h, "rows.h")
 EMBED(span_h, "span.h")
 
+/* The kernels for GPUs, in kernels/simt/. */
+#define SIMT_FILES(X) \
+    X(simt, h) X(matmul, cl) X(norm, cl) X(norm, h) X(reduce, cl) X(reduce, h) X(rows, h) X(softmax, cl)
+
+#define EMBED_SIMT(name, kind) EMBED(simt_##name##_##kind, "simt/" #name "." #kind)
+SIMT_FILES(EMBED_SIMT)
+
 typedef struct {
     const char *file, *text;
 } source;
 
 #define ROW_FAMILY(name) {#name ".cl", lx_text_##name##_cl}, {#name ".h", lx_text_##name##_h},
+#define ROW_SIMT(name, kind) {"simt/" #name "." #kind, lx_text_simt_##name##_##kind},
 static const source sources[] = {FAMILIES(ROW_FAMILY){"luxel.h", lx_text_luxel_h},
                                  {"philox.h", lx_text_philox_h},
                                  {"rows.h", lx_text_rows_h},
                                  {"span.h", lx_text_span_h},
+                                 SIMT_FILES(ROW_SIMT)
                                  {NULL, NULL}};
 
 static const char *find(const char *file, size_t length)

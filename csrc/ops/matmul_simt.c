@@ -1,0 +1,269 @@
+#include "matmul_simt.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "ops.h"
+
+LX_SIMT_KERNEL(matmul, matmul_tiles);
+LX_SIMT_KERNEL(matmul, matmul_vectors);
+
+/* How a tile of the result is made: its size, the depth of a step, and the part of a work-item. */
+typedef struct {
+    int m, n, k, item_m, item_n;
+    double speed; /* of its inner loop where there is enough to do, relative to the best: what it computes for a load */
+} tile;
+
+static const tile tiles[] = {
+    {128, 128, 8, 8, 8, 1.0}, {128, 128, 16, 8, 8, 1.0}, {128, 64, 16, 8, 4, 0.85}, {64, 128, 16, 4, 8, 0.85},
+    {64, 64, 16, 4, 4, 0.7},  {64, 64, 16, 8, 4, 0.75},  {32, 128, 16, 4, 8, 0.75}, {128, 32, 16, 8, 4, 0.75},
+    {32, 64, 32, 4, 4, 0.6},  {64, 32, 32, 4, 4, 0.6},   {32, 32, 32, 4, 4, 0.5},
+};
+
+/* Work-items that share a line where there are few rows or columns. */
+static const int slices[] = {8, 32, 256};
+
+enum {
+    TILES = sizeof tiles / sizeof *tiles,
+    SLICES = sizeof slices / sizeof *slices,
+    MOST_WAYS = 2 * (TILES + SLICES),
+    MOST_VECTORS = 4,       /* rows or columns that count as few */
+    VECTOR_ITEMS = 256,     /* as in kernels/simt/matmul.cl */
+    ENOUGH_ITEMS = 1 << 16, /* work-items that keep a GPU busy */
+    LEAST_TILE = 32,
+    CHUNK_LEAST = 128,      /* depth of a chunk */
+    CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
+    COALESCED = 32,         /* neighbours in memory that are best read by neighbouring work-items */
+    FLOPS_PER_BYTE = 32     /* arithmetic operations in the time that a byte takes, on common GPUs */
+};
+
+/* A way to compute the product: a tile, or a number of slices, and the chunks that the depth is cut into. */
+typedef struct {
+    const tile *tile; /* NULL: slices */
+    int slices;
+    long chunks;
+} way;
+
+typedef struct {
+    lx_product product;
+    const lx_tensor *a, *b;
+    lx_tensor *y;
+    int a_deep, b_deep, a_wide, b_wide; /* as the kernel has them */
+    way ways[MOST_WAYS];
+    int count;
+} job;
+
+static long ceil_div(long a, long b)
+{
+    return (a + b - 1) / b;
+}
+
+static long least(long a, long b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- ways ------------------------------------------------------------------------------------------------------ */
+
+static bool few_rows(const matmul_args *args)
+{
+    return args->rows <= args->columns;
+}
+
+/* Work-items that have something to do while the depth is not cut. */
+static double items_of(const job *j, const way *w)
+{
+    const matmul_args *args = &j->product.args;
+    const double batch = (double)j->product.batch;
+    if (!w->tile)
+        return batch * (double)(few_rows(args) ? args->columns : args->rows) * w->slices;
+    const double items = (double)(w->tile->m / w->tile->item_m) * (w->tile->n / w->tile->item_n);
+    return batch * (double)ceil_div(args->rows, w->tile->m) * (double)ceil_div(args->columns, w->tile->n) * items;
+}
+
+/* Neighbours in memory that neighbouring work-items of a way with slices read. */
+static int neighbours(const job *j, const way *w)
+{
+    const bool deep = few_rows(&j->product.args) ? j->b_deep : j->a_deep;
+    return deep ? w->slices : VECTOR_ITEMS / w->slices;
+}
+
+/* The time that a way should take, in arithmetic operations: to compute what its tiles hold, though not faster than memory
+ * brings it, and longer if there are too few work-items; then to add up the chunks. */
+static double guess(const job *j, const way *w)
+{
+    const matmul_args *args = &j->product.args;
+    const double batch = (double)j->product.batch, rows = (double)args->rows, columns = (double)args->columns;
+    const double depth = (double)args->depth, busy = fmin(1, items_of(j, w) * (double)w->chunks / ENOUGH_ITEMS);
+    double time = 4 * batch * depth * (rows + columns) * FLOPS_PER_BYTE;
+    if (w->tile) {
+        const double m = (double)ceil_div(args->rows, w->tile->m) * w->tile->m;
+        const double n = (double)ceil_div(args->columns, w->tile->n) * w->tile->n;
+        time = fmax(time, 2 * batch * depth * m * n / w->tile->speed);
+    } else {
+        time *= fmax(1, (double)COALESCED / neighbours(j, w));
+    }
+    const double sums = w->chunks > 1 ? 8 * batch * rows * columns * (double)w->chunks * FLOPS_PER_BYTE : 0;
+    return time / busy + sums;
+}
+
+/* Adds a way with the depth whole, and one with as many chunks as keep the device busy. */
+static void add_way(job *j, way w)
+{
+    const long depth = w.tile ? CHUNK_LEAST : w.slices * 8L > CHUNK_LEAST ? w.slices * 8L : CHUNK_LEAST;
+    const long wanted = (long)ceil(ENOUGH_ITEMS / items_of(j, &w));
+    w.chunks = 1;
+    j->ways[j->count++] = w;
+    w.chunks = least(wanted, j->product.args.depth / depth);
+    if (w.chunks > 1)
+        j->ways[j->count++] = w;
+}
+
+/* All ways that are not plainly too large for the result. */
+static void find_ways(job *j)
+{
+    const matmul_args *args = &j->product.args;
+    if (least(args->rows, args->columns) <= MOST_VECTORS)
+        for (int i = 0; i < SLICES; i++)
+            add_way(j, (way){NULL, slices[i], 1});
+    for (int i = 0; i < TILES; i++) {
+        const tile *t = &tiles[i];
+        if ((t->m == LEAST_TILE || t->m < 2 * args->rows) && (t->n == LEAST_TILE || t->n < 2 * args->columns))
+            add_way(j, (way){t, 0, 1});
+    }
+}
+
+static int likely_best(const job *j)
+{
+    int best = 0;
+    for (int i = 1; i < j->count; i++)
+        if (guess(j, &j->ways[i]) < guess(j, &j->ways[best]))
+            best = i;
+    return best;
+}
+
+static void name_way(const void *of, int index, char name[LX_WAY_NAME])
+{
+    const way *w = &((const job *)of)->ways[index];
+    if (w->tile)
+        snprintf(name, LX_WAY_NAME, "%dx%dx%d by %dx%d in %ld", w->tile->m, w->tile->n, w->tile->k, w->tile->item_m,
+                 w->tile->item_n, w->chunks);
+    else
+        snprintf(name, LX_WAY_NAME, "%d slices in %ld", w->slices, w->chunks);
+}
+
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
+static double work_of(const lx_product *product)
+{
+    const matmul_args *args = &product->args;
+    return 2.0 * (double)product->batch * (double)args->rows * (double)args->columns * (double)args->depth;
+}
+
+static lx_code run_tiles(const job *j, const tile *t, const lx_product *product, const lx_tensor *to, lx_error *error)
+{
+    char options[192];
+    const matmul_args *args = &product->args;
+    const long groups = ceil_div(args->rows, t->m) * ceil_div(args->columns, t->n) * args->chunks * product->batch;
+    snprintf(options, sizeof options,
+             "-DTILE_M=%d -DTILE_N=%d -DTILE_K=%d -DITEM_M=%d -DITEM_N=%d -DA_DEEP=%d -DB_DEEP=%d -DA_WIDE=%d -DB_WIDE=%d",
+             t->m, t->n, t->k, t->item_m, t->item_n, j->a_deep, j->b_deep, j->a_wide, j->b_wide);
+    return LX_RUN_GROUPS(k_matmul_tiles, options, groups, 1, 1, t->m / t->item_m * (t->n / t->item_n), 1,
+                         work_of(product), *args, error, j->a, j->b, product->bias, to);
+}
+
+static lx_code run_vectors(const job *j, int share, const lx_product *product, const lx_tensor *to, lx_error *error)
+{
+    char options[96];
+    const matmul_args *args = &product->args;
+    const bool few = few_rows(args);
+    const long lines = few ? args->columns : args->rows, vectors = few ? args->rows : args->columns;
+    const long groups = ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
+    snprintf(options, sizeof options, "-DVECTORS=%ld -DSLICES=%d -DLINES_DEEP=%d -DFEW_ROWS=%d", vectors, share,
+             few ? j->b_deep : j->a_deep, few);
+    return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, work_of(product), *args, error, j->a,
+                         j->b, product->bias, to);
+}
+
+static lx_code run_way(void *of, int index, lx_error *error)
+{
+    const job *j = of;
+    const way *w = &j->ways[index];
+    lx_tensor parts = {0};
+    lx_product product = j->product;
+    matmul_args *args = &product.args;
+    args->chunk_depth = ceil_div(ceil_div(args->depth, w->chunks), CHUNK_UNIT) * CHUNK_UNIT;
+    args->chunks = ceil_div(args->depth, args->chunk_depth);
+    const bool cut = args->chunks > 1;
+    const long count = product.batch * args->chunks * args->rows * args->columns;
+    if (cut && lx_tensor_new(&parts, j->a->storage->device, LX_FLOAT32, 1, &count, error))
+        return error->code;
+    args->bias = !cut && j->product.args.bias;
+    args->relu = !cut && j->product.args.relu;
+    const lx_tensor *to = cut ? &parts : j->y;
+    if (w->tile)
+        run_tiles(j, w->tile, &product, to, error);
+    else
+        run_vectors(j, w->slices, &product, to, error);
+    args->bias = j->product.args.bias;
+    args->relu = j->product.args.relu;
+    if (!error->code && cut)
+        lx_matmul_finish(&product, &parts, j->y, error);
+    lx_tensor_free(&parts);
+    return error->code;
+}
+
+/* ---- what the operands are like ----------------------------------------------------------------------------------- */
+
+/* Whether neighbours in memory follow each other along the depth rather than along the lines. */
+static bool is_deep(long line_stride, long depth_stride)
+{
+    return line_stride != 1 && (depth_stride == 1 || depth_stride < line_stride);
+}
+
+/* 4 if neighbours can be read as vectors of four, else 1. */
+static int width_of(const lx_tensor *tensor, bool deep, long lines, long depth, long line_stride, long depth_stride,
+                    long batch_stride)
+{
+    const bool side_by_side = (deep ? depth_stride : line_stride) == 1;
+    const bool whole = (deep ? depth : lines) % 4 == 0;
+    const bool aligned = ((deep ? line_stride : depth_stride) | batch_stride | tensor->offset) % 4 == 0;
+    return side_by_side && whole && aligned ? 4 : 1;
+}
+
+bool lx_matmul_simt_fits(const lx_product *product)
+{
+    const matmul_args *args = &product->args;
+    const long numbers[] = {args->rows, args->columns, args->depth, args->a_row, args->a_depth, args->b_depth,
+                            args->b_column, args->rows * args->columns / (LEAST_TILE * LEAST_TILE) * product->batch};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i] < 0 || numbers[i] > INT_MAX / 2)
+            return false;
+    return true;
+}
+
+lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y, lx_error *error)
+{
+    char problem[LX_PROBLEM_TEXT];
+    const matmul_args *args = &product->args;
+    job j = {.product = *product, .a = a, .b = b, .y = y};
+    j.a_deep = is_deep(args->a_row, args->a_depth);
+    j.b_deep = is_deep(args->b_column, args->b_depth);
+    j.a_wide = width_of(a, j.a_deep, args->rows, args->depth, args->a_row, args->a_depth, args->a_batch);
+    j.b_wide = width_of(b, j.b_deep, args->columns, args->depth, args->b_column, args->b_depth, args->b_batch);
+    find_ways(&j);
+    snprintf(problem, sizeof problem, "matmul %ldx%ldx%ld, %ld, a %s %d, b %s %d", args->rows, args->columns, args->depth,
+             product->batch, j.a_deep ? "deep" : "flat", j.a_wide, j.b_deep ? "deep" : "flat", j.b_wide);
+    const size_t bytes = (size_t)(product->batch * args->rows * args->columns) * sizeof(float);
+    const lx_choice choice = {.problem = problem,
+                              .count = j.count,
+                              .usual = likely_best(&j),
+                              .job = &j,
+                              .name = name_way,
+                              .run = run_way,
+                              .result = y->storage,
+                              .offset = (size_t)y->offset * sizeof(float),
+                              .bytes = bytes};
+    return lx_choose(a->storage->device, &choice, error);
+}

@@ -1,0 +1,182 @@
+#include "norm_simt.h"
+
+#include "../../kernels/simt/norm.h"
+#include "../../kernels/simt/rows.h"
+
+#include "ops.h"
+
+LX_SIMT_KERNEL(norm, channel_moments);
+LX_SIMT_KERNEL(norm, channel_moments_join);
+LX_SIMT_KERNEL(norm, channel_gradients);
+LX_SIMT_KERNEL(norm, channel_gradients_join);
+LX_SIMT_KERNEL(norm, batch_norm_groups);
+LX_SIMT_KERNEL(norm, batch_norm_backward_groups);
+
+enum {
+    NEIGHBOURS = 32,     /* columns side by side, where a column has no neighbours of its own in memory */
+    EACH = 8,            /* values of a work-item, at least, where there are enough */
+    EACH_MOST = 64,      /* that it adds up one after another: the rounding error grows with their number */
+    ENOUGH_GROUPS = 256, /* that keep a GPU busy; fixed, so that the order of additions depends on the shape alone */
+    ROW_EACH = 4         /* elements of a row for which a work-item more is worth it */
+};
+
+static long ceil_div(long a, long b)
+{
+    return (a + b - 1) / b;
+}
+
+static long least(long a, long b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- per channel ---------------------------------------------------------------------------------------------- */
+
+/* How the work-items of a group stand before `columns`, with at most `across` of these side by side. */
+static void stand(channel_args *args, long columns, long across)
+{
+    args->columns = columns;
+    args->across = (int)least(across, columns);
+    args->blocks = ceil_div(columns, args->across);
+    args->along = 1;
+    while (args->along * 2 * args->across <= NORM_ITEMS)
+        args->along *= 2;
+}
+
+static void cut(channel_args *args, long chunks)
+{
+    args->chunk = ceil_div(ceil_div(args->count, chunks), args->along) * args->along;
+    args->chunks = ceil_div(args->count, args->chunk);
+}
+
+static channel_args plan(const lx_tensor *x, const batch_norm_args *from)
+{
+    channel_args args = {.size = from->size,
+                         .channels = from->channels,
+                         .count = from->images * from->size,
+                         .eps = from->eps,
+                         .has_weight = from->has_weight,
+                         .has_bias = from->has_bias,
+                         .training = from->training};
+    stand(&args, x->block ? from->stored / x->block : from->channels, from->size == 1 ? NEIGHBOURS : 1);
+    return args;
+}
+
+/* For sums: chunks enough to keep the device busy and the additions few. */
+static channel_args plan_sums(const lx_tensor *x, const batch_norm_args *from)
+{
+    channel_args args = plan(x, from);
+    const long wanted = least(ceil_div(ENOUGH_GROUPS, args.blocks), args.count / (args.along * EACH));
+    const long few = ceil_div(args.count, args.along * EACH_MOST);
+    cut(&args, wanted > few ? wanted : few);
+    return args;
+}
+
+/* For results of as many values as x: a few for each work-item. */
+static channel_args plan_values(const lx_tensor *x, const batch_norm_args *from)
+{
+    channel_args args = plan(x, from);
+    cut(&args, ceil_div(args.count, args.along * EACH));
+    return args;
+}
+
+static const char *options_of(const lx_tensor *x)
+{
+    return x->block ? "-DBLOCKED=1" : "-DBLOCKED=0";
+}
+
+#define RUN_COLUMNS(kernel, options, work, args, error, ...) \
+    LX_RUN_GROUPS(kernel, options, args.blocks * args.chunks, 1, 1, NORM_ITEMS, 1, work, args, error, __VA_ARGS__)
+
+/* Two numbers for each channel, of each chunk and then joined; with one chunk, in one go. */
+typedef struct {
+    lx_tensor first, second;
+} pair;
+
+static lx_code new_parts(pair *parts, const lx_tensor *x, const channel_args *args, lx_error *error)
+{
+    const long shape[] = {args->chunks, args->channels};
+    if (lx_tensor_new(&parts->first, x->storage->device, LX_FLOAT32, 2, shape, error) ||
+        lx_tensor_new(&parts->second, x->storage->device, LX_FLOAT32, 2, shape, error))
+        return error->code;
+    return LX_OK;
+}
+
+static lx_code join(const lx_kernel *kernel, const pair *parts, channel_args args, const lx_tensor *first,
+                    const lx_tensor *second, lx_error *error)
+{
+    stand(&args, args.channels, NEIGHBOURS);
+    const long work = 4 * args.channels * args.chunks;
+    return LX_RUN_GROUPS(*kernel, "-DBLOCKED=0", args.blocks, 1, 1, NORM_ITEMS, 1, work, args, error, &parts->first,
+                         &parts->second, first, second);
+}
+
+static void free_pair(pair *parts)
+{
+    lx_tensor_free(&parts->first);
+    lx_tensor_free(&parts->second);
+}
+
+lx_code lx_batch_norm_stats_simt(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *from,
+                                 lx_error *error)
+{
+    pair parts = {{0}, {0}};
+    const channel_args args = plan_sums(x, from);
+    const double work = 4 * (double)lx_tensor_count(x);
+    if (args.chunks == 1)
+        RUN_COLUMNS(k_channel_moments, options_of(x), work, args, error, x, mean, var);
+    else if (!new_parts(&parts, x, &args, error) &&
+             !RUN_COLUMNS(k_channel_moments, options_of(x), work, args, error, x, &parts.first, &parts.second))
+        join(&k_channel_moments_join, &parts, args, mean, var, error);
+    free_pair(&parts);
+    return error->code;
+}
+
+lx_code lx_batch_norm_simt(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
+                           const lx_tensor *weight, const lx_tensor *bias, const batch_norm_args *from,
+                           lx_error *error)
+{
+    const channel_args args = plan_values(x, from);
+    return RUN_COLUMNS(k_batch_norm_groups, options_of(x), 4 * (double)lx_tensor_count(x), args, error, x, mean, var,
+                       weight, bias, y);
+}
+
+static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
+                             const lx_tensor *mean, const lx_tensor *var, const batch_norm_args *from, lx_error *error)
+{
+    pair parts = {{0}, {0}};
+    const channel_args args = plan_sums(x, from);
+    const double work = 4 * (double)lx_tensor_count(x);
+    if (args.chunks == 1)
+        RUN_COLUMNS(k_channel_gradients, options_of(x), work, args, error, dy, x, mean, var, dbias, dweight);
+    else if (!new_parts(&parts, x, &args, error) &&
+             !RUN_COLUMNS(k_channel_gradients, options_of(x), work, args, error, dy, x, mean, var, &parts.first,
+                          &parts.second))
+        join(&k_channel_gradients_join, &parts, args, dbias, dweight, error);
+    free_pair(&parts);
+    return error->code;
+}
+
+lx_code lx_batch_norm_backward_simt(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
+                                    const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
+                                    const lx_tensor *weight, const batch_norm_args *from, lx_error *error)
+{
+    const channel_args args = plan_values(x, from);
+    if (sum_gradients(dweight, dbias, dy, x, mean, var, from, error))
+        return error->code;
+    return RUN_COLUMNS(k_batch_norm_backward_groups, options_of(x), 6 * (double)lx_tensor_count(x), args, error, dy, x,
+                       mean, var, weight, dweight, dbias, dx);
+}
+
+/* ---- per row -------------------------------------------------------------------------------------------------- */
+
+lx_code lx_run_rows_simt(const lx_kernel *kernel, long rows, long size, double eps, double work,
+                         const lx_tensor *const *tensors, int count, lx_error *error)
+{
+    row_groups_args args = {.rows = rows, .size = size, .along = 1, .eps = (float)eps};
+    while (args.along < ROW_ITEMS && args.along * ROW_EACH < size)
+        args.along *= 2;
+    const long groups[3] = {ceil_div(rows, ROW_ITEMS / args.along), 1, 1};
+    return lx_run_groups(kernel, NULL, groups, (const int[3]){ROW_ITEMS, 1, 1}, work, &args, sizeof args, tensors, count,
+                         error);
+}

@@ -1,0 +1,131 @@
+#include "reduce_simt.h"
+
+#include "../../kernels/simt/reduce.h"
+
+#include <string.h>
+
+#include "ops.h"
+
+LX_SIMT_KERNEL(reduce, reduce_groups);
+LX_SIMT_KERNEL(reduce, search_groups);
+
+enum {
+    ALONG_COLUMNS = 8, /* work-items that share a column where there are enough columns for neighbours to read neighbours */
+    NEIGHBOURS = REDUCE_ITEMS / ALONG_COLUMNS,
+    EACH_LEAST = 4,     /* elements of a work-item: fewer are not worth a work-item more */
+    EACH_MOST = 64,     /* elements of a work-item up to which the size is not cut into chunks */
+    EACH_CUT = 8,       /* and those that are left to it when it is */
+    ENOUGH_GROUPS = 256 /* that keep a GPU busy; fixed, so that the order of additions depends on the shape alone */
+};
+
+static const struct {
+    const char *name, *options;
+} joins[] = {
+    {"sum", "-DJOIN=join_sum -DSTART=0.0f"},
+    {"prod", "-DJOIN=join_prod -DSTART=1.0f"},
+    {"max", "-DJOIN=join_max -DSTART=-INFINITY"},
+    {"min", "-DJOIN=join_min -DSTART=INFINITY"},
+};
+
+static const char *options_of(const char *name)
+{
+    int i = 0;
+    while (strcmp(joins[i].name, name) != 0)
+        i++;
+    return joins[i].options;
+}
+
+static long ceil_div(long a, long b)
+{
+    return (a + b - 1) / b;
+}
+
+static long least(long a, long b)
+{
+    return a < b ? a : b;
+}
+
+/* How the work-items of a group stand, and how many chunks there are: one, or what keeps the device busy. */
+static reduce_groups_args plan(lx_axis axis, bool in_chunks)
+{
+    reduce_groups_args args = {.outer = axis.outer, .size = axis.size, .inner = axis.inner, .along = 1};
+    const long most = axis.inner >= NEIGHBOURS ? ALONG_COLUMNS : REDUCE_ITEMS / axis.inner;
+    while (args.along * 2 <= most && args.along * EACH_LEAST < axis.size)
+        args.along *= 2;
+    args.across = (int)least(REDUCE_ITEMS / args.along, axis.inner);
+    args.together = (int)least(REDUCE_ITEMS / (args.across * args.along), axis.outer);
+    args.blocks = ceil_div(axis.inner, args.across);
+    const long groups = args.blocks * ceil_div(axis.outer, args.together);
+    long chunks = 1;
+    if (in_chunks && axis.size > args.along * EACH_MOST)
+        chunks = least(ceil_div(ENOUGH_GROUPS, groups), axis.size / (args.along * EACH_CUT));
+    args.chunk = axis.size ? ceil_div(ceil_div(axis.size, chunks), args.along) * args.along : 1;
+    args.chunks = axis.size ? ceil_div(axis.size, args.chunk) : 1;
+    return args;
+}
+
+static long groups_of(const reduce_groups_args *args)
+{
+    return args->blocks * args->chunks * ceil_div(args->outer, args->together);
+}
+
+/* One pass: each chunk of x becomes one element of y. */
+static lx_code reduce_pass(const lx_tensor *y, const char *name, const lx_tensor *x, reduce_groups_args args,
+                           lx_error *error)
+{
+    return LX_RUN_GROUPS(k_reduce_groups, options_of(name), groups_of(&args), 1, 1, REDUCE_ITEMS, 1,
+                         args.outer * args.size * args.inner, args, error, x, y);
+}
+
+lx_code lx_reduce_simt(lx_tensor *out, const char *name, const lx_tensor *x, lx_axis axis, lx_error *error)
+{
+    const long count = axis.outer * axis.inner;
+    if (count == 0)
+        return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &count, error);
+    do {
+        lx_tensor next = {0};
+        const reduce_groups_args args = plan(axis, true);
+        const long parts = count * args.chunks;
+        if (!lx_tensor_new(&next, x->storage->device, LX_FLOAT32, 1, &parts, error))
+            reduce_pass(&next, name, out->storage ? out : x, args, error);
+        lx_tensor_free(out);
+        *out = next;
+        axis.size = args.chunks;
+    } while (axis.size > 1 && !error->code);
+    if (error->code)
+        lx_tensor_free(out);
+    return error->code;
+}
+
+lx_code lx_row_means_simt(const lx_tensor *y, const lx_tensor *x, long rows, long size, lx_error *error)
+{
+    if (rows == 0)
+        return LX_OK;
+    reduce_groups_args args = plan((lx_axis){rows, size, 1}, false);
+    args.mean = 1;
+    return reduce_pass(y, "sum", x, args, error);
+}
+
+lx_code lx_arg_reduce_simt(lx_tensor *out, const char *name, const lx_tensor *x, lx_axis axis, lx_error *error)
+{
+    const char *options = strcmp(name, "argmin") == 0 ? "-DSIGN=-1.0f" : "-DSIGN=1.0f";
+    const long whole = axis.size, count = axis.outer * axis.inner;
+    if (count == 0)
+        return lx_tensor_new(out, x->storage->device, LX_INT32, 1, &count, error);
+    do {
+        lx_tensor next = {0};
+        reduce_groups_args args = plan(axis, true);
+        args.whole = whole;
+        args.picked = out->storage != NULL;
+        const long found = count * args.chunks;
+        if (!lx_tensor_new(&next, x->storage->device, LX_INT32, 1, &found, error))
+            LX_RUN_GROUPS(k_search_groups, options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1, count * axis.size, args, error,
+                          x, out->storage ? out : NULL, &next);
+        lx_tensor_free(out);
+        *out = next;
+        axis.size = args.chunks;
+    } while (axis.size > 1 && !error->code);
+    if (error->code)
+        lx_tensor_free(out);
+    return error->code;
+}

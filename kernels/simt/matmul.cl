@@ -1,0 +1,264 @@
+/* Matrix products for GPUs, of operands of any strides.
+ *
+ * Tiles: a work-group computes TILE_M x TILE_N elements, from copies of what it needs, TILE_K deep, in local memory, and
+ * a work-item ITEM_M x ITEM_N of them in registers. While a step is computed the next one is on its way to the other of
+ * two copies. Vectors: if there are few rows or columns, each element of the other operand is used but a few times, and
+ * work-items share the depth instead.
+ *
+ * The driver's compiler is told by options: the sizes; whether an operand's neighbours in memory follow each other along
+ * the depth (A_DEEP, B_DEEP) so that neighbouring work-items read neighbours; and how many are read at once (A_WIDE,
+ * B_WIDE: 1, or 4 where strides, sizes and addresses are multiples of that). The structs are those of the tile form. */
+#include "simt/simt.h"
+#include "matmul.h"
+
+/* ---- tiles ---------------------------------------------------------------------------------------------------- */
+
+#ifndef TILE_M
+#define TILE_M 64
+#define TILE_N 64
+#define TILE_K 16
+#define ITEM_M 4
+#define ITEM_N 4
+#endif
+#ifndef A_DEEP
+#define A_DEEP 1
+#define B_DEEP 0
+#define A_WIDE 1
+#define B_WIDE 1
+#endif
+
+#define ITEMS_M (TILE_M / ITEM_M)
+#define ITEMS_N (TILE_N / ITEM_N)
+#define ITEMS (ITEMS_M * ITEMS_N)
+#define VECTORS_N (ITEM_N / 4)
+#define LOADS(lines) ((lines) * TILE_K / ITEMS) /* of a work-item, of a tile */
+#define PITCH_M (TILE_M + 4)                    /* so that what is written across the rows meets fewer banks twice */
+#define PITCH_N (TILE_N + 4)
+#define BAND 8 /* rows of tiles that are computed together, so that what they read is still in the cache */
+
+/* Where what a work-item loads lies in a tile: its line (a row of a, a column of b) and its depth. */
+static inline int line_of(int load, int lines, int deep, int wide)
+{
+    const int at = (load * ITEMS + (int)get_local_id(0)) * wide;
+    return deep ? at / TILE_K : at % lines;
+}
+
+static inline int depth_of(int load, int lines, int deep, int wide)
+{
+    const int at = (load * ITEMS + (int)get_local_id(0)) * wide;
+    return deep ? at % TILE_K : at / lines;
+}
+
+/* Loads this work-item's part of a tile. Past the last line it is the last once more, past the depth it is 0. */
+static inline void fetch(float *values, GLOBAL const float *from, int lines, int deep, int wide, int line_stride,
+                         int depth_stride, int lines_left, int depth_left)
+{
+    UNROLL
+    for (int i = 0; i < LOADS(lines) / wide; i++) {
+        const int line = min(line_of(i, lines, deep, wide), lines_left - (deep ? 1 : wide));
+        const int k = depth_of(i, lines, deep, wide);
+        GLOBAL const float *at = from + (long)line * line_stride + (long)k * depth_stride;
+        if (wide == 4)
+            vstore4(k < depth_left ? *(GLOBAL const float4 *)at : (float4)(0.0f), i, values);
+        else
+            values[i] = k < depth_left ? *at : 0.0f;
+    }
+}
+
+/* Writes what was loaded to the copy of the tile, which has its lines side by side. */
+static inline void put(LOCAL float *tile, const float *values, int lines, int pitch, int deep, int wide)
+{
+    UNROLL
+    for (int i = 0; i < LOADS(lines) / wide; i++) {
+        LOCAL float *to = tile + depth_of(i, lines, deep, wide) * pitch + line_of(i, lines, deep, wide);
+        if (wide == 4 && !deep)
+            *(LOCAL float4 *)to = vload4(i, values);
+        else
+            UNROLL
+            for (int j = 0; j < wide; j++)
+                to[j * pitch] = values[i * wide + j];
+    }
+}
+
+/* Adds the product of two copies. A work-item has every ITEMS_M-th group of four rows, and of columns likewise. */
+static inline void multiply(float4 *sum, LOCAL const float *a, LOCAL const float *b)
+{
+    UNROLL
+    for (int k = 0; k < TILE_K; k++) {
+        float left[ITEM_M];
+        float4 right[VECTORS_N];
+        UNROLL
+        for (int i = 0; i < ITEM_M / 4; i++)
+            vstore4(*(LOCAL const float4 *)(a + k * PITCH_M + i * 4 * ITEMS_M), i, left);
+        UNROLL
+        for (int j = 0; j < VECTORS_N; j++)
+            right[j] = *(LOCAL const float4 *)(b + k * PITCH_N + j * 4 * ITEMS_N);
+        UNROLL
+        for (int i = 0; i < ITEM_M; i++) {
+            UNROLL
+            for (int j = 0; j < VECTORS_N; j++)
+                sum[i * VECTORS_N + j] += left[i] * right[j];
+        }
+    }
+}
+
+/* Four neighbours of the bias; the last one again past the end. */
+static inline float4 bias_at(GLOBAL const float *bias, int column, const matmul_args p)
+{
+    const int last = (int)p.columns - 1;
+    return (float4)(bias[min(column, last)], bias[min(column + 1, last)], bias[min(column + 2, last)],
+                    bias[min(column + 3, last)]);
+}
+
+/* Four elements of a row to y, or as many as there are, with bias and ReLU where they are asked for. */
+static inline void finish(float4 sum, GLOBAL const float *bias, GLOBAL float *y, int row, int column,
+                          const matmul_args p)
+{
+    GLOBAL float *to = y + (long)row * p.columns + column;
+    const int count = min(4, (int)p.columns - column);
+    sum = p.bias ? sum + bias_at(bias, column, p) : sum;
+    sum = p.relu ? select(sum, (float4)(0.0f), sum < 0.0f) : sum;
+    if (p.columns % 4 == 0) {
+        *(GLOBAL float4 *)to = sum;
+        return;
+    }
+    float value[4];
+    vstore4(sum, 0, value);
+    UNROLL
+    for (int j = 0; j < 4; j++)
+        if (j < count)
+            to[j] = value[j];
+}
+
+/* The tile of a group: tiles of a band go down its rows first. */
+static inline int2 tile_of(long group, const matmul_args p)
+{
+    const int down = (int)((p.rows + TILE_M - 1) / TILE_M), across = (int)((p.columns + TILE_N - 1) / TILE_N);
+    const int band = (int)(group / (BAND * across)), at = (int)(group % (BAND * across));
+    const int height = min(BAND, down - band * BAND);
+    return (int2)(band * BAND + at % height, at / height);
+}
+
+/* Groups: tiles of chunks of batches. Products of chunks are [batch][chunk][rows][columns]. */
+#ifdef LX_WANT_matmul_tiles
+__kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const float, b), BUFFER(const float, bias),
+                                           BUFFER(float, y), const matmul_args p)
+{
+    POINTER(const float, a);
+    POINTER(const float, b);
+    POINTER(const float, bias);
+    POINTER(float, y);
+    LOCAL float a_copy[2][TILE_K * PITCH_M] __attribute__((aligned(16)));
+    LOCAL float b_copy[2][TILE_K * PITCH_N] __attribute__((aligned(16)));
+    const long tiles = (p.rows + TILE_M - 1) / TILE_M * ((p.columns + TILE_N - 1) / TILE_N);
+    const long part = (long)get_group_id(0) / tiles, first = part % p.chunks * p.chunk_depth;
+    const int2 tile = tile_of((long)get_group_id(0) % tiles, p);
+    const int row = tile.x * TILE_M, column = tile.y * TILE_N;
+    const int rows = (int)p.rows - row, columns = (int)p.columns - column;
+    const int depth = (int)min(p.chunk_depth, p.depth - first);
+    const int item_row = (int)get_local_id(0) / ITEMS_N * 4, item_column = (int)get_local_id(0) % ITEMS_N * 4;
+    a += part / p.chunks * p.a_batch + row * p.a_row + first * p.a_depth;
+    b += part / p.chunks * p.b_batch + column * p.b_column + first * p.b_depth;
+    y += part * p.rows * p.columns;
+    float a_next[LOADS(TILE_M)], b_next[LOADS(TILE_N)];
+    float4 sum[ITEM_M * VECTORS_N];
+    UNROLL
+    for (int i = 0; i < ITEM_M * VECTORS_N; i++)
+        sum[i] = (float4)(0.0f);
+
+    fetch(a_next, a, TILE_M, A_DEEP, A_WIDE, (int)p.a_row, (int)p.a_depth, rows, depth);
+    fetch(b_next, b, TILE_N, B_DEEP, B_WIDE, (int)p.b_column, (int)p.b_depth, columns, depth);
+    put(a_copy[0], a_next, TILE_M, PITCH_M, A_DEEP, A_WIDE);
+    put(b_copy[0], b_next, TILE_N, PITCH_N, B_DEEP, B_WIDE);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int k = TILE_K, copy = 0; k - TILE_K < depth; k += TILE_K, copy = !copy) {
+        if (k < depth) {
+            fetch(a_next, a + k * p.a_depth, TILE_M, A_DEEP, A_WIDE, (int)p.a_row, (int)p.a_depth, rows, depth - k);
+            fetch(b_next, b + k * p.b_depth, TILE_N, B_DEEP, B_WIDE, (int)p.b_column, (int)p.b_depth, columns,
+                  depth - k);
+        }
+        multiply(sum, a_copy[copy] + item_row, b_copy[copy] + item_column);
+        if (k < depth) {
+            put(a_copy[!copy], a_next, TILE_M, PITCH_M, A_DEEP, A_WIDE);
+            put(b_copy[!copy], b_next, TILE_N, PITCH_N, B_DEEP, B_WIDE);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+
+    UNROLL
+    for (int i = 0; i < ITEM_M; i++) {
+        const int at = row + i / 4 * 4 * ITEMS_M + item_row + i % 4;
+        UNROLL
+        for (int j = 0; j < VECTORS_N; j++)
+            if (at < p.rows && column + j * 4 * ITEMS_N + item_column < p.columns)
+                finish(sum[i * VECTORS_N + j], bias, y, at, column + j * 4 * ITEMS_N + item_column, p);
+    }
+}
+#endif
+
+/* ---- vectors -------------------------------------------------------------------------------------------------- */
+
+/* The lines of one operand times VECTORS vectors, the rows or columns of the other; SLICES work-items share a line. */
+#ifndef VECTORS
+#define VECTORS 1
+#define SLICES 32
+#define LINES_DEEP 1
+#define FEW_ROWS 1 /* the vectors are the rows of a, and the lines the columns of b; else the other way round */
+#endif
+
+#define VECTOR_ITEMS 256
+#define LINES (VECTOR_ITEMS / SLICES)
+
+/* Groups: LINES lines of chunks of batches. */
+#ifdef LX_WANT_matmul_vectors
+__kernel GROUP_OF(VECTOR_ITEMS) void matmul_vectors(BUFFER(const float, a), BUFFER(const float, b),
+                                                    BUFFER(const float, bias), BUFFER(float, y), const matmul_args p)
+{
+    POINTER(const float, a);
+    POINTER(const float, b);
+    POINTER(const float, bias);
+    POINTER(float, y);
+    LOCAL float share[VECTORS * VECTOR_ITEMS];
+    const long lines = FEW_ROWS ? p.columns : p.rows, blocks = (lines + LINES - 1) / LINES;
+    const long line_stride = FEW_ROWS ? p.b_column : p.a_row, depth_stride = FEW_ROWS ? p.b_depth : p.a_depth;
+    const long vector_stride = FEW_ROWS ? p.a_row : p.b_column, vector_depth = FEW_ROWS ? p.a_depth : p.b_depth;
+    const int id = (int)get_local_id(0);
+    const int slice = LINES_DEEP ? id % SLICES : id / LINES, neighbour = LINES_DEEP ? 1 : LINES;
+    const long line = get_group_id(0) % blocks * LINES + (LINES_DEEP ? id / SLICES : id % LINES);
+    const long part = get_group_id(0) / blocks, batch = part / p.chunks;
+    const long first = part % p.chunks * p.chunk_depth, end = min(first + p.chunk_depth, p.depth);
+    a += batch * p.a_batch;
+    b += batch * p.b_batch;
+    y += part * p.rows * p.columns;
+    GLOBAL const float *matrix = (FEW_ROWS ? b : a) + min(line, lines - 1) * line_stride;
+    GLOBAL const float *vectors = FEW_ROWS ? a : b;
+    float sum[VECTORS];
+    UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        sum[v] = 0.0f;
+    for (long k = first + slice; k < end; k += SLICES) {
+        const float value = matrix[k * depth_stride];
+        UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            sum[v] += value * vectors[v * vector_stride + k * vector_depth];
+    }
+    UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        share[v * VECTOR_ITEMS + id] = sum[v];
+    for (int width = SLICES / 2; width > 0; width /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            if (slice < width)
+                share[v * VECTOR_ITEMS + id] += share[v * VECTOR_ITEMS + id + width * neighbour];
+    }
+    if (slice > 0 || line >= lines)
+        return;
+    UNROLL
+    for (int v = 0; v < VECTORS; v++) {
+        const long row = FEW_ROWS ? v : line, column = FEW_ROWS ? line : v;
+        const float value = share[v * VECTOR_ITEMS + id] + (p.bias ? bias[column] : 0.0f);
+        y[row * p.columns + column] = p.relu && value < 0.0f ? 0.0f : value;
+    }
+}
+#endif

@@ -1,0 +1,152 @@
+/* Reductions for GPUs: of a dense [outer][size][inner] over its middle, and positions of extremes. Each work-item goes
+ * through its part of a chunk with neighbours beside it on neighbouring addresses; then the group joins what its
+ * work-items have, by halves. Groups: blocks of columns of chunks of outer. */
+#include "simt/simt.h"
+#include "simt/reduce.h"
+
+/* Elements that a work-item joins one after another before they are joined to the others: it keeps rounding errors from
+ * growing with the count. */
+#define RUN 32
+
+/* Where a work-item stands. */
+typedef struct {
+    int id, slice;    /* in the group, and along the chunk */
+    int present;      /* 0 if it only keeps others company */
+    long row, column; /* of outer and inner */
+    long chunk, end;  /* the chunk and the end of it */
+    long first;       /* where it begins, along size */
+} place;
+
+static inline place place_of(const reduce_groups_args p)
+{
+    place at;
+    const long group = (long)get_group_id(0), rest = group / p.blocks;
+    const int line = (int)get_local_id(0) / p.across, block = line / p.along;
+    at.id = (int)get_local_id(0);
+    at.slice = line % p.along;
+    at.row = rest / p.chunks * p.together + block;
+    at.column = group % p.blocks * p.across + at.id % p.across;
+    at.chunk = rest % p.chunks;
+    at.first = at.chunk * p.chunk + at.slice;
+    at.end = min((at.chunk + 1) * p.chunk, p.size);
+    at.present = block < p.together;
+    if (!at.present || at.row >= p.outer || at.column >= p.inner)
+        at.end = 0;
+    return at;
+}
+
+/* Whether the work-item is the one that writes. */
+static inline int writes(const place at, const reduce_groups_args p)
+{
+    return at.present && at.slice == 0 && at.row < p.outer && at.column < p.inner;
+}
+
+static inline float join_sum(float a, float b)
+{
+    return a + b;
+}
+
+static inline float join_prod(float a, float b)
+{
+    return a * b;
+}
+
+/* Extremes: a NaN on either side wins. */
+static inline float join_max(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+
+static inline float join_min(float a, float b)
+{
+    return b < a || b != b ? b : a;
+}
+
+/* What the driver's compiler is told: how elements are joined, and what there is before the first. */
+#ifndef JOIN
+#define JOIN join_sum
+#define START 0.0f
+#endif
+
+/* The result is [outer][chunks][inner]; a mean has one chunk. */
+#ifdef LX_WANT_reduce_groups
+__kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFER(float, y), const reduce_groups_args p)
+{
+    POINTER(const float, x);
+    POINTER(float, y);
+    LOCAL float share[REDUCE_ITEMS];
+    const place at = place_of(p);
+    GLOBAL const float *from = x + at.row * p.size * p.inner + at.column;
+    float total = START;
+    for (long i = at.first; i < at.end;) {
+        const long stop = min(i + RUN * p.along, at.end);
+        float part = START;
+        for (; i < stop; i += p.along)
+            part = JOIN(part, from[i * p.inner]);
+        total = JOIN(total, part);
+    }
+    share[at.id] = total;
+    for (int width = p.along / 2; width > 0; width /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (at.present && at.slice < width)
+            share[at.id] = JOIN(share[at.id], share[at.id + width * p.across]);
+    }
+    total = share[at.id];
+    if (writes(at, p))
+        y[(at.row * p.chunks + at.chunk) * p.inner + at.column] = p.mean ? total / (float)p.size : total;
+}
+#endif
+
+/* Whether the value at b is to be preferred: larger, or a NaN, or as good and before. No position is below 0. */
+static inline int beats(float b, int at_b, float a, int at_a)
+{
+    if (at_b < 0 || at_a < 0)
+        return at_b >= 0;
+    if (b > a || (b != b && a == a))
+        return 1;
+    return at_b < at_a && (b == a || (b != b && a != a));
+}
+
+/* Positions of extremes: [outer][chunks][inner] of them, from 1 if there is one chunk, else candidates from 0.
+ * -DSIGN=-1.0f searches for the smallest. */
+#ifndef SIGN
+#define SIGN 1.0f
+#endif
+
+#ifdef LX_WANT_search_groups
+__kernel GROUP_OF(REDUCE_ITEMS) void search_groups(BUFFER(const float, x), BUFFER(const int, candidates),
+                                                   BUFFER(int, y), const reduce_groups_args p)
+{
+    POINTER(const float, x);
+    POINTER(const int, candidates);
+    POINTER(int, y);
+    LOCAL float values[REDUCE_ITEMS];
+    LOCAL int positions[REDUCE_ITEMS];
+    const place at = place_of(p);
+    GLOBAL const float *from = x + at.row * p.whole * p.inner + at.column;
+    GLOBAL const int *candidate = candidates + at.row * p.size * p.inner + at.column;
+    float best = 0.0f;
+    int position = -1;
+    for (long i = at.first; i < at.end; i += p.along) {
+        const int next = p.picked ? candidate[i * p.inner] : (int)i;
+        const float value = SIGN * from[next * p.inner];
+        if (beats(value, next, best, position)) {
+            best = value;
+            position = next;
+        }
+    }
+    values[at.id] = best;
+    positions[at.id] = position;
+    for (int width = p.along / 2; width > 0; width /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        const int other = at.id + width * p.across;
+        if (at.present && at.slice < width &&
+            beats(values[other], positions[other], values[at.id], positions[at.id])) {
+            values[at.id] = values[other];
+            positions[at.id] = positions[other];
+        }
+    }
+    if (writes(at, p))
+        y[(at.row * p.chunks + at.chunk) * p.inner + at.column] = positions[at.id] + (p.chunks == 1);
+}
+#endif
