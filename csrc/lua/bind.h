@@ -18,6 +18,7 @@ typedef struct {
     int count;
     char alias[64]; /* the last name that was not a label, and the device that it means */
     lx_device *aliased;
+    lx_error raised; /* the last error that lx_raise made a Lua error of */
     bool collecting;
     bool tidying; /* new tensors are noted in the table that core.tidy set */
     unsigned long seed, stream; /* of the random numbers: see csrc/ops/random.c */

@@ -66,6 +66,9 @@ static void push_place(lua_State *L)
 
 int lx_raise(lua_State *L, const lx_error *error)
 {
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key) == LUA_TUSERDATA)
+        ((lx_context *)lua_touserdata(L, -1))->raised = *error;
+    lua_pop(L, 1);
     push_place(L);
     lua_pushstring(L, error->text);
     lua_concat(L, 2);
@@ -79,6 +82,17 @@ static int l_set_home(lua_State *L)
     lua_settop(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "luxel.home");
     return 0;
+}
+
+/* error_code(message) -> "memory", "device", ... and the bare text, if the message is of the error raised last; else nil */
+static int l_error_code(lua_State *L)
+{
+    const lx_error *raised = &lx_get_context(L)->raised;
+    if (raised->code == LX_OK || !strstr(luaL_checkstring(L, 1), raised->text))
+        return 0;
+    lua_pushstring(L, lx_code_name(raised->code));
+    lua_pushstring(L, raised->text);
+    return 2;
 }
 
 int lx_refuse(lua_State *L, const lx_error *error)
@@ -142,7 +156,7 @@ static int l_is_terminal(lua_State *L)
 static const luaL_Reg core_functions[] = {
     {"set_home", l_set_home},       {"now", l_now},                   {"is_terminal", l_is_terminal},
     {"manual_seed", l_manual_seed}, {"next_stream", l_next_stream},   {"random_state", l_random_state},
-    {NULL, NULL},
+    {"error_code", l_error_code},   {NULL, NULL},
 };
 
 void lx_set_functions(lua_State *L, const luaL_Reg *functions)

@@ -1,5 +1,6 @@
 /* luxel.core: devices, their memory, and what they do while they are watched. */
 #include <string.h>
+#include <unistd.h>
 
 #include "../device/opencl/opencl.h"
 #include "bind.h"
@@ -174,6 +175,9 @@ static int l_devices(lua_State *L)
     push_device(L, context->devices[0]);
     set_string(L, "type", "cpu");
     set_integer(L, "units", context->devices[0]->runtime->threads(context->devices[0], 0));
+    set_integer(L, "memory", (lua_Integer)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
+    set_flag(L, "fp16", false);
+    set_flag(L, "shares_memory", true);
     lua_rawseti(L, -2, 1);
     for (int i = 0; i < count; i++) {
         push_info(L, &list[i]);

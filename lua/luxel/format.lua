@@ -140,4 +140,27 @@ function format.tensor(t)
     return table.concat(lines, "\n")
 end
 
+-- ---- tables ---------------------------------------------------------------------------------------------------
+
+--- Rows of cells as lines with aligned columns, two blanks between them.
+---@param rows string[][]
+---@param right table<integer, boolean> the columns that are aligned to the right
+---@return string[] lines
+function format.columns(rows, right)
+    local widths, lines = {}, {}
+    local function width(cell) return utf8.len(cell) or #cell end
+    for _, row in ipairs(rows) do
+        for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, width(cell)) end
+    end
+    for r, row in ipairs(rows) do
+        local cells = {}
+        for i, cell in ipairs(row) do
+            local space = (" "):rep(widths[i] - width(cell))
+            cells[i] = right[i] and space .. cell or cell .. space
+        end
+        lines[r] = table.concat(cells, "  "):gsub("%s+$", "")
+    end
+    return lines
+end
+
 return format

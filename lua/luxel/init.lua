@@ -8,6 +8,8 @@ local core = require "luxel.core"
 core.set_home((debug.getinfo(1, "S").source:gsub("init%.lua$", "")))
 
 local autograd = require "luxel.autograd"
+local devices = require "luxel.device"
+local notice = require "luxel.notice"
 local tensors = require "luxel.tensor"
 
 ---@class luxel
@@ -22,29 +24,11 @@ local tensors = require "luxel.tensor"
 local lx = {}
 
 for name, value in pairs(tensors) do lx[name] = value end
+for name, value in pairs(devices) do lx[name] = value end
+lx.on_notice = notice.on_notice
 
 lx.autograd = autograd
 lx.no_grad, lx.enable_grad, lx.is_grad_enabled = autograd.no_grad, autograd.enable_grad, autograd.is_grad_enabled
-
---- The devices that are open: a list of {kind, name, lanes, threads}. `cpu` always is; `opencl` is once it was used.
----@return table[]
-function lx.devices() return core.devices() end
-
---- Opens a device, if it is not open yet, and describes it.
----@param name "cpu"|"opencl"
----@return {kind: string, name: string, lanes: integer, threads: integer}?
----@return string? message, string? code "device" where there is none
-function lx.device(name) return core.device(name) end
-
---- Bytes in use, kept for reuse, and the most ever in use.
----@param device string? default "cpu"
----@return {live: integer, cached: integer, peak: integer}
-function lx.memory(device) return core.memory(device) end
-
---- How many threads the cpu device computes with; sets it if a number is given.
----@param count integer?
----@return integer
-function lx.threads(count) return core.threads(count) end
 
 --- Writes tensors to a safetensors file; see `checkpoint.save`.
 function lx.save(path, named_tensors, metadata) return lx.checkpoint.save(path, named_tensors, metadata) end

@@ -70,7 +70,10 @@ static void store(const lx_opencl_programs *self, const lx_hash *key, cl_program
     free(bytes);
 }
 
-/* Says once that compiling has begun. */
+/* Seconds that a build takes only where the driver compiles, and has not kept the program of another process. */
+#define SLOW_BUILD 0.2
+
+/* Says once that this driver compiles, and that the kernels after this one will take their time too. */
 static void notice(lx_opencl_programs *self)
 {
     char text[256];
@@ -89,13 +92,15 @@ cl_program lx_opencl_build(lx_opencl_programs *self, const char *name, const cha
     if (program)
         return program;
     cl_int status;
-    notice(self);
+    const double start = lx_now();
     program = self->api->clCreateProgramWithSource(self->context, 1, &source, NULL, &status);
     if (!program) {
         fail(self, error, name, status);
         return NULL;
     }
     status = self->api->clBuildProgram(program, 1, &self->id, options, NULL, NULL);
+    if (lx_now() - start > SLOW_BUILD)
+        notice(self);
     if (status != CL_SUCCESS) {
         fail_with_log(self, program, name, status, error);
         self->api->clReleaseProgram(program);

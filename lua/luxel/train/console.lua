@@ -1,6 +1,7 @@
 --- How training shows itself in a terminal: a bar while an epoch runs, and a line when it is done.
 
 local core = require "luxel.core"
+local notice = require "luxel.notice"
 
 ---@class luxel.Console
 local Console = {}
@@ -24,6 +25,7 @@ local function draw(self, text)
     self.stream:write("\r\27[K", text)
     self.stream:flush()
     self.drawn = text ~= ""
+    notice.console = self.drawn and self or nil
 end
 
 --- A line that stays.
