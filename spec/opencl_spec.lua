@@ -2,14 +2,12 @@
 -- damaged, several states and processes at once. Most of it runs in processes of their own, some with a library in
 -- between that fails as it is told (spec/support/faulty_opencl.c).
 
-local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
-local MIB <const> = 1 << 20
 
-local _, why_not = lx.device("opencl")
+local _, why_not = lx.devices() -- without opening one: other files of tests would then run on it
 local work, faulty
 
 -- ---- processes of their own ---------------------------------------------------------------------------------------
@@ -54,6 +52,8 @@ local SCRIPT <const> = [[
 local lx = require "luxel"
 local core = require "luxel.core"
 local device = "opencl"
+local MIB <const> = 1 << 20
+local function memory() return core.memory(device) end
 -- What there is of an error, without where it was raised.
 local function message_of(f, ...)
     local ok, message = pcall(f, ...)
@@ -213,5 +213,136 @@ describe_opencl("a device that fails", function()
         assert.matches("opencl:1: .* of kernels/%a+%.cl does not build on .*%(%-11%):$", lines[1])
         assert.equal("line 7: I do not like this kernel", lines[2])
         assert.equal("3.0", lines[3])
+    end)
+end)
+
+-- ---- memory -------------------------------------------------------------------------------------------------------
+
+describe_opencl("memory of an OpenCL device", function()
+    it("is counted, kept when freed, used again, and given back when trimmed", function()
+        lua [[
+            local before = memory()
+            local t = lx.zeros(256, 1024, {device = device})
+            assert(memory().live == before.live + MIB)
+            t:free()
+            assert(memory().live == before.live and memory().cached == before.cached + MIB)
+            local again = lx.full({256, 1024 - 16}, 3, {device = device}) -- of the same class
+            assert(memory().live == before.live + MIB and memory().cached == before.cached)
+            assert(again:sum():item() == 3 * 256 * (1024 - 16))
+            again:free()
+            core.trim(device)
+            assert(memory().cached == 0)
+        ]]
+    end)
+
+    it("goes back to the driver", function()
+        lua_with_faults([[
+            local kept = lx.zeros(256, 1024, {device = device})
+            for i = 1, 20 do
+                local t <close> = lx.zeros(i * 1000, 100, {device = device})
+            end
+            core.trim(device)
+            assert(memory().live == MIB and memory().cached == 0)
+            KEPT = kept -- closing the state gives that back, too
+        ]], {FAULTY_COUNTS = work .. "/counts"})
+        assert.matches("allocated=0", read(work .. "/counts"))
+    end)
+
+    it("has a budget; beyond it an error says what was asked and what is free, and the process goes on", function()
+        lua [[
+            core.set_budget(device, 64 * MIB)
+            local a, b = lx.zeros(4 * MIB, {device = device}), lx.zeros(4 * MIB, {device = device})
+            local message = message_of(lx.zeros, 12 * MIB, {device = device})
+            local wanted = "out of memory: opencl:1 has no 48.0 MiB more (32.0 MiB in use, "
+            assert(message:find(wanted, 1, true) and message:find(", 32.0 of 64.0 MiB free)", 1, true), message)
+            assert((a + b):sum():item() == 0)
+            a:free()
+            assert(lx.ones(11 * MIB, {device = device}):sum():item() == 11 * MIB)
+            core.set_budget(device, nil)
+            assert(lx.ones(24 * MIB, {device = device}):sum():item() == 24 * MIB)
+        ]]
+    end)
+
+    it("is collected before it is short", function()
+        lua [[
+            core.set_budget(device, 64 * MIB)
+            collectgarbage("stop")
+            for _ = 1, 50 do lx.zeros(4 * MIB, {device = device}) end
+        ]]
+    end)
+
+    it("that the driver does not have is the same error", function()
+        lua_with_faults([[
+            local kept = lx.zeros(4 * MIB, {device = device})
+            local message = message_of(lx.zeros, 16 * MIB, {device = device})
+            assert(message:find("out of memory: opencl:1 has no 64.0 MiB more (16.0 MiB in use", 1, true), message)
+            lx.zeros(10 * MIB, {device = device}):free()
+            assert(memory().cached >= 40 * MIB)
+            -- what is cached makes room for a block of another size
+            assert(lx.ones(11 * MIB, {device = device}):sum():item() == 11 * MIB)
+            assert(kept:sum():item() == 0)
+        ]], {FAULTY_MEMORY = tostring(64 << 20)})
+    end)
+
+    it("in one piece has a limit of the device's, which is named", function()
+        lua [[
+            local largest
+            for _, d in ipairs(lx.devices()) do largest = d.kind == "opencl" and d.largest or largest end
+            local message = message_of(lx.empty, largest // 4 + 1, {device = device})
+            local wanted = "one tensor on opencl:1 %(.+%) has at most " .. ("%.1f"):format(largest / MIB) .. " MiB"
+            assert(message:find("out of memory: " .. wanted), message)
+            assert(lx.ones(3, {device = device}):sum():item() == 3)
+        ]]
+    end)
+
+    it("next to that limit has blocks that are no class of their own", function()
+        lua_with_faults([[
+            for _, size in ipairs {990000, 999000, 995000, 1000000} do
+                local t <close> = lx.full({size}, size % 251, {device = device, dtype = "uint8"})
+                assert(core.to_string(t) == string.char(size % 251):rep(size))
+            end
+            assert(message_of(lx.empty, 1000001, {device = device, dtype = "uint8"}):find "has at most 1.0 MiB")
+        ]], {FAULTY_LARGEST = "1000000"})
+    end)
+
+    it("stays bounded over thousands of temporaries, without tidy", function()
+        lua [[
+            local t = lx.ones(256, 1024, {device = device})
+            for _ = 1, 4000 do t = t + 1 end
+            assert(t:max():item() == 4001)
+            assert(memory().peak < 600 * MIB, memory().peak // MIB)
+        ]]
+    end)
+
+    it("that is the host's is not held twice", function()
+        lua [[
+            local shares
+            for _, d in ipairs(lx.devices()) do shares = shares or d.kind == "opencl" and d.shares_memory end
+            local function resident()
+                for line in io.lines("/proc/self/status") do
+                    local kib = line:match("^VmRSS:%s+(%d+)")
+                    if kib then return kib / 1024 end
+                end
+            end
+            lx.full({1000}, 7, {device = device}):sum():item()
+            local before = resident()
+            local t = lx.full({32 * MIB}, 7, {device = device}) -- 128 MiB
+            assert(t:sum():item() == 7 * 32 * MIB)
+            local grown = resident() - before
+            assert(not shares or grown > 100 and grown < 160, grown)
+        ]]
+    end)
+
+    it("is read and written at any place", function()
+        lua [[
+            local numbers = lx.randn(7, 1001)
+            local t = numbers:to(device)
+            assert(lx.equal(t:to("cpu"), numbers))
+            local part = t:narrow(1, 3, 2):narrow(2, 5, 990)
+            assert(lx.equal(part:to("cpu"), numbers:narrow(1, 3, 2):narrow(2, 5, 990):contiguous()))
+            part:copy_(lx.zeros(2, 990, {device = device}))
+            numbers:narrow(1, 3, 2):narrow(2, 5, 990):zero_()
+            assert(lx.equal(t:to("cpu"), numbers))
+        ]]
     end)
 end)

@@ -9,6 +9,7 @@
  *   FAULTY_BUILD=text  no program builds, and the compiler's log is the text
  *   FAULTY_BINARY=1    no binary is taken
  *   FAULTY_LANES=N     floats in a native vector
+ *   FAULTY_LARGEST=N   bytes that one buffer may have
  *   FAULTY_COUNTS=path where counts of calls are written when the process ends: launches, sources, binaries
  */
 #define _GNU_SOURCE
@@ -66,8 +67,11 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t room, vo
 {
     const cl_uint lanes = (cl_uint)told("FAULTY_LANES", 0);
     const cl_int status = REAL(clGetDeviceInfo)(device, what, room, value, size);
+    const cl_ulong largest = (cl_ulong)told("FAULTY_LARGEST", 0);
     if (lanes && what == CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT && value && room >= sizeof lanes)
         memcpy(value, &lanes, sizeof lanes);
+    if (largest && what == CL_DEVICE_MAX_MEM_ALLOC_SIZE && value && room >= sizeof largest)
+        memcpy(value, &largest, sizeof largest);
     return status;
 }
 

@@ -28,6 +28,7 @@ typedef struct {
     int units;          /* that compute at once */
     bool shares_memory; /* with the host: buffers are its memory */
     bool lost;          /* the device failed: nothing more is launched */
+    bool checking;      /* buffers are as large as was asked, used once, and full of NaN at first: finds misuse */
     lx_opencl_watched *watched;
     size_t watched_count, watched_room;
     pthread_mutex_t lock; /* guards programs and the arguments of kernels */

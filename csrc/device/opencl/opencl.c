@@ -66,6 +66,8 @@ static cl_mem new_shared(lx_opencl *self, size_t size, cl_int *status)
     *status = CL_OUT_OF_HOST_MEMORY;
     if (!block)
         return NULL;
+    if (self->checking)
+        memset(block, 0xff, size); /* NaN for who reads before anybody wrote */
     cl_mem memory =
         self->api.clCreateBuffer(self->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, size, block, status);
     if (!memory || self->api.clSetMemObjectDestructorCallback(memory, free_host_block, block) != CL_SUCCESS) {
@@ -91,18 +93,24 @@ static cl_mem new_own(lx_opencl *self, size_t size, cl_int *status)
     return NULL;
 }
 
+/* Whether blocks of a size are kept for reuse: all of a class have its size. */
+static bool is_kept(const lx_opencl *self, size_t capacity)
+{
+    return !self->checking && capacity == lx_block_size(capacity);
+}
+
 static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, size_t *capacity, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
     cl_int status = CL_SUCCESS;
-    *capacity = lx_block_size(bytes);
+    *capacity = self->checking && bytes ? bytes : lx_block_size(bytes);
     if (bytes <= self->largest && *capacity > self->largest)
         *capacity = bytes; /* the class would be too large, the block is not */
     if (*capacity == 0 || *capacity > self->largest)
         return lx_fail(error, LX_ENOMEM, "out of memory: one tensor on %s (%s) has at most %.1f MiB, asked for %.1f MiB; "
                                          "use a smaller batch or image", device->label, device->name,
                        (double)self->largest / 1048576.0, (double)bytes / 1048576.0);
-    *handle = lx_block_take(&self->cache, *capacity);
+    *handle = is_kept(self, *capacity) ? lx_block_take(&self->cache, *capacity) : NULL;
     if (*handle) {
         atomic_fetch_sub(&device->memory.cached, *capacity);
         return LX_OK;
@@ -119,7 +127,7 @@ static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, s
 static void opencl_release(lx_device *device, void *handle, size_t capacity)
 {
     lx_opencl *self = (lx_opencl *)device;
-    if (lx_block_keep(&self->cache, handle, capacity))
+    if (is_kept(self, capacity) && lx_block_keep(&self->cache, handle, capacity))
         atomic_fetch_add(&device->memory.cached, capacity);
     else
         self->api.clReleaseMemObject(handle);
@@ -451,6 +459,7 @@ static void take_info(lx_opencl *self, const lx_opencl_info *info)
     self->largest = info->largest;
     self->units = info->units > 0 ? info->units : 1;
     self->shares_memory = info->shares_memory;
+    self->checking = getenv("LUXEL_OPENCL_CHECK") != NULL;
     if (info->memory)
         device->budget = info->memory;
     const lx_hash identity = identify(info);
