@@ -14,6 +14,7 @@ local tensors = require "luxel.tensor"
 
 ---@class luxel
 ---@field nn table layers, losses and `nn.functional`
+---@field opencl table kernels of your own, in OpenCL C
 ---@field optim table optimisers and learning-rate schedules
 ---@field data table image folders, batches, phantoms
 ---@field metrics table sensitivity, specificity, AUC and their intervals
@@ -37,8 +38,8 @@ function lx.save(path, named_tensors, metadata) return lx.checkpoint.save(path, 
 function lx.load(path) return lx.checkpoint.load(path) end
 
 -- The larger parts are loaded when they are first used.
-local PARTS <const> = {calibration = true, checkpoint = true, data = true, metrics = true, nn = true, optim = true,
-    train = true, tune = true, vision = true}
+local PARTS <const> = {calibration = true, checkpoint = true, data = true, metrics = true, nn = true, opencl = true,
+    optim = true, train = true, tune = true, vision = true}
 
 return setmetatable(lx, {
     __index = function(_, name)

@@ -1,0 +1,128 @@
+--- Kernels of your own: OpenCL C, launched on tensors.
+--
+--     local saxpy = lx.opencl.kernel{name = "saxpy", source = [[
+--         __kernel void saxpy(__global const float *x, __global float *y, float a)
+--         {
+--             const size_t i = get_global_id(0);
+--             y[i] += a * x[i];
+--         }
+--     ]]}
+--     saxpy({global = {x:numel()}}, x, y, 2.0)
+--
+-- See docs/kernels.md for what the arguments may be, and examples/own_kernel.lua for a kernel with a gradient.
+
+local autograd = require "luxel.autograd"
+local check = require "luxel.nn.check"
+local core = require "luxel.core"
+
+local opencl = {}
+
+---@class luxel.opencl.Kernel a kernel, compiled for each device when it is first used there
+---@field name string
+---@field source string
+---@field options string
+---@field package handles table<string, userdata> compiled, by device
+---@operator call: fun(self: luxel.opencl.Kernel, range: luxel.opencl.Range, ...: luxel.opencl.Argument)
+local Kernel = {}
+Kernel.__index = Kernel
+
+--- How many work-items run. `group` is left to the driver if absent; else it has to divide `global`.
+---@class luxel.opencl.Range
+---@field global integer|integer[] along one to three dimensions
+---@field group integer|integer[]?
+
+---@alias luxel.opencl.Argument Tensor|number|boolean|number[]|{local_bytes: integer}|table<string, number>
+
+-- The kernel compiled for the device; raises with the compiler's log if it does not build.
+local function compiled(kernel, device)
+    local handle = kernel.handles[device]
+    if not handle then
+        handle = core.build_kernel(device, kernel.name, kernel.source, kernel.options)
+        kernel.handles[device] = handle
+    end
+    return handle
+end
+
+-- The device of the first tensor among the arguments.
+local function device_of(kernel, ...)
+    for i = 1, select("#", ...) do
+        local argument = select(i, ...)
+        if core.is_tensor(argument) then
+            local device = argument.device
+            if device == "cpu" then
+                error(("%s: argument %d is on the cpu device, which runs only kernels that were compiled ahead of "
+                    .. "time: move the tensors to an OpenCL device with t:to('opencl'), or put the kernel into "
+                    .. "kernels/ and rebuild (docs/kernels.md)"):format(kernel.name, i), 3)
+            end
+            return device
+        end
+    end
+    error(kernel.name .. ": none of the arguments is a tensor; the first tensor says which device runs the kernel", 3)
+end
+
+local function check_range(kernel, range)
+    if type(range) ~= "table" then
+        error(("%s: the first argument should be a table such as {global = {1024}, group = {64}}, got %s"):format(
+            kernel.name, type(range)), 3)
+    end
+    for key in pairs(range) do
+        if key ~= "global" and key ~= "group" then
+            error(("%s: unknown field %s of the range; it has global and group"):format(kernel.name, tostring(key)), 3)
+        end
+    end
+end
+
+--- Launches the kernel on the device of its first tensor and returns at once; reading a tensor waits.
+---
+--- Every parameter takes what it is declared as: a pointer a tensor (`float*` and its vectors float32, `uchar*` uint8,
+--- `int*` and `uint*` int32, dense and on one device), a scalar a number, a vector a list of numbers, a `__local`
+--- pointer `{local_bytes = 1024}`. What a pointer that is not const points to counts as changed in place.
+---@param range luxel.opencl.Range
+---@param ... luxel.opencl.Argument
+function Kernel:__call(range, ...)
+    check_range(self, range)
+    core.launch_kernel(compiled(self, device_of(self, ...)), autograd.is_grad_enabled(), range, ...)
+end
+
+--- Compiles the kernel for a device, if it is not yet, and describes its parameters. A launch does that by itself.
+---@param device string? default "opencl"
+---@return {name: string?, type: string?, written: boolean?}[] parameters without fields where the driver does not tell
+function Kernel:build(device)
+    local label = core.label(device or "opencl")
+    if label == "cpu" then
+        error(self.name .. ": build: the cpu device runs only kernels that were compiled ahead of time", 2)
+    end
+    return core.kernel_parameters(compiled(self, label))
+end
+
+function Kernel:__tostring()
+    local devices = {}
+    for device in pairs(self.handles) do devices[#devices + 1] = device end
+    table.sort(devices)
+    return ("OpenCL kernel %s (%s)"):format(self.name,
+        #devices > 0 and "compiled for " .. table.concat(devices, ", ") or "not compiled yet")
+end
+
+--- Makes a kernel from OpenCL C. It is compiled (`-cl-std=CL1.2` unless the options say otherwise) when it is first
+--- used on a device; if it does not build, the error has the compiler's log.
+---@param definition {name: string, source: string, options: string?} name: of the `__kernel` function in the source;
+--- options: what the compiler is told, such as "-DN=4"
+---@return luxel.opencl.Kernel
+function opencl.kernel(definition)
+    if type(definition) ~= "table" then
+        error("opencl.kernel: expected a table {name = ..., source = ...}, got " .. type(definition), 2)
+    end
+    check.options("opencl.kernel", definition, {"name", "source", "options"})
+    local name, source, options = definition.name, definition.source, definition.options or ""
+    for key, value in pairs {name = name or false, source = source or false, options = options} do
+        if type(value) ~= "string" or value:find("\0", 1, true) then
+            error(("opencl.kernel: %s should be a string, got %s"):format(key, type(definition[key])), 2)
+        end
+    end
+    if not name:find("^[%a_][%w_]*$") then
+        error(("opencl.kernel: name should be that of a function in the source, got '%s'"):format(name), 2)
+    end
+    return setmetatable({name = name, source = source, options = options, handles = {}}, Kernel)
+end
+
+return opencl
