@@ -7,7 +7,11 @@ local lx = require "luxel"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 
-local _, why_not = lx.devices() -- without opening one: other files of tests would then run on it
+-- Why there is nothing to test, or nil. No device is opened here: other files of tests would then run on it, too.
+local why_not = "needs OpenCL: " .. tostring(lx.devices().why)
+for _, device in ipairs(lx.devices()) do
+    if device.kind == "opencl" then why_not = nil end
+end
 local work, faulty
 
 -- ---- processes of their own ---------------------------------------------------------------------------------------
@@ -40,12 +44,15 @@ local function environment(variables)
     return ("env %s %s "):format(table.concat(unset, " "), table.concat(set, " "))
 end
 
--- Runs a command; returns its exit status, and what it wrote.
+-- Runs a command; returns its exit status, its output, and its messages.
 local function run(command, variables)
-    local pipe = assert(io.popen(environment(variables) .. command .. " 2>&1"))
+    local path = os.tmpname()
+    local pipe = assert(io.popen(("%s %s 2>%s"):format(environment(variables), command, path)))
     local output = pipe:read("a")
     local _, _, status = pipe:close()
-    return status, output
+    local messages = read(path)
+    os.remove(path)
+    return status, output, messages
 end
 
 local SCRIPT <const> = [[
@@ -65,12 +72,12 @@ end
 local function lua(text, variables)
     local path = os.tmpname()
     write(path, SCRIPT .. text)
-    local status, output = run(LUA .. " " .. path, variables)
+    local status, output, messages = run(LUA .. " " .. path, variables)
     os.remove(path)
-    assert(status == 0, output)
+    assert(status == 0, output .. messages)
     local lines = {}
     for line in output:gmatch("[^\n]*") do lines[#lines + 1] = line end
-    return lines, output
+    return lines
 end
 
 -- The same with the library in between.
@@ -80,24 +87,22 @@ local function lua_with_faults(text, variables)
     return lua(text, all)
 end
 
+setup(function()
+    work = os.tmpname()
+    os.remove(work)
+    assert(lfs.mkdir(work))
+    faulty = work .. "/faulty_opencl.so"
+    if why_not then return end
+    local command = "%s -shared -fPIC -o %s spec/support/faulty_opencl.c -ldl -Wl,-z,nodelete,--no-as-needed "
+        .. "-l:libOpenCL.so.1"
+    local status, _, messages = run(command:format(os.getenv("CC") or "cc", faulty))
+    assert(status == 0, messages)
+end)
+
+teardown(function() os.execute("rm -rf " .. quote(work)) end)
+
 local function describe_opencl(name, f)
-    describe(name, function()
-        if not why_not then
-            setup(function()
-                work = os.tmpname()
-                os.remove(work)
-                assert(lfs.mkdir(work))
-                faulty = work .. "/faulty_opencl.so"
-                local status, output = run(("%s -shared -fPIC -o %s spec/support/faulty_opencl.c -ldl -Wl,-z,nodelete "
-                    .. "-Wl,--no-as-needed -l:libOpenCL.so.1"):format(os.getenv("CC") or "cc", faulty))
-                assert(status == 0, output)
-            end)
-            teardown(function() os.execute("rm -rf " .. quote(work)) end)
-            f()
-        else
-            pending("needs an OpenCL device: " .. why_not)
-        end
-    end)
+    describe(name, why_not and function() pending(why_not) end or f)
 end
 
 -- ---- no OpenCL ----------------------------------------------------------------------------------------------------
