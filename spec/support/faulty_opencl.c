@@ -8,9 +8,11 @@
  *   FAULTY_MEMORY=N    there are N bytes of memory for buffers
  *   FAULTY_BUILD=text  no program builds, and the compiler's log is the text
  *   FAULTY_BINARY=1    no binary is taken
+ *   FAULTY_ARGUMENTS=1 the driver does not tell what arguments kernels have
  *   FAULTY_LANES=N     floats in a native vector
  *   FAULTY_LARGEST=N   bytes that one buffer may have
- *   FAULTY_COUNTS=path where counts of calls are written when the process ends: launches, sources, binaries
+ *   FAULTY_COUNTS=path where counts of calls are written when the process ends: launches, sources, binaries; and
+ *                      what is left then: bytes allocated, kernels, programs
  */
 #define _GNU_SOURCE
 #define CL_TARGET_OPENCL_VERSION 120
@@ -24,7 +26,7 @@
 /* The same function of the library behind. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
-static atomic_long launches, sources, binaries, allocated;
+static atomic_long launches, sources, binaries, allocated, kernels, programs;
 static cl_command_queue lost;
 
 static long told(const char *name, long absent)
@@ -39,7 +41,8 @@ __attribute__((destructor)) static void write_counts(void)
     FILE *file = path ? fopen(path, "w") : NULL;
     if (!file)
         return;
-    fprintf(file, "launches=%ld sources=%ld binaries=%ld allocated=%ld\n", launches, sources, binaries, allocated);
+    fprintf(file, "launches=%ld sources=%ld binaries=%ld allocated=%ld kernels=%ld programs=%ld\n", launches, sources,
+            binaries, allocated, kernels, programs);
     fclose(file);
 }
 
@@ -176,16 +179,20 @@ cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void 
 cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const char **strings, const size_t *lengths,
                                      cl_int *status)
 {
+    cl_program program = REAL(clCreateProgramWithSource)(context, count, strings, lengths, status);
     atomic_fetch_add(&sources, 1);
-    return REAL(clCreateProgramWithSource)(context, count, strings, lengths, status);
+    atomic_fetch_add(&programs, program != NULL);
+    return program;
 }
 
 cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl_device_id *devices, const size_t *lengths,
                                      const unsigned char **bytes, cl_int *each, cl_int *status)
 {
     if (!told("FAULTY_BINARY", 0)) {
+        cl_program program = REAL(clCreateProgramWithBinary)(context, count, devices, lengths, bytes, each, status);
         atomic_fetch_add(&binaries, 1);
-        return REAL(clCreateProgramWithBinary)(context, count, devices, lengths, bytes, each, status);
+        atomic_fetch_add(&programs, program != NULL);
+        return program;
     }
     if (status)
         *status = CL_INVALID_BINARY;
@@ -211,4 +218,36 @@ cl_int clGetProgramBuildInfo(cl_program program, cl_device_id device, cl_program
     if (value && room > strlen(log))
         memcpy(value, log, strlen(log) + 1);
     return CL_SUCCESS;
+}
+
+cl_int clRetainProgram(cl_program program)
+{
+    atomic_fetch_add(&programs, 1);
+    return REAL(clRetainProgram)(program);
+}
+
+cl_int clReleaseProgram(cl_program program)
+{
+    atomic_fetch_sub(&programs, 1);
+    return REAL(clReleaseProgram)(program);
+}
+
+cl_kernel clCreateKernel(cl_program program, const char *name, cl_int *status)
+{
+    cl_kernel kernel = REAL(clCreateKernel)(program, name, status);
+    atomic_fetch_add(&kernels, kernel != NULL);
+    return kernel;
+}
+
+cl_int clReleaseKernel(cl_kernel kernel)
+{
+    atomic_fetch_sub(&kernels, 1);
+    return REAL(clReleaseKernel)(kernel);
+}
+
+cl_int clGetKernelArgInfo(cl_kernel kernel, cl_uint index, cl_kernel_arg_info what, size_t room, void *value, size_t *size)
+{
+    if (told("FAULTY_ARGUMENTS", 0))
+        return CL_KERNEL_ARG_INFO_NOT_AVAILABLE;
+    return REAL(clGetKernelArgInfo)(kernel, index, what, room, value, size);
 }
