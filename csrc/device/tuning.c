@@ -87,7 +87,7 @@ bool lx_tuning_save(lx_device *device)
 void lx_tuning_free(lx_tuning *tuning)
 {
     free(tuning->entries);
-    *tuning = (lx_tuning){NULL, 0, 0, false};
+    *tuning = (lx_tuning){NULL, 0, 0, false, 0};
 }
 
 /* ---- measuring ----------------------------------------------------------------------------------------------- */
@@ -136,6 +136,13 @@ static bool agree(const float *a, const float *b, size_t count)
     return difference <= TOLERANCE * largest + 1e-12;
 }
 
+/* Makes the result no numbers, so that what a way leaves out is not right by what another left there. */
+static lx_code spoil(lx_device *device, const lx_choice *choice, float *nothing, lx_error *error)
+{
+    memset(nothing, 0xff, choice->bytes);
+    return device->runtime->write(choice->result, choice->offset, nothing, choice->bytes, error);
+}
+
 /* Runs each way, checks it against the first, and keeps the fastest of those that are right. A way that the device
  * cannot run is passed over. */
 static lx_code compare(lx_device *device, const lx_choice *choice, float *right, float *result, lx_tuned *best,
@@ -145,7 +152,7 @@ static lx_code compare(lx_device *device, const lx_choice *choice, float *right,
     for (int way = 0; way < choice->count; way++) {
         double seconds = 0;
         error->code = LX_OK;
-        const bool ran = !choice->run(choice->job, way, error) &&
+        const bool ran = !spoil(device, choice, result, error) && !choice->run(choice->job, way, error) &&
                          !runtime->read(choice->result, choice->offset, way ? result : right, choice->bytes, error);
         if (way == 0 && !ran)
             return error->code;
@@ -197,6 +204,11 @@ static int way_of(const lx_choice *choice, const char *name)
 
 lx_code lx_choose(lx_device *device, const lx_choice *choice, lx_error *error)
 {
+    const int forced = device->tuning.forced;
+    if (forced > choice->count)
+        return lx_fail(error, LX_EARG, "%s: there is no way %d among %d", choice->problem, forced, choice->count);
+    if (forced)
+        return choice->run(choice->job, forced - 1, error);
     const lx_tuned *known = find(&device->tuning, choice->problem);
     if (!known && device->tuning.measuring && choice->count > 1) {
         if (tune(device, choice, error))

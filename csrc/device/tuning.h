@@ -22,6 +22,7 @@ typedef struct {
     lx_tuned *entries;
     int count, room;
     bool measuring; /* problems that are met are measured now */
+    int forced;     /* for tests: everything is computed in its first way, or second...; 0: in the best one */
 } lx_tuning;
 
 /* A result that can be computed in several ways, all of which write the same buffer. */

@@ -307,6 +307,13 @@ static int l_tune(lua_State *L)
     return 0;
 }
 
+/* force_way(device, n): for tests, everything is computed in its n-th way, and an error if there is none; 0 ends it */
+static int l_force_way(lua_State *L)
+{
+    lx_check_device(L, 1)->tuning.forced = (int)luaL_checkinteger(L, 2);
+    return 0;
+}
+
 /* tuned(device) -> list of {problem, way, seconds, usual}: what was measured or read from the device's file */
 static int l_tuned(lua_State *L)
 {
@@ -405,5 +412,6 @@ const luaL_Reg lx_device_functions[] = {
     {"reset_peak", l_reset_peak}, {"trim", l_trim},               {"threads", l_threads},
     {"waits", l_waits},           {"synchronize", l_synchronize}, {"watch", l_watch},
     {"unwatch", l_unwatch},       {"tune", l_tune},               {"tuned", l_tuned},
-    {"save_tuning", l_save_tuning}, {"forget_tuning", l_forget_tuning}, {NULL, NULL},
+    {"save_tuning", l_save_tuning}, {"forget_tuning", l_forget_tuning}, {"force_way", l_force_way},
+    {NULL, NULL},
 };

@@ -7,7 +7,7 @@
 
 #include "../../csrc/device/device.h"
 
-enum { COUNT = 5, VALUES = 100 };
+enum { COUNT = 6, VALUES = 100 };
 
 static float memory[VALUES];
 static int last;
@@ -17,6 +17,14 @@ static lx_code read_memory(lx_storage *from, size_t offset, void *to, size_t byt
     (void)from;
     (void)error;
     memcpy(to, (const char *)memory + offset, bytes);
+    return LX_OK;
+}
+
+static lx_code write_memory(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error)
+{
+    (void)to;
+    (void)error;
+    memcpy((char *)memory + offset, from, bytes);
     return LX_OK;
 }
 
@@ -33,14 +41,15 @@ static void name(const void *job, int way, char text[LX_WAY_NAME])
     snprintf(text, LX_WAY_NAME, "way %d", way);
 }
 
-/* 0: right, slow. 1: fast, a little wrong. 2: right, faster than 0. 3: fails. 4: fast, not a number. */
+/* 0: right, slow. 1: fast, a little wrong. 2: right, faster than 0. 3: fails. 4: fast, not a number.
+ * 5: fast, leaves out the end. */
 static lx_code run(void *job, int way, lx_error *error)
 {
-    static const long nanoseconds[COUNT] = {3000000, 10, 1000000, 10, 10};
+    static const long nanoseconds[COUNT] = {3000000, 10, 1000000, 10, 10, 10};
     const struct timespec time = {0, nanoseconds[way]};
     (void)job;
     nanosleep(&time, NULL);
-    for (int i = 0; i < VALUES; i++)
+    for (int i = 0; i < (way == 5 ? VALUES * 3 / 5 : VALUES); i++)
         memory[i] = (float)i;
     if (way == 1)
         memory[50] += 0.05f;
@@ -56,7 +65,8 @@ static lx_code run(void *job, int way, lx_error *error)
 
 int main(void)
 {
-    static const struct lx_runtime runtime = {.kind = "pretended", .read = read_memory, .finish = finish};
+    static const struct lx_runtime runtime = {
+        .kind = "pretended", .read = read_memory, .write = write_memory, .finish = finish};
     lx_device device = {.runtime = &runtime};
     lx_error error = {.code = LX_OK};
     lx_choice choice = {"a problem", COUNT, 0, NULL, name, run, NULL, 0, sizeof memory};
