@@ -16,6 +16,7 @@ local tensors = require "luxel.tensor"
 ---@field nn table layers, losses and `nn.functional`
 ---@field opencl table kernels of your own, in OpenCL C
 ---@field optim table optimisers and learning-rate schedules
+---@field profile fun(f: function, options: table?): luxel.Profile where the time goes on the devices
 ---@field data table image folders, batches, phantoms
 ---@field metrics table sensitivity, specificity, AUC and their intervals
 ---@field vision table reading, writing and drawing images
@@ -39,7 +40,7 @@ function lx.load(path) return lx.checkpoint.load(path) end
 
 -- The larger parts are loaded when they are first used.
 local PARTS <const> = {calibration = true, checkpoint = true, data = true, metrics = true, nn = true, opencl = true,
-    optim = true, train = true, tune = true, vision = true}
+    optim = true, profile = true, train = true, tune = true, vision = true}
 
 return setmetatable(lx, {
     __index = function(_, name)
