@@ -156,9 +156,12 @@ static lx_code compare(lx_device *device, const lx_choice *choice, float *right,
                          !runtime->read(choice->result, choice->offset, way ? result : right, choice->bytes, error);
         if (way == 0 && !ran)
             return error->code;
+        best->ways++;
+        best->rejected++; /* until shown otherwise */
         if (!ran || (way > 0 && !agree(right, result, choice->bytes / sizeof(float))) ||
             measure(device, choice, way, &seconds, error))
             continue;
+        best->rejected--;
         if (way == choice->usual)
             best->usual = seconds;
         if (best->seconds == 0 || seconds < best->seconds) {

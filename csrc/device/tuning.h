@@ -15,6 +15,7 @@ typedef struct {
     char problem[LX_PROBLEM_TEXT]; /* what is computed, with all sizes */
     char way[LX_WAY_NAME];
     double seconds, usual; /* that the way takes, and the one that would be taken without measuring */
+    int ways, rejected;    /* that were measured now, and of these did not run or gave another result; not kept on disk */
 } lx_tuned;
 
 /* What a device knows of itself; empty until something is measured or read. */

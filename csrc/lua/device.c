@@ -314,14 +314,16 @@ static int l_force_way(lua_State *L)
     return 0;
 }
 
-/* tuned(device) -> list of {problem, way, seconds, usual}: what was measured or read from the device's file */
+/* tuned(device) -> list of {problem, way, seconds, usual, ways, rejected}: what was measured or read from a file */
 static int l_tuned(lua_State *L)
 {
     const lx_tuning *tuning = &lx_check_device(L, 1)->tuning;
     lua_createtable(L, tuning->count, 0);
     for (int i = 0; i < tuning->count; i++) {
         const lx_tuned *entry = &tuning->entries[i];
-        lua_createtable(L, 0, 4);
+        lua_createtable(L, 0, 6);
+        set_integer(L, "ways", entry->ways);
+        set_integer(L, "rejected", entry->rejected);
         set_string(L, "problem", entry->problem);
         set_string(L, "way", entry->way);
         lua_pushnumber(L, entry->seconds);

@@ -4,6 +4,7 @@
 
 #include "../../kernels/conv2d.h"
 
+#include "conv2d_simt.h"
 #include "ops.h"
 
 LX_KERNEL(conv2d, conv2d_pack);
@@ -180,7 +181,7 @@ static const char *describe(const convolution *c, const char *what, char text[LX
 /* Whether an input is better read in the plain layout: rows without gaps, channels that would leave a block empty. */
 static bool is_thin(const lx_tensor *x, long groups)
 {
-    return !x->block && groups == 1 && x->shape[1] < x->storage->device->lanes &&
+    return !x->block && groups == 1 && x->storage->device->form == LX_TILE && x->shape[1] < x->storage->device->lanes &&
            (x->stride[3] == 1 || x->shape[3] == 1);
 }
 
@@ -294,9 +295,13 @@ static lx_code run_tile_pass(void *job, int way, lx_error *error)
 {
     const tile_pass *pass = job;
     conv2d_tile_args args = pass->args;
-    const long lanes = pass->x->storage->device->lanes, width = ceil_div(args.g.out_width, args.up_w);
+    const lx_device *device = pass->x->storage->device;
+    const long width = ceil_div(args.g.out_width, args.up_w);
     args.together = way + 1;
-    args.tiles = (int)ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
+    if (device->form == LX_SIMT)
+        args.tiles = (int)width; /* depthwise: a pixel each */
+    else
+        args.tiles = (int)ceil_div(width, way == 0 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(device->lanes));
     return LX_RUN(*pass->kernel, (long)args.tiles * args.up_w, args.g.out_height,
                   pass->c->batch * args.groups * ceil_div(args.out_blocks, args.together), work_of(pass->c), args, error,
                   pass->x, pass->packed, pass->bias, pass->out);
@@ -354,6 +359,9 @@ static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *
         args->x_image = x->stride[0];
     }
     args->bias = b != NULL;
+    describe(c, backward ? "conv2d backward data" : "conv2d", problem);
+    if (x->storage->device->form == LX_SIMT && !c->depthwise)
+        return lx_conv2d_simt(problem, args, c->batch, work_of(c), out, x, packed, b, error);
     const tile_pass pass = {c,
                             tile_kernel(c, x, args),
                             *args,
@@ -361,7 +369,7 @@ static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *
                             packed,
                             b,
                             out};
-    return choose_together(&pass, describe(c, backward ? "conv2d backward data" : "conv2d", problem), error);
+    return choose_together(&pass, problem, error);
 }
 
 /* Runs a forward pass, or backward-data with dy as x, on an output that exists. */
@@ -456,11 +464,14 @@ static long cut(conv2d_weight_args *args, long blocks, long sums)
 }
 
 /* Runs a kernel that leaves sums for each chunk, `blocks` work-items for each, and reduces them into dw. */
-static lx_code sum_and_reduce(const lx_kernel *kernel, conv2d_weight_args *args, conv2d_reduce_args *reduce,
-                              long blocks, double work, const lx_tensor *x, const lx_tensor *dy, lx_tensor *dw,
-                              lx_error *error)
+static lx_code sum_and_reduce(const lx_kernel *kernel, const char *problem, conv2d_weight_args *args,
+                              conv2d_reduce_args *reduce, long blocks, double work, const lx_tensor *x,
+                              const lx_tensor *dy, lx_tensor *dw, lx_error *error)
 {
     lx_device *device = dy->storage->device;
+    if (device->form == LX_SIMT)
+        return lx_conv2d_gradient_simt(problem, args, reduce, kernel == &k_conv2d_weight_depthwise, dy->shape[0], work,
+                                       dw, x, dy, error);
     const long groups_blocks = (long)args->groups * args->out_blocks;
     const long sums = groups_blocks * reduce->in_blocks * reduce->taps * reduce->inner * device->lanes;
     const long chunks = cut(args, blocks, sums);
@@ -485,6 +496,8 @@ static lx_code run_weight(const convolution *c, lx_tensor *dw, const lx_tensor *
     const long lanes = dy->storage->device->lanes, in = c->in_channels / c->groups, out = c->out_channels / c->groups;
     const long kernel = (long)c->g.kernel_h * c->g.kernel_w;
     const double work = work_of(c);
+    char problem[LX_PROBLEM_TEXT];
+    describe(c, "conv2d backward weight", problem);
     conv2d_weight_args args = {.g = c->g,
                                .rows = c->batch * c->g.out_height,
                                .groups = (int)(c->groups / c->merged),
@@ -500,10 +513,11 @@ static lx_code run_weight(const convolution *c, lx_tensor *dw, const lx_tensor *
         args.groups = reduce.merged = reduce.inner = reduce.in_blocks = 1;
         args.out_blocks = (int)ceil_div(c->out_channels, lanes);
         reduce.out_channels = (int)c->out_channels;
-        return sum_and_reduce(&k_conv2d_weight_depthwise, &args, &reduce, args.out_blocks, work, x, dy, dw, error);
+        return sum_and_reduce(&k_conv2d_weight_depthwise, problem, &args, &reduce, args.out_blocks, work, x, dy, dw,
+                              error);
     }
     if (x->block)
-        return sum_and_reduce(&k_conv2d_weight_tile, &args, &reduce,
+        return sum_and_reduce(&k_conv2d_weight_tile, problem, &args, &reduce,
                               (long)args.groups * args.out_blocks * args.in_blocks, work, x, dy, dw, error);
     args.x_image = x->stride[0];
     args.x_channel = x->stride[1];
@@ -511,7 +525,7 @@ static lx_code run_weight(const convolution *c, lx_tensor *dw, const lx_tensor *
     args.taps = reduce.in_channels = (int)(in * kernel);
     args.in_blocks = reduce.in_blocks = (int)ceil_div(args.taps, lanes);
     reduce.taps = 1;
-    return sum_and_reduce(&k_conv2d_weight_patches, &args, &reduce, args.in_blocks, work, x, dy, dw, error);
+    return sum_and_reduce(&k_conv2d_weight_patches, problem, &args, &reduce, args.in_blocks, work, x, dy, dw, error);
 }
 
 lx_code lx_conv2d_backward_weight(lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy, const long weight_shape[4],
@@ -563,7 +577,7 @@ lx_code lx_conv2d_backward_bias(lx_tensor *db, const lx_tensor *dy, lx_error *er
                                  .inner = 1};
     lx_code code = lx_tensor_new(&made, dy->storage->device, LX_FLOAT32, 1, &channels, error);
     if (!code)
-        code = sum_and_reduce(&k_conv2d_bias_sums, &args, &reduce, args.out_blocks, (double)lx_tensor_count(dy), NULL,
+        code = sum_and_reduce(&k_conv2d_bias_sums, NULL, &args, &reduce, args.out_blocks, (double)lx_tensor_count(dy), NULL,
                               &gradient, &made, error);
     lx_tensor_free(&gradient);
     return settle(db, &made, code);

@@ -6,7 +6,8 @@ local check = require "luxel.nn.check"
 
 ---@class luxel.Tuned what was measured; print it to see it
 ---@field device string
----@field entries {problem: string, way: string, seconds: number, usual: number}[] usual: of what is taken untuned
+---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[]
+--- usual: the time of what is taken untuned; rejected: candidates that did not run or gave another result
 ---@field saved boolean whether the next process finds it
 local Tuned = {}
 Tuned.__index = Tuned
@@ -22,6 +23,11 @@ function Tuned:__tostring()
     for _, entry in ipairs(self.entries) do
         local gain = entry.usual > 0 and ("%.2f×"):format(entry.usual / entry.seconds) or "–"
         lines[#lines + 1] = ("%s  %-24s %7.3f ms %8s"):format(pad(entry.problem), entry.way, entry.seconds * 1e3, gain)
+    end
+    local rejected = 0
+    for _, entry in ipairs(self.entries) do rejected = rejected + entry.rejected end
+    if rejected > 0 then
+        lines[#lines + 1] = ("%d candidates did not run here or gave other results, and are not used"):format(rejected)
     end
     lines[#lines + 1] = self.saved and "remembered for this device and driver" or "remembered until this process ends"
     return table.concat(lines, "\n")

@@ -74,7 +74,7 @@ int main(void)
     printf("untuned %d\n", last);
     device.tuning.measuring = true;
     lx_choose(&device, &choice, &error);
-    printf("tuned %d\n", last);
+    printf("tuned %d, %d of %d rejected\n", last, device.tuning.entries[0].rejected, device.tuning.entries[0].ways);
     device.tuning.measuring = false;
     lx_choose(&device, &choice, &error);
     printf("afterwards %d, error %d\n", last, (int)error.code);
