@@ -351,3 +351,162 @@ describe_opencl("memory of an OpenCL device", function()
         ]]
     end)
 end)
+
+-- ---- programs on disk ---------------------------------------------------------------------------------------------
+
+-- A few programs, and what they compute.
+local COMPUTE <const> = [[
+    local x = lx.arange(0, 15, 1, {device = device}):view(3, 5)
+    print(table.concat(lx.nn.functional.softmax(x:matmul(x:t()), 1):cumsum(1):flatten():totable(), " "))
+]]
+
+describe_opencl("programs on disk", function()
+    local folder, expected, programs
+
+    -- What the library in between counted in the last process.
+    local function count(name) return math.tointeger(tonumber(read(work .. "/counts"):match(name .. "=(%d+)"))) end
+
+    local function compute(variables)
+        local all = {LUXEL_CACHE_DIR = folder, FAULTY_COUNTS = work .. "/counts"}
+        for name, value in pairs(variables or {}) do all[name] = value end
+        return lua_with_faults(COMPUTE, all)[1]
+    end
+
+    -- The names of the entries; there must be nothing else.
+    local function entries()
+        local names = {}
+        for name in lfs.dir(folder) do
+            if name ~= "." and name ~= ".." then
+                assert.matches("^%x+%.program$", name)
+                names[#names + 1] = name
+            end
+        end
+        table.sort(names)
+        return names
+    end
+
+    setup(function()
+        folder = work .. "/filled"
+        expected = compute()
+        programs = count("sources")
+    end)
+
+    before_each(function()
+        os.execute("rm -rf " .. work .. "/cache && cp -r " .. work .. "/filled " .. work .. "/cache")
+        folder = work .. "/cache"
+    end)
+
+    it("are written by the first process and used by the next", function()
+        assert.matches("^%d", expected)
+        assert.is_true(programs >= 3)
+        assert.equal(programs, #entries())
+        assert.equal(expected, compute())
+        assert.equal(0, count("sources"))
+        assert.equal(programs, count("binaries"))
+    end)
+
+    local function flip(text, at)
+        return text:sub(1, at - 1) .. string.char(text:byte(at) ~ 16) .. text:sub(at + 1)
+    end
+    local DAMAGE <const> = {
+        empty = function() return "" end,
+        ["cut off in the header"] = function(text) return text:sub(1, 20) end,
+        ["cut off by a byte"] = function(text) return text:sub(1, -2) end,
+        ["a byte too long"] = function(text) return text .. "\0" end,
+        ["of a version that is unknown"] = function(text) return flip(text, 8) end,
+        ["of another key"] = function(text) return flip(text, 9) end,
+        ["wrong in the checksum"] = function(text) return flip(text, 30) end,
+        ["wrong in the length"] = function(text) return flip(text, 45) end,
+        ["wrong in the first byte"] = function(text) return flip(text, 49) end,
+        ["wrong in the last byte"] = function(text) return flip(text, #text) end,
+        garbage = function(text) return ("\37\211garbage"):rep(#text // 9 + 1) end,
+    }
+    local kinds = {}
+    for name in pairs(DAMAGE) do kinds[#kinds + 1] = name end
+    table.sort(kinds)
+    for _, name in ipairs(kinds) do
+        local damage = DAMAGE[name]
+        it(name .. " are compiled and written again", function()
+            for _, entry in ipairs(entries()) do
+                local path = folder .. "/" .. entry
+                write(path, damage(read(path)))
+            end
+            assert.equal(expected, compute())
+            assert.equal(programs, count("sources"))
+            assert.equal(0, count("binaries"))
+            assert.equal(programs, #entries())
+            assert.equal(expected, compute())
+            assert.equal(0, count("sources"))
+        end)
+    end
+
+    it("under each other's names are compiled and written again", function()
+        local names = entries()
+        local first = read(folder .. "/" .. names[1])
+        for i, name in ipairs(names) do
+            write(folder .. "/" .. name, names[i + 1] and read(folder .. "/" .. names[i + 1]) or first)
+        end
+        assert.equal(expected, compute())
+        assert.equal(programs, count("sources"))
+        assert.equal(expected, compute())
+        assert.equal(0, count("sources"))
+    end)
+
+    it("that the driver refuses are compiled", function()
+        assert.equal(expected, compute {FAULTY_BINARY = "1"})
+        assert.equal(programs, count("sources"))
+        assert.equal(programs, #entries())
+    end)
+
+    it("with a folder in the place of each are compiled", function()
+        local names = entries()
+        for _, name in ipairs(names) do
+            os.remove(folder .. "/" .. name)
+            assert(lfs.mkdir(folder .. "/" .. name))
+        end
+        assert.equal(expected, compute())
+        assert.same(names, entries())
+    end)
+
+    it("without a place for them are compiled", function()
+        write(work .. "/file", "")
+        for _, path in ipairs {work .. "/file", work .. "/file/below", "/proc/luxel", "/nonexistent/a/b",
+            ("x"):rep(5000)} do
+            assert.equal(expected, compute {LUXEL_CACHE_DIR = path})
+            assert.equal(programs, count("sources"))
+        end
+        assert.equal(expected, compute {LUXEL_CACHE_DIR = false, XDG_CACHE_HOME = false, HOME = false})
+    end)
+
+    it("in a folder that must not be written are used or compiled", function()
+        assert.equal(0, (run("chmod 500 " .. folder)))
+        assert.equal(expected, compute())
+        assert.equal(0, count("sources"))
+        os.execute(("chmod 700 %s && rm %s/* && chmod 500 %s"):format(folder, folder, folder))
+        assert.equal(expected, compute())
+        assert.equal(programs, count("sources"))
+        os.execute("chmod 700 " .. folder)
+    end)
+
+    it("in a folder that vanishes meanwhile are compiled", function()
+        local lines = lua_with_faults(([[
+            print(lx.ones(3, {device = device}):sum():item())
+            os.execute("rm -r " .. os.getenv("LUXEL_CACHE_DIR"))
+        ]] .. COMPUTE), {LUXEL_CACHE_DIR = folder})
+        assert.equal(expected, lines[2])
+    end)
+
+    it("that several processes write at once are whole", function()
+        os.execute("rm -r " .. folder)
+        write(work .. "/compute.lua", SCRIPT .. COMPUTE)
+        local command = {}
+        for i = 1, 4 do
+            command[i] = ("LUXEL_CACHE_DIR=%s %s %s/compute.lua >%s/out%d & "):format(folder, LUA, work, work, i)
+        end
+        assert.equal(0, (run("sh -c " .. quote(table.concat(command) .. "wait"))))
+        for i = 1, 4 do assert.equal(expected, read(work .. "/out" .. i):match("[^\n]*")) end
+        assert.equal(programs, #entries())
+        assert.equal(expected, compute())
+        assert.equal(0, count("sources"))
+    end)
+end)

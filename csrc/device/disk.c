@@ -44,13 +44,14 @@ int lx_disk_path(const char *name, char *path, size_t room)
 {
     const char *own = getenv("LUXEL_CACHE_DIR"), *shared = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char folder[3072];
+    int length = 0;
     if (own && *own)
-        snprintf(folder, sizeof folder, "%s", own);
+        length = snprintf(folder, sizeof folder, "%s", own);
     else if (shared && *shared)
-        snprintf(folder, sizeof folder, "%s/luxel", shared);
+        length = snprintf(folder, sizeof folder, "%s/luxel", shared);
     else if (home && *home)
-        snprintf(folder, sizeof folder, "%s/.cache/luxel", home);
-    else
+        length = snprintf(folder, sizeof folder, "%s/.cache/luxel", home);
+    if (length <= 0 || (size_t)length >= sizeof folder)
         return 0;
     char *last = strrchr(folder, '/');
     if (last && last != folder) {
