@@ -365,21 +365,30 @@ static int l_to_table(lua_State *L)
     return 1;
 }
 
-/* to_device(t, device) -> a dense copy there */
+/* to_device(t, device) -> the same contents there, dense: a copy, or the same memory where that is so already */
 static int l_to_device(lua_State *L)
 {
-    lx_tensor *from = lx_check_tensor(L, 1), dense = {0};
+    const lx_tensor *from = lx_check_tensor(L, 1);
     lx_device *device = lx_check_device(L, 2);
     lx_error error = {.code = LX_OK};
-    lx_tensor *out = lx_push_tensor(L);
-    if (!lx_contiguous(&dense, from, &error) &&
-        !lx_tensor_new(out, device, from->dtype, from->ndim, from->shape, &error)) {
-        const size_t size = lx_dtype_size(from->dtype);
-        lx_storage_copy(out->storage, 0, dense.storage, (size_t)dense.offset * size,
-                        (size_t)lx_tensor_count(from) * size, &error);
-    }
-    lx_tensor_free(&dense);
-    return lx_results(L, error.code, &error, 1);
+    return lx_results(L, lx_place(lx_push_tensor(L), from, device, &error), &error, 1);
+}
+
+/* move_(t, device) -> t, which is there from now on; views that shared its memory stay where they are */
+static int l_move_(lua_State *L)
+{
+    lx_tensor *tensor = lx_check_tensor(L, 1), moved = {0};
+    lx_device *device = lx_check_device(L, 2);
+    lx_error error = {.code = LX_OK};
+    lua_settop(L, 1);
+    if (tensor->storage->device == device)
+        return 1;
+    if (lx_place(&moved, tensor, device, &error))
+        return lx_raise(L, &error);
+    moved.storage->version = tensor->storage->version + 1;
+    lx_tensor_free(tensor);
+    *tensor = moved;
+    return 1;
 }
 
 /* to_string(t) -> the bytes, little-endian, row-major */
@@ -680,6 +689,7 @@ const luaL_Reg lx_tensor_functions[] = {
     {"to_table", l_to_table},
     {"to_string", l_to_string},
     {"to_device", l_to_device},
+    {"move_", l_move_},
     {"info", l_info},
     {"view", l_view},
     {"reshape", l_reshape},

@@ -405,6 +405,20 @@ lx_code lx_contiguous(lx_tensor *out, const lx_tensor *in, lx_error *error)
     return LX_OK;
 }
 
+lx_code lx_place(lx_tensor *out, const lx_tensor *in, lx_device *device, lx_error *error)
+{
+    lx_tensor dense = {0};
+    const size_t size = lx_dtype_size(in->dtype);
+    if (in->storage->device == device)
+        return lx_contiguous(out, in, error);
+    if (!lx_contiguous(&dense, in, error) && !lx_tensor_new(out, device, in->dtype, in->ndim, in->shape, error) &&
+        lx_storage_copy(out->storage, 0, dense.storage, (size_t)dense.offset * size,
+                        (size_t)lx_tensor_count(in) * size, error))
+        lx_tensor_free(out);
+    lx_tensor_free(&dense);
+    return error->code;
+}
+
 lx_code lx_cast(lx_tensor *out, const lx_tensor *in, lx_dtype dtype, lx_error *error)
 {
     if (in->dtype != dtype)

@@ -66,7 +66,7 @@ lx_code lx_rmsprop_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor 
 /* ---- batches -------------------------------------------------------------------------------------------------- */
 
 /* out[i] = images[indices[i]] (uint8 [N,C,H,W], int32 from 1) seen through maps[i] (float32 [B,6]), times scale plus
- * bias. */
+ * bias. The result is where the images are; indices and maps may be elsewhere, and on the cpu need no wait. */
 lx_code lx_augment_batch(lx_tensor *out, const lx_tensor *images, const lx_tensor *indices, const lx_tensor *maps,
                          double scale, double bias, lx_error *error);
 

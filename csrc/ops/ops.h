@@ -65,6 +65,8 @@ lx_code lx_arange(lx_tensor *out, lx_device *device, double start, double step, 
 
 /* A dense tensor of the same contents: the tensor itself shared when it is dense already, else a copy. */
 lx_code lx_contiguous(lx_tensor *out, const lx_tensor *in, lx_error *error);
+/* A dense tensor of the same contents on the device: the tensor itself shared when it is one already, else a copy. */
+lx_code lx_place(lx_tensor *out, const lx_tensor *in, lx_device *device, lx_error *error);
 /* A tensor of the dtype: shared if it has it, else a converted copy. */
 lx_code lx_cast(lx_tensor *out, const lx_tensor *in, lx_dtype dtype, lx_error *error);
 /* Dense and float32: what most kernels with their own addressing want. */

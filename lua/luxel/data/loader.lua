@@ -49,10 +49,26 @@ local function visiting_order(n, opts)
     return order
 end
 
+-- The images at `indices`, seen through `matrices`, on the device. Bytes are sent to a device, a quarter of what the
+-- floats would be, and become floats there.
+local function assemble(images, indices, matrices, scale, bias, device)
+    local sent
+    if images.device == "cpu" and device ~= "cpu" then
+        local picked <close> = core.index_select(images, 1, indices)
+        local places = {}
+        for i = 1, picked.shape[1] do places[i] = i end
+        sent, indices = core.to_device(picked, device), core.from_table(places, "int32")
+    end
+    local x = core.augment_batch(sent or images, indices, core.from_table(matrices, "float32"), scale, bias)
+    if sent then sent:free() end
+    return x:to(device)
+end
+
 --- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
 --
--- x is float32 [B,1,S,S], (byte / 255 - mean) / std; y is float32 [B,1]; indices is int32 [B], the places in the
--- dataset. The last batch is smaller where the images do not divide, or left out with `drop_last`.
+-- x is float32 [B,1,S,S], (byte / 255 - mean) / std; y is float32 [B,1]; indices is int32 [B] on the cpu, the places
+-- in the dataset. The same options give the same batches on every device, but for rounding. The last batch is smaller
+-- where the images do not divide, or left out with `drop_last`.
 -- `augment = true` stands for {flip = true, rotate = 10, shift = 0.1, zoom = 0.1}: mirrored every other time, turned by
 -- up to so many degrees, moved by up to that share of the width, scaled by 1 - zoom to 1 + zoom; in a table of one's
 -- own what is not named is off. Note that mirroring moves the heart to the right.
@@ -65,6 +81,7 @@ return function(dataset, opts)
     check(opts)
     local order, labels = visiting_order(#dataset, opts), core.to_table(dataset.labels)
     local scale, bias = 1 / (255 * opts.std), -opts.mean / opts.std
+    local device = opts.device and core.label(opts.device) or dataset.images.device
     local done = math.min(opts.skip * opts.batch, #order)
     return function()
         local n = math.min(opts.batch, #order - done)
@@ -80,11 +97,7 @@ return function(dataset, opts)
         end
         done = done + n
         indices = core.from_table(indices, "int32")
-        local x = core.augment_batch(dataset.images, indices, core.from_table(matrices, "float32"), scale, bias)
-        local y = core.from_table(targets, "float32")
-        if opts.device then
-            x, y = x:to(opts.device), y:to(opts.device)
-        end
-        return x, y, indices
+        local x = assemble(dataset.images, indices, matrices, scale, bias, device)
+        return x, core.from_table(targets, "float32", device), indices
     end
 end
