@@ -69,6 +69,14 @@ typedef struct {
  * register tile with wide vectors (processors), or work-groups share local memory (GPUs). */
 typedef enum { LX_TILE, LX_SIMT } lx_form;
 
+/* What the SIMT form is planned with. */
+typedef struct {
+    size_t local_memory; /* bytes of a work-group */
+    int most_group;      /* work-items of a group */
+    int registers;       /* floats that a work-item can keep at hand before it has to put some away */
+    long busy_items;     /* work-items that keep the whole device busy */
+} lx_gpu;
+
 typedef struct {
     atomic_size_t live, cached, peak; /* bytes in use, bytes kept for reuse, most ever in use */
 } lx_memory;
@@ -80,6 +88,7 @@ struct lx_device {
     char name[128];
     lx_form form;
     int lanes; /* floats in a vector, and channels in a block of the blocked layout */
+    lx_gpu gpu;
     /* Called before live bytes would pass `limit`, and with `full` after an allocation failed: the owner may
      * release what it does not need. Only ever called on the thread that allocates. */
     void (*reclaim)(void *owner, lx_device *device, bool full);

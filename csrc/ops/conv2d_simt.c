@@ -5,6 +5,7 @@
 
 #include "../../kernels/simt/convolution.h"
 #include "ops.h"
+#include "tiles.h"
 
 LX_SIMT_KERNEL(conv2d, conv2d_gemm);
 LX_SIMT_KERNEL(conv2d, conv2d_add_parts);
@@ -13,13 +14,7 @@ LX_SIMT_KERNEL(conv2d, conv2d_weight_depthwise_group);
 LX_SIMT_KERNEL(conv2d, conv2d_bias_group);
 LX_KERNEL(conv2d, conv2d_reduce);
 
-/* How a tile of the result is made: its size, the depth of a step, and the part of a work-item. */
-typedef struct {
-    int m, n, k, item_m, item_n;
-    double speed; /* of its inner loop, relative to the best: a guess, by what is computed for a value loaded */
-} tile;
-
-static const tile tiles[] = {
+static const lx_tile tiles[] = {
     {128, 128, 8, 8, 8, 1.0}, {128, 128, 16, 8, 8, 1.0}, {128, 64, 16, 8, 4, 0.85}, {64, 128, 16, 4, 8, 0.85},
     {64, 64, 16, 8, 8, 0.9},  {64, 64, 16, 4, 4, 0.7},   {32, 128, 16, 4, 8, 0.75}, {32, 64, 16, 4, 4, 0.6},
     {32, 32, 16, 4, 4, 0.5},
@@ -28,8 +23,6 @@ static const tile tiles[] = {
 enum {
     TILES = sizeof tiles / sizeof *tiles,
     MOST_WAYS = 2 * TILES,
-    LEAST_TILE = 32,
-    ENOUGH_ITEMS = 1 << 16, /* work-items that keep a GPU busy */
     PART_LEAST = 64,        /* quads of a part: input blocks times taps */
     CHUNK_LEAST = 256,      /* pixels of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
@@ -41,12 +34,13 @@ enum {
 
 /* A way to compute: a tile, and the parts (of input channels) or chunks (of pixels) that the depth is cut into. */
 typedef struct {
-    const tile *tile;
+    const lx_tile *tile;
     long parts;
 } way;
 
 /* What is common to both products: columns are pixels of a phase, or columns of the weight. */
 typedef struct {
+    const lx_device *device;
     long rows, columns, copies; /* copies: groups of channels and phases, each with a product of its own */
     double sums;                /* elements of the result */
     way ways[MOST_WAYS];
@@ -63,12 +57,7 @@ static long least(long a, long b)
     return a < b ? a : b;
 }
 
-static int items_of(const tile *t)
-{
-    return t->m / t->item_m * (t->n / t->item_n);
-}
-
-static double groups_of(const plan *p, const tile *t)
+static double groups_of(const plan *p, const lx_tile *t)
 {
     return (double)ceil_div(p->rows, t->m) * (double)ceil_div(p->columns, t->n) * (double)p->copies;
 }
@@ -79,14 +68,14 @@ static double groups_of(const plan *p, const tile *t)
  * longer if there are too few work-items; then to add up the parts. */
 static double guess(const plan *p, const way *w, double depth)
 {
-    const tile *t = w->tile;
+    const lx_tile *t = w->tile;
     const double held = groups_of(p, t) * t->m * t->n * 2 * depth;
-    const double busy = fmin(1, groups_of(p, t) * items_of(t) * (double)w->parts / ENOUGH_ITEMS);
+    const double busy = fmin(1, groups_of(p, t) * lx_tile_items(t) * (double)w->parts / (double)p->device->gpu.busy_items);
     const double adding = w->parts > 1 ? p->sums * (double)w->parts * 8 * FLOPS_PER_BYTE : 0;
-    return held / t->speed / busy + adding;
+    return held / lx_tile_speed(p->device, t) / busy + adding;
 }
 
-static void add_way(plan *p, const tile *t, long parts, double depth)
+static void add_way(plan *p, const lx_tile *t, long parts, double depth)
 {
     p->ways[p->count] = (way){t, parts};
     if (p->count == 0 || guess(p, &p->ways[p->count], depth) < guess(p, &p->ways[p->usual], depth))
@@ -98,10 +87,10 @@ static void add_way(plan *p, const tile *t, long parts, double depth)
 static void find_ways(plan *p, long most_parts, double depth)
 {
     for (int i = 0; i < TILES; i++) {
-        const tile *t = &tiles[i];
-        if ((t->m > LEAST_TILE && t->m >= 2 * p->rows) || (t->n > LEAST_TILE && t->n >= 2 * p->columns))
+        const lx_tile *t = &tiles[i];
+        if (!lx_tile_fits(p->device, t, p->rows, p->columns))
             continue;
-        const long wanted = (long)ceil(ENOUGH_ITEMS / (groups_of(p, t) * items_of(t)));
+        const long wanted = (long)ceil((double)p->device->gpu.busy_items / (groups_of(p, t) * lx_tile_items(t)));
         add_way(p, t, 1, depth);
         if (least(wanted, most_parts) > 1)
             add_way(p, t, least(wanted, most_parts), depth);
@@ -114,12 +103,11 @@ static void name_way(const way *w, char name[LX_WAY_NAME])
              w->tile->item_n, w->parts);
 }
 
-enum { OPTIONS = 192 };
-
-static void write_options(char options[OPTIONS], const tile *t, const conv2d_geometry *g, bool phases)
+static void write_options(char options[LX_TILE_OPTIONS], const lx_tile *t, const conv2d_geometry *g, bool phases)
 {
-    snprintf(options, OPTIONS, "-DTILE_M=%d -DTILE_N=%d -DTILE_K=%d -DITEM_M=%d -DITEM_N=%d -DKERNEL_H=%d -DKERNEL_W=%d%s",
-             t->m, t->n, t->k, t->item_m, t->item_n, g->kernel_h, g->kernel_w, phases ? " -DPHASES" : "");
+    const int length = lx_tile_options(t, options);
+    snprintf(options + length, (size_t)(LX_TILE_OPTIONS - length), " -DKERNEL_H=%d -DKERNEL_W=%d%s", g->kernel_h,
+             g->kernel_w, phases ? " -DPHASES" : "");
 }
 
 /* ---- forward and backward-data ---------------------------------------------------------------------------------- */
@@ -155,8 +143,8 @@ static lx_code add_parts(const gemm_job *job, const lx_tensor *parts, int count,
 static lx_code run_gemm(void *of, int index, lx_error *error)
 {
     const gemm_job *job = of;
-    const tile *t = job->plan.ways[index].tile;
-    char options[OPTIONS];
+    const lx_tile *t = job->plan.ways[index].tile;
+    char options[LX_TILE_OPTIONS];
     conv2d_gemm_args args = job->args;
     lx_tensor parts = {0};
     args.part_blocks = (int)ceil_div(args.in_blocks, job->plan.ways[index].parts);
@@ -171,7 +159,7 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
     }
     write_options(options, t, &args.g, args.up_h * args.up_w > 1);
     lx_code code = LX_RUN_GROUPS(k_conv2d_gemm, options, (long)args.tiles * args.up_h * args.up_w,
-                                 ceil_div(args.out_blocks * 4L, t->m), (long)args.groups * args.parts, items_of(t), 1,
+                                 ceil_div(args.out_blocks * 4L, t->m), (long)args.groups * args.parts, lx_tile_items(t), 1,
                                  job->work, args, error, job->x, job->packed, job->bias, cut ? &parts : job->out);
     if (!code && cut)
         code = add_parts(job, &parts, args.parts, error);
@@ -213,6 +201,7 @@ lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, long b
     if (!fits(&job.args, error))
         return error->code;
     const double depth = 4.0 * pass->in_blocks * g->kernel_h * g->kernel_w / (pass->up_h * pass->up_w);
+    job.plan.device = x->storage->device;
     job.plan.rows = pass->out_blocks * 4L;
     job.plan.columns = batch * ceil_div(g->out_height, pass->up_h) * ceil_div(g->out_width, pass->up_w);
     job.plan.copies = (long)pass->groups * pass->up_h * pass->up_w;
@@ -254,9 +243,9 @@ static lx_code add_chunks(const sums_job *job, const lx_tensor *sums, long chunk
 }
 
 /* Runs a kernel that leaves sums for each chunk, with `tile` or (NULL) a group of work-items for each sum, and adds them. */
-static lx_code run_chunks(const sums_job *job, const tile *t, long chunks, lx_error *error)
+static lx_code run_chunks(const sums_job *job, const lx_tile *t, long chunks, lx_error *error)
 {
-    char options[OPTIONS];
+    char options[LX_TILE_OPTIONS];
     lx_tensor sums = {0};
     conv2d_sums_args args = job->args;
     args.chunk_pixels = ceil_div(ceil_div(args.pixels, chunks), CHUNK_UNIT) * CHUNK_UNIT;
@@ -269,7 +258,7 @@ static lx_code run_chunks(const sums_job *job, const tile *t, long chunks, lx_er
     if (t) {
         write_options(options, t, &args.g, false);
         code = LX_RUN_GROUPS(k_conv2d_weight_gemm, options, ceil_div(job->plan.columns, t->n), ceil_div(job->plan.rows, t->m),
-                             args.groups * chunks, items_of(t), 1, job->work, args, error, job->x, job->dy, &sums);
+                             args.groups * chunks, lx_tile_items(t), 1, job->work, args, error, job->x, job->dy, &sums);
     } else if (job->x) {
         code = LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, NULL, args.out_blocks, taps, chunks, CONV2D_SUM_ITEMS, 1,
                              job->work, args, error, job->x, job->dy, &sums);
@@ -321,6 +310,7 @@ lx_code lx_conv2d_gradient_simt(const char *problem, const conv2d_weight_args *p
     const long most = most_chunks(&job.args);
     if (depthwise || !x)
         return run_chunks(&job, NULL, most, error);
+    job.plan.device = dy->storage->device;
     job.plan.rows = pass->out_blocks * 4L;
     job.plan.columns = (long)pass->in_blocks * g->kernel_h * g->kernel_w * 4;
     job.plan.copies = pass->groups;

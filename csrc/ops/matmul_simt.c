@@ -5,17 +5,12 @@
 #include <stdio.h>
 
 #include "ops.h"
+#include "tiles.h"
 
 LX_SIMT_KERNEL(matmul, matmul_tiles);
 LX_SIMT_KERNEL(matmul, matmul_vectors);
 
-/* How a tile of the result is made: its size, the depth of a step, and the part of a work-item. */
-typedef struct {
-    int m, n, k, item_m, item_n;
-    double speed; /* of its inner loop where there is enough to do, relative to the best: what it computes for a load */
-} tile;
-
-static const tile tiles[] = {
+static const lx_tile tiles[] = {
     {128, 128, 8, 8, 8, 1.0}, {128, 128, 16, 8, 8, 1.0}, {128, 64, 16, 8, 4, 0.85}, {64, 128, 16, 4, 8, 0.85},
     {64, 64, 16, 4, 4, 0.7},  {64, 64, 16, 8, 4, 0.75},  {32, 128, 16, 4, 8, 0.75}, {128, 32, 16, 8, 4, 0.75},
     {32, 64, 32, 4, 4, 0.6},  {64, 32, 32, 4, 4, 0.6},   {32, 32, 32, 4, 4, 0.5},
@@ -30,8 +25,6 @@ enum {
     MOST_WAYS = 2 * (TILES + SLICES),
     MOST_VECTORS = 4,       /* rows or columns that count as few */
     VECTOR_ITEMS = 256,     /* as in kernels/simt/matmul.cl */
-    ENOUGH_ITEMS = 1 << 16, /* work-items that keep a GPU busy */
-    LEAST_TILE = 32,
     CHUNK_LEAST = 128,      /* depth of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
     COALESCED = 32,         /* neighbours in memory that are best read by neighbouring work-items */
@@ -40,7 +33,7 @@ enum {
 
 /* A way to compute the product: a tile, or a number of slices, and the chunks that the depth is cut into. */
 typedef struct {
-    const tile *tile; /* NULL: slices */
+    const lx_tile *tile; /* NULL: slices */
     int slices;
     long chunks;
 } way;
@@ -78,8 +71,8 @@ static double items_of(const job *j, const way *w)
     const double batch = (double)j->product.batch;
     if (!w->tile)
         return batch * (double)(few_rows(args) ? args->columns : args->rows) * w->slices;
-    const double items = (double)(w->tile->m / w->tile->item_m) * (w->tile->n / w->tile->item_n);
-    return batch * (double)ceil_div(args->rows, w->tile->m) * (double)ceil_div(args->columns, w->tile->n) * items;
+    return batch * (double)ceil_div(args->rows, w->tile->m) * (double)ceil_div(args->columns, w->tile->n) *
+           lx_tile_items(w->tile);
 }
 
 /* Neighbours in memory that neighbouring work-items of a way with slices read. */
@@ -95,12 +88,14 @@ static double guess(const job *j, const way *w)
 {
     const matmul_args *args = &j->product.args;
     const double batch = (double)j->product.batch, rows = (double)args->rows, columns = (double)args->columns;
-    const double depth = (double)args->depth, busy = fmin(1, items_of(j, w) * (double)w->chunks / ENOUGH_ITEMS);
+    const lx_device *device = j->a->storage->device;
+    const double depth = (double)args->depth;
+    const double busy = fmin(1, items_of(j, w) * (double)w->chunks / (double)device->gpu.busy_items);
     double time = 4 * batch * depth * (rows + columns) * FLOPS_PER_BYTE;
     if (w->tile) {
         const double m = (double)ceil_div(args->rows, w->tile->m) * w->tile->m;
         const double n = (double)ceil_div(args->columns, w->tile->n) * w->tile->n;
-        time = fmax(time, 2 * batch * depth * m * n / w->tile->speed);
+        time = fmax(time, 2 * batch * depth * m * n / lx_tile_speed(device, w->tile));
     } else {
         time *= fmax(1, (double)COALESCED / neighbours(j, w));
     }
@@ -112,7 +107,7 @@ static double guess(const job *j, const way *w)
 static void add_way(job *j, way w)
 {
     const long depth = w.tile ? CHUNK_LEAST : w.slices * 8L > CHUNK_LEAST ? w.slices * 8L : CHUNK_LEAST;
-    const long wanted = (long)ceil(ENOUGH_ITEMS / items_of(j, &w));
+    const long wanted = (long)ceil((double)j->a->storage->device->gpu.busy_items / items_of(j, &w));
     w.chunks = 1;
     j->ways[j->count++] = w;
     w.chunks = least(wanted, j->product.args.depth / depth);
@@ -127,11 +122,9 @@ static void find_ways(job *j)
     if (least(args->rows, args->columns) <= MOST_VECTORS)
         for (int i = 0; i < SLICES; i++)
             add_way(j, (way){NULL, slices[i], 1});
-    for (int i = 0; i < TILES; i++) {
-        const tile *t = &tiles[i];
-        if ((t->m == LEAST_TILE || t->m < 2 * args->rows) && (t->n == LEAST_TILE || t->n < 2 * args->columns))
-            add_way(j, (way){t, 0, 1});
-    }
+    for (int i = 0; i < TILES; i++)
+        if (lx_tile_fits(j->a->storage->device, &tiles[i], args->rows, args->columns))
+            add_way(j, (way){&tiles[i], 0, 1});
 }
 
 static int likely_best(const job *j)
@@ -161,15 +154,15 @@ static double work_of(const lx_product *product)
     return 2.0 * (double)product->batch * (double)args->rows * (double)args->columns * (double)args->depth;
 }
 
-static lx_code run_tiles(const job *j, const tile *t, const lx_product *product, const lx_tensor *to, lx_error *error)
+static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *product, const lx_tensor *to, lx_error *error)
 {
-    char options[192];
+    char options[LX_TILE_OPTIONS];
     const matmul_args *args = &product->args;
     const long groups = ceil_div(args->rows, t->m) * ceil_div(args->columns, t->n) * args->chunks * product->batch;
-    snprintf(options, sizeof options,
-             "-DTILE_M=%d -DTILE_N=%d -DTILE_K=%d -DITEM_M=%d -DITEM_N=%d -DA_DEEP=%d -DB_DEEP=%d -DA_WIDE=%d -DB_WIDE=%d",
-             t->m, t->n, t->k, t->item_m, t->item_n, j->a_deep, j->b_deep, j->a_wide, j->b_wide);
-    return LX_RUN_GROUPS(k_matmul_tiles, options, groups, 1, 1, t->m / t->item_m * (t->n / t->item_n), 1,
+    const int length = lx_tile_options(t, options);
+    snprintf(options + length, sizeof options - (size_t)length, " -DA_DEEP=%d -DB_DEEP=%d -DA_WIDE=%d -DB_WIDE=%d",
+             j->a_deep, j->b_deep, j->a_wide, j->b_wide);
+    return LX_RUN_GROUPS(k_matmul_tiles, options, groups, 1, 1, lx_tile_items(t), 1,
                          work_of(product), *args, error, j->a, j->b, product->bias, to);
 }
 
@@ -236,7 +229,7 @@ bool lx_matmul_simt_fits(const lx_product *product)
 {
     const matmul_args *args = &product->args;
     const long numbers[] = {args->rows, args->columns, args->depth, args->a_row, args->a_depth, args->b_depth,
-                            args->b_column, args->rows * args->columns / (LEAST_TILE * LEAST_TILE) * product->batch};
+                            args->b_column, args->rows * args->columns / (LX_LEAST_TILE * LX_LEAST_TILE) * product->batch};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i] < 0 || numbers[i] > INT_MAX / 2)
             return false;

@@ -450,12 +450,30 @@ static bool keeps_programs(const lx_opencl_info *info)
     return strcmp(info->platform, "Portable Computing Language") != 0 || (folder && *folder);
 }
 
+/* What the choice among kernels for GPUs starts from until it is measured (lx.tune). A unit is a multiprocessor at NVIDIA,
+ * a compute unit at AMD and an execution unit at Intel, which is much smaller. */
+static lx_gpu classify(const lx_opencl_info *info)
+{
+    static const struct {
+        const char *vendor;
+        int items_of_unit, registers;
+    } classes[] = {{"NVIDIA", 1024, 128}, {"Advanced Micro Devices", 1024, 128}, {"Intel", 112, 64}, {"", 256, 128}};
+    int class = 0;
+    while (!strstr(info->vendor, classes[class].vendor))
+        class++;
+    return (lx_gpu){.local_memory = info->local,
+                    .most_group = info->most_group,
+                    .registers = classes[class].registers,
+                    .busy_items = (long)classes[class].items_of_unit * (info->units > 0 ? info->units : 1)};
+}
+
 static void take_info(lx_opencl *self, const lx_opencl_info *info)
 {
     lx_device *device = &self->device;
     memcpy(device->label, info->label, sizeof device->label);
     memcpy(device->name, info->name, sizeof device->name);
     choose_form(device, info);
+    device->gpu = classify(info);
     self->largest = info->largest;
     self->units = info->units > 0 ? info->units : 1;
     self->shares_memory = info->shares_memory;

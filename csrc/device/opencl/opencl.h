@@ -6,10 +6,10 @@
 
 typedef struct {
     char label[32]; /* "opencl:1", counted over all platforms */
-    char platform[128], name[128], driver[128], version[128];
+    char platform[128], vendor[64], name[128], driver[128], version[128];
     const char *type; /* "gpu", "cpu", "accelerator" */
     size_t memory, largest, local; /* bytes: in all, in one buffer, of local memory of a work-group */
-    int units, lanes;              /* compute units; floats in a native vector */
+    int units, lanes, most_group;  /* compute units; floats in a native vector; work-items of a work-group */
     bool fp16, shares_memory;      /* computes with half floats; uses the host's memory */
 } lx_opencl_info;
 

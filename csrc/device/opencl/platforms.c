@@ -61,6 +61,7 @@ void lx_opencl_describe(const lx_opencl_api *api, cl_platform_id platform, cl_de
     api->clGetDeviceInfo(device, CL_DEVICE_NAME, sizeof info->name - 1, info->name, NULL);
     api->clGetDeviceInfo(device, CL_DRIVER_VERSION, sizeof info->driver - 1, info->driver, NULL);
     api->clGetDeviceInfo(device, CL_DEVICE_VERSION, sizeof info->version - 1, info->version, NULL);
+    api->clGetDeviceInfo(device, CL_DEVICE_VENDOR, sizeof info->vendor - 1, info->vendor, NULL);
     trim(info->name);
     const cl_ulong type = number(api, device, CL_DEVICE_TYPE, sizeof(cl_ulong));
     if (type & CL_DEVICE_TYPE_GPU)
@@ -71,6 +72,7 @@ void lx_opencl_describe(const lx_opencl_api *api, cl_platform_id platform, cl_de
     info->largest = number(api, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof(cl_ulong));
     info->local = number(api, device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(cl_ulong));
     info->units = (int)number(api, device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));
+    info->most_group = (int)number(api, device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t));
     info->lanes = (int)number(api, device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof(cl_uint));
     info->shares_memory = number(api, device, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_uint)) != 0;
     info->fp16 = number(api, device, CL_DEVICE_NATIVE_VECTOR_WIDTH_HALF, sizeof(cl_uint)) > 0;

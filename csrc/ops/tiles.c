@@ -1,0 +1,31 @@
+#include "tiles.h"
+
+#include <stdio.h>
+
+enum { PITCH = 4 }; /* PITCH: as in the kernels, added to a line of a copy */
+
+int lx_tile_items(const lx_tile *tile)
+{
+    return tile->m / tile->item_m * (tile->n / tile->item_n);
+}
+
+bool lx_tile_fits(const lx_device *device, const lx_tile *tile, long rows, long columns)
+{
+    const size_t copies = 2 * (size_t)tile->k * (size_t)(tile->m + tile->n + 2 * PITCH) * sizeof(float);
+    if (copies > device->gpu.local_memory || lx_tile_items(tile) > device->gpu.most_group)
+        return false;
+    return (tile->m == LX_LEAST_TILE || tile->m < 2 * rows) && (tile->n == LX_LEAST_TILE || tile->n < 2 * columns);
+}
+
+double lx_tile_speed(const lx_device *device, const lx_tile *tile)
+{
+    const int kept = tile->item_m * tile->item_n + 2 * (tile->item_m + tile->item_n) +
+                     tile->k * (tile->m + tile->n) / lx_tile_items(tile); /* sums, operands, what is on its way */
+    return kept <= device->gpu.registers ? tile->speed : tile->speed * 0.3;
+}
+
+int lx_tile_options(const lx_tile *tile, char options[LX_TILE_OPTIONS])
+{
+    return snprintf(options, LX_TILE_OPTIONS, "-DTILE_M=%d -DTILE_N=%d -DTILE_K=%d -DITEM_M=%d -DITEM_N=%d", tile->m,
+                    tile->n, tile->k, tile->item_m, tile->item_n);
+}
