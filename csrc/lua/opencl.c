@@ -12,7 +12,9 @@
 
 static lx_user_kernel *check_kernel(lua_State *L, int arg)
 {
-    return *(lx_user_kernel **)luaL_checkudata(L, arg, KERNEL);
+    lx_user_kernel *kernel = *(lx_user_kernel **)luaL_checkudata(L, arg, KERNEL);
+    luaL_argcheck(L, kernel, arg, "this kernel was released: the lua_State is being closed");
+    return kernel;
 }
 
 static int free_kernel(lua_State *L)
