@@ -199,21 +199,22 @@ __kernel GROUP_OF(ITEMS) void conv2d_gemm(BUFFER(const float, x), BUFFER(const f
 
     const long out_plane = (long)p.g.out_height * p.g.out_width;
     GLOBAL float4 *out = (GLOBAL float4 *)y + (long)part * p.batch * p.groups * p.out_blocks * out_plane;
+    const int out_block = (int)get_group_id(1) * (TILE_M / 4) + id / ITEMS_N; /* in the group; the first one */
+    float4 added[BLOCKS_M];
+    UNROLL
+    for (int i = 0; i < BLOCKS_M; i++)
+        added[i] = p.bias ? bias_of(bias, group * p.out_blocks + out_block + i * ITEMS_M, p.out_channels) : (float4)(0.0f);
     UNROLL
     for (int j = 0; j < ITEM_N; j++) {
         const int column = j / 4 * 4 * ITEMS_N + id % ITEMS_N * 4 + j % 4;
         const output_pixel to = find_pixel(tile * TILE_N + column, phase_h, phase_w, p);
         UNROLL
         for (int i = 0; i < BLOCKS_M; i++) {
-            const int block = (int)get_group_id(1) * (TILE_M / 4) + i * ITEMS_M + id / ITEMS_N;
-            if (to.image < 0 || block >= p.out_blocks)
-                continue;
-            const int in_all = group * p.out_blocks + block;
-            float4 value = sum[i * ITEM_N + j];
-            if (p.bias)
-                value += bias_of(bias, in_all, p.out_channels);
-            out[((long)to.image * p.groups * p.out_blocks + in_all) * out_plane + (long)to.row * p.g.out_width + to.column] =
-                p.relu ? rectify(value) : value;
+            const int block = out_block + i * ITEMS_M;
+            const float4 value = sum[i * ITEM_N + j] + added[i];
+            if (to.image >= 0 && block < p.out_blocks)
+                out[(((long)to.image * p.groups + group) * p.out_blocks + block) * out_plane +
+                    (long)to.row * p.g.out_width + to.column] = p.relu ? rectify(value) : value;
         }
     }
 }
