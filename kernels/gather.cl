@@ -1,5 +1,6 @@
 /* Picking by indices along the middle of a dense [outer][size][inner], and the reverse, which adds. Indices are int32
- * and count from 1; gather_check has found all of them in range. */
+ * and count from 1. One out of range picks p.absent and adds nothing: gather_check finds it first where a wait does not
+ * matter. */
 #include "gather.h"
 #include "luxel.h"
 
@@ -21,12 +22,15 @@ KERNEL2(gather_check, gather_args, GLOBAL const int *, index, GLOBAL int *, bad)
 #define PICK(type) \
     KERNEL3(index_select_##type, gather_args, GLOBAL const type *, x, GLOBAL const int *, index, GLOBAL type *, y) \
     { \
-        y[(id2 * p.count + id1) * p.inner + id0] = x[(id2 * p.size + index[id1] - 1) * p.inner + id0]; \
+        const long from = index[id1]; \
+        y[(id2 * p.count + id1) * p.inner + id0] = \
+            from >= 1 && from <= p.size ? x[(id2 * p.size + from - 1) * p.inner + id0] : (type)p.absent; \
     } \
     KERNEL3(take_along_##type, gather_args, GLOBAL const type *, x, GLOBAL const int *, index, GLOBAL type *, y) \
     { \
         const long at = id1 * p.count * p.inner + id0, column = p.inner == 1 ? 0 : id0 % p.inner; \
-        y[at] = x[(id1 * p.size + index[at] - 1) * p.inner + column]; \
+        const long from = index[at]; \
+        y[at] = from >= 1 && from <= p.size ? x[(id1 * p.size + from - 1) * p.inner + column] : (type)p.absent; \
     }
 PICK(int)
 PICK(uchar)
@@ -37,6 +41,8 @@ KERNEL3(index_add, gather_args, GLOBAL const float *, src, GLOBAL const int *, i
     const long first = id0 * GATHER_ADD_VECTORS * LANES;
     const long last = first + GATHER_ADD_VECTORS * LANES <= p.inner ? first + GATHER_ADD_VECTORS * LANES : p.inner;
     for (long i = 0; i < p.count; i++) {
+        if (index[i] < 1 || index[i] > p.size)
+            continue;
         GLOBAL const float *from = src + (id1 * p.count + i) * p.inner;
         GLOBAL float *to = y + (id1 * p.size + index[i] - 1) * p.inner;
         long column = first;
@@ -53,6 +59,7 @@ KERNEL3(scatter_along, gather_args, GLOBAL const float *, src, GLOBAL const int 
     GLOBAL float *line = y + id1 * p.size * p.inner + id0;
     for (long i = 0; i < p.count; i++) {
         const long at = (id1 * p.count + i) * p.inner + id0;
-        line[(index[at] - 1) * p.inner] += src[at];
+        if (index[at] >= 1 && index[at] <= p.size)
+            line[(index[at] - 1) * p.inner] += src[at];
     }
 }

@@ -11,6 +11,7 @@
 /* Dense tensors: `size` elements along the dimension that indices count in, `count` indices. */
 typedef struct {
     long size, count, inner;
+    int absent; /* the bits of what is picked by an index out of range */
 } gather_args;
 
 #endif

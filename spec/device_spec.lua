@@ -153,3 +153,223 @@ describe("notices", function()
         assert.error_matches(function() lx.on_notice("loud") end, "on_notice: expected a function, false or nil")
     end)
 end)
+
+-- ---- networks -------------------------------------------------------------------------------------------------
+
+-- A small network with all that `cnn` has: fused convolutions, pooling, dropout off so that devices can be compared.
+local function network()
+    local nn = lx.nn
+    lx.manual_seed(7)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, {padding = 1}),
+        nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * 4 * 4, 10), nn.ReLU(),
+        nn.Linear(10, 1)
+    )
+end
+
+local function batch(device)
+    lx.manual_seed(8)
+    return lx.randn(6, 1, 16, 16):to(device), lx.randint(0, 2, {6, 1}, {dtype = "float32"}):to(device)
+end
+
+-- One step of training; returns the loss.
+local function step(net, optimizer, x, y)
+    optimizer:zero_grad()
+    local loss = lx.nn.functional.binary_cross_entropy_with_logits(net(x), y)
+    loss:backward()
+    lx.optim.clip_grad_norm_(optimizer.parameters, 1)
+    optimizer:step()
+    return loss
+end
+
+local function train(net, optimizer, steps, device)
+    local x, y = batch(device)
+    local losses = {}
+    for i = 1, steps do losses[i] = step(net, optimizer, x, y):item() end
+    return losses
+end
+
+local function assert_near(expected, got, tolerance)
+    assert.equal(#expected, #got)
+    for i, value in ipairs(expected) do assert.near(value, got[i], tolerance) end
+end
+
+local function file_of(tensors)
+    local path = os.tmpname()
+    assert(lx.checkpoint.save(path, tensors, {note = "x"}))
+    local file <close> = assert(io.open(path, "rb"))
+    os.remove(path)
+    return file:read("a")
+end
+
+local MAKERS <const> = {
+    AdamW = function(parameters) return lx.optim.AdamW(parameters, {lr = 1e-2}) end,
+    SGD = function(parameters) return lx.optim.SGD(parameters, {lr = 1e-2, momentum = 0.9}) end,
+    RMSprop = function(parameters) return lx.optim.RMSprop(parameters, {lr = 1e-3, momentum = 0.5}) end,
+}
+
+describe("a network", function()
+    it("stays where it is on the device that it is on", function()
+        local net = network()
+        local weight = net[1].weight
+        assert.equal(net, net:to("cpu"))
+        assert.equal(weight, net[1].weight)
+    end)
+
+    it_on_opencl("moves with its gradients, its buffers and its optimiser's state", function()
+        for name, make in pairs(MAKERS) do
+            local still, moving = network(), network()
+            local a, b = make(still:parameters()), make(moving:parameters())
+            local weight = moving[1].weight
+            local expected = train(still, a, 4, "cpu")
+            local got = train(moving, b, 2, "cpu")
+            moving:to("opencl")
+            assert.equal(weight, moving[1].weight)
+            assert.is_true(weight.requires_grad)
+            for _, tensor in ipairs(moving:buffers()) do assert.matches("^opencl", tensor.device) end
+            assert.equal(weight.device, weight.grad.device)
+            for _, loss in ipairs(train(moving, b, 2, "opencl")) do got[#got + 1] = loss end
+            for _, tensor in pairs(b:state_dict().tensors) do assert.equal(weight.device, tensor.device) end
+            assert_near(expected, got, 1e-4 * (name == "RMSprop" and 10 or 1))
+            moving:to("cpu")
+            train(moving, b, 1, "cpu")
+        end
+    end)
+
+    it_on_opencl("takes its state from another device", function()
+        local from, to = network(), network():to("opencl")
+        lx.no_grad(function() from[1].weight:fill_(0.25) end)
+        to:load_state_dict(from:state_dict())
+        assert.same(from[1].weight:totable(), to[1].weight:totable())
+        assert.matches("^opencl", to[1].weight.device)
+        from:load_state_dict(to:state_dict())
+        assert.equal("cpu", from[1].weight.device)
+    end)
+
+    it_on_opencl("is the same file from every device, and so is its optimiser", function()
+        local net = network()
+        local optimizer = MAKERS.AdamW(net:parameters())
+        train(net, optimizer, 1, "cpu")
+        local weights, state = file_of(net:state_dict()), file_of(optimizer:state_dict().tensors)
+        net:to("opencl")
+        lx.no_grad(function() net(batch("opencl")) end) -- weights may be laid out anew
+        net:eval()
+        local again = MAKERS.AdamW(net:parameters())
+        again:load_state_dict(optimizer:state_dict())
+        assert.equal(net[1].weight.device, again:state_dict().tensors["1.exp_avg"].device)
+        assert.equal(state, file_of(again:state_dict().tensors))
+        local fresh = network()
+        fresh:load_state_dict(net:state_dict())
+        assert.equal(file_of(net:state_dict()), file_of(fresh:state_dict()))
+        assert.equal(#weights, #file_of(net:state_dict()))
+    end)
+end)
+
+describe("waiting for a device", function()
+    it_on_opencl("is not needed by batch, step, clipping or optimiser; only by reading the loss", function()
+        local set = lx.data.phantom {n = 24, size = 16, seed = 3}
+        for _, make in pairs(MAKERS) do
+            local net = network():to("opencl")
+            local optimizer = make(net:parameters())
+            for x, y in lx.data.batches(set, {batch = 8, augment = true, device = "opencl"}) do
+                local before = core.waits("opencl")
+                local loss = step(net, optimizer, x, y)
+                assert.equal(before, core.waits("opencl"))
+                loss:item()
+                assert.equal(before + 1, core.waits("opencl"))
+            end
+            local before = core.waits("opencl")
+            for _ in lx.data.batches(set, {batch = 8, augment = true, device = "opencl"}) do end
+            assert.equal(before, core.waits("opencl"))
+        end
+    end)
+
+    it_on_opencl("is not needed to pick by index, where one out of range gives NaN and adds nothing", function()
+        local x = lx.tensor({{1, 2}, {3, 4}}, {device = "opencl", requires_grad = true})
+        local bad = lx.tensor({2, 3, 0}, {dtype = "int32", device = "opencl"})
+        local before = core.waits("opencl")
+        local rows = x:index_select(1, bad)
+        local along = x:gather(1, lx.tensor({{2, 9}}, {dtype = "int32", device = "opencl"})):detach()
+        rows:sum():backward()
+        assert.equal(before, core.waits("opencl"))
+        local values = rows:totable()
+        assert.same({3, 4}, values[1])
+        for i = 2, 3 do assert.is_true(values[i][1] ~= values[i][1] and values[i][2] ~= values[i][2]) end
+        assert.is_true(along[{1, 1}] == 3 and along[{1, 2}] ~= along[{1, 2}])
+        assert.same({{0, 0}, {1, 1}}, x.grad:totable())
+        assert.same({{2}, {0}}, lx.tensor({{2}, {1}}, {dtype = "uint8", device = "opencl"}):index_select(1,
+            lx.tensor({1, 5}, {dtype = "int32", device = "opencl"})):totable())
+    end)
+
+    it_on_opencl("is not needed by cross_entropy, whose loss is NaN for a class that does not exist", function()
+        local x = lx.randn(2, 3):to("opencl")
+        local good = lx.tensor({1, 3}, {dtype = "int32", device = "opencl"})
+        local bad = lx.tensor({1, 4}, {dtype = "int32", device = "opencl"})
+        local before = core.waits("opencl")
+        local right = lx.nn.functional.cross_entropy(x, good)
+        local wrong = lx.nn.functional.cross_entropy(x, bad, {reduction = "none"})
+        assert.equal(before, core.waits("opencl"))
+        assert.near(lx.nn.functional.cross_entropy(x:to("cpu"), good:to("cpu")):item(), right:item(), 1e-5)
+        assert.is_true(wrong[1] == wrong[1] and wrong[2] ~= wrong[2])
+    end)
+end)
+
+describe("batches", function()
+    it_on_opencl("are the same on every device, wherever the images are", function()
+        local set = lx.data.phantom {n = 10, size = 24, seed = 3}
+        local function all(device)
+            local list = {}
+            for x, y, indices in lx.data.batches(set, {batch = 4, augment = true, mean = 0.5, std = 0.25, seed = 5,
+                device = device}) do
+                assert.equal(lx.device(device or "opencl").label, x.device)
+                assert.equal(x.device, y.device)
+                list[#list + 1] = {x:to("cpu"), y:to("cpu"), indices}
+            end
+            return list
+        end
+        local expected, sent = all("cpu"), all("opencl")
+        set.images = set.images:to("opencl")
+        local stayed, fetched = all(nil), all("cpu")
+        assert.equal(3, #expected)
+        for _, other in ipairs {sent, stayed, fetched} do
+            for i, row in ipairs(expected) do
+                assert.is_true(lx.allclose(row[1], other[i][1], 0, 1e-5))
+                assert.is_true(lx.equal(row[2], other[i][2]) and lx.equal(row[3], other[i][3]))
+            end
+        end
+    end)
+end)
+
+describe("two OpenCL devices", function()
+    it_on_opencl("work in one process, and tensors go between them", function()
+        local text = output_of([[
+            local lx = require "luxel"
+            local devices = lx.devices()
+            if #devices < 3 then return print("one device") end
+            lx.on_notice(false)
+            lx.manual_seed(2)
+            local x, w = lx.randn(3, 5, 9, 9), lx.randn(7, 5, 3, 3)
+            local expected = lx.nn.functional.conv2d(x, w)
+            local results = {}
+            for i = 1, 2 do
+                local label = "opencl:" .. i
+                local y = lx.nn.functional.conv2d(x:to(label), w:to(label))
+                assert(y.device == label)
+                assert(lx.allclose(expected, y:to("cpu"), 1e-4, 1e-4))
+                results[i] = y
+            end
+            local moved = results[1]:to("opencl:2")
+            assert(moved.device == "opencl:2" and lx.equal(moved:to("cpu"), results[1]:to("cpu")))
+            local back = moved:to("opencl:1")
+            assert(back.device == "opencl:1" and lx.allclose(back, results[1]))
+            local ok, message = pcall(function() return results[1] + results[2] end)
+            assert(not ok and message:find("different devices"), message)
+            local leaf = lx.ones({2}, {device = "opencl:1", requires_grad = true})
+            leaf:to("opencl:2"):sum():backward()
+            assert(leaf.grad.device == "opencl:1" and leaf.grad:sum():item() == 2)
+            print(#lx.profile(function() return results[1]:exp(), results[2]:exp() end).rows)
+        ]], 'POCL_DEVICES="pthread basic"')
+        if text == "one device\n" then return pending("only one OpenCL device, and no PoCL to make two of it") end
+        assert.equal("2\n", text)
+    end)
+end)

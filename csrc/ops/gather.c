@@ -99,17 +99,25 @@ static lx_code report_bad(const char *function, const lx_tensor *bad, const lx_t
     return LX_OK;
 }
 
-/* The indices as dense int32, all of them found to be in range. */
+/* Whether reading from the device makes the host wait for it. */
+static bool reading_waits(const lx_device *device)
+{
+    return strcmp(device->runtime->kind, "cpu") != 0;
+}
+
+/* The indices as dense int32, all of them found to be in range unless that would take a wait. */
 static lx_code prepare_index(lx_tensor *out, const char *function, const lx_tensor *index, int ndim,
                              const long *shape, int dim, lx_error *error)
 {
     lx_tensor converted = {0}, dense = {0}, bad = {0};
     const long count = lx_tensor_count(index), chunks = (count + GATHER_CHECK_CHUNK - 1) / GATHER_CHECK_CHUNK;
     const gather_args args = {.size = shape[dim], .count = count};
+    lx_device *device = index->storage->device;
     if (!lx_cast(&converted, index, LX_INT32, error) && !lx_contiguous(&dense, &converted, error) &&
-        !lx_tensor_new(&bad, index->storage->device, LX_INT32, 1, &chunks, error) &&
-        !LX_RUN(k_gather_check, chunks, 1, 1, count, args, error, &dense, &bad) &&
-        !report_bad(function, &bad, &dense, ndim, shape, dim, error))
+        (reading_waits(device) ||
+         (!lx_tensor_new(&bad, device, LX_INT32, 1, &chunks, error) &&
+          !LX_RUN(k_gather_check, chunks, 1, 1, count, args, error, &dense, &bad) &&
+          !report_bad(function, &bad, &dense, ndim, shape, dim, error))))
         lx_tensor_share(out, &dense);
     lx_tensor_free(&converted);
     lx_tensor_free(&dense);
@@ -148,6 +156,12 @@ static lx_code check_along(const char *function, int ndim, const long *shape, in
 
 /* ---- picking -------------------------------------------------------------------------------------------------- */
 
+/* What stands for an element that does not exist: not a number where the dtype has that, else 0. */
+static int absent_of(lx_dtype dtype)
+{
+    return dtype == LX_FLOAT32 ? 0x7fc00000 : 0;
+}
+
 lx_code lx_index_select(lx_tensor *out, const lx_tensor *x, int dim, const lx_tensor *index, lx_error *error)
 {
     static const char *const function = "index_select";
@@ -156,7 +170,7 @@ lx_code lx_index_select(lx_tensor *out, const lx_tensor *x, int dim, const lx_te
         lx_same_device(function, x, index, error))
         return error->code;
     const lx_axis axis = lx_axis_of(x->ndim, x->shape, dim);
-    const gather_args args = {.size = axis.size, .count = index->shape[0], .inner = axis.inner};
+    const gather_args args = {axis.size, index->shape[0], axis.inner, absent_of(x->dtype)};
     const lx_kernel *kernel = x->dtype == LX_UINT8 ? &k_index_select_uchar : &k_index_select_int;
     long shape[LX_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);
@@ -178,7 +192,7 @@ lx_code lx_take_along(lx_tensor *out, const lx_tensor *x, int dim, const lx_tens
         check_along(function, x->ndim, x->shape, dim, index, error) || lx_same_device(function, x, index, error))
         return error->code;
     const lx_axis axis = lx_axis_of(x->ndim, x->shape, dim);
-    const gather_args args = {.size = axis.size, .count = index->shape[dim], .inner = axis.inner};
+    const gather_args args = {axis.size, index->shape[dim], axis.inner, absent_of(x->dtype)};
     const lx_kernel *kernel = x->dtype == LX_UINT8 ? &k_take_along_uchar : &k_take_along_int;
     if (!prepare_index(&places, function, index, x->ndim, x->shape, dim, error) && !lx_contiguous(&dense, x, error) &&
         !lx_tensor_new(out, x->storage->device, x->dtype, index->ndim, index->shape, error) &&

@@ -1,5 +1,6 @@
 /* Joining tensors, and picking from them by indices. Tensors are plain, of any strides; indices are of any dtype,
- * used as int32, and count from 1: one out of range is an error. `out` must be empty; it is filled on success and
+ * used as int32, and count from 1: one out of range is an error on the cpu. On a device that would have to be waited
+ * for to know, it picks NaN (0 of integers) and adds nothing. `out` must be empty; it is filled on success and
  * stays empty on failure.
  */
 #ifndef LX_GATHER_H

@@ -470,11 +470,14 @@ function F.binary_cross_entropy_with_logits(x, target, options)
     return reduce(name, ops.bce_with_logits(x, target, pos_weight), options.reduction, valid_in(target))
 end
 
--- The target as float with NaN for "ignore", checked to be within 1..classes.
+-- The target as float with NaN for "ignore"; and where it is outside 1..classes. That is an error on the cpu; on a
+-- device that would have to be waited for to know, it is for the loss to show.
 local function class_targets(name, target, classes, ignore_index)
     local t = target:float()
     if ignore_index then t = t:masked_fill(t:eq(ignore_index), 0 / 0) end
-    if t:lt(1):any():item() ~= 0 or t:gt(classes):any():item() ~= 0 then
+    local outside = core.binary("maximum", t:lt(1), t:gt(classes)):byte()
+    if t.device ~= "cpu" then return t, outside end
+    if outside:any():item() ~= 0 then
         check.fail(name, "targets should be class numbers from 1 to %d%s; some are outside", classes,
             ignore_index and (" or ignore_index (" .. ignore_index .. ")") or "")
     end
@@ -499,7 +502,8 @@ end
 
 --- Cross-entropy of logits over classes (dimension 2).
 ---@param x Tensor logits [N,C] or [N,C,H,W]
----@param target Tensor class numbers from 1, int32 [N] or [N,H,W]; a float32 target may have NaN for missing labels
+---@param target Tensor class numbers from 1, int32 [N] or [N,H,W]; a float32 target may have NaN for missing labels.
+--- One outside raises on the cpu; on other devices, which compute while Lua goes on, it makes the loss NaN
 ---@param options {weight: Tensor, label_smoothing: number, ignore_index: integer, reduction: "mean"|"sum"|"none"}?
 --- weight [C] per class; the mean is weighted by it. Label smoothing as in Szegedy et al. 2016.
 ---@return Tensor loss 0-d, or of the target's shape for "none"
@@ -511,7 +515,8 @@ function F.cross_entropy(x, target, options)
     if type(smoothing) ~= "number" or smoothing < 0 or smoothing > 1 then
         error(("%s: label_smoothing should be from 0 to 1, got %s"):format(name, tostring(smoothing)), 2)
     end
-    local t = class_targets(name, target, classes, options.ignore_index):unsqueeze(2)
+    local t, outside = class_targets(name, target, classes, options.ignore_index)
+    t = t:unsqueeze(2)
     local by_class = {1, classes}
     for i = 3, x.ndim do by_class[i] = 1 end
     local one_hot = t:eq(lx.arange(1, classes + 1, {device = x.device}):view(by_class)):float()
@@ -525,6 +530,7 @@ function F.cross_entropy(x, target, options)
     end
     local log_p = F.log_softmax(x, 2):masked_fill(coefficient:eq(0), 0)
     local loss = -(log_p * coefficient):sum(2)
+    if outside then loss = loss:masked_fill(outside, 0 / 0) end
     return reduce(name, loss, options.reduction, function() return weighted:sum() end)
 end
 

@@ -310,29 +310,15 @@ function Module:zero_grad()
     for _, parameter in self:named_parameters() do parameter.grad = nil end
 end
 
---- Moves parameters and buffers to a device, in new tensors: make the optimiser afterwards.
+--- Moves parameters, their gradients and buffers to a device. They stay the same tensors, so an optimiser that has them
+--- goes on with them; what `state_dict` gave out before stays where it was.
 ---@param device string
 ---@return Module self
 function Module:to(device)
-    local moved = {}
-    local function move(tensor, trained)
-        if moved[tensor] then return moved[tensor] end
-        local copy = tensor:detach():to(device)
-        if trained then
-            Module.Parameter(copy)
-            copy:requires_grad_(tensor.requires_grad)
-        end
-        moved[tensor] = copy
-        return copy
-    end
-    for _, module in self:named_modules() do
-        for _, registry in ipairs {"_parameters", "_buffers"} do
-            for name, tensor in rawget(module, registry):each() do
-                if tensor.device ~= device then
-                    rawget(module, registry):set(name, move(tensor, registry == "_parameters"))
-                end
-            end
-        end
+    for _, tensor in ipairs(self:buffers()) do core.move_(tensor, device) end
+    for _, parameter in ipairs(self:parameters()) do
+        core.move_(parameter, device)
+        if parameter.grad then core.move_(parameter.grad, device) end
     end
     return self
 end
@@ -373,8 +359,8 @@ local function add_list(lines, title, list)
     end
 end
 
---- Copies tensors into the parameters and buffers of the same names. Nothing is changed unless everything fits; a
---- key that is missing, unexpected or of another shape raises an error that lists all such keys.
+--- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
+--- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
 ---@param state table<string, Tensor>
 ---@param options {strict: boolean?}? with strict = false, missing and unexpected keys are left out
 ---@return {missing: string[], unexpected: string[]} left_out
@@ -406,7 +392,7 @@ function Module:load_state_dict(state, options)
     lx.no_grad(function()
         for _, entry in ipairs(entries) do
             local given = state[entry[1]]
-            if given ~= nil then entry[2]:copy_(given) end
+            if given ~= nil then entry[2]:copy_(given:to(entry[2].device)) end
         end
     end)
     return {missing = missing, unexpected = unexpected}

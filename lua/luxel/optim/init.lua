@@ -170,10 +170,10 @@ function Optimizer:load_state_dict(dict)
     end
 end
 
--- A tensor of zeros that belongs to a parameter, made at its first step.
+-- A tensor that belongs to a parameter: zeros at its first step; it follows the parameter to another device.
 local function buffer(state, key, parameter)
     if not state[key] then state[key] = memory.keep(lx.zeros(parameter.shape, {device = parameter.device})) end
-    return state[key]
+    return core.move_(state[key], parameter.device)
 end
 
 -- ---- the rules ------------------------------------------------------------------------------------------------
@@ -241,21 +241,20 @@ local function check_limit(name, limit)
 end
 
 --- Scales all gradients by one factor so that their common Euclidean norm is at most `max_norm`.
----@param params Tensor[]
+--- Nothing is read from the device, so nobody waits for it.
+---@param params Tensor[] on one device
 ---@param max_norm number
----@return number norm before scaling; NaN or infinite gradients are left as they are
+---@return Tensor norm before scaling, 0-d; where it is NaN or infinite the gradients are left as they are
 function optim.clip_grad_norm_(params, max_norm)
     check_limit("clip_grad_norm_", max_norm)
     local grads = gradients(params)
-    if #grads == 0 then return 0 end
-    return lx.no_grad(function()
+    if #grads == 0 then return lx.tensor(0) end
+    return memory.tidy(lx.no_grad, function()
         local norms = {}
         for i, grad in ipairs(grads) do norms[i] = grad:norm() end
-        local total = lx.stack(norms, 1):norm():item() -- one wait for the device, not one a parameter
-        local scale = max_norm / (total + 1e-6)
-        if scale < 1 and total < math.huge then
-            for _, grad in ipairs(grads) do grad:mul_(scale) end
-        end
+        local total = lx.stack(norms, 1):norm()
+        local scale = lx.where(total:lt(math.huge), (max_norm / (total + 1e-6)):clamp_(nil, 1), 1)
+        for _, grad in ipairs(grads) do grad:mul_(scale) end
         return total
     end)
 end
