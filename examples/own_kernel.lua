@@ -41,10 +41,11 @@ local backward = lx.opencl.kernel {name = "swish_backward", source = SOURCE}
 
 -- ---- the pair: a differentiable function --------------------------------------------------------------------------
 
--- Kernels want dense tensors, so views are copied. β is one number for all elements: its gradient is the sum of theirs.
+-- Kernels cannot take every view: `dense` copies those that they cannot. β is one number for all elements: its gradient
+-- is the sum of theirs.
 local swish = lx.autograd.define("swish", {
     forward = function(ctx, x, beta)
-        x = x:contiguous()
+        x = lx.opencl.dense(x)
         ctx.x, ctx.beta = x, beta
         local y = lx.empty(x.shape, {device = x.device})
         forward({global = x:numel()}, x, beta, y)
@@ -53,7 +54,7 @@ local swish = lx.autograd.define("swish", {
     backward = function(ctx, grad)
         local x, beta = ctx.x, ctx.beta
         local dx, dbeta = lx.empty(x.shape, {device = x.device}), lx.empty(x.shape, {device = x.device})
-        backward({global = x:numel()}, x, beta, grad:contiguous(), dx, dbeta)
+        backward({global = x:numel()}, x, beta, lx.opencl.dense(grad), dx, dbeta)
         return dx, dbeta:sum():view(beta.shape)
     end,
 })

@@ -325,6 +325,16 @@ describe("tensors given to a kernel", function()
         assert.is_true(lx.equal(y, x:t()))
     end)
 
+    it("are copied where a kernel cannot take them", function()
+        local x = lx.arange(1, 2049, 1, {device = device})
+        for _, t in ipairs {x, x:view {4, 512}, x:narrow(1, 1025, 512)} do assert.equal(t, lx.opencl.dense(t)) end
+        for _, t in ipairs {x:narrow(1, 2, 6), x:view({32, 64}):t(), x:view({32, 64}):narrow(2, 3, 5)} do
+            local copied = lx.opencl.dense(t)
+            assert.is_true(lx.equal(copied, t))
+            copy({global = t:numel()}, copied, zeros(2048))
+        end
+    end)
+
     it("lose the internal layout first", function()
         local x = lx.rand({1, 3, 5, 7}, {device = device})
         local blocked = lx.nn.functional.conv2d(x, lx.rand({6, 3, 3, 3}, {device = device}))
@@ -406,13 +416,13 @@ describe("a kernel with a gradient", function()
         return lx.autograd.define("cube", {
             forward = function(ctx, x)
                 local y = lx.empty(x.shape, {device = x.device})
-                ctx.x = x:contiguous()
+                ctx.x = lx.opencl.dense(x)
                 forward({global = x:numel()}, ctx.x, y)
                 return y
             end,
             backward = function(ctx, grad)
                 local dx = lx.empty(ctx.x.shape, {device = grad.device})
-                backward({global = dx:numel()}, ctx.x, grad:contiguous(), dx)
+                backward({global = dx:numel()}, ctx.x, lx.opencl.dense(grad), dx)
                 return dx
             end,
         })
@@ -439,6 +449,14 @@ describe("a kernel with a gradient", function()
             assert.is_true(math.abs(numeric - gradients[i]) < 2e-3 * (1 + math.abs(numeric)),
                 ("%d: %g, %g"):format(i, numeric, gradients[i]))
         end
+        lx.autograd.registry.cube = nil
+    end)
+
+    it("takes gradients that are views", function()
+        local cube = define_cube()
+        local x = lx.randn({3, 5}, {device = device}):requires_grad_()
+        lx.cat({cube(x[1]), cube(x[2]), cube(x[3])}, 1):sum():backward()
+        assert.is_true((x.grad - x:detach():square() * 3):abs():max():item() < 1e-5)
         lx.autograd.registry.cube = nil
     end)
 

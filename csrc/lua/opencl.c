@@ -251,7 +251,8 @@ static void check_recording(lua_State *L, const lx_user_kernel *kernel, int inde
         lua_getfield(L, -1, "requires_grad");
         if (lua_toboolean(L, -1))
             refuse(L, kernel, index, "requires a gradient, so it cannot be changed in place while operations are "
-                                     "recorded%s; call the kernel in lx.autograd.define or in lx.no_grad(function() ... end)",
+                                     "recorded%s; call the kernel in lx.autograd.define or in "
+                                     "lx.no_grad(function() ... end)",
                    known ? ", and its pointer is not const" : " (the driver does not tell whether the kernel does)");
         lua_pop(L, 1);
     }
@@ -411,9 +412,19 @@ static int l_launch_kernel(lua_State *L)
     return 0;
 }
 
+/* is_addressable(t) -> whether a kernel on the device of the tensor can take it as it is */
+static int l_is_addressable(lua_State *L)
+{
+    const lx_tensor *tensor = lx_check_tensor(L, 1);
+    const size_t offset = (size_t)tensor->offset * lx_dtype_size(tensor->dtype);
+    lua_pushboolean(L, lx_tensor_dense(tensor) && offset % lx_opencl_alignment(tensor->storage->device) == 0);
+    return 1;
+}
+
 const luaL_Reg lx_opencl_functions[] = {
     {"build_kernel", l_build_kernel},
     {"kernel_parameters", l_kernel_parameters},
     {"launch_kernel", l_launch_kernel},
+    {"is_addressable", l_is_addressable},
     {NULL, NULL},
 };

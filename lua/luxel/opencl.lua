@@ -125,4 +125,12 @@ function opencl.kernel(definition)
     return setmetatable({name = name, source = source, options = options, handles = {}}, Kernel)
 end
 
+--- The tensor itself if a kernel can take it as an argument: if its elements lie one after the other and begin where
+--- the device can address them. Else a copy.
+---@param t Tensor
+---@return Tensor
+function opencl.dense(t)
+    return core.is_addressable(t) and t or t:clone()
+end
+
 return opencl

@@ -292,19 +292,26 @@ static lx_code check_local(const lx_opencl *self, const lx_user_kernel *kernel, 
     return LX_OK;
 }
 
+size_t lx_opencl_alignment(lx_device *device)
+{
+    const lx_opencl *self = lx_opencl_of(device);
+    cl_uint bits = 0;
+    if (self)
+        self->api.clGetDeviceInfo(self->id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof bits, &bits, NULL);
+    return bits >= 8 ? bits / 8 : 1;
+}
+
 /* A view's argument is a part of its buffer, which has to start where the device can address it. */
-static lx_code check_offsets(const lx_opencl *self, const lx_user_kernel *kernel, const lx_user_argument *arguments,
-                             lx_error *error)
+static lx_code check_offsets(const lx_user_kernel *kernel, const lx_user_argument *arguments, lx_error *error)
 {
     char text[LX_ARGUMENT_TEXT];
-    cl_uint bits = 0;
-    self->api.clGetDeviceInfo(self->id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof bits, &bits, NULL);
-    const size_t step = bits >= 8 ? bits / 8 : 1;
+    const size_t step = lx_opencl_alignment(kernel->device);
     for (int i = 0; i < kernel->count; i++)
         if (arguments[i].pass == LX_PASS_BUFFER && arguments[i].size && arguments[i].offset % step)
             return lx_fail(error, LX_EARG, "%s: %s is a view that starts at byte %zu of its storage, but buffers on "
-                                           "%s start at multiples of %zu bytes; pass a :clone() of it%s", kernel->name,
-                           lx_argument_text(kernel, i, text), arguments[i].offset, self->device.label, step,
+                                           "%s start at multiples of %zu bytes; pass a :clone() of it%s",
+                           kernel->name, lx_argument_text(kernel, i, text), arguments[i].offset,
+                           kernel->device->label, step,
                            kernel->parameters[i].constant ? "" : ", and :copy_() the result back");
     return LX_OK;
 }
@@ -366,7 +373,7 @@ lx_code lx_user_kernel_launch(lx_user_kernel *kernel, const lx_range *range, con
     if (self->lost)
         return lx_opencl_fail_lost(self, error);
     if ((grouped && check_group(self, kernel, range, group, error)) || check_local(self, kernel, arguments, error) ||
-        check_offsets(self, kernel, arguments, error))
+        check_offsets(kernel, arguments, error))
         return error->code;
     for (int i = 0; i < range->dims; i++)
         if (range->global[i] == 0)

@@ -69,6 +69,9 @@ void lx_user_kernel_free(lx_user_kernel *kernel);
 lx_code lx_user_kernel_launch(lx_user_kernel *kernel, const lx_range *range, const lx_user_argument *arguments,
                               double bytes, lx_error *error);
 
+/* Of how many bytes offsets of buffers must be multiples; 1 where the device is no OpenCL device. */
+size_t lx_opencl_alignment(lx_device *device);
+
 /* "argument 2 ('y')", written into a buffer of LX_ARGUMENT_TEXT bytes, which is returned. `index` counts from 0. */
 enum { LX_ARGUMENT_TEXT = 96 };
 const char *lx_argument_text(const lx_user_kernel *kernel, int index, char *buffer);
