@@ -712,8 +712,8 @@ function methods.topk(t, k, dim, largest)
     return ops.narrow(values, dim, 1, k), core.narrow(index, dim, 1, k)
 end
 
---- The positions `index` (int32 [n], from 1) of a dimension, in that order. One out of range raises on the cpu; on other
---- devices, which compute while Lua goes on, it gives NaN (0 of integers). So with `gather`.
+--- The positions `index` (int32 [n], from 1) of a dimension, in that order. One out of range raises on the cpu; on
+--- other devices, which compute while Lua goes on, it gives NaN (0 of integers). So with `gather`.
 ---@param t Tensor
 ---@param dim integer
 ---@param index Tensor
