@@ -60,9 +60,7 @@ local function each_way(f)
 end
 
 describe("matmul in groups", function()
-    local sizes = {{1, 1, 1}, {5, 7, 9}, {33, 65, 63}, {130, 40, 132}, {260, 17, 30}, {12, 2100, 20}, {1, 515, 70},
-        {70, 515, 1}, {3, 130, 301}, {301, 132, 4}}
-    for _, size in ipairs(sizes) do
+    for _, size in ipairs {{33, 65, 63}, {36, 68, 132}, {2, 515, 70}} do
         local m, k, n = table.unpack(size)
         it(("[%d,%d] x [%d,%d] is exact in every layout"):format(m, k, k, n), function()
             local a, b = whole(m, k), whole(k, n)
@@ -74,6 +72,14 @@ describe("matmul in groups", function()
             end
         end)
     end
+
+    it("is exact at the edges of tiles", function()
+        for _, size in ipairs {{1, 1, 1}, {5, 7, 9}, {260, 17, 30}, {12, 2100, 20}, {70, 515, 1}, {301, 132, 4}} do
+            local m, k, n = table.unpack(size)
+            local a, b = whole(m, k), whole(k, n)
+            assert.equal(0, difference(a:matmul(b), there(a):matmul(there(b))), table.concat(size, ","))
+        end
+    end)
 
     it("gives the same in every way, with bias and ReLU", function()
         for _, size in ipairs {{261, 530, 140}, {256, 264, 128}} do

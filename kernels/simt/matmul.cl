@@ -32,67 +32,63 @@
 #define ITEMS (ITEMS_M * ITEMS_N)
 #define VECTORS_N (ITEM_N / 4)
 #define LOADS(lines) ((lines) * TILE_K / ITEMS) /* of a work-item, of a tile */
-#define PITCH_M (TILE_M + 4)                    /* so that what is written across the rows meets fewer banks twice */
-#define PITCH_N (TILE_N + 4)
+#define PITCH(lines) ((lines) + 4)              /* so that what is written across the lines meets few banks twice */
 #define BAND 8 /* rows of tiles that are computed together, so that what they read is still in the cache */
 
-/* Where what a work-item loads lies in a tile: its line (a row of a, a column of b) and its depth. */
-static inline int line_of(int load, int lines, int deep, int wide)
-{
-    const int at = (load * ITEMS + (int)get_local_id(0)) * wide;
-    return deep ? at / TILE_K : at % lines;
-}
+/* For an operand, with `lines` rows or columns of it in a tile:
+ * fetch loads this work-item's part of a tile, where past the last line it is the last once more, past the depth 0;
+ * put writes that to the copy of the tile, which has its lines side by side.
+ * Written as a macro, for compilers unroll the loops of a function before they know with what numbers it is called. */
+#define LINE(load, lines, deep, wide) ((deep) ? PLACE(load, wide) / TILE_K : PLACE(load, wide) % (lines))
+#define DEPTH(load, lines, deep, wide) ((deep) ? PLACE(load, wide) % TILE_K : PLACE(load, wide) / (lines))
+#define PLACE(load, wide) (((load) * ITEMS + (int)get_local_id(0)) * (wide))
 
-static inline int depth_of(int load, int lines, int deep, int wide)
-{
-    const int at = (load * ITEMS + (int)get_local_id(0)) * wide;
-    return deep ? at % TILE_K : at / lines;
-}
-
-/* Loads this work-item's part of a tile. Past the last line it is the last once more, past the depth it is 0. */
-static inline void fetch(float *values, GLOBAL const float *from, int lines, int deep, int wide, int line_stride,
-                         int depth_stride, int lines_left, int depth_left)
-{
-    UNROLL
-    for (int i = 0; i < LOADS(lines) / wide; i++) {
-        const int line = min(line_of(i, lines, deep, wide), lines_left - (deep ? 1 : wide));
-        const int k = depth_of(i, lines, deep, wide);
-        GLOBAL const float *at = from + (long)line * line_stride + (long)k * depth_stride;
-        if (wide == 4)
-            vstore4(k < depth_left ? *(GLOBAL const float4 *)at : (float4)(0.0f), i, values);
-        else
-            values[i] = k < depth_left ? *at : 0.0f;
+#define OPERAND(name, lines, deep, wide)                                                                          \
+    static LX_ITEM void fetch_##name(float *values, GLOBAL const float *from, int line_stride, int depth_stride,  \
+                                     int lines_left, int depth_left)                                              \
+    {                                                                                                             \
+        UNROLL                                                                                                    \
+        for (int i = 0; i < LOADS(lines) / wide; i++) {                                                           \
+            const int line = min(LINE(i, lines, deep, wide), lines_left - (deep ? 1 : wide));                     \
+            const int k = DEPTH(i, lines, deep, wide);                                                            \
+            GLOBAL const float *at = from + (long)line * line_stride + (long)k * depth_stride;                    \
+            if (wide == 4)                                                                                        \
+                vstore4(k < depth_left ? *(GLOBAL const float4 *)at : (float4)(0.0f), i, values);                 \
+            else                                                                                                  \
+                values[i] = k < depth_left ? *at : 0.0f;                                                          \
+        }                                                                                                         \
+    }                                                                                                             \
+    static LX_ITEM void put_##name(LOCAL float *tile, const float *values)                                        \
+    {                                                                                                             \
+        UNROLL                                                                                                    \
+        for (int i = 0; i < LOADS(lines) / wide; i++) {                                                           \
+            LOCAL float *to = tile + DEPTH(i, lines, deep, wide) * PITCH(lines) + LINE(i, lines, deep, wide);     \
+            if (wide == 4 && !deep) {                                                                             \
+                *(LOCAL float4 *)to = vload4(i, values);                                                          \
+            } else {                                                                                              \
+                UNROLL                                                                                            \
+                for (int j = 0; j < wide; j++)                                                                    \
+                    to[j * PITCH(lines)] = values[i * wide + j];                                                  \
+            }                                                                                                     \
+        }                                                                                                         \
     }
-}
 
-/* Writes what was loaded to the copy of the tile, which has its lines side by side. */
-static inline void put(LOCAL float *tile, const float *values, int lines, int pitch, int deep, int wide)
-{
-    UNROLL
-    for (int i = 0; i < LOADS(lines) / wide; i++) {
-        LOCAL float *to = tile + depth_of(i, lines, deep, wide) * pitch + line_of(i, lines, deep, wide);
-        if (wide == 4 && !deep)
-            *(LOCAL float4 *)to = vload4(i, values);
-        else
-            UNROLL
-            for (int j = 0; j < wide; j++)
-                to[j * pitch] = values[i * wide + j];
-    }
-}
+OPERAND(a, TILE_M, A_DEEP, A_WIDE)
+OPERAND(b, TILE_N, B_DEEP, B_WIDE)
 
 /* Adds the product of two copies. A work-item has every ITEMS_M-th group of four rows, and of columns likewise. */
-static inline void multiply(float4 *sum, LOCAL const float *a, LOCAL const float *b)
+static LX_ITEM void multiply(float4 *sum, LOCAL const float *a, LOCAL const float *b)
 {
-    UNROLL
+    _Pragma("unroll 4") /* all of it would fill the registers with what is read ahead */
     for (int k = 0; k < TILE_K; k++) {
         float left[ITEM_M];
         float4 right[VECTORS_N];
         UNROLL
         for (int i = 0; i < ITEM_M / 4; i++)
-            vstore4(*(LOCAL const float4 *)(a + k * PITCH_M + i * 4 * ITEMS_M), i, left);
+            vstore4(*(LOCAL const float4 *)(a + k * PITCH(TILE_M) + i * 4 * ITEMS_M), i, left);
         UNROLL
         for (int j = 0; j < VECTORS_N; j++)
-            right[j] = *(LOCAL const float4 *)(b + k * PITCH_N + j * 4 * ITEMS_N);
+            right[j] = *(LOCAL const float4 *)(b + k * PITCH(TILE_N) + j * 4 * ITEMS_N);
         UNROLL
         for (int i = 0; i < ITEM_M; i++) {
             UNROLL
@@ -103,7 +99,7 @@ static inline void multiply(float4 *sum, LOCAL const float *a, LOCAL const float
 }
 
 /* Four neighbours of the bias; the last one again past the end. */
-static inline float4 bias_at(GLOBAL const float *bias, int column, const matmul_args p)
+static LX_ITEM float4 bias_at(GLOBAL const float *bias, int column, const matmul_args p)
 {
     const int last = (int)p.columns - 1;
     return (float4)(bias[min(column, last)], bias[min(column + 1, last)], bias[min(column + 2, last)],
@@ -111,7 +107,7 @@ static inline float4 bias_at(GLOBAL const float *bias, int column, const matmul_
 }
 
 /* Four elements of a row to y, or as many as there are, with bias and ReLU where they are asked for. */
-static inline void finish(float4 sum, GLOBAL const float *bias, GLOBAL float *y, int row, int column,
+static LX_ITEM void finish(float4 sum, GLOBAL const float *bias, GLOBAL float *y, int row, int column,
                           const matmul_args p)
 {
     GLOBAL float *to = y + (long)row * p.columns + column;
@@ -131,10 +127,10 @@ static inline void finish(float4 sum, GLOBAL const float *bias, GLOBAL float *y,
 }
 
 /* The tile of a group: tiles of a band go down its rows first. */
-static inline int2 tile_of(long group, const matmul_args p)
+static LX_ITEM int2 tile_of(int group, const matmul_args p)
 {
     const int down = (int)((p.rows + TILE_M - 1) / TILE_M), across = (int)((p.columns + TILE_N - 1) / TILE_N);
-    const int band = (int)(group / (BAND * across)), at = (int)(group % (BAND * across));
+    const int band = group / (BAND * across), at = group % (BAND * across);
     const int height = min(BAND, down - band * BAND);
     return (int2)(band * BAND + at % height, at / height);
 }
@@ -148,17 +144,18 @@ __kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const 
     POINTER(const float, b);
     POINTER(const float, bias);
     POINTER(float, y);
-    LOCAL float a_copy[2][TILE_K * PITCH_M] __attribute__((aligned(16)));
-    LOCAL float b_copy[2][TILE_K * PITCH_N] __attribute__((aligned(16)));
-    const long tiles = (p.rows + TILE_M - 1) / TILE_M * ((p.columns + TILE_N - 1) / TILE_N);
-    const long part = (long)get_group_id(0) / tiles, first = part % p.chunks * p.chunk_depth;
-    const int2 tile = tile_of((long)get_group_id(0) % tiles, p);
+    LOCAL float a_copy[2][TILE_K * PITCH(TILE_M)] __attribute__((aligned(16)));
+    LOCAL float b_copy[2][TILE_K * PITCH(TILE_N)] __attribute__((aligned(16)));
+    const int group = (int)get_group_id(0), chunks = (int)p.chunks;
+    const int tiles = (int)((p.rows + TILE_M - 1) / TILE_M * ((p.columns + TILE_N - 1) / TILE_N));
+    const long part = group / tiles, batch = group / tiles / chunks, first = group / tiles % chunks * p.chunk_depth;
+    const int2 tile = tile_of(group % tiles, p);
     const int row = tile.x * TILE_M, column = tile.y * TILE_N;
     const int rows = (int)p.rows - row, columns = (int)p.columns - column;
     const int depth = (int)min(p.chunk_depth, p.depth - first);
     const int item_row = (int)get_local_id(0) / ITEMS_N * 4, item_column = (int)get_local_id(0) % ITEMS_N * 4;
-    a += part / p.chunks * p.a_batch + row * p.a_row + first * p.a_depth;
-    b += part / p.chunks * p.b_batch + column * p.b_column + first * p.b_depth;
+    a += batch * p.a_batch + row * p.a_row + first * p.a_depth;
+    b += batch * p.b_batch + column * p.b_column + first * p.b_depth;
     y += part * p.rows * p.columns;
     float a_next[LOADS(TILE_M)], b_next[LOADS(TILE_N)];
     float4 sum[ITEM_M * VECTORS_N];
@@ -166,21 +163,20 @@ __kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const 
     for (int i = 0; i < ITEM_M * VECTORS_N; i++)
         sum[i] = (float4)(0.0f);
 
-    fetch(a_next, a, TILE_M, A_DEEP, A_WIDE, (int)p.a_row, (int)p.a_depth, rows, depth);
-    fetch(b_next, b, TILE_N, B_DEEP, B_WIDE, (int)p.b_column, (int)p.b_depth, columns, depth);
-    put(a_copy[0], a_next, TILE_M, PITCH_M, A_DEEP, A_WIDE);
-    put(b_copy[0], b_next, TILE_N, PITCH_N, B_DEEP, B_WIDE);
+    fetch_a(a_next, a, (int)p.a_row, (int)p.a_depth, rows, depth);
+    fetch_b(b_next, b, (int)p.b_column, (int)p.b_depth, columns, depth);
+    put_a(a_copy[0], a_next);
+    put_b(b_copy[0], b_next);
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int k = TILE_K, copy = 0; k - TILE_K < depth; k += TILE_K, copy = !copy) {
         if (k < depth) {
-            fetch(a_next, a + k * p.a_depth, TILE_M, A_DEEP, A_WIDE, (int)p.a_row, (int)p.a_depth, rows, depth - k);
-            fetch(b_next, b + k * p.b_depth, TILE_N, B_DEEP, B_WIDE, (int)p.b_column, (int)p.b_depth, columns,
-                  depth - k);
+            fetch_a(a_next, a + k * p.a_depth, (int)p.a_row, (int)p.a_depth, rows, depth - k);
+            fetch_b(b_next, b + k * p.b_depth, (int)p.b_column, (int)p.b_depth, columns, depth - k);
         }
         multiply(sum, a_copy[copy] + item_row, b_copy[copy] + item_column);
         if (k < depth) {
-            put(a_copy[!copy], a_next, TILE_M, PITCH_M, A_DEEP, A_WIDE);
-            put(b_copy[!copy], b_next, TILE_N, PITCH_N, B_DEEP, B_WIDE);
+            put_a(a_copy[!copy], a_next);
+            put_b(b_copy[!copy], b_next);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
@@ -219,14 +215,15 @@ __kernel GROUP_OF(VECTOR_ITEMS) void matmul_vectors(BUFFER(const float, a), BUFF
     POINTER(const float, bias);
     POINTER(float, y);
     LOCAL float share[VECTORS * VECTOR_ITEMS];
-    const long lines = FEW_ROWS ? p.columns : p.rows, blocks = (lines + LINES - 1) / LINES;
+    const long lines = FEW_ROWS ? p.columns : p.rows;
+    const int group = (int)get_group_id(0), blocks = (int)((lines + LINES - 1) / LINES), chunks = (int)p.chunks;
     const long line_stride = FEW_ROWS ? p.b_column : p.a_row, depth_stride = FEW_ROWS ? p.b_depth : p.a_depth;
     const long vector_stride = FEW_ROWS ? p.a_row : p.b_column, vector_depth = FEW_ROWS ? p.a_depth : p.b_depth;
     const int id = (int)get_local_id(0);
     const int slice = LINES_DEEP ? id % SLICES : id / LINES, neighbour = LINES_DEEP ? 1 : LINES;
-    const long line = get_group_id(0) % blocks * LINES + (LINES_DEEP ? id / SLICES : id % LINES);
-    const long part = get_group_id(0) / blocks, batch = part / p.chunks;
-    const long first = part % p.chunks * p.chunk_depth, end = min(first + p.chunk_depth, p.depth);
+    const long line = group % blocks * LINES + (LINES_DEEP ? id / SLICES : id % LINES);
+    const long part = group / blocks, batch = group / blocks / chunks;
+    const long first = group / blocks % chunks * p.chunk_depth, end = min(first + p.chunk_depth, p.depth);
     a += batch * p.a_batch;
     b += batch * p.b_batch;
     y += part * p.rows * p.columns;
@@ -236,6 +233,7 @@ __kernel GROUP_OF(VECTOR_ITEMS) void matmul_vectors(BUFFER(const float, a), BUFF
     UNROLL
     for (int v = 0; v < VECTORS; v++)
         sum[v] = 0.0f;
+    READ_AHEAD
     for (long k = first + slice; k < end; k += SLICES) {
         const float value = matrix[k * depth_stride];
         UNROLL

@@ -24,13 +24,13 @@ typedef struct {
     long pixel, at;     /* of the value in its image, and in memory */
 } visit;
 
-static inline visit visit_of(const channel_args p)
+static LX_ITEM visit visit_of(const channel_args p)
 {
     visit v;
     v.id = (int)get_local_id(0);
     v.slice = v.id / p.across;
-    v.column = get_group_id(0) % p.blocks * p.across + v.id % p.across;
-    v.chunk = get_group_id(0) / p.blocks;
+    v.column = (long)((uint)get_group_id(0) % (uint)p.blocks) * p.across + v.id % p.across;
+    v.chunk = (uint)get_group_id(0) / (uint)p.blocks;
     v.number = v.chunk * p.chunk + v.slice;
     v.end = v.slice < p.along && v.column < p.columns ? min((v.chunk + 1) * p.chunk, p.count) : 0;
     v.pixel = v.number % p.size;
@@ -39,7 +39,7 @@ static inline visit visit_of(const channel_args p)
 }
 
 /* Goes on by `images` images and `pixels` pixels, fewer than an image has: `along` values, without a division. */
-static inline void go_on(visit *v, long images, long pixels, const channel_args p)
+static LX_ITEM void go_on(visit *v, long images, long pixels, const channel_args p)
 {
     v->number += p.along;
     v->pixel += pixels;
@@ -54,7 +54,7 @@ static inline void go_on(visit *v, long images, long pixels, const channel_args 
     for (const long images = p.along / p.size, pixels = p.along % p.size; v.number < v.end; go_on(&v, images, pixels, p))
 
 /* What channels have, for a column; `none` past the last channel. */
-static inline value of_column(GLOBAL const float *numbers, long column, float none, const channel_args p)
+static LX_ITEM value of_column(GLOBAL const float *numbers, long column, float none, const channel_args p)
 {
 #if BLOCKED
     const long channel = column * 4;
@@ -68,7 +68,7 @@ static inline value of_column(GLOBAL const float *numbers, long column, float no
 }
 
 /* Writes what a column has to its channels. */
-static inline void to_channels(GLOBAL float *numbers, long column, value v, const channel_args p)
+static LX_ITEM void to_channels(GLOBAL float *numbers, long column, value v, const channel_args p)
 {
 #if BLOCKED
     float lane[4];
@@ -88,7 +88,7 @@ typedef struct {
     float count;
 } moments;
 
-static inline moments join_moments(moments a, moments b)
+static LX_ITEM moments join_moments(moments a, moments b)
 {
     const value step = b.mean - a.mean;
     const float share = b.count > 0.0f ? b.count / (a.count + b.count) : 0.0f;
@@ -99,7 +99,7 @@ static inline moments join_moments(moments a, moments b)
 }
 
 /* What the work-items of a column have, joined for the first of them. */
-static inline moments join_group(moments own, LOCAL value *means, LOCAL value *spreads, LOCAL float *counts, int slice,
+static LX_ITEM moments join_group(moments own, LOCAL value *means, LOCAL value *spreads, LOCAL float *counts, int slice,
                                  const channel_args p)
 {
     const int id = (int)get_local_id(0);
@@ -178,13 +178,13 @@ __kernel GROUP_OF(NORM_ITEMS) void channel_moments_join(BUFFER(const float, part
 #endif
 
 /* 1 / sqrt(var + eps) of a column's channels */
-static inline value rstd_of(GLOBAL const float *var, long column, const channel_args p)
+static LX_ITEM value rstd_of(GLOBAL const float *var, long column, const channel_args p)
 {
     return (value)(1.0f) / sqrt(of_column(var, column, 1.0f, p) + p.eps);
 }
 
 /* The sums of what a column's work-items have, for the first of them. */
-static inline value sum_group(value own, LOCAL value *share, int slice, const channel_args p)
+static LX_ITEM value sum_group(value own, LOCAL value *share, int slice, const channel_args p)
 {
     const int id = (int)get_local_id(0);
     share[id] = own;
@@ -318,12 +318,15 @@ __kernel GROUP_OF(ROW_ITEMS) void row_norm_groups(BUFFER(const float, x), BUFFER
     const row_place at = row_place_of(p);
     const float count = (float)p.size;
     float sum = 0.0f, squares = 0.0f;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         sum += x[i];
     const float shift = row_total(share, sum, p) / count;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         squares += (x[i] - shift) * (x[i] - shift);
     const float scale = 1.0f / sqrt(row_total(share, squares, p) / count + p.eps);
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         y[i] = (x[i] - shift) * scale;
     if (at.first_of_row) {
@@ -345,12 +348,14 @@ __kernel GROUP_OF(ROW_ITEMS) void row_norm_backward_groups(BUFFER(const float, d
     LOCAL float share[ROW_ITEMS];
     const row_place at = row_place_of(p);
     float sum = 0.0f, dot = 0.0f;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along) {
         sum += dy[i];
         dot += y[i] * dy[i];
     }
     const float by_mean = row_total(share, sum, p) / (float)p.size;
     const float by_var = row_total(share, dot, p) / (float)p.size;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         dx[i] = (dy[i] - by_mean - y[i] * by_var) * rstd[at.row];
 }

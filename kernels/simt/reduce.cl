@@ -17,16 +17,16 @@ typedef struct {
     long first;       /* where it begins, along size */
 } place;
 
-static inline place place_of(const reduce_groups_args p)
+static LX_ITEM place place_of(const reduce_groups_args p)
 {
     place at;
-    const long group = (long)get_group_id(0), rest = group / p.blocks;
+    const uint group = (uint)get_group_id(0), blocks = (uint)p.blocks, rest = group / blocks;
     const int line = (int)get_local_id(0) / p.across, block = line / p.along;
     at.id = (int)get_local_id(0);
     at.slice = line % p.along;
-    at.row = rest / p.chunks * p.together + block;
-    at.column = group % p.blocks * p.across + at.id % p.across;
-    at.chunk = rest % p.chunks;
+    at.row = (long)(rest / (uint)p.chunks) * p.together + block;
+    at.column = (long)(group % blocks) * p.across + at.id % p.across;
+    at.chunk = rest % (uint)p.chunks;
     at.first = at.chunk * p.chunk + at.slice;
     at.end = min((at.chunk + 1) * p.chunk, p.size);
     at.present = block < p.together;
@@ -36,28 +36,28 @@ static inline place place_of(const reduce_groups_args p)
 }
 
 /* Whether the work-item is the one that writes. */
-static inline int writes(const place at, const reduce_groups_args p)
+static LX_ITEM int writes(const place at, const reduce_groups_args p)
 {
     return at.present && at.slice == 0 && at.row < p.outer && at.column < p.inner;
 }
 
-static inline float join_sum(float a, float b)
+static LX_ITEM float join_sum(float a, float b)
 {
     return a + b;
 }
 
-static inline float join_prod(float a, float b)
+static LX_ITEM float join_prod(float a, float b)
 {
     return a * b;
 }
 
 /* Extremes: a NaN on either side wins. */
-static inline float join_max(float a, float b)
+static LX_ITEM float join_max(float a, float b)
 {
     return b > a || b != b ? b : a;
 }
 
-static inline float join_min(float a, float b)
+static LX_ITEM float join_min(float a, float b)
 {
     return b < a || b != b ? b : a;
 }
@@ -81,6 +81,7 @@ __kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFE
     for (long i = at.first; i < at.end;) {
         const long stop = min(i + RUN * p.along, at.end);
         float part = START;
+        READ_AHEAD
         for (; i < stop; i += p.along)
             part = JOIN(part, from[i * p.inner]);
         total = JOIN(total, part);
@@ -98,7 +99,7 @@ __kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFE
 #endif
 
 /* Whether the value at b is to be preferred: larger, or a NaN, or as good and before. No position is below 0. */
-static inline int beats(float b, int at_b, float a, int at_a)
+static LX_ITEM int beats(float b, int at_b, float a, int at_a)
 {
     if (at_b < 0 || at_a < 0)
         return at_b >= 0;

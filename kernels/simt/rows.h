@@ -11,7 +11,7 @@ typedef struct {
     float eps; /* of a normalisation */
 } row_groups_args;
 
-#ifdef __OPENCL_VERSION__
+#if defined(__OPENCL_VERSION__) || defined(__OPENCL_C_VERSION__)
 
 /* Which elements a work-item takes: each `along` after the last one. */
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
     int first_of_row; /* the one that writes what the row has one of */
 } row_place;
 
-static inline row_place row_place_of(const row_groups_args p)
+static LX_ITEM row_place row_place_of(const row_groups_args p)
 {
     const int id = (int)get_local_id(0), slice = id % p.along;
     row_place at;
@@ -31,7 +31,7 @@ static inline row_place row_place_of(const row_groups_args p)
 }
 
 /* The sum of what a row's work-items have, for all of them. */
-static inline float row_total(LOCAL float *share, float own, const row_groups_args p)
+static LX_ITEM float row_total(LOCAL float *share, float own, const row_groups_args p)
 {
     const int id = (int)get_local_id(0), slice = id % p.along;
     share[id] = own;
@@ -47,7 +47,7 @@ static inline float row_total(LOCAL float *share, float own, const row_groups_ar
 }
 
 /* The largest of what a row's work-items have, for all of them. A NaN is passed over. */
-static inline float row_top(LOCAL float *share, float own, const row_groups_args p)
+static LX_ITEM float row_top(LOCAL float *share, float own, const row_groups_args p)
 {
     const int id = (int)get_local_id(0), slice = id % p.along;
     share[id] = own;

@@ -21,6 +21,9 @@
 
 #define LOCAL __local
 
+/* Before a loop that reads memory: several loads are then under way at a time. */
+#define READ_AHEAD _Pragma("unroll 4")
+
 /* The number of work-items in a group of the kernel. */
 #define GROUP_OF(items) __attribute__((reqd_work_group_size(items, 1, 1)))
 

@@ -3,9 +3,10 @@
 #include "simt/rows.h"
 
 /* The largest element of a row. */
-static inline float top_of(LOCAL float *share, GLOBAL const float *x, const row_place at, const row_groups_args p)
+static LX_ITEM float top_of(LOCAL float *share, GLOBAL const float *x, const row_place at, const row_groups_args p)
 {
     float top = -INFINITY;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         top = x[i] > top ? x[i] : top;
     return row_top(share, top, p);
@@ -20,11 +21,13 @@ __kernel GROUP_OF(ROW_ITEMS) void softmax_groups(BUFFER(const float, x), BUFFER(
     const row_place at = row_place_of(p);
     const float top = top_of(share, x, at, p);
     float sum = 0.0f;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along) {
         y[i] = exp(x[i] - top);
         sum += y[i];
     }
     const float scale = 1.0f / row_total(share, sum, p);
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         y[i] *= scale;
 }
@@ -39,9 +42,11 @@ __kernel GROUP_OF(ROW_ITEMS) void log_softmax_groups(BUFFER(const float, x), BUF
     const row_place at = row_place_of(p);
     const float top = top_of(share, x, at, p);
     float sum = 0.0f;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         sum += exp(x[i] - top);
     const float log_sum = log(row_total(share, sum, p));
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         y[i] = x[i] - top - log_sum;
 }
@@ -57,9 +62,11 @@ __kernel GROUP_OF(ROW_ITEMS) void softmax_backward_groups(BUFFER(const float, y)
     LOCAL float share[ROW_ITEMS];
     const row_place at = row_place_of(p);
     float sum = 0.0f;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         sum += y[i] * dy[i];
     const float dot = row_total(share, sum, p);
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         dx[i] = y[i] * (dy[i] - dot);
 }
@@ -75,9 +82,11 @@ __kernel GROUP_OF(ROW_ITEMS) void log_softmax_backward_groups(BUFFER(const float
     LOCAL float share[ROW_ITEMS];
     const row_place at = row_place_of(p);
     float part = 0.0f;
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         part += dy[i];
     const float sum = row_total(share, part, p);
+    READ_AHEAD
     for (long i = at.first; i < at.end; i += p.along)
         dx[i] = dy[i] - exp(y[i]) * sum;
 }
