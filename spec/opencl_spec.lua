@@ -510,3 +510,59 @@ describe_opencl("programs on disk", function()
         assert.equal(0, count("sources"))
     end)
 end)
+
+-- ---- training -----------------------------------------------------------------------------------------------------
+
+describe_opencl("training on an OpenCL device", function()
+    it("needs no more memory after 1,000 steps #slow", function()
+        local lines = lua [[
+            local nn = lx.nn
+            local net = nn.Sequential(nn.Conv2d(1, 8, 3, {padding = 1}), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+                nn.Flatten(), nn.Linear(8 * 64, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 1)):to(device)
+            local optimizer = lx.optim.AdamW(net:parameters(), {lr = 0.01})
+            local images, labels = lx.randn(8, 1, 16, 16), lx.tensor {{0}, {1}, {1}, {0}, {1}, {0}, {1}, {1}}
+            local function resident()
+                for line in io.lines("/proc/self/status") do
+                    local kib = line:match("^VmRSS:%s+(%d+)")
+                    if kib then return kib / 1024 end
+                end
+            end
+            local function train(steps)
+                for _ = 1, steps do
+                    optimizer:zero_grad()
+                    local x, y = images:to(device), labels:to(device)
+                    local loss <close> = nn.functional.binary_cross_entropy_with_logits(net(x), y)
+                    assert(loss:item() > 0)
+                    loss:backward()
+                    optimizer:step()
+                end
+                collectgarbage()
+                collectgarbage()
+                core.synchronize(device)
+                local used = memory()
+                return used.live, used.live + used.cached, resident()
+            end
+            local live, held, host = train(200)
+            local waits = core.waits(device)
+            local live_then, held_then, host_then = train(1000)
+            print(live_then - live, held_then - held, core.waits(device) - waits, host_then - host)
+        ]]
+        local live, held, waits, host = lines[1]:match("(%S+)\t(%S+)\t(%S+)\t(%S+)")
+        assert.equal(0, tonumber(live))
+        assert.is_true(tonumber(held) < 4 << 20, held .. " bytes more") -- Lua collects a little later or sooner
+        assert.is_true(tonumber(waits) <= 1002, waits .. " waits") -- reading the loss, and the end
+        assert.is_true(tonumber(host) < 4, host .. " MiB more")
+    end)
+
+    it("in two states and threads at once gives the same as alone, and they close in any order", function()
+        local status, flags = run("pkg-config --cflags lua5.4")
+        assert.equal(0, status)
+        local command = ("%s %s -o %s/two_states spec/support/two_states.c -llua5.4 -lpthread"):format(
+            os.getenv("CC") or "cc", flags:gsub("\n", ""), work)
+        local compiled, _, problem = run(command)
+        assert(compiled == 0, problem)
+        local ended, output, messages = run(work .. "/two_states spec/support/steps.lua")
+        assert(ended == 0, messages)
+        assert.matches("^%S+ %x", output)
+    end)
+end)
