@@ -28,6 +28,7 @@
 /* ---- packing ---------------------------------------------------------------------------------------------- */
 
 /* id0: in channel and tap, in the order of an ordinary weight; id1: group and out block. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_pack)
 KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, packed)
 {
     const long taps = (long)p.kernel_h * p.kernel_w;
@@ -41,6 +42,7 @@ KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, 
         packed[to * LANES + lane] = exists ? w[from + (out + lane) % p.out_channels * p.out_stride] : 0.0f;
     }
 }
+#endif
 
 /* ---- forward and backward-data ---------------------------------------------------------------------------- */
 
@@ -204,6 +206,7 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
 
 /* id0: column phase and tile; id1: output row; id2: image, group and part of the output blocks. The last part of
  * an odd number of blocks is a single one. Here the stride along a row is 1. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_tile)
 KERNEL4(conv2d_tile, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w, GLOBAL const float *, bias,
         GLOBAL float *, y)
 {
@@ -215,8 +218,10 @@ KERNEL4(conv2d_tile, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const flo
     else
         tile(1, OF_ONE, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
 }
+#endif
 
 /* The same for any stride. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_tile_strided)
 KERNEL4(conv2d_tile_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
@@ -228,8 +233,10 @@ KERNEL4(conv2d_tile_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL c
     else
         tile(1, OF_ONE, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
 }
+#endif
 
 /* For a plain input of few channels, such as an image, which blocks would mostly fill with zeros. Here, stride 1. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_tile_plain)
 KERNEL4(conv2d_tile_plain, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
@@ -239,8 +246,10 @@ KERNEL4(conv2d_tile_plain, conv2d_tile_args, GLOBAL const float *, x, GLOBAL con
     else
         tile(1, OF_TWO, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
 }
+#endif
 
 /* The same for any stride. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_tile_plain_strided)
 KERNEL4(conv2d_tile_plain_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
@@ -250,8 +259,10 @@ KERNEL4(conv2d_tile_plain_strided, conv2d_tile_args, GLOBAL const float *, x, GL
     else
         tile(1, OF_TWO, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
 }
+#endif
 
 /* One input channel for each output channel, so that lanes never mix. id2: image and block. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_depthwise)
 KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
@@ -287,6 +298,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
         if (run.start + t >= run.own && run.start + t < run.end)
             store_lanes(finish(sum[t], bias0, p.relu), out + t * p.up_w * LANES);
 }
+#endif
 
 /* ---- backward-weight -------------------------------------------------------------------------------------- */
 
@@ -309,6 +321,7 @@ static LX_ITEM long rows_together(long width)
 }
 
 /* id0: group, out block and in block; id1: chunk. All of a chunk's sums are [taps][LANES of in][LANES of out]. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_weight_tile)
 KERNEL3(conv2d_weight_tile, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
         GLOBAL float *, sums)
 {
@@ -356,6 +369,7 @@ KERNEL3(conv2d_weight_tile, conv2d_weight_args, GLOBAL const float *, x, GLOBAL 
             }
     }
 }
+#endif
 
 /* Copies tap `tap` of `count` output pixels from `ow` of row `oh` to every LANES-th place of `patch`. */
 static LX_ITEM void copy_tap(float *patch, GLOBAL const float *image, long tap, long oh, long ow, long count,
@@ -379,6 +393,7 @@ static LX_ITEM void copy_tap(float *patch, GLOBAL const float *image, long tap, 
 
 /* A plain input of few channels: the LANES of the inner block are taps (of all channels), gathered for a few
  * pixels at a time. id0: block of taps; id1: chunk. Sums are [out block][block of taps][LANES of taps][LANES]. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_weight_patches)
 KERNEL3(conv2d_weight_patches, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
         GLOBAL float *, sums)
 {
@@ -418,8 +433,10 @@ KERNEL3(conv2d_weight_patches, conv2d_weight_args, GLOBAL const float *, x, GLOB
         }
     }
 }
+#endif
 
 /* id0: block; id1: chunk. Sums are [taps][LANES]. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_weight_depthwise)
 KERNEL3(conv2d_weight_depthwise, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
         GLOBAL float *, sums)
 {
@@ -450,8 +467,10 @@ KERNEL3(conv2d_weight_depthwise, conv2d_weight_args, GLOBAL const float *, x, GL
         }
     }
 }
+#endif
 
 /* The gradient of the bias: the sum of dy. id0: block; id1: chunk. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_bias_sums)
 KERNEL2(conv2d_bias_sums, conv2d_weight_args, GLOBAL const float *, dy, GLOBAL float *, sums)
 {
     const long last = least((id1 + 1) * p.chunk_rows, p.rows);
@@ -475,8 +494,10 @@ KERNEL2(conv2d_bias_sums, conv2d_weight_args, GLOBAL const float *, dy, GLOBAL f
     }
     store_lanes(total, sums + id1 * p.chunk_size + id0 * LANES);
 }
+#endif
 
 /* id0: in channel and tap; id1: group and out block. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_reduce)
 KERNEL2(conv2d_reduce, conv2d_reduce_args, GLOBAL const float *, sums, GLOBAL float *, dw)
 {
     const long in = id0 / p.taps, tap = id0 % p.taps, out = id1 % p.out_blocks * LANES;
@@ -495,3 +516,4 @@ KERNEL2(conv2d_reduce, conv2d_reduce_args, GLOBAL const float *, sums, GLOBAL fl
         dw[(first + out + lane) * p.in_channels * p.taps + id0] = values[lane];
     }
 }
+#endif

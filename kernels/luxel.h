@@ -18,6 +18,9 @@
  * otherwise). For processors a work-item of that walks a span too, so that the driver compiles the same loops; for
  * GPUs (LX_SIMT) each id is a work-item. Kernels that want work-groups and local memory are in kernels/simt/.
  *
+ * Small kernels of a file are compiled for OpenCL together. A large one stands between
+ * `#if defined(LX_WANT_ALL) || defined(LX_WANT_scale)` and `#endif`, and is compiled alone.
+ *
  * `lanes` is a vector of LANES floats: load_lanes, store_lanes, splat, the arithmetic operators, and comparisons,
  * whose result choose_lanes takes.
  */
@@ -55,14 +58,6 @@
             call; \
     }
 #endif
-/* -DLX_WANT_NAME=~,__kernel makes NAME a kernel, and nothing else in the file is compiled; -DLX_WANT_ALL makes all of
- * them kernels. */
-#ifdef LX_WANT_ALL
-#define LX_PICK(...) __kernel
-#else
-#define LX_SECOND(first, second, ...) second
-#define LX_PICK(...) LX_SECOND(__VA_ARGS__, )
-#endif
 #define LX_AT(type, buffer, offset) (type)((GLOBAL char *)(buffer) + (offset))
 
 #if LANES == 16
@@ -84,7 +79,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL1(name, P, T0, a0) \
     static void name##_item(LX_IDS, T0 a0, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         LX_WALK(name##_item(id0, id1, id2, a0, p)) \
@@ -93,7 +88,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL2(name, P, T0, a0, T1, a1) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         T1 a1 = LX_AT(T1, b1, o1); \
@@ -103,7 +98,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         T1 a1 = LX_AT(T1, b1, o1); \
@@ -114,7 +109,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         T1 a1 = LX_AT(T1, b1, o1); \
@@ -126,7 +121,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         T1 a1 = LX_AT(T1, b1, o1); \
@@ -139,7 +134,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         T1 a1 = LX_AT(T1, b1, o1); \
@@ -153,7 +148,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         T1 a1 = LX_AT(T1, b1, o1); \
@@ -168,7 +163,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
-    LX_PICK(LX_WANT_##name, static inline) void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, T7 b7, ulong o7, const P p, const lx_plan plan) \
+    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, T7 b7, ulong o7, const P p, const lx_plan plan) \
     { \
         T0 a0 = LX_AT(T0, b0, o0); \
         T1 a1 = LX_AT(T1, b1, o1); \
@@ -189,6 +184,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #include "../csrc/device/native.h"
 
+#define LX_WANT_ALL
 #define GLOBAL
 typedef unsigned char uchar;
 typedef unsigned int uint;

@@ -40,6 +40,7 @@ static LX_ITEM long least(long a, long b)
 /* ---- strips ------------------------------------------------------------------------------------------------- */
 
 /* a to [batch][tile][depth][ROWS], zero below the last row. id0: block of the depth; id1: tile; id2: batch. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_matmul_pack)
 KERNEL2(matmul_pack, matmul_args, GLOBAL const float *, a, GLOBAL float *, packed)
 {
     const long tiles = (p.rows + ROWS - 1) / ROWS, count = least(ROWS, p.rows - id1 * ROWS);
@@ -61,6 +62,7 @@ KERNEL2(matmul_pack, matmul_args, GLOBAL const float *, a, GLOBAL float *, packe
         for (long k = 0; k < depth; k++)
             to[k * ROWS + i] = 0.0f;
 }
+#endif
 
 /* Copies `depth` rows of a strip of b, zero past its last column. */
 static LX_ITEM void copy_strip(float *strip, GLOBAL const float *b, long depth, long columns, const matmul_args p)
@@ -124,6 +126,7 @@ static LX_ITEM void strip_tile(GLOBAL const float *a, const float *strip, long d
 }
 
 /* id0: block of columns; id1: block of rows; id2: batch and chunk. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_matmul_strips)
 KERNEL3(matmul_strips, matmul_args, GLOBAL const float *, packed, GLOBAL const float *, b, GLOBAL float *, y)
 {
     const long batch = id2 / p.chunks, chunk = id2 % p.chunks;
@@ -151,6 +154,7 @@ KERNEL3(matmul_strips, matmul_args, GLOBAL const float *, packed, GLOBAL const f
         }
     }
 }
+#endif
 
 /* ---- dots --------------------------------------------------------------------------------------------------- */
 
@@ -220,6 +224,7 @@ static LX_ITEM void dot_tile(GLOBAL const float *a, GLOBAL const float *b, long 
 }
 
 /* id0: block of columns; id1: block of rows; id2: batch and chunk. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_matmul_dots)
 KERNEL3(matmul_dots, matmul_args, GLOBAL const float *, a, GLOBAL const float *, b, GLOBAL float *, y)
 {
     const long batch = id2 / p.chunks, chunk = id2 % p.chunks;
@@ -234,11 +239,13 @@ KERNEL3(matmul_dots, matmul_args, GLOBAL const float *, a, GLOBAL const float *,
                          y + (id2 * p.rows + r) * p.columns + c, p.rows - r, p.columns - c, k > first, p);
     }
 }
+#endif
 
 /* ---- the end ------------------------------------------------------------------------------------------------ */
 
 /* The sum of the chunks' products, plus a bias for each column, not below 0 if asked. `parts` may be y itself if
  * there is one chunk. id0: column; id1: row; id2: batch. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_matmul_finish)
 KERNEL3(matmul_finish, matmul_args, GLOBAL const float *, parts, GLOBAL const float *, bias, GLOBAL float *, y)
 {
     GLOBAL const float *part = parts + (id2 * p.chunks * p.rows + id1) * p.columns + id0;
@@ -248,3 +255,4 @@ KERNEL3(matmul_finish, matmul_args, GLOBAL const float *, parts, GLOBAL const fl
     sum = p.bias ? sum + bias[id0] : sum;
     y[(id2 * p.rows + id1) * p.columns + id0] = p.relu && sum < 0.0f ? 0.0f : sum;
 }
+#endif

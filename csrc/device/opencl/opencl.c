@@ -524,7 +524,11 @@ lx_device *lx_opencl_open(int index, lx_error *error)
     self->device.limit = self->device.budget = SIZE_MAX;
     atomic_init(&self->device.references, 1);
     lx_blocks_open(&self->cache);
-    pthread_mutex_init(&self->lock, NULL);
+    pthread_mutexattr_t recursive; /* a notice may be answered by more work on the device */
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&self->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     if (start(self, index, error)) {
         opencl_close(&self->device);
         return NULL;

@@ -130,7 +130,7 @@ static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel
         return NULL;
     }
     if (stands_alone(kernel))
-        snprintf(wanted, sizeof wanted, "LX_WANT_%s=~,__kernel", kernel->name);
+        snprintf(wanted, sizeof wanted, "LX_WANT_%s", kernel->name);
     snprintf(all, sizeof all, "-cl-std=CL1.2 -w -DLANES=%d%s -D%s %s", self->device->lanes,
              self->device->form == LX_SIMT ? " -DLX_SIMT" : "", wanted, options);
     snprintf(file, sizeof file, "%s of kernels/%s.cl", kernel->name, kernel->program);
