@@ -72,7 +72,7 @@ end
 local function lua(text, variables)
     local path = os.tmpname()
     write(path, SCRIPT .. text)
-    local status, output, messages = run(LUA .. " " .. path, variables)
+    local status, output, messages = run("timeout 120 " .. LUA .. " " .. path, variables)
     os.remove(path)
     assert(status == 0, output .. messages)
     local lines = {}
@@ -494,6 +494,19 @@ describe_opencl("programs on disk", function()
             os.execute("rm -r " .. os.getenv("LUXEL_CACHE_DIR"))
         ]] .. COMPUTE), {LUXEL_CACHE_DIR = folder})
         assert.equal(expected, lines[2])
+    end)
+
+    it("may be used by whoever is told that they are compiled", function()
+        -- PoCL has a cache of its own, in which it finds all that was ever compiled
+        local lines = lua([[
+            core.set_notice(function(text)
+                print(text)
+                print(lx.ones(2, {device = device}):cumsum(1):sum():item())
+            end)
+        ]] .. COMPUTE, {LUXEL_CACHE_DIR = work .. "/none", POCL_CACHE_DIR = work .. "/none"})
+        assert.matches("^compiling kernels for .+, once for this driver$", lines[1])
+        assert.equal("3.0", lines[2])
+        assert.equal(expected, lines[3])
     end)
 
     it("that several processes write at once are whole", function()
