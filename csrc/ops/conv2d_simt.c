@@ -210,6 +210,8 @@ lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, long b
               least(least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)),
                     (long)pass->in_blocks * g->kernel_h * g->kernel_w / PART_LEAST),
               depth);
+    if (job.plan.count == 0)
+        return lx_no_tile(job.plan.device, "conv2d", error);
     const lx_choice choice = {.problem = problem,
                               .count = job.plan.count,
                               .usual = job.plan.usual,
@@ -316,6 +318,8 @@ lx_code lx_conv2d_gradient_simt(const char *problem, const conv2d_weight_args *p
     job.plan.copies = pass->groups;
     job.plan.sums = (double)job.args.chunk_size;
     find_ways(&job.plan, least(most, MOST_GROUPS / pass->groups), (double)job.args.pixels);
+    if (job.plan.count == 0)
+        return lx_no_tile(job.plan.device, "conv2d", error);
     const lx_choice choice = {.problem = problem,
                               .count = job.plan.count,
                               .usual = job.plan.usual,

@@ -246,6 +246,8 @@ lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_t
     j.a_wide = width_of(a, j.a_deep, args->rows, args->depth, args->a_row, args->a_depth, args->a_batch);
     j.b_wide = width_of(b, j.b_deep, args->columns, args->depth, args->b_column, args->b_depth, args->b_batch);
     find_ways(&j);
+    if (j.count == 0)
+        return lx_no_tile(a->storage->device, "matmul", error);
     snprintf(problem, sizeof problem, "matmul %ldx%ldx%ld, %ld, a %s %d, b %s %d", args->rows, args->columns, args->depth,
              product->batch, j.a_deep ? "deep" : "flat", j.a_wide, j.b_deep ? "deep" : "flat", j.b_wide);
     const size_t bytes = (size_t)(product->batch * args->rows * args->columns) * sizeof(float);

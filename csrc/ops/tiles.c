@@ -17,6 +17,13 @@ bool lx_tile_fits(const lx_device *device, const lx_tile *tile, long rows, long 
     return (tile->m == LX_LEAST_TILE || tile->m < 2 * rows) && (tile->n == LX_LEAST_TILE || tile->n < 2 * columns);
 }
 
+lx_code lx_no_tile(const lx_device *device, const char *operation, lx_error *error)
+{
+    return lx_fail(error, LX_EDEVICE, "%s: %s (%s) has too little local memory (%zu bytes) or too small work-groups (%d "
+                                      "work-items) for it; use another device", operation, device->label, device->name,
+                   device->gpu.local_memory, device->gpu.most_group);
+}
+
 double lx_tile_speed(const lx_device *device, const lx_tile *tile)
 {
     const int kept = tile->item_m * tile->item_n + 2 * (tile->item_m + tile->item_n) +

@@ -17,6 +17,9 @@ int lx_tile_items(const lx_tile *tile); /* work-items of its group */
 /* Whether a device can run it, and it is not plainly too large for the result. */
 bool lx_tile_fits(const lx_device *device, const lx_tile *tile, long rows, long columns);
 
+/* The error of an operation for which a device has room for no tile. */
+lx_code lx_no_tile(const lx_device *device, const char *operation, lx_error *error);
+
 /* Its speed on a device: less where a work-item has too few registers for its part. */
 double lx_tile_speed(const lx_device *device, const lx_tile *tile);
 
