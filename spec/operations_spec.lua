@@ -7,11 +7,10 @@ package.path = here .. "?.lua;" .. here .. "support/?.lua;" .. package.path
 
 local lx = require "luxel"
 local core = require "luxel.core"
-local F = lx.nn.functional
 local cases = require "cases"
 local golden = require "golden"
+local running = require "running"
 
-local TOLERANCE <const> = 1e-4
 local STEPS <const> = {1 / 256, 1 / 2048} -- of finite differences; the second where the function bends in the first
 local ELEMENTS <const> = 3 -- of each input that are differentiated so
 local PICK <const> = os.getenv("CASE") or ""
@@ -32,83 +31,6 @@ for name, definition in pairs(lx.autograd.registry) do
 end
 table.sort(operations)
 
--- ---- the memory layouts an input can come in --------------------------------------------------------------------
-
-local function as_stored(tensor) return tensor end
-
--- The same values as a view of a larger tensor: dimensions in reverse order in memory, with gaps between all elements.
-local function strided(tensor)
-    local ndim, sizes, order = tensor.ndim, {}, {}
-    if ndim == 0 then return tensor end
-    for i = 1, ndim do
-        sizes[i] = tensor.shape[ndim + 1 - i] + 2
-        order[i] = ndim + 1 - i
-    end
-    sizes[ndim + 1] = 2
-    local view = lx.full(sizes, 7, {dtype = tensor.dtype, device = tensor.device}):select(-1, 2)
-    for i = 1, ndim do view = view:narrow(i, 2, sizes[i] - 2) end
-    view = view:permute(order)
-    view:copy_(tensor)
-    assert(not view:is_contiguous() or tensor:numel() == 1)
-    return view
-end
-
-local function is_image(shape, dtype) return #shape == 4 and dtype == "float32" end
-
--- Images and kernels in the blocked layout, as a convolution (here with the identity) leaves its results.
-local function blocked(tensor)
-    if not is_image(tensor.shape, tensor.dtype) then return tensor end
-    local channels = tensor.shape[2]
-    local identity = lx.eye(channels, {device = tensor.device}):view(channels, channels, 1, 1)
-    local result = F.conv2d(tensor, identity)
-    assert(core.is_blocked(result), "a convolution's result is expected in the blocked layout")
-    return result
-end
-
--- ---- running a case ---------------------------------------------------------------------------------------------
-
--- The inputs of a case, those with a gradient as leaves. `numbers`, if given, replaces the values of input `changed`.
-local function inputs_of(wanted, layout, device, changed, numbers)
-    local inputs = {}
-    for name, input in pairs(wanted.inputs) do
-        if name == changed then
-            input = {shape = input.shape, dtype = input.dtype, numbers = numbers}
-        end
-        local tensor = layout(golden.tensor(input):to(device)):detach()
-        if wanted.grads[name] and not changed then tensor:requires_grad_() end
-        inputs[name] = tensor
-    end
-    return inputs
-end
-
-local function is_recorded(output) return lx.is_tensor(output) and output.requires_grad end
-
--- Runs forward and backward; returns inputs (with their gradients) and the list of results.
-local function run(case, wanted, layout, device)
-    local inputs = inputs_of(wanted, layout, device)
-    local outputs = table.pack(case.run(inputs))
-    for number = 1, outputs.n do
-        if is_recorded(outputs[number]) then
-            local grad = layout(golden.output_gradient(number, outputs[number].shape):to(device))
-            outputs[number]:backward(grad, {retain_graph = true})
-        end
-    end
-    return inputs, outputs
-end
-
-local function check_against_golden(case, wanted, layout, device)
-    local inputs, outputs = run(case, wanted, layout, device)
-    assert.equal(#wanted.outputs, outputs.n, "number of results")
-    for number, expected in ipairs(wanted.outputs) do
-        local problem = golden.disagreement(outputs[number], expected, TOLERANCE)
-        if problem then error(("result %d: %s"):format(number, problem), 0) end
-    end
-    for name, expected in pairs(wanted.grads) do
-        local problem = golden.disagreement(inputs[name].grad, expected, TOLERANCE)
-        if problem then error(("gradient of %s: %s"):format(name, problem), 0) end
-    end
-end
-
 -- ---- finite differences -----------------------------------------------------------------------------------------
 
 local state = 1
@@ -121,7 +43,7 @@ end
 local function moved(case, wanted, name, index, step)
     local numbers = table.move(wanted.inputs[name].numbers, 1, #wanted.inputs[name].numbers, 1, {})
     numbers[index] = numbers[index] + step
-    local results = table.pack(case.run(inputs_of(wanted, as_stored, "cpu", name, numbers)))
+    local results = table.pack(case.run(running.inputs_of(wanted, running.as_stored, "cpu", name, numbers)))
     for k = 1, results.n do results[k] = golden.flat(results[k]) end
     return results
 end
@@ -159,10 +81,10 @@ local function slope_problem(case, wanted, name, index, weights, grad)
 end
 
 local function check_slopes(case, wanted)
-    local inputs, outputs = run(case, wanted, as_stored, "cpu")
+    local inputs, outputs = running.run(case, wanted, running.as_stored, "cpu")
     local weights = {}
     for number = 1, outputs.n do
-        if is_recorded(outputs[number]) then
+        if running.is_recorded(outputs[number]) then
             weights[number] = golden.flat(golden.output_gradient(number, outputs[number].shape))
         end
     end
@@ -180,17 +102,15 @@ end
 
 -- ---- the tests --------------------------------------------------------------------------------------------------
 
+local function check_against_golden(case, wanted, layout, device)
+    local problem = running.disagreement(case, wanted, layout, device)
+    if problem then error(problem, 0) end
+end
+
 local function each_case(f)
     for _, case in ipairs(cases) do
         if case.name:find(PICK, 1, true) then f(case, stored[case.name]) end
     end
-end
-
-local function has_images(wanted)
-    for _, input in pairs(wanted.inputs) do
-        if is_image(input.shape, input.dtype) then return true end
-    end
-    return false
 end
 
 describe("the table of cases", function()
@@ -212,14 +132,14 @@ for _, device in ipairs {"cpu", further and core.label(further)} do
     describe("on " .. device, function()
         each_case(function(case, wanted)
             it(case.name .. " gives PyTorch's values", function()
-                check_against_golden(case, wanted, as_stored, device)
+                check_against_golden(case, wanted, running.as_stored, device)
             end)
             it(case.name .. " takes inputs that are views with gaps", function()
-                check_against_golden(case, wanted, strided, device)
+                check_against_golden(case, wanted, running.strided, device)
             end)
-            if has_images(wanted) then
+            if running.has_images(wanted) then
                 it(case.name .. " takes inputs in the blocked layout", function()
-                    check_against_golden(case, wanted, blocked, device)
+                    check_against_golden(case, wanted, running.blocked, device)
                 end)
             end
         end)
