@@ -1,8 +1,9 @@
---- A first experiment: a small network on drawn chest radiographs, in some 25 lines.
+--- A first experiment: a small network on drawn chest radiographs, in some 30 lines.
 
 local lx = require "luxel"
 local nn, F = lx.nn, lx.nn.functional
 
+local device = assert(lx.device(arg[2] or "auto")).label -- lua5.4 first.lua --device opencl
 lx.manual_seed(1)
 local train, val = lx.data.phantom({n = 300, size = 64, seed = 1}):split {val = 0.2}
 
@@ -12,11 +13,14 @@ local net = nn.Sequential(
     nn.Flatten(), nn.Linear(32 * 16 * 16, 1)
 )
 print(nn.summary(net, {1, 1, 64, 64}))
+net:to(device)
 
 local optimizer = lx.optim.AdamW(net:parameters(), {lr = 1e-3})
 for epoch = 1, 5 do
     local sum, n = 0, 0
-    for x, y in lx.data.batches(train, {batch = 16, epoch = epoch, mean = 0.5, std = 0.25, augment = true}) do
+    for x, y in lx.data.batches(train, {
+        batch = 16, epoch = epoch, mean = 0.5, std = 0.25, augment = true, device = device,
+    }) do
         optimizer:zero_grad()
         local loss = F.binary_cross_entropy_with_logits(net(x), y)
         loss:backward()

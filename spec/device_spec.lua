@@ -373,3 +373,68 @@ describe("two OpenCL devices", function()
         assert.equal("2\n", text)
     end)
 end)
+
+describe("lx.train.fit", function()
+    local out
+
+    before_each(function()
+        out = os.tmpname()
+        os.remove(out)
+    end)
+
+    after_each(function() os.execute("rm -rf " .. out) end)
+
+    -- A run of `epochs` epochs of three steps on phantoms; `overrides` replace its options.
+    local function fit(device, overrides)
+        local sets = {}
+        for i, n in ipairs {24, 10} do sets[i] = lx.data.phantom {n = n, size = 16, seed = i} end
+        local net = network():to(device)
+        local progress = {step = function() end, epoch = function() end, message = function() end}
+        local options = {
+            net = net, optimizer = MAKERS.AdamW(net:parameters()), train = sets[1], val = sets[2], epochs = 1,
+            batch = 8, loss = lx.nn.functional.binary_cross_entropy_with_logits, out = out,
+            progress = progress,
+        }
+        for key, value in pairs(overrides or {}) do options[key] = value end
+        return lx.train.fit(options)
+    end
+
+    it_on_opencl("waits once a step, and computes where the network is", function()
+        local waits = {}
+        local progress = {
+            step = function() waits[#waits + 1] = core.waits("opencl") end,
+            epoch = function() end, message = function() end,
+        }
+        local result = assert(fit("opencl", {progress = progress, clip = 1}))
+        assert.equal(1, result.epoch)
+        assert.same({waits[1], waits[1] + 1, waits[1] + 2}, waits)
+    end)
+
+    it("says what there is to go on with when memory runs out", function()
+        assert(fit("cpu"))
+        local shown = {}
+        local progress = {
+            step = function(_, s)
+                if s.epoch == 2 and s.batch == 2 then
+                    collectgarbage()
+                    lx.memory_budget("cpu", lx.memory().live)
+                end
+            end,
+            epoch = function() end, message = function(_, text) shown[#shown + 1] = text end,
+        }
+        local result, message, code = fit("cpu", {progress = progress, resume = true, epochs = 3})
+        lx.memory_budget("cpu", nil)
+        assert.is_nil(result)
+        assert.equal("memory", code)
+        assert.matches("^epoch 2, step 3: out of memory: cpu has no ", message)
+        assert.matches("last.safetensors holds the run after epoch 1, step 0, go on with resume", message)
+        assert.same({"going on after epoch 1, step 0"}, shown)
+        local rescued = message:match("the weights at the failure are in (.*)$")
+        network():load_state_dict((assert(lx.checkpoint.load(rescued))))
+    end)
+
+    it("passes on the programmer's mistakes", function()
+        assert.error_matches(function() fit("cpu", {loss = function() error("my own mistake") end}) end,
+            "my own mistake")
+    end)
+end)

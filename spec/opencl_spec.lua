@@ -210,6 +210,21 @@ describe_opencl("a device that fails", function()
         assert.equal("true", lines[2])
     end)
 
+    it("in the middle of training leaves the last epoch to go on with, and the weights of the moment", function()
+        local out = work .. "/failing"
+        local status, _, messages = run(LUA .. " examples/chest_xray/train.lua --size 33 --epochs 3 --phantoms 60 "
+            .. "--batch 8 --device opencl --out " .. out,
+            {LUXEL_OPENCL_LIBRARY = faulty, FAULTY_LAUNCH = "1000", FAULTY_STATUS = "-36", FAULTY_LOST = "1"})
+        assert.equal(1, status)
+        assert.matches("error: epoch [23], step %d+: opencl:1 %(.+%): [%w_]+: .*%(%-36%)", messages)
+        assert.matches("failing/last.safetensors holds the run after epoch [12], step 0, go on with resume", messages)
+        assert.matches("the weights at the failure are in .*failing/rescued.safetensors\n$", messages)
+        local _, last = assert(lx.checkpoint.load(out .. "/last.safetensors"))
+        local weights, rescued = assert(lx.checkpoint.load(out .. "/rescued.safetensors"))
+        assert.is_true(last.training ~= nil and rescued.model == "cnn")
+        assert.equal(0, weights["0.weight"]:isnan():any():item())
+    end)
+
     it("to compile gives the compiler's log", function()
         local lines = lua_with_faults([[
             print(message_of(function() return lx.ones(3, {device = device}) + 1 end))

@@ -59,6 +59,14 @@ end
 -- Small and quick: 33 pixels a side is odd, and enough for four poolings.
 local SMALL <const> = "--size 33 --epochs 2 --batch 8 --phantoms 60 "
 
+-- A test that needs an OpenCL device. None is opened here.
+local function it_on_opencl(name, f)
+    for _, device in ipairs(lx.devices()) do
+        if device.kind == "opencl" then return it(name, f) end
+    end
+    pending(name .. " (no OpenCL device here)")
+end
+
 describe("the programs #slow", function()
     setup(function()
         work = os.tmpname()
@@ -141,9 +149,61 @@ describe("the programs #slow", function()
         os.execute(("cp '%s/images/NORMAL/'*.png '%s/one/NORMAL'"):format(work, work))
         fails("--data " .. work .. "/one", "both classes are needed")
         fails("--size 3", "%-%-size must be")
-        fails("--device opencl:7", "%-%-device must be auto or cpu, got 'opencl:7'")
+        fails("--device abacus", "%-%-device: there is no device 'abacus'.*\ndevice +name +type.*\ncpu ")
+        fails("--device opencl:77", "%-%-device: ")
         fails("--model vgg", "must be one of")
         fails("--lr=-1", "%-%-lr must be above 0")
+    end)
+
+    it("train says what it computes on, takes a part of a device's name, and shows where the time goes", function()
+        local trace = work .. "/trace.json"
+        local status, out, errors = program("train", ("--size 33 --epochs 1 --batch 8 --phantoms 70 --device cpu "
+            .. "--profile %s --out %s/profiled"):format(trace, work))
+        assert.equal(0, status)
+        assert.matches("computing on cpu %(", out)
+        assert.matches("kernel +launches +ms", errors)
+        local steps, launches = 3, 0 -- the first five are not measured, and there are eight
+        for _, event in ipairs(cjson.decode(read(trace)).traceEvents) do
+            if event.name == "adam" then launches = launches + 1 end
+        end
+        assert.equal(steps * 12, launches)
+    end)
+
+    it_on_opencl("train, evaluate and predict run on an OpenCL device as on the cpu", function()
+        local status, out = program("train", SMALL .. "--device opencl --out " .. work .. "/opencl")
+        assert.equal(0, status)
+        assert.matches("computing on opencl:%d+ %(", out)
+        local here = assert(lx.checkpoint.load(work .. "/run/best.safetensors"))
+        for name, tensor in pairs(assert(lx.checkpoint.load(work .. "/opencl/best.safetensors"))) do
+            assert.is_true(lx.allclose(here[name], tensor, 0, 0.02), name)
+        end
+        local model, images = "--model " .. work .. "/run/best.safetensors ", work .. "/images/*/*.png"
+        local function predictions(device)
+            local _, text = program("predict", model .. "--json --device " .. device .. " " .. images)
+            local list = {}
+            for line in text:gmatch("[^\n]+") do list[#list + 1] = cjson.decode(line).infected end
+            return list
+        end
+        local expected, got = predictions("cpu"), predictions("opencl")
+        assert.equal(24, #got)
+        for i, probability in ipairs(expected) do assert.near(probability, got[i], 1e-4) end
+        local _, report = program("evaluate", model .. "--phantoms 20 --device opencl")
+        assert.matches("device: opencl:%d+ %(", report)
+    end)
+
+    it_on_opencl("train goes on on another device", function()
+        local states = {}
+        for _, device in ipairs {"cpu", "opencl"} do
+            os.execute(("cp -r %s/run %s/on_%s"):format(work, work, device))
+            local status, _, errors = program("train", ("%s --out %s/on_%s --epochs 3 --device %s --resume"):format(
+                SMALL:gsub("%-%-epochs 2", ""), work, device, device))
+            assert.equal(0, status)
+            assert.matches("going on after epoch 2, step 0", errors)
+            states[device] = assert(lx.checkpoint.load(("%s/on_%s/last.safetensors"):format(work, device)))
+        end
+        for name, tensor in pairs(states.cpu) do
+            assert.is_true(lx.allclose(tensor, states.opencl[name], 0, 0.02), name)
+        end
     end)
 
     it("train stops at a loss that is no number, and keeps the checkpoint", function()

@@ -1,5 +1,6 @@
---- What train.lua, evaluate.lua and predict.lua share: networks, reading data, and models in files.
+--- What train.lua, evaluate.lua and predict.lua share: networks, devices, reading data, and models in files.
 
+local core = require "luxel.core"
 local lx = require "luxel"
 local nn = lx.nn
 
@@ -29,6 +30,25 @@ end
 function common.must(value, message, ...)
     if not value then common.fail(message) end
     return value, message, ...
+end
+
+-- ---- devices --------------------------------------------------------------------------------------------------
+
+--- Adds the option that says what to compute on.
+function common.add_device_option(parser)
+    parser:option("--device", "What to compute on: auto (the best GPU, else cpu), cpu, opencl, opencl:2, or a part of "
+        .. "a device's name.", "auto")
+end
+
+--- Opens the device that the option names, or ends the program with a list of those that there are.
+---@param name string
+---@return string label
+---@return string words for the person
+function common.device(name)
+    local device, message = lx.device(name)
+    if not device then common.fail(("--device: %s\n%s"):format(message, tostring(lx.devices()))) end
+    if device.label == "cpu" then return device.label, device.name end
+    return device.label, ("%s (%s)"):format(device.label, device.name)
 end
 
 -- ---- networks -------------------------------------------------------------------------------------------------
@@ -119,8 +139,9 @@ end
 
 --- Reads a model that train.lua wrote.
 ---@param path string
+---@param device string? where it is to compute
 ---@return ChestModel? model, string? message
-function common.load_model(path)
+function common.load_model(path, device)
     local tensors, metadata = lx.checkpoint.load(path)
     if not tensors then return nil, metadata end
     local build = common.models[metadata.model or ""]
@@ -136,16 +157,22 @@ function common.load_model(path)
     local ok, message = pcall(net.load_state_dict, net, weights)
     if not ok then return nil, ("%s: %s"):format(path, message) end
     net:eval()
+    net:to(device or "cpu")
     return {net = net, metadata = metadata, size = size, threshold = metadata.threshold or 0.5}
 end
 
---- The probability of infection for every image of a dataset.
+--- The probability of infection for every image of a dataset. Ends the program if the device fails.
 ---@param model ChestModel
 ---@param dataset luxel.Dataset
 ---@return number[]
 function common.probabilities(model, dataset)
     local metadata = model.metadata
-    local logits = lx.train.predict(model.net, dataset, metadata.normalisation)
+    local ok, logits = pcall(lx.train.predict, model.net, dataset, metadata.normalisation)
+    if not ok then
+        local code, text = core.error_code(tostring(logits))
+        if code ~= "device" and code ~= "memory" then error(logits, 0) end
+        common.fail(text)
+    end
     for i, logit in ipairs(logits) do
         logits[i] = lx.calibration.probability(metadata.calibration, logit)
     end

@@ -15,12 +15,14 @@ local lx = require "luxel"
 local parser = argparse("evaluate.lua", "How good a trained model is on labelled radiographs.", common.NOTICE)
 parser:option("--model", "Model file that train.lua wrote."):count(1)
 parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/, alone or below test/ (default: drawn phantoms).")
+common.add_device_option(parser)
 parser:option("--json", "Write all figures to this file too.")
 parser:option("--seed", "Of the resampling for the intervals.", "1"):convert(math.tointeger)
 parser:option("--phantoms", "Number of phantoms to draw where there is no --data.", "300"):convert(math.tointeger)
 local args = parser:parse()
 
-local model = common.must(common.load_model(args.model))
+local device, device_words = common.device(args.device)
+local model = common.must(common.load_model(args.model, device))
 
 -- Phantoms that no training has drawn: seeds of training runs are positive.
 local PHANTOM_SEED <const> = -1
@@ -52,6 +54,7 @@ local report = lx.metrics.report(probabilities, core.to_table(dataset.labels), {
 })
 
 print("model: " .. args.model)
+print("device: " .. device_words)
 print("images: " .. what)
 print()
 print(lx.metrics.format_report(report, common.LABELS))

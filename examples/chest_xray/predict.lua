@@ -16,6 +16,7 @@ local vision = lx.vision
 local parser = argparse("predict.lua", "Says whether radiographs look infected.", common.NOTICE)
 parser:argument("images", "Image files (JPEG or PNG)."):args("+")
 parser:option("--model", "Model file that train.lua wrote."):count(1)
+common.add_device_option(parser)
 parser:option("--out", "Folder for the images with label and probability drawn on them.")
 parser:flag("--json", "Print a JSON object for each image instead of text.")
 local args = parser:parse()
@@ -98,7 +99,9 @@ local function report(path, label, probability, infected)
 end
 
 if not args.json then print("[INFO] loading network...") end
-local model = common.must(common.load_model(args.model))
+local device, device_words = common.device(args.device)
+if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
+local model = common.must(common.load_model(args.model, device))
 if args.out and not lfs.mkdir(args.out) and lfs.attributes(args.out, "mode") ~= "directory" then
     common.fail("cannot make the folder " .. args.out)
 end

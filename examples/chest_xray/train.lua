@@ -18,13 +18,15 @@ parser:option("--size", "Side to which images are resized, in pixels.", "128"):c
 parser:option("--epochs", "Times to go through the images.", "10"):convert(math.tointeger)
 parser:option("--batch", "Images in one step.", "32"):convert(math.tointeger)
 parser:option("--lr", "Largest learning rate.", "0.001"):convert(tonumber)
-parser:option("--device", "What to compute on: auto or cpu.", "auto")
+common.add_device_option(parser)
 parser:option("--seed", "Of the split, the weights, the order and the augmentation.", "1"):convert(math.tointeger)
 parser:option("--val", "Share of the patients to validate on.", "0.15"):convert(tonumber)
 parser:option("--phantoms", "Number of phantoms to draw where there is no --data.", "600"):convert(math.tointeger)
 parser:option("--out", "Folder for best.safetensors, last.safetensors and log.csv.", "runs/chest_xray")
 parser:flag("--no-augment", "Train on the images as they are.")
 parser:flag("--resume", "Go on with the run in --out.")
+parser:flag("--tune", "Measure first which way of computing each layer is the fastest on the device.")
+parser:option("--profile", "File for a trace of a few steps (chrome://tracing); shows what they spent their time on.")
 parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
 local args = parser:parse()
 
@@ -32,9 +34,8 @@ if args.size < 16 or args.size > 2048 then common.fail("--size must be from 16 t
 if args.epochs < 1 or args.batch < 1 then common.fail("--epochs and --batch must be at least 1") end
 if not (args.lr > 0) then common.fail("--lr must be above 0") end
 if not (args.val > 0 and args.val < 1) then common.fail("--val must be between 0 and 1") end
-if args.device ~= "auto" and args.device ~= "cpu" then
-    common.fail(("--device must be auto or cpu, got '%s'"):format(args.device))
-end
+local device, device_words = common.device(args.device)
+print("computing on " .. device_words)
 
 -- Kaggle ships a val/ of 16 images: too few to choose a threshold on.
 local VAL_ENOUGH <const> = 100
@@ -76,7 +77,8 @@ local negatives = #train_set - positives
 print(("training on %d images (%d %s, %d %s), validating on %d (%d %s)"):format(#train_set, negatives, common.LABELS[1],
     positives, common.LABELS[2], #val_set, count_positives(val_set), common.LABELS[2]))
 
-local net = common.models[args.model](args.size)
+local net = common.models[args.model](args.size):to(device)
+if args.tune then print(lx.tune(net, {args.batch, 1, args.size, args.size})) end
 local optimizer = lx.optim.AdamW(net:parameters(), {lr = args.lr, weight_decay = 0.01})
 local steps = math.ceil(#train_set / args.batch) * args.epochs
 local scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps})
@@ -90,7 +92,7 @@ end
 local result, message = lx.train.fit {
     net = net, optimizer = optimizer, scheduler = scheduler, loss = loss, train = train_set, val = val_set,
     epochs = args.epochs, batch = args.batch, seed = args.seed, out = args.out, resume = args.resume,
-    mean = common.MEAN, std = common.STD,
+    mean = common.MEAN, std = common.STD, profile = args.profile,
     augment = not args.no_augment and {flip = true, rotate = 10, shift = 0.08, zoom = 0.1},
     metadata = {
         model = args.model, size = args.size, classes = common.LABELS, luxel = "chest_xray",

@@ -33,19 +33,22 @@ Profile.__index = Profile
 
 -- ---- watching -------------------------------------------------------------------------------------------------
 
----@class luxel.ProfileSession devices that are being watched; closing it without `stop` forgets what they did
+---@class luxel.ProfileSession devices that are being watched, until `stop`, `abandon` or its end as a closed variable
 local Session = {}
 Session.__index = Session
 
-function Session:__close()
+--- Ends the watching and forgets what the devices did.
+function Session:abandon()
     for _, entry in ipairs(self.watched) do pcall(core.unwatch, entry.label, entry.handle) end
     self.watched = {}
 end
 
+Session.__close = Session.abandon
+
 local function start(labels)
     local session = setmetatable({watched = {}}, Session)
     local _ <close> = setmetatable({}, {__close = function(_, problem)
-        if problem then Session.__close(session) end -- one of them is watched already
+        if problem then session:abandon() end -- one of them is watched already
     end})
     for i, label in ipairs(labels) do
         session.watched[i] = {label = label, handle = core.watch(label)}

@@ -16,7 +16,13 @@ local run = require "luxel.train.run"
 
 local train = {console = console}
 
---- The logit of every image of a dataset, in order, without augmentation.
+-- Where a network computes.
+local function device_of(net)
+    local first = net:parameters()[1]
+    return first and first.device or "cpu"
+end
+
+--- The logit of every image of a dataset, in order, without augmentation, computed where the network is.
 ---@param net Module
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?}?
@@ -28,7 +34,9 @@ function train.predict(net, dataset, options)
     net:eval()
     lx.no_grad(function()
         local batch = options.batch or 32
-        for x in batches(dataset, {batch = batch, shuffle = false, mean = options.mean, std = options.std}) do
+        for x in batches(dataset, {
+            batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
+        }) do
             local out <close> = net(x)
             table.move(core.to_table(out:flatten()), 1, out.shape[1], #logits + 1, logits)
             x:free()
@@ -46,8 +54,8 @@ local function validate(fit)
     local probabilities = {}
     for i, logit in ipairs(logits) do probabilities[i] = calibration.probability(fitted, logit) end
     local threshold = metrics.youden(probabilities, labels) or 0.5
-    local column = {#labels, 1}
-    local loss = fit.loss(core.from_table(logits):view(column), core.from_table(labels):view(column)):item()
+    local function column(numbers) return core.from_table(numbers, "float32", fit.device):view {#numbers, 1} end
+    local loss = fit.loss(column(logits), column(labels)):item()
     return {
         loss = loss, accuracy = metrics.accuracy(probabilities, labels, threshold),
         auc = metrics.auc(probabilities, labels), threshold = threshold, calibration = fitted,
@@ -84,19 +92,46 @@ local function fail_not_finite(fit, value, x, indices)
         fit.state.epoch + 1, fit.state.step + 1, cause)}, 0)
 end
 
--- ---- one epoch ------------------------------------------------------------------------------------------------
+-- ---- one step -------------------------------------------------------------------------------------------------
 
+-- Reading the loss is the only wait for the device. It comes as late as the weights can still be kept from a loss that
+-- is no number: the device has the backward pass to do meanwhile, and then the optimiser's step while Lua assembles the
+-- next batch.
 local function train_step(fit, x, y, indices)
     fit.optimizer:zero_grad()
     local loss <close> = fit.loss(fit.net(x), y)
+    loss:backward()
     local value = loss:item()
     if value ~= value or value == math.huge then fail_not_finite(fit, value, x, indices) end
-    loss:backward()
     if fit.clip then lx.optim.clip_grad_norm_(fit.optimizer.parameters, fit.clip) end
     fit.optimizer:step()
     if fit.scheduler then fit.scheduler:step() end
     return value
 end
+
+-- ---- profile --------------------------------------------------------------------------------------------------
+
+-- Steps before the measured ones, so that everything is compiled and in the caches, and the measured ones.
+local WARM_UP <const>, MEASURED <const> = 5, 5
+
+local function show_profile(fit)
+    local report, path = fit.session:stop(), fit.profile
+    fit.session, fit.profile = nil, nil
+    fit.progress:message(tostring(report))
+    local ok, message = report:save_trace(path)
+    fit.progress:message(ok and ("trace of these training steps in " .. path) or "[WARN] no trace: " .. message)
+end
+
+-- Before each step, with the option `profile`.
+local function follow_profile(fit)
+    if fit.session and fit.clock.steps >= WARM_UP + MEASURED then
+        show_profile(fit)
+    elseif not fit.session and fit.clock.steps >= WARM_UP then
+        fit.session = lx.profile.start(fit.device)
+    end
+end
+
+-- ---- one epoch ------------------------------------------------------------------------------------------------
 
 -- Seconds until the run ends, from the steps and validations that this process has done.
 local function time_left(fit, steps_per_epoch, batch)
@@ -116,8 +151,9 @@ local function run_epoch(fit)
     local started, images = core.now(), 0
     for x, y, indices in batches(fit.train, {
         batch = fit.batch, seed = fit.seed, epoch = epoch, augment = fit.augment, mean = fit.mean, std = fit.std,
-        skip = state.step,
+        skip = state.step, device = fit.device,
     }) do
+        if fit.profile then follow_profile(fit) end
         local before = core.now()
         local count = y.shape[1]
         local value = train_step(fit, x, y, indices)
@@ -133,6 +169,7 @@ local function run_epoch(fit)
         }
         coroutine.yield()
     end
+    if fit.session then show_profile(fit) end
     return images / math.max(core.now() - started, 1e-9)
 end
 
@@ -140,6 +177,13 @@ local function warn_unless(fit, ok, message)
     if ok then return end
     fit.save_problem = message
     fit.progress:message("[WARN] could not save: " .. message)
+end
+
+-- Writes last.safetensors; `fit.saved` says which moment is in it.
+local function save_state(fit)
+    local ok, message = run.save_state(fit)
+    if ok then fit.saved = ("after epoch %d, step %d"):format(fit.state.epoch, fit.state.step) end
+    warn_unless(fit, ok, message)
 end
 
 local function better(found, best)
@@ -164,7 +208,7 @@ local function finish_epoch(fit, images_per_second, started)
             threshold = found.threshold}
         warn_unless(fit, run.save_model(fit, "best.safetensors"))
     end
-    warn_unless(fit, run.save_state(fit))
+    save_state(fit)
     local row = {
         epoch = state.epoch, epochs = fit.epochs, loss = loss, val_loss = found.loss, val_accuracy = found.accuracy,
         val_auc = found.auc, threshold = found.threshold, learning_rate = fit.optimizer.groups[1].lr,
@@ -190,6 +234,7 @@ local function prepare(options)
     for _, name in ipairs(REQUIRED) do
         if fit[name] == nil then error(("fit: option '%s' is missing"):format(name), 3) end
     end
+    fit.device = device_of(fit.net)
     if #fit.train == 0 or #fit.val == 0 then error("fit: the training and validation sets need images", 3) end
     return fit
 end
@@ -226,14 +271,40 @@ local function drive(fit)
     until coroutine.status(work) == "dead"
 end
 
+-- What there is to go on with after a failure, in words. What the weights were is saved if it can still be read.
+local function describe_rest(fit)
+    local rest = fit.saved and ("%s/last.safetensors holds the run %s, go on with resume"):format(fit.out, fit.saved)
+        or "no epoch was done, so there is nothing to go on with"
+    if fit.state.epoch == 0 and fit.state.step == 0 then return rest end
+    local read, saved = pcall(run.save_model, fit, "rescued.safetensors")
+    if not read or not saved then return rest end
+    return ("%s; the weights at the failure are in %s/rescued.safetensors"):format(rest, fit.out)
+end
+
+-- What a run ends with after an error that is not the programmer's: nil, message, code. Others go on.
+local function give_up(fit, problem)
+    if type(problem) == "table" and problem.luxel then return nil, problem.luxel, "diverged" end
+    local code, text = core.error_code(tostring(problem))
+    if fit.session then fit.session:abandon() end
+    if code ~= "device" and code ~= "memory" then error(problem, 0) end
+    return nil, ("epoch %d, step %d: %s\n%s"):format(fit.state.epoch + 1, fit.state.step + 1, text,
+        describe_rest(fit)), code
+end
+
 --- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
 --- last.safetensors (with all that `resume` needs) and log.csv. Ctrl-C ends it with a usable last.safetensors.
+---
+--- It computes on the device of the network's parameters, and moves the batches there.
+---
+--- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
+--- the moment go to rescued.safetensors if they can still be read.
 ---
 --- The threshold (Youden's) and the calibration of the probabilities are chosen on the validation set and stored.
 ---@param options {net: Module, optimizer: Optimizer, loss: fun(logits: Tensor, labels: Tensor): Tensor,
 ---  train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, scheduler: Scheduler?, batch: integer?,
 ---  seed: integer?, augment: boolean|table?, mean: number?, std: number?, clip: number?, metadata: table?,
----  resume: boolean?, progress: luxel.Console?}
+---  resume: boolean?, progress: luxel.Console?, profile: string?}
+---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result
 ---@return string? message, string? code
 function train.fit(options)
@@ -243,15 +314,16 @@ function train.fit(options)
     if fit.resume then
         ok, message, code = run.resume(fit)
         if not ok then return nil, message, code end
-        fit.progress:message(("going on after epoch %d, step %d"):format(fit.state.epoch, fit.state.step))
+        fit.saved = ("after epoch %d, step %d"):format(fit.state.epoch, fit.state.step)
+        fit.progress:message("going on " .. fit.saved)
     end
     run.open_log(fit)
     local done, problem = pcall(drive, fit)
     local interrupted = not done and type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
-    if type(problem) == "table" and problem.luxel then return nil, problem.luxel, "diverged" end
-    if not done and not interrupted then error(problem, 0) end
+    if not done and not interrupted then return give_up(fit, problem) end
+    if fit.session then show_profile(fit) end
     if interrupted then
-        warn_unless(fit, run.save_state(fit))
+        save_state(fit)
         local form = "interrupted at epoch %d, step %d; saved in %s/last.safetensors, go on with resume"
         fit.progress:message(form:format(fit.state.epoch + 1, fit.state.step, fit.out))
     end
