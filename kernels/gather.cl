@@ -1,6 +1,6 @@
 /* Picking by indices along the middle of a dense [outer][size][inner], and the reverse, which adds. Indices are int32
- * and count from 1. One out of range picks p.absent and adds nothing: gather_check finds it first where a wait does not
- * matter. */
+ * and count from 1. One out of range picks p.absent and adds nothing: gather_check finds it first where that takes
+ * no wait. */
 #include "gather.h"
 #include "luxel.h"
 

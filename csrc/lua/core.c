@@ -84,7 +84,7 @@ static int l_set_home(lua_State *L)
     return 0;
 }
 
-/* error_code(message) -> "memory", "device", ... and the bare text, if the message is of the error raised last; else nil */
+/* error_code(message) -> "memory", "device", ... and the bare text, if it is the message of the error raised last */
 static int l_error_code(lua_State *L)
 {
     const lx_error *raised = &lx_get_context(L)->raised;

@@ -50,8 +50,8 @@ lx_code lx_augment_batch(lx_tensor *out, const lx_tensor *images, const lx_tenso
     const augment_args args = {s[1], s[2], s[3], (float)scale, (float)bias};
     lx_device *device = images->storage->device;
     if (!lx_contiguous(&all, images, error) && !lx_contiguous(&listed, indices, error) &&
-        !check_indices(&listed, s[0], error) && !lx_place(&which, &listed, device, error) && !lx_place(&how, maps, device, error) &&
-        !lx_tensor_new(out, device, LX_FLOAT32, 4, shape, error) &&
+        !check_indices(&listed, s[0], error) && !lx_place(&which, &listed, device, error) &&
+        !lx_place(&how, maps, device, error) && !lx_tensor_new(out, device, LX_FLOAT32, 4, shape, error) &&
         LX_RUN(k_augment, s[3], s[2], shape[0] * s[1], (double)(shape[0] * s[1] * s[2] * s[3]) * 40, args, error, &all,
                &which, &how, out))
         lx_tensor_free(out);
