@@ -82,8 +82,8 @@ static int neighbours(const job *j, const way *w)
     return deep ? w->slices : VECTOR_ITEMS / w->slices;
 }
 
-/* The time that a way should take, in arithmetic operations: to compute what its tiles hold, though not faster than memory
- * brings it, and longer if there are too few work-items; then to add up the chunks. */
+/* The time that a way should take, in arithmetic operations: to compute what its tiles hold, though not faster
+ * than memory brings it, and longer if there are too few work-items; then to add up the chunks. */
 static double guess(const job *j, const way *w)
 {
     const matmul_args *args = &j->product.args;
@@ -146,7 +146,7 @@ static void name_way(const void *of, int index, char name[LX_WAY_NAME])
         snprintf(name, LX_WAY_NAME, "%d slices in %ld", w->slices, w->chunks);
 }
 
-/* ---- running ----------------------------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------------------------- */
 
 static double work_of(const lx_product *product)
 {
@@ -154,7 +154,8 @@ static double work_of(const lx_product *product)
     return 2.0 * (double)product->batch * (double)args->rows * (double)args->columns * (double)args->depth;
 }
 
-static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *product, const lx_tensor *to, lx_error *error)
+static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *product, const lx_tensor *to,
+                         lx_error *error)
 {
     char options[LX_TILE_OPTIONS];
     const matmul_args *args = &product->args;
@@ -175,8 +176,8 @@ static lx_code run_vectors(const job *j, int share, const lx_product *product, c
     const long groups = ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
     snprintf(options, sizeof options, "-DVECTORS=%ld -DSLICES=%d -DLINES_DEEP=%d -DFEW_ROWS=%d", vectors, share,
              few ? j->b_deep : j->a_deep, few);
-    return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, work_of(product), *args, error, j->a,
-                         j->b, product->bias, to);
+    return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, work_of(product), *args, error,
+                         j->a, j->b, product->bias, to);
 }
 
 static lx_code run_way(void *of, int index, lx_error *error)
@@ -207,7 +208,7 @@ static lx_code run_way(void *of, int index, lx_error *error)
     return error->code;
 }
 
-/* ---- what the operands are like ----------------------------------------------------------------------------------- */
+/* ---- what the operands are like ------------------------------------------------------------------------------- */
 
 /* Whether neighbours in memory follow each other along the depth rather than along the lines. */
 static bool is_deep(long line_stride, long depth_stride)
@@ -228,15 +229,17 @@ static int width_of(const lx_tensor *tensor, bool deep, long lines, long depth, 
 bool lx_matmul_simt_fits(const lx_product *product)
 {
     const matmul_args *args = &product->args;
-    const long numbers[] = {args->rows, args->columns, args->depth, args->a_row, args->a_depth, args->b_depth,
-                            args->b_column, args->rows * args->columns / (LX_LEAST_TILE * LX_LEAST_TILE) * product->batch};
+    const long tiles_most = args->rows * args->columns / (LX_LEAST_TILE * LX_LEAST_TILE) * product->batch;
+    const long numbers[] = {args->rows,    args->columns, args->depth,    args->a_row,
+                            args->a_depth, args->b_depth, args->b_column, tiles_most};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i] < 0 || numbers[i] > INT_MAX / 2)
             return false;
     return true;
 }
 
-lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y, lx_error *error)
+lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
+                       lx_error *error)
 {
     char problem[LX_PROBLEM_TEXT];
     const matmul_args *args = &product->args;
@@ -248,8 +251,10 @@ lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_t
     find_ways(&j);
     if (j.count == 0)
         return lx_no_tile(a->storage->device, "matmul", error);
-    snprintf(problem, sizeof problem, "matmul %ldx%ldx%ld, %ld, a %s %d, b %s %d", args->rows, args->columns, args->depth,
-             product->batch, j.a_deep ? "deep" : "flat", j.a_wide, j.b_deep ? "deep" : "flat", j.b_wide);
+    snprintf(problem, sizeof problem, "matmul [%ld,%ld,%ld] x [%ld,%ld]%s%s%s%s", product->batch, args->rows,
+             args->depth, args->depth, args->columns, j.a_deep ? "" : ", left turned",
+             j.b_deep ? ", right turned" : "", j.a_wide == 1 ? ", left uneven" : "",
+             j.b_wide == 1 ? ", right uneven" : "");
     const size_t bytes = (size_t)(product->batch * args->rows * args->columns) * sizeof(float);
     const lx_choice choice = {.problem = problem,
                               .count = j.count,

@@ -16,7 +16,8 @@ typedef struct {
 bool lx_matmul_simt_fits(const lx_product *product);
 
 /* The product with bias and ReLU, in the way that was found best for such a one, or else is likely to be. */
-lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y, lx_error *error);
+lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
+                       lx_error *error);
 
 /* y = the sum of the chunks' products in `parts`, with bias and ReLU (in matmul.c). */
 lx_code lx_matmul_finish(const lx_product *product, const lx_tensor *parts, lx_tensor *y, lx_error *error);

@@ -142,7 +142,8 @@ lx_code lx_batch_norm_simt(lx_tensor *y, const lx_tensor *x, const lx_tensor *me
 }
 
 static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
-                             const lx_tensor *mean, const lx_tensor *var, const batch_norm_args *from, lx_error *error)
+                             const lx_tensor *mean, const lx_tensor *var, const batch_norm_args *from,
+                             lx_error *error)
 {
     pair parts = {{0}, {0}};
     const channel_args args = plan_sums(x, from);
@@ -164,8 +165,8 @@ lx_code lx_batch_norm_backward_simt(lx_tensor *dx, lx_tensor *dweight, lx_tensor
     const channel_args args = plan_values(x, from);
     if (sum_gradients(dweight, dbias, dy, x, mean, var, from, error))
         return error->code;
-    return RUN_COLUMNS(k_batch_norm_backward_groups, options_of(x), 6 * (double)lx_tensor_count(x), args, error, dy, x,
-                       mean, var, weight, dweight, dbias, dx);
+    return RUN_COLUMNS(k_batch_norm_backward_groups, options_of(x), 6 * (double)lx_tensor_count(x), args, error, dy,
+                       x, mean, var, weight, dweight, dbias, dx);
 }
 
 /* ---- per row -------------------------------------------------------------------------------------------------- */
@@ -177,6 +178,6 @@ lx_code lx_run_rows_simt(const lx_kernel *kernel, long rows, long size, double e
     while (args.along < ROW_ITEMS && args.along * ROW_EACH < size)
         args.along *= 2;
     const long groups[3] = {ceil_div(rows, ROW_ITEMS / args.along), 1, 1};
-    return lx_run_groups(kernel, NULL, groups, (const int[3]){ROW_ITEMS, 1, 1}, work, &args, sizeof args, tensors, count,
-                         error);
+    return lx_run_groups(kernel, NULL, groups, (const int[3]){ROW_ITEMS, 1, 1}, work, &args, sizeof args, tensors,
+                         count, error);
 }

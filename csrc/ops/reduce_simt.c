@@ -10,7 +10,7 @@ LX_SIMT_KERNEL(reduce, reduce_groups);
 LX_SIMT_KERNEL(reduce, search_groups);
 
 enum {
-    ALONG_COLUMNS = 8, /* work-items that share a column where there are enough columns for neighbours to read neighbours */
+    ALONG_COLUMNS = 8,  /* work-items that share a column where neighbours have enough other columns to read */
     NEIGHBOURS = REDUCE_ITEMS / ALONG_COLUMNS,
     EACH_LEAST = 4,     /* elements of a work-item: fewer are not worth a work-item more */
     EACH_MOST = 64,     /* elements of a work-item up to which the size is not cut into chunks */
@@ -119,8 +119,8 @@ lx_code lx_arg_reduce_simt(lx_tensor *out, const char *name, const lx_tensor *x,
         args.picked = out->storage != NULL;
         const long found = count * args.chunks;
         if (!lx_tensor_new(&next, x->storage->device, LX_INT32, 1, &found, error))
-            LX_RUN_GROUPS(k_search_groups, options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1, count * axis.size, args, error,
-                          x, out->storage ? out : NULL, &next);
+            LX_RUN_GROUPS(k_search_groups, options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1, count * axis.size, args,
+                          error, x, out->storage ? out : NULL, &next);
         lx_tensor_free(out);
         *out = next;
         axis.size = args.chunks;

@@ -1,13 +1,14 @@
 /* Matrix products for GPUs, of operands of any strides.
  *
- * Tiles: a work-group computes TILE_M x TILE_N elements, from copies of what it needs, TILE_K deep, in local memory, and
- * a work-item ITEM_M x ITEM_N of them in registers. While a step is computed the next one is on its way to the other of
- * two copies. Vectors: if there are few rows or columns, each element of the other operand is used but a few times, and
- * work-items share the depth instead.
+ * Tiles: a work-group computes TILE_M x TILE_N elements, from copies of what it needs, TILE_K deep, in local memory,
+ * and a work-item ITEM_M x ITEM_N of them in registers. While a step is computed the next one is on its way to the
+ * other of two copies. Vectors: if there are few rows or columns, each element of the other operand is used but a few
+ * times, and work-items share the depth instead.
  *
- * The driver's compiler is told by options: the sizes; whether an operand's neighbours in memory follow each other along
- * the depth (A_DEEP, B_DEEP) so that neighbouring work-items read neighbours; and how many are read at once (A_WIDE,
- * B_WIDE: 1, or 4 where strides, sizes and addresses are multiples of that). The structs are those of the tile form. */
+ * The driver's compiler is told by options: the sizes; whether an operand's neighbours in memory follow each other
+ * along the depth (A_DEEP, B_DEEP) so that neighbouring work-items read neighbours; and how many are read at once
+ * (A_WIDE, B_WIDE: 1, or 4 where strides, sizes and addresses are multiples of that). The structs are those of the
+ * tile form. */
 #include "simt/simt.h"
 #include "matmul.h"
 
@@ -35,10 +36,10 @@
 #define PITCH(lines) ((lines) + 4)              /* so that what is written across the lines meets few banks twice */
 #define BAND 8 /* rows of tiles that are computed together, so that what they read is still in the cache */
 
-/* For an operand, with `lines` rows or columns of it in a tile:
- * fetch loads this work-item's part of a tile, where past the last line it is the last once more, past the depth 0;
- * put writes that to the copy of the tile, which has its lines side by side.
- * Written as a macro, for compilers unroll the loops of a function before they know with what numbers it is called. */
+/* For an operand, with `lines` rows or columns of it in a tile: fetch loads this work-item's part of a tile, where
+ * past the last line it is the last once more, past the depth 0; put writes that to the copy of the tile, which
+ * has its lines side by side. Written as a macro, for compilers unroll the loops of a function before they know
+ * with what numbers it is called. */
 #define LINE(load, lines, deep, wide) ((deep) ? PLACE(load, wide) / TILE_K : PLACE(load, wide) % (lines))
 #define DEPTH(load, lines, deep, wide) ((deep) ? PLACE(load, wide) % TILE_K : PLACE(load, wide) / (lines))
 #define PLACE(load, wide) (((load) * ITEMS + (int)get_local_id(0)) * (wide))
@@ -194,7 +195,8 @@ __kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const 
 
 /* ---- vectors -------------------------------------------------------------------------------------------------- */
 
-/* The lines of one operand times VECTORS vectors, the rows or columns of the other; SLICES work-items share a line. */
+/* The lines of one operand times VECTORS vectors, the rows or columns of the other; SLICES work-items share a
+ * line. */
 #ifndef VECTORS
 #define VECTORS 1
 #define SLICES 32

@@ -50,8 +50,9 @@ static LX_ITEM void go_on(visit *v, long images, long pixels, const channel_args
     }
 }
 
-#define EACH_VALUE(v) \
-    for (const long images = p.along / p.size, pixels = p.along % p.size; v.number < v.end; go_on(&v, images, pixels, p))
+#define EACH_VALUE(v)                                                                            \
+    for (const long images = p.along / p.size, pixels = p.along % p.size; v.number < v.end;      \
+         go_on(&v, images, pixels, p))
 
 /* What channels have, for a column; `none` past the last channel. */
 static LX_ITEM value of_column(GLOBAL const float *numbers, long column, float none, const channel_args p)
@@ -99,8 +100,8 @@ static LX_ITEM moments join_moments(moments a, moments b)
 }
 
 /* What the work-items of a column have, joined for the first of them. */
-static LX_ITEM moments join_group(moments own, LOCAL value *means, LOCAL value *spreads, LOCAL float *counts, int slice,
-                                 const channel_args p)
+static LX_ITEM moments join_group(moments own, LOCAL value *means, LOCAL value *spreads, LOCAL float *counts,
+                                  int slice, const channel_args p)
 {
     const int id = (int)get_local_id(0);
     for (int width = p.along / 2; width > 0; width /= 2) {
@@ -118,8 +119,8 @@ static LX_ITEM moments join_group(moments own, LOCAL value *means, LOCAL value *
     return own;
 }
 
-/* Mean and spread of chunks, [chunk][channel], or mean and variance if there is one. A work-item takes its first value
- * from the others, which keeps their squares small. */
+/* Mean and spread of chunks, [chunk][channel], or mean and variance if there is one. A work-item takes its first
+ * value from the others, which keeps their squares small. */
 #ifdef LX_WANT_channel_moments
 __kernel GROUP_OF(NORM_ITEMS) void channel_moments(BUFFER(const value, x), BUFFER(float, mean), BUFFER(float, spread),
                                                    const channel_args p)
@@ -200,7 +201,8 @@ static LX_ITEM value sum_group(value own, LOCAL value *share, int slice, const c
 #ifdef LX_WANT_channel_gradients
 __kernel GROUP_OF(NORM_ITEMS) void channel_gradients(BUFFER(const value, dy), BUFFER(const value, x),
                                                      BUFFER(const float, mean), BUFFER(const float, var),
-                                                     BUFFER(float, dbias), BUFFER(float, dweight), const channel_args p)
+                                                     BUFFER(float, dbias), BUFFER(float, dweight),
+                                                     const channel_args p)
 {
     POINTER(const value, dy);
     POINTER(const value, x);
@@ -255,7 +257,8 @@ __kernel GROUP_OF(NORM_ITEMS) void channel_gradients_join(BUFFER(const float, pa
 #ifdef LX_WANT_batch_norm_groups
 __kernel GROUP_OF(NORM_ITEMS) void batch_norm_groups(BUFFER(const value, x), BUFFER(const float, mean),
                                                      BUFFER(const float, var), BUFFER(const float, weight),
-                                                     BUFFER(const float, bias), BUFFER(value, y), const channel_args p)
+                                                     BUFFER(const float, bias), BUFFER(value, y),
+                                                     const channel_args p)
 {
     POINTER(const value, x);
     POINTER(const float, mean);
@@ -277,11 +280,10 @@ __kernel GROUP_OF(NORM_ITEMS) void batch_norm_groups(BUFFER(const value, x), BUF
 
 /* With the batch's statistics x reaches the result through the mean and the variance too. */
 #ifdef LX_WANT_batch_norm_backward_groups
-__kernel GROUP_OF(NORM_ITEMS) void batch_norm_backward_groups(BUFFER(const value, dy), BUFFER(const value, x),
-                                                              BUFFER(const float, mean), BUFFER(const float, var),
-                                                              BUFFER(const float, weight), BUFFER(const float, dweight),
-                                                              BUFFER(const float, dbias), BUFFER(value, dx),
-                                                              const channel_args p)
+__kernel GROUP_OF(NORM_ITEMS) void batch_norm_backward_groups(
+    BUFFER(const value, dy), BUFFER(const value, x), BUFFER(const float, mean), BUFFER(const float, var),
+    BUFFER(const float, weight), BUFFER(const float, dweight), BUFFER(const float, dbias), BUFFER(value, dx),
+    const channel_args p)
 {
     POINTER(const value, dy);
     POINTER(const value, x);

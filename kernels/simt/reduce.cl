@@ -1,11 +1,11 @@
-/* Reductions for GPUs: of a dense [outer][size][inner] over its middle, and positions of extremes. Each work-item goes
- * through its part of a chunk with neighbours beside it on neighbouring addresses; then the group joins what its
- * work-items have, by halves. Groups: blocks of columns of chunks of outer. */
+/* Reductions for GPUs: of a dense [outer][size][inner] over its middle, and positions of extremes. Each work-item
+ * goes through its part of a chunk with neighbours beside it on neighbouring addresses; then the group joins what
+ * its work-items have, by halves. Groups: blocks of columns of chunks of outer. */
 #include "simt/simt.h"
 #include "simt/reduce.h"
 
-/* Elements that a work-item joins one after another before they are joined to the others: it keeps rounding errors from
- * growing with the count. */
+/* Elements that a work-item joins one after another before they are joined to the others: it keeps rounding errors
+ * from growing with the count. */
 #define RUN 32
 
 /* Where a work-item stands. */
@@ -70,7 +70,8 @@ static LX_ITEM float join_min(float a, float b)
 
 /* The result is [outer][chunks][inner]; a mean has one chunk. */
 #ifdef LX_WANT_reduce_groups
-__kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFER(float, y), const reduce_groups_args p)
+__kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFER(float, y),
+                                                   const reduce_groups_args p)
 {
     POINTER(const float, x);
     POINTER(float, y);

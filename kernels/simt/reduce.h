@@ -4,8 +4,8 @@
 
 #define REDUCE_ITEMS 256 /* in a work-group */
 
-/* A dense [outer][size][inner], reduced over `size` in chunks. Of a group's work-items `across` stand side by side along
- * inner, `along` of those rows share a chunk, and `together` such blocks take neighbours of outer. */
+/* A dense [outer][size][inner], reduced over `size` in chunks. Of a group's work-items `across` stand side by side
+ * along inner, `along` of those rows share a chunk, and `together` such blocks take neighbours of outer. */
 typedef struct {
     long outer, size, inner;
     long chunk, chunks;

@@ -1,4 +1,5 @@
-/* Rows of numbers side by side, each shared by some work-items of a group. Included by kernels and by what launches them. */
+/* Rows of numbers side by side, each shared by some work-items of a group. Included by kernels and by what
+ * launches them. */
 #ifndef LX_SIMT_ROWS_H
 #define LX_SIMT_ROWS_H
 

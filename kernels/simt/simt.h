@@ -11,9 +11,9 @@
  *     }
  *     #endif
  *
- * because each is compiled alone, with -DLX_WANT_NAME and what else its launch says, as tile sizes. Its buffers come with
- * an offset in bytes each, its parameters last, as a struct of a header that the launching C function includes too.
- * All work-items of a group reach every barrier: none returns early, and those without work go along. */
+ * because each is compiled alone, with -DLX_WANT_NAME and what else its launch says, as tile sizes. Its buffers come
+ * with an offset in bytes each, its parameters last, as a struct of a header that the launching C function includes
+ * too. All work-items of a group reach every barrier: none returns early, and those without work go along. */
 #ifndef LX_SIMT_KERNELS_H
 #define LX_SIMT_KERNELS_H
 

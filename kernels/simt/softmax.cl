@@ -34,7 +34,8 @@ __kernel GROUP_OF(ROW_ITEMS) void softmax_groups(BUFFER(const float, x), BUFFER(
 #endif
 
 #ifdef LX_WANT_log_softmax_groups
-__kernel GROUP_OF(ROW_ITEMS) void log_softmax_groups(BUFFER(const float, x), BUFFER(float, y), const row_groups_args p)
+__kernel GROUP_OF(ROW_ITEMS) void log_softmax_groups(BUFFER(const float, x), BUFFER(float, y),
+                                                     const row_groups_args p)
 {
     POINTER(const float, x);
     POINTER(float, y);
