@@ -11,11 +11,7 @@
 #endif
 
 #define OF_TWO CONV2D_PIXELS_OF_TWO(LANES)
-#ifdef LX_SIMT /* where only the depthwise kernel is used, and neighbours are to be read by neighbouring work-items */
-#define OF_ONE 1
-#else
 #define OF_ONE CONV2D_PIXELS_OF_ONE
-#endif
 #define MOST_PIXELS 7
 
 /* A hint that memory will be read soon. */

@@ -23,6 +23,18 @@ local PROBLEMS <const> = {
     {{1, 4, 1, 65}, 6, {1, 5}, {padding = {0, 2}}},
     {{3, 9, 12, 11}, 9, {3, 3}, {padding = 1, groups = 9}},
     {{2, 10, 8, 7}, 10, {5, 3}, {padding = {2, 0}, stride = {1, 2}, groups = 10}},
+    {{1, 6, 13, 12}, 6, {9, 5}, {padding = {4, 2}, stride = 2, groups = 6}},
+    -- large enough for every tile
+    {{1, 5, 9, 11}, 70, {3, 3}, {padding = 1}},
+    {{1, 70, 19, 18}, 6, {3, 3}, {padding = 1, stride = 2}},
+    -- few channels, read in the plain layout: of the input, of the gradient, of several groups
+    {{2, 1, 65, 63}, 16, {7, 7}, {padding = 3, stride = 2}},
+    {{2, 6, 17, 15}, 2, {3, 3}, {padding = 1}},
+    {{2, 6, 17, 15}, 3, {3, 3}, {padding = 1, stride = 2}},
+    {{2, 3, 9, 8}, 6, {3, 3}, {padding = 1, groups = 3}},
+    -- taps that no pixel of a phase meets, and a stride larger than the kernel
+    {{1, 4, 11, 12}, 5, {2, 2}, {stride = 3}},
+    {{1, 4, 11, 12}, 5, {3, 3}, {stride = 2, dilation = 2, padding = 1}},
 }
 
 local function largest_difference(a, b)

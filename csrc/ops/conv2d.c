@@ -181,7 +181,7 @@ static const char *describe(const convolution *c, const char *what, char text[LX
 /* Whether an input is better read in the plain layout: rows without gaps, channels that would leave a block empty. */
 static bool is_thin(const lx_tensor *x, long groups)
 {
-    return !x->block && groups == 1 && x->storage->device->form == LX_TILE && x->shape[1] < x->storage->device->lanes &&
+    return !x->block && groups == 1 && x->shape[1] < x->storage->device->lanes &&
            (x->stride[3] == 1 || x->shape[3] == 1);
 }
 
@@ -295,13 +295,9 @@ static lx_code run_tile_pass(void *job, int way, lx_error *error)
 {
     const tile_pass *pass = job;
     conv2d_tile_args args = pass->args;
-    const lx_device *device = pass->x->storage->device;
-    const long width = ceil_div(args.g.out_width, args.up_w);
+    const long lanes = pass->x->storage->device->lanes, width = ceil_div(args.g.out_width, args.up_w);
     args.together = way + 1;
-    if (device->form == LX_SIMT)
-        args.tiles = (int)width; /* depthwise: a pixel each */
-    else
-        args.tiles = (int)ceil_div(width, way == 0 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(device->lanes));
+    args.tiles = (int)ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
     return LX_RUN(*pass->kernel, (long)args.tiles * args.up_w, args.g.out_height,
                   pass->c->batch * args.groups * ceil_div(args.out_blocks, args.together), work_of(pass->c), args, error,
                   pass->x, pass->packed, pass->bias, pass->out);
@@ -360,8 +356,8 @@ static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *
     }
     args->bias = b != NULL;
     describe(c, backward ? "conv2d backward data" : "conv2d", problem);
-    if (x->storage->device->form == LX_SIMT && !c->depthwise)
-        return lx_conv2d_simt(problem, args, c->batch, work_of(c), out, x, packed, b, error);
+    if (x->storage->device->form == LX_SIMT)
+        return lx_conv2d_simt(problem, args, c->depthwise, c->batch, work_of(c), out, x, packed, b, error);
     const tile_pass pass = {c,
                             tile_kernel(c, x, args),
                             *args,
@@ -384,7 +380,11 @@ static lx_code run_convolution(const convolution *c, lx_tensor *out, const lx_te
         lx_tensor_share(&input, x);
     else if (lx_to_blocked(&input, x, error))
         return error->code;
-    const long inner = c->depthwise ? 1 : input.block ? lanes : args.in_channels;
+    long inner = c->depthwise ? 1 : input.block ? lanes : args.in_channels;
+    if (x->storage->device->form == LX_SIMT && !c->depthwise && !input.block) { /* each channel is a block */
+        inner = 1;
+        args.in_blocks = args.in_channels;
+    }
     lx_code code = pack(c, &packed, w, &args, inner, backward, error);
     if (!code)
         code = run_tiles(c, out, &input, &packed, b, backward, &args, error);

@@ -9,15 +9,19 @@
 
 LX_SIMT_KERNEL(conv2d, conv2d_gemm);
 LX_SIMT_KERNEL(conv2d, conv2d_add_parts);
+LX_SIMT_KERNEL(conv2d, conv2d_depthwise_pixels);
 LX_SIMT_KERNEL(conv2d, conv2d_weight_gemm);
 LX_SIMT_KERNEL(conv2d, conv2d_weight_depthwise_group);
 LX_SIMT_KERNEL(conv2d, conv2d_bias_group);
 LX_KERNEL(conv2d, conv2d_reduce);
 
+/* Speeds by the share of arithmetic in the inner loop as compiled for NVIDIA, and by the registers that it takes: a
+ * guess until tuned. In conv2d_gemm no more columns than work-items. */
 static const lx_tile tiles[] = {
-    {128, 128, 8, 8, 8, 1.0}, {128, 128, 16, 8, 8, 1.0}, {128, 64, 16, 8, 4, 0.85}, {64, 128, 16, 4, 8, 0.85},
-    {64, 64, 16, 8, 8, 0.9},  {64, 64, 16, 4, 4, 0.7},   {32, 128, 16, 4, 8, 0.75}, {32, 64, 16, 4, 4, 0.6},
-    {32, 32, 16, 4, 4, 0.5},
+    {128, 128, 16, 8, 8, 1.0}, {128, 128, 8, 8, 8, 0.98}, {128, 64, 8, 8, 8, 0.95}, {64, 128, 8, 8, 8, 0.95},
+    {64, 64, 16, 8, 8, 0.9},   {128, 64, 16, 8, 4, 0.9},  {64, 128, 16, 4, 8, 0.88}, {64, 64, 16, 4, 4, 0.75},
+    {32, 128, 16, 4, 8, 0.8},  {32, 64, 16, 4, 4, 0.65},  {64, 32, 16, 4, 4, 0.65}, {32, 32, 16, 4, 4, 0.55},
+    {16, 64, 16, 4, 4, 0.55},
 };
 
 enum {
@@ -26,9 +30,12 @@ enum {
     PART_LEAST = 64,        /* quads of a part: input blocks times taps */
     CHUNK_LEAST = 256,      /* pixels of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
+    SUM_LEAST = 1024,       /* pixels of a chunk, where all that is done with them is to add them up */
+    MOST_TAPS = 16,         /* that a work-item adds up at once, where each channel has its own kernel */
+    MOST_UNROLLED = 7,      /* width and height of kernels whose loops are */
     MOST_SUMS = 1 << 23,    /* elements of all parts or chunks together */
     MOST_CHUNKS = 256,
-    MOST_GROUPS = 65535,    /* along the second and third dimension: NVIDIA's limit */
+    MOST_GROUPS = 65535,    /* along the third dimension: NVIDIA's limit */
     FLOPS_PER_BYTE = 16     /* operations in the time that a byte of sums takes, on common GPUs */
 };
 
@@ -64,13 +71,14 @@ static double groups_of(const plan *p, const lx_tile *t)
 
 /* ---- ways ------------------------------------------------------------------------------------------------------ */
 
-/* The time that a way should take, in arithmetic operations for each step of the depth and column: what its tiles hold,
- * longer if there are too few work-items; then to add up the parts. */
+/* The time that a way should take, in arithmetic operations for each step of the depth and column: what its tiles
+ * hold, longer if there are too few work-items; then to add up the parts. */
 static double guess(const plan *p, const way *w, double depth)
 {
     const lx_tile *t = w->tile;
     const double held = groups_of(p, t) * t->m * t->n * 2 * depth;
-    const double busy = fmin(1, groups_of(p, t) * lx_tile_items(t) * (double)w->parts / (double)p->device->gpu.busy_items);
+    const double items = groups_of(p, t) * lx_tile_items(t) * (double)w->parts;
+    const double busy = fmin(1, items / (double)p->device->gpu.busy_items);
     const double adding = w->parts > 1 ? p->sums * (double)w->parts * 8 * FLOPS_PER_BYTE : 0;
     return held / lx_tile_speed(p->device, t) / busy + adding;
 }
@@ -103,14 +111,25 @@ static void name_way(const way *w, char name[LX_WAY_NAME])
              w->tile->item_n, w->parts);
 }
 
-static void write_options(char options[LX_TILE_OPTIONS], const lx_tile *t, const conv2d_geometry *g, bool phases)
+/* Whether the kernels can count that far, in 32 bits: pixels, vectors of tensors, and what divides by reciprocals. */
+static lx_code check_counts(double pixels, double vectors, double units, int groups, lx_error *error)
 {
-    const int length = lx_tile_options(t, options);
-    snprintf(options + length, (size_t)(LX_TILE_OPTIONS - length), " -DKERNEL_H=%d -DKERNEL_W=%d%s", g->kernel_h,
-             g->kernel_w, phases ? " -DPHASES" : "");
+    if (pixels < 1 << 30 && vectors < 1 << 30 && units < 1 << 30 && groups <= MOST_GROUPS)
+        return LX_OK;
+    return lx_fail(error, LX_EARG, "conv2d: %.0f pixels, %.0f MiB in a tensor or %d groups of channels are more than "
+                                   "the GPU's kernels count; use a smaller batch or fewer channels", pixels,
+                   vectors / 65536, groups);
 }
 
-/* ---- forward and backward-data ---------------------------------------------------------------------------------- */
+static double most_of(double a, double b, double c)
+{
+    return fmax(a, fmax(b, c));
+}
+
+/* Strides of a blocked input, in pixels of a block. */
+#define BLOCKED_STRIDES(g, blocks) (g)->height * (g)->width * (blocks), (g)->height * (g)->width, (g)->width
+
+/* ---- forward and backward-data --------------------------------------------------------------------------------- */
 
 typedef struct {
     plan plan;
@@ -140,6 +159,18 @@ static lx_code add_parts(const gemm_job *job, const lx_tensor *parts, int count,
                          4 * p.sums * count, p, error, parts, job->bias, job->out);
 }
 
+/* Output pixels of a dimension that meet the same taps are a phase. */
+static long phases_of(const conv2d_gemm_args *args)
+{
+    return least(args->up_h, args->g.out_height) * least(args->up_w, args->g.out_width);
+}
+
+/* Pixels of the largest phase. */
+static long phase_pixels(const conv2d_gemm_args *args)
+{
+    return args->batch * ceil_div(args->g.out_height, args->up_h) * ceil_div(args->g.out_width, args->up_w);
+}
+
 static lx_code run_gemm(void *of, int index, lx_error *error)
 {
     const gemm_job *job = of;
@@ -157,9 +188,11 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
         if (lx_tensor_new(&parts, job->x->storage->device, LX_FLOAT32, 1, &count, error))
             return error->code;
     }
-    write_options(options, t, &args.g, args.up_h * args.up_w > 1);
-    lx_code code = LX_RUN_GROUPS(k_conv2d_gemm, options, (long)args.tiles * args.up_h * args.up_w,
-                                 ceil_div(args.out_blocks * 4L, t->m), (long)args.groups * args.parts, lx_tile_items(t), 1,
+    const int length = lx_tile_options(t, options);
+    snprintf(options + length, sizeof options - (size_t)length, "%s%s", job->x->block ? "" : " -DTHIN",
+             phases_of(&args) > 1 ? " -DPHASES" : "");
+    const long groups = ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
+    lx_code code = LX_RUN_GROUPS(k_conv2d_gemm, options, groups, args.parts, args.groups, lx_tile_items(t), 1,
                                  job->work, args, error, job->x, job->packed, job->bias, cut ? &parts : job->out);
     if (!code && cut)
         code = add_parts(job, &parts, args.parts, error);
@@ -167,49 +200,64 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
     return code;
 }
 
-/* Whether the kernels can count that far: they do so in 32 bits. */
-static bool fits(const conv2d_gemm_args *args, lx_error *error)
+static lx_code run_depthwise(const gemm_job *job, lx_error *error)
 {
-    const double pixels = (double)args->batch * args->g.out_height * args->g.out_width;
-    const double reach = (double)args->g.height * args->g.width, most = 1 << 30;
-    if (pixels < most && reach < most && (double)args->groups * args->in_blocks < MOST_GROUPS)
-        return true;
-    lx_fail(error, LX_EARG, "conv2d: %.0f output pixels and %d groups are more than the GPU's kernels count; use a smaller "
-                            "batch", pixels, args->groups);
-    return false;
+    char options[64] = "-DPHASES";
+    conv2d_gemm_args args = job->args;
+    const conv2d_geometry *g = &args.g;
+    if (phases_of(&args) == 1)
+        options[0] = '\0';
+    if (phases_of(&args) == 1 && g->kernel_h <= MOST_UNROLLED && g->kernel_w <= MOST_UNROLLED)
+        snprintf(options, sizeof options, "-DKERNEL_H=%d -DKERNEL_W=%d", g->kernel_h, g->kernel_w);
+    args.tiles = (int)ceil_div(phase_pixels(&args) * args.out_blocks, CONV2D_SUM_ITEMS);
+    return LX_RUN_GROUPS(k_conv2d_depthwise_pixels, options, args.tiles * phases_of(&args), 1, 1, CONV2D_SUM_ITEMS, 1,
+                         job->work, args, error, job->x, job->packed, job->bias, job->out);
 }
 
-lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, long batch, double work, lx_tensor *out,
-                       const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
+/* The arguments of the kernels, from those of the tile form. */
+static lx_code gemm_args(conv2d_gemm_args *args, const conv2d_tile_args *pass, bool depthwise, long batch,
+                         const lx_tensor *x, bool bias, lx_error *error)
 {
-    gemm_job job = {.args = {.g = pass->g,
-                             .up_h = pass->up_h,
-                             .up_w = pass->up_w,
-                             .batch = (int)batch,
-                             .groups = pass->groups,
-                             .out_blocks = pass->out_blocks,
-                             .in_blocks = pass->in_blocks,
-                             .out_channels = pass->out_channels,
-                             .bias = bias != NULL,
-                             .relu = pass->relu},
-                    .x = x,
-                    .packed = packed,
-                    .bias = bias,
-                    .out = out,
-                    .work = work};
     const conv2d_geometry *g = &pass->g;
-    if (!fits(&job.args, error))
+    const double pixels = (double)batch * g->out_height * g->out_width, taps = (double)g->kernel_h * g->kernel_w;
+    const double outs = (double)pass->groups * pass->out_blocks;
+    const double ins = depthwise ? outs : (double)pass->groups * pass->in_blocks;
+    const double read = x->block ? (double)batch * ins * g->height * g->width
+                                 : (double)batch * (double)pass->x_image + ins * (double)pass->x_block;
+    const double weights = 4 * outs * pass->in_blocks * taps, units = pass->in_blocks * taps;
+    if (check_counts(pixels, most_of(read, pixels * outs, weights), units * taps / 4, pass->groups, error))
         return error->code;
-    const double depth = 4.0 * pass->in_blocks * g->kernel_h * g->kernel_w / (pass->up_h * pass->up_w);
+    *args = (conv2d_gemm_args){BLOCKED_STRIDES(g, (int)ins), .g = *g, .up_h = pass->up_h, .up_w = pass->up_w,
+                               .batch = (int)batch, .groups = pass->groups, .out_blocks = pass->out_blocks,
+                               .in_blocks = pass->in_blocks, .out_channels = pass->out_channels, .bias = bias,
+                               .relu = pass->relu};
+    if (!x->block) {
+        args->x_image = (int)pass->x_image;
+        args->x_block = (int)pass->x_block;
+        args->x_row = (int)pass->x_row;
+    }
+    return LX_OK;
+}
+
+lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, bool depthwise, long batch, double work,
+                       lx_tensor *out, const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias,
+                       lx_error *error)
+{
+    gemm_job job = {.x = x, .packed = packed, .bias = bias, .out = out, .work = work};
+    if (gemm_args(&job.args, pass, depthwise, batch, x, bias != NULL, error))
+        return error->code;
+    if (batch == 0)
+        return LX_OK;
+    if (depthwise)
+        return run_depthwise(&job, error);
+    const long cells = (long)pass->in_blocks * pass->g.kernel_h * pass->g.kernel_w;
     job.plan.device = x->storage->device;
     job.plan.rows = pass->out_blocks * 4L;
-    job.plan.columns = batch * ceil_div(g->out_height, pass->up_h) * ceil_div(g->out_width, pass->up_w);
-    job.plan.copies = (long)pass->groups * pass->up_h * pass->up_w;
-    job.plan.sums = (double)batch * pass->groups * pass->out_blocks * 4 * g->out_height * g->out_width;
-    find_ways(&job.plan,
-              least(least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)),
-                    (long)pass->in_blocks * g->kernel_h * g->kernel_w / PART_LEAST),
-              depth);
+    job.plan.columns = phase_pixels(&job.args);
+    job.plan.copies = pass->groups * phases_of(&job.args);
+    job.plan.sums = (double)batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
+    find_ways(&job.plan, least(least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST),
+              (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
     if (job.plan.count == 0)
         return lx_no_tile(job.plan.device, "conv2d", error);
     const lx_choice choice = {.problem = problem,
@@ -223,7 +271,7 @@ lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, long b
     return lx_choose(x->storage->device, &choice, error);
 }
 
-/* ---- gradients of weight and bias ------------------------------------------------------------------------------- */
+/* ---- gradients of weight and bias ------------------------------------------------------------------------------ */
 
 typedef struct {
     plan plan;
@@ -240,14 +288,37 @@ static lx_code add_chunks(const sums_job *job, const lx_tensor *sums, long chunk
     conv2d_reduce_args args = job->reduce;
     args.chunks = (int)chunks;
     args.chunk_size = job->args.chunk_size;
-    return LX_RUN(k_conv2d_reduce, (long)args.in_channels * args.taps, (long)job->args.groups * job->args.out_blocks, 1,
-                  chunks * args.chunk_size, args, error, sums, job->gradient);
+    const long blocks = (long)job->args.groups * job->args.out_blocks;
+    return LX_RUN(k_conv2d_reduce, (long)args.in_channels * args.taps, blocks, 1, chunks * args.chunk_size, args, error,
+                  sums, job->gradient);
 }
 
-/* Runs a kernel that leaves sums for each chunk, with `tile` or (NULL) a group of work-items for each sum, and adds them. */
+static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, const lx_tile *t, long chunks,
+                           const lx_tensor *sums, lx_error *error)
+{
+    char options[LX_TILE_OPTIONS] = "";
+    const conv2d_geometry *g = &args->g;
+    if (t) {
+        const int length = lx_tile_options(t, options);
+        snprintf(options + length, sizeof options - (size_t)length, "%s", job->x->block ? "" : " -DTHIN");
+        return LX_RUN_GROUPS(k_conv2d_weight_gemm, options,
+                             ceil_div(job->plan.rows, t->m) * ceil_div(job->plan.columns, t->n), chunks, args->groups,
+                             lx_tile_items(t), 1, job->work, *args, error, job->x, job->dy, sums);
+    }
+    if (!job->x)
+        return LX_RUN_GROUPS(k_conv2d_bias_group, NULL, args->out_blocks, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
+                             *args, error, job->dy, sums);
+    const long taps = (long)g->kernel_h * g->kernel_w, at_once = ceil_div(taps, ceil_div(taps, MOST_TAPS));
+    snprintf(options, sizeof options, "-DTAPS=%ld -DKERNEL_H=%d -DKERNEL_W=%d", at_once, g->kernel_h, g->kernel_w);
+    const long groups = args->out_blocks * ceil_div(taps, at_once);
+    return LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, options, groups, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
+                         *args, error, job->x, job->dy, sums);
+}
+
+/* Runs a kernel that leaves sums for each chunk, with `tile` or (NULL) a group of work-items for each sum, and adds
+ * them. */
 static lx_code run_chunks(const sums_job *job, const lx_tile *t, long chunks, lx_error *error)
 {
-    char options[LX_TILE_OPTIONS];
     lx_tensor sums = {0};
     conv2d_sums_args args = job->args;
     args.chunk_pixels = ceil_div(ceil_div(args.pixels, chunks), CHUNK_UNIT) * CHUNK_UNIT;
@@ -255,19 +326,7 @@ static lx_code run_chunks(const sums_job *job, const lx_tile *t, long chunks, lx
     const long shape[2] = {chunks, args.chunk_size};
     if (lx_tensor_new(&sums, job->dy->storage->device, LX_FLOAT32, 2, shape, error))
         return error->code;
-    const long taps = (long)args.g.kernel_h * args.g.kernel_w;
-    lx_code code;
-    if (t) {
-        write_options(options, t, &args.g, false);
-        code = LX_RUN_GROUPS(k_conv2d_weight_gemm, options, ceil_div(job->plan.columns, t->n), ceil_div(job->plan.rows, t->m),
-                             args.groups * chunks, lx_tile_items(t), 1, job->work, args, error, job->x, job->dy, &sums);
-    } else if (job->x) {
-        code = LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, NULL, args.out_blocks, taps, chunks, CONV2D_SUM_ITEMS, 1,
-                             job->work, args, error, job->x, job->dy, &sums);
-    } else {
-        code = LX_RUN_GROUPS(k_conv2d_bias_group, NULL, args.out_blocks, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work, args,
-                             error, job->dy, &sums);
-    }
+    lx_code code = launch_sums(job, &args, t, chunks, &sums, error);
     if (!code)
         code = add_chunks(job, &sums, chunks, error);
     lx_tensor_free(&sums);
@@ -285,39 +344,64 @@ static void name_weight(const void *job, int index, char name[LX_WAY_NAME])
     name_way(&((const sums_job *)job)->plan.ways[index], name);
 }
 
-/* As many chunks as there may be of sums of this size. */
-static long most_chunks(const conv2d_sums_args *args)
+/* As many chunks as there may be of sums of this size, each of `pixels` or more. */
+static long most_chunks(const conv2d_sums_args *args, long pixels)
 {
-    const long most = least(least(MOST_CHUNKS, MOST_SUMS / args->chunk_size), args->pixels / CHUNK_LEAST);
+    const long most = least(least(MOST_CHUNKS, MOST_SUMS / args->chunk_size), args->pixels / pixels);
     return most < 1 ? 1 : most;
+}
+
+/* As many as keep the device busy, where a group adds up the pixels of each chunk. */
+static long busy_chunks(const conv2d_sums_args *args, const lx_device *device)
+{
+    const long wanted = ceil_div(device->gpu.busy_items, (long)args->out_blocks * CONV2D_SUM_ITEMS);
+    return least(most_chunks(args, SUM_LEAST), wanted < 1 ? 1 : wanted);
+}
+
+/* The arguments of the kernels, from those of the tile form; x is NULL for the gradient of the bias. */
+static lx_code sums_args(conv2d_sums_args *args, const conv2d_weight_args *pass, const conv2d_reduce_args *reduce,
+                         bool depthwise, long batch, const lx_tensor *x, lx_error *error)
+{
+    const conv2d_geometry *g = &pass->g;
+    const bool thin = x && !x->block;
+    const int in_blocks = thin ? (int)x->shape[1] : pass->in_blocks;
+    const double pixels = (double)batch * g->out_height * g->out_width;
+    const double outs = (double)pass->groups * pass->out_blocks;
+    const double ins = depthwise ? outs : (double)pass->groups * in_blocks;
+    const double read = !x      ? 0
+                        : thin ? (double)batch * (double)pass->x_image + ins * (double)pass->x_channel
+                               : (double)batch * ins * g->height * g->width;
+    args->chunk_size = (long)pass->groups * pass->out_blocks * 4 * reduce->in_blocks * reduce->taps * reduce->inner;
+    if (check_counts(pixels, most_of(read, pixels * outs, (double)args->chunk_size / 4), 0, pass->groups, error))
+        return error->code;
+    *args = (conv2d_sums_args){BLOCKED_STRIDES(g, (int)ins), .g = *g, .pixels = (long)pixels,
+                               .chunk_size = args->chunk_size, .groups = pass->groups, .out_blocks = pass->out_blocks,
+                               .in_blocks = in_blocks};
+    if (thin) {
+        args->x_image = (int)pass->x_image;
+        args->x_block = (int)pass->x_channel;
+        args->x_row = (int)pass->x_row;
+    }
+    return LX_OK;
 }
 
 lx_code lx_conv2d_gradient_simt(const char *problem, const conv2d_weight_args *pass, const conv2d_reduce_args *reduce,
                                 bool depthwise, long batch, double work, lx_tensor *gradient, const lx_tensor *x,
                                 const lx_tensor *dy, lx_error *error)
 {
-    const conv2d_geometry *g = &pass->g;
-    sums_job job = {.args = {.g = *g,
-                             .pixels = batch * g->out_height * g->out_width,
-                             .groups = pass->groups,
-                             .out_blocks = pass->out_blocks,
-                             .in_blocks = pass->in_blocks},
-                    .reduce = *reduce,
-                    .x = x,
-                    .dy = dy,
-                    .gradient = gradient,
-                    .work = work};
+    sums_job job = {.reduce = *reduce, .x = x, .dy = dy, .gradient = gradient, .work = work};
+    const lx_device *device = dy->storage->device;
+    if (sums_args(&job.args, pass, reduce, depthwise, batch, x, error))
+        return error->code;
     job.reduce.out_blocks = pass->out_blocks;
-    job.args.chunk_size = (long)pass->groups * pass->out_blocks * 4 * reduce->in_blocks * reduce->taps * reduce->inner;
-    const long most = most_chunks(&job.args);
     if (depthwise || !x)
-        return run_chunks(&job, NULL, most, error);
-    job.plan.device = dy->storage->device;
+        return run_chunks(&job, NULL, busy_chunks(&job.args, device), error);
+    job.plan.device = device;
     job.plan.rows = pass->out_blocks * 4L;
-    job.plan.columns = (long)pass->in_blocks * g->kernel_h * g->kernel_w * 4;
+    job.plan.columns = (long)reduce->in_blocks * reduce->taps * reduce->inner;
     job.plan.copies = pass->groups;
     job.plan.sums = (double)job.args.chunk_size;
-    find_ways(&job.plan, least(most, MOST_GROUPS / pass->groups), (double)job.args.pixels);
+    find_ways(&job.plan, most_chunks(&job.args, CHUNK_LEAST), (double)job.args.pixels);
     if (job.plan.count == 0)
         return lx_no_tile(job.plan.device, "conv2d", error);
     const lx_choice choice = {.problem = problem,

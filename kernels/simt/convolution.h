@@ -5,8 +5,11 @@
 #define CONV2D_SUM_ITEMS 256 /* work-items of a group that adds up pixels */
 
 /* conv2d_gemm. Blocks are of four channels. The input is read as if `up - 1` zeros stood between its pixels, as in
- * conv2d_tile_args; output pixels that meet the same taps are a phase, and there are up_h * up_w of these. */
+ * conv2d_tile_args; output pixels that meet the same taps are a phase, and there are up_h * up_w of these. What is
+ * read of the input at once is a cell: a pixel of a block, or with THIN a number of the plain layout, whose channels
+ * then count as blocks. */
 typedef struct {
+    int x_image, x_block, x_row; /* strides in cells */
     conv2d_geometry g;
     int up_h, up_w;
     int batch, groups;
@@ -26,9 +29,10 @@ typedef struct {
     int bias, relu;
 } conv2d_parts_args;
 
-/* conv2d_weight_gemm, conv2d_weight_depthwise_group and conv2d_bias_group: each chunk of `chunk_pixels` output pixels of
- * the batch has sums of its own, which conv2d_reduce then adds. */
+/* conv2d_weight_gemm, conv2d_weight_depthwise_group and conv2d_bias_group: each chunk of `chunk_pixels` output
+ * pixels of the batch has sums of its own, which conv2d_reduce then adds. */
 typedef struct {
+    int x_image, x_block, x_row; /* strides in cells */
     conv2d_geometry g;
     long pixels, chunk_pixels; /* of the batch, of a chunk */
     long chunk_size;           /* sums of a chunk */
