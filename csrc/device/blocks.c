@@ -93,11 +93,10 @@ void *lx_block_take_any(lx_block_cache *cache, size_t *size)
     return NULL;
 }
 
-void *lx_host_block(size_t size)
+void *lx_host_block(size_t size, size_t alignment)
 {
     void *block = NULL;
-    const size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : 64;
-    if (posix_memalign(&block, alignment, size))
+    if (posix_memalign(&block, size >= HUGE_PAGE ? HUGE_PAGE : alignment, size))
         return NULL;
 #ifdef MADV_HUGEPAGE
     if (size >= HUGE_PAGE)

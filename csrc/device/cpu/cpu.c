@@ -26,7 +26,7 @@ static lx_code cpu_allocate(lx_device *device, size_t bytes, void **handle, size
     if (*handle)
         atomic_fetch_sub(&device->memory.cached, *capacity);
     else
-        *handle = lx_host_block(*capacity);
+        *handle = lx_host_block(*capacity, 64);
     return *handle ? LX_OK : lx_no_memory(device, bytes, error);
 }
 

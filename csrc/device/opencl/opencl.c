@@ -13,6 +13,7 @@
 #include "platforms.h"
 
 enum {
+    PAGE = 4096,       /* drivers use host memory where it is only if it starts on one */
     GROUP = 256,       /* work-items of a group where a kernel does not say */
     MOST_GROUPS = 65535 /* along the second and third dimension: NVIDIA's limit */
 };
@@ -62,7 +63,7 @@ static void CL_CALLBACK free_host_block(cl_mem memory, void *block)
 /* A buffer in the host's memory, on its huge pages, which the device uses where it is. */
 static cl_mem new_shared(lx_opencl *self, size_t size, cl_int *status)
 {
-    void *block = lx_host_block(size);
+    void *block = lx_host_block(size, size >= PAGE ? PAGE : 64);
     *status = CL_OUT_OF_HOST_MEMORY;
     if (!block)
         return NULL;
