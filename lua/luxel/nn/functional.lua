@@ -427,10 +427,8 @@ end
 
 -- ---- losses ---------------------------------------------------------------------------------------------------
 
--- 0-d, at least 1 where nothing counts: a batch without any label has loss 0 and gradient 0.
-local function nonzero(count)
-    return count + count:eq(0):float()
-end
+-- Never 0: a batch without any label has loss 0 and gradient 0, for these are divided by something.
+local function nonzero(count) return count:clamp(1e-30, math.huge) end
 
 -- `loss` is 0 where the target is missing; `count` gives the number of the others.
 local function reduce(name, loss, reduction, count)
