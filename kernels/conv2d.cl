@@ -83,6 +83,7 @@ static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const c
         return splat(0.0f);
     if ((block + 1) * LANES <= p.out_channels)
         return load_lanes(bias + block * LANES);
+    AT_THE_EDGE
     for (int lane = 0; lane < LANES; lane++)
         values[lane] = block * LANES + lane < p.out_channels ? bias[block * LANES + lane] : 0.0f;
     return load_lanes(values);
@@ -379,10 +380,12 @@ static LX_ITEM void copy_tap(float *patch, GLOBAL const float *image, long tap, 
     const long from = inside ? least(first_from(0, iw, p.g.stride_w), count) : count;
     const long to = inside ? least(first_from(p.g.width, iw, p.g.stride_w), count) : count;
     GLOBAL const float *row = image + channel * p.x_channel + (inside ? ih : 0) * p.x_row;
+    AT_THE_EDGE
     for (long i = 0; i < from; i++)
         patch[i * LANES] = 0.0f;
     for (long i = from; i < to; i++)
         patch[i * LANES] = row[iw + i * p.g.stride_w];
+    AT_THE_EDGE
     for (long i = to; i < count; i++)
         patch[i * LANES] = 0.0f;
 }

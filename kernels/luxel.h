@@ -21,6 +21,9 @@
  * Small kernels of a file are compiled for OpenCL together. A large one stands between
  * `#if defined(LX_WANT_ALL) || defined(LX_WANT_scale)` and `#endif`, and is compiled alone.
  *
+ * UNROLL stands before a loop whose trip count is a constant, AT_THE_EDGE before one that runs seldom or briefly, over
+ * which compilers need not take long.
+ *
  * `lanes` is a vector of LANES floats: load_lanes, store_lanes, splat, the arithmetic operators, and comparisons,
  * whose result choose_lanes takes.
  */
@@ -39,6 +42,7 @@
 #define LX_JOIN_LANES(type) LX_JOIN_LANES2(type, LANES)
 #define LX_ITEM inline __attribute__((always_inline))
 #define UNROLL _Pragma("unroll")
+#define AT_THE_EDGE _Pragma("clang loop vectorize(disable) unroll(disable)")
 
 #ifdef LX_SIMT
 /* A work-item each; there are more than ids at the edges, and fewer where a device limits their number. */
@@ -196,8 +200,10 @@ typedef unsigned long ulong;
 #define LX_NATIVE(name) LX_JOIN(lx_kernel_, name, LX_ISA)
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define AT_THE_EDGE _Pragma("clang loop vectorize(disable) unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define AT_THE_EDGE
 #endif
 
 /* Work-items are independent, which the compiler cannot know: it may reorder and vectorise them. */

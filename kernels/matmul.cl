@@ -56,9 +56,11 @@ KERNEL2(matmul_pack, matmul_args, GLOBAL const float *, a, GLOBAL float *, packe
         return;
     }
     for (long i = 0; i < count; i++)
+        AT_THE_EDGE
         for (long k = 0; k < depth; k++)
             to[k * ROWS + i] = from[i * p.a_row + k * p.a_depth];
     for (long i = count; i < ROWS; i++)
+        AT_THE_EDGE
         for (long k = 0; k < depth; k++)
             to[k * ROWS + i] = 0.0f;
 }
@@ -121,6 +123,7 @@ static LX_ITEM void strip_tile(GLOBAL const float *a, const float *strip, long d
         store_lanes(sum1[r], edge + r * WIDTH + LANES);
     }
     for (long r = 0; r < least(rows, ROWS); r++)
+        AT_THE_EDGE
         for (long c = 0; c < least(columns, WIDTH); c++)
             y[r * y_row + c] = (begun ? y[r * y_row + c] : 0.0f) + edge[r * WIDTH + c];
 }
@@ -216,9 +219,11 @@ static LX_ITEM void dot_tile(GLOBAL const float *a, GLOBAL const float *b, long 
     for (int t = 0; t < DOT_ROWS * DOT_COLUMNS; t += LANES)
         store_lanes(sums_of_lanes(sum + t), total + t);
     for (; k < depth; k++)
+        AT_THE_EDGE
         for (int t = 0; t < DOT_ROWS * DOT_COLUMNS; t++)
             total[t] += as[t / DOT_COLUMNS][k] * bs[t % DOT_COLUMNS][k];
     for (int i = 0; i < least(rows, DOT_ROWS); i++)
+        AT_THE_EDGE
         for (int j = 0; j < least(columns, DOT_COLUMNS); j++)
             y[i * p.columns + j] = (begun ? y[i * p.columns + j] : 0.0f) + total[i * DOT_COLUMNS + j];
 }
