@@ -48,11 +48,21 @@ static LX_ITEM int place_n(void)
     return id / 32 % (ITEMS_N / 8) * 8 + id % 8;
 }
 
+/* How much of a step is unrolled. NVIDIA's compiler reads ahead what its registers hold; others as much as they can,
+ * whose registers then overflow. */
+#ifdef __NV_CL_C_VERSION
+#define UNROLL_DEPTH UNROLL
+#elif ITEM_M * ITEM_N >= 64
+#define UNROLL_DEPTH _Pragma("unroll 2")
+#else
+#define UNROLL_DEPTH _Pragma("unroll 4")
+#endif
+
 /* Adds the product of two copies, [TILE_K][TILE_M] and [TILE_K][TILE_N]: of every ITEMS_M-th block of four rows, and
  * every ITEMS_N-th of four columns. Sums are float4 along M. */
 static LX_ITEM void multiply(float4 *sum, LOCAL const float4 *a, LOCAL const float4 *b, int pitch_n)
 {
-    UNROLL
+    UNROLL_DEPTH
     for (int k = 0; k < TILE_K; k++) {
         float4 left[BLOCKS_M];
         UNROLL
