@@ -24,6 +24,7 @@ local PROBLEMS <const> = {
     {{3, 9, 12, 11}, 9, {3, 3}, {padding = 1, groups = 9}},
     {{2, 10, 8, 7}, 10, {5, 3}, {padding = {2, 0}, stride = {1, 2}, groups = 10}},
     {{1, 6, 13, 12}, 6, {9, 5}, {padding = {4, 2}, stride = 2, groups = 6}},
+    {{2, 5, 49, 47}, 5, {3, 3}, {padding = 1, groups = 5}},
     -- large enough for every tile
     {{1, 5, 9, 11}, 70, {3, 3}, {padding = 1}},
     {{1, 70, 19, 18}, 6, {3, 3}, {padding = 1, stride = 2}},

@@ -9,6 +9,7 @@
 
 LX_SIMT_KERNEL(conv2d, conv2d_gemm);
 LX_SIMT_KERNEL(conv2d, conv2d_add_parts);
+LX_SIMT_KERNEL(conv2d, conv2d_add_chunks);
 LX_SIMT_KERNEL(conv2d, conv2d_depthwise_pixels);
 LX_SIMT_KERNEL(conv2d, conv2d_weight_gemm);
 LX_SIMT_KERNEL(conv2d, conv2d_weight_depthwise_group);
@@ -35,6 +36,7 @@ enum {
     MOST_UNROLLED = 7,      /* width and height of kernels whose loops are */
     MOST_SUMS = 1 << 23,    /* elements of all parts or chunks together */
     MOST_CHUNKS = 256,
+    FEW_CHUNKS = 4,
     MOST_GROUPS = 65535,    /* along the third dimension: NVIDIA's limit */
     FLOPS_PER_BYTE = 16     /* operations in the time that a byte of sums takes, on common GPUs */
 };
@@ -282,15 +284,36 @@ typedef struct {
     double work;
 } sums_job;
 
-/* Adds the chunks' sums in order. */
-static lx_code add_chunks(const sums_job *job, const lx_tensor *sums, long chunks, lx_error *error)
+/* Adds the chunks' sums up to one, if there are many: conv2d_reduce has too few work-items to do that fast. */
+static lx_code join_chunks(const sums_job *job, lx_tensor *sums, long *chunks, lx_error *error)
 {
+    lx_tensor joined = {0};
+    const conv2d_parts_args p = {.sums = job->args.chunk_size / 4, .parts = (int)*chunks};
+    if (*chunks <= FEW_CHUNKS)
+        return LX_OK;
+    if (lx_tensor_new(&joined, sums->storage->device, LX_FLOAT32, 1, &job->args.chunk_size, error))
+        return error->code;
+    lx_code code = LX_RUN_GROUPS(k_conv2d_add_chunks, NULL, ceil_div(p.sums, CONV2D_CHUNK_CELLS), 1, 1,
+                                 CONV2D_SUM_ITEMS, 1, job->args.chunk_size * *chunks, p, error, sums, &joined);
+    lx_tensor_free(code ? &joined : sums);
+    if (code)
+        return code;
+    *sums = joined;
+    *chunks = 1;
+    return LX_OK;
+}
+
+/* Writes the sum of the chunks where the gradient has it. */
+static lx_code add_chunks(const sums_job *job, lx_tensor *sums, long chunks, lx_error *error)
+{
+    if (join_chunks(job, sums, &chunks, error))
+        return error->code;
     conv2d_reduce_args args = job->reduce;
     args.chunks = (int)chunks;
     args.chunk_size = job->args.chunk_size;
     const long blocks = (long)job->args.groups * job->args.out_blocks;
-    return LX_RUN(k_conv2d_reduce, (long)args.in_channels * args.taps, blocks, 1, chunks * args.chunk_size, args, error,
-                  sums, job->gradient);
+    return LX_RUN(k_conv2d_reduce, (long)args.in_channels * args.taps, blocks, 1, chunks * args.chunk_size, args,
+                  error, sums, job->gradient);
 }
 
 static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, const lx_tile *t, long chunks,

@@ -513,6 +513,30 @@ __kernel GROUP_OF(ITEMS) void conv2d_weight_gemm(BUFFER(const cell, x), BUFFER(c
 }
 #endif
 
+/* Groups: CONV2D_CHUNK_CELLS sums, each shared by the work-items of a group that have that many between them. */
+#ifdef LX_WANT_conv2d_add_chunks
+__kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_add_chunks(BUFFER(const float4, chunks), BUFFER(float4, sums),
+                                                           const conv2d_parts_args p)
+{
+    POINTER(const float4, chunks);
+    POINTER(float4, sums);
+    LOCAL float4 share[CONV2D_SUM_ITEMS];
+    const int id = (int)get_local_id(0), cell = (int)get_group_id(0) * CONV2D_CHUNK_CELLS + id % CONV2D_CHUNK_CELLS;
+    float4 own = (float4)(0.0f);
+    READ_AHEAD
+    for (int i = id / CONV2D_CHUNK_CELLS; i < p.parts; i += CONV2D_SUM_ITEMS / CONV2D_CHUNK_CELLS)
+        own += cell < p.sums ? chunks[i * p.sums + cell] : (float4)(0.0f);
+    share[id] = own;
+    for (int width = CONV2D_SUM_ITEMS / 2; width >= CONV2D_CHUNK_CELLS; width /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (id < width)
+            share[id] += share[id + width];
+    }
+    if (id < CONV2D_CHUNK_CELLS && cell < p.sums)
+        sums[cell] = share[id];
+}
+#endif
+
 /* ---- one input channel for each output channel ----------------------------------------------------------------- */
 
 /* Forward and backward-data: a work-item for each pixel of a block. Groups: tile of these, phase. Weights are

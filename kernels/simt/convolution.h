@@ -2,7 +2,8 @@
 #ifndef LX_SIMT_CONVOLUTION_H
 #define LX_SIMT_CONVOLUTION_H
 
-#define CONV2D_SUM_ITEMS 256 /* work-items of a group that adds up pixels */
+#define CONV2D_SUM_ITEMS 256  /* work-items of a group that adds up pixels or chunks */
+#define CONV2D_CHUNK_CELLS 32 /* of which so many take neighbouring sums, where it adds up chunks */
 
 /* conv2d_gemm. Blocks are of four channels. The input is read as if `up - 1` zeros stood between its pixels, as in
  * conv2d_tile_args; output pixels that meet the same taps are a phase, and there are up_h * up_w of these. What is
@@ -21,7 +22,7 @@ typedef struct {
     int bias, relu;
 } conv2d_gemm_args;
 
-/* conv2d_add_parts: [parts][sums] float4 are added in order, with bias and ReLU. */
+/* conv2d_add_parts: [parts][sums] float4 are added in order, with bias and ReLU. conv2d_add_chunks: without these. */
 typedef struct {
     long sums;   /* of a part: images, blocks, pixels */
     long pixels; /* of a plane */
