@@ -24,6 +24,7 @@ typedef struct {
     int count, room;
     bool measuring; /* problems that are met are measured now */
     int forced;     /* for tests: everything is computed in its first way, or second...; 0: in the best one */
+    char forced_kind[16]; /* of those whose names begin so */
 } lx_tuning;
 
 /* A result that can be computed in several ways, all of which write the same buffer. */

@@ -307,10 +307,13 @@ static int l_tune(lua_State *L)
     return 0;
 }
 
-/* force_way(device, n): for tests, everything is computed in its n-th way, and an error if there is none; 0 ends it */
+/* force_way(device, n, kind): for tests, everything is computed in its n-th way, of those whose names begin with `kind`
+ * if that is given, and an error if there is none; 0 ends it */
 static int l_force_way(lua_State *L)
 {
-    lx_check_device(L, 1)->tuning.forced = (int)luaL_checkinteger(L, 2);
+    lx_tuning *tuning = &lx_check_device(L, 1)->tuning;
+    tuning->forced = (int)luaL_checkinteger(L, 2);
+    snprintf(tuning->forced_kind, sizeof tuning->forced_kind, "%s", luaL_optstring(L, 3, ""));
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "../../kernels/simt/convolution.h"
 #include "ops.h"
 #include "tiles.h"
+#include "winograd.h"
 
 LX_SIMT_KERNEL(conv2d, conv2d_gemm);
 LX_SIMT_KERNEL(conv2d, conv2d_add_parts);
@@ -27,7 +28,7 @@ static const lx_tile tiles[] = {
 
 enum {
     TILES = sizeof tiles / sizeof *tiles,
-    MOST_WAYS = 2 * TILES,
+    MOST_WAYS = 2 * (TILES + LX_WINOGRAD_TILES),
     PART_LEAST = 64,        /* quads of a part: input blocks times taps */
     CHUNK_LEAST = 256,      /* pixels of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
@@ -45,6 +46,7 @@ enum {
 typedef struct {
     const lx_tile *tile;
     long parts;
+    bool winograd; /* the tile is one of lx_winograd_tiles */
 } way;
 
 /* What is common to both products: columns are pixels of a phase, or columns of the weight. */
@@ -87,7 +89,7 @@ static double guess(const plan *p, const way *w, double depth)
 
 static void add_way(plan *p, const lx_tile *t, long parts, double depth)
 {
-    p->ways[p->count] = (way){t, parts};
+    p->ways[p->count] = (way){t, parts, false};
     if (p->count == 0 || guess(p, &p->ways[p->count], depth) < guess(p, &p->ways[p->usual], depth))
         p->usual = p->count;
     p->count++;
@@ -107,10 +109,26 @@ static void find_ways(plan *p, long most_parts, double depth)
     }
 }
 
+/* Winograd's ways, where there are any. On which GPUs they are faster is for measurements to say: the usual way is
+ * none of them. */
+static void add_winograd_ways(plan *p, const conv2d_gemm_args *args, const lx_tensor *x, long most_parts)
+{
+    for (int i = 0; i < LX_WINOGRAD_TILES; i++) {
+        const lx_tile *t = &lx_winograd_tiles[i];
+        if (!lx_winograd_fits(t, args, x))
+            continue;
+        const double items = lx_winograd_groups(t, args) * lx_winograd_items(t);
+        const long parts = least((long)ceil((double)p->device->gpu.busy_items / items), most_parts);
+        p->ways[p->count++] = (way){t, 1, true};
+        if (parts > 1)
+            p->ways[p->count++] = (way){t, parts, true};
+    }
+}
+
 static void name_way(const way *w, char name[LX_WAY_NAME])
 {
-    snprintf(name, LX_WAY_NAME, "gemm %dx%dx%d by %dx%d in %ld", w->tile->m, w->tile->n, w->tile->k, w->tile->item_m,
-             w->tile->item_n, w->parts);
+    snprintf(name, LX_WAY_NAME, "%s %dx%dx%d by %dx%d in %ld", w->winograd ? "winograd 2x2" : "gemm", w->tile->m,
+             w->tile->n, w->tile->k, w->tile->item_m, w->tile->item_n, w->parts);
 }
 
 /* Whether the kernels can count that far, in 32 bits: pixels, vectors of tensors, and what divides by reciprocals. */
@@ -173,16 +191,27 @@ static long phase_pixels(const conv2d_gemm_args *args)
     return args->batch * ceil_div(args->g.out_height, args->up_h) * ceil_div(args->g.out_width, args->up_w);
 }
 
+static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_args args, lx_tensor *out,
+                           lx_error *error)
+{
+    char options[LX_TILE_OPTIONS];
+    const int length = lx_tile_options(t, options);
+    snprintf(options + length, sizeof options - (size_t)length, "%s%s", job->x->block ? "" : " -DTHIN",
+             phases_of(&args) > 1 ? " -DPHASES" : "");
+    args.tiles = (int)ceil_div(job->plan.columns, t->n);
+    const long groups = ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
+    return LX_RUN_GROUPS(k_conv2d_gemm, options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
+                         args, error, job->x, job->packed, job->bias, out);
+}
+
 static lx_code run_gemm(void *of, int index, lx_error *error)
 {
     const gemm_job *job = of;
-    const lx_tile *t = job->plan.ways[index].tile;
-    char options[LX_TILE_OPTIONS];
+    const way *w = &job->plan.ways[index];
     conv2d_gemm_args args = job->args;
     lx_tensor parts = {0};
-    args.part_blocks = (int)ceil_div(args.in_blocks, job->plan.ways[index].parts);
+    args.part_blocks = (int)ceil_div(args.in_blocks, w->parts);
     args.parts = (int)ceil_div(args.in_blocks, args.part_blocks);
-    args.tiles = (int)ceil_div(job->plan.columns, t->n);
     const bool cut = args.parts > 1;
     if (cut) {
         const long count = args.parts * (long)(job->plan.sums);
@@ -190,12 +219,9 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
         if (lx_tensor_new(&parts, job->x->storage->device, LX_FLOAT32, 1, &count, error))
             return error->code;
     }
-    const int length = lx_tile_options(t, options);
-    snprintf(options + length, sizeof options - (size_t)length, "%s%s", job->x->block ? "" : " -DTHIN",
-             phases_of(&args) > 1 ? " -DPHASES" : "");
-    const long groups = ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
-    lx_code code = LX_RUN_GROUPS(k_conv2d_gemm, options, groups, args.parts, args.groups, lx_tile_items(t), 1,
-                                 job->work, args, error, job->x, job->packed, job->bias, cut ? &parts : job->out);
+    lx_tensor *out = cut ? &parts : job->out;
+    lx_code code = w->winograd ? lx_winograd(w->tile, &args, job->work, out, job->x, job->packed, job->bias, error)
+                               : launch_gemm(job, w->tile, args, out, error);
     if (!code && cut)
         code = add_parts(job, &parts, args.parts, error);
     lx_tensor_free(&parts);
@@ -258,10 +284,11 @@ lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, bool d
     job.plan.columns = phase_pixels(&job.args);
     job.plan.copies = pass->groups * phases_of(&job.args);
     job.plan.sums = (double)batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
-    find_ways(&job.plan, least(least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST),
-              (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
+    const long most_parts = least(least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST);
+    find_ways(&job.plan, most_parts, (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
     if (job.plan.count == 0)
         return lx_no_tile(job.plan.device, "conv2d", error);
+    add_winograd_ways(&job.plan, &job.args, x, most_parts);
     const lx_choice choice = {.problem = problem,
                               .count = job.plan.count,
                               .usual = job.plan.usual,

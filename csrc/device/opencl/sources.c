@@ -28,7 +28,8 @@ EMBED(span_h, "span.h")
 
 /* The kernels for GPUs, in kernels/simt/. */
 #define SIMT_FILES(X) \
-    X(simt, h) X(conv2d, cl) X(convolution, h) X(matmul, cl) X(norm, cl) X(norm, h) X(reduce, cl) X(reduce, h) X(rows, h) X(softmax, cl)
+    X(simt, h) X(conv2d, cl) X(convolution, h) X(matmul, cl) X(norm, cl) X(norm, h) X(reduce, cl) X(reduce, h) X(rows, h) X(softmax, cl) \
+    X(winograd, cl) X(winograd, h)
 
 #define EMBED_SIMT(name, kind) EMBED(simt_##name##_##kind, "simt/" #name "." #kind)
 SIMT_FILES(EMBED_SIMT)
