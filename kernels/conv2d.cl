@@ -201,14 +201,24 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
     }
 }
 
+/* Whether a part of the output blocks is two of them. Where all are, a driver that compiles for this launch is told so, and
+ * need not compile what computes single ones. */
+static LX_ITEM int is_two(long id2, const conv2d_tile_args p)
+{
+#ifdef ALWAYS_TWO
+    return 1;
+#else
+    return p.together == 2 && id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
+#endif
+}
+
 /* id0: column phase and tile; id1: output row; id2: image, group and part of the output blocks. The last part of
  * an odd number of blocks is a single one. Here the stride along a row is 1. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_tile)
 KERNEL4(conv2d_tile, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w, GLOBAL const float *, bias,
         GLOBAL float *, y)
 {
-    const int two = p.together == 2 && id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (two)
+    if (is_two(id2, p))
         tile(2, OF_TWO, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
     else if (p.together == 2)
         tile(1, OF_TWO, 1, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
@@ -222,8 +232,7 @@ KERNEL4(conv2d_tile, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const flo
 KERNEL4(conv2d_tile_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
-    const int two = p.together == 2 && id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (two)
+    if (is_two(id2, p))
         tile(2, OF_TWO, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
     else if (p.together == 2)
         tile(1, OF_TWO, p.g.stride_w, LANES, 1, LANES, id0, id1, id2, x, w, bias, y, p);
@@ -237,8 +246,7 @@ KERNEL4(conv2d_tile_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL c
 KERNEL4(conv2d_tile_plain, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
-    const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (two)
+    if (is_two(id2, p))
         tile(2, OF_TWO, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
     else
         tile(1, OF_TWO, 1, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
@@ -250,8 +258,7 @@ KERNEL4(conv2d_tile_plain, conv2d_tile_args, GLOBAL const float *, x, GLOBAL con
 KERNEL4(conv2d_tile_plain_strided, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
         GLOBAL const float *, bias, GLOBAL float *, y)
 {
-    const int two = id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks;
-    if (two)
+    if (is_two(id2, p))
         tile(2, OF_TWO, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);
     else
         tile(1, OF_TWO, p.g.stride_w, 1, p.x_block, p.in_channels, id0, id1, id2, x, w, bias, y, p);

@@ -54,7 +54,7 @@ typedef struct {
     const lx_kernel *kernel;
     long size[3];        /* ids; any zero means nothing to do. In kernels/simt/: work-items, multiples of the group */
     int group[3];        /* kernels/simt/ only: work-items in a group */
-    const char *options; /* kernels/simt/ only: what the driver's compiler is told, as "-DTILE=64"; NULL for nothing */
+    const char *options; /* what the driver's compiler is told, as "-DTILE=64"; NULL for nothing */
     const void *params;  /* the kernel's scalar parameters, copied at launch */
     size_t params_size;
     lx_argument arguments[LX_MAX_ARGUMENTS];

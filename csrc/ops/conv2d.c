@@ -298,9 +298,10 @@ static lx_code run_tile_pass(void *job, int way, lx_error *error)
     const long lanes = pass->x->storage->device->lanes, width = ceil_div(args.g.out_width, args.up_w);
     args.together = way + 1;
     args.tiles = (int)ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
-    return LX_RUN(*pass->kernel, (long)args.tiles * args.up_w, args.g.out_height,
-                  pass->c->batch * args.groups * ceil_div(args.out_blocks, args.together), work_of(pass->c), args, error,
-                  pass->x, pass->packed, pass->bias, pass->out);
+    const bool always_two = !pass->c->depthwise && args.together == 2 && args.out_blocks % 2 == 0;
+    return LX_RUN_WITH(*pass->kernel, always_two ? "-DALWAYS_TWO" : NULL, (long)args.tiles * args.up_w,
+                       args.g.out_height, pass->c->batch * args.groups * ceil_div(args.out_blocks, args.together),
+                       work_of(pass->c), args, error, pass->x, pass->packed, pass->bias, pass->out);
 }
 
 static void name_tile_pass(const void *job, int way, char name[LX_WAY_NAME])

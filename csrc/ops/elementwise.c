@@ -145,7 +145,7 @@ static lx_code launch_walk(const lx_kernel *kernel, const walk *w, const lx_tens
             for (int d = 3; d < w->ndim; rest /= w->shape[d++])
                 moved[i].offset += rest % w->shape[d] * w->stride[i][d];
         }
-        if (lx_run(kernel, w->shape, work, &args, sizeof args, pointers, w->count, error))
+        if (lx_run(kernel, NULL, w->shape, work, &args, sizeof args, pointers, w->count, error))
             return error->code;
     }
     return LX_OK;

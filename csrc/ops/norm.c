@@ -204,7 +204,7 @@ static lx_code run_rows(const lx_kernel *tile, const lx_kernel *simt, const lx_t
     const double work = 4 * (double)lx_tensor_count(x);
     if (in_groups(x))
         return lx_run_rows_simt(simt, x->shape[0], args->size, args->eps, work, tensors, 4, error);
-    return lx_run(tile, (const long[3]){x->shape[0], 1, 1}, work, args, sizeof *args, tensors, 4, error);
+    return lx_run(tile, NULL, (const long[3]){x->shape[0], 1, 1}, work, args, sizeof *args, tensors, 4, error);
 }
 
 lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_tensor *x, double eps, lx_error *error)

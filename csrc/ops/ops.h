@@ -14,10 +14,14 @@
 /* ---- launching ---------------------------------------------------------------------------------------------- */
 
 /* Launches `kernel` on the device of the first tensor, with the tensors (NULL: none) as its buffers. */
-lx_code lx_run(const lx_kernel *kernel, const long size[3], double work, const void *params, size_t params_size,
-               const lx_tensor *const *tensors, int count, lx_error *error);
+lx_code lx_run(const lx_kernel *kernel, const char *options, const long size[3], double work, const void *params,
+               size_t params_size, const lx_tensor *const *tensors, int count, lx_error *error);
 #define LX_RUN(kernel, size0, size1, size2, work, params, error, ...)                                               \
-    lx_run(&(kernel), (const long[3]){(size0), (size1), (size2)}, (double)(work), &(params), sizeof(params),         \
+    LX_RUN_WITH(kernel, NULL, size0, size1, size2, work, params, error, __VA_ARGS__)
+/* With options for the driver's compiler, for a kernel that is compiled alone; the cpu device has no use for them. */
+#define LX_RUN_WITH(kernel, options, size0, size1, size2, work, params, error, ...)                                 \
+    lx_run(&(kernel), (options), (const long[3]){(size0), (size1), (size2)}, (double)(work), &(params),              \
+           sizeof(params),                                                                                           \
            (const lx_tensor *const[]){__VA_ARGS__},                                                                  \
            (int)(sizeof((const lx_tensor *const[]){__VA_ARGS__}) / sizeof(lx_tensor *)), (error))
 

@@ -43,7 +43,7 @@ static lx_code run_step(const char *name, const lx_kernel *kernel, const void *a
         return error->code;
     const lx_tensor *operands[] = {weight, &dense, state1, state2};
     const long elements = lx_tensor_count(weight);
-    lx_run(kernel, (const long[3]){elements, 1, 1}, (double)elements * 4, args, size, operands, count + 1, error);
+    lx_run(kernel, NULL, (const long[3]){elements, 1, 1}, (double)elements * 4, args, size, operands, count + 1, error);
     weight->storage->version++;
     if (state1)
         state1->storage->version++;

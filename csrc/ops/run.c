@@ -24,11 +24,12 @@ static lx_code launch_on(lx_launch *launch, const lx_tensor *const *tensors, lx_
     return device->runtime->launch(device, launch, error);
 }
 
-lx_code lx_run(const lx_kernel *kernel, const long size[3], double work, const void *params, size_t params_size,
-               const lx_tensor *const *tensors, int count, lx_error *error)
+lx_code lx_run(const lx_kernel *kernel, const char *options, const long size[3], double work, const void *params,
+               size_t params_size, const lx_tensor *const *tensors, int count, lx_error *error)
 {
     lx_launch launch = {.kernel = kernel,
                         .size = {size[0], size[1], size[2]},
+                        .options = options,
                         .params = params,
                         .params_size = params_size,
                         .count = count,

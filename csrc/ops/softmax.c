@@ -37,7 +37,7 @@ static lx_code run(const op *what, const lx_tensor *x, const lx_tensor *const *t
     const double work = EXP_WORK * (double)lx_tensor_count(x);
     if (x->storage->device->form == LX_SIMT && args.size > 0)
         return lx_run_rows_simt(what->simt, rows_of(x), args.size, 0, work, tensors, count, error);
-    return lx_run(what->tile, (const long[3]){rows_of(x), 1, 1}, work, &args, sizeof args, tensors, count, error);
+    return lx_run(what->tile, NULL, (const long[3]){rows_of(x), 1, 1}, work, &args, sizeof args, tensors, count, error);
 }
 
 static lx_code forward(lx_tensor *out, const op *what, const lx_tensor *x, lx_error *error)
