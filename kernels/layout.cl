@@ -9,7 +9,7 @@
 #endif
 
 /* The lower (upper) halves of a and b, their elements alternating. */
-#ifdef __OPENCL_C_VERSION__
+#if defined(__OPENCL_C_VERSION__) && !defined(__clang__)
 #if LANES == 16
 #define LOWER (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define UPPER (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
@@ -73,6 +73,7 @@ KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, bl
             store_lanes(square[i], to + i * LANES);
     } else {
         for (long t = 0; t < LANES && first + t < p.width; t++)
+            AT_THE_EDGE
             for (long c = 0; c < LANES; c++)
                 to[t * LANES + c] = c < channels ? from[c * p.channel + t * p.column] : 0.0f;
     }
@@ -97,6 +98,7 @@ KERNEL2(to_plain, layout_args, GLOBAL const float *, blocked, GLOBAL float *, pl
                 store_lanes(square[i], to + i * p.channel);
     } else {
         for (long c = 0; c < channels; c++)
+            AT_THE_EDGE
             for (long t = 0; first + t < p.width; t++)
                 to[c * p.channel + t] = from[t * LANES + c];
     }

@@ -87,6 +87,7 @@ static LX_ITEM float min_one(float a, float b)
                     lane[t] = name##_one(lane[t], lane[t + width]); \
             total = lane[0]; \
         } \
+        AT_THE_EDGE \
         for (; i < end; i++) \
             total = name##_one(total, row[i]); \
         y[id0 * p.chunks + id1] = total; \
@@ -102,8 +103,10 @@ static LX_ITEM float min_one(float a, float b)
                 part = name##_lanes(part, load_lanes(x + i * inner + c)); \
             store_lanes(begun ? name##_lanes(load_lanes(y + c), part) : part, y + c); \
         } \
+        AT_THE_EDGE \
         for (; c < columns; c++) { \
             float part = x[c]; \
+            AT_THE_EDGE \
             for (long i = 1; i < rows; i++) \
                 part = name##_one(part, x[i * inner + c]); \
             y[c] = begun ? name##_one(y[c], part) : part; \
