@@ -3,6 +3,7 @@
 # make bench    timings beside PyTorch (bench-opencl, bench-gpu: on OpenCL devices)
 # make install  PREFIX=/usr/local
 # make spec     the tests without the slow stages        make lint     luacheck
+# make oclgrind all kernels checked for data races and accesses outside buffers
 # make clean    removes build/                           eval "$(make -s env)"  uses this checkout from any directory
 
 CC ?= cc
@@ -75,7 +76,7 @@ env:
 # ---- set-up: what promises it calls make again afterwards, so that the compiler is looked for once it is there ----
 
 PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev opencl-c-headers lua-argparse lua-filesystem lua-cjson
-TEST_PACKAGES = lua-busted lua-check clang libomp-dev libclang-rt-14-dev valgrind luarocks ocl-icd-libopencl1 pocl-opencl-icd
+TEST_PACKAGES = lua-busted lua-check clang libomp-dev libclang-rt-14-dev valgrind luarocks ocl-icd-libopencl1 pocl-opencl-icd oclgrind
 
 deps:
 	@./tools/install-packages $(PACKAGES)
@@ -101,6 +102,11 @@ test: deps-test
 
 spec: all
 	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./spec/run quick
+
+# All cases in Oclgrind, with vectors of every width; `make test` runs few of them.
+oclgrind: deps-test
+	@$(MAKE) --no-print-directory all
+	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./spec/oclgrind all
 
 lint:
 	luacheck --quiet lua examples spec bench
@@ -134,4 +140,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all env deps deps-test deps-bench demo test spec lint bench bench-opencl bench-gpu install clean
+.PHONY: all env deps deps-test deps-bench demo test spec oclgrind lint bench bench-opencl bench-gpu install clean

@@ -102,12 +102,12 @@ end)
 teardown(function() os.execute("rm -rf " .. quote(work)) end)
 
 local function describe_opencl(name, f)
-    describe(name, why_not and function() pending(why_not) end or f)
+    describe(name .. " #processes", why_not and function() pending(why_not) end or f)
 end
 
 -- ---- no OpenCL ----------------------------------------------------------------------------------------------------
 
-describe("without OpenCL", function()
+describe("without OpenCL #processes", function()
     it("the library works, and says what is missing", function()
         local lines = lua([[
             local list = lx.devices()

@@ -1,5 +1,6 @@
---- Every operation and layer of spec/cases.lua against PyTorch's values, with inputs in every memory layout, against
--- finite differences, and on every device. CASE=conv2d in the environment picks the cases whose name has that in it.
+--- Every operation and layer of spec/cases.lua against PyTorch's values, with inputs in every memory layout, and
+-- against finite differences. CASE=conv2d in the environment picks the cases whose name has that in it, and
+-- LUXEL_TEST_DEVICE=opencl another device than the cpu, for the values alone.
 
 -- The cases and their support lie beside this file, wherever the tests are started from.
 local here = debug.getinfo(1, "S").source:match("^@(.*)operations_spec%.lua$")
@@ -125,26 +126,25 @@ describe("the table of cases", function()
     end)
 end)
 
--- A device besides the cpu, named in the environment: its driver compiles every kernel first, which takes a while.
-local further = os.getenv("LUXEL_TEST_DEVICE")
+local device = core.label(os.getenv("LUXEL_TEST_DEVICE") or "cpu")
 
-for _, device in ipairs {"cpu", further and core.label(further)} do
-    describe("on " .. device, function()
-        each_case(function(case, wanted)
-            it(case.name .. " gives PyTorch's values", function()
-                check_against_golden(case, wanted, running.as_stored, device)
-            end)
-            it(case.name .. " takes inputs that are views with gaps", function()
-                check_against_golden(case, wanted, running.strided, device)
-            end)
-            if running.has_images(wanted) then
-                it(case.name .. " takes inputs in the blocked layout", function()
-                    check_against_golden(case, wanted, running.blocked, device)
-                end)
-            end
+describe("on " .. device, function()
+    each_case(function(case, wanted)
+        it(case.name .. " gives PyTorch's values", function()
+            check_against_golden(case, wanted, running.as_stored, device)
         end)
+        it(case.name .. " takes inputs that are views with gaps", function()
+            check_against_golden(case, wanted, running.strided, device)
+        end)
+        if running.has_images(wanted) then
+            it(case.name .. " takes inputs in the blocked layout", function()
+                check_against_golden(case, wanted, running.blocked, device)
+            end)
+        end
     end)
-end
+end)
+
+if device ~= "cpu" then return end
 
 describe("finite differences", function()
     each_case(function(case, wanted)

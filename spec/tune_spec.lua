@@ -22,8 +22,9 @@ end
 describe("choosing among ways", function()
     it("takes the fastest of those that are right", function()
         local program = os.tmpname()
-        local built = capture(("cc -std=gnu11 -O1 -o %s %sspec/support/choices.c %scsrc/device/tuning.c %scsrc/device/"
-            .. "profile.c %scsrc/device/disk.c %scsrc/error.c -lm"):format(program, root, root, root, root, root))
+        local built = capture(("%s -std=gnu11 -O1 -o %s %sspec/support/choices.c %scsrc/device/tuning.c %scsrc/device/"
+            .. "profile.c %scsrc/device/disk.c %scsrc/error.c -lm"):format(os.getenv("CC") or "cc", program, root, root,
+            root, root, root))
         assert.equal("", built)
         assert.equal("untuned 0\ntuned 2, 4 of 6 rejected\nafterwards 2, error 0\n", (capture(program)))
         os.remove(program)

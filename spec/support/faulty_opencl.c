@@ -11,6 +11,7 @@
  *   FAULTY_ARGUMENTS=1 the driver does not tell what arguments kernels have
  *   FAULTY_LANES=N     floats in a native vector
  *   FAULTY_LARGEST=N   bytes that one buffer may have
+ *   FAULTY_LAUNCHES=path  where each launch is noted: kernel, work-items, groups, the options it was compiled with
  *   FAULTY_COUNTS=path where counts of calls are written when the process ends: launches, sources, binaries; and
  *                      what is left then: bytes allocated, kernels, programs
  */
@@ -85,11 +86,35 @@ static cl_int failure(void)
     return (cl_int)told("FAULTY_STATUS", CL_OUT_OF_RESOURCES);
 }
 
+static void note_launch(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *size,
+                        const size_t *group)
+{
+    const char *path = getenv("FAULTY_LAUNCHES");
+    FILE *file = path ? fopen(path, "a") : NULL;
+    char name[128] = "", options[1024] = "";
+    cl_program program = NULL;
+    cl_device_id device = NULL;
+    size_t items = 1, groups = 1;
+    if (!file)
+        return;
+    REAL(clGetKernelInfo)(kernel, CL_KERNEL_FUNCTION_NAME, sizeof name, name, NULL);
+    REAL(clGetKernelInfo)(kernel, CL_KERNEL_PROGRAM, sizeof program, &program, NULL);
+    REAL(clGetCommandQueueInfo)(queue, CL_QUEUE_DEVICE, sizeof device, &device, NULL);
+    REAL(clGetProgramBuildInfo)(program, device, CL_PROGRAM_BUILD_OPTIONS, sizeof options, options, NULL);
+    for (cl_uint i = 0; i < dimensions; i++) {
+        items *= size[i];
+        groups *= group ? size[i] / group[i] : 1;
+    }
+    fprintf(file, "%s\t%zu\t%zu\t%s\n", name, items, groups, options);
+    fclose(file);
+}
+
 cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
                               const size_t *size, const size_t *group, cl_uint waits, const cl_event *wait, cl_event *event)
 {
     const long number = atomic_fetch_add(&launches, 1) + 1, first = told("FAULTY_LAUNCH", 0);
     const int stays = (int)told("FAULTY_LOST", 0), silent = (int)told("FAULTY_SILENT", 0);
+    note_launch(queue, kernel, dimensions, size, group);
     if (!first || number < first || (number > first && !stays))
         return REAL(clEnqueueNDRangeKernel)(queue, kernel, dimensions, offset, size, group, waits, wait, event);
     if (number == first) {

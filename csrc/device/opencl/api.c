@@ -6,7 +6,8 @@
 lx_code lx_opencl_load(lx_opencl_api *api, lx_error *error)
 {
     const char *other = getenv("LUXEL_OPENCL_LIBRARY");
-    api->library = dlopen(other ? other : "libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
+    /* once loaded it stays: drivers have threads and do not all bear to be unloaded */
+    api->library = dlopen(other ? other : "libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!api->library)
         return lx_fail(error, LX_EDEVICE, "there is no OpenCL here: %s (Debian: apt-get install ocl-icd-libopencl1 and the "
                                           "driver of your device, or pocl-opencl-icd for processors)", dlerror());
