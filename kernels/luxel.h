@@ -18,8 +18,8 @@
  * otherwise). For processors a work-item of that walks a span too, so that the driver compiles the same loops; for
  * GPUs (LX_SIMT) each id is a work-item. Kernels that want work-groups and local memory are in kernels/simt/.
  *
- * Small kernels of a file are compiled for OpenCL together. A large one stands between
- * `#if defined(LX_WANT_ALL) || defined(LX_WANT_scale)` and `#endif`, and is compiled alone.
+ * Kernels of a file are compiled for OpenCL together. For GPUs, a large one is compiled alone: it stands between
+ * `#if defined(LX_WANT_ALL) || defined(LX_WANT_scale)` and `#endif`.
  *
  * UNROLL stands before a loop whose trip count is a constant, AT_THE_EDGE before one that runs seldom or briefly, over
  * which compilers need not take long.
@@ -46,15 +46,18 @@
 
 #ifdef LX_SIMT
 /* A work-item each; there are more than ids at the edges, and fewer where a device limits their number. */
+#define LX_WALKER inline
 #define LX_WALK(call) \
     for (long id2 = (long)get_global_id(2); id2 < plan.rows / plan.size1; id2 += (long)get_global_size(2)) \
         for (long id1 = (long)get_global_id(1); id1 < plan.size1; id1 += (long)get_global_size(1)) \
             for (long id0 = (long)get_global_id(0); id0 < plan.size0; id0 += (long)get_global_size(0)) \
                 call;
 #else
-/* A work-item is a task of many ids, as on the cpu device. */
+/* A work-item is a task of many ids, as on the cpu device. PoCL makes several copies of a kernel, one for each way in
+ * which it may be started; what is not inlined into it is compiled once. */
+#define LX_WALKER __attribute__((noinline))
 #define LX_WALK(call) \
-    const lx_span span = lx_span_of(plan, (long)get_global_id(0)); \
+    const lx_span span = lx_span_of(plan, task); \
     for (long row = span.first_row; row < span.last_row; row++) { \
         const long id1 = row % plan.size1, id2 = row / plan.size1; \
         _Pragma("clang loop vectorize(assume_safety)") \
@@ -83,101 +86,97 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #define KERNEL1(name, P, T0, a0) \
     static void name##_item(LX_IDS, T0 a0, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        LX_WALK(name##_item(id0, id1, id2, a0, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, const P p)
 
 #define KERNEL2(name, P, T0, a0, T1, a1) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        T1 a1 = LX_AT(T1, b1, o1); \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, const P p)
 
 #define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        T1 a1 = LX_AT(T1, b1, o1); \
-        T2 a2 = LX_AT(T2, b2, o2); \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p)
 
 #define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        T1 a1 = LX_AT(T1, b1, o1); \
-        T2 a2 = LX_AT(T2, b2, o2); \
-        T3 a3 = LX_AT(T3, b3, o3); \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p)
 
 #define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        T1 a1 = LX_AT(T1, b1, o1); \
-        T2 a2 = LX_AT(T2, b2, o2); \
-        T3 a3 = LX_AT(T3, b3, o3); \
-        T4 a4 = LX_AT(T4, b4, o4); \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p)
 
 #define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        T1 a1 = LX_AT(T1, b1, o1); \
-        T2 a2 = LX_AT(T2, b2, o2); \
-        T3 a3 = LX_AT(T3, b3, o3); \
-        T4 a4 = LX_AT(T4, b4, o4); \
-        T5 a5 = LX_AT(T5, b5, o5); \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), LX_AT(T5, b5, o5), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p)
 
 #define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        T1 a1 = LX_AT(T1, b1, o1); \
-        T2 a2 = LX_AT(T2, b2, o2); \
-        T3 a3 = LX_AT(T3, b3, o3); \
-        T4 a4 = LX_AT(T4, b4, o4); \
-        T5 a5 = LX_AT(T5, b5, o5); \
-        T6 a6 = LX_AT(T6, b6, o6); \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), LX_AT(T5, b5, o5), LX_AT(T6, b6, o6), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p)
 
 #define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
+    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p, const lx_plan plan) \
+    { \
+        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, a7, p)) \
+    } \
     __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, T7 b7, ulong o7, const P p, const lx_plan plan) \
     { \
-        T0 a0 = LX_AT(T0, b0, o0); \
-        T1 a1 = LX_AT(T1, b1, o1); \
-        T2 a2 = LX_AT(T2, b2, o2); \
-        T3 a3 = LX_AT(T3, b3, o3); \
-        T4 a4 = LX_AT(T4, b4, o4); \
-        T5 a5 = LX_AT(T5, b5, o5); \
-        T6 a6 = LX_AT(T6, b6, o6); \
-        T7 a7 = LX_AT(T7, b7, o7); \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, a7, p)) \
+        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), LX_AT(T5, b5, o5), LX_AT(T6, b6, o6), LX_AT(T7, b7, o7), p, plan); \
     } \
     static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p)
 

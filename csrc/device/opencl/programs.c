@@ -112,12 +112,14 @@ cl_program lx_opencl_build(lx_opencl_programs *self, const char *name, const cha
 
 /* ---- the library's own kernels ------------------------------------------------------------------------------- */
 
-/* Whether the kernels of a file are compiled one at a time. Drivers' compilers take a while to begin, so that small
- * kernels are better compiled together; large ones take longer, and few of them are needed. */
-static bool stands_alone(const lx_kernel *kernel)
+/* Whether a kernel is compiled without the others of its file. Compilers take a while to begin, so that most are better
+ * compiled together; but where the driver is for a GPU, and generates the code of all of a program's kernels at once,
+ * not the large ones, of which few are needed. */
+static bool stands_alone(const lx_opencl_programs *self, const lx_kernel *kernel)
 {
-    return strcmp(kernel->program, "conv2d") == 0 || strcmp(kernel->program, "matmul") == 0 ||
-           strncmp(kernel->program, "simt/", 5) == 0;
+    return self->device->form == LX_SIMT &&
+           (strcmp(kernel->program, "conv2d") == 0 || strcmp(kernel->program, "matmul") == 0 ||
+            strncmp(kernel->program, "simt/", 5) == 0);
 }
 
 /* The program of a kernel: of all of its file, or of it alone. */
@@ -129,7 +131,7 @@ static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel
         fail(self, error, kernel->name, CL_OUT_OF_HOST_MEMORY);
         return NULL;
     }
-    if (stands_alone(kernel))
+    if (stands_alone(self, kernel))
         snprintf(wanted, sizeof wanted, "LX_WANT_%s", kernel->name);
     snprintf(all, sizeof all, "-cl-std=CL1.2 -w -DLANES=%d%s -D%s %s", self->device->lanes,
              self->device->form == LX_SIMT ? " -DLX_SIMT" : "", wanted, options);
@@ -143,7 +145,8 @@ static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel
 static cl_program find_program(lx_opencl_programs *self, const lx_kernel *kernel, const char *options, lx_error *error)
 {
     for (lx_opencl_kernel *k = self->kernels; k; k = k->next)
-        if (!stands_alone(kernel) && strcmp(k->kernel->program, kernel->program) == 0) {
+        if (!stands_alone(self, kernel) && strcmp(k->kernel->program, kernel->program) == 0 &&
+            strcmp(k->options, options) == 0) {
             self->api->clRetainProgram(k->program);
             return k->program;
         }
