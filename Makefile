@@ -1,6 +1,6 @@
 # make          builds the module into build/            make test     all tests (installs what they need)
 # make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR: own images)
-# make bench    timings beside PyTorch (bench-opencl, bench-gpu: on OpenCL devices)
+# make bench    timings beside PyTorch and oneDNN: bench/results (bench-opencl, bench-gpu: on OpenCL devices)
 # make install  PREFIX=/usr/local
 # make spec     the tests without the slow stages        make lint     luacheck
 # make oclgrind all kernels checked for data races and accesses outside buffers
@@ -112,16 +112,32 @@ lint:
 	luacheck --quiet lua examples spec bench
 
 deps-bench:
-	@./tools/install-packages $(PACKAGES) python3-torch libopenblas0-pthread
+	@./tools/install-packages $(PACKAGES) python3-torch libopenblas0-pthread libdnnl-dev
+
+# What the machine can do at most, and oneDNN where it is installed.
+BENCH_CFLAGS = -std=gnu11 -O3 -march=native -fopenmp $(WARNINGS)
+ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+BENCH_CFLAGS += -mprefer-vector-width=512
+endif
+bench-tools: $(BUILD)/bench/peak $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.h /usr/include/dnnl.h),$(BUILD)/bench/dnnl_bench)
+
+$(BUILD)/bench/peak: bench/peak.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $<
+
+$(BUILD)/bench/dnnl_bench: bench/peers/dnnl_bench.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $< -ldnnl
 
 bench: deps-bench
-	@$(MAKE) --no-print-directory all
-	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua $(BENCH_ARGS)
+	@$(MAKE) --no-print-directory all bench-tools
+	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua --tools $(BUILD)/bench $(BENCH_ARGS)
 
 # The same networks through OpenCL on the processor (PoCL), beside the cpu device.
 bench-opencl: deps-test
 	@$(MAKE) --no-print-directory all
-	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua --device opencl --peers cpu --out bench/results/opencl-cpu.md $(BENCH_ARGS)
+	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua --device opencl --peers cpu --what step,cnn \
+		--out bench/results/opencl-cpu.md $(BENCH_ARGS)
 
 # On a GPU: tests, then timings beside PyTorch with CUDA where it is installed.
 bench-gpu: deps-test
@@ -140,4 +156,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all env deps deps-test deps-bench demo test spec oclgrind lint bench bench-opencl bench-gpu install clean
+.PHONY: all env deps deps-test deps-bench demo test spec oclgrind lint bench bench-tools bench-opencl bench-gpu install clean

@@ -1,23 +1,32 @@
---- Times Luxel beside its peers, turn by turn in the same run, and writes a table of medians.
--- Usage: run.lua [--device NAME] [--peers torch,cpu] [--rounds N] [--what step,cnn] [--tune] [--out FILE.md]
--- Peers: torch (PyTorch on the cpu, tuned), cpu (Luxel's cpu device), cuda (PyTorch with CUDA, TF32 off), cuda-tf32.
+--- Times Luxel beside its peers, turn by turn in the same run, and writes tables of medians, aims and a roofline.
+-- Usage: run.lua [--device NAME] [--peers torch,dnnl] [--rounds N] [--what step,cnn] [--tune] [--out FILE.md]
+-- Peers: torch (PyTorch on the cpu, tuned), dnnl (oneDNN's direct convolutions), cpu (Luxel's cpu device), cuda
+-- (PyTorch with CUDA, TF32 off), cuda-tf32.
+
+local here = arg[0]:match("^.*/") or "./"
+package.path = here .. "?.lua;" .. here .. "../examples/chest_xray/?.lua;" .. package.path
 
 local argparse = require "argparse"
 local cjson = require "cjson"
+local core = require "luxel.core"
 local lx = require "luxel"
+local report = require "report"
+local roofline = require "roofline"
+local start = require "start"
 
 local parser = argparse("run.lua", "Times Luxel beside its peers.")
 parser:option("--device", "Luxel's device: cpu, opencl, opencl:2, a part of a name.", "cpu")
-parser:option("--peers", "torch, cpu, cuda, cuda-tf32: with commas between them.", "torch")
+parser:option("--peers", "torch, dnnl, cpu, cuda, cuda-tf32: with commas between them.", "torch,dnnl")
 parser:option("--rounds", "Turns for each side.", "5"):convert(math.tointeger)
 parser:option("--threads", "Threads for each side.", "2"):convert(math.tointeger)
-parser:option("--what", "step, cnn, resnet: with commas between them.", "step,cnn")
+parser:option("--what", "step, resnet18, threads, cnn, resnet_layers, memory, start: with commas between them.",
+    "step,resnet18,threads,cnn,memory,start")
 parser:flag("--tune", "Measure the ways to compute each convolution first.")
-parser:option("--out", "Markdown file for the table.", "bench/results/cpu.md")
+parser:option("--out", "Markdown file for the tables; the picture is written beside it.", "bench/results/cpu.md")
 parser:option("--python", "A Python that has torch.", "/usr/bin/python3")
+parser:option("--tools", "Folder of the compiled peak and dnnl_bench (see the Makefile).", "build/bench")
 local args = parser:parse()
 
-local here = arg[0]:match("^.*/") or "./"
 local lua = arg[-1]
 local device = assert(lx.device(args.device))
 
@@ -28,8 +37,23 @@ local function capture(command)
     return text
 end
 
-local function luxel(on)
-    return ("%s %sluxel.lua %s %d %%s %s"):format(lua, here, on, args.threads, args.tune and "tune" or "")
+local function exists(path)
+    local file = io.open(path)
+    if file then file:close() end
+    return file ~= nil
+end
+
+local function read_json(path)
+    local file = assert(io.open(path))
+    local text = file:read("a")
+    file:close()
+    return cjson.decode(text)
+end
+
+-- ---- sides: commands, in which %s stands for what is to be timed -----------------------------------------------
+
+local function luxel(on, threads)
+    return ("%s %stime.lua %s %d %%s %s"):format(lua, here, on, threads, args.tune and "tune" or "")
 end
 
 local function torch(on)
@@ -37,57 +61,140 @@ local function torch(on)
     return ("%s%s %speers/torch_bench.py %s %d %%s"):format(tuned, args.python, here, on, args.threads)
 end
 
-local PEERS <const> = {
-    torch = {title = "PyTorch", command = torch("cpu")},
-    cpu = {title = "Luxel on cpu", command = luxel("cpu")},
-    cuda = {title = "PyTorch CUDA, TF32 off", command = torch("cuda")},
-    ["cuda-tf32"] = {title = "PyTorch CUDA, TF32 on", command = torch("cuda-tf32")},
-}
-
-local version = capture(args.python ..
-    " -c 'import torch; print(torch.__version__, torch.cuda.is_available())' 2>/dev/null")
-local has_cuda = version:match("True") ~= nil
-version = version:match("%S+")
-
-local sides = {{title = "Luxel on " .. device.label, command = luxel(device.label)}}
-for name in args.peers:gmatch("[^,]+") do
-    local peer = PEERS[name] or error("there is no peer '" .. name .. "'; there are torch, cpu, cuda and cuda-tf32", 0)
-    if name ~= "cpu" and not version then
-        print("PyTorch is not installed (python3-torch): leaving out " .. peer.title)
-    elseif name:match("^cuda") and not has_cuda then
-        print("PyTorch finds no CUDA here: leaving out " .. peer.title)
-    else
-        sides[#sides + 1] = peer
+local function dnnl(list)
+    local file = read_json(here .. "layers.json")
+    local layers = {}
+    for i, layer in ipairs(file[list]) do
+        for j, number in ipairs(layer) do layer[j] = ("%d"):format(number) end
+        layers[i] = table.concat(layer, ",")
     end
+    return ("OMP_NUM_THREADS=%d %speers/tuned %s/dnnl_bench %d %s"):format(args.threads, here, args.tools, file.batch,
+        table.concat(layers, " "))
 end
 
+local torch_version = capture(args.python ..
+    " -c 'import torch; print(torch.__version__, torch.cuda.is_available())' 2>/dev/null")
+local has_cuda = torch_version:match("True") ~= nil
+torch_version = torch_version:match("%S+")
+
+local PEERS <const> = {
+    torch = {title = "PyTorch", command = torch("cpu"), there = torch_version ~= nil},
+    dnnl = {title = "oneDNN, direct", command = dnnl, there = exists(args.tools .. "/dnnl_bench"), layers = true},
+    cpu = {title = "Luxel on cpu", command = luxel("cpu", args.threads), there = true},
+    cuda = {title = "PyTorch CUDA, TF32 off", command = torch("cuda"), there = has_cuda},
+    ["cuda-tf32"] = {title = "PyTorch CUDA, TF32 on", command = torch("cuda-tf32"), there = has_cuda},
+}
+
+local missing = {}
+local function peers_of(section)
+    local sides = {}
+    for name in args.peers:gmatch("[^,]+") do
+        local peer = PEERS[name] or error("there is no peer '" .. name .. "'", 0)
+        if not peer.there then
+            missing[peer.title] = true
+        elseif not peer.layers or section.layers then
+            local command = type(peer.command) == "function" and peer.command(section.key) or peer.command
+            sides[#sides + 1] = {key = name, title = peer.title, command = command}
+        end
+    end
+    return sides
+end
+
+-- ---- turns -----------------------------------------------------------------------------------------------------
+
 -- {case: {seconds, ...}} of one side's turn
-local function turn(command)
+local function turn(side, what)
+    local command = side.command:format(what)
     local text = capture(command)
     local ok, result = pcall(cjson.decode, text)
     if not ok then error(("'%s' gave no result: %s"):format(command, text)) end
     return result
 end
 
--- Adds a turn's figures: times[case][side] is the list of its seconds.
-local function collect(times, result, side)
+-- Adds a turn's figures to a section.
+local function collect(section, result, side)
     for case, value in pairs(result) do
-        local row = times[case] or {}
-        times[case] = row
-        row[side] = row[side] or {}
         if case == "peak_mb" then
-            table.insert(row[side], value)
+            section.memory[side] = section.memory[side] or {}
+            table.insert(section.memory[side], value)
         else
-            row.gflop, row.images = value.gflop, value.images
+            local row = section.rows[case] or {}
+            section.rows[case] = row
+            for _, key in ipairs {"gflop", "images", "bytes", "like", "family"} do row[key] = row[key] or value[key] end
+            row[side] = row[side] or {}
             table.insert(row[side], value.seconds)
         end
     end
 end
 
-local function median(values)
-    table.sort(values)
-    return values[#values // 2 + 1]
+local PEAK <const> = args.tools .. "/peak"
+local has_peak <const> = device.label == "cpu" and exists(PEAK)
+
+local function measure_peak(section)
+    for what, speed in pairs(cjson.decode(capture(("%s %d"):format(PEAK, args.threads)))) do
+        section.peak[what] = section.peak[what] or {}
+        table.insert(section.peak[what], speed)
+    end
 end
+
+-- Seconds from the start of a process to its end.
+local function time_process(command)
+    local from = core.now()
+    if not os.execute("exec " .. command .. " >/dev/null 2>&1") then error("failed: " .. command, 0) end
+    return core.now() - from
+end
+
+-- Luxel answers, PyTorch is only loaded.
+local function start_turn(section)
+    local model, picture = section.model, section.picture
+    local answer = ("%s %s../examples/chest_xray/predict.lua --device %s --model %s %s"):format(lua, here, device.label,
+        model, picture)
+    local import = ("%s -c 'import torch'"):format(args.python)
+    time_process(answer) -- files are in memory from here on
+    collect(section, {["process start to the end"] = {seconds = time_process(answer)}}, 1)
+    if PEERS.torch.there then
+        time_process(import)
+        collect(section, {["process start to the end"] = {seconds = time_process(import)}}, 2)
+    end
+end
+
+local SECTIONS <const> = {
+    step = {title = "cnn of examples/chest_xray, 224"},
+    resnet18 = {title = "ResNet-18, one channel, 224"},
+    threads = {title = "cnn, training step", what = "train", sides = function()
+        return {{key = "one", title = "Luxel, 1 thread", command = luxel(device.label, 1)}}
+    end},
+    cnn = {title = "layers of cnn, batch 32", layers = true},
+    resnet_layers = {title = "layers of ResNet-18, batch 32", layers = true},
+    memory = {title = "memory", sides = function() return {} end},
+    start = {title = "start", turn = start_turn, sides = function()
+        return {{key = "torch", title = "python3 -c 'import torch'"}}
+    end},
+}
+
+local function measure(key, folder)
+    local section = SECTIONS[key] or error("there is nothing to time called '" .. key .. "'", 0)
+    section.key, section.rows, section.memory, section.peak = key, {}, {}, {}
+    section.has_peak = has_peak and key ~= "start"
+    section.sides = (section.sides or peers_of)(section)
+    table.insert(section.sides, 1, {key = "luxel", title = "Luxel on " .. device.label,
+        command = luxel(device.label, args.threads)})
+    if key == "start" then
+        section.model, section.picture = start.model(folder, require "common"), start.picture(folder, here)
+    end
+    for round = 1, args.rounds do
+        io.stderr:write(("%s: round %d of %d\n"):format(key, round, args.rounds))
+        if section.has_peak then measure_peak(section) end
+        if section.turn then
+            section:turn()
+        else
+            for i, side in ipairs(section.sides) do collect(section, turn(side, section.what or key), i) end
+        end
+    end
+    return section
+end
+
+-- ---- the report --------------------------------------------------------------------------------------------------
 
 local lines = {}
 local function emit(text)
@@ -95,56 +202,71 @@ local function emit(text)
     print(text)
 end
 
-local function speed(row, seconds)
-    if row.gflop then return ("%.0f GFLOP/s"):format(row.gflop / seconds) end
-    return ("%.1f images/s"):format(row.images / seconds)
-end
-
--- One line: the figure of each side, and for each peer how many times as fast as it Luxel is.
-local function emit_row(name, row, show, ratio)
-    local cells, ratios = {name}, {}
-    local ours = median(row[1])
-    for side = 1, #sides do
-        local theirs = row[side] and median(row[side])
-        cells[#cells + 1] = theirs and show(theirs) or "–"
-        if side > 1 then ratios[#ratios + 1] = theirs and ("%.2f"):format(ratio(ours, theirs)) or "–" end
+local function emit_peak(section)
+    local speeds = {}
+    for _, loop in ipairs {"read", "copy", "add", "update", "fill", "stream"} do
+        speeds[#speeds + 1] = ("%s %.1f"):format(loop, report.median(section.peak[loop]))
     end
-    emit("| " .. table.concat(cells, " | ") .. " | " .. table.concat(ratios, " | ") .. " |")
-end
-
-local function table_of(what)
-    local times = {}
-    for round = 1, args.rounds do
-        io.stderr:write(("%s: round %d of %d\n"):format(what, round, args.rounds))
-        for side, peer in ipairs(sides) do collect(times, turn(peer.command:format(what)), side) end
-    end
-    local heads = {what}
-    for side = 1, #sides do heads[#heads + 1] = sides[side].title end
-    for side = 2, #sides do heads[#heads + 1] = "speed against " .. sides[side].title end
     emit("")
-    emit("| " .. table.concat(heads, " | ") .. " |")
-    emit("|" .. ("---|"):rep(#heads))
-    local names = {}
-    for case in pairs(times) do
-        if case ~= "peak_mb" then names[#names + 1] = case end
+    emit(("Measured peak meanwhile: %.0f GFLOP/s; GB/s of the loops of bench/peak.c: %s."):format(
+        report.median(section.peak.gflops), table.concat(speeds, ", ")))
+end
+
+-- The cases of a section as dots of the roofline.
+local function points_of(section)
+    local points = {}
+    for _, name in ipairs(report.names(section)) do
+        local row = section.rows[name]
+        if row.gflop and row.bytes and row[1] then
+            points[#points + 1] = {name = name, intensity = row.gflop * 1e9 / row.bytes,
+                speed = row.gflop / report.median(row[1])}
+        end
     end
-    table.sort(names)
-    for _, case in ipairs(names) do
-        local row = times[case]
-        emit_row(case, row, function(seconds) return ("%s (%.2f ms)"):format(speed(row, seconds), seconds * 1e3) end,
-            function(ours, theirs) return theirs / ours end)
+    return points
+end
+
+local function draw(sections, path, title)
+    local groups, peak = {}, {gflops = 0, bandwidth = 0}
+    for _, section in ipairs(sections) do
+        local points = points_of(section)
+        if #points > 0 and section.has_peak then
+            groups[#groups + 1] = {name = section.title, points = points}
+            peak.gflops = math.max(peak.gflops, report.median(section.peak.gflops))
+            for loop, speeds in pairs(section.peak) do
+                if loop ~= "gflops" and loop ~= "sums" then
+                    peak.bandwidth = math.max(peak.bandwidth, report.median(speeds))
+                end
+            end
+        end
     end
-    emit_row("peak memory (and share of the peer's)", times.peak_mb, function(mb) return ("%.0f MB"):format(mb) end,
-        function(ours, theirs) return ours / theirs end)
+    if #groups == 0 then return end
+    assert(roofline.draw(path, title, groups, peak))
+    emit("")
+    emit(("![Roofline](%s)"):format(path:match("[^/]*$")))
 end
 
 local processor = capture("LC_ALL=C lscpu 2>/dev/null"):match("Model name:%s*([^\n]+)") or "unknown processor"
-emit(("# %s%s, %d threads"):format(device.kind == "cpu" and "" or device.name .. " on ", processor, args.threads))
+local title = ("%s%s, %d threads"):format(device.kind == "cpu" and "" or device.name .. " on ", processor, args.threads)
+local folder = capture("mktemp -d"):match("%S+")
+local sections, by_key = {}, {}
+for key in args.what:gmatch("[%w_]+") do
+    by_key[key] = measure(key, folder)
+    sections[#sections + 1] = by_key[key]
+end
+os.execute(("rm -r '%s'"):format(folder))
+
+emit("# " .. title)
 emit("")
 emit(("Medians of %d turns each, taken alternately%s.%s"):format(args.rounds,
-    version and "; PyTorch " .. version .. ", tuned (bench/peers)" or "",
+    torch_version and "; PyTorch " .. torch_version .. ", tuned (bench/peers)" or "",
     args.tune and " Luxel is tuned (lx.tune)." or ""))
-for what in args.what:gmatch("%a+") do table_of(what) end
+for name in pairs(missing) do emit(("%s is not installed here: left out."):format(name)) end
+for _, text in ipairs(report.aims(by_key)) do emit(text) end
+for _, section in ipairs(sections) do
+    if section.has_peak then emit_peak(section) end
+    for _, text in ipairs(report.table(section)) do emit(text) end
+end
+draw(sections, (args.out:gsub("[^/]*$", "roofline.png")), title)
 
 local file = assert(io.open(args.out, "w"))
 file:write(table.concat(lines, "\n"), "\n")

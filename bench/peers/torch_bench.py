@@ -1,6 +1,6 @@
-"""PyTorch's side of the timings: the same cases as ../luxel.lua, in the same form.
+"""PyTorch's side of the timings: the same cases as ../time.lua, in the same form.
 
-Usage: torch_bench.py {cpu|cuda|cuda-tf32} THREADS {step|cnn|resnet}. On the cpu run it through ./tuned and with OpenBLAS
+Usage: torch_bench.py {cpu|cuda|cuda-tf32} THREADS {step|resnet18|cnn|resnet_layers}. On the cpu run it through ./tuned and with OpenBLAS
 (libopenblas0-pthread), or PyTorch is about half as fast. On CUDA each case is timed in both memory formats with
 cudnn.benchmark, and the faster one counts.
 """
@@ -20,7 +20,7 @@ torch.set_num_threads(threads)
 torch.manual_seed(1)
 torch.backends.cudnn.benchmark = True
 torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
-BATCH, SIZE = 32, 224
+BATCH, SIZE = 32, 224  # of the single layers
 FORMATS = [torch.channels_last] if device == "cpu" else [torch.channels_last, torch.contiguous_format]
 
 
@@ -65,10 +65,35 @@ def cnn():
     return nn.Sequential(*layers)
 
 
-def step_cases(results, layout):
-    net = cnn().to(device, memory_format=layout)
-    x = torch.randn(BATCH, 1, SIZE, SIZE).to(device, memory_format=layout)
-    y = torch.randint(0, 2, (BATCH, 1)).float().to(device)
+class Block(nn.Module):
+    def __init__(self, channels, width, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = nn.Identity()
+        if stride != 1 or channels != width:
+            self.downsample = nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
+        return F.relu(y + self.downsample(x), inplace=True)
+
+
+def resnet18():
+    layers = [nn.Conv2d(1, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
+    channels = 64
+    for stage, width in enumerate([64, 128, 256, 512]):
+        layers += [Block(channels, width, 2 if stage else 1), Block(width, width, 1)]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1))
+
+
+def network_cases(results, layout, make, batch):
+    net = make().to(device, memory_format=layout)
+    x = torch.randn(batch, 1, SIZE, SIZE).to(device, memory_format=layout)
+    y = torch.randint(0, 2, (batch, 1)).float().to(device)
     optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9)
 
     def step():
@@ -78,13 +103,14 @@ def step_cases(results, layout):
         optimizer.step()
         return loss.item()
 
-    keep(results, "train step, batch 32", {"seconds": timed(step, 7), "images": BATCH})
+    keep(results, f"train step, batch {batch}", {"seconds": timed(step, 7), "images": batch})
     results["peak_mb"] = peak_mb()
     net.eval()
     with torch.no_grad():
-        keep(results, "inference, batch 32", {"seconds": timed(lambda: net(x).sum().item(), 5), "images": BATCH})
-        one = x[:1].contiguous(memory_format=layout)
-        keep(results, "inference, batch 1", {"seconds": timed(lambda: net(one).sum().item(), 20), "images": 1})
+        for images in (batch, 1):
+            some = x[:images].contiguous(memory_format=layout)
+            keep(results, f"inference, batch {images}",
+                 {"seconds": timed(lambda: net(some).sum().item(), 5 if images > 1 else 20), "images": images})
 
 
 def layer_case(results, layout, cin, cout, k, side, stride, groups):
@@ -123,7 +149,9 @@ def main():
     layers = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "layers.json")))
     for layout in FORMATS:
         if what == "step":
-            step_cases(results, layout)
+            network_cases(results, layout, cnn, 32)
+        elif what == "resnet18":
+            network_cases(results, layout, resnet18, 8)
         else:
             for layer in layers[what]:
                 layer_case(results, layout, *layer)

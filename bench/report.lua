@@ -1,0 +1,178 @@
+--- Turns timings into Markdown: a table for each section, and the aims beside what was measured.
+
+local report = {}
+
+--- The middle value, or nil of none.
+---@param values number[]?
+---@return number?
+function report.median(values)
+    if not values or #values == 0 then return nil end
+    local sorted = table.move(values, 1, #values, 1, {})
+    table.sort(sorted)
+    return sorted[#sorted // 2 + 1]
+end
+
+local median = report.median
+
+-- How fast a case was: what a person compares.
+local function speed(row, seconds)
+    if row.images then return ("%.1f images/s (%.2f ms)"):format(row.images / seconds, seconds * 1e3) end
+    if row.like then return ("%.1f GB/s (%.2f ms)"):format(row.bytes / seconds / 1e9, seconds * 1e3) end
+    if row.gflop then return ("%.0f GFLOP/s (%.2f ms)"):format(row.gflop / seconds, seconds * 1e3) end
+    return ("%.1f ms"):format(seconds * 1e3)
+end
+
+--- What part of the machine's measured peak a case reaches, 0 to 1; nil where no peak was measured. Winograd may pass
+--- 1: operations are counted as those of the plain sum.
+function report.share(section, row)
+    local seconds = median(row[1])
+    local peak = median(section.peak[row.like or "gflops"])
+    if not seconds or not peak then return nil end
+    if row.like then return row.bytes / seconds / 1e9 / peak end
+    return row.gflop and row.gflop / seconds / peak
+end
+
+--- How many times as fast as the peer Luxel is.
+---@param side string the peer's key
+function report.ratio(section, row, side)
+    for i, peer in ipairs(section.sides) do
+        local theirs, ours = median(row[i]), median(row[1])
+        if peer.key == side and theirs and ours then return theirs / ours end
+    end
+end
+
+--- Names of the cases, sorted.
+function report.names(section)
+    local names = {}
+    for name in pairs(section.rows) do names[#names + 1] = name end
+    table.sort(names)
+    return names
+end
+
+local function percent(value) return value and ("%.0f %%"):format(100 * value) or "–" end
+
+local function line(cells) return "| " .. table.concat(cells, " | ") .. " |" end
+
+local function case_line(section, name, row)
+    local cells = {name}
+    for i in ipairs(section.sides) do
+        local seconds = median(row[i])
+        cells[#cells + 1] = seconds and speed(row, seconds) or "–"
+        if i == 1 and section.has_peak then cells[#cells + 1] = percent(report.share(section, row)) end
+    end
+    for i = 2, #section.sides do
+        local ratio = report.ratio(section, row, section.sides[i].key)
+        cells[#cells + 1] = ratio and ("%.2f"):format(ratio) or "–"
+    end
+    return line(cells)
+end
+
+local function memory_line(section)
+    local cells, ours = {"peak memory (and share of the peer's)"}, median(section.memory[1])
+    for i in ipairs(section.sides) do
+        local mb = median(section.memory[i])
+        cells[#cells + 1] = mb and ("%.0f MB"):format(mb) or "–"
+        if i == 1 and section.has_peak then cells[#cells + 1] = "" end
+    end
+    for i = 2, #section.sides do
+        local mb = median(section.memory[i])
+        cells[#cells + 1] = mb and ("%.2f"):format(ours / mb) or "–"
+    end
+    return line(cells)
+end
+
+--- The lines of a section's table.
+function report.table(section)
+    local heads = {section.title}
+    for i, side in ipairs(section.sides) do
+        heads[#heads + 1] = side.title
+        if i == 1 and section.has_peak then heads[#heads + 1] = "of the peak" end
+    end
+    for i = 2, #section.sides do heads[#heads + 1] = "speed against " .. section.sides[i].title end
+    local lines = {"", line(heads), "|" .. ("---|"):rep(#heads)}
+    for _, name in ipairs(report.names(section)) do
+        lines[#lines + 1] = case_line(section, name, section.rows[name])
+    end
+    if section.memory[1] then lines[#lines + 1] = memory_line(section) end
+    return lines
+end
+
+-- ---- aims -----------------------------------------------------------------------------------------------------
+
+-- The least of `figure(section, row, name)` over the cases of a section, and the case.
+local function least(section, figure)
+    local lowest, where
+    for _, name in ipairs(report.names(section)) do
+        local value = figure(section, section.rows[name], name)
+        if value and (not lowest or value < lowest) then lowest, where = value, name end
+    end
+    return lowest, where
+end
+
+local function against(side, pattern)
+    return function(section)
+        return least(section, function(_, row, name)
+            return name:find(pattern) and report.ratio(section, row, side) or nil
+        end)
+    end
+end
+
+-- 3×3 layers of 32 to 128 channels in and out, without groups.
+local function against_dnnl(direction)
+    return function(section)
+        return least(section, function(_, row, name)
+            local cin, cout = name:match("^(%d+)→(%d+) 3×3 at %d+ " .. direction .. "$")
+            if not cin or tonumber(cin) < 32 or tonumber(cout) > 128 then return nil end
+            return report.ratio(section, row, "dnnl")
+        end)
+    end
+end
+
+local function memory_share(section)
+    local ours, theirs = median(section.memory[1]), median(section.memory[2])
+    return ours and theirs and theirs / ours
+end
+
+local function bandwidth(family)
+    return function(section)
+        return least(section, function(_, row) return row.family == family and report.share(section, row) or nil end)
+    end
+end
+
+local AIMS <const> = {
+    {"step", "cnn training step, batch 32, 2 threads, against tuned PyTorch", 1.5, against("torch", "^train")},
+    {"step", "memory of PyTorch over memory of Luxel", 2, memory_share},
+    {"step", "cnn inference, batch 32", 1.5, against("torch", "^inference, batch 32")},
+    {"step", "cnn inference, batch 1", 2, against("torch", "^inference, batch 1$")},
+    {"resnet18", "ResNet-18 training step, batch 8", 1.3, against("torch", "^train")},
+    {"start", "process start to an answer, against `import torch`", 20, against("torch", "")},
+    {"cnn", "3×3 layers, forward, against oneDNN direct (0.95 without Winograd)", 1.4, against_dnnl("forward")},
+    {"cnn", "3×3 layers, backward data", 1.4, against_dnnl("backward data")},
+    {"cnn", "3×3 layers, backward weight", 1.4, against_dnnl("backward weight")},
+    {"cnn", "depthwise 3×3, 128 channels at 56, against oneDNN", 1.5, against("dnnl", "groups 128")},
+    {"memory", "elementwise, share of the bandwidth", 0.8, bandwidth("elementwise")},
+    {"memory", "pooling, share of the bandwidth", 0.8, bandwidth("pooling")},
+    {"memory", "normalisation, share of the bandwidth", 0.8, bandwidth("normalisation")},
+    {"memory", "optimiser step, share of the bandwidth", 0.8, bandwidth("optimiser")},
+    {"threads", "two threads against one", 1.9, against("one", "")},
+}
+
+--- The lines that compare the aims with what was measured; empty if nothing of it was.
+---@param sections table<string, table> by key
+function report.aims(sections)
+    local lines = {}
+    for _, aim in ipairs(AIMS) do
+        local key, text, bar, figure = table.unpack(aim)
+        local value, where
+        if sections[key] then value, where = figure(sections[key]) end
+        if value then
+            lines[#lines + 1] = line {text, ("≥ %g"):format(bar),
+                ("%.2f%s"):format(value, where and (" (%s)"):format(where) or ""), value >= bar and "met" or "missed"}
+        end
+    end
+    if #lines == 0 then return lines end
+    return {"", "## Aims", "", "Where several cases count, the figure is that of the slowest.", "",
+        line {"aim", "bar", "figure", ""}, "|---|---|---|---|", table.unpack(lines)}
+end
+
+return report
