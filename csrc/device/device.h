@@ -89,6 +89,7 @@ struct lx_device {
     lx_form form;
     int lanes; /* floats in a vector, and channels in a block of the blocked layout */
     lx_gpu gpu;
+    bool exact; /* sums are computed as they are written, not in ways that save multiplications and round more */
     /* Called before live bytes would pass `limit`, and with `full` after an allocation failed: the owner may
      * release what it does not need. Only ever called on the thread that allocates. */
     void (*reclaim)(void *owner, lx_device *device, bool full);

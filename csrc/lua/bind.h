@@ -20,6 +20,7 @@ typedef struct {
     lx_device *aliased;
     lx_error raised; /* the last error that lx_raise made a Lua error of */
     bool collecting;
+    bool exact; /* see lx_device.exact */
     bool tidying; /* new tensors are noted in the table that core.tidy set */
     unsigned long seed, stream; /* of the random numbers: see csrc/ops/random.c */
 } lx_context;

@@ -43,6 +43,7 @@ void lx_adopt_device(lx_context *context, lx_device *device)
     device->notice = notice;
     device->owner = context;
     device->limit = COLLECT_FLOOR;
+    device->exact = context->exact;
     context->devices[context->count++] = device;
 }
 
@@ -282,6 +283,16 @@ static int l_threads(lua_State *L)
     return 1;
 }
 
+/* set_exact(exact): whether all devices compute sums as they are written; see lx_device.exact */
+static int l_set_exact(lua_State *L)
+{
+    lx_context *context = lx_get_context(L);
+    context->exact = lua_toboolean(L, 1);
+    for (int i = 0; i < context->count; i++)
+        context->devices[i]->exact = context->exact;
+    return 0;
+}
+
 /* synchronize(device): waits until all that was asked of it is done */
 static int l_synchronize(lua_State *L)
 {
@@ -418,5 +429,6 @@ const luaL_Reg lx_device_functions[] = {
     {"waits", l_waits},           {"synchronize", l_synchronize}, {"watch", l_watch},
     {"unwatch", l_unwatch},       {"tune", l_tune},               {"tuned", l_tuned},
     {"save_tuning", l_save_tuning}, {"forget_tuning", l_forget_tuning}, {"force_way", l_force_way},
+    {"set_exact", l_set_exact},
     {NULL, NULL},
 };

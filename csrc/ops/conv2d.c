@@ -6,6 +6,7 @@
 
 #include "conv2d_simt.h"
 #include "ops.h"
+#include "winograd.h"
 
 LX_KERNEL(conv2d, conv2d_pack);
 LX_KERNEL(conv2d, conv2d_tile);
@@ -291,10 +292,22 @@ typedef struct {
     lx_tensor *out;
 } tile_pass;
 
+static lx_winograd_pass winograd_pass(const conv2d_tile_args *args, long batch)
+{
+    return (lx_winograd_pass){&args->g, batch, args->in_blocks, args->out_blocks};
+}
+
+/* The ways to compute a pass: one block at once, two, and Winograd's. */
+enum { ONE, TWO, WINOGRAD, WAYS };
+
 static lx_code run_tile_pass(void *job, int way, lx_error *error)
 {
     const tile_pass *pass = job;
     conv2d_tile_args args = pass->args;
+    if (way == WINOGRAD) {
+        const lx_winograd_pass winograd = winograd_pass(&args, pass->c->batch);
+        return lx_winograd(&winograd, args.relu, work_of(pass->c), pass->out, pass->x, pass->packed, pass->bias, error);
+    }
     const long lanes = pass->x->storage->device->lanes, width = ceil_div(args.g.out_width, args.up_w);
     args.together = way + 1;
     args.tiles = (int)ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
@@ -307,20 +320,26 @@ static lx_code run_tile_pass(void *job, int way, lx_error *error)
 static void name_tile_pass(const void *job, int way, char name[LX_WAY_NAME])
 {
     (void)job;
-    snprintf(name, LX_WAY_NAME, "tile, %d block%s at once", way + 1, way ? "s" : "");
+    static const char *const names[WAYS] = {"tile, 1 block at once", "tile, 2 blocks at once", "winograd 4x4"};
+    snprintf(name, LX_WAY_NAME, "%s", names[way]);
 }
 
-/* Runs a pass with one or two blocks at once, where the input and the number of blocks allow both. */
-static lx_code choose_together(const tile_pass *pass, const char *problem, lx_error *error)
+/* Runs a pass in the best of the ways that its input and the number of blocks allow. */
+static lx_code choose_way(const tile_pass *pass, const char *problem, lx_error *error)
 {
     const conv2d_tile_args *args = &pass->args;
     lx_device *device = pass->x->storage->device;
-    const int usual = usual_together(ceil_div(args->g.out_width, args->up_w), args->out_blocks, device->lanes);
-    if (pass->c->depthwise || !pass->x->block || args->out_blocks == 1)
-        return run_tile_pass((void *)pass, pass->c->depthwise || pass->x->block ? 0 : 1, error);
+    const lx_winograd_pass as_winograd = winograd_pass(args, pass->c->batch);
+    const bool winograd = pass->x->block && args->groups == 1 && args->up_h == 1 && args->up_w == 1 &&
+                          lx_winograd_fits(&as_winograd, device);
+    int usual = usual_together(ceil_div(args->g.out_width, args->up_w), args->out_blocks, device->lanes) - 1;
+    if (pass->c->depthwise || !pass->x->block || (args->out_blocks == 1 && !winograd))
+        return run_tile_pass((void *)pass, pass->c->depthwise || pass->x->block ? ONE : TWO, error);
+    if (winograd && lx_winograd_pays(&as_winograd))
+        usual = WINOGRAD;
     const lx_choice choice = {.problem = problem,
-                              .count = 2,
-                              .usual = usual - 1,
+                              .count = winograd ? WAYS : WINOGRAD,
+                              .usual = usual,
                               .job = (void *)pass,
                               .name = name_tile_pass,
                               .run = run_tile_pass,
@@ -366,7 +385,7 @@ static lx_code run_tiles(const convolution *c, lx_tensor *out, const lx_tensor *
                             packed,
                             b,
                             out};
-    return choose_together(&pass, problem, error);
+    return choose_way(&pass, problem, error);
 }
 
 /* Runs a forward pass, or backward-data with dy as x, on an output that exists. */
@@ -491,6 +510,75 @@ static lx_code sum_and_reduce(const lx_kernel *kernel, const char *problem, conv
     return code;
 }
 
+/* Backward-weight of a blocked input: its chunks' sums, or Winograd's products. */
+typedef struct {
+    const convolution *c;
+    const char *problem;
+    conv2d_weight_args args;
+    conv2d_reduce_args reduce;
+    const lx_tensor *x, *dy;
+    lx_tensor *dw;
+} weight_pass;
+
+static lx_winograd_pass weight_as_winograd(const weight_pass *pass)
+{
+    return (lx_winograd_pass){&pass->c->g, pass->c->batch, pass->args.in_blocks, pass->args.out_blocks};
+}
+
+static lx_code run_winograd_weight(const weight_pass *pass, lx_error *error)
+{
+    lx_device *device = pass->dy->storage->device;
+    const lx_winograd_pass winograd = weight_as_winograd(pass);
+    conv2d_reduce_args reduce = pass->reduce;
+    reduce.chunks = 1;
+    reduce.out_blocks = winograd.out_blocks;
+    const long count = (long)winograd.out_blocks * winograd.in_blocks * 9 * device->lanes * device->lanes;
+    lx_tensor taps = {0};
+    if (lx_tensor_new(&taps, device, LX_FLOAT32, 1, &count, error))
+        return error->code;
+    lx_code code = lx_winograd_gradient(&winograd, work_of(pass->c), &taps, pass->x, pass->dy, error);
+    if (!code)
+        code = LX_RUN(k_conv2d_reduce, (long)reduce.in_channels * reduce.taps, reduce.out_blocks, 1, count, reduce, error,
+                      &taps, pass->dw);
+    lx_tensor_free(&taps);
+    return code;
+}
+
+static lx_code run_weight_pass(void *job, int way, lx_error *error)
+{
+    const weight_pass *pass = job;
+    if (way == 1)
+        return run_winograd_weight(pass, error);
+    conv2d_weight_args args = pass->args;
+    conv2d_reduce_args reduce = pass->reduce;
+    return sum_and_reduce(&k_conv2d_weight_tile, pass->problem, &args, &reduce,
+                          (long)args.groups * args.out_blocks * args.in_blocks, work_of(pass->c), pass->x, pass->dy,
+                          pass->dw, error);
+}
+
+static void name_weight_pass(const void *job, int way, char name[LX_WAY_NAME])
+{
+    (void)job;
+    snprintf(name, LX_WAY_NAME, "%s", way ? "winograd 4x4" : "tile");
+}
+
+static lx_code choose_weight_way(weight_pass *pass, lx_error *error)
+{
+    lx_device *device = pass->dy->storage->device;
+    const lx_winograd_pass winograd = weight_as_winograd(pass);
+    if (pass->args.groups > 1 || !lx_winograd_gradient_fits(&winograd, device))
+        return run_weight_pass(pass, 0, error);
+    const lx_choice choice = {.problem = pass->problem,
+                              .count = 2,
+                              .usual = lx_winograd_pays(&winograd),
+                              .job = pass,
+                              .name = name_weight_pass,
+                              .run = run_weight_pass,
+                              .result = pass->dw->storage,
+                              .bytes = pass->dw->storage->bytes};
+    return lx_choose(device, &choice, error);
+}
+
 static lx_code run_weight(const convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
                           lx_error *error)
 {
@@ -517,9 +605,10 @@ static lx_code run_weight(const convolution *c, lx_tensor *dw, const lx_tensor *
         return sum_and_reduce(&k_conv2d_weight_depthwise, problem, &args, &reduce, args.out_blocks, work, x, dy, dw,
                               error);
     }
-    if (x->block)
-        return sum_and_reduce(&k_conv2d_weight_tile, problem, &args, &reduce,
-                              (long)args.groups * args.out_blocks * args.in_blocks, work, x, dy, dw, error);
+    if (x->block) {
+        weight_pass pass = {c, problem, args, reduce, x, dy, dw};
+        return choose_weight_way(&pass, error);
+    }
     args.x_image = x->stride[0];
     args.x_channel = x->stride[1];
     args.x_row = x->stride[2];

@@ -6,7 +6,7 @@
 #include "../../kernels/simt/convolution.h"
 #include "ops.h"
 #include "tiles.h"
-#include "winograd.h"
+#include "winograd_simt.h"
 
 LX_SIMT_KERNEL(conv2d, conv2d_gemm);
 LX_SIMT_KERNEL(conv2d, conv2d_add_parts);
@@ -113,9 +113,9 @@ static void find_ways(plan *p, long most_parts, double depth)
  * none of them. */
 static void add_winograd_ways(plan *p, const conv2d_gemm_args *args, const lx_tensor *x, long most_parts)
 {
-    for (int i = 0; i < LX_WINOGRAD_TILES; i++) {
+    for (int i = 0; i < LX_WINOGRAD_TILES && !p->device->exact; i++) {
         const lx_tile *t = &lx_winograd_tiles[i];
-        if (!lx_winograd_fits(t, args, x))
+        if (!lx_winograd_simt_fits(t, args, x))
             continue;
         const double items = lx_winograd_groups(t, args) * lx_winograd_items(t);
         const long parts = least((long)ceil((double)p->device->gpu.busy_items / items), most_parts);
@@ -220,7 +220,7 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
             return error->code;
     }
     lx_tensor *out = cut ? &parts : job->out;
-    lx_code code = w->winograd ? lx_winograd(w->tile, &args, job->work, out, job->x, job->packed, job->bias, error)
+    lx_code code = w->winograd ? lx_winograd_simt(w->tile, &args, job->work, out, job->x, job->packed, job->bias, error)
                                : launch_gemm(job, w->tile, args, out, error);
     if (!code && cut)
         code = add_parts(job, &parts, args.parts, error);

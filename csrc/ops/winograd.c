@@ -1,27 +1,23 @@
 #include "winograd.h"
 
-#include <stdio.h>
-
-#include "../../kernels/simt/winograd.h"
+#include "../../kernels/winograd.h"
 #include "ops.h"
 
-LX_SIMT_KERNEL(winograd, winograd_weights);
-LX_SIMT_KERNEL(winograd, winograd_conv2d);
+LX_KERNEL(winograd, winograd_weights);
+LX_KERNEL(winograd, winograd_tile);
+LX_KERNEL(winograd, winograd_gradient);
+LX_KERNEL(winograd, winograd_gradient_end);
 
 enum {
-    PRODUCTS = 16,
-    LEAST = 16,           /* the smallest tile, which is not too large for anything */
-    WIDEST = 1 << 26,     /* pixels of a row, for the kernel counts the floats of four rows in 32 bits */
-    WEIGHT_WORK = 28 * 4  /* operations for the weights of four output channels */
-};
-
-const lx_tile lx_winograd_tiles[LX_WINOGRAD_TILES] = {
-    {.m = 32, .n = 64, .k = WINOGRAD_STEP, .item_m = 8, .item_n = 8},
-    {.m = 64, .n = 32, .k = WINOGRAD_STEP, .item_m = 8, .item_n = 8},
-    {.m = 32, .n = 32, .k = WINOGRAD_STEP, .item_m = 8, .item_n = 8},
-    {.m = 32, .n = 16, .k = WINOGRAD_STEP, .item_m = 8, .item_n = 4},
-    {.m = 16, .n = 32, .k = WINOGRAD_STEP, .item_m = 4, .item_n = 8},
-    {.m = 16, .n = 16, .k = WINOGRAD_STEP, .item_m = 4, .item_n = 4},
+    TILE = 4,               /* output pixels along a side */
+    WORKERS = 16,           /* at least: more than threads, so that an unlucky one does not hold up the rest */
+    WORKERS_PER_THREAD = 4,
+    MOST_GROUPS = 8,        /* of tiles in a forward strip */
+    MOST_PATCHES = 5 << 17, /* bytes of its patches, which share a core's second cache with sums and weights */
+    MOST_STRIP = 1 << 20,   /* bytes of a strip of the gradient, for the share of a core in the last cache */
+    LEAST_STRIP = 16,       /* tiles of it: with fewer, reading and writing the sums takes longer than adding to them */
+    MOST_SUMS = 5 << 20,    /* floats of all workers' sums of the gradient */
+    MOST_GRADIENT_WORKERS = 32
 };
 
 static long ceil_div(long a, long b)
@@ -29,76 +25,135 @@ static long ceil_div(long a, long b)
     return (a + b - 1) / b;
 }
 
-int lx_winograd_items(const lx_tile *tile)
+static long least(long a, long b)
 {
-    return PRODUCTS * lx_tile_items(tile);
+    return a < b ? a : b;
 }
 
-/* The tiles of 2x2 pixels of all images. */
-static long pixel_tiles(const conv2d_gemm_args *args)
+static long most(long a, long b)
 {
-    return args->batch * ceil_div(args->g.out_height, 2) * ceil_div(args->g.out_width, 2);
+    return a > b ? a : b;
 }
 
-static long channel_tiles(const lx_tile *tile, const conv2d_gemm_args *args)
+static long tiles_of(const lx_winograd_pass *pass)
 {
-    return ceil_div(args->out_blocks * 4L, tile->m);
+    return pass->batch * ceil_div(pass->g->out_height, TILE) * ceil_div(pass->g->out_width, TILE);
 }
 
-double lx_winograd_groups(const lx_tile *tile, const conv2d_gemm_args *args)
+/* The sums of one worker of the gradient. */
+static long sums_of(const lx_winograd_pass *pass, long lanes)
 {
-    return (double)channel_tiles(tile, args) * (double)ceil_div(pixel_tiles(args), tile->n) * args->groups;
+    return WINOGRAD_PRODUCTS * pass->out_blocks * lanes * pass->in_blocks * lanes;
 }
 
-/* Bytes of two copies of what a step needs, or of the sums that change places in the end. */
-static size_t local_memory(const lx_tile *tile)
+bool lx_winograd_fits(const lx_winograd_pass *pass, const lx_device *device)
 {
-    const int copies = 2 * PRODUCTS * tile->k * (tile->m + tile->n);
-    const int sums = PRODUCTS * (4 * tile->n / tile->item_n) * (4 * tile->m / tile->item_m + 4);
-    return (size_t)(copies > sums ? copies : sums) * sizeof(float);
+    const conv2d_geometry *g = pass->g;
+    return device->form == LX_TILE && !device->exact && g->kernel_h == 3 && g->kernel_w == 3 && g->stride_h == 1 &&
+           g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1;
 }
 
-bool lx_winograd_fits(const lx_tile *tile, const conv2d_gemm_args *args, const lx_tensor *x)
+bool lx_winograd_gradient_fits(const lx_winograd_pass *pass, const lx_device *device)
 {
-    const conv2d_geometry *g = &args->g;
-    const lx_gpu *gpu = &x->storage->device->gpu;
-    if (!x->block || g->kernel_h != 3 || g->kernel_w != 3 || g->stride_h != 1 || g->stride_w != 1 ||
-        g->dilation_h != 1 || g->dilation_w != 1 || args->up_h != 1 || args->up_w != 1 || g->width > WIDEST)
-        return false;
-    if (local_memory(tile) > gpu->local_memory || lx_winograd_items(tile) > gpu->most_group)
-        return false;
-    return (tile->m == LEAST || tile->m < 8 * args->out_blocks) &&
-           (tile->n == LEAST || tile->n < 2 * pixel_tiles(args));
+    return lx_winograd_fits(pass, device) && sums_of(pass, device->lanes) <= MOST_SUMS / 2;
 }
 
-/* The weights as the sixteen products want them, padded to whole tiles of output channels. */
-static lx_code transform_weights(const lx_tile *tile, const conv2d_gemm_args *args, lx_tensor *to,
-                                 const lx_tensor *packed, lx_error *error)
+bool lx_winograd_pays(const lx_winograd_pass *pass)
 {
-    winograd_weight_args p = {.groups = args->groups,
-                              .out_blocks = args->out_blocks,
-                              .in_blocks = args->in_blocks,
-                              .tiles = (int)channel_tiles(tile, args),
-                              .tile_blocks = tile->m / 4};
-    p.quads = (long)p.groups * p.tiles * p.in_blocks * 4 * p.tile_blocks;
-    const long count = p.quads * 4 * PRODUCTS, groups = ceil_div(p.quads, WINOGRAD_WEIGHT_ITEMS);
-    if (lx_tensor_new(to, packed->storage->device, LX_FLOAT32, 1, &count, error))
+    const double pixels = (double)pass->batch * pass->g->out_height * pass->g->out_width;
+    return (double)tiles_of(pass) * TILE * TILE < 1.7 * pixels;
+}
+
+/* All but how tiles are shared out. */
+static winograd_strips strips_of(const lx_winograd_pass *pass)
+{
+    const conv2d_geometry *g = pass->g;
+    return (winograd_strips){.tiles = tiles_of(pass),
+                             .rows = (int)ceil_div(g->out_height, TILE),
+                             .columns = (int)ceil_div(g->out_width, TILE),
+                             .height = g->height,
+                             .width = g->width,
+                             .out_height = g->out_height,
+                             .out_width = g->out_width,
+                             .padding_h = g->padding_h,
+                             .padding_w = g->padding_w,
+                             .in_blocks = pass->in_blocks,
+                             .out_blocks = pass->out_blocks};
+}
+
+/* ---- forward and backward-data -------------------------------------------------------------------------------- */
+
+static winograd_strips share_out(const lx_winograd_pass *pass, lx_device *device)
+{
+    winograd_strips s = strips_of(pass);
+    const long lanes = device->lanes, group = CONV2D_PIXELS_OF_TWO(lanes);
+    const long patches = WINOGRAD_PRODUCTS * pass->in_blocks * lanes * (long)sizeof(float); /* bytes for a tile */
+    s.strip = (int)(group * most(1, least(MOST_PATCHES / (group * patches), MOST_GROUPS)));
+    s.strips = ceil_div(s.tiles, s.strip);
+    s.workers = least(s.strips, most(WORKERS, WORKERS_PER_THREAD * (long)device->runtime->threads(device, 0)));
+    s.scratch = WINOGRAD_PRODUCTS * (WINOGRAD_STRIDE((long)s.in_blocks * s.strip, lanes) + WINOGRAD_STRIDE(2L * s.strip, lanes));
+    return s;
+}
+
+static lx_code transform_weights(const lx_winograd_pass *pass, lx_tensor *u, const lx_tensor *packed, lx_error *error)
+{
+    lx_device *device = packed->storage->device;
+    const winograd_weight_args args = {pass->out_blocks, pass->in_blocks};
+    const long count = sums_of(pass, device->lanes);
+    if (lx_tensor_new(u, device, LX_FLOAT32, 1, &count, error))
         return error->code;
-    return LX_RUN_GROUPS(k_winograd_weights, NULL, groups, 1, 1, WINOGRAD_WEIGHT_ITEMS, 1, WEIGHT_WORK * p.quads, p,
-                         error, packed, to);
+    return LX_RUN(k_winograd_weights, (long)pass->in_blocks * device->lanes, pass->out_blocks, 1, 4 * count, args, error,
+                  packed, u);
 }
 
-lx_code lx_winograd(const lx_tile *tile, const conv2d_gemm_args *args, double work, lx_tensor *out,
-                    const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
+lx_code lx_winograd(const lx_winograd_pass *pass, bool relu, double work, lx_tensor *out, const lx_tensor *x,
+                    const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
 {
-    char options[LX_TILE_OPTIONS];
-    lx_tensor weights = {0};
-    lx_tile_options(tile, options);
-    const long groups = ceil_div(pixel_tiles(args), tile->n) * channel_tiles(tile, args);
-    lx_code code = transform_weights(tile, args, &weights, packed, error);
+    lx_device *device = x->storage->device;
+    const winograd_args args = {share_out(pass, device), (int)out->shape[1], bias != NULL, relu};
+    const long floats = args.s.workers * args.s.scratch;
+    lx_tensor u = {0}, scratch = {0};
+    lx_code code = transform_weights(pass, &u, packed, error);
     if (!code)
-        code = LX_RUN_GROUPS(k_winograd_conv2d, options, groups, args->parts, args->groups, lx_winograd_items(tile),
-                             1, work, *args, error, x, &weights, bias, out);
-    lx_tensor_free(&weights);
+        code = lx_tensor_new(&scratch, device, LX_FLOAT32, 1, &floats, error);
+    if (!code)
+        code = LX_RUN(k_winograd_tile, args.s.workers, 1, 1, work, args, error, x, &u, bias, &scratch, out);
+    lx_tensor_free(&scratch);
+    lx_tensor_free(&u);
+    return code;
+}
+
+/* ---- backward-weight ------------------------------------------------------------------------------------------ */
+
+/* How many workers depends on the shapes alone, so that results do not depend on the number of threads. */
+static winograd_strips share_out_gradient(const lx_winograd_pass *pass, long lanes)
+{
+    winograd_strips s = strips_of(pass);
+    const long tile = WINOGRAD_PRODUCTS * (pass->in_blocks + pass->out_blocks) * lanes; /* floats */
+    s.strip = (int)most(LEAST_STRIP, MOST_STRIP / (tile * (long)sizeof(float)));
+    s.strips = ceil_div(s.tiles, s.strip);
+    s.workers = least(s.strips, least(MOST_GRADIENT_WORKERS, MOST_SUMS / sums_of(pass, lanes)));
+    s.scratch = WINOGRAD_PRODUCTS * (WINOGRAD_STRIDE((long)s.in_blocks * s.strip, lanes) +
+                                     WINOGRAD_STRIDE((long)s.out_blocks * s.strip, lanes));
+    return s;
+}
+
+lx_code lx_winograd_gradient(const lx_winograd_pass *pass, double work, lx_tensor *taps, const lx_tensor *x,
+                             const lx_tensor *dy, lx_error *error)
+{
+    lx_device *device = x->storage->device;
+    const winograd_strips s = share_out_gradient(pass, device->lanes);
+    const long floats = s.workers * s.scratch, count = s.workers * sums_of(pass, device->lanes);
+    lx_tensor scratch = {0}, sums = {0};
+    lx_code code = lx_tensor_new(&scratch, device, LX_FLOAT32, 1, &floats, error);
+    if (!code)
+        code = lx_tensor_new(&sums, device, LX_FLOAT32, 1, &count, error);
+    if (!code)
+        code = LX_RUN(k_winograd_gradient, s.workers, 1, 1, work, s, error, x, dy, &scratch, &sums);
+    if (!code)
+        code = LX_RUN(k_winograd_gradient_end, (long)s.in_blocks * device->lanes, s.out_blocks, 1, count, s, error, &sums,
+                      taps);
+    lx_tensor_free(&sums);
+    lx_tensor_free(&scratch);
     return code;
 }

@@ -1,26 +1,31 @@
-/* Winograd's way to convolve on GPUs, for kernels of 3x3 at stride 1: see kernels/simt/winograd.cl. */
+/* Winograd's way to convolve in tile form, for kernels of 3x3 at stride 1: see kernels/winograd.cl. Tensors are blocked. */
 #ifndef LX_WINOGRAD_H
 #define LX_WINOGRAD_H
 
 #include "../../kernels/conv2d.h"
-#include "../../kernels/simt/convolution.h"
 #include "../tensor/tensor.h"
-#include "tiles.h"
 
-enum { LX_WINOGRAD_TILES = 6 };
+/* A convolution of the whole batch; from the input's point of view, so that `out` is what is summed over in
+ * backward-weight. */
+typedef struct {
+    const conv2d_geometry *g;
+    long batch;
+    int in_blocks, out_blocks;
+} lx_winograd_pass;
 
-/* Tiles of the sixteen products: m output channels, n tiles of 2x2 pixels, steps of k input channels. */
-extern const lx_tile lx_winograd_tiles[LX_WINOGRAD_TILES];
+/* Whether a convolution without groups can be computed so on the device, forward, and its gradient for the weight. */
+bool lx_winograd_fits(const lx_winograd_pass *pass, const lx_device *device);
+bool lx_winograd_gradient_fits(const lx_winograd_pass *pass, const lx_device *device);
 
-/* Work-groups for all images and channels, and work-items in one. */
-double lx_winograd_groups(const lx_tile *tile, const conv2d_gemm_args *args);
-int lx_winograd_items(const lx_tile *tile);
+/* Whether that is likely to be faster, where nothing was measured. */
+bool lx_winograd_pays(const lx_winograd_pass *pass);
 
-/* Whether a convolution of x can be computed so on its device, and the tile is not plainly too large for it. */
-bool lx_winograd_fits(const lx_tile *tile, const conv2d_gemm_args *args, const lx_tensor *x);
+/* out = x * packed + bias, with ReLU if asked; bias may be NULL. `work` is that of the plain sums. */
+lx_code lx_winograd(const lx_winograd_pass *pass, bool relu, double work, lx_tensor *out, const lx_tensor *x,
+                    const lx_tensor *packed, const lx_tensor *bias, lx_error *error);
 
-/* out = x * packed + bias, or parts of it, as conv2d_gemm makes them from the same arguments. */
-lx_code lx_winograd(const lx_tile *tile, const conv2d_gemm_args *args, double work, lx_tensor *out,
-                    const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error);
+/* The gradient of the weight as one chunk for conv2d_reduce, [out block][in block][9][lanes of in][lanes of out]. */
+lx_code lx_winograd_gradient(const lx_winograd_pass *pass, double work, lx_tensor *taps, const lx_tensor *x,
+                             const lx_tensor *dy, lx_error *error);
 
 #endif

@@ -112,6 +112,25 @@ function devices.synchronize(device)
     for _, label in ipairs(device and {device} or core.open_devices()) do core.synchronize(label) end
 end
 
+local MODES <const> = {exact = true, fast = false}
+local mode = "fast"
+
+--- How convolutions are computed: "fast" (the default) also in ways that save multiplications and round more, by
+--- Winograd's minimal filtering (A. Lavin and S. Gray, 2015), with errors of up to about 5e-6 of the largest result;
+--- "exact" always as the sum that defines them, with a tenth of that. Both give the same bits in every run.
+---@param new "fast"|"exact"|nil
+---@return "fast"|"exact" mode the one in force
+function devices.math(new)
+    if new ~= nil and MODES[new] == nil then
+        error(("math: expected \"fast\" or \"exact\", got %s"):format(tostring(new)), 2)
+    end
+    if new then
+        mode = new
+        core.set_exact(MODES[new])
+    end
+    return mode
+end
+
 --- How many threads the cpu device computes with; sets it if a number is given.
 ---@param count integer?
 ---@return integer

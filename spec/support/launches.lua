@@ -74,6 +74,14 @@ others["batch norm in parts"] = function(device)
     return y, x.grad
 end
 
+-- Enough channels for Winograd's way to be the usual one on processors.
+others["conv2d of many channels"] = function(device)
+    local x, w, dy = lx.randn(1, 20, 9, 11):to(device), lx.randn(33, 20, 3, 3):to(device), lx.randn(1, 33, 9, 11):to(device)
+    local options = {padding = 1}
+    return core.conv2d(x, w, nil, options), core.conv2d_backward_data(dy, w, x.shape, options),
+        core.conv2d_backward_weight(x, dy, w.shape, options)
+end
+
 -- Problems that there are several ways to compute, each alone: a way is forced on all that a case computes.
 local one_problem = {}
 

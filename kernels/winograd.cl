@@ -1,0 +1,450 @@
+/* 3x3 convolution at stride 1 in tile form by Winograd's minimal filtering F(4x4, 3x3): A. Lavin and S. Gray, "Fast
+ * Algorithms for Convolutional Neural Networks", 2015, section 4.3.
+ *
+ * A tile of 4x4 output pixels y follows from a patch of 6x6 input pixels d and a filter g of 3x3 as
+ *
+ *     y = A' [ (G g G') * (B' d B) ] A
+ *
+ * where the product in the middle is element by element, and a sum over input channels: 36 multiply-adds in the place
+ * of 144. The sum is 36 matrix products, one for each element of the 6x6, between transformed weights and patches.
+ *
+ * Lavin and Gray interpolate at 0, ±1, ±2; here it is at 0, ±√½, ±√2, where the powers stay closer to 1 and errors are
+ * a half to a quarter of theirs. B' and A' keep their symmetry, so that they cost as little.
+ *
+ * A worker takes a strip of tiles through all three steps, so that what is transformed stays in the cache of its core:
+ * patches of all input channels, then for two blocks of output channels at a time the products and the pixels. */
+#include "luxel.h"
+#include "winograd.h"
+
+#ifndef LX_ITEM
+#define LX_ITEM inline
+#endif
+
+#define LINE WINOGRAD_LINE
+#define PRODUCTS WINOGRAD_PRODUCTS
+#define GROUP CONV2D_PIXELS_OF_TWO(LANES) /* tiles whose sums of two blocks fill the registers */
+
+/* A hint that memory will be read soon. */
+#ifdef __OPENCL_C_VERSION__
+#define fetch(pointer) prefetch((pointer), 1)
+#else
+#define fetch(pointer) __builtin_prefetch(pointer)
+#endif
+
+#define ROOT_HALF 0.70710678f
+#define ROOT_TWO 1.41421356f
+#define ROOT_EIGHT 2.82842712f
+#define ROOT_EIGHTH 0.35355339f
+
+/* ---- transforms of a line: of `to`, elements are `step` apart ------------------------------------------------- */
+
+/* G g */
+static LX_ITEM void transform_weights(const lanes *g, lanes *to, int step)
+{
+    const lanes even = (g[0] + 0.5f * g[2]) * (-2.0f / 3.0f), odd = g[1] * (-2.0f / 3.0f * ROOT_HALF);
+    const lanes even2 = (g[0] + 2.0f * g[2]) * (1.0f / 6.0f), odd2 = g[1] * (1.0f / 6.0f * ROOT_TWO);
+    to[0] = g[0];
+    to[step] = even + odd;
+    to[2 * step] = even - odd;
+    to[3 * step] = even2 + odd2;
+    to[4 * step] = even2 - odd2;
+    to[5 * step] = g[2];
+}
+
+/* B' d */
+static LX_ITEM void transform_pixels(const lanes *d, lanes *to, int step)
+{
+    const lanes even = d[4] - 2.0f * d[2], odd = ROOT_HALF * d[3] - ROOT_TWO * d[1];
+    const lanes even2 = d[4] - 0.5f * d[2], odd2 = ROOT_TWO * d[3] - ROOT_HALF * d[1];
+    to[0] = d[0] + d[4] - 2.5f * d[2];
+    to[step] = even + odd;
+    to[2 * step] = even - odd;
+    to[3 * step] = even2 + odd2;
+    to[4 * step] = even2 - odd2;
+    to[5 * step] = d[1] + d[5] - 2.5f * d[3];
+}
+
+/* A' m */
+static LX_ITEM void transform_sums(const lanes *m, lanes *to, int step)
+{
+    const lanes sum = m[1] + m[2], difference = m[1] - m[2], sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    to[0] = m[0] + sum + sum2;
+    to[step] = ROOT_HALF * difference + ROOT_TWO * difference2;
+    to[2 * step] = 0.5f * sum + 2.0f * sum2;
+    to[3 * step] = ROOT_EIGHTH * difference + ROOT_EIGHT * difference2 + m[5];
+}
+
+/* ---- weights -------------------------------------------------------------------------------------------------- */
+
+/* From [out block][in block][9 taps][LANES of in][LANES of out] to [36][out block][in block][LANES][LANES].
+ * id0: in channel, id1: out block */
+KERNEL2(winograd_weights, winograd_weight_args, GLOBAL const float *, packed, GLOBAL float *, u)
+{
+    const long in_block = id0 / LANES, channel = id0 % LANES;
+    GLOBAL const float *from = packed + ((id1 * p.in_blocks + in_block) * 9 * LANES + channel) * LANES;
+    GLOBAL float *to = u + ((id1 * p.in_blocks + in_block) * LANES + channel) * LANES;
+    const long product = (long)p.out_blocks * p.in_blocks * LANES * LANES;
+    lanes columns[LINE * 3]; /* [6][3] */
+    UNROLL
+    for (int kw = 0; kw < 3; kw++) {
+        lanes column[3];
+        UNROLL
+        for (int kh = 0; kh < 3; kh++)
+            column[kh] = load_lanes(from + (kh * 3 + kw) * LANES * LANES);
+        transform_weights(column, columns + kw, 3);
+    }
+    UNROLL
+    for (int i = 0; i < LINE; i++) {
+        lanes row[LINE];
+        transform_weights(columns + i * 3, row, 1);
+        UNROLL
+        for (int j = 0; j < LINE; j++)
+            store_lanes(row[j], to + (i * LINE + j) * product);
+    }
+}
+
+/* ---- forward and backward-data -------------------------------------------------------------------------------- */
+
+/* Where a tile is. */
+typedef struct {
+    long image;
+    int row, column; /* of its first output pixel */
+} winograd_place;
+
+static LX_ITEM winograd_place place_of(long tile, const winograd_strips s)
+{
+    const long in_image = tile % ((long)s.rows * s.columns);
+    winograd_place place;
+    place.image = tile / ((long)s.rows * s.columns);
+    place.row = (int)(in_image / s.columns) * 4;
+    place.column = (int)(in_image % s.columns) * 4;
+    return place;
+}
+
+/* `count` (a constant) pixels of a row, with zeros outside the plane. */
+static LX_ITEM void load_row(int count, lanes *d, GLOBAL const float *plane, int row, int column, int height, int width)
+{
+    GLOBAL const float *from = plane + ((long)row * width + column) * LANES;
+    const int exists = row >= 0 && row < height;
+    if (exists && column >= 0 && column + count <= width) {
+        UNROLL
+        for (int j = 0; j < count; j++)
+            d[j] = load_lanes(from + j * LANES);
+        return;
+    }
+    UNROLL
+    for (int j = 0; j < count; j++)
+        d[j] = exists && column + j >= 0 && column + j < width ? load_lanes(from + j * LANES) : splat(0.0f);
+}
+
+/* Transforms a patch; the products' values are `product` apart. */
+static LX_ITEM void transform_patch(GLOBAL const float *plane, int top, int left, GLOBAL float *to, long product,
+                                    const winograd_strips s)
+{
+    lanes rows[LINE * LINE]; /* [column of the result][row] */
+    UNROLL
+    for (int i = 0; i < LINE; i++) {
+        lanes d[LINE];
+        load_row(LINE, d, plane, top + i, left, s.height, s.width);
+        transform_pixels(d, rows + i, LINE);
+    }
+    UNROLL
+    for (int j = 0; j < LINE; j++) {
+        lanes column[LINE];
+        transform_pixels(rows + j * LINE, column, 1);
+        UNROLL
+        for (int i = 0; i < LINE; i++)
+            store_lanes(column[i], to + (i * LINE + j) * product);
+    }
+}
+
+/* The patches of a strip, to [36][in block][strip][LANES]. */
+static LX_ITEM void transform_patches(GLOBAL const float *x, long first, int count, GLOBAL float *patches,
+                                      const winograd_strips s)
+{
+    for (long b = 0; b < s.in_blocks; b++)
+        for (int t = 0; t < count; t++) {
+            const winograd_place place = place_of(first + t, s);
+            transform_patch(x + (place.image * s.in_blocks + b) * s.height * s.width * LANES, place.row - s.padding_h,
+                            place.column - s.padding_w, patches + (b * s.strip + t) * LANES,
+                            WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES), s);
+        }
+}
+
+static LX_ITEM int tiles_of_strip(long strip, const winograd_strips s)
+{
+    const long left = s.tiles - strip * s.strip;
+    return left < s.strip ? (int)left : s.strip;
+}
+
+/* One of the 36 products for GROUP tiles and `blocks` (a constant) output blocks. Patches are [in block][strip]
+ * [LANES], weights [in block][LANES][LANES] for each block, `next` apart; sums are [tile][block][LANES]. */
+static LX_ITEM void multiply(int blocks, GLOBAL const float *patches, long strip, GLOBAL const float *u, long next,
+                             int in_blocks, GLOBAL float *sums)
+{
+    lanes sum0[GROUP], sum1[GROUP];
+    UNROLL
+    for (int t = 0; t < GROUP; t++)
+        sum0[t] = sum1[t] = splat(0.0f);
+    for (int b = 0; b < in_blocks; b++) {
+        GLOBAL const float *x = patches + b * strip * LANES;
+        GLOBAL const float *w = u + (long)b * LANES * LANES;
+        for (int c = 0; c < LANES; c++) {
+            const lanes w0 = load_lanes(w + c * LANES);
+            const lanes w1 = blocks == 2 ? load_lanes(w + next + c * LANES) : w0;
+            UNROLL
+            for (int t = 0; t < GROUP; t++) {
+                const float value = x[t * LANES + c];
+                sum0[t] += w0 * value;
+                if (blocks == 2)
+                    sum1[t] += w1 * value;
+            }
+        }
+    }
+    UNROLL
+    for (int t = 0; t < GROUP; t++) {
+        store_lanes(sum0[t], sums + t * blocks * LANES);
+        if (blocks == 2)
+            store_lanes(sum1[t], sums + (t * 2 + 1) * LANES);
+    }
+}
+
+static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const winograd_args p)
+{
+    float values[LANES];
+    if (!p.bias) /* a masked load of a null address would take microseconds */
+        return splat(0.0f);
+    if ((block + 1) * LANES <= p.out_channels)
+        return load_lanes(bias + block * LANES);
+    AT_THE_EDGE
+    for (int lane = 0; lane < LANES; lane++)
+        values[lane] = block * LANES + lane < p.out_channels ? bias[block * LANES + lane] : 0.0f;
+    return load_lanes(values);
+}
+
+/* The pixels of a tile from its 36 sums. */
+static LX_ITEM void transform_tile(GLOBAL const float *sums, long product, GLOBAL float *plane, int row, int column,
+                                   lanes bias, const winograd_args p)
+{
+    lanes columns[4 * LINE]; /* [row of the result][column] */
+    UNROLL
+    for (int j = 0; j < LINE; j++) {
+        lanes m[LINE];
+        UNROLL
+        for (int i = 0; i < LINE; i++)
+            m[i] = load_lanes(sums + (i * LINE + j) * product);
+        transform_sums(m, columns + j, LINE);
+    }
+    const int rows = p.s.out_height - row, width = p.s.out_width - column; /* that there are, from here on */
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        lanes y[4];
+        GLOBAL float *to = plane + ((long)(row + i) * p.s.out_width + column) * LANES;
+        transform_sums(columns + i * LINE, y, 1);
+        UNROLL
+        for (int j = 0; j < 4; j++) {
+            const lanes value = y[j] + bias;
+            if (i < rows && j < width)
+                store_lanes(p.relu ? choose_lanes(value < splat(0.0f), splat(0.0f), value) : value, to + j * LANES);
+        }
+    }
+}
+
+/* The sums and pixels of `blocks` (a constant) output blocks from `block` on, for a strip whose patches are ready. */
+static LX_ITEM void compute_blocks(int blocks, long block, long first, int count, GLOBAL const float *patches,
+                                   GLOBAL float *sums, GLOBAL const float *u, GLOBAL const float *bias,
+                                   GLOBAL float *y, const winograd_args p)
+{
+    const winograd_strips s = p.s;
+    const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES), of_sums = WINOGRAD_STRIDE(s.strip * 2, LANES);
+    const long next = (long)s.in_blocks * LANES * LANES, of_weights = next * s.out_blocks;
+    for (int product = 0; product < PRODUCTS; product++)
+        for (int t = 0; t < count; t += GROUP)
+            multiply(blocks, patches + product * of_patches + t * LANES, s.strip, u + product * of_weights + block * next,
+                     next, s.in_blocks, sums + product * of_sums + t * blocks * LANES);
+    for (int b = 0; b < blocks; b++) {
+        const lanes bias_here = bias_of_block(bias, block + b, p);
+        for (int t = 0; t < count; t++) {
+            const winograd_place place = place_of(first + t, s);
+            GLOBAL float *plane = y + (place.image * s.out_blocks + block + b) * s.out_height * s.out_width * LANES;
+            transform_tile(sums + (t * blocks + b) * LANES, of_sums, plane, place.row, place.column, bias_here, p);
+        }
+    }
+}
+
+/* Weights as winograd_weights leaves them. id0: worker; its scratch holds patches, [36][in block][strip][LANES], and
+ * sums, [36][strip][2][LANES]. */
+KERNEL5(winograd_tile, winograd_args, GLOBAL const float *, x, GLOBAL const float *, u, GLOBAL const float *, bias,
+        GLOBAL float *, scratch, GLOBAL float *, y)
+{
+    const winograd_strips s = p.s;
+    GLOBAL float *patches = scratch + id0 * s.scratch;
+    GLOBAL float *sums = patches + PRODUCTS * WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES);
+    for (long strip = id0 * s.strips / s.workers; strip < (id0 + 1) * s.strips / s.workers; strip++) {
+        const long first = strip * s.strip;
+        const int count = tiles_of_strip(strip, s);
+        transform_patches(x, first, count, patches, s);
+        long block = 0;
+        for (; block + 1 < s.out_blocks; block += 2)
+            compute_blocks(2, block, first, count, patches, sums, u, bias, y, p);
+        if (block < s.out_blocks)
+            compute_blocks(1, block, first, count, patches, sums, u, bias, y, p);
+    }
+}
+
+/* ---- backward-weight ------------------------------------------------------------------------------------------ */
+
+/* A e, the transpose of transform_sums */
+static LX_ITEM void transform_gradients(const lanes *e, lanes *to, int step)
+{
+    const lanes even = e[0] + 0.5f * e[2], odd = ROOT_HALF * e[1] + ROOT_EIGHTH * e[3];
+    const lanes even2 = e[0] + 2.0f * e[2], odd2 = ROOT_TWO * e[1] + ROOT_EIGHT * e[3];
+    to[0] = e[0];
+    to[step] = even + odd;
+    to[2 * step] = even - odd;
+    to[3 * step] = even2 + odd2;
+    to[4 * step] = even2 - odd2;
+    to[5 * step] = e[3];
+}
+
+/* G' u, the transpose of transform_weights */
+static LX_ITEM void transform_products(const lanes *u, lanes *to, int step)
+{
+    const lanes sum = (u[1] + u[2]) * (-2.0f / 3.0f), difference = (u[1] - u[2]) * (-2.0f / 3.0f * ROOT_HALF);
+    const lanes sum2 = (u[3] + u[4]) * (1.0f / 6.0f), difference2 = (u[3] - u[4]) * (1.0f / 6.0f * ROOT_TWO);
+    to[0] = u[0] + sum + sum2;
+    to[step] = difference + difference2;
+    to[2 * step] = 0.5f * sum + 2.0f * sum2 + u[5];
+}
+
+/* The gradients of a strip's tiles, to [36][out block][strip][LANES]. */
+static LX_ITEM void transform_tiles(GLOBAL const float *dy, long first, int count, GLOBAL float *gradients,
+                                    const winograd_strips s)
+{
+    const long product = WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES);
+    for (long b = 0; b < s.out_blocks; b++)
+        for (int t = 0; t < count; t++) {
+            const winograd_place place = place_of(first + t, s);
+            GLOBAL const float *plane = dy + (place.image * s.out_blocks + b) * s.out_height * s.out_width * LANES;
+            GLOBAL float *to = gradients + (b * s.strip + t) * LANES;
+            lanes rows[LINE * 4]; /* [column of the result][row] */
+            UNROLL
+            for (int i = 0; i < 4; i++) {
+                lanes e[4];
+                load_row(4, e, plane, place.row + i, place.column, s.out_height, s.out_width);
+                transform_gradients(e, rows + i, 4);
+            }
+            UNROLL
+            for (int j = 0; j < LINE; j++) {
+                lanes column[LINE];
+                transform_gradients(rows + j * 4, column, 1);
+                UNROLL
+                for (int i = 0; i < LINE; i++)
+                    store_lanes(column[i], to + (i * LINE + j) * product);
+            }
+        }
+}
+
+#define CHANNELS (LANES == 16 ? 8 : 4) /* input channels whose sums of two blocks fill the registers */
+
+/* Adds the products of a strip's tiles to CHANNELS rows of sums of `blocks` (a constant) output blocks, `next` and, in the
+ * gradients, `next_gradients` apart. */
+static LX_ITEM void multiply_tiles(int blocks, GLOBAL const float *patches, GLOBAL const float *gradients,
+                                   long next_gradients, int count, GLOBAL float *sums, long next)
+{
+    lanes sum0[CHANNELS], sum1[CHANNELS];
+    UNROLL
+    for (int c = 0; c < CHANNELS; c++) {
+        fetch(sums + (CHANNELS + c) * LANES); /* those that come next */
+        if (blocks == 2)
+            fetch(sums + next + (CHANNELS + c) * LANES);
+        sum0[c] = load_lanes(sums + c * LANES);
+        sum1[c] = blocks == 2 ? load_lanes(sums + next + c * LANES) : splat(0.0f);
+    }
+    for (int t = 0; t < count; t++) {
+        const lanes e0 = load_lanes(gradients + t * LANES);
+        const lanes e1 = blocks == 2 ? load_lanes(gradients + next_gradients + t * LANES) : e0;
+        UNROLL
+        for (int c = 0; c < CHANNELS; c++) {
+            const float value = patches[t * LANES + c];
+            sum0[c] += e0 * value;
+            if (blocks == 2)
+                sum1[c] += e1 * value;
+        }
+    }
+    UNROLL
+    for (int c = 0; c < CHANNELS; c++) {
+        store_lanes(sum0[c], sums + c * LANES);
+        if (blocks == 2)
+            store_lanes(sum1[c], sums + next + c * LANES);
+    }
+}
+
+/* Adds one of the 36 products of a strip to its sums, [out block][in block][LANES of in][LANES of out]. */
+static LX_ITEM void add_product(GLOBAL const float *patches, GLOBAL const float *gradients, int count, GLOBAL float *sums,
+                                const winograd_strips s)
+{
+    const long of_block = (long)s.strip * LANES, next = (long)s.in_blocks * LANES * LANES;
+    for (long out = 0; out < s.out_blocks; out += 2)
+        for (long in = 0; in < (long)s.in_blocks * LANES; in += CHANNELS) {
+            GLOBAL const float *p = patches + in / LANES * of_block + in % LANES;
+            if (out + 1 < s.out_blocks)
+                multiply_tiles(2, p, gradients + out * of_block, of_block, count, sums + out * next + in * LANES, next);
+            else
+                multiply_tiles(1, p, gradients + out * of_block, of_block, count, sums + out * next + in * LANES, next);
+        }
+}
+
+/* Sums are [worker][36][out block][in block][LANES of in][LANES of out]. id0: worker */
+KERNEL4(winograd_gradient, winograd_strips, GLOBAL const float *, x, GLOBAL const float *, dy, GLOBAL float *, scratch,
+        GLOBAL float *, sums)
+{
+    GLOBAL float *patches = scratch + id0 * p.scratch;
+    const long of_patches = WINOGRAD_STRIDE(p.in_blocks * p.strip, LANES);
+    const long of_gradients = WINOGRAD_STRIDE(p.out_blocks * p.strip, LANES);
+    GLOBAL float *gradients = patches + PRODUCTS * of_patches;
+    const long product = (long)p.out_blocks * p.in_blocks * LANES * LANES;
+    GLOBAL float *own = sums + id0 * PRODUCTS * product;
+    for (long i = 0; i < PRODUCTS * product; i += LANES)
+        store_lanes(splat(0.0f), own + i);
+    for (long strip = id0 * p.strips / p.workers; strip < (id0 + 1) * p.strips / p.workers; strip++) {
+        const long first = strip * p.strip;
+        const int count = tiles_of_strip(strip, p);
+        transform_patches(x, first, count, patches, p);
+        transform_tiles(dy, first, count, gradients, p);
+        for (int i = 0; i < PRODUCTS; i++)
+            add_product(patches + i * of_patches, gradients + i * of_gradients, count, own + i * product, p);
+    }
+}
+
+/* The workers' sums, added in order, to [out block][in block][9 taps][LANES of in][LANES of out]. id0: in channel,
+ * id1: out block */
+KERNEL2(winograd_gradient_end, winograd_strips, GLOBAL const float *, sums, GLOBAL float *, taps)
+{
+    const long product = (long)p.out_blocks * p.in_blocks * LANES * LANES;
+    const long block = id1 * p.in_blocks + id0 / LANES, channel = id0 % LANES;
+    GLOBAL const float *from = sums + (block * LANES + channel) * LANES;
+    GLOBAL float *to = taps + (block * 9 * LANES + channel) * LANES;
+    lanes rows[3 * LINE]; /* [column of the result][row] */
+    for (int i = 0; i < LINE; i++) {
+        lanes u[LINE], row[3];
+        UNROLL
+        for (int j = 0; j < LINE; j++) {
+            u[j] = load_lanes(from + (i * LINE + j) * product);
+            for (long worker = 1; worker < p.workers; worker++)
+                u[j] += load_lanes(from + (worker * PRODUCTS + i * LINE + j) * product);
+        }
+        transform_products(u, row, 1);
+        UNROLL
+        for (int j = 0; j < 3; j++)
+            rows[j * LINE + i] = row[j];
+    }
+    UNROLL
+    for (int j = 0; j < 3; j++) {
+        lanes column[3];
+        transform_products(rows + j * LINE, column, 1);
+        UNROLL
+        for (int i = 0; i < 3; i++)
+            store_lanes(column[i], to + (i * 3 + j) * LANES * LANES);
+    }
+}

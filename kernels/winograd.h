@@ -1,0 +1,38 @@
+/* Parameters of the kernels in winograd.cl. */
+#ifndef LUXEL_WINOGRAD_KERNELS_H
+#define LUXEL_WINOGRAD_KERNELS_H
+
+#include "conv2d.h"
+
+/* A line of a transformed tile, and the products that there are of one. */
+#define WINOGRAD_LINE 6
+#define WINOGRAD_PRODUCTS 36
+
+/* Floats from one product to the next, of so many vectors for each. An odd number of them: with an even one, those of one
+ * tile would meet in few sets of the nearest cache. */
+#define WINOGRAD_STRIDE(vectors, lanes) (((vectors) | 1L) * (lanes))
+
+/* winograd_weights: from what conv2d_pack makes of a 3x3 kernel. */
+typedef struct {
+    int out_blocks, in_blocks;
+} winograd_weight_args;
+
+/* The tiles of 4x4 output pixels of all images; those that hang over the edge of an output are cut off. A worker, which is
+ * a work-item, computes a strip of tiles at a time in scratch memory of its own. */
+typedef struct {
+    long tiles, strips, workers;
+    long scratch; /* floats of a worker */
+    int strip;    /* tiles in a strip */
+    int rows, columns; /* of tiles in an image */
+    int height, width, out_height, out_width, padding_h, padding_w;
+    int in_blocks, out_blocks;
+} winograd_strips;
+
+/* winograd_tile: a strip is a multiple of CONV2D_PIXELS_OF_TWO. */
+typedef struct {
+    winograd_strips s;
+    int out_channels;
+    int bias, relu;
+} winograd_args;
+
+#endif
