@@ -152,6 +152,37 @@ describe("checkpoints", function()
         assert.same(metadata, found)
     end)
 
+    it("give tensors that are the file's bytes, yet change neither the file nor with it", function()
+        local path = work .. "/shared.safetensors"
+        assert(lx.save(path, {a = lx.arange(6), b = lx.ones(3)}))
+        local before, live = read(path), lx.memory().live
+        local tensors = lx.load(path)
+        assert.equal(live, lx.memory().live) -- nothing was allocated
+        tensors.a:add_(1)
+        assert.equal(before, read(path))
+        assert(lx.save(path, {a = lx.zeros(6), b = lx.zeros(3)})) -- another file takes its place
+        assert.same({1, 2, 3, 4, 5, 6}, tensors.a:totable())
+        assert.same({1, 1, 1}, tensors.b:totable())
+        local version = core.version(tensors.b)
+        tensors.a:mul_(2)
+        assert.equal(version, core.version(tensors.b))
+        tensors.a:free()
+        collectgarbage()
+        assert.equal(3, tensors.b:sum():item())
+    end)
+
+    it("may hold numbers that are not aligned", function()
+        local header = '{"u":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},'
+            .. '"f":{"dtype":"F32","shape":[2],"data_offsets":[3,11]},'
+            .. '"e":{"dtype":"F32","shape":[0],"data_offsets":[3,3]}}'
+        header = header .. (" "):rep(-#header % 8)
+        local tensors = assert(lx.load(write("odd.safetensors",
+            ("<I8"):pack(#header) .. header .. "\1\2\3" .. ("<ff"):pack(0.5, -4))))
+        assert.same({1, 2, 3}, tensors.u:totable())
+        assert.same({0.5, -4}, tensors.f:totable())
+        assert.equal(0, tensors.e:numel())
+    end)
+
     it("that are damaged anywhere are refused with a message", function()
         local path = work .. "/whole.safetensors"
         assert(lx.checkpoint.save(path, {w = lx.randn(50), b = lx.randn(3)}, {model = "cnn"}))

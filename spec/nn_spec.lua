@@ -189,6 +189,26 @@ describe("a state dict", function()
         assert.is_true(b.head.weight.requires_grad)
     end)
 
+    it("becomes the module's own tensors with assign, and need not be initialised before", function()
+        lx.manual_seed(5)
+        local drawn = lx.rand(1):item()
+        lx.manual_seed(5)
+        local net = nn.init.skip(nn.Linear, 2, 1)
+        assert.equal(drawn, lx.rand(1):item()) -- no random numbers were used
+        local weight, bias = net.weight, net.bias
+        local state = {weight = lx.tensor({{3, 4}}), bias = lx.tensor({7}, {dtype = "int32"})}
+        net:load_state_dict(state, {assign = true})
+        assert.is_true(rawequal(weight, net.weight) and rawequal(bias, net.bias))
+        assert.same({{14}}, net(lx.ones(1, 2)):totable())
+        state.weight:fill_(0)
+        state.bias:fill_(0)
+        assert.same({{7}}, net(lx.ones(1, 2)):totable()) -- the bias has another dtype and was copied
+        net(lx.ones(1, 2)):sum():backward()
+        assert.same({{1, 1}}, net.weight.grad:totable())
+        assert.has_error(function() nn.init.skip(error, "inside") end)
+        assert.are_not.same({{0, 0}}, nn.init.constant_(lx.zeros(1, 2), 1):totable())
+    end)
+
     it("that does not fit is refused with all its keys, and changes nothing", function()
         local net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
         local before = net[1].weight:clone()

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -144,24 +145,32 @@ lx_code lx_file_write(const char *path, const lx_chunk *chunks, size_t count, lx
     return reason == 0 ? LX_OK : fail_to("write", path, reason, error);
 }
 
-lx_code lx_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size, lx_error *error)
+/* Opens a regular file and asks for its size; -1 and an error if it is none. */
+static int open_regular(const char *path, struct stat *status, lx_error *error)
 {
     /* Without O_NONBLOCK, opening a named pipe waits for a writer that may never come. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0)
-        return fail_to("read", path, errno, error);
+    if (file < 0) {
+        fail_to("read", path, errno, error);
+        return -1;
+    }
+    if (fstat(file, status) != 0)
+        fail_to("read", path, errno, error);
+    else if (!S_ISREG(status->st_mode))
+        lx_fail(error, LX_EIO, "cannot read \"%.300s\": it is %s", path,
+                S_ISDIR(status->st_mode) ? "a directory" : "not a regular file");
+    else
+        return file;
+    close(file);
+    return -1;
+}
 
+lx_code lx_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size, lx_error *error)
+{
     struct stat status;
-    if (fstat(file, &status) != 0) {
-        int reason = errno;
-        close(file);
-        return fail_to("read", path, reason, error);
-    }
-    if (!S_ISREG(status.st_mode)) {
-        close(file);
-        return lx_fail(error, LX_EIO, "cannot read \"%.300s\": it is %s", path,
-                       S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");
-    }
+    int file = open_regular(path, &status, error);
+    if (file < 0)
+        return error->code;
     if ((uintmax_t)status.st_size > limit) {
         close(file);
         return lx_fail(error, LX_EFORMAT, "cannot read \"%.300s\": it has %jd bytes, and the limit is %zu", path,
@@ -189,4 +198,45 @@ lx_code lx_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *si
     *bytes = buffer;
     *size = total;
     return LX_OK;
+}
+
+lx_mapping *lx_file_map(const char *path, lx_error *error)
+{
+    struct stat status;
+    int file = open_regular(path, &status, error);
+    if (file < 0)
+        return NULL;
+    lx_mapping *mapping = calloc(1, sizeof *mapping);
+    void *bytes = NULL;
+    int reason = mapping == NULL ? ENOMEM : 0;
+    if (reason == 0 && status.st_size > 0) {
+        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+        reason = bytes == MAP_FAILED ? errno : 0;
+    }
+    close(file);
+    if (reason != 0) {
+        free(mapping);
+        fail_to("read", path, reason, error);
+        return NULL;
+    }
+    atomic_init(&mapping->references, 1);
+    mapping->bytes = bytes;
+    mapping->size = (size_t)status.st_size;
+    return mapping;
+}
+
+lx_mapping *lx_mapping_retain(lx_mapping *mapping)
+{
+    atomic_fetch_add(&mapping->references, 1);
+    return mapping;
+}
+
+void lx_mapping_release(void *owner)
+{
+    lx_mapping *mapping = owner;
+    if (mapping == NULL || atomic_fetch_sub(&mapping->references, 1) != 1)
+        return;
+    if (mapping->bytes != NULL)
+        munmap(mapping->bytes, mapping->size);
+    free(mapping);
 }

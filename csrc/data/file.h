@@ -4,6 +4,7 @@
 
 #include "../error.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,5 +20,19 @@ lx_code lx_file_write(const char *path, const lx_chunk *chunks, size_t count, lx
 
 /* Reads a regular file of at most `limit` bytes; the caller frees `*bytes`, which is never NULL on success. */
 lx_code lx_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size, lx_error *error);
+
+/* A file's bytes in memory, read when they are first touched; a counted reference. What is written there stays in
+   memory and does not reach the file. While it is open nobody may shorten the file; one that lx_file_write replaces
+   lives on. */
+typedef struct {
+    atomic_int references;
+    uint8_t *bytes; /* NULL if there are none */
+    size_t size;
+} lx_mapping;
+
+/* Maps a regular file; NULL and an error if that cannot be. */
+lx_mapping *lx_file_map(const char *path, lx_error *error);
+lx_mapping *lx_mapping_retain(lx_mapping *mapping);
+void lx_mapping_release(void *mapping);
 
 #endif

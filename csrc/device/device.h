@@ -126,6 +126,8 @@ struct lx_storage {
     atomic_int references;
     size_t bytes, capacity; /* asked for; given */
     void *handle;           /* the runtime's: on cpu the address itself */
+    void (*give_back)(void *owner); /* of memory that somebody else owns; else NULL */
+    void *owner;
     long version;           /* counts in-place writes, so that backward can tell that what it saved has changed */
 };
 
@@ -137,6 +139,10 @@ void lx_device_release(lx_device *device);
 
 /* New memory, not cleared, aligned to 64 bytes, with one reference; NULL and an error when there is none. */
 lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error);
+/* Memory of the host that `owner` holds until give_back(owner), as a storage of the cpu device; NULL and an error when
+ * there is no memory for the note, and then nothing is given back. */
+lx_storage *lx_storage_borrow(lx_device *cpu, void *address, size_t bytes, void (*give_back)(void *owner), void *owner,
+                              lx_error *error);
 lx_storage *lx_storage_retain(lx_storage *storage);
 void lx_storage_release(lx_storage *storage);
 

@@ -56,26 +56,48 @@ static lx_code allocate(lx_device *device, size_t bytes, lx_storage *storage, lx
     return code;
 }
 
-lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error)
+/* A storage of no memory yet. */
+static lx_storage *new_storage(lx_device *device, size_t bytes, lx_error *error)
 {
-    if (device->reclaim && device->memory.live + bytes > device->limit)
-        device->reclaim(device->owner, device, false);
-    lx_storage *storage = malloc(sizeof *storage);
+    lx_storage *storage = calloc(1, sizeof *storage);
     if (!storage) {
         lx_fail(error, LX_ENOMEM, "out of memory");
         return NULL;
     }
+    storage->device = device;
+    atomic_init(&storage->references, 1);
+    storage->bytes = bytes;
+    return storage;
+}
+
+lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error)
+{
+    if (device->reclaim && device->memory.live + bytes > device->limit)
+        device->reclaim(device->owner, device, false);
+    lx_storage *storage = new_storage(device, bytes, error);
+    if (!storage)
+        return NULL;
     if (allocate(device, bytes, storage, error)) {
         free(storage);
         return NULL;
     }
-    storage->device = lx_device_retain(device);
-    atomic_init(&storage->references, 1);
-    storage->bytes = bytes;
-    storage->version = 0;
+    lx_device_retain(device);
     const size_t live = atomic_fetch_add(&device->memory.live, storage->capacity) + storage->capacity;
     if (live > device->memory.peak)
         device->memory.peak = live;
+    return storage;
+}
+
+lx_storage *lx_storage_borrow(lx_device *cpu, void *address, size_t bytes, void (*give_back)(void *owner), void *owner,
+                              lx_error *error)
+{
+    lx_storage *storage = new_storage(cpu, bytes, error);
+    if (!storage)
+        return NULL;
+    lx_device_retain(cpu);
+    storage->handle = address;
+    storage->give_back = give_back;
+    storage->owner = owner;
     return storage;
 }
 
@@ -91,7 +113,10 @@ void lx_storage_release(lx_storage *storage)
         return;
     lx_device *device = storage->device;
     atomic_fetch_sub(&device->memory.live, storage->capacity);
-    device->runtime->release(device, storage->handle, storage->capacity);
+    if (storage->give_back)
+        storage->give_back(storage->owner);
+    else
+        device->runtime->release(device, storage->handle, storage->capacity);
     free(storage);
     lx_device_release(device);
 }

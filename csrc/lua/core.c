@@ -179,6 +179,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_layer_functions);
     lx_set_functions(L, lx_nn_functions);
     lx_set_functions(L, lx_image_functions);
+    lx_set_functions(L, lx_file_functions);
     lx_set_functions(L, lx_opencl_functions);
     luaL_getmetatable(L, LX_TENSOR);
     lua_setfield(L, -2, "metatable");

@@ -58,6 +58,8 @@ static lx_device *find_open(const lx_context *context, const char *label)
 static lx_device *find_opencl(lx_context *context, const char *name, lx_error *error)
 {
     lx_opencl_info list[MOST_LISTED];
+    if (strcmp(name, "auto") == 0 && !lx_opencl_gpu_possible())
+        return context->devices[0];
     const int count = lx_opencl_list(list, MOST_LISTED, error);
     const int index = lx_opencl_select(list, count, name);
     if (strcmp(name, "auto") == 0 && index < 0) {
@@ -165,6 +167,17 @@ static void push_info(lua_State *L, const lx_opencl_info *info)
     set_flag(L, "shares_memory", info->shares_memory);
 }
 
+/* Pushes what there is to say of the cpu. */
+static void push_cpu(lua_State *L, lx_device *cpu)
+{
+    push_device(L, cpu);
+    set_string(L, "type", "cpu");
+    set_integer(L, "units", cpu->runtime->threads(cpu, 0));
+    set_integer(L, "memory", (lua_Integer)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
+    set_flag(L, "fp16", false);
+    set_flag(L, "shares_memory", true);
+}
+
 /* devices() -> list of {label, kind, name, type, ...}, and why there is no OpenCL device if there is none */
 static int l_devices(lua_State *L)
 {
@@ -173,12 +186,7 @@ static int l_devices(lua_State *L)
     lx_opencl_info list[MOST_LISTED];
     const int count = lx_opencl_list(list, MOST_LISTED, &error);
     lua_createtable(L, count + 1, 0);
-    push_device(L, context->devices[0]);
-    set_string(L, "type", "cpu");
-    set_integer(L, "units", context->devices[0]->runtime->threads(context->devices[0], 0));
-    set_integer(L, "memory", (lua_Integer)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
-    set_flag(L, "fp16", false);
-    set_flag(L, "shares_memory", true);
+    push_cpu(L, context->devices[0]);
     lua_rawseti(L, -2, 1);
     for (int i = 0; i < count; i++) {
         push_info(L, &list[i]);
@@ -190,7 +198,8 @@ static int l_devices(lua_State *L)
     return 2;
 }
 
-/* device(name) -> {label, kind, name, form, lanes, threads}; or nil, message, code where there is none */
+/* device(name) -> {label, kind, name, form, lanes, threads}, of the cpu also what devices() says; or nil, message, code
+ * where there is none */
 static int l_device(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -198,7 +207,7 @@ static int l_device(lua_State *L)
     lx_device *device = find_device(L, 1, &error);
     if (!device)
         return lx_refuse(L, &error);
-    push_device(L, device);
+    (device == lx_get_context(L)->devices[0] ? push_cpu : push_device)(L, device);
     return 1;
 }
 

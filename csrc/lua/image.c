@@ -1,11 +1,10 @@
-/* Bindings of image files, drawing, and files written safely. Images are uint8 tensors [C,H,W], C 1 or 3. */
+/* Bindings of image files and drawing. Images are uint8 tensors [C,H,W], C 1 or 3. */
 #include "bind.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "../data/decode.h"
-#include "../data/file.h"
 #include "../image/image.h"
 
 /* Pixels in host memory, interleaved as files and drawing want them: a userdata, so that errors do not leak it. */
@@ -251,29 +250,9 @@ static int l_decode_images(lua_State *L)
     return 3;
 }
 
-/* write_file(path, {strings}) -> true; or nil, message, code. The old file stays until the new one is complete. */
-static int l_write_file(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const char *path = luaL_checkstring(L, 1);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    const size_t count = (size_t)luaL_len(L, 2);
-    lx_chunk *chunks = lua_newuserdatauv(L, sizeof *chunks * count + 1, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_geti(L, 2, (lua_Integer)i + 1);
-        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 2, "expected a table of strings");
-        chunks[i].bytes = lua_tolstring(L, -1, &chunks[i].size);
-        lua_pop(L, 1);
-    }
-    if (lx_file_write(path, chunks, count, &error))
-        return lx_refuse(L, &error);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
 const luaL_Reg lx_image_functions[] = {
     {"load_image", l_load_image},     {"probe_image", l_probe_image}, {"write_png", l_write_png},
     {"resize_image", l_resize_image}, {"draw_text", l_draw_text},     {"text_size", l_text_size},
     {"fill_rect", l_fill_rect},       {"draw_rect", l_draw_rect},     {"decode_images", l_decode_images},
-    {"write_file", l_write_file},     {NULL, NULL},
+    {NULL, NULL},
 };

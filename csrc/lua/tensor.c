@@ -391,6 +391,16 @@ static int l_move_(lua_State *L)
     return 1;
 }
 
+/* adopt_(tensor, source): the tensor becomes another view on what source shows; views of it keep what it was */
+static int l_adopt_(lua_State *L)
+{
+    lx_tensor *tensor = lx_check_tensor(L, 1), *source = lx_check_tensor(L, 2), old = *tensor;
+    lx_tensor_share(tensor, source);
+    lx_tensor_free(&old);
+    lua_settop(L, 1);
+    return 1;
+}
+
 /* to_string(t) -> the bytes, little-endian, row-major */
 static int l_to_string(lua_State *L)
 {
@@ -690,6 +700,7 @@ const luaL_Reg lx_tensor_functions[] = {
     {"to_string", l_to_string},
     {"to_device", l_to_device},
     {"move_", l_move_},
+    {"adopt_", l_adopt_},
     {"info", l_info},
     {"view", l_view},
     {"reshape", l_reshape},

@@ -64,18 +64,30 @@ static lx_code check_shape(int ndim, const long *shape, size_t element, long *co
     return LX_OK;
 }
 
-lx_code lx_tensor_new(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim, const long *shape, lx_error *error)
+/* Rows one behind the other, without gaps. */
+static void set_shape(lx_tensor *out, int ndim, const long *shape)
 {
-    long count;
-    if (check_shape(ndim, shape, lx_dtype_size(dtype), &count, error) || start(out, device, dtype, ndim, count, error))
-        return error->code;
     long stride = 1;
     for (int i = ndim - 1; i >= 0; i--) {
         out->shape[i] = shape[i];
         out->stride[i] = stride;
         stride *= shape[i] ? shape[i] : 1;
     }
+}
+
+lx_code lx_tensor_new(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim, const long *shape, lx_error *error)
+{
+    long count;
+    if (check_shape(ndim, shape, lx_dtype_size(dtype), &count, error) || start(out, device, dtype, ndim, count, error))
+        return error->code;
+    set_shape(out, ndim, shape);
     return LX_OK;
+}
+
+void lx_tensor_over(lx_tensor *out, lx_storage *storage, lx_dtype dtype, int ndim, const long *shape)
+{
+    *out = (lx_tensor){.storage = storage, .ndim = ndim, .dtype = dtype};
+    set_shape(out, ndim, shape);
 }
 
 lx_code lx_tensor_new_blocked(lx_tensor *out, lx_device *device, const long shape[4], lx_error *error)

@@ -26,6 +26,9 @@ const char *lx_dtype_name(lx_dtype dtype);
 /* A new dense tensor in the plain layout; its contents are not set. */
 lx_code lx_tensor_new(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim, const long *shape, lx_error *error);
 
+/* A dense tensor of all that a storage holds, which it takes from the caller; the shape is valid and fits. */
+void lx_tensor_over(lx_tensor *out, lx_storage *storage, lx_dtype dtype, int ndim, const long *shape);
+
 /* A new [N,C,H,W] float32 tensor in the blocked layout of the device. */
 lx_code lx_tensor_new_blocked(lx_tensor *out, lx_device *device, const long shape[4], lx_error *error);
 

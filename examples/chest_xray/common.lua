@@ -153,8 +153,8 @@ function common.load_model(path, device)
     for name, tensor in pairs(tensors) do
         if not name:find("^optimizer%.") then weights[name] = tensor end
     end
-    local net = build(size)
-    local ok, message = pcall(net.load_state_dict, net, weights)
+    local net = nn.init.skip(build, size)
+    local ok, message = pcall(net.load_state_dict, net, weights, {assign = true})
     if not ok then return nil, ("%s: %s"):format(path, message) end
     net:eval()
     net:to(device or "cpu")

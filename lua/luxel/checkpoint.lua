@@ -50,7 +50,7 @@ function checkpoint.save(path, tensors, metadata)
         chunks[#chunks + 1], offset = bytes, offset + #bytes
     end
     local header = "{" .. table.concat(entries, ",") .. "}"
-    header = header .. (" "):rep(-#header % 8)
+    header = header .. (" "):rep(-(#header + 8) % 64) -- so that the first tensor is aligned
     chunks[1] = ("<I8"):pack(#header) .. header
     return core.write_file(path, chunks)
 end
@@ -59,60 +59,55 @@ local function damaged(path, what)
     return nil, ("%s is not a usable safetensors file: %s"):format(path, what), "format"
 end
 
--- The header, checked: name -> {dtype, shape, start, stop}, and metadata.
-local function read_header(path, bytes)
-    if #bytes < 8 then return damaged(path, "it is too short") end
-    local length = ("<I8"):unpack(bytes)
-    if length < 2 or length > HEADER_LIMIT or length > #bytes - 8 then
+-- The header, checked: name -> {dtype, shape, start, stop}, and its length.
+local function read_header(path, file, size)
+    if size < 8 then return damaged(path, "it is too short") end
+    local length = ("<I8"):unpack(core.file_text(file, 0, 8))
+    if length < 2 or length > HEADER_LIMIT or length > size - 8 then
         return damaged(path, "the length of its header is wrong; was it cut off?")
     end
-    local header, problem = json.decode(bytes:sub(9, 8 + length))
-    if type(header) ~= "table" or bytes:sub(9, 9) ~= "{" then
+    local text = core.file_text(file, 8, length)
+    local header, problem = json.decode(text)
+    if type(header) ~= "table" or text:sub(1, 1) ~= "{" then
         return damaged(path, "its header is no JSON object: " .. tostring(problem))
     end
     return header, length
 end
 
 -- A tensor of the file, or nil and what is wrong with its entry.
-local function read_tensor(bytes, base, entry)
+local function read_tensor(file, size, base, entry)
     local offsets, shape = type(entry) == "table" and entry.data_offsets, type(entry) == "table" and entry.shape
     local dtype = type(entry) == "table" and FROM_NAME[entry.dtype]
     if not dtype then return nil, ("dtype %s is not supported"):format(type(entry) == "table" and entry.dtype) end
     if type(offsets) ~= "table" or type(shape) ~= "table" then return nil, "it has no shape or no offsets" end
     local start, stop = math.tointeger(offsets[1]), math.tointeger(offsets[2])
     local count, sizes = 1, {}
-    for i, size in ipairs(shape) do
-        sizes[i] = math.tointeger(size)
-        if not sizes[i] or sizes[i] < 0 or sizes[i] > #bytes or count > #bytes or #shape > 8 then
+    for i, length in ipairs(shape) do
+        sizes[i] = math.tointeger(length)
+        if not sizes[i] or sizes[i] < 0 or sizes[i] > size or count > size or #shape > 8 then
             return nil, "its shape is not valid"
         end
         count = count * sizes[i] -- cannot overflow: both are at most the size of the file
     end
-    if not (start and stop) or start < 0 or stop < start or base + stop > #bytes then
+    if not (start and stop) or start < 0 or stop < start or base + stop > size then
         return nil, "its bytes lie outside the file; was it cut off?"
     end
     if stop - start ~= count * BYTES[entry.dtype] then return nil, "its shape and its bytes do not agree" end
-    return core.from_string(bytes:sub(base + start + 1, base + stop), sizes, dtype)
+    return core.file_tensor(file, base + start, sizes, dtype)
 end
 
-local function read_file(path)
-    local file, problem = io.open(path, "rb")
-    if not file then return nil, "cannot read " .. problem, "io" end
-    local bytes, why = file:read("a")
-    file:close()
-    if not bytes then return nil, ("cannot read %s: %s"):format(path, why), "io" end
-    return bytes
-end
-
---- Reads what `save` wrote (or another program, in this format).
+--- Reads what `save` wrote (or another program, in this format). The tensors are on the cpu and are the file's own
+--- bytes, which are read when they are first used: changing a tensor does not change the file, and `save` may replace
+--- the file meanwhile, but nobody should write into it or cut it short while they are in use. `:clone()` makes them
+--- independent, and `load_state_dict` copies.
 ---@param path string
 ---@return table<string, Tensor>? tensors nil if the file cannot be used
 ---@return table<string, any>|string metadata or the message
 ---@return string? code
 function checkpoint.load(path)
-    local bytes, message, code = read_file(path)
-    if not bytes then return nil, message, code end
-    local header, length, kind = read_header(path, bytes)
+    local file <close>, size, code = core.map_file(path)
+    if not file then return nil, size, code end
+    local header, length, kind = read_header(path, file, size)
     if not header then return nil, length, kind end
     local tensors, metadata = {}, {}
     for name, entry in pairs(header) do
@@ -123,7 +118,7 @@ function checkpoint.load(path)
                 metadata[key] = problem and value or decoded
             end
         else
-            local tensor, problem = read_tensor(bytes, 8 + length, entry)
+            local tensor, problem = read_tensor(file, size, 8 + length, entry)
             if not tensor then return damaged(path, ("tensor '%s': %s"):format(name, problem)) end
             tensors[name] = tensor
         end

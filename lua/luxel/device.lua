@@ -71,8 +71,9 @@ function devices.devices()
     return setmetatable(list, Devices)
 end
 
---- Opens a device, if it is not open yet, and describes it. "auto" is the best GPU, or `cpu` where there is none;
---- "opencl" the best OpenCL device, "opencl:2" the second of the list; anything else is a part of a name.
+--- Opens a device, if it is not open yet, and describes it. "auto" is the best GPU, or `cpu` where there is none (on
+--- Linux drivers are not even asked where /dev has no GPU); "opencl" the best OpenCL device, "opencl:2" the second of
+--- the list; anything else is a part of a name.
 ---@param name string
 ---@return luxel.Device? device nil where there is none
 ---@return string? message, string? code
@@ -82,6 +83,7 @@ function devices.device(name)
     end
     local device, message, code = core.device(name)
     if not device then return nil, message, code end
+    if device.kind == "cpu" then return device end -- nobody need ask the drivers
     for _, known in ipairs((core.devices())) do
         if known.label == device.label then
             for key, value in pairs(known) do device[key] = device[key] or value end

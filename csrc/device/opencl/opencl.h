@@ -16,6 +16,9 @@ typedef struct {
 /* Describes up to `room` devices and returns how many there are; where there is none, the error says why. */
 int lx_opencl_list(lx_opencl_info *list, int room, lx_error *error);
 
+/* False where no driver can have a GPU, which takes no time to tell while loading drivers takes long. */
+bool lx_opencl_gpu_possible(void);
+
 /* The device that a name selects among `count`: "opencl" the best one, "auto" the best GPU, "opencl:2" the second, or
  * a part of a device's or platform's name. -1 if there is none. */
 int lx_opencl_select(const lx_opencl_info *list, int count, const char *name);

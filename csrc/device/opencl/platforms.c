@@ -1,6 +1,7 @@
 #include "platforms.h"
 
 #include <ctype.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,24 @@ int lx_opencl_list(lx_opencl_info *list, int room, lx_error *error)
         lx_opencl_describe(&api, platforms[i], devices[i], i, &list[i]);
     lx_opencl_unload(&api);
     return count < room ? count : room;
+}
+
+bool lx_opencl_gpu_possible(void)
+{
+#if defined(__linux__)
+    /* Who names drivers knows better. */
+    static const char *const names[] = {"LUXEL_OPENCL_LIBRARY", "OCL_ICD_FILENAMES", "OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (getenv(names[i]))
+            return true;
+    /* A driver reaches its GPU through a file like these: of most, NVIDIA's, AMD's, Windows', and of small systems. */
+    glob_t found;
+    const bool none = glob("/dev/{dri/*,nvidia*,kfd,dxg,mali*,kgsl*,pvr*,galcore}", GLOB_BRACE, NULL, &found) == GLOB_NOMATCH;
+    globfree(&found);
+    return !none;
+#else
+    return true;
+#endif
 }
 
 /* Whether `text` has `part` in it, whatever the case. */

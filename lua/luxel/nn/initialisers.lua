@@ -5,10 +5,23 @@ local check = require "luxel.nn.check"
 
 local init = {}
 
+local skipping = false -- see init.skip
+
 local function fill(tensor, source)
     lx.no_grad(function() tensor:copy_(source) end)
     source:free()
     return tensor
+end
+
+--- Calls `build`, in which initialisers do nothing: for a network whose weights come from a file at once. Until then
+--- they are whatever the memory held.
+---@param build fun(...): ...
+---@return ... what it returns
+function init.skip(build, ...)
+    local before = skipping
+    local _ <close> = setmetatable({}, {__close = function() skipping = before end})
+    skipping = true
+    return build(...)
 end
 
 --- Every element `value`.
@@ -16,6 +29,7 @@ end
 ---@param value number
 ---@return Tensor tensor
 function init.constant_(tensor, value)
+    if skipping then return tensor end
     return lx.no_grad(function() return tensor:fill_(value) end)
 end
 
@@ -33,6 +47,7 @@ function init.ones_(tensor) return init.constant_(tensor, 1) end
 ---@param high number? 1
 ---@return Tensor tensor
 function init.uniform_(tensor, low, high)
+    if skipping then return tensor end
     low, high = low or 0, high or 1
     return fill(tensor, lx.rand(tensor.shape, {device = tensor.device}):mul_(high - low):add_(low))
 end
@@ -43,6 +58,7 @@ end
 ---@param std number? 1
 ---@return Tensor tensor
 function init.normal_(tensor, mean, std)
+    if skipping then return tensor end
     return fill(tensor, lx.randn(tensor.shape, {device = tensor.device}):mul_(std or 1):add_(mean or 0))
 end
 

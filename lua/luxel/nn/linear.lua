@@ -18,8 +18,8 @@ local function reset(self)
 end
 
 local function add_parameters(self, weight_shape, outputs, with_bias)
-    self.weight = Module.Parameter(lx.zeros(weight_shape))
-    if with_bias ~= false then self.bias = Module.Parameter(lx.zeros(outputs)) end
+    self.weight = Module.Parameter(lx.empty(weight_shape))
+    if with_bias ~= false then self.bias = Module.Parameter(lx.empty(outputs)) end
     reset(self)
 end
 
@@ -218,7 +218,7 @@ layers.Embedding = Embedding
 function Embedding:init(count, size)
     self.count = check.integer("Embedding", "count", count, 1)
     self.size = check.integer("Embedding", "size", size, 1)
-    self.weight = Module.Parameter(lx.zeros(count, size))
+    self.weight = Module.Parameter(lx.empty(count, size))
     init.normal_(self.weight)
 end
 

@@ -362,10 +362,12 @@ end
 --- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
 --- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
 ---@param state table<string, Tensor>
----@param options {strict: boolean?}? with strict = false, missing and unexpected keys are left out
+---@param options {strict: boolean?, assign: boolean?}? with strict = false, missing and unexpected keys are left out;
+--- with assign, tensors of the module's dtype and device are not copied: the module computes with them (quick after
+--- `lx.load`, as long as nobody writes into the file)
 ---@return {missing: string[], unexpected: string[]} left_out
 function Module:load_state_dict(state, options)
-    options = check.options("load_state_dict", options, {"strict"})
+    options = check.options("load_state_dict", options, {"strict", "assign"})
     local missing, unexpected, misshapen, known = {}, {}, {}, {}
     local entries = state_entries(self)
     for _, entry in ipairs(entries) do
@@ -391,8 +393,12 @@ function Module:load_state_dict(state, options)
     if #lines > 1 then error(table.concat(lines, "\n"), 2) end
     lx.no_grad(function()
         for _, entry in ipairs(entries) do
-            local given = state[entry[1]]
-            if given ~= nil then entry[2]:copy_(given:to(entry[2].device)) end
+            local tensor, given = entry[2], state[entry[1]]
+            if given ~= nil and options.assign and given.dtype == tensor.dtype and given.device == tensor.device then
+                core.adopt_(tensor, given)
+            elseif given ~= nil then
+                tensor:copy_(given:to(tensor.device))
+            end
         end
     end)
     return {missing = missing, unexpected = unexpected}
