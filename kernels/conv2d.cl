@@ -5,6 +5,7 @@
  * is the same kernel on transposed, flipped weights. */
 #include "luxel.h"
 #include "conv2d.h"
+#include "window.h"
 
 #ifndef LX_ITEM
 #define LX_ITEM inline
@@ -13,6 +14,7 @@
 #define OF_TWO CONV2D_PIXELS_OF_TWO(LANES)
 #define OF_ONE CONV2D_PIXELS_OF_ONE
 #define MOST_PIXELS 7
+#define PIXELS_OF_WINDOWS (2 * CONV2D_WINDOWS(LANES))
 
 /* A hint that memory will be read soon. */
 #ifdef __OPENCL_C_VERSION__
@@ -265,6 +267,84 @@ KERNEL4(conv2d_tile_plain_strided, conv2d_tile_args, GLOBAL const float *, x, GL
 }
 #endif
 
+/* A kernel of 3x3 at stride 1 on a plain input, with ReLU and max-pooling: of `blocks` (a constant) output blocks. */
+static LX_ITEM void pooled_tile(int blocks, LX_IDS, GLOBAL const float *x, GLOBAL const float *w,
+                                GLOBAL const float *bias, GLOBAL float *y, GLOBAL uchar *codes, const conv2d_tile_args p)
+{
+    const long pairs = (p.out_blocks + 1) / 2, n = id2 / pairs, block = id2 % pairs * 2;
+    const long height = p.g.out_height / 2, width = p.g.out_width / 2;
+    const long top = id1 * 2 - p.g.padding_h, left = id0 * PIXELS_OF_WINDOWS - p.g.padding_w;
+    const int inside = top >= 0 && top + 4 <= p.g.height && left >= 0 && left + PIXELS_OF_WINDOWS + 2 <= p.g.width;
+    lanes sum0[2 * PIXELS_OF_WINDOWS], sum1[2 * PIXELS_OF_WINDOWS];
+    UNROLL
+    for (int t = 0; t < 2 * PIXELS_OF_WINDOWS; t++)
+        sum0[t] = sum1[t] = splat(0.0f);
+    for (long c = 0; c < p.in_channels; c++) {
+        GLOBAL const float *from = x + n * p.x_image + c * p.x_block + top * p.x_row + left;
+        GLOBAL const float *wt = w + (block * 9 * p.in_channels + c) * LANES;
+        float patch[4 * (PIXELS_OF_WINDOWS + 2)];
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            UNROLL
+            for (int j = 0; j < PIXELS_OF_WINDOWS + 2; j++)
+                patch[i * (PIXELS_OF_WINDOWS + 2) + j] =
+                    inside || (top + i >= 0 && top + i < p.g.height && left + j >= 0 && left + j < p.g.width)
+                        ? from[i * p.x_row + j]
+                        : 0.0f;
+        }
+        UNROLL
+        for (int tap = 0; tap < 9; tap++) {
+            const lanes w0 = load_lanes(wt + tap * p.in_channels * LANES);
+            const lanes w1 = blocks == 2 ? load_lanes(wt + (9 + tap) * p.in_channels * LANES) : w0;
+            UNROLL
+            for (int t = 0; t < 2 * PIXELS_OF_WINDOWS; t++) {
+                const int row = t / PIXELS_OF_WINDOWS + tap / 3, column = t % PIXELS_OF_WINDOWS + tap % 3;
+                const float value = patch[row * (PIXELS_OF_WINDOWS + 2) + column];
+                sum0[t] += w0 * value;
+                if (blocks == 2)
+                    sum1[t] += w1 * value;
+            }
+        }
+    }
+    const lanes bias0 = bias_of_block(bias, block, p), bias1 = bias_of_block(bias, block + 1, p);
+    const long at = (((n * p.out_blocks + block) * height + id1) * width + id0 * PIXELS_OF_WINDOWS / 2) * LANES;
+    UNROLL
+    for (int i = 0; i < PIXELS_OF_WINDOWS / 2; i++) {
+        const int t = 2 * i, low = t + PIXELS_OF_WINDOWS;
+        const long here = at + i * LANES, next = here + height * width * LANES;
+        if (id0 * PIXELS_OF_WINDOWS / 2 + i < width) {
+            store_window(sum0[t] + bias0, sum0[t + 1] + bias0, sum0[low] + bias0, sum0[low + 1] + bias0, y + here,
+                         codes + here);
+            if (blocks == 2)
+                store_window(sum1[t] + bias1, sum1[t + 1] + bias1, sum1[low] + bias1, sum1[low + 1] + bias1, y + next,
+                             codes + next);
+        }
+    }
+}
+
+/* id0: windows, a few; id1: row of windows; id2: image and pair of output blocks. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_plain_pool)
+KERNEL5(conv2d_plain_pool, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, y, GLOBAL uchar *, codes)
+{
+    if (id2 % ((p.out_blocks + 1) / 2) * 2 + 1 < p.out_blocks)
+        pooled_tile(2, id0, id1, id2, x, w, bias, y, codes, p);
+    else
+        pooled_tile(1, id0, id1, id2, x, w, bias, y, codes, p);
+}
+#endif
+
+/* ReLU on what max-pooling made of a convolution, and on which pixels it chose. id0: place in the row; id1: row */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_rectify)
+KERNEL2(conv2d_rectify, conv2d_rectify_args, GLOBAL float *, y, GLOBAL uchar *, codes)
+{
+    const long at = id1 * p.row + id0;
+    const float value = y[at];
+    codes[at] = value <= 0.0f ? (uchar)NO_PIXEL : codes[at];
+    y[at] = value <= 0.0f ? 0.0f : value;
+}
+#endif
+
 /* One input channel for each output channel, so that lanes never mix. id2: image and block. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_depthwise)
 KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
@@ -441,6 +521,78 @@ KERNEL3(conv2d_weight_patches, conv2d_weight_args, GLOBAL const float *, x, GLOB
 }
 #endif
 
+/* A kernel of 3x3 at stride 1 on a plain input, when dy is the gradient of what max-pooling made of the output: `rows` are
+ * those of windows. Of `blocks` (a constant) output blocks. */
+static LX_ITEM void sum_windows(int blocks, long block, long id1, GLOBAL const float *x, GLOBAL const float *dy,
+                                GLOBAL const uchar *codes, GLOBAL float *own, const conv2d_weight_args p)
+{
+    const long last = least((id1 + 1) * p.chunk_rows, p.rows), height = p.g.out_height / 2, width = p.g.out_width / 2;
+    for (long c = 0; c < p.taps / 9; c++) {
+        lanes sum0[9], sum1[9];
+        UNROLL
+        for (int tap = 0; tap < 9; tap++)
+            sum0[tap] = sum1[tap] = splat(0.0f);
+        for (long r = id1 * p.chunk_rows; r < last; r++) {
+            const long n = r / height, top = r % height * 2 - p.g.padding_h;
+            const long at = ((n * p.out_blocks + block) * height + r % height) * width * LANES;
+            const long next = height * width * LANES;
+            for (long column = 0; column < width; column++) {
+                const long left = column * 2 - p.g.padding_w, here = at + column * LANES;
+                GLOBAL const float *from = x + n * p.x_image + c * p.x_channel + top * p.x_row + left;
+                const lanes_mask code0 = load_codes(codes + here);
+                const lanes_mask code1 = blocks == 2 ? load_codes(codes + here + next) : code0;
+                const lanes e0 = load_lanes(dy + here), e1 = blocks == 2 ? load_lanes(dy + here + next) : e0;
+                float patch[16];
+                if (top >= 0 && top + 4 <= p.g.height && left >= 0 && left + 4 <= p.g.width) {
+                    UNROLL
+                    for (int i = 0; i < 16; i++)
+                        patch[i] = from[i / 4 * p.x_row + i % 4];
+                } else {
+                    AT_THE_EDGE
+                    for (int i = 0; i < 16; i++) {
+                        const long row = top + i / 4, col = left + i % 4;
+                        patch[i] = row >= 0 && row < p.g.height && col >= 0 && col < p.g.width
+                                       ? from[i / 4 * p.x_row + i % 4]
+                                       : 0.0f;
+                    }
+                }
+                UNROLL
+                for (int pixel = 0; pixel < 4; pixel++) {
+                    const lanes g0 = gradient_of_pixel(e0, code0, pixel);
+                    const lanes g1 = gradient_of_pixel(e1, code1, pixel);
+                    UNROLL
+                    for (int tap = 0; tap < 9; tap++) {
+                        const float value = patch[(pixel / 2 + tap / 3) * 4 + pixel % 2 + tap % 3];
+                        sum0[tap] += g0 * value;
+                        if (blocks == 2)
+                            sum1[tap] += g1 * value;
+                    }
+                }
+            }
+        }
+        UNROLL
+        for (int tap = 0; tap < 9; tap++) {
+            const long at = c * 9 + tap; /* LANES of them are a block */
+            store_lanes(sum0[tap], own + (block * p.in_blocks * LANES + at) * LANES);
+            if (blocks == 2)
+                store_lanes(sum1[tap], own + ((block + 1) * p.in_blocks * LANES + at) * LANES);
+        }
+    }
+}
+
+/* id0: pair of output blocks; id1: chunk. Sums are as those of conv2d_weight_patches. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_weight_windows)
+KERNEL4(conv2d_weight_windows, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
+        GLOBAL const uchar *, codes, GLOBAL float *, sums)
+{
+    GLOBAL float *own = sums + id1 * p.chunk_size;
+    if (id0 * 2 + 1 < p.out_blocks)
+        sum_windows(2, id0 * 2, id1, x, dy, codes, own, p);
+    else
+        sum_windows(1, id0 * 2, id1, x, dy, codes, own, p);
+}
+#endif
+
 /* id0: block; id1: chunk. Sums are [taps][LANES]. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_weight_depthwise)
 KERNEL3(conv2d_weight_depthwise, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
@@ -497,6 +649,26 @@ KERNEL2(conv2d_bias_sums, conv2d_weight_args, GLOBAL const float *, dy, GLOBAL f
         for (; ow < p.g.out_width; ow++)
             sum[0] += load_lanes(row + ow * LANES);
         total += (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+    store_lanes(total, sums + id1 * p.chunk_size + id0 * LANES);
+}
+#endif
+
+/* The same when dy is the gradient of what max-pooling made of the output: `out_height` and `out_width` are in windows. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_bias_windows)
+KERNEL3(conv2d_bias_windows, conv2d_weight_args, GLOBAL const float *, dy, GLOBAL const uchar *, codes,
+        GLOBAL float *, sums)
+{
+    const long last = least((id1 + 1) * p.chunk_rows, p.rows);
+    lanes total = splat(0.0f);
+    for (long r = id1 * p.chunk_rows; r < last; r++) {
+        const long n = r / p.g.out_height, oh = r % p.g.out_height;
+        const long row = ((n * p.out_blocks + id0) * p.g.out_height + oh) * p.g.out_width * LANES;
+        lanes sum = splat(0.0f);
+        for (long ow = 0; ow < p.g.out_width; ow++)
+            sum += choose_lanes(load_codes(codes + row + ow * LANES) < NO_PIXEL, load_lanes(dy + row + ow * LANES),
+                                splat(0.0f));
+        total += sum;
     }
     store_lanes(total, sums + id1 * p.chunk_size + id0 * LANES);
 }

@@ -7,6 +7,9 @@
 #define CONV2D_PIXELS_OF_TWO(lanes) ((lanes) == 16 ? 7 : 6)
 #define CONV2D_PIXELS_OF_ONE 7
 
+/* Windows of 2x2 output pixels that conv2d_plain_pool computes at once. */
+#define CONV2D_WINDOWS(lanes) ((lanes) == 16 ? 2 : 1)
+
 /* Pixels whose patches conv2d_weight_patches holds at once. */
 #define CONV2D_PATCHES 32
 
@@ -43,6 +46,11 @@ typedef struct {
     int out_channels;                       /* in all */
     int bias, relu;
 } conv2d_tile_args;
+
+/* conv2d_rectify: floats from one row to the next. */
+typedef struct {
+    long row;
+} conv2d_rectify_args;
 
 /* Backward-weight kernels: each chunk of `chunk_rows` output rows of the batch has sums of its own. */
 typedef struct {

@@ -25,7 +25,7 @@
  * which compilers need not take long.
  *
  * `lanes` is a vector of LANES floats: load_lanes, store_lanes, splat, the arithmetic operators, and comparisons,
- * whose result choose_lanes takes.
+ * whose result choose_lanes takes. load_codes and store_codes are for bytes, as ints of a mask.
  */
 #ifndef LUXEL_KERNELS_H
 #define LUXEL_KERNELS_H
@@ -83,6 +83,9 @@ typedef float4 lanes;
 #define splat(value) ((lanes)(value))
 typedef LX_JOIN_LANES(int) lanes_mask;
 #define choose_lanes(mask, yes, no) select((no), (yes), (mask))
+#define LX_CONVERT(type) LX_JOIN_LANES(convert_##type)
+#define load_codes(pointer) LX_CONVERT(int)(LX_JOIN_LANES(vload)(0, (pointer)))
+#define store_codes(codes, pointer) LX_JOIN_LANES(vstore)(LX_CONVERT(uchar)(codes), 0, (pointer))
 
 #define KERNEL1(name, P, T0, a0) \
     static void name##_item(LX_IDS, T0 a0, const P p); \
@@ -243,6 +246,21 @@ static LX_ITEM lanes splat(float value)
 static LX_ITEM lanes choose_lanes(lanes_mask mask, lanes yes, lanes no)
 {
     return (lanes)(((lanes_mask)yes & mask) | ((lanes_mask)no & ~mask));
+}
+
+typedef unsigned char lanes_bytes __attribute__((vector_size(LANES)));
+
+static LX_ITEM lanes_mask load_codes(const uchar *pointer)
+{
+    lanes_bytes bytes;
+    memcpy(&bytes, pointer, LANES);
+    return __builtin_convertvector(bytes, lanes_mask);
+}
+
+static LX_ITEM void store_codes(lanes_mask codes, uchar *pointer)
+{
+    const lanes_bytes bytes = __builtin_convertvector(codes, lanes_bytes);
+    memcpy(pointer, &bytes, LANES);
 }
 
 /* OpenCL's single-precision functions under C's names. */

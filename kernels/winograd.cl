@@ -15,6 +15,7 @@
  * patches of all input channels, then for two blocks of output channels at a time the products and the pixels. */
 #include "luxel.h"
 #include "winograd.h"
+#include "window.h"
 
 #ifndef LX_ITEM
 #define LX_ITEM inline
@@ -121,31 +122,57 @@ static LX_ITEM winograd_place place_of(long tile, const winograd_strips s)
     return place;
 }
 
-/* `count` (a constant) pixels of a row, with zeros outside the plane. */
-static LX_ITEM void load_row(int count, lanes *d, GLOBAL const float *plane, int row, int column, int height, int width)
+/* A plane of pixels; or, where `codes` is used, of the windows of 2x2 pixels that max-pooling made of it: each has the
+ * gradient of the one pixel whose code is in `codes`. */
+typedef struct {
+    GLOBAL const float *pixels;
+    GLOBAL const uchar *codes;
+    int height, width; /* in pixels */
+} winograd_plane;
+
+static LX_ITEM winograd_plane plane_of(int pooled, GLOBAL const float *x, GLOBAL const uchar *codes, long plane, int height,
+                                       int width)
 {
-    GLOBAL const float *from = plane + ((long)row * width + column) * LANES;
-    const int exists = row >= 0 && row < height;
-    if (exists && column >= 0 && column + count <= width) {
+    const long size = pooled ? (long)(height / 2) * (width / 2) * LANES : (long)height * width * LANES;
+    winograd_plane p;
+    p.pixels = x + plane * size;
+    p.codes = codes + plane * size;
+    p.height = pooled ? height / 2 * 2 : height; /* a last odd row has no window */
+    p.width = pooled ? width / 2 * 2 : width;
+    return p;
+}
+
+static LX_ITEM lanes load_pixel(int pooled, const winograd_plane p, int row, int column)
+{
+    if (!pooled)
+        return load_lanes(p.pixels + ((long)row * p.width + column) * LANES);
+    const long window = ((long)(row / 2) * (p.width / 2) + column / 2) * LANES;
+    return gradient_of_pixel(load_lanes(p.pixels + window), load_codes(p.codes + window), row % 2 * 2 + column % 2);
+}
+
+/* `count` pixels of a row, with zeros outside the plane. `pooled` and `count` are constants, here and below. */
+static LX_ITEM void load_row(int pooled, int count, lanes *d, const winograd_plane p, int row, int column)
+{
+    const int exists = row >= 0 && row < p.height;
+    if (exists && column >= 0 && column + count <= p.width) {
         UNROLL
         for (int j = 0; j < count; j++)
-            d[j] = load_lanes(from + j * LANES);
+            d[j] = load_pixel(pooled, p, row, column + j);
         return;
     }
     UNROLL
     for (int j = 0; j < count; j++)
-        d[j] = exists && column + j >= 0 && column + j < width ? load_lanes(from + j * LANES) : splat(0.0f);
+        d[j] = exists && column + j >= 0 && column + j < p.width ? load_pixel(pooled, p, row, column + j) : splat(0.0f);
 }
 
 /* Transforms a patch; the products' values are `product` apart. */
-static LX_ITEM void transform_patch(GLOBAL const float *plane, int top, int left, GLOBAL float *to, long product,
-                                    const winograd_strips s)
+static LX_ITEM void transform_patch(int pooled, const winograd_plane p, int top, int left, GLOBAL float *to, long product)
 {
     lanes rows[LINE * LINE]; /* [column of the result][row] */
     UNROLL
     for (int i = 0; i < LINE; i++) {
         lanes d[LINE];
-        load_row(LINE, d, plane, top + i, left, s.height, s.width);
+        load_row(pooled, LINE, d, p, top + i, left);
         transform_pixels(d, rows + i, LINE);
     }
     UNROLL
@@ -159,15 +186,15 @@ static LX_ITEM void transform_patch(GLOBAL const float *plane, int top, int left
 }
 
 /* The patches of a strip, to [36][in block][strip][LANES]. */
-static LX_ITEM void transform_patches(GLOBAL const float *x, long first, int count, GLOBAL float *patches,
-                                      const winograd_strips s)
+static LX_ITEM void transform_patches(int pooled, GLOBAL const float *x, GLOBAL const uchar *codes, long first, int count,
+                                      GLOBAL float *patches, const winograd_strips s)
 {
     for (long b = 0; b < s.in_blocks; b++)
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
-            transform_patch(x + (place.image * s.in_blocks + b) * s.height * s.width * LANES, place.row - s.padding_h,
-                            place.column - s.padding_w, patches + (b * s.strip + t) * LANES,
-                            WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES), s);
+            transform_patch(pooled, plane_of(pooled, x, codes, place.image * s.in_blocks + b, s.height, s.width),
+                            place.row - s.padding_h, place.column - s.padding_w, patches + (b * s.strip + t) * LANES,
+                            WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES));
         }
 }
 
@@ -222,9 +249,42 @@ static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const w
     return load_lanes(values);
 }
 
+/* Stores the pixels of a tile that are in the image. */
+static LX_ITEM void store_tile(const lanes *y, GLOBAL float *plane, int row, int column, const winograd_args p)
+{
+    const int rows = p.s.out_height - row, columns = p.s.out_width - column; /* that there are, from here on */
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        GLOBAL float *to = plane + ((long)(row + i) * p.s.out_width + column) * LANES;
+        UNROLL
+        for (int j = 0; j < 4; j++) {
+            const lanes value = y[i * 4 + j];
+            if (i < rows && j < columns)
+                store_lanes(p.relu ? choose_lanes(value < splat(0.0f), splat(0.0f), value) : value, to + j * LANES);
+        }
+    }
+}
+
+/* Stores what ReLU and max-pooling make of a tile. */
+static LX_ITEM void store_pooled(const lanes *y, GLOBAL float *plane, GLOBAL uchar *codes, int row, int column,
+                                 const winograd_args p)
+{
+    const int height = p.s.out_height / 2, width = p.s.out_width / 2;
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        UNROLL
+        for (int j = 0; j < 2; j++) {
+            const lanes a = y[i * 8 + j * 2], b = y[i * 8 + j * 2 + 1];
+            const lanes c = y[i * 8 + j * 2 + 4], d = y[i * 8 + j * 2 + 5];
+            const long at = ((long)(row / 2 + i) * width + column / 2 + j) * LANES;
+            if (row / 2 + i < height && column / 2 + j < width)
+                store_window(a, b, c, d, plane + at, codes + at);
+        }
+    }
+}
+
 /* The pixels of a tile from its 36 sums. */
-static LX_ITEM void transform_tile(GLOBAL const float *sums, long product, GLOBAL float *plane, int row, int column,
-                                   lanes bias, const winograd_args p)
+static LX_ITEM void transform_tile(GLOBAL const float *sums, long product, lanes bias, lanes *y)
 {
     lanes columns[4 * LINE]; /* [row of the result][column] */
     UNROLL
@@ -235,61 +295,97 @@ static LX_ITEM void transform_tile(GLOBAL const float *sums, long product, GLOBA
             m[i] = load_lanes(sums + (i * LINE + j) * product);
         transform_sums(m, columns + j, LINE);
     }
-    const int rows = p.s.out_height - row, width = p.s.out_width - column; /* that there are, from here on */
     UNROLL
     for (int i = 0; i < 4; i++) {
-        lanes y[4];
-        GLOBAL float *to = plane + ((long)(row + i) * p.s.out_width + column) * LANES;
-        transform_sums(columns + i * LINE, y, 1);
+        transform_sums(columns + i * LINE, y + i * 4, 1);
         UNROLL
-        for (int j = 0; j < 4; j++) {
-            const lanes value = y[j] + bias;
-            if (i < rows && j < width)
-                store_lanes(p.relu ? choose_lanes(value < splat(0.0f), splat(0.0f), value) : value, to + j * LANES);
-        }
+        for (int j = 0; j < 4; j++)
+            y[i * 4 + j] += bias;
     }
 }
 
+/* What a worker has. */
+typedef struct {
+    GLOBAL const float *u, *bias;
+    GLOBAL float *patches, *sums;
+    GLOBAL float *y;
+    GLOBAL uchar *codes;
+} winograd_worker;
+
 /* The sums and pixels of `blocks` (a constant) output blocks from `block` on, for a strip whose patches are ready. */
-static LX_ITEM void compute_blocks(int blocks, long block, long first, int count, GLOBAL const float *patches,
-                                   GLOBAL float *sums, GLOBAL const float *u, GLOBAL const float *bias,
-                                   GLOBAL float *y, const winograd_args p)
+static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long first, int count, const winograd_worker w,
+                                   const winograd_args p)
 {
     const winograd_strips s = p.s;
     const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES), of_sums = WINOGRAD_STRIDE(s.strip * 2, LANES);
     const long next = (long)s.in_blocks * LANES * LANES, of_weights = next * s.out_blocks;
+    const long plane = LANES * (pooling ? (long)(s.out_height / 2) * (s.out_width / 2) : (long)s.out_height * s.out_width);
     for (int product = 0; product < PRODUCTS; product++)
         for (int t = 0; t < count; t += GROUP)
-            multiply(blocks, patches + product * of_patches + t * LANES, s.strip, u + product * of_weights + block * next,
-                     next, s.in_blocks, sums + product * of_sums + t * blocks * LANES);
+            multiply(blocks, w.patches + product * of_patches + t * LANES, s.strip,
+                     w.u + product * of_weights + block * next, next, s.in_blocks,
+                     w.sums + product * of_sums + t * blocks * LANES);
     for (int b = 0; b < blocks; b++) {
-        const lanes bias_here = bias_of_block(bias, block + b, p);
+        const lanes bias = bias_of_block(w.bias, block + b, p);
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
-            GLOBAL float *plane = y + (place.image * s.out_blocks + block + b) * s.out_height * s.out_width * LANES;
-            transform_tile(sums + (t * blocks + b) * LANES, of_sums, plane, place.row, place.column, bias_here, p);
+            const long at = (place.image * s.out_blocks + block + b) * plane;
+            lanes y[4 * 4];
+            transform_tile(w.sums + (t * blocks + b) * LANES, of_sums, bias, y);
+            if (pooling)
+                store_pooled(y, w.y + at, w.codes + at, place.row, place.column, p);
+            else
+                store_tile(y, w.y + at, place.row, place.column, p);
         }
     }
 }
 
-/* Weights as winograd_weights leaves them. id0: worker; its scratch holds patches, [36][in block][strip][LANES], and
- * sums, [36][strip][2][LANES]. */
+/* All strips of worker `id`. `pooled` and `pooling` (constants) say that x is what max-pooling made of a plane, or y to
+ * be; codes are those of the one that is. Scratch memory holds patches, [36][in block][strip][LANES], and sums,
+ * [36][strip][2][LANES]. */
+static LX_ITEM void convolve(int pooled, int pooling, long id, GLOBAL const float *x, GLOBAL const uchar *x_codes,
+                             GLOBAL const float *u, GLOBAL const float *bias, GLOBAL float *scratch, GLOBAL float *y,
+                             GLOBAL uchar *y_codes, const winograd_args p)
+{
+    const winograd_strips s = p.s;
+    winograd_worker w;
+    w.u = u;
+    w.bias = bias;
+    w.patches = scratch + id * s.scratch;
+    w.sums = w.patches + PRODUCTS * WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES);
+    w.y = y;
+    w.codes = y_codes;
+    for (long strip = id * s.strips / s.workers; strip < (id + 1) * s.strips / s.workers; strip++) {
+        const long first = strip * s.strip;
+        const int count = tiles_of_strip(strip, s);
+        transform_patches(pooled, x, x_codes, first, count, w.patches, s);
+        long block = 0;
+        for (; block + 1 < s.out_blocks; block += 2)
+            compute_blocks(pooling, 2, block, first, count, w, p);
+        if (block < s.out_blocks)
+            compute_blocks(pooling, 1, block, first, count, w, p);
+    }
+}
+
+/* Weights are as winograd_weights leaves them. id0: worker */
 KERNEL5(winograd_tile, winograd_args, GLOBAL const float *, x, GLOBAL const float *, u, GLOBAL const float *, bias,
         GLOBAL float *, scratch, GLOBAL float *, y)
 {
-    const winograd_strips s = p.s;
-    GLOBAL float *patches = scratch + id0 * s.scratch;
-    GLOBAL float *sums = patches + PRODUCTS * WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES);
-    for (long strip = id0 * s.strips / s.workers; strip < (id0 + 1) * s.strips / s.workers; strip++) {
-        const long first = strip * s.strip;
-        const int count = tiles_of_strip(strip, s);
-        transform_patches(x, first, count, patches, s);
-        long block = 0;
-        for (; block + 1 < s.out_blocks; block += 2)
-            compute_blocks(2, block, first, count, patches, sums, u, bias, y, p);
-        if (block < s.out_blocks)
-            compute_blocks(1, block, first, count, patches, sums, u, bias, y, p);
-    }
+    convolve(0, 0, id0, x, 0, u, bias, scratch, y, 0, p);
+}
+
+/* Followed by ReLU and max-pooling. */
+KERNEL6(winograd_tile_pool, winograd_args, GLOBAL const float *, x, GLOBAL const float *, u, GLOBAL const float *, bias,
+        GLOBAL float *, scratch, GLOBAL float *, y, GLOBAL uchar *, codes)
+{
+    convolve(0, 1, id0, x, 0, u, bias, scratch, y, codes, p);
+}
+
+/* Backward-data, when x is the gradient of what winograd_tile_pool made. */
+KERNEL6(winograd_tile_unpool, winograd_args, GLOBAL const float *, x, GLOBAL const uchar *, codes, GLOBAL const float *, u,
+        GLOBAL const float *, bias, GLOBAL float *, scratch, GLOBAL float *, y)
+{
+    convolve(1, 0, id0, x, codes, u, bias, scratch, y, 0, p);
 }
 
 /* ---- backward-weight ------------------------------------------------------------------------------------------ */
@@ -318,20 +414,21 @@ static LX_ITEM void transform_products(const lanes *u, lanes *to, int step)
 }
 
 /* The gradients of a strip's tiles, to [36][out block][strip][LANES]. */
-static LX_ITEM void transform_tiles(GLOBAL const float *dy, long first, int count, GLOBAL float *gradients,
-                                    const winograd_strips s)
+static LX_ITEM void transform_tiles(int pooled, GLOBAL const float *dy, GLOBAL const uchar *codes, long first, int count,
+                                    GLOBAL float *gradients, const winograd_strips s)
 {
     const long product = WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES);
     for (long b = 0; b < s.out_blocks; b++)
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
-            GLOBAL const float *plane = dy + (place.image * s.out_blocks + b) * s.out_height * s.out_width * LANES;
+            const winograd_plane plane =
+                plane_of(pooled, dy, codes, place.image * s.out_blocks + b, s.out_height, s.out_width);
             GLOBAL float *to = gradients + (b * s.strip + t) * LANES;
             lanes rows[LINE * 4]; /* [column of the result][row] */
             UNROLL
             for (int i = 0; i < 4; i++) {
                 lanes e[4];
-                load_row(4, e, plane, place.row + i, place.column, s.out_height, s.out_width);
+                load_row(pooled, 4, e, plane, place.row + i, place.column);
                 transform_gradients(e, rows + i, 4);
             }
             UNROLL
@@ -395,26 +492,38 @@ static LX_ITEM void add_product(GLOBAL const float *patches, GLOBAL const float 
         }
 }
 
+/* All strips of worker `id`; `pooled` (a constant): dy is the gradient of what max-pooling made of the output. */
+static LX_ITEM void sum_up(int pooled, long id, GLOBAL const float *x, GLOBAL const float *dy, GLOBAL const uchar *codes,
+                           GLOBAL float *scratch, GLOBAL float *sums, const winograd_strips s)
+{
+    const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES);
+    const long of_gradients = WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES);
+    GLOBAL float *patches = scratch + id * s.scratch, *gradients = patches + PRODUCTS * of_patches;
+    const long product = (long)s.out_blocks * s.in_blocks * LANES * LANES;
+    GLOBAL float *own = sums + id * PRODUCTS * product;
+    for (long i = 0; i < PRODUCTS * product; i += LANES)
+        store_lanes(splat(0.0f), own + i);
+    for (long strip = id * s.strips / s.workers; strip < (id + 1) * s.strips / s.workers; strip++) {
+        const long first = strip * s.strip;
+        const int count = tiles_of_strip(strip, s);
+        transform_patches(0, x, 0, first, count, patches, s);
+        transform_tiles(pooled, dy, codes, first, count, gradients, s);
+        for (int i = 0; i < PRODUCTS; i++)
+            add_product(patches + i * of_patches, gradients + i * of_gradients, count, own + i * product, s);
+    }
+}
+
 /* Sums are [worker][36][out block][in block][LANES of in][LANES of out]. id0: worker */
 KERNEL4(winograd_gradient, winograd_strips, GLOBAL const float *, x, GLOBAL const float *, dy, GLOBAL float *, scratch,
         GLOBAL float *, sums)
 {
-    GLOBAL float *patches = scratch + id0 * p.scratch;
-    const long of_patches = WINOGRAD_STRIDE(p.in_blocks * p.strip, LANES);
-    const long of_gradients = WINOGRAD_STRIDE(p.out_blocks * p.strip, LANES);
-    GLOBAL float *gradients = patches + PRODUCTS * of_patches;
-    const long product = (long)p.out_blocks * p.in_blocks * LANES * LANES;
-    GLOBAL float *own = sums + id0 * PRODUCTS * product;
-    for (long i = 0; i < PRODUCTS * product; i += LANES)
-        store_lanes(splat(0.0f), own + i);
-    for (long strip = id0 * p.strips / p.workers; strip < (id0 + 1) * p.strips / p.workers; strip++) {
-        const long first = strip * p.strip;
-        const int count = tiles_of_strip(strip, p);
-        transform_patches(x, first, count, patches, p);
-        transform_tiles(dy, first, count, gradients, p);
-        for (int i = 0; i < PRODUCTS; i++)
-            add_product(patches + i * of_patches, gradients + i * of_gradients, count, own + i * product, p);
-    }
+    sum_up(0, id0, x, dy, 0, scratch, sums, p);
+}
+
+KERNEL5(winograd_gradient_unpool, winograd_strips, GLOBAL const float *, x, GLOBAL const float *, dy,
+        GLOBAL const uchar *, codes, GLOBAL float *, scratch, GLOBAL float *, sums)
+{
+    sum_up(1, id0, x, dy, codes, scratch, sums, p);
 }
 
 /* The workers' sums, added in order, to [out block][in block][9 taps][LANES of in][LANES of out]. id0: in channel,

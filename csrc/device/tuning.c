@@ -218,6 +218,16 @@ static lx_code run_forced(const lx_choice *choice, const char *kind, int n, lx_e
     return lx_fail(error, LX_EARG, "%s: there is no way %d among %d %s", choice->problem, n, found, kind);
 }
 
+bool lx_prefers(const lx_device *device, const char *problem, const char *kind, bool usual)
+{
+    if (device->tuning.forced)
+        return strncmp(device->tuning.forced_kind, kind, strlen(kind)) == 0;
+    const lx_tuned *known = find(&device->tuning, problem);
+    if (known)
+        return strncmp(known->way, kind, strlen(kind)) == 0;
+    return usual && !device->tuning.measuring;
+}
+
 lx_code lx_choose(lx_device *device, const lx_choice *choice, lx_error *error)
 {
     if (device->tuning.forced)

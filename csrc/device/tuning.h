@@ -42,6 +42,10 @@ typedef struct {
 /* Runs the best way that is known, and measures first if the device is to be tuned and nothing is known. */
 lx_code lx_choose(lx_device *device, const lx_choice *choice, lx_error *error);
 
+/* Whether ways of a name that begins so are to be taken for a problem, by whoever has more to gain from them than one
+ * launch shows: they were forced or measured to be the best, or are usual and nothing is to be measured. */
+bool lx_prefers(const lx_device *device, const char *problem, const char *kind, bool usual);
+
 /* Adds what is in the device's file, one problem a line; a file that is missing or damaged adds nothing. */
 void lx_tuning_load(lx_device *device);
 /* Adds what other processes have written since, and writes the file anew. False if that fails. */

@@ -1,11 +1,15 @@
 #include "winograd.h"
 
 #include "../../kernels/winograd.h"
+#include "count.h"
 #include "ops.h"
 
 LX_KERNEL(winograd, winograd_weights);
 LX_KERNEL(winograd, winograd_tile);
+LX_KERNEL(winograd, winograd_tile_pool);
+LX_KERNEL(winograd, winograd_tile_unpool);
 LX_KERNEL(winograd, winograd_gradient);
+LX_KERNEL(winograd, winograd_gradient_unpool);
 LX_KERNEL(winograd, winograd_gradient_end);
 
 enum {
@@ -20,24 +24,9 @@ enum {
     MOST_GRADIENT_WORKERS = 32
 };
 
-static long ceil_div(long a, long b)
-{
-    return (a + b - 1) / b;
-}
-
-static long least(long a, long b)
-{
-    return a < b ? a : b;
-}
-
-static long most(long a, long b)
-{
-    return a > b ? a : b;
-}
-
 static long tiles_of(const lx_winograd_pass *pass)
 {
-    return pass->batch * ceil_div(pass->g->out_height, TILE) * ceil_div(pass->g->out_width, TILE);
+    return pass->batch * lx_ceil_div(pass->g->out_height, TILE) * lx_ceil_div(pass->g->out_width, TILE);
 }
 
 /* The sums of one worker of the gradient. */
@@ -69,8 +58,8 @@ static winograd_strips strips_of(const lx_winograd_pass *pass)
 {
     const conv2d_geometry *g = pass->g;
     return (winograd_strips){.tiles = tiles_of(pass),
-                             .rows = (int)ceil_div(g->out_height, TILE),
-                             .columns = (int)ceil_div(g->out_width, TILE),
+                             .rows = (int)lx_ceil_div(g->out_height, TILE),
+                             .columns = (int)lx_ceil_div(g->out_width, TILE),
                              .height = g->height,
                              .width = g->width,
                              .out_height = g->out_height,
@@ -88,9 +77,9 @@ static winograd_strips share_out(const lx_winograd_pass *pass, lx_device *device
     winograd_strips s = strips_of(pass);
     const long lanes = device->lanes, group = CONV2D_PIXELS_OF_TWO(lanes);
     const long patches = WINOGRAD_PRODUCTS * pass->in_blocks * lanes * (long)sizeof(float); /* bytes for a tile */
-    s.strip = (int)(group * most(1, least(MOST_PATCHES / (group * patches), MOST_GROUPS)));
-    s.strips = ceil_div(s.tiles, s.strip);
-    s.workers = least(s.strips, most(WORKERS, WORKERS_PER_THREAD * (long)device->runtime->threads(device, 0)));
+    s.strip = (int)(group * lx_most(1, lx_least(MOST_PATCHES / (group * patches), MOST_GROUPS)));
+    s.strips = lx_ceil_div(s.tiles, s.strip);
+    s.workers = lx_least(s.strips, lx_most(WORKERS, WORKERS_PER_THREAD * (long)device->runtime->threads(device, 0)));
     s.scratch = WINOGRAD_PRODUCTS * (WINOGRAD_STRIDE((long)s.in_blocks * s.strip, lanes) + WINOGRAD_STRIDE(2L * s.strip, lanes));
     return s;
 }
@@ -106,21 +95,47 @@ static lx_code transform_weights(const lx_winograd_pass *pass, lx_tensor *u, con
                   packed, u);
 }
 
-lx_code lx_winograd(const lx_winograd_pass *pass, bool relu, double work, lx_tensor *out, const lx_tensor *x,
-                    const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
+/* Launches whichever of the three kernels the operands and results are for. */
+static lx_code launch(const winograd_args *args, const lx_winograd_operands *from, const lx_tensor *u,
+                      const lx_tensor *scratch, lx_tensor *out, lx_tensor *codes, lx_error *error)
 {
-    lx_device *device = x->storage->device;
-    const winograd_args args = {share_out(pass, device), (int)out->shape[1], bias != NULL, relu};
+    const long workers = args->s.workers;
+    if (codes)
+        return LX_RUN(k_winograd_tile_pool, workers, 1, 1, from->work, *args, error, from->x, u, from->bias, scratch, out,
+                      codes);
+    if (from->codes)
+        return LX_RUN(k_winograd_tile_unpool, workers, 1, 1, from->work, *args, error, from->x, from->codes, u, from->bias,
+                      scratch, out);
+    return LX_RUN(k_winograd_tile, workers, 1, 1, from->work, *args, error, from->x, u, from->bias, scratch, out);
+}
+
+static lx_code run(const lx_winograd_pass *pass, const lx_winograd_operands *from, bool relu, lx_tensor *out,
+                   lx_tensor *codes, lx_error *error)
+{
+    lx_device *device = from->x->storage->device;
+    const winograd_args args = {share_out(pass, device), (int)out->shape[1], from->bias != NULL, relu};
     const long floats = args.s.workers * args.s.scratch;
     lx_tensor u = {0}, scratch = {0};
-    lx_code code = transform_weights(pass, &u, packed, error);
+    lx_code code = transform_weights(pass, &u, from->packed, error);
     if (!code)
         code = lx_tensor_new(&scratch, device, LX_FLOAT32, 1, &floats, error);
     if (!code)
-        code = LX_RUN(k_winograd_tile, args.s.workers, 1, 1, work, args, error, x, &u, bias, &scratch, out);
+        code = launch(&args, from, &u, &scratch, out, codes, error);
     lx_tensor_free(&scratch);
     lx_tensor_free(&u);
     return code;
+}
+
+lx_code lx_winograd(const lx_winograd_pass *pass, const lx_winograd_operands *from, bool relu, lx_tensor *out,
+                    lx_error *error)
+{
+    return run(pass, from, relu, out, NULL, error);
+}
+
+lx_code lx_winograd_pool(const lx_winograd_pass *pass, const lx_winograd_operands *from, lx_tensor *out,
+                         lx_tensor *codes, lx_error *error)
+{
+    return run(pass, from, true, out, codes, error);
 }
 
 /* ---- backward-weight ------------------------------------------------------------------------------------------ */
@@ -130,16 +145,16 @@ static winograd_strips share_out_gradient(const lx_winograd_pass *pass, long lan
 {
     winograd_strips s = strips_of(pass);
     const long tile = WINOGRAD_PRODUCTS * (pass->in_blocks + pass->out_blocks) * lanes; /* floats */
-    s.strip = (int)most(LEAST_STRIP, MOST_STRIP / (tile * (long)sizeof(float)));
-    s.strips = ceil_div(s.tiles, s.strip);
-    s.workers = least(s.strips, least(MOST_GRADIENT_WORKERS, MOST_SUMS / sums_of(pass, lanes)));
+    s.strip = (int)lx_most(LEAST_STRIP, MOST_STRIP / (tile * (long)sizeof(float)));
+    s.strips = lx_ceil_div(s.tiles, s.strip);
+    s.workers = lx_least(s.strips, lx_least(MOST_GRADIENT_WORKERS, MOST_SUMS / sums_of(pass, lanes)));
     s.scratch = WINOGRAD_PRODUCTS * (WINOGRAD_STRIDE((long)s.in_blocks * s.strip, lanes) +
                                      WINOGRAD_STRIDE((long)s.out_blocks * s.strip, lanes));
     return s;
 }
 
 lx_code lx_winograd_gradient(const lx_winograd_pass *pass, double work, lx_tensor *taps, const lx_tensor *x,
-                             const lx_tensor *dy, lx_error *error)
+                             const lx_tensor *dy, const lx_tensor *codes, lx_error *error)
 {
     lx_device *device = x->storage->device;
     const winograd_strips s = share_out_gradient(pass, device->lanes);
@@ -148,7 +163,9 @@ lx_code lx_winograd_gradient(const lx_winograd_pass *pass, double work, lx_tenso
     lx_code code = lx_tensor_new(&scratch, device, LX_FLOAT32, 1, &floats, error);
     if (!code)
         code = lx_tensor_new(&sums, device, LX_FLOAT32, 1, &count, error);
-    if (!code)
+    if (!code && codes)
+        code = LX_RUN(k_winograd_gradient_unpool, s.workers, 1, 1, work, s, error, x, dy, codes, &scratch, &sums);
+    else if (!code)
         code = LX_RUN(k_winograd_gradient, s.workers, 1, 1, work, s, error, x, dy, &scratch, &sums);
     if (!code)
         code = LX_RUN(k_winograd_gradient_end, (long)s.in_blocks * device->lanes, s.out_blocks, 1, count, s, error, &sums,

@@ -20,12 +20,23 @@ bool lx_winograd_gradient_fits(const lx_winograd_pass *pass, const lx_device *de
 /* Whether that is likely to be faster, where nothing was measured. */
 bool lx_winograd_pays(const lx_winograd_pass *pass);
 
-/* out = x * packed + bias, with ReLU if asked; bias may be NULL. `work` is that of the plain sums. */
-lx_code lx_winograd(const lx_winograd_pass *pass, bool relu, double work, lx_tensor *out, const lx_tensor *x,
-                    const lx_tensor *packed, const lx_tensor *bias, lx_error *error);
+/* What a convolution is computed from; bias may be NULL. With codes, x is the gradient of what max-pooling made of a
+ * tensor, as in kernels/window.h, and stands for the gradient of that. `work` is that of the plain sums. */
+typedef struct {
+    const lx_tensor *x, *codes, *packed, *bias;
+    double work;
+} lx_winograd_operands;
 
-/* The gradient of the weight as one chunk for conv2d_reduce, [out block][in block][9][lanes of in][lanes of out]. */
+/* out = x * packed + bias, with ReLU if asked. */
+lx_code lx_winograd(const lx_winograd_pass *pass, const lx_winograd_operands *from, bool relu, lx_tensor *out,
+                    lx_error *error);
+/* The same with ReLU and max-pooling of windows of 2x2, and the codes of what was chosen. */
+lx_code lx_winograd_pool(const lx_winograd_pass *pass, const lx_winograd_operands *from, lx_tensor *out,
+                         lx_tensor *codes, lx_error *error);
+
+/* The gradient of the weight as one chunk for conv2d_reduce, [out block][in block][9][lanes of in][lanes of out]. With
+ * codes, dy is the gradient of what max-pooling made of the output. */
 lx_code lx_winograd_gradient(const lx_winograd_pass *pass, double work, lx_tensor *taps, const lx_tensor *x,
-                             const lx_tensor *dy, lx_error *error);
+                             const lx_tensor *dy, const lx_tensor *codes, lx_error *error);
 
 #endif

@@ -76,8 +76,9 @@ end
 
 -- Enough channels for Winograd's way to be the usual one on processors.
 others["conv2d of many channels"] = function(device)
-    local x, w, dy = lx.randn(1, 20, 9, 11):to(device), lx.randn(33, 20, 3, 3):to(device), lx.randn(1, 33, 9, 11):to(device)
+    local x, w, dy = lx.randn(1, 20, 9, 11):to(device), lx.randn(33, 20, 3, 3):to(device), lx.randn(1, 33, 9, 11)
     local options = {padding = 1}
+    dy = dy:to(device)
     return core.conv2d(x, w, nil, options), core.conv2d_backward_data(dy, w, x.shape, options),
         core.conv2d_backward_weight(x, dy, w.shape, options)
 end

@@ -25,6 +25,7 @@ EMBED(luxel_h, "luxel.h")
 EMBED(philox_h, "philox.h")
 EMBED(rows_h, "rows.h")
 EMBED(span_h, "span.h")
+EMBED(window_h, "window.h")
 
 /* The kernels for GPUs, in kernels/simt/. */
 #define SIMT_FILES(X) \
@@ -44,6 +45,7 @@ static const source sources[] = {FAMILIES(ROW_FAMILY){"luxel.h", lx_text_luxel_h
                                  {"philox.h", lx_text_philox_h},
                                  {"rows.h", lx_text_rows_h},
                                  {"span.h", lx_text_span_h},
+                                 {"window.h", lx_text_window_h},
                                  SIMT_FILES(ROW_SIMT)
                                  {NULL, NULL}};
 

@@ -1,0 +1,74 @@
+/* What all ways to convolve begin with: checks, the size of the output, packed weights. */
+#ifndef LX_CONVOLUTION_H
+#define LX_CONVOLUTION_H
+
+#include <stdbool.h>
+
+#include "../../kernels/conv2d.h"
+#include "conv2d.h"
+#include "count.h"
+#include "winograd.h"
+
+enum { LX_CONV2D_LARGEST = 1 << 28 }; /* of sizes, strides and paddings, so that kernels may add a few of them */
+
+/* A checked convolution, whichever way it is then run. */
+typedef struct {
+    const char *function;
+    long batch, in_channels, out_channels, groups; /* channels in all */
+    long merged; /* groups that are computed as one, so that a group is whole blocks, or all there is */
+    bool depthwise;
+    conv2d_geometry g;
+} lx_convolution;
+
+lx_code lx_conv2d_check_tensor(const char *function, const char *what, const lx_tensor *t, lx_error *error);
+lx_code lx_conv2d_check_bias(const char *function, const lx_tensor *b, const lx_tensor *w, long channels,
+                             lx_error *error);
+
+/* Checks the shapes of a forward convolution and works out the size of its output. */
+lx_code lx_conv2d_plan(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
+                       const long w[4], const lx_conv2d_options *o, lx_error *error);
+/* Checks that dy has the shape of the convolution's output. */
+lx_code lx_conv2d_check_gradient(const lx_convolution *c, const lx_tensor *dy, lx_error *error);
+
+double lx_conv2d_work(const lx_convolution *c);
+/* What is computed, in words, as the name of what is remembered of it. */
+const char *lx_conv2d_describe(const lx_convolution *c, const char *what, char text[LX_PROBLEM_TEXT]);
+/* Whether an input is better read in the plain layout: rows without gaps, channels that would leave a block empty. */
+bool lx_conv2d_is_thin(const lx_tensor *x, long groups);
+/* Keeps a result if its computation went well. */
+lx_code lx_conv2d_settle(lx_tensor *out, lx_tensor *made, lx_code code);
+
+/* How tile and depthwise kernels see a forward pass, or backward-data as one. */
+conv2d_tile_args lx_conv2d_tile_args(const lx_convolution *c, bool backward, long lanes);
+/* Packs the weight as seen by a forward pass, or transposed and flipped as seen by backward-data. `inner` is the
+ * number of input channels in a block of the input. */
+lx_code lx_conv2d_pack(const lx_convolution *c, lx_tensor *packed, const lx_tensor *w, const conv2d_tile_args *tiles,
+                       long inner, bool backward, lx_error *error);
+
+/* ---- backward-weight: chunks of the batch have sums of their own, which are then added up --------------------- */
+
+/* How the kernels see it; and, in place of that, for an input that is thin. */
+void lx_conv2d_weight_args(const lx_convolution *c, long lanes, conv2d_weight_args *args, conv2d_reduce_args *reduce);
+void lx_conv2d_thin_weight_args(const lx_tensor *x, conv2d_weight_args *args, conv2d_reduce_args *reduce);
+
+/* A kernel of which `blocks` work-items leave the sums of a chunk. */
+typedef struct {
+    const lx_kernel *kernel;
+    conv2d_weight_args *args;
+    conv2d_reduce_args *reduce;
+    long blocks;
+    double work;
+} lx_conv2d_sum;
+
+/* Runs it on x, dy and codes, as far as they are there, and adds up the chunks into dw. */
+lx_code lx_conv2d_sum_chunks(const lx_conv2d_sum *sum, const lx_tensor *x, const lx_tensor *dy, const lx_tensor *codes,
+                             lx_tensor *dw, lx_error *error);
+
+/* ---- Winograd's way ------------------------------------------------------------------------------------------- */
+
+lx_winograd_pass lx_conv2d_as_winograd(const conv2d_tile_args *args, long batch);
+/* dw of blocked tensors; with codes, dy is the gradient of what max-pooling made of the output. */
+lx_code lx_conv2d_winograd_weight(const lx_convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
+                                  const lx_tensor *codes, lx_error *error);
+
+#endif
