@@ -235,6 +235,16 @@ case("conv2d/relu_max_pool_overlapping", function(i)
     local pool = {kernel = 3, stride = 2, padding = 1}
     return F.conv2d(i.input, i.weight, nil, {stride = 2, relu = true, max_pool = pool})
 end)
+local POOLED <const> = {
+    {"plain", 1}, {"plain_even", 1}, {"plain_3_channels", 0}, {"many_channels", 1}, {"many_channels_even", 1},
+    {"many_channels_no_padding", 0}, {"many_channels_padding2", 2}, {"groups", 1, 4},
+}
+for _, row in ipairs(POOLED) do
+    case("conv2d/relu_max_pool_" .. row[1], function(i)
+        return F.conv2d(i.input, i.weight, i.bias,
+            {padding = row[2], groups = row[3] or 1, relu = true, max_pool = {kernel = 2}})
+    end)
+end
 case("conv2d/same_weight_twice", function(i)
     return F.conv2d(F.conv2d(i.input, i.weight, nil, {padding = 1}), i.weight, nil, {padding = 1})
 end)

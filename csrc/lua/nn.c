@@ -55,6 +55,38 @@ static int l_conv2d_backward_weight(lua_State *L)
     return lx_results(L, lx_conv2d_backward_weight(lx_push_tensor(L), x, dy, shape, &options, &error), &error, 1);
 }
 
+/* conv2d_pool(x, w, b | nil, options) -> y, codes */
+static int l_conv2d_pool(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *x = lx_check_any(L, 1), *w = lx_check_tensor(L, 2), *b = lx_opt_tensor(L, 3);
+    const lx_conv2d_options options = conv2d_options(L, 4);
+    lx_tensor *y = lx_push_tensor(L), *codes = lx_push_tensor(L);
+    return lx_results(L, lx_conv2d_pool(y, codes, x, w, b, &options, &error), &error, 2);
+}
+
+/* conv2d_pool_backward(x, w, dy, codes, options, {dx, dw, db}) -> dx, dw, db, or nil for those that are not wanted */
+static int l_conv2d_pool_backward(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *x = lx_check_any(L, 1), *w = lx_check_tensor(L, 2), *dy = lx_check_any(L, 3);
+    const lx_tensor *codes = lx_check_tensor(L, 4);
+    const lx_conv2d_options options = conv2d_options(L, 5);
+    lx_tensor *made[3] = {NULL, NULL, NULL};
+    luaL_checktype(L, 6, LUA_TTABLE);
+    for (int i = 0; i < 3; i++) {
+        lua_rawgeti(L, 6, i + 1);
+        const bool wanted = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+        if (wanted)
+            made[i] = lx_push_tensor(L);
+        else
+            lua_pushnil(L);
+    }
+    const lx_code code = lx_conv2d_pool_backward(made[0], made[1], made[2], x, w, dy, codes, &options, &error);
+    return lx_results(L, code, &error, 3);
+}
+
 /* conv2d_backward_bias(dy) */
 static int l_conv2d_backward_bias(lua_State *L)
 {
@@ -253,6 +285,8 @@ const luaL_Reg lx_nn_functions[] = {
     {"conv2d_backward_data", l_conv2d_backward_data},
     {"conv2d_backward_weight", l_conv2d_backward_weight},
     {"conv2d_backward_bias", l_conv2d_backward_bias},
+    {"conv2d_pool", l_conv2d_pool},
+    {"conv2d_pool_backward", l_conv2d_pool_backward},
     {"max_pool2d", l_max_pool2d},
     {"max_pool2d_backward", l_max_pool2d_backward},
     {"rand", l_rand},

@@ -186,20 +186,11 @@ static lx_code convolve(const lx_convolution *c, lx_tensor *out, const lx_tensor
     return lx_conv2d_settle(out, &made, code);
 }
 
-static lx_code check_operands(const char *function, const lx_tensor *x, const lx_tensor *w, lx_error *error)
-{
-    if (lx_conv2d_check_tensor(function, "input", x, error) || lx_conv2d_check_tensor(function, "weight", w, error))
-        return error->code;
-    return lx_same_device(function, x, w, error);
-}
-
 lx_code lx_conv2d(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
                   const lx_conv2d_options *options, lx_error *error)
 {
     lx_convolution c;
-    if (check_operands("conv2d", x, w, error) ||
-        lx_conv2d_plan(&c, "conv2d", x->storage->device, x->shape, w->shape, options, error) ||
-        lx_conv2d_check_bias("conv2d", b, w, c.out_channels, error))
+    if (lx_conv2d_check(&c, "conv2d", x, w, b, options, error))
         return error->code;
     return convolve(&c, out, x, w, b, false, options->relu, error);
 }
@@ -208,7 +199,7 @@ lx_code lx_conv2d_backward_data(lx_tensor *dx, const lx_tensor *dy, const lx_ten
                                 const lx_conv2d_options *options, lx_error *error)
 {
     lx_convolution c;
-    if (check_operands("conv2d_backward_data", dy, w, error) ||
+    if (lx_conv2d_check_operands("conv2d_backward_data", dy, w, error) ||
         lx_conv2d_plan(&c, "conv2d_backward_data", dy->storage->device, input_shape, w->shape, options, error) ||
         lx_conv2d_check_gradient(&c, dy, error))
         return error->code;

@@ -43,7 +43,7 @@ lx_code lx_conv2d_check_tensor(const char *function, const char *what, const lx_
     return LX_OK;
 }
 
-lx_code lx_conv2d_check_bias(const char *function, const lx_tensor *b, const lx_tensor *w, long channels,
+static lx_code check_bias(const char *function, const lx_tensor *b, const lx_tensor *w, long channels,
                           lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
@@ -116,6 +116,22 @@ lx_code lx_conv2d_plan(lx_convolution *c, const char *function, const lx_device 
                        {(int)in[2], (int)in[3], (int)out[0], (int)out[1], (int)w[2], (int)w[3], o->stride[0],
                         o->stride[1], o->padding[0], o->padding[1], o->dilation[0], o->dilation[1]}};
     return LX_OK;
+}
+
+lx_code lx_conv2d_check_operands(const char *function, const lx_tensor *x, const lx_tensor *w, lx_error *error)
+{
+    if (lx_conv2d_check_tensor(function, "input", x, error) || lx_conv2d_check_tensor(function, "weight", w, error))
+        return error->code;
+    return lx_same_device(function, x, w, error);
+}
+
+lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
+                        const lx_conv2d_options *options, lx_error *error)
+{
+    if (lx_conv2d_check_operands(function, x, w, error) ||
+        lx_conv2d_plan(c, function, x->storage->device, x->shape, w->shape, options, error))
+        return error->code;
+    return check_bias(function, b, w, c->out_channels, error);
 }
 
 lx_code lx_conv2d_check_gradient(const lx_convolution *c, const lx_tensor *dy, lx_error *error)

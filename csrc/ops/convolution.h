@@ -21,12 +21,15 @@ typedef struct {
 } lx_convolution;
 
 lx_code lx_conv2d_check_tensor(const char *function, const char *what, const lx_tensor *t, lx_error *error);
-lx_code lx_conv2d_check_bias(const char *function, const lx_tensor *b, const lx_tensor *w, long channels,
-                             lx_error *error);
 
 /* Checks the shapes of a forward convolution and works out the size of its output. */
 lx_code lx_conv2d_plan(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
                        const long w[4], const lx_conv2d_options *o, lx_error *error);
+/* The same and more: all that a forward pass is given; b may be NULL. */
+lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
+                        const lx_conv2d_options *options, lx_error *error);
+/* Both 4-dimensional and on one device. */
+lx_code lx_conv2d_check_operands(const char *function, const lx_tensor *x, const lx_tensor *w, lx_error *error);
 /* Checks that dy has the shape of the convolution's output. */
 lx_code lx_conv2d_check_gradient(const lx_convolution *c, const lx_tensor *dy, lx_error *error);
 

@@ -765,5 +765,23 @@ schedule("plateau", lambda rule: S.ReduceLROnPlateau(rule, factor=0.5, patience=
 schedule("plateau_max", lambda rule: S.ReduceLROnPlateau(rule, "max", factor=0.2, patience=1, threshold=0.01,
                                                          cooldown=2, min_lr=0.005), 19, [1 - m for m in METRICS])
 
+# ---- convolution, ReLU and pooling in one ----------------------------------------------------------------------------
+
+
+def pooled(name, channels, size, outputs, padding, groups=1):
+    case(f"conv2d/relu_max_pool_{name}",
+         lambda input, weight, bias: F.max_pool2d(F.conv2d(input, weight, bias, padding=padding, groups=groups).relu(), 2),
+         input=values(2, channels, *size), weight=values(outputs, channels // groups, 3, 3), bias=values(outputs))
+
+
+pooled("plain", 1, (9, 13), 5, 1)
+pooled("plain_even", 1, (8, 6), 33, 1)
+pooled("plain_3_channels", 3, (11, 10), 20, 0)
+pooled("many_channels", 20, (13, 11), 33, 1)
+pooled("many_channels_even", 17, (8, 12), 16, 1)
+pooled("many_channels_no_padding", 16, (7, 15), 19, 0)
+pooled("many_channels_padding2", 18, (6, 9), 17, 2)
+pooled("groups", 8, (7, 9), 12, 1, 4)
+
 if __name__ == "__main__":
     write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden.safetensors"))

@@ -23,6 +23,17 @@ local function conv_options(name, options, allowed)
     }
 end
 
+-- Whether a pooling is over windows of 2x2 that neither overlap nor leave the image.
+local function is_of_windows(pool)
+    local kernel = check.pair("conv2d", "max_pool.kernel", pool.kernel, 1)
+    local stride = check.pair("conv2d", "max_pool.stride", pool.stride or kernel, 1)
+    local padding = check.pair("conv2d", "max_pool.padding", pool.padding or 0, 0)
+    for i = 1, 2 do
+        if kernel[i] ~= 2 or stride[i] ~= 2 or padding[i] ~= 0 then return false end
+    end
+    return true
+end
+
 local CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "relu", "max_pool"}
 
 --- Convolution (cross-correlation) of images.
@@ -54,8 +65,10 @@ function F.conv2d(x, weight, bias, options)
                 :format(reach, xs[2 + i] + 2 * plan.padding[i], check.shape_text(xs), check.shape_text(ws)), 2)
         end
     end
-    if given.max_pool and plan.relu then return ops.conv2d_relu_max_pool(x, weight, bias, plan, given.max_pool) end
-    if given.max_pool then error("conv2d: max_pool needs relu = true", 2) end
+    local pool = given.max_pool
+    if pool and not plan.relu then error("conv2d: max_pool needs relu = true", 2) end
+    if pool and is_of_windows(pool) then return ops.conv2d_relu_max_pool(x, weight, bias, plan) end
+    if pool then return (ops.max_pool2d(ops.conv2d(x, weight, bias, plan), pool)) end
     return ops.conv2d(x, weight, bias, plan)
 end
 

@@ -26,25 +26,13 @@ end, function(ctx, dy)
     return dx, dw, db
 end)
 
--- conv2d, ReLU and max-pooling. The large result in between is not kept: where the pooled value is above 0, so is the
--- element that it was chosen from, and elsewhere ReLU passes no gradient.
-define("conv2d_relu_max_pool", function(ctx, x, w, b, options, pool)
-    local full = core.conv2d(x, w, b, options)
-    local y, indices = core.max_pool2d(full, pool)
-    ctx.x, ctx.w, ctx.y, ctx.indices = x, w, y, indices
-    ctx.shape, ctx.options, ctx.pool = full.shape, options, pool
-    full:free()
+-- conv2d, ReLU and max-pooling over windows of 2x2, without keeping the large result in between.
+define("conv2d_relu_max_pool", function(ctx, x, w, b, options)
+    local y, codes = core.conv2d_pool(x, w, b, options)
+    ctx.x, ctx.w, ctx.codes, ctx.options = x, w, codes, options
     return y
 end, function(ctx, dy)
-    local x, w, options, needs = ctx.x, ctx.w, ctx.options, ctx.needs
-    local masked = core.binary("relu_backward", ctx.y, dy)
-    local dz = core.max_pool2d_backward(masked, ctx.indices, ctx.shape, ctx.pool)
-    masked:free()
-    local db = needs[3] and core.conv2d_backward_bias(dz) or nil
-    local dw = needs[2] and core.conv2d_backward_weight(x, dz, w.shape, options) or nil
-    local dx = needs[1] and core.conv2d_backward_data(dz, w, x.shape, options) or nil
-    dz:free()
-    return dx, dw, db
+    return core.conv2d_pool_backward(ctx.x, ctx.w, dy, ctx.codes, ctx.options, ctx.needs)
 end)
 
 -- The transpose of conv2d: its forward is conv2d's gradient for the data. x [N,C,H,W], w [C,O/groups,KH,KW], b [O]?.
