@@ -7,23 +7,41 @@
 /* Additions one after another before a sum is put aside, which keeps rounding errors from growing with the count. */
 #define RUN 64
 
-KERNEL2(channel_sums, batch_norm_args, GLOBAL const float *, x, GLOBAL float *, sums)
+/* What is read twice: numbers side by side, or pixels of a block. */
+#define PIECE 4096
+#define PIXELS (4 * RUN)
+
+/* Mean and summed squares of the deviations from it, image by image. What has just been read is read again from the
+ * cache, piece by piece, and the pieces are joined (Chan, Golub and LeVeque 1979). */
+KERNEL3(channel_moments, batch_norm_args, GLOBAL const float *, x, GLOBAL float *, means, GLOBAL float *, squares)
 {
     const long row = id1 * p.channels + id0;
-    sums[row] = row_sum(x + row * p.size, p.size);
+    float mean = 0.0f, square = 0.0f;
+    for (long start = 0; start < p.size; start += PIECE) {
+        const long size = start + PIECE < p.size ? PIECE : p.size - start;
+        GLOBAL const float *piece = x + row * p.size + start;
+        const float own = row_sum(piece, size) / (float)size, apart = own - mean;
+        const float share = (float)size / (float)(start + size);
+        mean += apart * share;
+        square += row_squares(piece, own, size) + apart * apart * (float)start * share;
+    }
+    means[row] = mean;
+    squares[row] = square;
 }
 
-KERNEL3(channel_squares, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean, GLOBAL float *, sums)
+/* The sums of dy, and of dy times the deviation of x from its mean. */
+KERNEL5(channel_gradients, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
+        GLOBAL const float *, dy, GLOBAL float *, sums, GLOBAL float *, dots)
 {
     const long row = id1 * p.channels + id0;
-    sums[row] = row_squares(x + row * p.size, mean[id0], p.size);
-}
-
-KERNEL4(channel_dots, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean, GLOBAL const float *, dy,
-        GLOBAL float *, sums)
-{
-    const long row = id1 * p.channels + id0;
-    sums[row] = row_dot(x + row * p.size, mean[id0], dy + row * p.size, p.size);
+    float sum = 0.0f, dot = 0.0f;
+    for (long start = 0; start < p.size; start += PIECE) {
+        const long size = start + PIECE < p.size ? PIECE : p.size - start, at = row * p.size + start;
+        sum += row_sum(dy + at, size);
+        dot += row_dot(x + at, mean[id0], dy + at, size);
+    }
+    sums[row] = sum;
+    dots[row] = dot;
 }
 
 /* A sum over the pixels of a block, of `term` at each. */
@@ -82,25 +100,36 @@ static LX_ITEM lanes scale_of_block(GLOBAL const float *var, GLOBAL const float 
     return load_lanes(lane);
 }
 
-KERNEL2(channel_sums_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL float *, sums)
+KERNEL3(channel_moments_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL float *, means,
+        GLOBAL float *, squares)
 {
     const long first = id1 * p.stored + id0 * LANES;
-    store_lanes(block_sum(x + first * p.size, p.size), sums + first);
+    lanes mean = splat(0.0f), square = splat(0.0f);
+    for (long start = 0; start < p.size; start += PIXELS) {
+        const long size = start + PIXELS < p.size ? PIXELS : p.size - start;
+        GLOBAL const float *piece = x + first * p.size + start * LANES;
+        const float share = (float)size / (float)(start + size);
+        const lanes own = block_sum(piece, size) * splat(1.0f / (float)size), apart = own - mean;
+        mean += apart * splat(share);
+        square += block_squares(piece, own, size) + apart * apart * splat((float)start * share);
+    }
+    store_lanes(mean, means + first);
+    store_lanes(square, squares + first);
 }
 
-KERNEL3(channel_squares_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
-        GLOBAL float *, sums)
-{
-    const long first = id1 * p.stored + id0 * LANES;
-    store_lanes(block_squares(x + first * p.size, of_block(mean, id0, 1.0f, p), p.size), sums + first);
-}
-
-KERNEL4(channel_dots_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
-        GLOBAL const float *, dy, GLOBAL float *, sums)
+KERNEL5(channel_gradients_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
+        GLOBAL const float *, dy, GLOBAL float *, sums, GLOBAL float *, dots)
 {
     const long first = id1 * p.stored + id0 * LANES;
     const lanes shift = of_block(mean, id0, 1.0f, p);
-    store_lanes(block_dot(x + first * p.size, shift, dy + first * p.size, p.size), sums + first);
+    lanes sum = splat(0.0f), dot = splat(0.0f);
+    for (long start = 0; start < p.size; start += PIXELS) {
+        const long size = start + PIXELS < p.size ? PIXELS : p.size - start, at = first * p.size + start * LANES;
+        sum += block_sum(dy + at, size);
+        dot += block_dot(x + at, shift, dy + at, size);
+    }
+    store_lanes(sum, sums + first);
+    store_lanes(dot, dots + first);
 }
 
 static LX_ITEM float over_images(GLOBAL const float *sums, long channel, long images, long stored)
@@ -116,21 +145,25 @@ static LX_ITEM float over_images(GLOBAL const float *sums, long channel, long im
     return total;
 }
 
-/* id0: channel, here and below */
-KERNEL2(channel_mean, batch_norm_args, GLOBAL const float *, sums, GLOBAL float *, mean)
+/* id0: channel, here and below. Joins what was found of each image. */
+KERNEL4(channel_moments_join, batch_norm_args, GLOBAL const float *, means, GLOBAL const float *, squares,
+        GLOBAL float *, mean, GLOBAL float *, var)
 {
-    mean[id0] = over_images(sums, id0, p.images, p.stored) / (float)(p.images * p.size);
+    float total = 0.0f, square = 0.0f;
+    for (long image = 0; image < p.images; image++) {
+        const float apart = means[image * p.stored + id0] - total, share = 1.0f / (float)(image + 1);
+        total += apart * share;
+        square += squares[image * p.stored + id0] + apart * apart * (float)(image * p.size) * share;
+    }
+    mean[id0] = total;
+    var[id0] = square / (float)(p.images * p.size);
 }
 
-KERNEL2(channel_bias_gradient, batch_norm_args, GLOBAL const float *, sums, GLOBAL float *, dbias)
+KERNEL5(channel_gradients_join, batch_norm_args, GLOBAL const float *, sums, GLOBAL const float *, dots,
+        GLOBAL const float *, var, GLOBAL float *, dweight, GLOBAL float *, dbias)
 {
     dbias[id0] = over_images(sums, id0, p.images, p.stored);
-}
-
-KERNEL3(channel_weight_gradient, batch_norm_args, GLOBAL const float *, sums, GLOBAL const float *, var,
-        GLOBAL float *, dweight)
-{
-    dweight[id0] = over_images(sums, id0, p.images, p.stored) / sqrt(var[id0] + p.eps);
+    dweight[id0] = over_images(dots, id0, p.images, p.stored) / sqrt(var[id0] + p.eps);
 }
 
 KERNEL6(batch_norm, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean, GLOBAL const float *, var,

@@ -14,21 +14,45 @@ static LX_ITEM int most(int a, int b)
     return a > b ? a : b;
 }
 
-static LX_ITEM void store_bytes(lanes value, GLOBAL uchar *bytes)
+/* How many whole strides there are in `distance`: mostly without a division, which is slow. */
+static LX_ITEM int strides(int distance, int stride)
 {
-    float numbers[LANES];
-    store_lanes(value, numbers);
-    for (int lane = 0; lane < LANES; lane++)
-        bytes[lane] = (uchar)numbers[lane];
+    return stride == 2 ? distance >> 1 : stride == 1 ? distance : distance / stride;
 }
 
-static LX_ITEM lanes load_bytes(GLOBAL const uchar *bytes)
+/* Small whole numbers as bytes. */
+#ifdef LX_ISA
+typedef int lanes_whole __attribute__((vector_size(4 * LANES)));
+typedef uchar lanes_bytes __attribute__((vector_size(LANES)));
+typedef signed char lanes_signs __attribute__((vector_size(LANES)));
+
+static LX_ITEM void store_bytes(lanes value, uchar *bytes)
 {
-    float numbers[LANES];
-    for (int lane = 0; lane < LANES; lane++)
-        numbers[lane] = (float)bytes[lane];
-    return load_lanes(numbers);
+    const lanes_bytes small = __builtin_convertvector(__builtin_convertvector(value, lanes_whole), lanes_bytes);
+    memcpy(bytes, &small, sizeof small);
 }
+
+/* Which of them are `number`. */
+static LX_ITEM lanes_mask find_bytes(const uchar *bytes, int number)
+{
+    lanes_bytes small;
+    memcpy(&small, bytes, sizeof small);
+    return __builtin_convertvector((lanes_signs)(small == (uchar)number), lanes_mask);
+}
+
+static LX_ITEM void fetch(const float *pointer)
+{
+    __builtin_prefetch(pointer);
+}
+#else
+#define LX_LANES_OF2(function, n) function##n
+#define LX_LANES_OF(function, n) LX_LANES_OF2(function, n)
+#define store_bytes(value, bytes) \
+    LX_LANES_OF(vstore, LANES)(LX_LANES_OF(convert_uchar, LANES)(value), 0, (bytes))
+#define find_bytes(bytes, number) \
+    LX_LANES_OF(convert_int, LANES)(LX_LANES_OF(vload, LANES)(0, (bytes)) == (uchar)(number))
+#define fetch(pointer)
+#endif
 
 /* id0: column of the result, id1: row, id2: plane. `chosen` holds the rows within the windows, then the columns. */
 KERNEL3(max_pool, pool_args, GLOBAL const float *, x, GLOBAL float *, y, GLOBAL uchar *, chosen)
@@ -59,6 +83,10 @@ KERNEL3(max_pool_2x2, pool_args, GLOBAL const float *, x, GLOBAL float *, y, GLO
     GLOBAL const float *top = x + ((id2 * p.height + 2 * id1) * p.width + 2 * id0) * LANES;
     GLOBAL const float *bottom = top + p.width * LANES;
     const long out = ((id2 * p.out_height + id1) * p.out_width + id0) * LANES;
+    fetch(top + 4 * p.width * LANES); /* two rows of results ahead */
+    fetch(top + LANES + 4 * p.width * LANES);
+    fetch(bottom + 4 * p.width * LANES);
+    fetch(bottom + LANES + 4 * p.width * LANES);
     const lanes a = load_lanes(top), b = load_lanes(top + LANES);
     const lanes c = load_lanes(bottom), d = load_lanes(bottom + LANES);
     const lanes_mask right = (b > a) | (b != b), low_right = (d > c) | (d != d);
@@ -74,16 +102,16 @@ KERNEL3(max_pool_2x2, pool_args, GLOBAL const float *, x, GLOBAL float *, y, GLO
 KERNEL3(max_pool_backward, pool_args, GLOBAL const float *, dy, GLOBAL const uchar *, chosen, GLOBAL float *, dx)
 {
     const int row = (int)id1 + p.padding_h, column = (int)id0 + p.padding_w;
-    const int top = row < p.kernel_h ? 0 : (row - p.kernel_h) / p.stride_h + 1;
-    const int left = column < p.kernel_w ? 0 : (column - p.kernel_w) / p.stride_w + 1;
-    const int bottom = least(row / p.stride_h + 1, (int)p.out_height);
-    const int right = least(column / p.stride_w + 1, (int)p.out_width);
+    const int top = row < p.kernel_h ? 0 : strides(row - p.kernel_h, p.stride_h) + 1;
+    const int left = column < p.kernel_w ? 0 : strides(column - p.kernel_w, p.stride_w) + 1;
+    const int bottom = least(strides(row, p.stride_h) + 1, (int)p.out_height);
+    const int right = least(strides(column, p.stride_w) + 1, (int)p.out_width);
     lanes sum = splat(0.0f);
     for (int h = top; h < bottom; h++)
         for (int w = left; w < right; w++) {
             const long at = ((id2 * p.out_height + h) * p.out_width + w) * LANES;
-            const lanes_mask here = (load_bytes(chosen + at) == splat((float)(row - h * p.stride_h))) &
-                                    (load_bytes(chosen + p.count + at) == splat((float)(column - w * p.stride_w)));
+            const lanes_mask here = find_bytes(chosen + at, row - h * p.stride_h) &
+                                    find_bytes(chosen + p.count + at, column - w * p.stride_w);
             sum += choose_lanes(here, load_lanes(dy + at), splat(0.0f));
         }
     store_lanes(sum, dx + ((id2 * p.height + id1) * p.width + id0) * LANES);
@@ -96,12 +124,9 @@ KERNEL3(max_pool_2x2_backward, pool_args, GLOBAL const float *, dy, GLOBAL const
     GLOBAL float *top = dx + ((id2 * p.height + 2 * id1) * p.width + 2 * id0) * LANES;
     GLOBAL float *bottom = top + p.width * LANES;
     const long out = ((id2 * p.out_height + id1) * p.out_width + id0) * LANES;
-    for (int lane = 0; lane < LANES; lane++) {
-        const float g = dy[out + lane];
-        const int k = chosen[out + lane];
-        top[lane] = k == 0 ? g : 0.0f;
-        top[LANES + lane] = k == 1 ? g : 0.0f;
-        bottom[lane] = k == 2 ? g : 0.0f;
-        bottom[LANES + lane] = k == 3 ? g : 0.0f;
-    }
+    const lanes g = load_lanes(dy + out), none = splat(0.0f);
+    store_lanes(choose_lanes(find_bytes(chosen + out, 0), g, none), top);
+    store_lanes(choose_lanes(find_bytes(chosen + out, 1), g, none), top + LANES);
+    store_lanes(choose_lanes(find_bytes(chosen + out, 2), g, none), bottom);
+    store_lanes(choose_lanes(find_bytes(chosen + out, 3), g, none), bottom + LANES);
 }

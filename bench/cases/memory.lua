@@ -45,14 +45,14 @@ local function pooling(add, x)
     add("max_pool2d 2×2 backward", 1 + part, "fill", 1, function()
         free(core.max_pool2d_backward(y, chosen, SHAPE, POOL))
     end)
-    free(chosen)
-    local plain <close> = x:contiguous()
+    free(y, chosen)
+    add("mean of each channel", 1, "read", 1, function() free(x:mean({3, 4})) end)
+    local plain = x:contiguous()
     add("avg_pool2d 2×2", 1 + 1 / 4, "read", 1, function() free(core.avg_pool2d(plain, POOL)) end)
     local mean <close> = core.avg_pool2d(plain, POOL)
     add("avg_pool2d 2×2 backward", 1 + 1 / 4, "fill", 0.25, function()
         free(core.avg_pool2d_backward(mean, SHAPE, POOL))
     end)
-    add("mean of each channel", 1, "read", 1, function() free(x:mean({3, 4})) end)
 end
 
 local function normalisation(add, x, dy)
@@ -81,11 +81,11 @@ end
 
 return {
     memory = function(bench)
-        local x, y = blocked(bench), blocked(bench)
-        elementwise(adder(bench, "elementwise"), x, y)
-        pooling(adder(bench, "pooling"), x)
-        normalisation(adder(bench, "normalisation"), x, y)
-        free(x, y)
+        for family, run in pairs {elementwise = elementwise, pooling = pooling, normalisation = normalisation} do
+            local x, y = blocked(bench), blocked(bench)
+            run(adder(bench, family), x, y)
+            free(x, y)
+        end
         optimisers(adder(bench, "optimiser"), bench)
     end,
 }

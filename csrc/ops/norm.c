@@ -3,15 +3,12 @@
 #include "norm_simt.h"
 #include "ops.h"
 
-LX_KERNEL(norm, channel_sums);
-LX_KERNEL(norm, channel_sums_blocked);
-LX_KERNEL(norm, channel_squares);
-LX_KERNEL(norm, channel_squares_blocked);
-LX_KERNEL(norm, channel_dots);
-LX_KERNEL(norm, channel_dots_blocked);
-LX_KERNEL(norm, channel_mean);
-LX_KERNEL(norm, channel_bias_gradient);
-LX_KERNEL(norm, channel_weight_gradient);
+LX_KERNEL(norm, channel_moments);
+LX_KERNEL(norm, channel_moments_blocked);
+LX_KERNEL(norm, channel_moments_join);
+LX_KERNEL(norm, channel_gradients);
+LX_KERNEL(norm, channel_gradients_blocked);
+LX_KERNEL(norm, channel_gradients_join);
 LX_KERNEL(norm, batch_norm);
 LX_KERNEL(norm, batch_norm_blocked);
 LX_KERNEL(norm, batch_norm_backward);
@@ -98,13 +95,13 @@ static lx_code find_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, c
                           lx_error *error)
 {
     const batch_norm_args args = *of;
-    lx_tensor sums = {0};
-    const double all = (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
-    if (!new_sums(&sums, x, &args, error) && !RUN_CHANNELS(k_channel_sums, x, all, args, error, x, &sums) &&
-        !LX_RUN(k_channel_mean, args.channels, 1, 1, few, args, error, &sums, mean) &&
-        !RUN_CHANNELS(k_channel_squares, x, all, args, error, x, mean, &sums))
-        LX_RUN(k_channel_mean, args.channels, 1, 1, few, args, error, &sums, var);
-    lx_tensor_free(&sums);
+    lx_tensor means = {0}, squares = {0};
+    const double all = 4 * (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
+    if (!new_sums(&means, x, &args, error) && !new_sums(&squares, x, &args, error) &&
+        !RUN_CHANNELS(k_channel_moments, x, all, args, error, x, &means, &squares))
+        LX_RUN(k_channel_moments_join, args.channels, 1, 1, few, args, error, &means, &squares, mean, var);
+    lx_tensor_free(&means);
+    lx_tensor_free(&squares);
     return error->code;
 }
 
@@ -153,14 +150,14 @@ static lx_code find_gradients(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbia
                               const batch_norm_args *of, lx_error *error)
 {
     const batch_norm_args args = *of;
-    lx_tensor sums = {0};
-    const double all = (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
-    if (!new_sums(&sums, x, &args, error) && !RUN_CHANNELS(k_channel_sums, x, all, args, error, dy, &sums) &&
-        !LX_RUN(k_channel_bias_gradient, args.channels, 1, 1, few, args, error, &sums, dbias) &&
-        !RUN_CHANNELS(k_channel_dots, x, all, args, error, x, mean, dy, &sums) &&
-        !LX_RUN(k_channel_weight_gradient, args.channels, 1, 1, few, args, error, &sums, var, dweight))
+    lx_tensor sums = {0}, dots = {0};
+    const double all = 4 * (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
+    if (!new_sums(&sums, x, &args, error) && !new_sums(&dots, x, &args, error) &&
+        !RUN_CHANNELS(k_channel_gradients, x, all, args, error, x, mean, dy, &sums, &dots) &&
+        !LX_RUN(k_channel_gradients_join, args.channels, 1, 1, few, args, error, &sums, &dots, var, dweight, dbias))
         RUN_CHANNELS(k_batch_norm_backward, x, all, args, error, dy, x, mean, var, weight, dweight, dbias, dx);
     lx_tensor_free(&sums);
+    lx_tensor_free(&dots);
     return error->code;
 }
 
