@@ -1,6 +1,7 @@
 /* Reductions of a dense [outer][size][inner] over its middle, positions of extremes, and running sums. */
 #include "luxel.h"
 #include "reduce.h"
+#include "rows.h"
 
 #ifndef LX_ITEM
 #define LX_ITEM inline
@@ -181,4 +182,27 @@ KERNEL2(cumsum, reduce_args, GLOBAL const float *, x, GLOBAL float *, y)
         sum = next;
         y[at] = sum;
     }
+}
+
+/* The sum of a chunk of x, and how many numbers of `of` there are that are not NaN. id0: chunk */
+KERNEL3(valid_sums, reduce_args, GLOBAL const float *, x, GLOBAL const float *, of, GLOBAL float *, y)
+{
+    const long start = id0 * p.chunk, end = end_of_chunk(id0, p);
+    int count = 0;
+    for (long i = start; i < end; i++)
+        count += of[i] == of[i];
+    y[2 * id0] = row_sum(x + start, end - start);
+    y[2 * id0 + 1] = (float)count;
+}
+
+/* From these the mean, and the reciprocal of the count, with which its gradient is multiplied; 0 and 1 of nothing. */
+KERNEL2(valid_mean, reduce_args, GLOBAL const float *, sums, GLOBAL float *, y)
+{
+    float sum = 0.0f, count = 0.0f;
+    for (long i = 0; i < p.chunks; i++) {
+        sum += sums[2 * i];
+        count += sums[2 * i + 1];
+    }
+    y[0] = count > 0.0f ? sum / count : 0.0f;
+    y[1] = count > 0.0f ? 1.0f / count : 1.0f;
 }

@@ -175,6 +175,26 @@ Net(  [203]
     end)
 end)
 
+describe("the mean of a loss", function()
+    it("is over the targets that are there, however many there are", function()
+        for _, shape in ipairs {{3, 2}, {4096, 1}, {97, 101}, {2, 1, 130, 127}} do
+            local x = lx.randn(shape):requires_grad_(true)
+            local target = lx.rand(shape)
+            target = target:masked_fill(target:lt(0.25), 0 / 0)
+            local each = F.binary_cross_entropy_with_logits(x, target, {reduction = "none"})
+            local count = target:eq(target):sum():item()
+            local mean = F.binary_cross_entropy_with_logits(x, target)
+            assert.near(each:sum():item() / count, mean:item(), 1e-5)
+            mean:backward()
+            local slopes = x.grad * count
+            x.grad = nil
+            each:sum():backward()
+            assert.is_true(lx.allclose(slopes, x.grad))
+        end
+        assert.equal(0, F.mse_loss(lx.ones(2), lx.full({2}, 0 / 0)):item())
+    end)
+end)
+
 describe("a state dict", function()
     it("goes round", function()
         local a, b = Net(2), Net(2)

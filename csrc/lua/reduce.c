@@ -59,6 +59,15 @@ static int l_cumsum(lua_State *L)
     return lx_results(L, lx_cumsum(lx_push_tensor(L), x, dim, reverse, &error), &error, 1);
 }
 
+/* valid_mean(x, of) -> the mean of x where `of` is not NaN, and 1 / the number of such elements */
+static int l_valid_mean(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *x = lx_check_tensor(L, 1), *of = lx_check_tensor(L, 2);
+    lx_tensor *mean = lx_push_tensor(L), *share = lx_push_tensor(L);
+    return lx_results(L, lx_valid_mean(mean, share, x, of, &error), &error, 2);
+}
+
 /* sort(t, dim, descending) -> values, places */
 static int l_sort(lua_State *L)
 {
@@ -146,6 +155,7 @@ const luaL_Reg lx_reduce_functions[] = {
     {"reduce", l_reduce},
     {"argreduce", l_argreduce},
     {"cumsum", l_cumsum},
+    {"valid_mean", l_valid_mean},
     {"sort", l_sort},
     {"cat", l_cat},
     {"index_select", l_index_select},

@@ -21,6 +21,8 @@ LX_KERNEL(reduce, argmax_pick);
 LX_KERNEL(reduce, argmin_chunk);
 LX_KERNEL(reduce, argmin_pick);
 LX_KERNEL(reduce, cumsum);
+LX_KERNEL(reduce, valid_sums);
+LX_KERNEL(reduce, valid_mean);
 
 /* The two kernels of an operation: rows and columns of a reduction, chunk and pick of a search. */
 typedef struct {
@@ -215,5 +217,43 @@ lx_code lx_cumsum(lx_tensor *out, const lx_tensor *x, int dim, bool reverse, lx_
         LX_RUN(k_cumsum, axis.inner, axis.outer, 1, 4 * lx_tensor_count(x), args, error, &dense, out))
         lx_tensor_free(out);
     lx_tensor_free(&dense);
+    return error->code;
+}
+
+/* Of dense tensors: chunks in one launch, and what they come to in another. */
+static lx_code run_valid_mean(lx_tensor *both, const lx_tensor *x, const lx_tensor *of, lx_error *error)
+{
+    lx_device *device = x->storage->device;
+    const long size = lx_tensor_count(x), two = 2;
+    reduce_args args = {.size = size, .inner = 1, .chunk = REDUCE_ROW_CHUNK};
+    if (device->form == LX_SIMT) /* more work-items, as long as one of them can add up what they find */
+        args.chunk = size < REDUCE_ROW_CHUNK ? 64 : (size + 1023) / 1024;
+    args.chunks = (size + args.chunk - 1) / args.chunk;
+    const long parts = 2 * args.chunks;
+    lx_tensor sums = {0};
+    if (!lx_tensor_new(&sums, device, LX_FLOAT32, 1, &parts, error) &&
+        !lx_tensor_new(both, device, LX_FLOAT32, 1, &two, error) &&
+        (LX_RUN(k_valid_sums, args.chunks, 1, 1, 2 * size, args, error, x, of, &sums) ||
+         LX_RUN(k_valid_mean, 1, 1, 1, parts, args, error, &sums, both)))
+        lx_tensor_free(both);
+    lx_tensor_free(&sums);
+    return error->code;
+}
+
+lx_code lx_valid_mean(lx_tensor *mean, lx_tensor *share, const lx_tensor *x, const lx_tensor *of, lx_error *error)
+{
+    char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
+    lx_tensor values = {0}, labels = {0}, both = {0};
+    if (lx_same_device("valid_mean", x, of, error))
+        return error->code;
+    if (!lx_same_shape(x, of))
+        return lx_fail(error, LX_EARG, "valid_mean: values are %s, labels %s",
+                       lx_shape_text(x->ndim, x->shape, left), lx_shape_text(of->ndim, of->shape, right));
+    if (!lx_dense_float(&values, x, error) && !lx_dense_float(&labels, of, error) &&
+        !run_valid_mean(&both, &values, &labels, error) && !lx_select(mean, &both, 0, 0, error))
+        lx_select(share, &both, 0, 1, error);
+    lx_tensor_free(&values);
+    lx_tensor_free(&labels);
+    lx_tensor_free(&both);
     return error->code;
 }

@@ -443,12 +443,14 @@ end
 -- Never 0: a batch without any label has loss 0 and gradient 0, for these are divided by something.
 local function nonzero(count) return count:clamp(1e-30, math.huge) end
 
--- `loss` is 0 where the target is missing; `count` gives the number of the others.
-local function reduce(name, loss, reduction, count)
+-- `loss` is 0 where the target, a tensor, is missing; or `by` gives what to divide the sum by.
+local function reduce(name, loss, reduction, by)
     reduction = reduction or "mean"
     if reduction == "none" then return loss end
     if reduction == "sum" then return loss:sum() end
-    if reduction == "mean" then return loss:sum() / nonzero(count()) end
+    if reduction == "mean" then
+        return type(by) == "function" and loss:sum() / nonzero(by()) or ops.valid_mean(loss, by)
+    end
     check.fail(name, 'reduction should be "mean", "sum" or "none", got %s', tostring(reduction))
 end
 
@@ -456,10 +458,6 @@ local function check_pair(name, x, target)
     check.float(name, "input", x)
     check.float(name, "target", target)
     check.same_shape(name, "input", x, "target", target)
-end
-
-local function valid_in(target)
-    return function() return core.reduce("sum", core.binary("eq", target, target)) end
 end
 
 --- Binary cross-entropy of logits. Elements whose target is NaN (a missing label) count for nothing.
@@ -478,7 +476,7 @@ function F.binary_cross_entropy_with_logits(x, target, options)
     elseif pos_weight ~= nil and type(pos_weight) ~= "number" then
         error(("%s: pos_weight should be a number or a tensor, got %s"):format(name, type(pos_weight)), 2)
     end
-    return reduce(name, ops.bce_with_logits(x, target, pos_weight), options.reduction, valid_in(target))
+    return reduce(name, ops.bce_with_logits(x, target, pos_weight), options.reduction, target)
 end
 
 -- The target as float with NaN for "ignore"; and where it is outside 1..classes. That is an error on the cpu; on a
@@ -556,7 +554,7 @@ local function regression(name, elementwise)
         options = check.options(name, options, {"reduction", "beta"})
         check_pair(name, x, target)
         local loss = elementwise(difference(x, target), options)
-        return reduce(name, loss, options.reduction, valid_in(target))
+        return reduce(name, loss, options.reduction, target)
     end
 end
 
@@ -598,7 +596,7 @@ function F.focal_loss(x, target, options)
         loss = loss * (gamma == 1 and missed or gamma == 2 and missed:square() or missed ^ gamma)
     end
     if alpha >= 0 then loss = loss * (t * (2 * alpha - 1) + (1 - alpha)) end
-    return reduce(name, loss, options.reduction, valid_in(target))
+    return reduce(name, loss, options.reduction, target)
 end
 
 return F

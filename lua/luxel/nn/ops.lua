@@ -144,4 +144,14 @@ end, function(ctx, dy)
     return core.bce_with_logits_backward(ctx.x, ctx.target, ctx.pos_weight):mul_(dy)
 end)
 
+-- The mean of a loss that is 0 where the target is NaN, over the other elements; 0 if there are none.
+define("valid_mean", function(ctx, loss, target)
+    local mean
+    mean, ctx.share = core.valid_mean(loss, target)
+    ctx.shape = loss.shape
+    return mean
+end, function(ctx, dy)
+    return core.expand(core.binary("mul", dy, ctx.share), ctx.shape)
+end)
+
 return ops
