@@ -57,14 +57,16 @@ static LX_ITEM float min_one(float a, float b)
     return b < a || b != b ? b : a;
 }
 
-/* rows, for inner = 1: id0 is the row, id1 the chunk. columns: id0 is a group of columns, id1 the chunk, id2 outer.
- * Both write [outer][chunks][inner]. Columns are swept row by row, which memory likes best, a few rows at a time. */
+/* rows, for inner = 1: id0 is the chunk, all chunks of a row before the next row. columns: id0 is a group of columns,
+ * id1 the chunk, id2 outer. Both write [outer][chunks][inner]. Columns are swept row by row, which memory likes best, a
+ * few rows at a time. */
 #define REDUCTION(name, start) \
     KERNEL2(reduce_rows_##name, reduce_args, GLOBAL const float *, x, GLOBAL float *, y) \
     { \
-        GLOBAL const float *row = x + id0 * p.size; \
-        const long end = end_of_chunk(id1, p); \
-        long i = id1 * p.chunk; \
+        const long at = p.chunks == 1 ? id0 : id0 / p.chunks, chunk = id0 - at * p.chunks; \
+        GLOBAL const float *row = x + at * p.size; \
+        const long end = end_of_chunk(chunk, p); \
+        long i = chunk * p.chunk; \
         float total = start; \
         if (end - i >= LANES) { \
             lanes part[ROW_VECTORS]; \
@@ -91,7 +93,7 @@ static LX_ITEM float min_one(float a, float b)
         AT_THE_EDGE \
         for (; i < end; i++) \
             total = name##_one(total, row[i]); \
-        y[id0 * p.chunks + id1] = total; \
+        y[id0] = total; \
     } \
     static LX_ITEM void add_rows_##name(GLOBAL const float *x, long rows, long inner, GLOBAL float *y, long columns, \
                                         int begun) \

@@ -72,7 +72,7 @@ static lx_code reduce_pass(lx_tensor *out, const lx_tensor *x, const op *found, 
     if (lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &count, error))
         return error->code;
     if (args->inner == 1)
-        return LX_RUN(*found->first, outer, args->chunks, 1, work, *args, error, x, out);
+        return LX_RUN(*found->first, outer * args->chunks, 1, 1, work, *args, error, x, out);
     return LX_RUN(*found->second, (args->inner + columns - 1) / columns, args->chunks, outer, work, *args, error, x,
                   out);
 }
