@@ -185,6 +185,9 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 
 #else /* ------------------------------------------------------------------------------- C, for the cpu device */
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 #include <math.h>
 #include <string.h>
 
@@ -249,12 +252,18 @@ static LX_ITEM lanes choose_lanes(lanes_mask mask, lanes yes, lanes no)
 }
 
 typedef unsigned char lanes_bytes __attribute__((vector_size(LANES)));
-
+/* By name where there is an instruction, for GCC takes the bytes apart one by one. */
 static LX_ITEM lanes_mask load_codes(const uchar *pointer)
 {
+#if defined(__AVX512F__) && LANES == 16
+    return (lanes_mask)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)pointer));
+#elif defined(__AVX2__) && LANES == 8
+    return (lanes_mask)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)pointer));
+#else
     lanes_bytes bytes;
     memcpy(&bytes, pointer, LANES);
     return __builtin_convertvector(bytes, lanes_mask);
+#endif
 }
 
 static LX_ITEM void store_codes(lanes_mask codes, uchar *pointer)
