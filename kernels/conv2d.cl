@@ -25,20 +25,36 @@
 
 /* ---- packing ---------------------------------------------------------------------------------------------- */
 
-/* id0: in channel and tap, in the order of an ordinary weight; id1: group and out block. */
+/* id0: in channel; id1: group and out block. Lanes pass from one of the merged groups to the next without a division. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_pack)
 KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, packed)
 {
     const long taps = (long)p.kernel_h * p.kernel_w;
-    const long in = id0 / taps, kh = id0 % taps / p.kernel_w, kw = id0 % p.kernel_w;
-    const long group = in / p.in_channels, out = id1 % p.out_blocks * LANES; /* group: of those that were merged */
-    const long from = p.base + (id1 / p.out_blocks * p.merged + group) * p.group_stride +
-                      in % p.in_channels * p.in_stride + kh * p.stride_h + kw * p.stride_w;
-    const long to = ((id1 * p.in_blocks + in / p.inner) * taps + id0 % taps) * p.inner + in % p.inner;
-    for (int lane = 0; lane < LANES; lane++) {
-        const int exists = group < p.merged && (out + lane) / p.out_channels == group;
-        packed[to * LANES + lane] = exists ? w[from + (out + lane) % p.out_channels * p.out_stride] : 0.0f;
-    }
+    const long group = id0 / p.in_channels, out = id1 % p.out_blocks * LANES; /* group: of those that were merged */
+    const long first = out / p.out_channels, channel = out % p.out_channels;  /* those of the first lane */
+    GLOBAL const float *from = w + p.base + (id1 / p.out_blocks * p.merged + group) * p.group_stride +
+                               id0 % p.in_channels * p.in_stride;
+    GLOBAL float *to =
+        packed + ((id1 * p.in_blocks + id0 / p.inner) * taps * p.inner + id0 % p.inner) * LANES;
+    for (int kh = 0; kh < p.kernel_h; kh++)
+        for (int kw = 0; kw < p.kernel_w; kw++) {
+            GLOBAL const float *tap = from + kh * p.stride_h + kw * p.stride_w;
+            float values[LANES];
+            if (p.merged == 1 && group == 0 && channel + LANES <= p.out_channels) {
+                UNROLL
+                for (int lane = 0; lane < LANES; lane++)
+                    values[lane] = tap[(channel + lane) * p.out_stride];
+            } else {
+                long g = first, c = channel;
+                AT_THE_EDGE
+                for (int lane = 0; lane < LANES; lane++, c++) {
+                    g += c == p.out_channels;
+                    c = c == p.out_channels ? 0 : c;
+                    values[lane] = g == group && group < p.merged ? tap[c * p.out_stride] : 0.0f;
+                }
+            }
+            store_lanes(load_lanes(values), to + (kh * p.kernel_w + kw) * p.inner * LANES);
+        }
 }
 #endif
 
@@ -674,24 +690,26 @@ KERNEL3(conv2d_bias_windows, conv2d_weight_args, GLOBAL const float *, dy, GLOBA
 }
 #endif
 
-/* id0: in channel and tap; id1: group and out block. */
+/* id0: in channel and tap; id1: group and out block. Lanes pass from one of the merged groups, whose input channels are
+ * others, to the next without a division. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_reduce)
 KERNEL2(conv2d_reduce, conv2d_reduce_args, GLOBAL const float *, sums, GLOBAL float *, dw)
 {
     const long in = id0 / p.taps, tap = id0 % p.taps, out = id1 % p.out_blocks * LANES;
     const long first = id1 / p.out_blocks * p.merged * p.out_channels; /* output channel of the group */
-    float values[LANES];
-    for (long lane = 0, held = -1; lane < LANES && out + lane < (long)p.merged * p.out_channels; lane++) {
-        const long c = (out + lane) / p.out_channels * p.in_channels + in;
-        if (c != held) {
-            const long from = ((id1 * p.in_blocks + c / p.inner) * p.taps + tap) * p.inner + c % p.inner;
-            lanes total = load_lanes(sums + from * LANES);
-            for (long i = 1; i < p.chunks; i++)
-                total += load_lanes(sums + i * p.chunk_size + from * LANES);
-            store_lanes(total, values);
-            held = c;
-        }
-        dw[(first + out + lane) * p.in_channels * p.taps + id0] = values[lane];
+    const long left = (long)p.merged * p.out_channels - out, count = left < LANES ? left : LANES;
+    long group = out / p.out_channels, end = (group + 1) * p.out_channels - out; /* lane of the next group */
+    GLOBAL float *to = dw + (first + out) * p.in_channels * p.taps + id0;
+    for (long lane = 0; lane < count; group++, end += p.out_channels) {
+        const long c = group * p.in_channels + in;
+        const long from = ((id1 * p.in_blocks + c / p.inner) * p.taps + tap) * p.inner + c % p.inner;
+        float values[LANES];
+        lanes total = load_lanes(sums + from * LANES);
+        for (long i = 1; i < p.chunks; i++)
+            total += load_lanes(sums + i * p.chunk_size + from * LANES);
+        store_lanes(total, values);
+        for (; lane < count && lane < end; lane++)
+            to[lane * p.in_channels * p.taps] = values[lane];
     }
 }
 #endif
