@@ -21,7 +21,9 @@ enum {
     MOST_STRIP = 1 << 20,   /* bytes of a strip of the gradient, for the share of a core in the last cache */
     LEAST_STRIP = 16,       /* tiles of it: with fewer, reading and writing the sums takes longer than adding to them */
     MOST_SUMS = 5 << 20,    /* floats of all workers' sums of the gradient */
-    MOST_GRADIENT_WORKERS = 32
+    LEAST_SHARE = 4,        /* strips of a worker of the gradient, unless that would leave too few workers */
+    FEW_WORKERS = 8,
+    MANY_WORKERS = 32
 };
 
 static long tiles_of(const lx_winograd_pass *pass)
@@ -147,7 +149,8 @@ static winograd_strips share_out_gradient(const lx_winograd_pass *pass, long lan
     const long tile = WINOGRAD_PRODUCTS * (pass->in_blocks + pass->out_blocks) * lanes; /* floats */
     s.strip = (int)lx_most(LEAST_STRIP, MOST_STRIP / (tile * (long)sizeof(float)));
     s.strips = lx_ceil_div(s.tiles, s.strip);
-    s.workers = lx_least(s.strips, lx_least(MOST_GRADIENT_WORKERS, MOST_SUMS / sums_of(pass, lanes)));
+    const long wanted = lx_least(lx_most(FEW_WORKERS, s.strips / LEAST_SHARE), MANY_WORKERS);
+    s.workers = lx_least(lx_least(wanted, s.strips), MOST_SUMS / sums_of(pass, lanes));
     s.scratch = WINOGRAD_PRODUCTS * (WINOGRAD_STRIDE((long)s.in_blocks * s.strip, lanes) +
                                      WINOGRAD_STRIDE((long)s.out_blocks * s.strip, lanes));
     return s;
