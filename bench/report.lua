@@ -17,19 +17,21 @@ local median = report.median
 -- How fast a case was: what a person compares.
 local function speed(row, seconds)
     if row.images then return ("%.1f images/s (%.2f ms)"):format(row.images / seconds, seconds * 1e3) end
-    if row.like then return ("%.1f GB/s (%.2f ms)"):format(row.bytes / seconds / 1e9, seconds * 1e3) end
+    if row.loops then return ("%.1f GB/s (%.2f ms)"):format(row.bytes / seconds / 1e9, seconds * 1e3) end
     if row.gflop then return ("%.0f GFLOP/s (%.2f ms)"):format(row.gflop / seconds, seconds * 1e3) end
     return ("%.1f ms"):format(seconds * 1e3)
 end
 
---- What part of the machine's measured peak a case reaches, 0 to 1; nil where no peak was measured. Winograd may pass
---- 1: operations are counted as those of the plain sum.
+--- What part of the machine's measured peak a case reaches, 0 to 1; nil where no peak was measured. Of what moves
+--- memory, how long the loops of peak.c would take for the same bytes. Winograd may pass 1: operations are counted as
+--- those of the plain sum.
 function report.share(section, row)
     local seconds = median(row[1])
-    local peak = median(section.peak[row.like or "gflops"])
-    if not seconds or not peak then return nil end
-    if row.like then return row.bytes / seconds / 1e9 / peak end
-    return row.gflop and row.gflop / seconds / peak
+    if not seconds or not section.has_peak then return nil end
+    if not row.loops then return row.gflop and row.gflop / seconds / median(section.peak.gflops) end
+    local least = 0
+    for loop, bytes in pairs(row.loops) do least = least + bytes / 1e9 / median(section.peak[loop]) end
+    return least / seconds
 end
 
 --- How many times as fast as the peer Luxel is.

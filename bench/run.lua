@@ -120,7 +120,9 @@ local function collect(section, result, side)
         else
             local row = section.rows[case] or {}
             section.rows[case] = row
-            for _, key in ipairs {"gflop", "images", "bytes", "like", "family"} do row[key] = row[key] or value[key] end
+            for _, key in ipairs {"gflop", "images", "bytes", "loops", "family"} do
+                row[key] = row[key] or value[key]
+            end
             row[side] = row[side] or {}
             table.insert(row[side], value.seconds)
         end

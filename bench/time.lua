@@ -1,4 +1,4 @@
---- Luxel's side of the timings: prints one JSON object {case: {seconds, images, gflop, bytes, like}, peak_mb}.
+--- Luxel's side of the timings: prints one JSON object {case: {seconds, images, gflop, bytes, loops}, peak_mb}.
 -- Usage: time.lua DEVICE THREADS WHAT [tune]. WHAT is a function of cases/: train (one training step), step and
 -- resnet18 (training step and inference of a network), cnn and resnet_layers (single convolutions of layers.json),
 -- memory (operations that move more than they compute). With tune, the ways to compute each convolution are measured

@@ -39,3 +39,32 @@ describe("batch normalisation of blocked images", function()
         end
     end)
 end)
+
+describe("mean-pooling of blocked images", function()
+    local x = lx.randn(2, CHANNELS, 13, 11)
+    local windows = {
+        {kernel = {2, 2}, stride = {2, 2}}, {kernel = {3, 3}, stride = {1, 2}, padding = {1, 1}},
+        {kernel = {5, 2}, stride = {3, 3}, padding = {2, 0}, count_include_pad = false},
+    }
+
+    local function same(forward, backward)
+        local y, plain = forward(blocked(x)), forward(x)
+        assert.is_true(core.is_blocked(y))
+        assert.is_true(close(y, plain))
+        local dy = lx.randn(plain.shape)
+        local dx = backward(blocked(dy))
+        assert.is_true(core.is_blocked(dx))
+        assert.is_true(close(dx, backward(dy)))
+    end
+
+    it("gives blocked results and gradients, equal to those of plain ones", function()
+        for _, options in ipairs(windows) do
+            same(function(t) return core.avg_pool2d(t, options) end,
+                function(dy) return core.avg_pool2d_backward(dy, x.shape, options) end)
+        end
+        for _, size in ipairs {{1, 1}, {4, 3}, {13, 11}, {20, 1}} do
+            same(function(t) return core.adaptive_avg_pool2d(t, size) end,
+                function(dy) return core.adaptive_avg_pool2d_backward(dy, x.shape) end)
+        end
+    end)
+end)

@@ -129,7 +129,7 @@ static lx_avg_pool2d_options check_windows(lua_State *L, int arg)
 static int l_avg_pool2d(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    const lx_tensor *x = lx_check_tensor(L, 1);
+    const lx_tensor *x = lx_check_any(L, 1);
     const lx_avg_pool2d_options options = check_windows(L, 2);
     return lx_results(L, lx_avg_pool2d(lx_push_tensor(L), x, &options, &error), &error, 1);
 }
@@ -139,7 +139,7 @@ static int l_avg_pool2d_backward(lua_State *L)
 {
     long shape[4];
     lx_error error = {.code = LX_OK};
-    const lx_tensor *dy = lx_check_tensor(L, 1);
+    const lx_tensor *dy = lx_check_any(L, 1);
     check_image_shape(L, 2, shape);
     const lx_avg_pool2d_options options = check_windows(L, 3);
     return lx_results(L, lx_avg_pool2d_backward(lx_push_tensor(L), dy, shape, &options, &error), &error, 1);
@@ -150,7 +150,7 @@ static int l_adaptive_avg_pool2d(lua_State *L)
 {
     long size[2];
     lx_error error = {.code = LX_OK};
-    const lx_tensor *x = lx_check_tensor(L, 1);
+    const lx_tensor *x = lx_check_any(L, 1);
     check_size(L, 2, size);
     return lx_results(L, lx_adaptive_avg_pool2d(lx_push_tensor(L), x, size, &error), &error, 1);
 }
@@ -160,7 +160,7 @@ static int l_adaptive_avg_pool2d_backward(lua_State *L)
 {
     long shape[4];
     lx_error error = {.code = LX_OK};
-    const lx_tensor *dy = lx_check_tensor(L, 1);
+    const lx_tensor *dy = lx_check_any(L, 1);
     check_image_shape(L, 2, shape);
     return lx_results(L, lx_adaptive_avg_pool2d_backward(lx_push_tensor(L), dy, shape, &error), &error, 1);
 }

@@ -9,6 +9,8 @@
 
 LX_KERNEL(avgpool, avg_pool);
 LX_KERNEL(avgpool, avg_pool_backward);
+LX_KERNEL(avgpool, avg_pool_blocked);
+LX_KERNEL(avgpool, avg_pool_backward_blocked);
 LX_KERNEL(avgpool, plane_mean);
 LX_KERNEL(avgpool, plane_mean_backward);
 
@@ -69,12 +71,26 @@ static double work_of(const lx_tensor *x, const lx_tensor *y)
     return 4 * ((double)lx_tensor_count(x) + (double)lx_tensor_count(y));
 }
 
+/* Blocked images stay blocked. */
+static lx_code run_blocked(const lx_kernel *kernel, lx_tensor *out, const lx_tensor *in, const long shape[4],
+                           const avg_pool_args *of, lx_error *error)
+{
+    const avg_pool_args args = *of;
+    const long planes = shape[0] * ((shape[1] + in->block - 1) / in->block);
+    if (!lx_tensor_new_blocked(out, in->storage->device, shape, error) &&
+        LX_RUN(*kernel, shape[3], shape[2], planes, work_of(in, out), args, error, in, out))
+        lx_tensor_free(out);
+    return error->code;
+}
+
 static lx_code forward(lx_tensor *out, const lx_tensor *x, const avg_pool_args *args, lx_error *error)
 {
     lx_tensor dense = {0};
     const long shape[4] = {x->shape[0], x->shape[1], args->out[0], args->out[1]};
     const long planes = shape[0] * shape[1];
     const plane_mean_args whole = {.size = x->shape[2] * x->shape[3]};
+    if (x->block)
+        return run_blocked(&k_avg_pool_blocked, out, x, shape, args, error);
     if (lx_dense_float(&dense, x, error) || lx_tensor_new(out, x->storage->device, LX_FLOAT32, 4, shape, error))
         goto done;
     if (args->adaptive && args->out[0] == 1 && args->out[1] == 1 && x->storage->device->form == LX_SIMT)
@@ -104,6 +120,8 @@ static lx_code backward(lx_tensor *dx, const char *function, const lx_tensor *dy
     if (!fits)
         return lx_fail(error, LX_EARG, "%s: dy should be %s, got %s", function, lx_shape_text(4, expected, left),
                        lx_shape_text(dy->ndim, dy->shape, right));
+    if (dy->block)
+        return run_blocked(&k_avg_pool_backward_blocked, dx, dy, shape, args, error);
     if (lx_dense_float(&dense, dy, error) || lx_tensor_new(dx, dy->storage->device, LX_FLOAT32, 4, shape, error))
         goto done;
     if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
