@@ -285,6 +285,37 @@ describe("Sequential", function()
         assert.equal(1, seen)
     end)
 
+    it("has a batch normalisation in the convolution before it when nothing is recorded", function()
+        lx.manual_seed(4)
+        for _, options in ipairs {{}, {affine = false}} do
+            for _, bias in ipairs {true, false} do
+                local conv = nn.Conv2d(3, 20, 3, {padding = 1, bias = bias})
+                local norm = nn.BatchNorm2d(20, options)
+                local net = nn.Sequential(conv, norm, nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(20, 4, 1),
+                    nn.BatchNorm2d(4))
+                local x = lx.randn(2, 3, 9, 7)
+                for _ = 1, 3 do net(lx.randn(4, 3, 9, 7)) end -- statistics other than 0 and 1
+                net:eval()
+                local seen = 0
+                local function agrees()
+                    local apart, folded = net(x), lx.no_grad(net, x)
+                    assert.is_true((apart - folded):abs():max():item() < 1e-5)
+                    return folded
+                end
+                local first = agrees()
+                assert.is_true(lx.equal(first, lx.no_grad(net, x)))
+                lx.no_grad(function()
+                    conv.weight:mul_(2)
+                    norm.running_var:mul_(0.5)
+                end)
+                assert.is_false(lx.equal(first, agrees()))
+                norm:register_forward_hook(function() seen = seen + 1 end)
+                agrees()
+                assert.equal(2, seen)
+            end
+        end
+    end)
+
     it("frees what only passes through when nothing is recorded", function()
         local layers = {}
         for i = 1, 40 do layers[i] = i % 2 == 0 and nn.Sigmoid() or nn.Tanh() end

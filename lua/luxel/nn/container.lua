@@ -1,6 +1,7 @@
 --- Modules made of modules: Sequential, ModuleList.
 
 local autograd = require "luxel.autograd"
+local core = require "luxel.core"
 local Module = require "luxel.nn.module"
 local linear = require "luxel.nn.linear"
 local norm = require "luxel.nn.norm"
@@ -66,8 +67,46 @@ local function keeps_nothing(module)
     return BUILT_IN[getmetatable(module)] and not rawget(module, "_hooks")
 end
 
+-- What a batch normalisation by running statistics makes of the convolution before it: {weight, bias, tensors,
+-- versions}, the last two of what it was made from, by the normalisation.
+local folded = setmetatable({}, {__mode = "k"})
+
+local function is_current(fold, tensors)
+    for i = 1, 6 do
+        local tensor = tensors[i]
+        if not rawequal(fold.tensors[i], tensor) or tensor and core.version(tensor) ~= fold.versions[i] then
+            return false
+        end
+    end
+    return true
+end
+
+-- A convolution with the normalisation after it in its weight and bias: for inference, where both stay as they are.
+local function fold_of(conv, batch_norm)
+    local tensors = {conv.weight, conv.bias or false, batch_norm.weight or false, batch_norm.bias or false,
+        batch_norm.running_mean, batch_norm.running_var}
+    local fold = folded[batch_norm]
+    if fold and is_current(fold, tensors) then return fold end
+    local scale = (batch_norm.running_var + batch_norm.eps):rsqrt()
+    if batch_norm.weight then scale = scale * batch_norm.weight end
+    local bias = (conv.bias and conv.bias - batch_norm.running_mean or -batch_norm.running_mean) * scale
+    fold = {
+        weight = conv.weight * scale:view(conv.out_channels, 1, 1, 1),
+        bias = batch_norm.bias and bias + batch_norm.bias or bias, tensors = tensors, versions = {},
+    }
+    for i, tensor in ipairs(tensors) do fold.versions[i] = tensor and core.version(tensor) end
+    folded[batch_norm] = fold
+    return fold
+end
+
+local function can_fold(batch_norm, conv)
+    return is_plain(batch_norm, norm.BatchNorm2d) and not batch_norm.training and batch_norm.running_mean
+        and batch_norm.channels == conv.out_channels and not autograd.is_grad_enabled()
+end
+
 --- Conv2d or Linear followed by ReLU is one operation, and so is Conv2d, ReLU, MaxPool2d. When nothing is recorded, a
---- result that only passes from one built-in layer to the next is freed at once.
+--- result that only passes from one built-in layer to the next is freed at once, and a BatchNorm2d that normalises by
+--- running statistics is part of the Conv2d before it.
 ---@param x Tensor
 ---@return Tensor
 function Sequential:forward(x)
@@ -78,10 +117,14 @@ function Sequential:forward(x)
         local module = modules[i]
         local y
         local convolves = is_plain(module, linear.Conv2d)
+        local fold = convolves and can_fold(modules[i + 1], module) and fold_of(module, modules[i + 1]) or nil
+        if fold then i = i + 1 end
         if (convolves or is_plain(module, linear.Linear)) and is_plain(modules[i + 1], simple.ReLU) then
             local pool = convolves and is_plain(modules[i + 2], simple.MaxPool2d) and modules[i + 2] or nil
-            y = module:forward(x, "relu", pool)
+            y = module:forward(x, "relu", pool, fold)
             i = i + (pool and 2 or 1)
+        elseif fold then
+            y = module:forward(x, nil, nil, fold)
         else
             y = module(x)
         end

@@ -102,15 +102,17 @@ function Conv2d:init(in_channels, out_channels, kernel, options)
         options.bias)
 end
 
---- With `activation` "relu", the result goes through ReLU in the same pass, and with `pool` through that layer too
---- (`Sequential` uses this).
+--- With `activation` "relu", the result goes through ReLU in the same pass, and with `pool` through that layer too;
+--- `fold` has a weight and a bias for the layer's own (`Sequential` uses this).
 ---@param x Tensor [N,in_channels,H,W]
 ---@param activation "relu"|nil
 ---@param pool MaxPool2d?
+---@param fold {weight: Tensor, bias: Tensor}?
 ---@return Tensor
-function Conv2d:forward(x, activation, pool)
+function Conv2d:forward(x, activation, pool, fold)
     check_image(self, x)
-    return F.conv2d(x, self.weight, self.bias, {
+    fold = fold or self
+    return F.conv2d(x, fold.weight, fold.bias, {
         stride = self.stride, padding = self.padding, dilation = self.dilation, groups = self.groups,
         relu = activation == "relu",
         max_pool = pool and {kernel = pool.kernel, stride = pool.stride, padding = pool.padding},
