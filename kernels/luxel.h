@@ -21,6 +21,9 @@
  * Kernels of a file are compiled for OpenCL together. For GPUs, a large one is compiled alone: it stands between
  * `#if defined(LX_WANT_ALL) || defined(LX_WANT_scale)` and `#endif`.
  *
+ * LX_ITEM stands before functions that are to be inlined, LX_APART before large ones that are worth a call where drivers
+ * compile them while somebody waits.
+ *
  * UNROLL stands before a loop whose trip count is a constant, AT_THE_EDGE before one that runs seldom or briefly, over
  * which compilers need not take long.
  *
@@ -47,6 +50,7 @@
 #ifdef LX_SIMT
 /* A work-item each; there are more than ids at the edges, and fewer where a device limits their number. */
 #define LX_WALKER inline
+#define LX_APART inline
 #define LX_WALK(call) \
     for (long id2 = (long)get_global_id(2); id2 < plan.rows / plan.size1; id2 += (long)get_global_size(2)) \
         for (long id1 = (long)get_global_id(1); id1 < plan.size1; id1 += (long)get_global_size(1)) \
@@ -56,6 +60,7 @@
 /* A work-item is a task of many ids, as on the cpu device. PoCL makes several copies of a kernel, one for each way in
  * which it may be started; what is not inlined into it is compiled once. */
 #define LX_WALKER __attribute__((noinline))
+#define LX_APART __attribute__((noinline))
 #define LX_WALK(call) \
     const lx_span span = lx_span_of(plan, task); \
     for (long row = span.first_row; row < span.last_row; row++) { \
@@ -200,6 +205,7 @@ typedef unsigned int uint;
 typedef unsigned long ulong;
 
 #define LX_ITEM inline __attribute__((always_inline, unused))
+#define LX_APART LX_ITEM
 #define LX_JOIN_(a, b, c) a##b##_##c
 #define LX_JOIN(a, b, c) LX_JOIN_(a, b, c)
 #define LX_NATIVE(name) LX_JOIN(lx_kernel_, name, LX_ISA)

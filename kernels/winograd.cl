@@ -142,37 +142,81 @@ static LX_ITEM winograd_plane plane_of(int pooled, GLOBAL const float *x, GLOBAL
     return p;
 }
 
-static LX_ITEM lanes load_pixel(int pooled, const winograd_plane p, int row, int column)
+/* Pixels with their neighbours in rows, `row` floats apart. */
+typedef struct {
+    GLOBAL const float *pixels;
+    long row;
+} winograd_view;
+
+/* A square of `side` pixels a side, copied with zeros outside the plane. */
+static LX_ITEM winograd_view copy_square(int side, GLOBAL float *square, const winograd_plane p, int top, int left)
 {
-    if (!pooled)
-        return load_lanes(p.pixels + ((long)row * p.width + column) * LANES);
-    const long window = ((long)(row / 2) * (p.width / 2) + column / 2) * LANES;
-    return gradient_of_pixel(load_lanes(p.pixels + window), load_codes(p.codes + window), row % 2 * 2 + column % 2);
+    winograd_view view;
+    view.pixels = square;
+    view.row = side * LANES;
+    for (int i = 0; i < side; i++) {
+        const int row = top + i, exists = row >= 0 && row < p.height;
+        for (int j = 0; j < side; j++) {
+            const int column = left + j;
+            GLOBAL const float *from = p.pixels + ((long)row * p.width + column) * LANES;
+            store_lanes(exists && column >= 0 && column < p.width ? load_lanes(from) : splat(0.0f),
+                        square + (i * side + j) * LANES);
+        }
+    }
+    return view;
 }
 
-/* `count` pixels of a row, with zeros outside the plane. `pooled` and `count` are constants, here and below. */
-static LX_ITEM void load_row(int pooled, int count, lanes *d, const winograd_plane p, int row, int column)
+/* The same from the gradients of windows: those that a square from (top, left) on reaches into, `side` windows a side. */
+static LX_ITEM winograd_view spread_windows(int side, GLOBAL float *square, const winograd_plane p, int top, int left)
 {
-    const int exists = row >= 0 && row < p.height;
-    if (exists && column >= 0 && column + count <= p.width) {
-        UNROLL
-        for (int j = 0; j < count; j++)
-            d[j] = load_pixel(pooled, p, row, column + j);
-        return;
+    const int first = (top + 2) / 2 - 1, column = (left + 2) / 2 - 1; /* rounded down: top and left are at least -2 */
+    winograd_view view;
+    view.row = 2 * side * LANES;
+    view.pixels = square + (top - 2 * first) * view.row + (left - 2 * column) * LANES;
+    for (int i = 0; i < side; i++) {
+        const int row = first + i, exists = row >= 0 && row < p.height / 2;
+        for (int j = 0; j < side; j++) {
+            const long window = ((long)row * (p.width / 2) + column + j) * LANES;
+            GLOBAL float *to = square + 2 * i * view.row + 2 * j * LANES;
+            lanes gradient = splat(0.0f);
+            lanes_mask codes = gradient != gradient;
+            if (exists && column + j >= 0 && column + j < p.width / 2) {
+                gradient = load_lanes(p.pixels + window);
+                codes = load_codes(p.codes + window);
+            }
+            store_lanes(gradient_of_pixel(gradient, codes, 0), to);
+            store_lanes(gradient_of_pixel(gradient, codes, 1), to + LANES);
+            store_lanes(gradient_of_pixel(gradient, codes, 2), to + view.row);
+            store_lanes(gradient_of_pixel(gradient, codes, 3), to + view.row + LANES);
+        }
     }
-    UNROLL
-    for (int j = 0; j < count; j++)
-        d[j] = exists && column + j >= 0 && column + j < p.width ? load_pixel(pooled, p, row, column + j) : splat(0.0f);
+    return view;
+}
+
+/* A square of `side` pixels a side: where it is, or a copy in `square` if some of it is not there. `pooled` and `side` are
+ * constants. */
+static LX_ITEM winograd_view view_of(int pooled, int side, GLOBAL float *square, const winograd_plane p, int top, int left)
+{
+    if (pooled)
+        return spread_windows(side / 2 + (side == LINE), square, p, top, left);
+    if (top < 0 || left < 0 || top + side > p.height || left + side > p.width)
+        return copy_square(side, square, p, top, left);
+    winograd_view view;
+    view.pixels = p.pixels + ((long)top * p.width + left) * LANES;
+    view.row = (long)p.width * LANES;
+    return view;
 }
 
 /* Transforms a patch; the products' values are `product` apart. */
-static LX_ITEM void transform_patch(int pooled, const winograd_plane p, int top, int left, GLOBAL float *to, long product)
+static LX_APART void transform_patch(const winograd_view patch, GLOBAL float *to, long product)
 {
     lanes rows[LINE * LINE]; /* [column of the result][row] */
     UNROLL
     for (int i = 0; i < LINE; i++) {
         lanes d[LINE];
-        load_row(pooled, LINE, d, p, top + i, left);
+        UNROLL
+        for (int j = 0; j < LINE; j++)
+            d[j] = load_lanes(patch.pixels + i * patch.row + j * LANES);
         transform_pixels(d, rows + i, LINE);
     }
     UNROLL
@@ -187,14 +231,14 @@ static LX_ITEM void transform_patch(int pooled, const winograd_plane p, int top,
 
 /* The patches of a strip, to [36][in block][strip][LANES]. */
 static LX_ITEM void transform_patches(int pooled, GLOBAL const float *x, GLOBAL const uchar *codes, long first, int count,
-                                      GLOBAL float *patches, const winograd_strips s)
+                                      GLOBAL float *patches, GLOBAL float *square, const winograd_strips s)
 {
     for (long b = 0; b < s.in_blocks; b++)
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
-            transform_patch(pooled, plane_of(pooled, x, codes, place.image * s.in_blocks + b, s.height, s.width),
-                            place.row - s.padding_h, place.column - s.padding_w, patches + (b * s.strip + t) * LANES,
-                            WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES));
+            const winograd_plane plane = plane_of(pooled, x, codes, place.image * s.in_blocks + b, s.height, s.width);
+            transform_patch(view_of(pooled, LINE, square, plane, place.row - s.padding_h, place.column - s.padding_w),
+                            patches + (b * s.strip + t) * LANES, WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES));
         }
 }
 
@@ -234,6 +278,18 @@ static LX_ITEM void multiply(int blocks, GLOBAL const float *patches, long strip
         if (blocks == 2)
             store_lanes(sum1[t], sums + (t * 2 + 1) * LANES);
     }
+}
+
+static LX_APART void multiply_one(GLOBAL const float *patches, long strip, GLOBAL const float *u, int in_blocks,
+                                  GLOBAL float *sums)
+{
+    multiply(1, patches, strip, u, 0, in_blocks, sums);
+}
+
+static LX_APART void multiply_two(GLOBAL const float *patches, long strip, GLOBAL const float *u, long next, int in_blocks,
+                                  GLOBAL float *sums)
+{
+    multiply(2, patches, strip, u, next, in_blocks, sums);
 }
 
 static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const winograd_args p)
@@ -284,7 +340,7 @@ static LX_ITEM void store_pooled(const lanes *y, GLOBAL float *plane, GLOBAL uch
 }
 
 /* The pixels of a tile from its 36 sums. */
-static LX_ITEM void transform_tile(GLOBAL const float *sums, long product, lanes bias, lanes *y)
+static LX_APART void transform_tile(GLOBAL const float *sums, long product, lanes bias, lanes *y)
 {
     lanes columns[4 * LINE]; /* [row of the result][column] */
     UNROLL
@@ -312,7 +368,7 @@ typedef struct {
     GLOBAL uchar *codes;
 } winograd_worker;
 
-/* The sums and pixels of `blocks` (a constant) output blocks from `block` on, for a strip whose patches are ready. */
+/* The sums and pixels of one or two output blocks from `block` on, for a strip whose patches are ready. */
 static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long first, int count, const winograd_worker w,
                                    const winograd_args p)
 {
@@ -321,10 +377,15 @@ static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long fir
     const long next = (long)s.in_blocks * LANES * LANES, of_weights = next * s.out_blocks;
     const long plane = LANES * (pooling ? (long)(s.out_height / 2) * (s.out_width / 2) : (long)s.out_height * s.out_width);
     for (int product = 0; product < PRODUCTS; product++)
-        for (int t = 0; t < count; t += GROUP)
-            multiply(blocks, w.patches + product * of_patches + t * LANES, s.strip,
-                     w.u + product * of_weights + block * next, next, s.in_blocks,
-                     w.sums + product * of_sums + t * blocks * LANES);
+        for (int t = 0; t < count; t += GROUP) {
+            GLOBAL const float *x = w.patches + product * of_patches + t * LANES;
+            GLOBAL const float *u = w.u + product * of_weights + block * next;
+            GLOBAL float *sums = w.sums + product * of_sums + t * blocks * LANES;
+            if (blocks == 2)
+                multiply_two(x, s.strip, u, next, s.in_blocks, sums);
+            else
+                multiply_one(x, s.strip, u, s.in_blocks, sums);
+        }
     for (int b = 0; b < blocks; b++) {
         const lanes bias = bias_of_block(w.bias, block + b, p);
         for (int t = 0; t < count; t++) {
@@ -341,8 +402,8 @@ static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long fir
 }
 
 /* All strips of worker `id`. `pooled` and `pooling` (constants) say that x is what max-pooling made of a plane, or y to
- * be; codes are those of the one that is. Scratch memory holds patches, [36][in block][strip][LANES], and sums,
- * [36][strip][2][LANES]. */
+ * be; codes are those of the one that is. Scratch memory holds patches, [36][in block][strip][LANES], sums,
+ * [36][strip][2][LANES], and a square of pixels. */
 static LX_ITEM void convolve(int pooled, int pooling, long id, GLOBAL const float *x, GLOBAL const uchar *x_codes,
                              GLOBAL const float *u, GLOBAL const float *bias, GLOBAL float *scratch, GLOBAL float *y,
                              GLOBAL uchar *y_codes, const winograd_args p)
@@ -355,15 +416,13 @@ static LX_ITEM void convolve(int pooled, int pooling, long id, GLOBAL const floa
     w.sums = w.patches + PRODUCTS * WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES);
     w.y = y;
     w.codes = y_codes;
+    GLOBAL float *square = w.patches + s.scratch - WINOGRAD_SQUARE * LANES;
     for (long strip = id * s.strips / s.workers; strip < (id + 1) * s.strips / s.workers; strip++) {
         const long first = strip * s.strip;
         const int count = tiles_of_strip(strip, s);
-        transform_patches(pooled, x, x_codes, first, count, w.patches, s);
-        long block = 0;
-        for (; block + 1 < s.out_blocks; block += 2)
-            compute_blocks(pooling, 2, block, first, count, w, p);
-        if (block < s.out_blocks)
-            compute_blocks(pooling, 1, block, first, count, w, p);
+        transform_patches(pooled, x, x_codes, first, count, w.patches, square, s);
+        for (long block = 0; block < s.out_blocks; block += 2)
+            compute_blocks(pooling, block + 1 < s.out_blocks ? 2 : 1, block, first, count, w, p);
     }
 }
 
@@ -413,32 +472,38 @@ static LX_ITEM void transform_products(const lanes *u, lanes *to, int step)
     to[2 * step] = 0.5f * sum + 2.0f * sum2 + u[5];
 }
 
+static LX_APART void transform_gradient(const winograd_view tile, GLOBAL float *to, long product)
+{
+    lanes rows[LINE * 4]; /* [column of the result][row] */
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        lanes e[4];
+        UNROLL
+        for (int j = 0; j < 4; j++)
+            e[j] = load_lanes(tile.pixels + i * tile.row + j * LANES);
+        transform_gradients(e, rows + i, 4);
+    }
+    UNROLL
+    for (int j = 0; j < LINE; j++) {
+        lanes column[LINE];
+        transform_gradients(rows + j * 4, column, 1);
+        UNROLL
+        for (int i = 0; i < LINE; i++)
+            store_lanes(column[i], to + (i * LINE + j) * product);
+    }
+}
+
 /* The gradients of a strip's tiles, to [36][out block][strip][LANES]. */
 static LX_ITEM void transform_tiles(int pooled, GLOBAL const float *dy, GLOBAL const uchar *codes, long first, int count,
-                                    GLOBAL float *gradients, const winograd_strips s)
+                                    GLOBAL float *gradients, GLOBAL float *square, const winograd_strips s)
 {
-    const long product = WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES);
     for (long b = 0; b < s.out_blocks; b++)
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
             const winograd_plane plane =
                 plane_of(pooled, dy, codes, place.image * s.out_blocks + b, s.out_height, s.out_width);
-            GLOBAL float *to = gradients + (b * s.strip + t) * LANES;
-            lanes rows[LINE * 4]; /* [column of the result][row] */
-            UNROLL
-            for (int i = 0; i < 4; i++) {
-                lanes e[4];
-                load_row(pooled, 4, e, plane, place.row + i, place.column);
-                transform_gradients(e, rows + i, 4);
-            }
-            UNROLL
-            for (int j = 0; j < LINE; j++) {
-                lanes column[LINE];
-                transform_gradients(rows + j * 4, column, 1);
-                UNROLL
-                for (int i = 0; i < LINE; i++)
-                    store_lanes(column[i], to + (i * LINE + j) * product);
-            }
+            transform_gradient(view_of(pooled, 4, square, plane, place.row, place.column),
+                               gradients + (b * s.strip + t) * LANES, WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES));
         }
 }
 
@@ -477,6 +542,18 @@ static LX_ITEM void multiply_tiles(int blocks, GLOBAL const float *patches, GLOB
     }
 }
 
+static LX_APART void multiply_tiles_one(GLOBAL const float *patches, GLOBAL const float *gradients, int count,
+                                        GLOBAL float *sums)
+{
+    multiply_tiles(1, patches, gradients, 0, count, sums, 0);
+}
+
+static LX_APART void multiply_tiles_two(GLOBAL const float *patches, GLOBAL const float *gradients, long next_gradients,
+                                        int count, GLOBAL float *sums, long next)
+{
+    multiply_tiles(2, patches, gradients, next_gradients, count, sums, next);
+}
+
 /* Adds one of the 36 products of a strip to its sums, [out block][in block][LANES of in][LANES of out]. */
 static LX_ITEM void add_product(GLOBAL const float *patches, GLOBAL const float *gradients, int count, GLOBAL float *sums,
                                 const winograd_strips s)
@@ -484,11 +561,12 @@ static LX_ITEM void add_product(GLOBAL const float *patches, GLOBAL const float 
     const long of_block = (long)s.strip * LANES, next = (long)s.in_blocks * LANES * LANES;
     for (long out = 0; out < s.out_blocks; out += 2)
         for (long in = 0; in < (long)s.in_blocks * LANES; in += CHANNELS) {
-            GLOBAL const float *p = patches + in / LANES * of_block + in % LANES;
+            GLOBAL const float *x = patches + in / LANES * of_block + in % LANES, *e = gradients + out * of_block;
+            GLOBAL float *to = sums + out * next + in * LANES;
             if (out + 1 < s.out_blocks)
-                multiply_tiles(2, p, gradients + out * of_block, of_block, count, sums + out * next + in * LANES, next);
+                multiply_tiles_two(x, e, of_block, count, to, next);
             else
-                multiply_tiles(1, p, gradients + out * of_block, of_block, count, sums + out * next + in * LANES, next);
+                multiply_tiles_one(x, e, count, to);
         }
 }
 
@@ -499,6 +577,7 @@ static LX_ITEM void sum_up(int pooled, long id, GLOBAL const float *x, GLOBAL co
     const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES);
     const long of_gradients = WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES);
     GLOBAL float *patches = scratch + id * s.scratch, *gradients = patches + PRODUCTS * of_patches;
+    GLOBAL float *square = patches + s.scratch - WINOGRAD_SQUARE * LANES;
     const long product = (long)s.out_blocks * s.in_blocks * LANES * LANES;
     GLOBAL float *own = sums + id * PRODUCTS * product;
     for (long i = 0; i < PRODUCTS * product; i += LANES)
@@ -506,8 +585,8 @@ static LX_ITEM void sum_up(int pooled, long id, GLOBAL const float *x, GLOBAL co
     for (long strip = id * s.strips / s.workers; strip < (id + 1) * s.strips / s.workers; strip++) {
         const long first = strip * s.strip;
         const int count = tiles_of_strip(strip, s);
-        transform_patches(0, x, 0, first, count, patches, s);
-        transform_tiles(pooled, dy, codes, first, count, gradients, s);
+        transform_patches(0, x, 0, first, count, patches, square, s);
+        transform_tiles(pooled, dy, codes, first, count, gradients, square, s);
         for (int i = 0; i < PRODUCTS; i++)
             add_product(patches + i * of_patches, gradients + i * of_gradients, count, own + i * product, s);
     }

@@ -12,6 +12,9 @@
  * tile would meet in few sets of the nearest cache. */
 #define WINOGRAD_STRIDE(vectors, lanes) (((vectors) | 1L) * (lanes))
 
+/* Pixels of a square that is copied: eight a side, the windows of 2x2 that a patch reaches into. */
+#define WINOGRAD_SQUARE 64
+
 /* winograd_weights: from what conv2d_pack makes of a 3x3 kernel. */
 typedef struct {
     int out_blocks, in_blocks;

@@ -72,6 +72,13 @@ static winograd_strips strips_of(const lx_winograd_pass *pass)
                              .out_blocks = pass->out_blocks};
 }
 
+/* Floats that a worker needs for the patches of a strip, for what there is of `others` blocks, and for a square. */
+static long scratch_of(const winograd_strips *s, long others, long lanes)
+{
+    const long vectors = WINOGRAD_STRIDE((long)s->in_blocks * s->strip, 1) + WINOGRAD_STRIDE(others * s->strip, 1);
+    return (WINOGRAD_PRODUCTS * vectors + WINOGRAD_SQUARE) * lanes;
+}
+
 /* ---- forward and backward-data -------------------------------------------------------------------------------- */
 
 static winograd_strips share_out(const lx_winograd_pass *pass, lx_device *device)
@@ -82,7 +89,7 @@ static winograd_strips share_out(const lx_winograd_pass *pass, lx_device *device
     s.strip = (int)(group * lx_most(1, lx_least(MOST_PATCHES / (group * patches), MOST_GROUPS)));
     s.strips = lx_ceil_div(s.tiles, s.strip);
     s.workers = lx_least(s.strips, lx_most(WORKERS, WORKERS_PER_THREAD * (long)device->runtime->threads(device, 0)));
-    s.scratch = WINOGRAD_PRODUCTS * (WINOGRAD_STRIDE((long)s.in_blocks * s.strip, lanes) + WINOGRAD_STRIDE(2L * s.strip, lanes));
+    s.scratch = scratch_of(&s, 2, lanes);
     return s;
 }
 
@@ -151,8 +158,7 @@ static winograd_strips share_out_gradient(const lx_winograd_pass *pass, long lan
     s.strips = lx_ceil_div(s.tiles, s.strip);
     const long wanted = lx_least(lx_most(FEW_WORKERS, s.strips / LEAST_SHARE), MANY_WORKERS);
     s.workers = lx_least(lx_least(wanted, s.strips), MOST_SUMS / sums_of(pass, lanes));
-    s.scratch = WINOGRAD_PRODUCTS * (WINOGRAD_STRIDE((long)s.in_blocks * s.strip, lanes) +
-                                     WINOGRAD_STRIDE((long)s.out_blocks * s.strip, lanes));
+    s.scratch = scratch_of(&s, s.out_blocks, lanes);
     return s;
 }
 
