@@ -356,7 +356,7 @@ KERNEL2(conv2d_rectify, conv2d_rectify_args, GLOBAL float *, y, GLOBAL uchar *, 
 {
     const long at = id1 * p.row + id0;
     const float value = y[at];
-    codes[at] = value <= 0.0f ? (uchar)NO_PIXEL : codes[at];
+    codes[at] = value <= 0.0f ? (uchar)0 : codes[at];
     y[at] = value <= 0.0f ? 0.0f : value;
 }
 #endif
@@ -682,7 +682,7 @@ KERNEL3(conv2d_bias_windows, conv2d_weight_args, GLOBAL const float *, dy, GLOBA
         const long row = ((n * p.out_blocks + id0) * p.g.out_height + oh) * p.g.out_width * LANES;
         lanes sum = splat(0.0f);
         for (long ow = 0; ow < p.g.out_width; ow++)
-            sum += choose_lanes(load_codes(codes + row + ow * LANES) < NO_PIXEL, load_lanes(dy + row + ow * LANES),
+            sum += choose_lanes(load_codes(codes + row + ow * LANES) > 0, load_lanes(dy + row + ow * LANES),
                                 splat(0.0f));
         total += sum;
     }

@@ -66,7 +66,7 @@ KERNEL3(max_pool_2x2, pool_args, GLOBAL const float *, x, GLOBAL float *, y, GLO
     const lanes upper = choose_lanes(right, b, a), lower = choose_lanes(low_right, d, c);
     const lanes_mask low = (lower > upper) | (lower != lower);
     store_lanes(choose_lanes(low, lower, upper), y + out);
-    store_codes(choose_codes(low, 2 + (low_right & 1), right & 1), chosen + out);
+    store_codes(choose_codes(low, 3 + (low_right & 1), 1 + (right & 1)), chosen + out);
 }
 
 /* The gradient of one input: the sum over the windows that hold it and chose it. id0: column of the input, id1: row,

@@ -1,12 +1,9 @@
 /* ReLU and max-pooling over windows of 2x2 pixels, of LANES channels, as the end of a convolution. Which pixel of a window
- * was chosen is kept as a byte: 2 row + column, or NO_PIXEL where the largest is not above 0, so that ReLU passes no
- * gradient. */
+ * was chosen is kept as a byte: 1 + 2 row + column, or 0 where the largest is not above 0, so that ReLU passes no gradient. */
 #ifndef LX_WINDOW_H
 #define LX_WINDOW_H
 
 #include "luxel.h"
-
-#define NO_PIXEL 4
 
 static LX_ITEM lanes_mask choose_codes(lanes_mask mask, lanes_mask yes, lanes_mask no)
 {
@@ -22,14 +19,13 @@ static LX_ITEM void store_window(lanes a, lanes b, lanes c, lanes d, GLOBAL floa
     const lanes largest = choose_lanes(low, lower, upper);
     const lanes_mask dead = largest <= splat(0.0f);
     store_lanes(choose_lanes(dead, splat(0.0f), largest), to);
-    const lanes_mask code = choose_codes(low, 2 + (low_right & 1), right & 1);
-    store_codes(choose_codes(dead, code - code + NO_PIXEL, code), codes);
+    store_codes(~dead & choose_codes(low, 3 + (low_right & 1), 1 + (right & 1)), codes);
 }
 
 /* The gradients of a window's four pixels, of which all but one are zero. */
 static LX_ITEM lanes gradient_of_pixel(lanes gradient, lanes_mask codes, int pixel)
 {
-    return choose_lanes(codes == pixel, gradient, splat(0.0f));
+    return choose_lanes(codes == pixel + 1, gradient, splat(0.0f));
 }
 
 #endif

@@ -130,16 +130,14 @@ typedef struct {
     int height, width; /* in pixels */
 } winograd_plane;
 
-static LX_ITEM winograd_plane plane_of(int pooled, GLOBAL const float *x, GLOBAL const uchar *codes, long plane, int height,
-                                       int width)
+static LX_ITEM void find_plane(int pooled, winograd_plane *p, GLOBAL const float *x, GLOBAL const uchar *codes, long plane,
+                               int height, int width)
 {
     const long size = pooled ? (long)(height / 2) * (width / 2) * LANES : (long)height * width * LANES;
-    winograd_plane p;
-    p.pixels = x + plane * size;
-    p.codes = codes + plane * size;
-    p.height = pooled ? height / 2 * 2 : height; /* a last odd row has no window */
-    p.width = pooled ? width / 2 * 2 : width;
-    return p;
+    p->pixels = x + plane * size;
+    p->codes = codes + plane * size;
+    p->height = pooled ? height / 2 * 2 : height; /* a last odd row has no window */
+    p->width = pooled ? width / 2 * 2 : width;
 }
 
 /* Pixels with their neighbours in rows, `row` floats apart. */
@@ -149,66 +147,66 @@ typedef struct {
 } winograd_view;
 
 /* A square of `side` pixels a side, copied with zeros outside the plane. */
-static LX_ITEM winograd_view copy_square(int side, GLOBAL float *square, const winograd_plane p, int top, int left)
+static LX_ITEM void copy_square(int side, winograd_view *view, GLOBAL float *square, const winograd_plane *p, int top,
+                                int left)
 {
-    winograd_view view;
-    view.pixels = square;
-    view.row = side * LANES;
+    view->pixels = square;
+    view->row = side * LANES;
     for (int i = 0; i < side; i++) {
-        const int row = top + i, exists = row >= 0 && row < p.height;
+        const int row = top + i, exists = row >= 0 && row < p->height;
         for (int j = 0; j < side; j++) {
             const int column = left + j;
-            GLOBAL const float *from = p.pixels + ((long)row * p.width + column) * LANES;
-            store_lanes(exists && column >= 0 && column < p.width ? load_lanes(from) : splat(0.0f),
+            GLOBAL const float *from = p->pixels + ((long)row * p->width + column) * LANES;
+            store_lanes(exists && column >= 0 && column < p->width ? load_lanes(from) : splat(0.0f),
                         square + (i * side + j) * LANES);
         }
     }
-    return view;
 }
 
 /* The same from the gradients of windows: those that a square from (top, left) on reaches into, `side` windows a side. */
-static LX_ITEM winograd_view spread_windows(int side, GLOBAL float *square, const winograd_plane p, int top, int left)
+static LX_ITEM void spread_windows(int side, winograd_view *view, GLOBAL float *square, const winograd_plane *p, int top,
+                                   int left)
 {
     const int first = (top + 2) / 2 - 1, column = (left + 2) / 2 - 1; /* rounded down: top and left are at least -2 */
-    winograd_view view;
-    view.row = 2 * side * LANES;
-    view.pixels = square + (top - 2 * first) * view.row + (left - 2 * column) * LANES;
+    const long row_size = 2 * side * LANES;
+    view->row = row_size;
+    view->pixels = square + (top - 2 * first) * row_size + (left - 2 * column) * LANES;
     for (int i = 0; i < side; i++) {
-        const int row = first + i, exists = row >= 0 && row < p.height / 2;
+        const int row = first + i, exists = row >= 0 && row < p->height / 2;
         for (int j = 0; j < side; j++) {
-            const long window = ((long)row * (p.width / 2) + column + j) * LANES;
-            GLOBAL float *to = square + 2 * i * view.row + 2 * j * LANES;
+            const long window = ((long)row * (p->width / 2) + column + j) * LANES;
+            GLOBAL float *to = square + 2 * i * row_size + 2 * j * LANES;
             lanes gradient = splat(0.0f);
             lanes_mask codes = gradient != gradient;
-            if (exists && column + j >= 0 && column + j < p.width / 2) {
-                gradient = load_lanes(p.pixels + window);
-                codes = load_codes(p.codes + window);
+            if (exists && column + j >= 0 && column + j < p->width / 2) {
+                gradient = load_lanes(p->pixels + window);
+                codes = load_codes(p->codes + window);
             }
             store_lanes(gradient_of_pixel(gradient, codes, 0), to);
             store_lanes(gradient_of_pixel(gradient, codes, 1), to + LANES);
-            store_lanes(gradient_of_pixel(gradient, codes, 2), to + view.row);
-            store_lanes(gradient_of_pixel(gradient, codes, 3), to + view.row + LANES);
+            store_lanes(gradient_of_pixel(gradient, codes, 2), to + row_size);
+            store_lanes(gradient_of_pixel(gradient, codes, 3), to + row_size + LANES);
         }
     }
-    return view;
 }
 
 /* A square of `side` pixels a side: where it is, or a copy in `square` if some of it is not there. `pooled` and `side` are
  * constants. */
-static LX_ITEM winograd_view view_of(int pooled, int side, GLOBAL float *square, const winograd_plane p, int top, int left)
+static LX_ITEM void find_view(int pooled, int side, winograd_view *view, GLOBAL float *square, const winograd_plane *p,
+                              int top, int left)
 {
-    if (pooled)
-        return spread_windows(side / 2 + (side == LINE), square, p, top, left);
-    if (top < 0 || left < 0 || top + side > p.height || left + side > p.width)
-        return copy_square(side, square, p, top, left);
-    winograd_view view;
-    view.pixels = p.pixels + ((long)top * p.width + left) * LANES;
-    view.row = (long)p.width * LANES;
-    return view;
+    if (pooled) {
+        spread_windows(side / 2 + (side == LINE), view, square, p, top, left);
+    } else if (top < 0 || left < 0 || top + side > p->height || left + side > p->width) {
+        copy_square(side, view, square, p, top, left);
+    } else {
+        view->pixels = p->pixels + ((long)top * p->width + left) * LANES;
+        view->row = (long)p->width * LANES;
+    }
 }
 
 /* Transforms a patch; the products' values are `product` apart. */
-static LX_APART void transform_patch(const winograd_view patch, GLOBAL float *to, long product)
+static LX_APART void transform_patch(GLOBAL const float *patch, long row, GLOBAL float *to, long product)
 {
     lanes rows[LINE * LINE]; /* [column of the result][row] */
     UNROLL
@@ -216,7 +214,7 @@ static LX_APART void transform_patch(const winograd_view patch, GLOBAL float *to
         lanes d[LINE];
         UNROLL
         for (int j = 0; j < LINE; j++)
-            d[j] = load_lanes(patch.pixels + i * patch.row + j * LANES);
+            d[j] = load_lanes(patch + i * row + j * LANES);
         transform_pixels(d, rows + i, LINE);
     }
     UNROLL
@@ -236,9 +234,12 @@ static LX_ITEM void transform_patches(int pooled, GLOBAL const float *x, GLOBAL 
     for (long b = 0; b < s.in_blocks; b++)
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
-            const winograd_plane plane = plane_of(pooled, x, codes, place.image * s.in_blocks + b, s.height, s.width);
-            transform_patch(view_of(pooled, LINE, square, plane, place.row - s.padding_h, place.column - s.padding_w),
-                            patches + (b * s.strip + t) * LANES, WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES));
+            winograd_plane plane;
+            winograd_view view;
+            find_plane(pooled, &plane, x, codes, place.image * s.in_blocks + b, s.height, s.width);
+            find_view(pooled, LINE, &view, square, &plane, place.row - s.padding_h, place.column - s.padding_w);
+            transform_patch(view.pixels, view.row, patches + (b * s.strip + t) * LANES,
+                            WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES));
         }
 }
 
@@ -472,7 +473,7 @@ static LX_ITEM void transform_products(const lanes *u, lanes *to, int step)
     to[2 * step] = 0.5f * sum + 2.0f * sum2 + u[5];
 }
 
-static LX_APART void transform_gradient(const winograd_view tile, GLOBAL float *to, long product)
+static LX_APART void transform_gradient(GLOBAL const float *tile, long row, GLOBAL float *to, long product)
 {
     lanes rows[LINE * 4]; /* [column of the result][row] */
     UNROLL
@@ -480,7 +481,7 @@ static LX_APART void transform_gradient(const winograd_view tile, GLOBAL float *
         lanes e[4];
         UNROLL
         for (int j = 0; j < 4; j++)
-            e[j] = load_lanes(tile.pixels + i * tile.row + j * LANES);
+            e[j] = load_lanes(tile + i * row + j * LANES);
         transform_gradients(e, rows + i, 4);
     }
     UNROLL
@@ -500,10 +501,12 @@ static LX_ITEM void transform_tiles(int pooled, GLOBAL const float *dy, GLOBAL c
     for (long b = 0; b < s.out_blocks; b++)
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
-            const winograd_plane plane =
-                plane_of(pooled, dy, codes, place.image * s.out_blocks + b, s.out_height, s.out_width);
-            transform_gradient(view_of(pooled, 4, square, plane, place.row, place.column),
-                               gradients + (b * s.strip + t) * LANES, WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES));
+            winograd_plane plane;
+            winograd_view view;
+            find_plane(pooled, &plane, dy, codes, place.image * s.out_blocks + b, s.out_height, s.out_width);
+            find_view(pooled, 4, &view, square, &plane, place.row, place.column);
+            transform_gradient(view.pixels, view.row, gradients + (b * s.strip + t) * LANES,
+                               WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES));
         }
 }
 
