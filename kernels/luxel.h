@@ -209,6 +209,9 @@ typedef unsigned long ulong;
 #define LX_JOIN_(a, b, c) a##b##_##c
 #define LX_JOIN(a, b, c) LX_JOIN_(a, b, c)
 #define LX_NATIVE(name) LX_JOIN(lx_kernel_, name, LX_ISA)
+#define LX_WRITES(name) LX_JOIN(lx_writes_, name, LX_ISA)
+/* Whether a kernel may write a buffer of the type: bit i of the constant beside each kernel tells it of buffer i. */
+#define LX_MAY_WRITE(type) (unsigned)_Generic((type)0, const float *: 0, const int *: 0, const uchar *: 0, default: 1)
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define AT_THE_EDGE _Pragma("clang loop vectorize(disable) unroll(disable)")
@@ -320,6 +323,7 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL1(name, P, T0, a0) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0); \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
@@ -330,6 +334,7 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL2(name, P, T0, a0, T1, a1) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
@@ -341,6 +346,7 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
@@ -353,6 +359,8 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | \
+        LX_MAY_WRITE(T3) << 3; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
@@ -366,6 +374,8 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | \
+        LX_MAY_WRITE(T3) << 3 | LX_MAY_WRITE(T4) << 4; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
@@ -380,6 +390,8 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | LX_MAY_WRITE(T3) << 3 | \
+        LX_MAY_WRITE(T4) << 4 | LX_MAY_WRITE(T5) << 5; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
@@ -395,6 +407,8 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | LX_MAY_WRITE(T3) << 3 | \
+        LX_MAY_WRITE(T4) << 4 | LX_MAY_WRITE(T5) << 5 | LX_MAY_WRITE(T6) << 6; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
@@ -411,6 +425,8 @@ static LX_ITEM float lx_exp(float x)
 
 #define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
     static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
+    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | LX_MAY_WRITE(T3) << 3 | LX_MAY_WRITE(T4) << 4 | \
+        LX_MAY_WRITE(T5) << 5 | LX_MAY_WRITE(T6) << 6 | LX_MAY_WRITE(T7) << 7; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \

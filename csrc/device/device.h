@@ -22,7 +22,8 @@ typedef struct lx_storage lx_storage;
 /* One kernel on every device: its text for OpenCL is PROGRAM.cl, its native forms are linked in. */
 typedef struct {
     const char *program, *name;
-    lx_native *native[3]; /* by lx_isa */
+    lx_native *native[3];   /* by lx_isa */
+    const unsigned *writes; /* bit i: it may write buffer i; NULL: it may write all of them */
 } lx_kernel;
 
 typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
@@ -31,16 +32,20 @@ typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
 #if defined(__x86_64__)
 #define LX_KERNEL(program_, name_)                                                                       \
     extern lx_native lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512;     \
+    extern const unsigned lx_writes_##name_##_base;                                                      \
     static const lx_kernel k_##name_ = {                                                                 \
-        #program_, #name_, {lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512}}
+        #program_, #name_, {lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512}, \
+        &lx_writes_##name_##_base}
 #else
 #define LX_KERNEL(program_, name_)                \
     extern lx_native lx_kernel_##name_##_base;    \
-    static const lx_kernel k_##name_ = {#program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}}
+    extern const unsigned lx_writes_##name_##_base; \
+    static const lx_kernel k_##name_ = {#program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}, \
+                                        &lx_writes_##name_##_base}
 #endif
 
 /* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native form. */
-#define LX_SIMT_KERNEL(program_, name_) static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}}
+#define LX_SIMT_KERNEL(program_, name_) static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}, NULL}
 
 /* A buffer argument of a launch: a storage and the byte in it where the kernel's pointer starts. */
 typedef struct {
@@ -101,6 +106,8 @@ struct lx_device {
     lx_memory memory;
     atomic_ulong waits;  /* times that the host waited for the device */
     lx_profile *profile; /* where to note what it does; NULL: nowhere */
+    struct lx_recording *recording; /* what notes all that it is asked to do, to do it again; NULL: nothing */
+    unsigned long storages;         /* that it ever had */
     lx_tuning tuning;
     char tuning_file[64]; /* in the cache folder; empty: what is measured is forgotten with the process */
 };
@@ -129,6 +136,11 @@ struct lx_storage {
     void (*give_back)(void *owner); /* of memory that somebody else owns; else NULL */
     void *owner;
     long version;           /* counts in-place writes, so that backward can tell that what it saved has changed */
+    unsigned long id;       /* counts from 1; no other storage of the device has it, nor had it before */
+    long departures;        /* times that a tensor was moved away from it */
+    int held;               /* references that recordings have */
+    unsigned long recording; /* the last one that saw it, and as which of its slots (-1: not used yet) */
+    int slot;
 };
 
 /* The cpu device, with one reference; NULL and an error if there is no memory for it. */
@@ -143,8 +155,15 @@ lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error);
  * there is no memory for the note, and then nothing is given back. */
 lx_storage *lx_storage_borrow(lx_device *cpu, void *address, size_t bytes, void (*give_back)(void *owner), void *owner,
                               lx_error *error);
+/* The same for memory that is given back soon, as often as the same work is done: the owner is not asked to let go of
+ * anything unless there is none. */
+lx_storage *lx_storage_scratch(lx_device *device, size_t bytes, lx_error *error);
 lx_storage *lx_storage_retain(lx_storage *storage);
 void lx_storage_release(lx_storage *storage);
+
+/* Bytes between a storage and the host: what the runtime does, noted by a recording if there is one. */
+lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error);
+lx_code lx_storage_write(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error);
 
 /* Copies bytes from one storage to another, on whichever devices. */
 lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size_t from_offset, size_t bytes,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device.h"
+#include "recording.h"
 
 lx_device *lx_device_retain(lx_device *device)
 {
@@ -67,13 +67,12 @@ static lx_storage *new_storage(lx_device *device, size_t bytes, lx_error *error)
     storage->device = device;
     atomic_init(&storage->references, 1);
     storage->bytes = bytes;
+    storage->id = ++device->storages;
     return storage;
 }
 
-lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error)
+lx_storage *lx_storage_scratch(lx_device *device, size_t bytes, lx_error *error)
 {
-    if (device->reclaim && device->memory.live + bytes > device->limit)
-        device->reclaim(device->owner, device, false);
     lx_storage *storage = new_storage(device, bytes, error);
     if (!storage)
         return NULL;
@@ -85,7 +84,16 @@ lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error)
     const size_t live = atomic_fetch_add(&device->memory.live, storage->capacity) + storage->capacity;
     if (live > device->memory.peak)
         device->memory.peak = live;
+    if (device->recording)
+        lx_note_storage(device->recording, storage);
     return storage;
+}
+
+lx_storage *lx_storage_new(lx_device *device, size_t bytes, lx_error *error)
+{
+    if (device->reclaim && device->memory.live + bytes > device->limit)
+        device->reclaim(device->owner, device, false);
+    return lx_storage_scratch(device, bytes, error);
 }
 
 lx_storage *lx_storage_borrow(lx_device *cpu, void *address, size_t bytes, void (*give_back)(void *owner), void *owner,
@@ -112,6 +120,8 @@ void lx_storage_release(lx_storage *storage)
     if (!storage || atomic_fetch_sub(&storage->references, 1) != 1)
         return;
     lx_device *device = storage->device;
+    if (device->recording)
+        lx_note_release(device->recording, storage);
     atomic_fetch_sub(&device->memory.live, storage->capacity);
     if (storage->give_back)
         storage->give_back(storage->owner);
@@ -119,6 +129,20 @@ void lx_storage_release(lx_storage *storage)
         device->runtime->release(device, storage->handle, storage->capacity);
     free(storage);
     lx_device_release(device);
+}
+
+lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error)
+{
+    if (from->device->recording)
+        lx_note_problem(from->device->recording, "reads values of a tensor; return the tensor and read it outside");
+    return from->device->runtime->read(from, offset, to, bytes, error);
+}
+
+lx_code lx_storage_write(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error)
+{
+    if (to->device->recording)
+        lx_note_write(to->device->recording, to, offset, from, bytes);
+    return to->device->runtime->write(to, offset, from, bytes, error);
 }
 
 /* Whether the handle of a storage is the address of its bytes. */
@@ -130,6 +154,9 @@ static bool in_host_memory(const lx_storage *storage)
 lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size_t from_offset, size_t bytes,
                         lx_error *error)
 {
+    if (from->device->recording)
+        lx_note_problem(from->device->recording, "moves a tensor from %s to %s; move it before, and pass it as an argument",
+                        from->device->label, to->device->label);
     if (in_host_memory(from))
         return to->device->runtime->write(to, to_offset, (const char *)from->handle + from_offset, bytes, error);
     if (in_host_memory(to))

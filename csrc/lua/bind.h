@@ -32,6 +32,8 @@ void lx_adopt_device(lx_context *context, lx_device *device);
 /* The device named by the argument, opened if need be; the cpu where it is absent. Raises if there is none. */
 lx_device *lx_check_device(lua_State *L, int arg);
 
+/* Pushes "file:line: " of the innermost Lua function outside the library; "" where there is none. */
+void lx_push_place(lua_State *L);
 /* Raises the error as a Lua error. A memory error raises too: arithmetic has no other way to say it. */
 int lx_raise(lua_State *L, const lx_error *error);
 /* Returns nil, message, code for what the world did; raises the programmer's mistakes. */
@@ -73,7 +75,8 @@ void lx_pair_field(lua_State *L, int arg, const char *name, int absent, int pair
 void lx_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on top, with the context */
 extern const luaL_Reg lx_device_functions[], lx_tensor_functions[], lx_op_functions[], lx_reduce_functions[],
     lx_layer_functions[], lx_nn_functions[], lx_image_functions[], lx_file_functions[],
-    lx_opencl_functions[];
+    lx_opencl_functions[], lx_recording_functions[];
 void lx_register_tensor(lua_State *L); /* the metatable; leaves nothing on the stack */
+void lx_register_recording(lua_State *L);
 
 #endif

@@ -47,8 +47,7 @@ static void push_context(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
 }
 
-/* Pushes "file:line: " of the innermost Lua function outside the library, for that is where the mistake is. */
-static void push_place(lua_State *L)
+void lx_push_place(lua_State *L)
 {
     lua_Debug frame;
     const char *home = lua_getfield(L, LUA_REGISTRYINDEX, "luxel.home") == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -69,7 +68,7 @@ int lx_raise(lua_State *L, const lx_error *error)
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key) == LUA_TUSERDATA)
         ((lx_context *)lua_touserdata(L, -1))->raised = *error;
     lua_pop(L, 1);
-    push_place(L);
+    lx_push_place(L); /* that is where the mistake is */
     lua_pushstring(L, error->text);
     lua_concat(L, 2);
     return lua_error(L);
@@ -110,10 +109,18 @@ int lx_results(lua_State *L, lx_code code, const lx_error *error, int results)
     return code ? lx_raise(L, error) : results;
 }
 
+/* A replay draws on from where the random numbers stand, and cannot start them again. */
+static void note_seeding(const lx_context *context)
+{
+    if (context->devices[0]->recording)
+        lx_note_problem(context->devices[0]->recording, "sets the seed of the random numbers; do that outside");
+}
+
 /* manual_seed(n): random numbers start again from here */
 static int l_manual_seed(lua_State *L)
 {
     lx_context *context = lx_get_context(L);
+    note_seeding(context);
     context->seed = (unsigned long)luaL_checkinteger(L, 1);
     context->stream = 0;
     return 0;
@@ -132,6 +139,8 @@ static int l_next_stream(lua_State *L)
 static int l_random_state(lua_State *L)
 {
     lx_context *context = lx_get_context(L);
+    if (!lua_isnoneornil(L, 1))
+        note_seeding(context);
     if (!lua_isnoneornil(L, 1))
         context->stream = (unsigned long)luaL_checkinteger(L, 1);
     lua_pushinteger(L, (lua_Integer)context->seed);
@@ -170,6 +179,7 @@ __attribute__((visibility("default"))) int luaopen_luxel_core(lua_State *L);
 int luaopen_luxel_core(lua_State *L)
 {
     lx_register_tensor(L);
+    lx_register_recording(L);
     lua_newtable(L);
     lx_set_functions(L, core_functions);
     lx_set_functions(L, lx_device_functions);
@@ -181,6 +191,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_image_functions);
     lx_set_functions(L, lx_file_functions);
     lx_set_functions(L, lx_opencl_functions);
+    lx_set_functions(L, lx_recording_functions);
     luaL_getmetatable(L, LX_TENSOR);
     lua_setfield(L, -2, "metatable");
     return 1;

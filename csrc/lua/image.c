@@ -34,7 +34,7 @@ static picture push_picture(lua_State *L, int arg)
     picture out = {lua_newuserdatauv(L, bytes, 0), (int)shape[2], (int)shape[1], (int)shape[0]};
     lx_tensor *dense = lx_push_tensor(L);
     if (lx_contiguous(dense, &interleaved, &error) ||
-        image->storage->device->runtime->read(dense->storage, (size_t)dense->offset, out.pixels, bytes, &error))
+        lx_storage_read(dense->storage, (size_t)dense->offset, out.pixels, bytes, &error))
         lx_raise(L, &error);
     lx_tensor_free(dense);
     lua_pop(L, 1);
@@ -49,7 +49,7 @@ static void push_image(lua_State *L, const picture *from)
     const long shape[] = {from->height, from->width, from->channels};
     lx_tensor *out = lx_push_tensor(L), *stored = lx_push_tensor(L);
     if (lx_tensor_new(stored, device, LX_UINT8, 3, shape, &error) ||
-        device->runtime->write(stored->storage, 0, from->pixels, (size_t)(shape[0] * shape[1] * shape[2]), &error))
+        lx_storage_write(stored->storage, 0, from->pixels, (size_t)(shape[0] * shape[1] * shape[2]), &error))
         lx_raise(L, &error);
     lx_tensor planar;
     const int order[] = {2, 0, 1};
@@ -234,7 +234,7 @@ static int l_decode_images(lua_State *L)
     lx_tensor *out = lx_push_tensor(L);
     lx_decode_images(paths, count, (int)size, device->runtime->threads(device, 0), pixels, errors);
     if (lx_tensor_new(out, device, LX_UINT8, 4, shape, &error) ||
-        device->runtime->write(out->storage, 0, pixels, bytes, &error))
+        lx_storage_write(out->storage, 0, pixels, bytes, &error))
         return lx_raise(L, &error);
     lua_createtable(L, count, 0);
     lua_createtable(L, count, 0);

@@ -251,7 +251,7 @@ static lx_code from_host(lx_tensor *out, lx_device *device, lx_dtype dtype, int 
     if (lx_tensor_new(out, device, dtype, ndim, shape, error))
         return error->code;
     const size_t bytes = (size_t)lx_tensor_count(out) * lx_dtype_size(dtype);
-    return device->runtime->write(out->storage, 0, data, bytes, error);
+    return lx_storage_write(out->storage, 0, data, bytes, error);
 }
 
 /* from_table(nested tables or a number, dtype, device) */
@@ -307,7 +307,7 @@ static void *push_host_copy(lua_State *L, const lx_tensor *tensor)
     if (lx_contiguous(dense, tensor, &error))
         lx_raise(L, &error);
     lx_storage *storage = dense->storage;
-    if (storage->device->runtime->read(storage, (size_t)dense->offset * lx_dtype_size(dense->dtype), data, bytes, &error))
+    if (lx_storage_read(storage, (size_t)dense->offset * lx_dtype_size(dense->dtype), data, bytes, &error))
         lx_raise(L, &error);
     lx_tensor_free(dense);
     lua_pop(L, 1);
@@ -334,8 +334,7 @@ static int l_item(lua_State *L)
         return luaL_error(L, "item: the tensor must have one element, shape is %s",
                           lx_shape_text(tensor->ndim, tensor->shape, text));
     const size_t size = lx_dtype_size(tensor->dtype);
-    lx_device *device = tensor->storage->device;
-    if (device->runtime->read(tensor->storage, (size_t)tensor->offset * size, data, size, &error))
+    if (lx_storage_read(tensor->storage, (size_t)tensor->offset * size, data, size, &error))
         return lx_raise(L, &error);
     push_number(L, data, tensor->dtype, 0);
     return 1;
@@ -386,6 +385,7 @@ static int l_move_(lua_State *L)
     if (lx_place(&moved, tensor, device, &error))
         return lx_raise(L, &error);
     moved.storage->version = tensor->storage->version + 1;
+    tensor->storage->departures++;
     lx_tensor_free(tensor);
     *tensor = moved;
     return 1;

@@ -30,8 +30,7 @@ static lx_code check_indices(const lx_tensor *indices, long images, lx_error *er
     int32_t *values = malloc(sizeof *values * (size_t)(count ? count : 1));
     if (!values)
         return lx_fail(error, LX_ENOMEM, "out of memory");
-    lx_device *device = indices->storage->device;
-    device->runtime->read(from.storage, from.offset, values, sizeof *values * (size_t)count, error);
+    lx_storage_read(from.storage, from.offset, values, sizeof *values * (size_t)count, error);
     for (long i = 0; i < count && !error->code; i++)
         if (values[i] < 1 || values[i] > images)
             lx_fail(error, LX_EARG, "augment_batch: index %d is out of range, there are %ld images", values[i], images);

@@ -76,27 +76,48 @@ lx_code lx_cat(lx_tensor *out, const lx_tensor *const *tensors, int count, int d
 
 /* ---- indices -------------------------------------------------------------------------------------------------- */
 
-/* Reads what gather_check found, and fails at the first index out of range. */
-static lx_code report_bad(const char *function, const lx_tensor *bad, const lx_tensor *index, int ndim,
-                          const long *shape, int dim, lx_error *error)
+/* Of what report_bad says that an index is wrong. */
+typedef struct {
+    const char *function;
+    long chunks;
+    long shape[LX_MAX_DIMS];
+    int ndim, dim;
+} checked_indices;
+
+/* Reads what gather_check found, and fails at the first index out of range. Arguments: what it found, the indices. */
+static lx_code report_bad(const void *params, const lx_argument *arguments, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
-    const struct lx_runtime *runtime = bad->storage->device->runtime;
-    for (long i = 0; i < bad->shape[0]; i++) {
+    const checked_indices *of = params;
+    const lx_argument bad = arguments[0], index = arguments[1];
+    const struct lx_runtime *runtime = bad.storage->device->runtime;
+    for (long i = 0; i < of->chunks; i++) {
         int at, value;
-        if (runtime->read(bad->storage, (size_t)i * sizeof at, &at, sizeof at, error))
+        if (runtime->read(bad.storage, bad.offset + (size_t)i * sizeof at, &at, sizeof at, error))
             return error->code;
         if (at < 0)
             continue;
         const long place = i * GATHER_CHECK_CHUNK + at;
-        const size_t byte = (size_t)(index->offset + place) * sizeof value;
-        if (runtime->read(index->storage, byte, &value, sizeof value, error))
+        if (runtime->read(index.storage, index.offset + (size_t)place * sizeof value, &value, sizeof value, error))
             return error->code;
         return lx_fail(error, LX_EARG,
-                       "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s", function,
-                       value, place + 1, shape[dim], dim + 1, lx_shape_text(ndim, shape, text));
+                       "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s", of->function,
+                       value, place + 1, of->shape[of->dim], of->dim + 1, lx_shape_text(of->ndim, of->shape, text));
     }
     return LX_OK;
+}
+
+static lx_code check_bad(const char *function, const lx_tensor *bad, const lx_tensor *index, int ndim,
+                         const long *shape, int dim, lx_error *error)
+{
+    checked_indices checked;
+    memset(&checked, 0, sizeof checked);
+    checked.function = function;
+    checked.chunks = bad->shape[0];
+    checked.ndim = ndim;
+    checked.dim = dim;
+    memcpy(checked.shape, shape, (size_t)ndim * sizeof *shape);
+    return lx_run_check(report_bad, &checked, sizeof checked, (const lx_tensor *const[]){bad, index}, 2, error);
 }
 
 /* Whether reading from the device makes the host wait for it. */
@@ -117,7 +138,7 @@ static lx_code prepare_index(lx_tensor *out, const char *function, const lx_tens
         (reading_waits(device) ||
          (!lx_tensor_new(&bad, device, LX_INT32, 1, &chunks, error) &&
           !LX_RUN(k_gather_check, chunks, 1, 1, count, args, error, &dense, &bad) &&
-          !report_bad(function, &bad, &dense, ndim, shape, dim, error))))
+          !check_bad(function, &bad, &dense, ndim, shape, dim, error))))
         lx_tensor_share(out, &dense);
     lx_tensor_free(&converted);
     lx_tensor_free(&dense);

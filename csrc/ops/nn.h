@@ -18,10 +18,6 @@ lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tens
 
 /* ---- random numbers: a function of (seed, stream, element) alone --------------------------------------------- */
 
-typedef struct {
-    unsigned long seed, stream;
-} lx_stream;
-
 lx_code lx_rand(lx_tensor *out, lx_device *device, int ndim, const long *shape, lx_stream stream, lx_error *error);
 lx_code lx_randn(lx_tensor *out, lx_device *device, int ndim, const long *shape, lx_stream stream, lx_error *error);
 /* int32 from low up to but without high */

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "../device/recording.h"
 #include "../tensor/tensor.h"
 #include "conv2d.h"
 
@@ -35,6 +36,10 @@ lx_code lx_run_groups(const lx_kernel *kernel, const char *options, const long g
                   (const int[3]){(group0), (group1), 1}, (double)(work), &(params), sizeof(params),                  \
                   (const lx_tensor *const[]){__VA_ARGS__},                                                           \
                   (int)(sizeof((const lx_tensor *const[]){__VA_ARGS__}) / sizeof(lx_tensor *)), (error))
+
+/* Looks at values on a device that does not make the host wait, now and whenever this is replayed. */
+lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
+                     lx_error *error);
 
 /* All tensors on one device, or an error that names both. */
 lx_code lx_same_device(const char *function, const lx_tensor *a, const lx_tensor *b, lx_error *error);

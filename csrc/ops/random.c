@@ -1,6 +1,7 @@
 /* Random numbers and dropout. */
 #include "../../kernels/random.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "../../kernels/philox.h"
@@ -14,6 +15,13 @@ LX_KERNEL(random, dropout_blocked);
 
 enum { WORK_OF_FOUR = 60 }; /* ten rounds */
 
+/* What replays the next launch gives it another stream. */
+static void note_stream(const lx_device *device)
+{
+    if (device->recording)
+        lx_note_stream(device->recording, offsetof(random_args, seed), offsetof(random_args, stream));
+}
+
 /* Makes the output and fills it with one of the drawing kernels. */
 static lx_code draw(lx_tensor *out, const lx_kernel *kernel, lx_device *device, lx_dtype dtype, int ndim, const long *shape,
                     random_args args, lx_error *error)
@@ -22,6 +30,7 @@ static lx_code draw(lx_tensor *out, const lx_kernel *kernel, lx_device *device, 
         return error->code;
     args.count = lx_tensor_count(out);
     const long fours = (args.count + 3) / 4;
+    note_stream(device);
     if (LX_RUN(*kernel, fours, 1, 1, fours * WORK_OF_FOUR, args, error, out))
         lx_tensor_free(out);
     return error->code;
@@ -79,6 +88,7 @@ static lx_code dropout_blocked(lx_tensor *out, const lx_tensor *x, random_args a
     if (lx_tensor_new_blocked(out, x->storage->device, shape, error))
         return error->code;
     const double work = (double)(shape[0] * args.blocks * x->block) * (double)args.plane * WORK_OF_FOUR;
+    note_stream(x->storage->device);
     return LX_RUN(k_dropout_blocked, args.plane, args.blocks, shape[0], work, args, error, x, out);
 }
 
@@ -96,7 +106,9 @@ lx_code lx_dropout(lx_tensor *out, const lx_tensor *x, double p, lx_stream strea
     if (lx_dense_float(&in, x, error))
         return error->code;
     args.count = lx_tensor_count(&in);
-    if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
+    if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error))
+        note_stream(x->storage->device);
+    if (!error->code &&
         LX_RUN(k_dropout, args.count, 1, 1, args.count * WORK_OF_FOUR, args, error, &in, out))
         lx_tensor_free(out);
     lx_tensor_free(&in);

@@ -21,7 +21,22 @@ static lx_code launch_on(lx_launch *launch, const lx_tensor *const *tensors, lx_
         launch->arguments[i] = tensors[i] ? lx_argument_of(tensors[i]) : (lx_argument){NULL, 0};
     launch->bytes = bytes_of(tensors, launch->count);
     lx_device *device = tensors[0]->storage->device;
+    bool done = false;
+    if (device->recording && (lx_note_launch(device->recording, device, launch, &done, error) || done))
+        return error->code;
     return device->runtime->launch(device, launch, error);
+}
+
+lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
+                     lx_error *error)
+{
+    lx_argument arguments[LX_MAX_ARGUMENTS];
+    lx_device *device = tensors[0]->storage->device;
+    for (int i = 0; i < count; i++)
+        arguments[i] = lx_argument_of(tensors[i]);
+    if (device->recording)
+        lx_note_check(device->recording, device, check, params, params_size, arguments, count);
+    return check(params, arguments, error);
 }
 
 lx_code lx_run(const lx_kernel *kernel, const char *options, const long size[3], double work, const void *params,

@@ -7,6 +7,7 @@
 
 local core = require "luxel.core"
 local memory = require "luxel.memory"
+local recording = require "luxel.recording"
 
 local getslot, setslot = core.getslot, core.setslot
 local shape_text, same_shape = require("luxel.shape").text, require("luxel.shape").same
@@ -119,8 +120,10 @@ function autograd.set_grad(tensor, grad)
     if slot then
         slot.grad = grad
     elseif grad ~= nil then
-        setslot(tensor, {requires_grad = false, grad = grad})
+        slot = {requires_grad = false, grad = grad}
+        setslot(tensor, slot)
     end
+    if slot and recording.now then recording.sets_grad(slot) end
 end
 
 --- Raises if `tensor` may not be changed in place now, because a recorded operation made it or reads it as a leaf.
@@ -292,6 +295,7 @@ end
 
 -- A leaf's gradient has its storage to itself, so that clipping and accumulating may work in place.
 function Ledger:add_to_leaf(slot, grad)
+    if recording.now then recording.reads_grad(slot) end
     if slot.grad then
         slot.grad:add_(grad)
     elseif self:exclusive(grad, 1) then
@@ -301,6 +305,7 @@ function Ledger:add_to_leaf(slot, grad)
         slot.grad = grad:clone()
     end
     memory.keep(slot.grad) -- outlives a tidy around the step
+    if recording.now then recording.sets_grad(slot) end
 end
 
 -- ---- backward -------------------------------------------------------------------------------------------------
@@ -426,6 +431,10 @@ end
 ---@param options {retain_graph: boolean?}?
 function autograd.backward(tensor, grad, options)
     local slot = getslot(tensor)
+    if slot and slot.compiled then
+        error("backward: the tensor was returned by a compiled function, which has no history to go back through; call "
+            .. "backward inside the function", 2)
+    end
     if not slot or not slot.requires_grad then
         error("backward: the tensor does not require a gradient; make it from tensors with requires_grad = true, "
             .. "outside lx.no_grad", 2)

@@ -5,14 +5,25 @@ local core = require "luxel.core"
 
 local notice = {
     console = nil, ---@type luxel.Console? the one whose progress line is on the screen now
+    handler = nil, ---@type fun(text: string)|false|nil what on_notice was given
 }
 
-local function show(text)
-    text = ("luxel: %s ..."):format(text)
+local function show(text, ending)
+    text = ("luxel: %s%s"):format(text, ending or " ...")
     if notice.console then
         notice.console:message(text)
     else
         io.stderr:write(text, "\n")
+    end
+end
+
+--- Says something once, such as why a function is not replayed.
+---@param text string
+function notice.say(text)
+    if notice.handler then
+        notice.handler(text)
+    elseif notice.handler == nil then
+        show(text, "")
     end
 end
 
@@ -22,6 +33,7 @@ function notice.on_notice(f)
     if f ~= nil and f ~= false and type(f) ~= "function" then
         error(("on_notice: expected a function, false or nil, got %s"):format(type(f)), 2)
     end
+    notice.handler = f
     core.set_notice(f == nil and show or f or nil)
 end
 

@@ -18,6 +18,7 @@
 local core = require "luxel.core"
 local lx = require "luxel"
 local check = require "luxel.nn.check"
+local recording = require "luxel.recording"
 
 -- A list of named things that remembers the order of their first assignment.
 local Registry = {}
@@ -28,6 +29,7 @@ local function new_registry()
 end
 
 function Registry:set(name, value)
+    if not rawequal(self.values[name], value) then recording.structure = recording.structure + 1 end
     if value ~= nil and self.values[name] == nil then
         self.names[#self.names + 1] = name
     elseif value == nil then
@@ -74,11 +76,14 @@ local function home_of(self, key, value)
     return "_fields"
 end
 
+-- What a recording has to find as it was: the rest of a module changes by assignment, which is counted.
+local PLAIN <const> = {number = true, string = true, boolean = true, ["nil"] = true}
+
 -- A class's instances. Nothing is stored under its own name, so that every assignment comes by here: a plain field
 -- that later becomes a module must not stay unregistered.
 local function instance_metatable(class)
     local meta = {__name = class.class_name}
-    function meta.__index(self, key)
+    local function find(self, key)
         local value = rawget(self, "_fields")[key]
         if value ~= nil then return value end
         for i = 1, 3 do
@@ -86,6 +91,11 @@ local function instance_metatable(class)
             if value ~= nil then return value end
         end
         return class[key]
+    end
+    function meta.__index(self, key)
+        local value = find(self, key)
+        if recording.now and PLAIN[type(value)] then recording.reads_field(self, key, value) end
+        return value
     end
     function meta.__newindex(self, key, value)
         local home = home_of(self, key, value)
@@ -175,7 +185,8 @@ function Module:add_module(name, module)
     rawget(self, "_modules"):set(name, module)
 end
 
---- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it.
+--- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. A function that
+--- `lx.compile` replays runs no forward, and no hooks.
 ---@param hook fun(module: Module, arguments: table, results: table)
 ---@return fun() remove
 function Module:register_forward_hook(hook)

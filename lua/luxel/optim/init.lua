@@ -6,6 +6,7 @@
 local core = require "luxel.core"
 local lx = require "luxel"
 local memory = require "luxel.memory"
+local recording = require "luxel.recording"
 local check = require "luxel.nn.check"
 
 local optim = {}
@@ -90,6 +91,21 @@ local function define(name, defaults, update)
     optim[name] = class
 end
 
+-- A step of one parameter. Where it is recorded, each replay counts its steps and takes its options anew; a gradient
+-- that there is only while the function runs is not needed for that.
+local function update(self, index, parameter, grad, group)
+    local state = self.state[index]
+    if not recording.now then
+        state.step = state.step + 1
+        return self.update(parameter, grad, state, group)
+    end
+    recording.reads_grad(core.getslot(parameter))
+    recording.live(function(gradient)
+        state.step = state.step + 1
+        self.update(parameter, gradient, state, group)
+    end, grad:contiguous(), parameter)
+end
+
 --- Changes every parameter that has a gradient.
 function Optimizer:step()
     local index = 0
@@ -97,11 +113,7 @@ function Optimizer:step()
         for _, parameter in ipairs(group.params) do
             index = index + 1
             local grad = parameter.grad
-            if grad then
-                local state = self.state[index]
-                state.step = state.step + 1
-                self.update(parameter, grad, state, group)
-            end
+            if grad then update(self, index, parameter, grad, group) end
         end
     end
 end
@@ -155,6 +167,16 @@ local function check_dict(self, dict)
     end
 end
 
+-- Puts a tensor of the state back, into the memory that a recorded step knows if there is some.
+local function restore(state, key, tensor)
+    local own = state[key]
+    if own and own.device == tensor.device then
+        core.copy_(own, tensor)
+    else
+        state[key] = memory.keep(tensor:clone())
+    end
+end
+
 --- Takes over what `state_dict` returned (the tensors are copied). Raises if it does not fit; nothing changes then.
 ---@param dict table
 function Optimizer:load_state_dict(dict)
@@ -162,11 +184,16 @@ function Optimizer:load_state_dict(dict)
     for i, group in ipairs(dict.groups) do
         for key, value in pairs(group) do self.groups[i][key] = value end
     end
-    for i, step in ipairs(dict.steps) do self.state[i] = {step = math.tointeger(step)} end
+    for i, state in ipairs(self.state) do
+        for key, tensor in pairs(state) do -- zeros are where a parameter without that starts
+            if key ~= "step" and not dict.tensors[i .. "." .. key] then lx.no_grad(tensor.zero_, tensor) end
+        end
+        state.step = math.tointeger(dict.steps[i])
+    end
     for key, tensor in pairs(dict.tensors) do
         local index, what = key:match("^(%d+)%.(.+)$")
         index = math.tointeger(tonumber(index))
-        self.state[index][what] = memory.keep(tensor:detach():to(self.parameters[index].device):clone())
+        restore(self.state[index], what, tensor:detach():to(self.parameters[index].device))
     end
 end
 
@@ -228,6 +255,7 @@ local function gradients(params)
     for _, parameter in ipairs(params) do
         if parameter.grad and not seen[parameter] then
             seen[parameter] = true
+            if recording.now then recording.reads_grad(core.getslot(parameter)) end
             list[#list + 1] = parameter.grad
         end
     end

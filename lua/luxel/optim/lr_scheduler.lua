@@ -2,6 +2,7 @@
 --- every `step`, which belongs after the optimiser's step (or, for ReduceLROnPlateau and StepLR, after an epoch).
 
 local check = require "luxel.nn.check"
+local recording = require "luxel.recording"
 
 local lr_scheduler = {}
 
@@ -21,8 +22,10 @@ end
 
 --- Goes on by one step.
 function Scheduler:step()
-    self.last_step = self.last_step + 1
-    apply(self)
+    recording.live(function()
+        self.last_step = self.last_step + 1
+        apply(self)
+    end)
 end
 
 --- The learning rates now, one for each group.
@@ -173,6 +176,7 @@ end, nil, {
             error("ReduceLROnPlateau: step needs the metric, a number, got " .. type(metric), 2)
         end
         local options = self.options
+        recording.problem("steps a schedule by a metric; do that outside")
         self.last_step = self.last_step + 1
         if better(options, metric, self.best) then
             self.best, self.bad = metric, 0

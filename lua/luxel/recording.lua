@@ -1,0 +1,66 @@
+--- What the rest of the library tells a recording (lua/luxel/compile.lua) while it is made: the things in Lua that a
+--- function reads and changes, which a replay has to find as they were and to change alike.
+
+local recording = {
+    now = nil, ---@type luxel.Recording? the one being made
+    structure = 0, -- counts changes of what modules consist of
+}
+
+---@class luxel.Recording
+---@field handle userdata what the devices do: csrc/lua/recording.c
+---@field actions table[] `{f, argument}`: to be called before each replay
+---@field grads table<table, Tensor|false> by slot: the gradients that leaves have at the end, of those that it sets
+---@field expects table<table, Tensor|false> by slot: the gradients that leaves have at the start, of those that it reads
+---@field guards table[] `{module, key, value}`: plain fields that it reads
+---@field noted table<table, table> the modules and keys of the guards
+---@field results table what it returned: all but tensors
+---@field structure integer `recording.structure` at the end
+---@field facts table what its plan is like
+
+--- Calls `f(argument)`. In a function that is being recorded, `f(later)` is called again before each replay, and what
+--- it launches takes its numbers from there: for learning rates, counters and the like.
+---@param f fun(argument: any)
+---@param argument any
+---@param later any? what stands for a tensor that there is only in the recorded call
+function recording.live(f, argument, later)
+    local now = recording.now
+    if not now then return f(argument) end
+    now.actions[#now.actions + 1] = {f, later}
+    now.handle:live(true)
+    f(argument)
+    now.handle:live(false)
+end
+
+--- Notes that a leaf's gradient matters as it is now. Only while there is a recording.
+---@param slot table
+function recording.reads_grad(slot)
+    local now = recording.now
+    if now.grads[slot] == nil and now.expects[slot] == nil then now.expects[slot] = slot.grad or false end
+end
+
+--- Notes that a leaf has another gradient now. Only while there is a recording.
+---@param slot table
+function recording.sets_grad(slot)
+    recording.now.grads[slot] = slot.grad or false
+end
+
+--- Notes what a module's plain field is. Only while there is a recording.
+function recording.reads_field(module, key, value)
+    local now = recording.now
+    local keys = now.noted[module]
+    if not keys then
+        keys = {}
+        now.noted[module] = keys
+    end
+    if keys[key] then return end
+    keys[key] = true
+    now.guards[#now.guards + 1] = {module, key, value}
+end
+
+--- Notes that what is done cannot be done again, if there is a recording.
+---@param text string "does this; do that instead"
+function recording.problem(text)
+    if recording.now then recording.now.handle:problem(text) end
+end
+
+return recording
