@@ -46,6 +46,17 @@ static void find_lifetimes(lx_recording *self)
     }
 }
 
+/* An in-place write counts from before the launch, so that what a recording first meets in one has counted already. */
+static void count_writes(lx_recording *self)
+{
+    for (int i = 0; i < self->step_count; i++) {
+        const lx_recorded *step = &self->steps[i];
+        for (int j = 0; j < step->launch.count && step->writes != ~0u; j++)
+            if (writes(step, j) && self->slots[step->slots[j]].version == 0)
+                self->slots[step->slots[j]].version = 1;
+    }
+}
+
 static size_t rounded(size_t bytes)
 {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -122,6 +133,7 @@ lx_code lx_recording_plan(lx_recording *self, lx_error *error)
     lx_slot **slots = calloc(2 * count, sizeof *slots);
     self->facts = (lx_recording_facts){.steps = self->step_count, .eager = self->most_bytes};
     if (needed && slots) {
+        count_writes(self);
         drop_dead(self, needed);
         find_lifetimes(self);
         place(self, slots, slots + count);

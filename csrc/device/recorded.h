@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     lx_launch launch; /* its parameters and options are the step's own; offsets count from where the slot begins */
     int slots[LX_MAX_ARGUMENTS]; /* by argument; -1: none */
-    unsigned writes;             /* bit i: it may write argument i */
+    unsigned writes;             /* bit i: it may write argument i; all bits: nobody knows */
     lx_check *check;
     bool live;    /* its parameters come from the host at each replay */
     bool dropped; /* nobody needs what it writes */

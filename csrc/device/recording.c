@@ -156,6 +156,7 @@ void lx_recording_live(lx_recording *self, bool live)
 void lx_recording_end(lx_recording *self)
 {
     detach(self);
+    self->refreshing = false;
     self->locate = NULL;
 }
 

@@ -416,6 +416,29 @@ static int l_replay(lua_State *L)
     return lx_results(L, error.code, &error, self->count);
 }
 
+/* ---- checks --------------------------------------------------------------------------------------------------- */
+
+/* Fails with the text in params unless the byte of the first argument is 0. */
+static lx_code check_byte(const void *params, const lx_argument *arguments, lx_error *error)
+{
+    unsigned char byte = 0;
+    const lx_argument of = arguments[0];
+    if (!of.storage->device->runtime->read(of.storage, of.offset, &byte, 1, error) && byte)
+        return lx_fail(error, LX_EARG, "%s", (const char *)params);
+    return error->code;
+}
+
+/* check_zero(t, text): raises unless t, one uint8 on the cpu, is 0; also whenever this is replayed */
+static int l_check_zero(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    size_t length;
+    const lx_tensor *tensor = lx_check_tensor(L, 1);
+    const char *text = luaL_checklstring(L, 2, &length);
+    luaL_argcheck(L, tensor->dtype == LX_UINT8 && lx_tensor_count(tensor) == 1, 1, "one uint8 expected");
+    return lx_results(L, lx_run_check(check_byte, text, length + 1, &tensor, 1, &error), &error, 0);
+}
+
 static const luaL_Reg methods[] = {
     {"live", l_live}, {"stop", l_stop}, {"settle", l_settle},   {"problem", l_problem}, {"same", l_same},
     {"plan", l_plan}, {"move", l_move}, {"forget", l_forget},   {"fits", l_fits},       {"refresh", l_refresh},
@@ -436,5 +459,6 @@ const luaL_Reg lx_recording_functions[] = {
     {"signature", l_signature},
     {"record", l_record},
     {"alias", l_alias},
+    {"check_zero", l_check_zero},
     {NULL, NULL},
 };

@@ -568,6 +568,13 @@ static int l_version(lua_State *L)
     return 1;
 }
 
+/* storage_id(t) -> a number that no other memory of its device has or had */
+static int l_storage_id(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)lx_check_any(L, 1)->storage->id);
+    return 1;
+}
+
 /* ---- the userdata ------------------------------------------------------------------------------------------- */
 
 /* getslot(t) -> the Lua table that autograd hangs on a tensor, or nil */
@@ -716,6 +723,7 @@ const luaL_Reg lx_tensor_functions[] = {
     {"copy_", l_copy},
     {"fill_", l_fill},
     {"version", l_version},
+    {"storage_id", l_storage_id},
     {"refs", l_refs},
     {"tidy", l_tidy},
     {"getslot", l_getslot},

@@ -298,7 +298,9 @@ function Ledger:add_to_leaf(slot, grad)
     if recording.now then recording.reads_grad(slot) end
     if slot.grad then
         slot.grad:add_(grad)
-    elseif self:exclusive(grad, 1) then
+        return
+    end
+    if self:exclusive(grad, 1) then
         self.owned[grad] = nil
         slot.grad = grad
     else

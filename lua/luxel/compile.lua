@@ -23,7 +23,8 @@ local MOST_SEEN <const> = 64      -- kinds of arguments that are remembered
 ---@class luxel.Compiled call it as the function; print it to see what was recorded
 ---@field package f function
 ---@field package options {name: string}
----@field package entries table<string, {calls: integer, pending: luxel.Recording?, recordings: luxel.Recording[]}>
+---@field package entries table<string, {calls: integer, attempts: integer, pending: table<string, luxel.Recording>,
+--- recordings: luxel.Recording[]}> by signature; pending, by state, are those that wait for a call that does the same
 ---@field package count integer recordings in all
 ---@field package eager string? why the function itself is called from now on
 ---@field package said table<string, boolean> the messages there were
@@ -49,32 +50,37 @@ end
 
 -- ---- results --------------------------------------------------------------------------------------------------
 
--- A result without history: the recorded call's graph is not there to go back through after a replay.
-local function cut(value)
-    if not core.is_tensor(value) then return value end
-    local history = autograd.requires_grad(value)
-    local alias = core.alias(value)
-    if history then core.setslot(alias, {requires_grad = false, compiled = true}) end
-    return alias
+-- Results have no history: after a replay there is no graph to go back through. This makes backward say so.
+local function mark(tensor)
+    core.setslot(tensor, {requires_grad = false, compiled = true})
+    return tensor
+end
+
+local function has_history(value)
+    return core.is_tensor(value) and autograd.requires_grad(value)
 end
 
 local function cut_all(...)
     local results = table.pack(...)
     for i = 1, results.n do
-        if core.is_tensor(results[i]) and autograd.requires_grad(results[i]) then results[i] = cut(results[i]) end
+        if has_history(results[i]) then results[i] = mark(core.alias(results[i])) end
     end
     return table.unpack(results, 1, results.n)
 end
 
 -- Replaces the tensors among the results by aliases, and remembers the rest. Returns a problem if there is one.
 local function take_results(now, results)
-    now.results = {n = results.n, tensors = 0}
+    now.results = {n = results.n, tensors = 0, marked = {}}
     for i = 1, results.n do
         local value = results[i]
         if core.is_tensor(value) then
-            results[i] = cut(value)
+            results[i] = core.alias(value)
             now.results.tensors = now.results.tensors + 1
             now.results[i] = now.results -- stands for a tensor
+            if has_history(value) then
+                mark(results[i])
+                now.results.marked[now.results.tensors] = true
+            end
         elseif type(value) == "table" or type(value) == "function" or type(value) == "userdata" then
             return ("returns a %s; return tensors, numbers, strings or booleans"):format(type(value))
         else
@@ -87,7 +93,8 @@ local function same_results(a, b)
     for i = 1, math.max(a.n, b.n) do
         local both_tensors = rawequal(a[i], a) and rawequal(b[i], b)
         if not both_tensors and a[i] ~= b[i] then
-            return false, ("its result %d is %s in one call and %s in the next"):format(i, tostring(a[i]), tostring(b[i]))
+            return false, ("its result %d is %s in one call and %s in the next"):format(i, tostring(a[i]),
+                tostring(b[i]))
         end
     end
     return a.n == b.n, "it returns more values in one call than in the next"
@@ -95,6 +102,7 @@ end
 
 -- Puts the tensors of a replay between the other results.
 local function merge(results, ...)
+    for i in pairs(results.marked) do mark((select(i, ...))) end
     if results.n == results.tensors then return ... end
     local tensors, merged, taken = {...}, {}, 0
     for i = 1, results.n do
@@ -149,7 +157,7 @@ local function share_grads(now)
     for slot, grad in pairs(now.grads) do
         local home = grad and homes[slot]
         if home and not rawequal(home, grad) and not core.is_freed(home) and now.handle:move(grad, home) then
-            now.grads[slot] = home
+            now.grads[slot], slot.grad = home, core.copy_(home, grad)
         elseif grad then
             homes[slot] = grad
         end
@@ -157,7 +165,7 @@ local function share_grads(now)
 end
 
 local function accept(self, entry, now)
-    entry.pending, entry.attempts = nil, 0
+    entry.attempts = 0
     share_grads(now)
     now.facts = now.handle:plan()
     now.noted = nil
@@ -165,21 +173,32 @@ local function accept(self, entry, now)
     self.count = self.count + 1
 end
 
--- Calls the function, records what it does, and keeps that if the last such call did the same.
+-- In which state of gradients and fields a call found things: calls in different states need not do the same.
+local function state_of(now)
+    local parts, with, without = {}, 0, 0
+    for _, expected in pairs(now.expects) do
+        if expected then with = with + 1 else without = without + 1 end
+    end
+    for i, guard in ipairs(now.guards) do parts[i] = tostring(guard[3]) end
+    return ("%d %d %s"):format(with, without, table.concat(parts, " "))
+end
+
+-- Calls the function, records what it does, and keeps that if the last call in the same state did the same.
 local function record(self, entry, ...)
     local now = {actions = {}, grads = {}, expects = {}, guards = {}, noted = {}}
     local results, problem = call_recorded(self, now, ...)
-    local last, text = entry.pending, nil
-    local agree = false
-    if not problem and last then agree, text = same(last, now) end
+    local state, agree, text = state_of(now), false, nil
+    local last = entry.pending[state]
+    if last and not problem then agree, text = same(last, now) end
     if agree then
+        entry.pending[state] = nil
         accept(self, entry, now)
     elseif problem or entry.attempts >= MOST_ATTEMPTS then
         now.handle:close()
-        give_up(self, problem or ("does not do the same in each call: %s"):format(text))
+        give_up(self, problem or "does not do the same in each call: " .. (text or "fields of its modules change"))
     else -- only to be compared: it must not keep what the function would let go of
         now.handle:forget()
-        entry.pending = {handle = now.handle, results = now.results, changes = now.changes}
+        entry.pending[state] = {handle = now.handle, results = now.results, changes = now.changes}
     end
     return table.unpack(results, 1, results.n)
 end
@@ -190,7 +209,7 @@ end
 local function fits(now)
     if now.structure ~= recording.structure or not now.handle:fits() then return false, true end
     for slot, grad in pairs(now.expects) do
-        if (slot.grad or false) ~= grad then return false end
+        if recording.memory_of(slot) ~= grad then return false end
     end
     for _, guard in ipairs(now.guards) do
         if guard[1][guard[2]] ~= guard[3] then return false end
@@ -198,9 +217,11 @@ local function fits(now)
     return true
 end
 
+local STOP = {__close = function(self) self.handle:stop() end}
+
 -- Runs what changes numbers, with launches that only give them on.
 local function refresh(now)
-    local handle <close> = setmetatable({}, {__close = function() now.handle:stop() end})
+    local _ <close> = setmetatable({handle = now.handle}, STOP)
     now.handle:refresh(true)
     for _, action in ipairs(now.actions) do action[1](action[2]) end
     now.handle:refresh(false)
@@ -239,7 +260,7 @@ local function add_entry(self, key)
         end
         self.seen = self.count
     end
-    local entry = {calls = 0, attempts = 0, recordings = {}}
+    local entry = {calls = 0, attempts = 0, pending = {}, recordings = {}}
     self.entries[key] = entry
     return entry
 end
@@ -311,8 +332,8 @@ end
 --- bit for bit those of `f`; gradients, parameters, buffers, optimisers and random numbers go on as they would.
 ---
 --- `f` takes tensors, numbers, strings and booleans, and returns such. A call with other shapes is recorded by itself,
---- up to four times. A function that cannot be replayed, because it reads a value say, is called each time, and a message
---- (see `lx.on_notice`) says why. Results have no history: backward belongs inside.
+--- up to four times. A function that cannot be replayed, because it reads a value say, is called each time, and a
+--- message (see `lx.on_notice`) says why. Results have no history: backward belongs inside.
 ---@param f fun(...): ...
 ---@param options {name: string?}? name: for messages; default where f is defined
 ---@return luxel.Compiled

@@ -42,8 +42,8 @@ function lx.save(path, named_tensors, metadata) return lx.checkpoint.save(path, 
 function lx.load(path) return lx.checkpoint.load(path) end
 
 -- The larger parts are loaded when they are first used.
-local PARTS <const> = {calibration = true, checkpoint = true, compile = true, data = true, metrics = true, nn = true, opencl = true,
-    optim = true, profile = true, train = true, tune = true, vision = true}
+local PARTS <const> = {calibration = true, checkpoint = true, compile = true, data = true, metrics = true, nn = true,
+    opencl = true, optim = true, profile = true, train = true, tune = true, vision = true}
 
 return setmetatable(lx, {
     __index = function(_, name)

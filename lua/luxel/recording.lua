@@ -1,6 +1,8 @@
 --- What the rest of the library tells a recording (lua/luxel/compile.lua) while it is made: the things in Lua that a
 --- function reads and changes, which a replay has to find as they were and to change alike.
 
+local core = require "luxel.core"
+
 local recording = {
     now = nil, ---@type luxel.Recording? the one being made
     structure = 0, -- counts changes of what modules consist of
@@ -9,8 +11,8 @@ local recording = {
 ---@class luxel.Recording
 ---@field handle userdata what the devices do: csrc/lua/recording.c
 ---@field actions table[] `{f, argument}`: to be called before each replay
----@field grads table<table, Tensor|false> by slot: the gradients that leaves have at the end, of those that it sets
----@field expects table<table, Tensor|false> by slot: the gradients that leaves have at the start, of those that it reads
+---@field grads table<table, Tensor|false> by slot: gradients of leaves at the end, where it sets them
+---@field expects table<table, integer|false> by slot: gradients of leaves at the start, where it reads them
 ---@field guards table[] `{module, key, value}`: plain fields that it reads
 ---@field noted table<table, table> the modules and keys of the guards
 ---@field results table what it returned: all but tensors
@@ -35,7 +37,14 @@ end
 ---@param slot table
 function recording.reads_grad(slot)
     local now = recording.now
-    if now.grads[slot] == nil and now.expects[slot] == nil then now.expects[slot] = slot.grad or false end
+    if now.grads[slot] == nil and now.expects[slot] == nil then now.expects[slot] = recording.memory_of(slot) end
+end
+
+--- What the gradient of a leaf is told apart by, without keeping it.
+---@param slot table
+---@return integer|false
+function recording.memory_of(slot)
+    return slot.grad and core.storage_id(slot.grad) or false
 end
 
 --- Notes that a leaf has another gradient now. Only while there is a recording.

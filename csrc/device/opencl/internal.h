@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "../blocks.h"
-#include "../device.h"
+#include "../recording.h"
 #include "api.h"
 #include "programs.h"
 

@@ -372,6 +372,8 @@ lx_code lx_user_kernel_launch(lx_user_kernel *kernel, const lx_range *range, con
     const bool grouped = choose_group(kernel, range, group);
     if (self->lost)
         return lx_opencl_fail_lost(self, error);
+    if (kernel->device->recording)
+        lx_note_problem(kernel->device->recording, "launches %s, a kernel of your own", kernel->name);
     if ((grouped && check_group(self, kernel, range, group, error)) || check_local(self, kernel, arguments, error) ||
         check_offsets(kernel, arguments, error))
         return error->code;

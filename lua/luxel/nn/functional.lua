@@ -7,6 +7,7 @@ local core = require "luxel.core"
 local lx = require "luxel"
 local check = require "luxel.nn.check"
 local ops = require "luxel.nn.ops"
+local recording = require "luxel.recording"
 
 local F = {}
 
@@ -486,9 +487,12 @@ local function class_targets(name, target, classes, ignore_index)
     if ignore_index then t = t:masked_fill(t:eq(ignore_index), 0 / 0) end
     local outside = core.binary("maximum", t:lt(1), t:gt(classes)):byte()
     if t.device ~= "cpu" then return t, outside end
-    if outside:any():item() ~= 0 then
-        check.fail(name, "targets should be class numbers from 1 to %d%s; some are outside", classes,
-            ignore_index and (" or ignore_index (" .. ignore_index .. ")") or "")
+    local form = "targets should be class numbers from 1 to %d%s; some are outside"
+    local ignored = ignore_index and (" or ignore_index (" .. ignore_index .. ")") or ""
+    if recording.now then
+        core.check_zero(outside:any(), ("%s: %s"):format(name, form:format(classes, ignored)))
+    elseif outside:any():item() ~= 0 then
+        check.fail(name, form, classes, ignored)
     end
     return t
 end

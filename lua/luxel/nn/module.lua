@@ -114,6 +114,7 @@ local function instance_metatable(class)
     function meta.__call(self, ...)
         local hooks = rawget(self, "_hooks")
         if not hooks then return self:forward(...) end
+        recording.problem("runs a forward hook of " .. self.class_name .. "; remove it first")
         local results = table.pack(self:forward(...))
         for _, hook in ipairs(hooks) do
             hook(self, {...}, results)

@@ -22,10 +22,20 @@ local function device_of(net)
     return first and first.device or "cpu"
 end
 
+-- The networks' forward passes as compiled functions.
+local forwards = setmetatable({}, {__mode = "k"})
+
+local function forward_of(net, options)
+    if options.compile == false then return net end
+    if not forwards[net] then forwards[net] = lx.compile(net, {name = "predict"}) end
+    return forwards[net]
+end
+
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options {batch: integer?, mean: number?, std: number?}?
+---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?}? compile: false calls the network
+--- each time instead of replaying what `lx.compile` recorded
 ---@return number[]
 function train.predict(net, dataset, options)
     options = options or {}
@@ -33,11 +43,11 @@ function train.predict(net, dataset, options)
     local was_training = net.training
     net:eval()
     lx.no_grad(function()
-        local batch = options.batch or 32
+        local batch, forward = options.batch or 32, forward_of(net, options)
         for x in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
         }) do
-            local out <close> = net(x)
+            local out <close> = forward(x)
             table.move(core.to_table(out:flatten()), 1, out.shape[1], #logits + 1, logits)
             x:free()
         end
@@ -94,18 +104,32 @@ end
 
 -- ---- one step -------------------------------------------------------------------------------------------------
 
+-- The two halves of a step, compiled unless an option says otherwise.
+local function prepare_step(fit)
+    function fit.find_gradients(x, y)
+        fit.optimizer:zero_grad()
+        local loss = fit.loss(fit.net(x), y)
+        loss:backward()
+        return loss
+    end
+    function fit.update()
+        if fit.clip then lx.optim.clip_grad_norm_(fit.optimizer.parameters, fit.clip) end
+        fit.optimizer:step()
+        if fit.scheduler then fit.scheduler:step() end
+    end
+    if fit.compile == false then return end
+    fit.find_gradients = lx.compile(fit.find_gradients, {name = "fit"})
+    if fit.clip then fit.update = lx.compile(fit.update, {name = "fit, the update"}) end
+end
+
 -- Reading the loss is the only wait for the device. It comes as late as the weights can still be kept from a loss that
 -- is no number: the device has the backward pass to do meanwhile, and then the optimiser's step while Lua assembles the
 -- next batch.
 local function train_step(fit, x, y, indices)
-    fit.optimizer:zero_grad()
-    local loss <close> = fit.loss(fit.net(x), y)
-    loss:backward()
+    local loss <close> = fit.find_gradients(x, y)
     local value = loss:item()
     if value ~= value or value == math.huge then fail_not_finite(fit, value, x, indices) end
-    if fit.clip then lx.optim.clip_grad_norm_(fit.optimizer.parameters, fit.clip) end
-    fit.optimizer:step()
-    if fit.scheduler then fit.scheduler:step() end
+    fit.update()
     return value
 end
 
@@ -235,6 +259,7 @@ local function prepare(options)
         if fit[name] == nil then error(("fit: option '%s' is missing"):format(name), 3) end
     end
     fit.device = device_of(fit.net)
+    prepare_step(fit)
     if #fit.train == 0 or #fit.val == 0 then error("fit: the training and validation sets need images", 3) end
     return fit
 end
@@ -303,7 +328,8 @@ end
 ---@param options {net: Module, optimizer: Optimizer, loss: fun(logits: Tensor, labels: Tensor): Tensor,
 ---  train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, scheduler: Scheduler?, batch: integer?,
 ---  seed: integer?, augment: boolean|table?, mean: number?, std: number?, clip: number?, metadata: table?,
----  resume: boolean?, progress: luxel.Console?, profile: string?}
+---  resume: boolean?, progress: luxel.Console?, profile: string?, compile: boolean?}
+---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
 ---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result
 ---@return string? message, string? code
