@@ -88,7 +88,7 @@ static lx_code tensor_of(lx_tensor *out, lx_mapping *file, const uint8_t *bytes,
 {
     if (size == 0 || (uintptr_t)bytes % lx_dtype_size(dtype) != 0) {
         if (!lx_tensor_new(out, cpu, dtype, ndim, shape, error) && size > 0)
-            cpu->runtime->write(out->storage, 0, bytes, size, error);
+            lx_storage_write(out->storage, 0, bytes, size, error);
         return error->code;
     }
     lx_storage *storage = lx_storage_borrow(cpu, (void *)(uintptr_t)bytes, size, lx_mapping_release, file, error);

@@ -5,6 +5,7 @@ local core = require "luxel.core"
 local Module = require "luxel.nn.module"
 local linear = require "luxel.nn.linear"
 local norm = require "luxel.nn.norm"
+local recording = require "luxel.recording"
 local simple = require "luxel.nn.simple"
 
 local layers = {}
@@ -86,7 +87,7 @@ local function fold_of(conv, batch_norm)
     local tensors = {conv.weight, conv.bias or false, batch_norm.weight or false, batch_norm.bias or false,
         batch_norm.running_mean, batch_norm.running_var}
     local fold = folded[batch_norm]
-    if fold and is_current(fold, tensors) then return fold end
+    if fold and is_current(fold, tensors) and not recording.now then return fold end -- a replay makes it anew as well
     local scale = (batch_norm.running_var + batch_norm.eps):rsqrt()
     if batch_norm.weight then scale = scale * batch_norm.weight end
     local bias = (conv.bias and conv.bias - batch_norm.running_mean or -batch_norm.running_mean) * scale
@@ -95,7 +96,7 @@ local function fold_of(conv, batch_norm)
         bias = batch_norm.bias and bias + batch_norm.bias or bias, tensors = tensors, versions = {},
     }
     for i, tensor in ipairs(tensors) do fold.versions[i] = tensor and core.version(tensor) end
-    folded[batch_norm] = fold
+    if not recording.now then folded[batch_norm] = fold end
     return fold
 end
 
