@@ -129,12 +129,13 @@ static void place(lx_recording *self, lx_slot **slots, lx_slot **placed)
 lx_code lx_recording_plan(lx_recording *self, lx_error *error)
 {
     const size_t count = (size_t)self->slot_count + 1;
-    bool *needed = calloc(count, sizeof *needed);
+    bool *needed = calloc(3 * count, sizeof *needed);
     lx_slot **slots = calloc(2 * count, sizeof *slots);
     self->facts = (lx_recording_facts){.steps = self->step_count, .eager = self->most_bytes};
     if (needed && slots) {
         count_writes(self);
         drop_dead(self, needed);
+        lx_recording_fold(self, needed + count, needed + 2 * count);
         find_lifetimes(self);
         place(self, slots, slots + count);
     } else {
@@ -145,5 +146,6 @@ lx_code lx_recording_plan(lx_recording *self, lx_error *error)
     for (int i = 0; i < self->slot_count; i++)
         if (self->slots[i].role == LX_KEPT)
             self->facts.kept += self->slots[i].storage->capacity;
+    self->facts.kept -= self->facts.constants;
     return error->code;
 }

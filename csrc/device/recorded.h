@@ -20,6 +20,7 @@ typedef struct {
     int number;       /* of a bound one or a result */
     size_t offset;    /* of a bound one: where the argument began; of a temporary: in the arena */
     int first, last;  /* steps that touch it; -1: none */
+    bool folded;      /* external: folded steps read it */
 } lx_slot;
 
 /* A launch; without a kernel, a check, or a write of the parameters to its argument. */
@@ -30,6 +31,7 @@ typedef struct {
     lx_check *check;
     bool live;    /* its parameters come from the host at each replay */
     bool dropped; /* nobody needs what it writes */
+    bool folded;  /* what it writes stays until what it reads is changed */
     bool draws;   /* its parameters hold a seed, and a stream that is `stream` after the first */
     size_t seed_at, stream_at;
     unsigned long stream;
@@ -45,6 +47,8 @@ struct lx_recording {
     lx_recorded *steps;
     int step_count, step_room;
     lx_recording_facts facts;
+    bool done_folded;     /* the folded steps were done, when versions were: */
+    long folded_versions;
 
     /* while it is attached */
     lx_device *attached[LX_MOST_ATTACHED];
@@ -58,5 +62,11 @@ struct lx_recording {
     size_t seed_at, stream_at;
     size_t live_bytes, most_bytes; /* of storages that were made */
 };
+
+/* Finds the steps to fold, and memory for what they make. `constant` and `kept` are room for as many as there are slots,
+ * all false. */
+void lx_recording_fold(lx_recording *recording, bool *constant, bool *kept);
+/* Changes when a tensor that folded steps read is written. */
+long lx_recording_folded_versions(const lx_recording *recording);
 
 #endif

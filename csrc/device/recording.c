@@ -564,9 +564,13 @@ lx_code lx_recording_replay(lx_recording *self, const lx_argument *bound, lx_str
         return error->code;
     if (self->facts.arena && !(arena = lx_storage_scratch(self->device, self->facts.arena, error)))
         return error->code;
+    const long versions = lx_recording_folded_versions(self);
+    const bool folded = self->done_folded && versions == self->folded_versions;
     for (int i = 0; i < self->step_count && !error->code; i++)
-        if (!self->steps[i].dropped)
+        if (!self->steps[i].dropped && !(folded && self->steps[i].folded))
             do_step(self, &self->steps[i], arena, bound, start, results, error);
+    self->done_folded = !error->code;
+    self->folded_versions = versions;
     lx_storage_release(arena);
     count_versions(self, bound);
     return error->code;

@@ -28,6 +28,7 @@ typedef struct {
     size_t eager;               /* bytes that the same temporaries took at most while they were recorded */
     size_t kept;                /* bytes of storages that were made and outlived the function */
     int folded;                 /* launches whose results stay until what they read is changed */
+    size_t constants;           /* bytes of these results */
 } lx_recording_facts;
 
 /* Empty; `start` is where random numbers stand. NULL and an error if there is no memory. */

@@ -307,7 +307,7 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value)
     lua_setfield(L, -2, key);
 }
 
-/* recording:plan() -> {steps, dropped, folded, arena, temporaries, eager, kept}: makes it ready for replay */
+/* recording:plan() -> {steps, dropped, folded, arena, temporaries, constants, eager, kept}: makes it ready for replay */
 static int l_plan(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -315,12 +315,13 @@ static int l_plan(lua_State *L)
     if (lx_recording_plan(recording, &error))
         return lx_raise(L, &error);
     const lx_recording_facts facts = lx_recording_describe(recording);
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 8);
     set_integer(L, "steps", facts.steps);
     set_integer(L, "dropped", facts.dropped);
     set_integer(L, "folded", facts.folded);
     set_integer(L, "arena", (lua_Integer)facts.arena);
     set_integer(L, "temporaries", (lua_Integer)facts.temporaries);
+    set_integer(L, "constants", (lua_Integer)facts.constants);
     set_integer(L, "eager", (lua_Integer)facts.eager);
     set_integer(L, "kept", (lua_Integer)facts.kept);
     return 1;

@@ -294,12 +294,17 @@ end
 
 local function line_of(now)
     local facts = now.facts
-    return ("  %d launches, %d dropped; arena %s for temporaries of %s"):format(facts.steps - facts.dropped,
+    local line = ("  %d launches, %d dropped; arena %s for temporaries of %s"):format(facts.steps - facts.dropped,
         facts.dropped, size_text(facts.arena), size_text(facts.temporaries))
+    if facts.folded == 0 then return line end
+    return ("%s; %d of the launches only after what they read was changed, %s for their results"):format(line,
+        facts.folded, size_text(facts.constants))
 end
 
---- What was recorded: `{eager: string?, replays: integer, recordings: {steps, dropped, arena, temporaries, eager,
---- kept}[]}`, in bytes; recordings[i].eager is what the temporaries took at most when they were recorded.
+--- What was recorded. Of each recording: `steps` (launches and the like), of these `dropped` and `folded` ones (whose
+--- results stay until what they read is changed); bytes of the `arena`, of all `temporaries` in it, of the results that
+--- stay (`constants`), of tensors that outlive the function (`kept`), and what all that is made in the function took at
+--- most when it was recorded (`eager`).
 ---@return {eager: string?, replays: integer, recordings: table[]}
 function Compiled:facts()
     local list = {}
