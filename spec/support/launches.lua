@@ -74,6 +74,13 @@ others["batch norm in parts"] = function(device)
     return y, x.grad
 end
 
+others["mean-pooling of blocked images"] = function(device)
+    local x = lx.randn(2, 5, 9, 7):to(device)
+    local blocked = core.conv2d(x, lx.ones(5, 1, 1, 1, {device = device}), nil, {groups = 5})
+    local y = core.avg_pool2d(blocked, {kernel = {3, 2}, stride = {2, 2}, padding = {1, 0}})
+    return y, core.avg_pool2d_backward(core.avg_pool2d(blocked, {kernel = {2, 2}}), {2, 5, 9, 7}, {kernel = {2, 2}})
+end
+
 -- Enough channels for Winograd's way to be the usual one on processors.
 others["conv2d of many channels"] = function(device)
     local x, w, dy = lx.randn(1, 20, 9, 11):to(device), lx.randn(33, 20, 3, 3):to(device), lx.randn(1, 33, 9, 11)
