@@ -379,10 +379,20 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
         GLOBAL const float *row = x + id2 * p.x_block + ih * p.x_row;
         for (long kw = 0; kw < p.g.kernel_w; kw++) {
             long v = run.phase - p.g.padding_w + kw * p.g.dilation_w;
-            if (v % p.up_w != 0)
-                continue;
-            v = v / p.up_w + run.start * p.g.stride_w;
+            if (p.up_w > 1) {
+                if (v % p.up_w != 0)
+                    continue;
+                v /= p.up_w;
+            }
+            v += run.start * p.g.stride_w;
             const lanes weight = load_lanes(w + (block * taps + kh * p.g.kernel_w + kw) * LANES);
+            if (v >= 0 && v + (OF_ONE - 1) * p.g.stride_w < p.g.width) {
+                GLOBAL const float *from = row + v * LANES;
+                UNROLL
+                for (int t = 0; t < OF_ONE; t++)
+                    sum[t] += weight * load_lanes(from + t * p.g.stride_w * LANES);
+                continue;
+            }
             UNROLL
             for (int t = 0; t < OF_ONE; t++) {
                 const long at = v + t * p.g.stride_w;
