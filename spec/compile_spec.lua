@@ -4,6 +4,11 @@ local core = require "luxel.core"
 local lx = require "luxel"
 local nn, F = lx.nn, lx.nn.functional
 
+-- The cases and their support lie beside this file, wherever the tests are started from.
+local here = debug.getinfo(1, "S").source:match("^@(.*)compile_spec%.lua$")
+package.path = here .. "?.lua;" .. here .. "support/?.lua;" .. package.path
+local cases, golden, running = require "cases", require "golden", require "running"
+
 local devices = {"cpu"}
 if lx.device("opencl") then devices[2] = lx.device("opencl").label end
 
@@ -149,6 +154,39 @@ for _, device in ipairs(devices) do
             end
             assert.same({6, 6, 6}, w:totable())
             assert.equal(3, f:facts().replays)
+        end)
+
+        it("replays every operation and layer, and its gradients #slow", function()
+            local stored, replayed = golden.load(here .. "golden/golden.safetensors"), 0
+            lx.on_notice(false)
+            for _, case in ipairs(cases) do
+                local inputs = running.inputs_of(stored[case.name], running.as_stored, device)
+                local function f()
+                    for _, input in pairs(inputs) do input.grad = nil end
+                    local results = table.pack(case.run(inputs))
+                    for i = 1, results.n do
+                        if results[i].requires_grad then
+                            results[i]:backward(results[i]:detach(), {retain_graph = true})
+                        end
+                    end
+                    return table.unpack(results, 1, results.n)
+                end
+                local function bits_of(...)
+                    local bits = {}
+                    for i = 1, select("#", ...) do bits[i] = (select(i, ...)):tostring_bytes() end
+                    for name, input in pairs(inputs) do bits[name] = input.grad and input.grad:tostring_bytes() end
+                    return bits
+                end
+                lx.manual_seed(1)
+                local expected, compiled, got = bits_of(f()), lx.compile(f), nil
+                for _ = 1, 5 do
+                    lx.manual_seed(1)
+                    got = bits_of(compiled())
+                end
+                assert.same(expected, got, case.name)
+                if compiled:facts().replays > 0 then replayed = replayed + 1 end
+            end
+            assert.is_true(replayed > #cases - 40, ("%d of %d"):format(replayed, #cases)) -- some make optimisers
         end)
 
         it("drops what nobody needs", function()

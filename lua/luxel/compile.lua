@@ -19,6 +19,7 @@ local recording = require "luxel.recording"
 local MOST_RECORDINGS <const> = 4 -- of a function, each for other arguments
 local MOST_ATTEMPTS <const> = 6   -- to find two calls of the same arguments that do the same
 local MOST_SEEN <const> = 64      -- kinds of arguments that are remembered
+local MOST_LOST <const> = 8       -- recordings of which a tensor or module was replaced, before there are replays
 
 ---@class luxel.Compiled call it as the function; print it to see what was recorded
 ---@field package f function
@@ -30,6 +31,7 @@ local MOST_SEEN <const> = 64      -- kinds of arguments that are remembered
 ---@field package said table<string, boolean> the messages there were
 ---@field package seen integer entries
 ---@field package replays integer
+---@field package lost integer recordings that can never be used again
 local Compiled = {}
 Compiled.__index = Compiled
 
@@ -45,7 +47,7 @@ end
 -- From now on the function itself is called.
 local function give_up(self, reason)
     self.eager, self.entries, self.count = reason, {}, 0
-    say(self, ("the function %s; it is called each time instead of being replayed"):format(reason))
+    say(self, ("it %s; it is called each time instead of being replayed"):format(reason))
 end
 
 -- ---- results --------------------------------------------------------------------------------------------------
@@ -245,6 +247,7 @@ local function find(self, entry)
         local ok, gone = fits(now)
         if ok then return now end
         if gone then
+            self.lost = self.lost + 1
             now.handle:close()
             table.remove(entry.recordings, i)
             self.count, entry.calls, entry.attempts = self.count - 1, 0, 0
@@ -269,11 +272,15 @@ function Compiled:__call(...)
     if self.eager or recording.now then return cut_all(self.f(...)) end
     local key, reason = core.signature(autograd.is_grad_enabled(), ...)
     if not key then
-        say(self, reason)
+        say(self, reason .. "; until then the function itself is called")
         return cut_all(self.f(...))
     end
     local entry = self.entries[key] or add_entry(self, key)
     local now = find(self, entry)
+    if self.lost > MOST_LOST + self.replays // 8 then
+        give_up(self, "uses tensors or modules that are replaced again and again")
+        return cut_all(self.f(...))
+    end
     if now then return finish_replay(now, replay(self, now, ...)) end
     entry.calls = entry.calls + 1
     if entry.calls == 1 then return cut_all(self.f(...)) end -- what comes into being at first use comes now
@@ -329,7 +336,7 @@ function Compiled:reset()
     for _, entry in pairs(self.entries) do
         for _, now in ipairs(entry.recordings) do now.handle:close() end
     end
-    self.entries, self.count, self.seen, self.eager, self.said = {}, 0, 0, nil, {}
+    self.entries, self.count, self.seen, self.lost, self.eager, self.said = {}, 0, 0, 0, nil, {}
 end
 
 --- A function that does what `f` does, faster: after a few calls with arguments of the same shapes it no longer calls
@@ -350,5 +357,7 @@ return function(f, options)
         local info = type(f) == "function" and debug.getinfo(f, "S")
         name = info and ("compile (%s:%d)"):format(info.short_src, info.linedefined) or "compile"
     end
-    return setmetatable({f = f, name = name, entries = {}, count = 0, seen = 0, said = {}, replays = 0}, Compiled)
+    return setmetatable({
+        f = f, name = name, entries = {}, count = 0, seen = 0, said = {}, replays = 0, lost = 0,
+    }, Compiled)
 end

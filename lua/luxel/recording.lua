@@ -14,7 +14,7 @@ local recording = {
 ---@field grads table<table, Tensor|false> by slot: gradients of leaves at the end, where it sets them
 ---@field expects table<table, integer|false> by slot: gradients of leaves at the start, where it reads them
 ---@field guards table[] `{module, key, value}`: plain fields that it reads
----@field noted table<table, table> the modules and keys of the guards
+---@field noted table<table, table> the modules and keys that were read or set
 ---@field results table what it returned: all but tensors
 ---@field structure integer `recording.structure` at the end
 ---@field facts table what its plan is like
@@ -53,18 +53,26 @@ function recording.sets_grad(slot)
     recording.now.grads[slot] = slot.grad or false
 end
 
---- Notes what a module's plain field is. Only while there is a recording.
-function recording.reads_field(module, key, value)
-    local now = recording.now
-    local keys = now.noted[module]
+-- Whether a field of a module is met for the first time.
+local function is_new(module, key)
+    local keys = recording.now.noted[module]
     if not keys then
         keys = {}
-        now.noted[module] = keys
+        recording.now.noted[module] = keys
     end
-    if keys[key] then return end
+    if keys[key] then return false end
     keys[key] = true
-    now.guards[#now.guards + 1] = {module, key, value}
+    return true
 end
+
+--- Notes what a module's plain field is. Only while there is a recording.
+function recording.reads_field(module, key, value)
+    local guards = recording.now.guards
+    if is_new(module, key) then guards[#guards + 1] = {module, key, value} end
+end
+
+--- Notes that a module's field is set, so that it does not matter what it was. Only while there is a recording.
+recording.sets_field = is_new
 
 --- Notes that what is done cannot be done again, if there is a recording.
 ---@param text string "does this; do that instead"

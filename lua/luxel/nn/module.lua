@@ -99,6 +99,7 @@ local function instance_metatable(class)
     end
     function meta.__newindex(self, key, value)
         local home = home_of(self, key, value)
+        if recording.now then recording.sets_field(self, key) end
         for i = 1, 3 do
             local name = REGISTRIES[i]
             local registry = rawget(self, name)

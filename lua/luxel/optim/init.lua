@@ -61,6 +61,7 @@ end
 
 local function init_optimizer(self, params, options)
     local name, defaults = self.class_name, self.defaults
+    recording.problem("makes an optimiser; make it before")
     options = copy_options(copy_options({}, defaults, defaults, name), options or {}, defaults, name)
     local given = params
     if type(params) ~= "table" or type(params[1]) ~= "table" then given = {{params = params}} end

@@ -78,6 +78,7 @@ local function define(name, prepare, rate, methods)
         if options ~= nil and type(options) ~= "table" then
             error(name .. ": options should be a table, got " .. type(options), 2)
         end
+        recording.problem("makes a schedule; make it before")
         local self = setmetatable({optimizer = optimizer, base = {}, last_step = 0}, class)
         self.options = prepare(options or {}, self)
         for i, group in ipairs(optimizer.groups) do self.base[i] = group.lr end
