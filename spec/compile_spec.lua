@@ -156,6 +156,35 @@ for _, device in ipairs(devices) do
             assert.equal(3, f:facts().replays)
         end)
 
+        it("is what lx.train.fit and predict do, and changes nothing of a run", function()
+            local function run(compiled)
+                lx.manual_seed(4)
+                local out = os.tmpname()
+                os.remove(out)
+                local net = small_net(device)
+                local optimizer, scheduler = OPTIMIZERS["AdamW with a schedule"](net:parameters())
+                local losses = {}
+                local set = lx.data.phantom {n = 22, size = 16, seed = 1}
+                local result = assert(lx.train.fit {
+                    net = net, optimizer = optimizer, scheduler = scheduler, train = set, val = set, epochs = 5,
+                    batch = 4, clip = 0.5, augment = true, loss = F.binary_cross_entropy_with_logits, out = out,
+                    compile = compiled, progress = {
+                        step = function(_, row) losses[#losses + 1] = row.loss end,
+                        epoch = function(_, row) losses[#losses + 1] = row.val_loss end,
+                        message = function(_, text) error(text) end,
+                    },
+                })
+                local tensors = assert(lx.load(out .. "/last.safetensors"))
+                for name, tensor in pairs(tensors) do tensors[name] = tensor:tostring_bytes() end
+                os.execute("rm -rf " .. out)
+                return {result.best, losses, tensors, select(2, core.random_state())}
+            end
+            said = {}
+            lx.on_notice(function(text) said[#said + 1] = text end)
+            assert.same(run(false), run())
+            assert.same({}, said)
+        end)
+
         it("replays every operation and layer, and its gradients #slow", function()
             local stored, replayed = golden.load(here .. "golden/golden.safetensors"), 0
             lx.on_notice(false)
