@@ -5,6 +5,7 @@
  * is the same kernel on transposed, flipped weights. */
 #include "luxel.h"
 #include "conv2d.h"
+#include "bias.h"
 #include "window.h"
 
 #ifndef LX_ITEM
@@ -92,19 +93,6 @@ static LX_ITEM lanes finish(lanes sum, lanes bias, int relu)
 {
     const lanes value = sum + bias;
     return relu ? choose_lanes(value < splat(0.0f), splat(0.0f), value) : value;
-}
-
-static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const conv2d_tile_args p)
-{
-    float values[LANES];
-    if (!p.bias || block * LANES >= p.out_channels) /* a masked load of a null address would take microseconds */
-        return splat(0.0f);
-    if ((block + 1) * LANES <= p.out_channels)
-        return load_lanes(bias + block * LANES);
-    AT_THE_EDGE
-    for (int lane = 0; lane < LANES; lane++)
-        values[lane] = block * LANES + lane < p.out_channels ? bias[block * LANES + lane] : 0.0f;
-    return load_lanes(values);
 }
 
 /* Adds one tap: `count` input channels, `lane` apart, of `pixels` input pixels, `pixel` apart. `next` leads to the
@@ -205,7 +193,7 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
         }
     }
 
-    const lanes bias0 = bias_of_block(bias, block, p), bias1 = bias_of_block(bias, block + 1, p);
+    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels), bias1 = bias_of_block(bias, p.bias, block + 1, p.out_channels);
     const long blocks_in_image = (long)p.groups * p.out_blocks, plane = (long)p.g.out_height * p.g.out_width * LANES;
     GLOBAL float *out = y + (n * blocks_in_image + block) * plane +
                         (id1 * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
@@ -322,7 +310,7 @@ static LX_ITEM void pooled_tile(int blocks, LX_IDS, GLOBAL const float *x, GLOBA
             }
         }
     }
-    const lanes bias0 = bias_of_block(bias, block, p), bias1 = bias_of_block(bias, block + 1, p);
+    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels), bias1 = bias_of_block(bias, p.bias, block + 1, p.out_channels);
     const long at = (((n * p.out_blocks + block) * height + id1) * width + id0 * PIXELS_OF_WINDOWS / 2) * LANES;
     UNROLL
     for (int i = 0; i < PIXELS_OF_WINDOWS / 2; i++) {
@@ -401,7 +389,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
             }
         }
     }
-    const lanes bias0 = bias_of_block(bias, block, p);
+    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels);
     GLOBAL float *out = y + ((id2 * p.g.out_height + id1) * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
     UNROLL
     for (int t = 0; t < OF_ONE; t++)

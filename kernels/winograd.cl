@@ -15,6 +15,7 @@
  * patches of all input channels, then for two blocks of output channels at a time the products and the pixels. */
 #include "luxel.h"
 #include "winograd.h"
+#include "bias.h"
 #include "window.h"
 
 #ifndef LX_ITEM
@@ -293,19 +294,6 @@ static LX_APART void multiply_two(GLOBAL const float *patches, long strip, GLOBA
     multiply(2, patches, strip, u, next, in_blocks, sums);
 }
 
-static LX_ITEM lanes bias_of_block(GLOBAL const float *bias, long block, const winograd_args p)
-{
-    float values[LANES];
-    if (!p.bias) /* a masked load of a null address would take microseconds */
-        return splat(0.0f);
-    if ((block + 1) * LANES <= p.out_channels)
-        return load_lanes(bias + block * LANES);
-    AT_THE_EDGE
-    for (int lane = 0; lane < LANES; lane++)
-        values[lane] = block * LANES + lane < p.out_channels ? bias[block * LANES + lane] : 0.0f;
-    return load_lanes(values);
-}
-
 /* Stores the pixels of a tile that are in the image. */
 static LX_ITEM void store_tile(const lanes *y, GLOBAL float *plane, int row, int column, const winograd_args p)
 {
@@ -388,7 +376,7 @@ static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long fir
                 multiply_one(x, s.strip, u, s.in_blocks, sums);
         }
     for (int b = 0; b < blocks; b++) {
-        const lanes bias = bias_of_block(w.bias, block + b, p);
+        const lanes bias = bias_of_block(w.bias, p.bias, block + b, p.out_channels);
         for (int t = 0; t < count; t++) {
             const winograd_place place = place_of(first + t, s);
             const long at = (place.image * s.out_blocks + block + b) * plane;

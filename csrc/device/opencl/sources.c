@@ -26,6 +26,7 @@ EMBED(philox_h, "philox.h")
 EMBED(rows_h, "rows.h")
 EMBED(span_h, "span.h")
 EMBED(window_h, "window.h")
+EMBED(bias_h, "bias.h")
 
 /* The kernels for GPUs, in kernels/simt/. */
 #define SIMT_FILES(X) \
@@ -46,6 +47,7 @@ static const source sources[] = {FAMILIES(ROW_FAMILY){"luxel.h", lx_text_luxel_h
                                  {"rows.h", lx_text_rows_h},
                                  {"span.h", lx_text_span_h},
                                  {"window.h", lx_text_window_h},
+                                 {"bias.h", lx_text_bias_h},
                                  SIMT_FILES(ROW_SIMT)
                                  {NULL, NULL}};
 
