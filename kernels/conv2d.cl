@@ -193,7 +193,8 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
         }
     }
 
-    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels), bias1 = bias_of_block(bias, p.bias, block + 1, p.out_channels);
+    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels);
+    const lanes bias1 = bias_of_block(bias, p.bias, block + 1, p.out_channels);
     const long blocks_in_image = (long)p.groups * p.out_blocks, plane = (long)p.g.out_height * p.g.out_width * LANES;
     GLOBAL float *out = y + (n * blocks_in_image + block) * plane +
                         (id1 * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
@@ -310,7 +311,8 @@ static LX_ITEM void pooled_tile(int blocks, LX_IDS, GLOBAL const float *x, GLOBA
             }
         }
     }
-    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels), bias1 = bias_of_block(bias, p.bias, block + 1, p.out_channels);
+    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels);
+    const lanes bias1 = bias_of_block(bias, p.bias, block + 1, p.out_channels);
     const long at = (((n * p.out_blocks + block) * height + id1) * width + id0 * PIXELS_OF_WINDOWS / 2) * LANES;
     UNROLL
     for (int i = 0; i < PIXELS_OF_WINDOWS / 2; i++) {
