@@ -207,11 +207,13 @@ for _, device in ipairs(devices) do
                     return bits
                 end
                 lx.manual_seed(1)
-                local expected, compiled, got = bits_of(f()), lx.compile(f), nil
-                for _ = 1, 5 do
+                local expected, compiled, got = bits_of(f()), lx.compile(f)
+                local calls = 0
+                repeat -- two recordings in a row differ where the collector came between, so it can take a few more
                     lx.manual_seed(1)
                     got = bits_of(compiled())
-                end
+                    calls = calls + 1
+                until calls >= 5 and (compiled:facts().replays > 0 or compiled:facts().eager or calls == 12)
                 assert.same(expected, got, case.name)
                 if compiled:facts().replays > 0 then replayed = replayed + 1 end
             end

@@ -123,12 +123,18 @@ end
 -- Ends a recording that an error interrupts, and puts an outer state back.
 local GUARD = {__close = function(self, problem)
     recording.now = nil
+    if self.collects then collectgarbage("restart") end
     if problem and self.handle then self.handle:close() end
 end}
 
 local function call_recorded(self, now, ...)
     now.handle = nil
     local guard <close> = setmetatable({}, GUARD)
+    -- Garbage may share a tensor's memory, and then no sum is made in that: so that two calls do the same, the collector
+    -- comes before them, but not in between.
+    collectgarbage()
+    guard.collects = collectgarbage("isrunning")
+    collectgarbage("stop")
     local function start(handle, ...)
         now.handle, guard.handle = handle, handle
         recording.now = now
