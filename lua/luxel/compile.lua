@@ -130,8 +130,8 @@ end}
 local function call_recorded(self, now, ...)
     now.handle = nil
     local guard <close> = setmetatable({}, GUARD)
-    -- Garbage may share a tensor's memory, and then no sum is made in that: so that two calls do the same, the collector
-    -- comes before them, but not in between.
+    -- Garbage may share a tensor's memory, and then no sum is made in that: so that two calls do the same, the
+    -- collector comes before them, but not in between.
     collectgarbage()
     guard.collects = collectgarbage("isrunning")
     collectgarbage("stop")
