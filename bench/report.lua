@@ -131,8 +131,17 @@ local function against_dnnl(direction)
 end
 
 local function memory_share(section)
-    local ours, theirs = median(section.memory[1]), median(section.memory[2])
-    return ours and theirs and theirs / ours
+    for i, peer in ipairs(section.sides) do
+        local ours, theirs = median(section.memory[1]), median(section.memory[i])
+        if peer.key == "torch" and ours and theirs then return theirs / ours end
+    end
+end
+
+-- The layers of cnn, which has no groups and no 1×1.
+local function against_cpu(section)
+    return least(section, function(_, row, name)
+        return not name:find("groups") and not name:find("1×1") and report.ratio(section, row, "cpu") or nil
+    end)
 end
 
 local function bandwidth(family)
@@ -156,6 +165,8 @@ local AIMS <const> = {
     {"memory", "pooling, share of the bandwidth", 0.8, bandwidth("pooling")},
     {"memory", "normalisation, share of the bandwidth", 0.8, bandwidth("normalisation")},
     {"memory", "optimiser step, share of the bandwidth", 0.8, bandwidth("optimiser")},
+    {"step", "OpenCL on the processor: cnn training step against the cpu device", 0.9, against("cpu", "^train")},
+    {"cnn", "OpenCL on the processor: layers of cnn against the cpu device", 0.85, against_cpu},
     {"threads", "two threads against one", 1.9, against("one", "")},
 }
 

@@ -89,8 +89,17 @@ typedef float4 lanes;
 typedef LX_JOIN_LANES(int) lanes_mask;
 #define choose_lanes(mask, yes, no) select((no), (yes), (mask))
 #define LX_CONVERT(type) LX_JOIN_LANES(convert_##type)
-#define load_codes(pointer) LX_CONVERT(int)(LX_JOIN_LANES(vload)(0, (pointer)))
-#define store_codes(codes, pointer) LX_JOIN_LANES(vstore)(LX_CONVERT(uchar)(codes), 0, (pointer))
+/* PoCL's convert_ functions go by single elements, the compiler's own way does not. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_convertvector)
+#define LX_AS_LANES(values, type) __builtin_convertvector((values), LX_JOIN_LANES(type))
+#endif
+#endif
+#ifndef LX_AS_LANES
+#define LX_AS_LANES(values, type) LX_CONVERT(type)(values)
+#endif
+#define load_codes(pointer) LX_AS_LANES(LX_JOIN_LANES(vload)(0, (pointer)), int)
+#define store_codes(codes, pointer) LX_JOIN_LANES(vstore)(LX_AS_LANES(codes, uchar), 0, (pointer))
 
 #define KERNEL1(name, P, T0, a0) \
     static void name##_item(LX_IDS, T0 a0, const P p); \

@@ -165,6 +165,10 @@ void lx_storage_release(lx_storage *storage);
 lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error);
 lx_code lx_storage_write(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error);
 
+/* The bytes of a storage of the cpu device, for the host to read and write; a recording learns that it cannot repeat what
+ * is done with them. */
+void *lx_storage_host(lx_storage *storage);
+
 /* Copies bytes from one storage to another, on whichever devices. */
 lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size_t from_offset, size_t bytes,
                         lx_error *error);

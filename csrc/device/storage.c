@@ -145,6 +145,13 @@ lx_code lx_storage_write(lx_storage *to, size_t offset, const void *from, size_t
     return to->device->runtime->write(to, offset, from, bytes, error);
 }
 
+void *lx_storage_host(lx_storage *storage)
+{
+    if (storage->device->recording)
+        lx_note_problem(storage->device->recording, "works on images, which is not recorded; do that outside");
+    return storage->handle;
+}
+
 /* Whether the handle of a storage is the address of its bytes. */
 static bool in_host_memory(const lx_storage *storage)
 {
