@@ -1,0 +1,11 @@
+--- Images: tensors [1,H,W] or [3,H,W], uint8 or, where there is more than 8 bits, float32.
+
+local vision = {}
+
+for _, part in ipairs {"read", "geometry", "draw"} do
+    for name, value in pairs(require("luxel.vision." .. part)) do
+        vision[name] = value
+    end
+end
+
+return vision
