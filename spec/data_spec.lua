@@ -194,24 +194,7 @@ describe("batches", function()
         assert.same(table.move(whole, 11, 23, 1, {}), rest)
     end)
 
-    it("warp as the map says: a mirror image", function()
-        local images = lx.arange(12):view(1, 1, 3, 4):byte()
-        local index = lx.tensor({1}, {dtype = "int32"})
-        local mirrored = core.augment_batch(images, index, lx.tensor {{-1, 0, 0, 0, 1, 0}}, 1, 0)
-        local expected = lx.tensor {{3, 2, 1, 0}, {7, 6, 5, 4}, {11, 10, 9, 8}}
-        assert.is_true(lx.allclose(mirrored:view(3, 4), expected, 0, 1e-5))
-        -- by a whole pixel (half the width is 1, so a pixel of four is 0.5), the border goes on
-        local shifted = core.augment_batch(images, index, lx.tensor {{1, 0, 0.5, 0, 1, 0}}, 1, 0)
-        assert.is_true(lx.allclose(shifted:view(3, 4)[1], lx.tensor {1, 2, 3, 3}, 0, 1e-5))
-    end)
-
-    it("refuse indices and maps that do not fit", function()
-        local images, identity = lx.zeros({2, 1, 3, 3}, {dtype = "uint8"}), lx.tensor {{1, 0, 0, 0, 1, 0}}
-        local function with(index, map) return core.augment_batch(images, index, map, 1, 0) end
-        local function at(index) return lx.tensor({index}, {dtype = "int32"}) end
-        assert.error_matches(function() with(at(3), identity) end, "index 3 is out of range")
-        assert.error_matches(function() with(lx.tensor {1}, identity) end, "indices must be int32")
-        assert.error_matches(function() with(at(1), lx.ones(1, 5)) end, "%[1,6%].*%[1,5%]")
+    it("refuse options that do not fit", function()
         assert.error_matches(function() lx.data.batches(dataset, {batch = 0}) end, "batch")
         assert.error_matches(function() lx.data.batches(dataset, {colour = true}) end, "colour")
     end)

@@ -322,7 +322,7 @@ describe("batches", function()
             local list = {}
             for x, y, indices in lx.data.batches(set, {batch = 4, augment = true, mean = 0.5, std = 0.25, seed = 5,
                 device = device}) do
-                assert.equal(lx.device(device or "opencl").label, x.device)
+                assert.equal(lx.device(device or "cpu").label, x.device)
                 assert.equal(x.device, y.device)
                 list[#list + 1] = {x:to("cpu"), y:to("cpu"), indices}
             end
@@ -330,9 +330,9 @@ describe("batches", function()
         end
         local expected, sent = all("cpu"), all("opencl")
         set.images = set.images:to("opencl")
-        local stayed, fetched = all(nil), all("cpu")
+        local back, fetched = all("opencl"), all(nil)
         assert.equal(3, #expected)
-        for _, other in ipairs {sent, stayed, fetched} do
+        for _, other in ipairs {sent, back, fetched} do
             for i, row in ipairs(expected) do
                 assert.is_true(lx.allclose(row[1], other[i][1], 0, 1e-5))
                 assert.is_true(lx.equal(row[2], other[i][2]) and lx.equal(row[3], other[i][3]))

@@ -27,10 +27,10 @@ static lx_code fail_to(const char *verb, const char *path, int reason, lx_error 
 }
 
 /* Returns 0 or an errno. */
-static int write_all(int file, const uint8_t *bytes, size_t size)
+static int write_all(int file, uint64_t offset, const uint8_t *bytes, size_t size)
 {
     while (size > 0) {
-        ssize_t done = write(file, bytes, size < LARGEST_TRANSFER ? size : LARGEST_TRANSFER);
+        ssize_t done = pwrite(file, bytes, size < LARGEST_TRANSFER ? size : LARGEST_TRANSFER, (off_t)offset);
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
@@ -38,12 +38,13 @@ static int write_all(int file, const uint8_t *bytes, size_t size)
         if (done == 0)
             return ENOSPC;
         bytes += done;
+        offset += (uint64_t)done;
         size -= (size_t)done;
     }
     return 0;
 }
 
-static int write_chunks(int file, const lx_chunk *chunks, size_t count)
+lx_code lx_file_put(const lx_new_file *self, uint64_t offset, const void *bytes, size_t size, lx_error *error)
 {
     /* Passing the file-size limit raises SIGXFSZ, which would kill the process instead of failing the write. */
     sigset_t over_limit, before, pending;
@@ -51,9 +52,7 @@ static int write_chunks(int file, const lx_chunk *chunks, size_t count)
     sigaddset(&over_limit, SIGXFSZ);
     pthread_sigmask(SIG_BLOCK, &over_limit, &before);
 
-    int reason = 0;
-    for (size_t i = 0; i < count && reason == 0; i++)
-        reason = write_all(file, chunks[i].bytes, chunks[i].size);
+    const int reason = write_all(self->file, offset, bytes, size);
 
     if (reason == EFBIG && !sigismember(&before, SIGXFSZ) && sigpending(&pending) == 0 &&
         sigismember(&pending, SIGXFSZ)) {
@@ -61,7 +60,7 @@ static int write_chunks(int file, const lx_chunk *chunks, size_t count)
         sigwait(&over_limit, &taken);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return reason;
+    return reason == 0 ? LX_OK : fail_to("write", self->target, reason, error);
 }
 
 /* Creates a file of a name nobody has in the directory of `target` and writes that name to `name`; returns the
@@ -98,51 +97,86 @@ static int sync_directory(const char *target, size_t directory)
     return reason;
 }
 
-/* Writes to the temporary file, then renames; returns 0 or an errno. `existing` is the old file, or NULL. */
-static int replace(const char *target, const struct stat *existing, const lx_chunk *chunks, size_t count)
+lx_code lx_file_begin(lx_new_file *self, const char *path, lx_error *error)
 {
-    const char *slash = strrchr(target, '/');
-    size_t directory = slash == NULL ? 0 : (size_t)(slash - target) + 1;
-    size_t size = directory + sizeof ".luxel-0123456789abcdef";
-    char *name = malloc(size);
-    if (name == NULL)
-        return ENOMEM;
-
-    int file = create_beside(target, directory, name, size);
-    if (file < 0) {
-        int reason = errno;
-        free(name);
-        return reason;
+    struct stat status;
+    const bool exists = stat(path, &status) == 0;
+    if (exists && !S_ISREG(status.st_mode))
+        return lx_fail(error, LX_EIO, "cannot write \"%.300s\": it exists and is not a regular file", path);
+    memset(self, 0, sizeof *self);
+    self->file = -1;
+    self->mode = exists ? (int)(status.st_mode & 07777) : -1;
+    self->target = exists ? realpath(path, NULL) : strdup(path);
+    int reason = self->target == NULL ? errno : 0;
+    if (reason == 0) {
+        const char *slash = strrchr(self->target, '/');
+        self->directory = slash == NULL ? 0 : (size_t)(slash - self->target) + 1;
+        const size_t size = self->directory + sizeof ".luxel-0123456789abcdef";
+        self->name = malloc(size);
+        if (self->name != NULL)
+            self->file = create_beside(self->target, self->directory, self->name, size);
+        reason = self->file < 0 ? errno : 0;
     }
+    if (reason == 0)
+        return LX_OK;
+    free(self->name);
+    free(self->target);
+    return fail_to("write", path, reason, error);
+}
 
-    int reason = write_chunks(file, chunks, count);
-    if (reason == 0 && existing != NULL && fchmod(file, existing->st_mode & 07777) != 0)
+/* Closes and renames; returns 0 or an errno. */
+static int settle(lx_new_file *self)
+{
+    int reason = self->mode >= 0 && fchmod(self->file, (mode_t)self->mode) != 0 ? errno : 0;
+    if (reason == 0 && fsync(self->file) != 0)
         reason = errno;
-    if (reason == 0 && fsync(file) != 0)
+    if (close(self->file) != 0 && reason == 0 && errno != EINTR)
         reason = errno;
-    if (close(file) != 0 && reason == 0 && errno != EINTR)
+    self->file = -1;
+    if (reason == 0 && rename(self->name, self->target) != 0)
         reason = errno;
-    if (reason == 0 && rename(name, target) != 0)
-        reason = errno;
-    if (reason != 0)
-        unlink(name);
-    else
-        reason = sync_directory(target, directory);
-    free(name);
     return reason;
+}
+
+lx_code lx_file_commit(lx_new_file *self, lx_error *error)
+{
+    int reason = settle(self);
+    if (reason != 0) {
+        fail_to("write", self->target, reason, error);
+        lx_file_abandon(self);
+        return error->code;
+    }
+    reason = sync_directory(self->target, self->directory);
+    if (reason != 0)
+        fail_to("write", self->target, reason, error);
+    free(self->name);
+    free(self->target);
+    return error->code;
+}
+
+void lx_file_abandon(lx_new_file *self)
+{
+    if (self->file >= 0)
+        close(self->file);
+    unlink(self->name);
+    free(self->name);
+    free(self->target);
 }
 
 lx_code lx_file_write(const char *path, const lx_chunk *chunks, size_t count, lx_error *error)
 {
-    struct stat status;
-    bool exists = stat(path, &status) == 0;
-    if (exists && !S_ISREG(status.st_mode))
-        return lx_fail(error, LX_EIO, "cannot write \"%.300s\": it exists and is not a regular file", path);
-
-    char *target = exists ? realpath(path, NULL) : strdup(path);
-    int reason = target == NULL ? errno : replace(target, exists ? &status : NULL, chunks, count);
-    free(target);
-    return reason == 0 ? LX_OK : fail_to("write", path, reason, error);
+    lx_new_file file;
+    uint64_t offset = 0;
+    if (lx_file_begin(&file, path, error))
+        return error->code;
+    for (size_t i = 0; i < count && !error->code; i++) {
+        lx_file_put(&file, offset, chunks[i].bytes, chunks[i].size, error);
+        offset += chunks[i].size;
+    }
+    if (!error->code)
+        return lx_file_commit(&file, error);
+    lx_file_abandon(&file);
+    return error->code;
 }
 
 /* Opens a regular file and asks for its size; -1 and an error if it is none. */

@@ -18,6 +18,20 @@ typedef struct {
    anything that exists and is not a regular file is refused. */
 lx_code lx_file_write(const char *path, const lx_chunk *chunks, size_t count, lx_error *error);
 
+/* The same piece by piece. The pieces may be added by several threads at once, in any order. */
+typedef struct {
+    int file;
+    char *target, *name; /* what it will be called, and what it is called until then */
+    size_t directory;    /* how much of both names is the directory */
+    int mode;            /* of the file it replaces; -1: there is none */
+} lx_new_file;
+
+lx_code lx_file_begin(lx_new_file *self, const char *path, lx_error *error);
+lx_code lx_file_put(const lx_new_file *self, uint64_t offset, const void *bytes, size_t size, lx_error *error);
+/* Puts it where it belongs. The file is gone if that fails, as it is after lx_file_abandon. */
+lx_code lx_file_commit(lx_new_file *self, lx_error *error);
+void lx_file_abandon(lx_new_file *self);
+
 /* Reads a regular file of at most `limit` bytes; the caller frees `*bytes`, which is never NULL on success. */
 lx_code lx_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size, lx_error *error);
 

@@ -20,8 +20,40 @@ typedef struct {
     uint64_t seed, epoch, index;
 } lx_draw;
 
-/* The steps, checked and ready; never changed once made, so threads share it. A counted reference. */
+typedef enum {
+    LX_STEP_HFLIP, LX_STEP_VFLIP, LX_STEP_ROT90, LX_STEP_ROTATE, LX_STEP_SHIFT, LX_STEP_SHEAR, LX_STEP_ZOOM,
+    LX_STEP_PERSPECTIVE, LX_STEP_RANDOM_RESIZED_CROP, LX_STEP_CENTRE_CROP, LX_STEP_ELASTIC, LX_STEP_RESIZE,
+    LX_STEP_BRIGHTNESS, LX_STEP_CONTRAST, LX_STEP_GAMMA, LX_STEP_NOISE, LX_STEP_BLUR, LX_STEP_SHARPNESS, LX_STEP_EQUALIZE,
+    LX_STEP_CLAHE, LX_STEP_AUTOCONTRAST, LX_STEP_INVERT, LX_STEP_SOLARIZE, LX_STEP_POSTERIZE, LX_STEP_MEDIAN,
+    LX_STEP_RANDOM_ERASING, LX_STEP_RAND_AUGMENT, LX_STEP_KINDS
+} lx_step_kind;
+
+enum { LX_STEP_VALUES = 5, LX_MOST_STEPS = 32 };
+
+typedef struct {
+    lx_step_kind kind;
+    double chance;            /* 0..1: how often it is done */
+    double v[LX_STEP_VALUES]; /* its options: what the kinds of steps.c say, ranges as low and high */
+} lx_step;
+
+/* How images whose sides are not in the proportion of the output's get there. */
+typedef enum { LX_FIT_STRETCH, LX_FIT_PAD, LX_FIT_CROP } lx_fit;
+
+typedef struct {
+    int height, width; /* of what comes out; 0: as the image has */
+    lx_fit fit;
+    lx_border border; /* beyond the image */
+    float fill;       /* grey level of 0..255, for LX_BORDER_CONSTANT */
+} lx_pipeline_options;
+
+/* The steps, ready; never changed once made, so threads share it. A counted reference. */
 typedef struct lx_pipeline lx_pipeline;
+
+/* The names of kinds, as in PyTorch and OpenCV where they have the thing. */
+extern const char *const lx_step_names[LX_STEP_KINDS];
+
+/* NULL and an error if memory is short. The values must be in the ranges of lua/luxel/vision/pipeline.lua. */
+lx_pipeline *lx_pipeline_new(const lx_step *steps, int count, const lx_pipeline_options *options, lx_error *error);
 
 lx_pipeline *lx_pipeline_retain(lx_pipeline *pipeline);
 void lx_pipeline_release(lx_pipeline *pipeline);
@@ -30,7 +62,10 @@ void lx_pipeline_release(lx_pipeline *pipeline);
 void lx_pipeline_size(const lx_pipeline *pipeline, int width, int height, int *out_width, int *out_height);
 
 /* Takes a sample through the steps. `out` has lx_pipeline_size's size, the channels of `in`, room for the mask and for
-   the boxes if `in` has them; its image is of the same type as that of `in`, or float32. On the calling thread. */
+   the boxes if `in` has them; its image is of the same type as that of `in`. On the calling thread. */
 lx_code lx_pipeline_run(const lx_pipeline *pipeline, lx_draw draw, const lx_sample *in, lx_sample *out, lx_error *error);
+
+/* What a passage draws, in words, separated by ", ". */
+void lx_pipeline_describe(const lx_pipeline *pipeline, lx_draw draw, char *text, size_t room);
 
 #endif

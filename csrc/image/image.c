@@ -2,6 +2,7 @@
 
 #include "../data/file.h"
 #include "codec.h"
+#include "geometry.h"
 
 #include <stdlib.h>
 
@@ -113,7 +114,9 @@ lx_code lx_image_load_gray(const char *path, int size, uint8_t *out, lx_image_in
     lx_code code = lx_image_load(path, 1, &pixels, info, error);
     if (code != LX_OK)
         return code;
-    code = lx_image_resize(pixels, info->width, info->height, 1, out, size, size, error);
+    const lx_plane from = {info->width, info->height, LX_PLANE_U8, pixels};
+    lx_plane to = {size, size, LX_PLANE_U8, out};
+    code = lx_resize(&from, &to, LX_BILINEAR, true, error);
     free(pixels);
     return code;
 }

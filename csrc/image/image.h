@@ -36,11 +36,6 @@ lx_code lx_image_load(const char *path, int channels, uint8_t **pixels, lx_image
 /* Decodes a file to grey and resizes the whole of it, whatever its aspect ratio, to size x size bytes at `out`. */
 lx_code lx_image_load_gray(const char *path, int size, uint8_t *out, lx_image_info *info, lx_error *error);
 
-/* Resizes with a triangle filter as wide as the reduction, so that shrinking averages every pixel and enlarging is
-   bilinear; agrees with Pillow's BILINEAR to one grey level. */
-lx_code lx_image_resize(const uint8_t *in, int width, int height, int channels, uint8_t *out, int out_width,
-                        int out_height, lx_error *error);
-
 /* Writes a PNG of 1 to 4 channels; the file appears complete or not at all. */
 lx_code lx_image_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels,
                            lx_error *error);

@@ -180,6 +180,8 @@ int luaopen_luxel_core(lua_State *L)
 {
     lx_register_tensor(L);
     lx_register_recording(L);
+    lx_register_loader(L);
+    lx_register_pipeline(L);
     lua_newtable(L);
     lx_set_functions(L, core_functions);
     lx_set_functions(L, lx_device_functions);
@@ -192,6 +194,10 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_file_functions);
     lx_set_functions(L, lx_opencl_functions);
     lx_set_functions(L, lx_recording_functions);
+    lx_set_functions(L, lx_loader_functions);
+    lx_set_functions(L, lx_geometry_functions);
+    lx_set_functions(L, lx_enhance_functions);
+    lx_set_functions(L, lx_pipeline_functions);
     luaL_getmetatable(L, LX_TENSOR);
     lua_setfield(L, -2, "metatable");
     return 1;

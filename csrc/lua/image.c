@@ -120,22 +120,6 @@ static int l_write_png(lua_State *L)
     return 1;
 }
 
-/* resize_image(image, height, width) -> image, antialiased */
-static int l_resize_image(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const picture in = push_picture(L, 1);
-    const lua_Integer height = luaL_checkinteger(L, 2), width = luaL_checkinteger(L, 3);
-    luaL_argcheck(L, height >= 1 && height <= LX_IMAGE_MAX_SIDE, 2, "height is out of range");
-    luaL_argcheck(L, width >= 1 && width <= LX_IMAGE_MAX_SIDE, 3, "width is out of range");
-    picture out = {NULL, (int)width, (int)height, in.channels};
-    out.pixels = lua_newuserdatauv(L, (size_t)width * (size_t)height * (size_t)in.channels, 0);
-    if (lx_image_resize(in.pixels, in.width, in.height, in.channels, out.pixels, out.width, out.height, &error))
-        return lx_raise(L, &error);
-    push_image(L, &out);
-    return 1;
-}
-
 static void check_colour(lua_State *L, int arg, uint8_t colour[3])
 {
     luaL_checktype(L, arg, LUA_TTABLE);
@@ -252,7 +236,7 @@ static int l_decode_images(lua_State *L)
 
 const luaL_Reg lx_image_functions[] = {
     {"load_image", l_load_image},     {"probe_image", l_probe_image}, {"write_png", l_write_png},
-    {"resize_image", l_resize_image}, {"draw_text", l_draw_text},     {"text_size", l_text_size},
+    {"draw_text", l_draw_text},       {"text_size", l_text_size},
     {"fill_rect", l_fill_rect},       {"draw_rect", l_draw_rect},     {"decode_images", l_decode_images},
     {NULL, NULL},
 };

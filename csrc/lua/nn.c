@@ -271,15 +271,6 @@ static int l_rmsprop_step(lua_State *L)
 
 /* ---- batches ------------------------------------------------------------------------------------------------ */
 
-/* augment_batch(images, indices, maps, scale, bias) */
-static int l_augment_batch(lua_State *L)
-{
-    lx_error error = {.code = LX_OK};
-    const lx_tensor *images = lx_check_tensor(L, 1), *indices = lx_check_tensor(L, 2), *maps = lx_check_tensor(L, 3);
-    const double scale = luaL_checknumber(L, 4), bias = luaL_checknumber(L, 5);
-    return lx_results(L, lx_augment_batch(lx_push_tensor(L), images, indices, maps, scale, bias, &error), &error, 1);
-}
-
 const luaL_Reg lx_nn_functions[] = {
     {"conv2d", l_conv2d},
     {"conv2d_backward_data", l_conv2d_backward_data},
@@ -299,6 +290,5 @@ const luaL_Reg lx_nn_functions[] = {
     {"sgd_step", l_sgd_step},
     {"adam_step", l_adam_step},
     {"rmsprop_step", l_rmsprop_step},
-    {"augment_batch", l_augment_batch},
     {NULL, NULL},
 };

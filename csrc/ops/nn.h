@@ -59,11 +59,4 @@ lx_code lx_adam_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor *me
 lx_code lx_rmsprop_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor *square, lx_tensor *buffer,
                         const lx_rmsprop_options *options, lx_error *error);
 
-/* ---- batches -------------------------------------------------------------------------------------------------- */
-
-/* out[i] = images[indices[i]] (uint8 [N,C,H,W], int32 from 1) seen through maps[i] (float32 [B,6]), times scale plus
- * bias. The result is where the images are; indices and maps may be elsewhere, and on the cpu need no wait. */
-lx_code lx_augment_batch(lx_tensor *out, const lx_tensor *images, const lx_tensor *indices, const lx_tensor *maps,
-                         double scale, double bias, lx_error *error);
-
 #endif

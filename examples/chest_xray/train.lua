@@ -93,7 +93,7 @@ local result, message = lx.train.fit {
     net = net, optimizer = optimizer, scheduler = scheduler, loss = loss, train = train_set, val = val_set,
     epochs = args.epochs, batch = args.batch, seed = args.seed, out = args.out, resume = args.resume,
     mean = common.MEAN, std = common.STD, profile = args.profile,
-    augment = not args.no_augment and {flip = true, rotate = 10, shift = 0.08, zoom = 0.1},
+    augment = not args.no_augment and {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}},
     metadata = {
         model = args.model, size = args.size, classes = common.LABELS, luxel = "chest_xray",
         trained_on = args.data and common.fingerprint(train_set) or "", images = #train_set,

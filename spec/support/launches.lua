@@ -60,12 +60,6 @@ others["numbers on either side"] = function(device)
     return table.unpack(results)
 end
 
-function others.augment(device)
-    local images = lx.randint(0, 256, {3, 1, 19, 19}, {dtype = "uint8"})
-    local matrices = lx.tensor {{1.1, 0.1, -1, -0.1, 1.1, 0.5}, {-1, 0, 18, 0, 1, 0}}
-    return core.augment_batch(images:to(device), lx.tensor({3, 1}, {dtype = "int32"}), matrices, 1 / 255, -0.5)
-end
-
 -- Large enough for its sums to be made in parts that are then joined.
 others["batch norm in parts"] = function(device)
     local x = lx.randn(3, 2, 43, 37):to(device):detach():requires_grad_()

@@ -16,7 +16,7 @@
     extern const char lx_text_##label[];
 
 #define FAMILIES(X) \
-    X(augment) X(avgpool) X(conv2d) X(elementwise) X(gather) X(layout) X(loss) X(matmul) X(norm) X(optim) X(pool) \
+    X(avgpool) X(conv2d) X(elementwise) X(gather) X(layout) X(loss) X(matmul) X(norm) X(optim) X(pool) \
     X(random) X(reduce) X(softmax) X(sort) X(upsample) X(winograd)
 
 #define EMBED_FAMILY(name) EMBED(name##_cl, #name ".cl") EMBED(name##_h, #name ".h")

@@ -87,6 +87,21 @@ function Frame:load(opts)
     return dataset.load(self, opts)
 end
 
+--- A dataset of the images in their own sizes, each decoded when a batch first wants it; batches bring them to `size`.
+---
+--- Decoded images stay in memory up to a limit. With `cache` all of them are decoded at once, into one file on disk
+--- that is used again as long as the images, their times of change and these options are the same; a damaged or
+--- foreign file is made anew. With `reduce`, larger images are kept at that length of their shorter side: twice the
+--- size of what the network sees loses nothing that it could see, and is read much faster.
+---@param opts? {size?: integer, reduce?: integer, channels?: integer, memory?: integer, cache?: string,
+---  strict?: boolean, progress?: fun(done: integer, total: integer)} size 224 pixels, reduce 0 (never), channels 1,
+---  memory 1 GiB. A file that cannot be read is listed in `failed` where there is a cache (an error with `strict`);
+---  without one it is an error of the batch that needs it.
+---@return luxel.Dataset? dataset, string? message, string? code
+function Frame:open(opts)
+    return dataset.open(self, opts)
+end
+
 -- What the rows hold, one class: images and patients.
 local function count_class(self, label)
     local images, patients, seen = 0, 0, {}

@@ -1,103 +1,173 @@
---- Batches: shuffled, augmented, normalised. Order and augmentation of an image depend on (seed, epoch, image) alone.
+--- Batches: shuffled or balanced, enhanced and augmented, normalised, made ahead by threads of C. Order and
+--- augmentation of an image depend on (seed, epoch, image) alone.
 
 local core = require "luxel.core"
 local options = require "luxel.data.options"
+local pipeline = require "luxel.vision.pipeline"
 local random = require "luxel.random"
 
-local AUGMENT <const> = {flip = true, rotate = 10, shift = 0.1, zoom = 0.1}
+-- What `augment = true` stands for.
+local AUGMENT <const> = {{"hflip", p = 0.5}, {"rotate", 10}, {"shift", 0.1}, {"zoom", 0.1}}
+
 local DEFAULTS <const> = {
-    batch = 32, shuffle = true, seed = 1, epoch = 1, augment = false, drop_last = false, mean = 0, std = 1, skip = 0,
-    device = options.UNSET,
+    batch = 32, shuffle = true, balanced = false, seed = 1, epoch = 1, augment = false, size = options.UNSET,
+    drop_last = false, mean = 0, std = 1, skip = 0, device = options.UNSET, threads = options.UNSET, memory = 64 << 20,
+    idle = options.UNSET,
 }
 
--- The six numbers [a b tx; c d ty] that map a point of the output to the point of the input which is shown there. The
--- picture spans -1..1 both ways, x to the right and y down, as in PyTorch's affine_grid without align_corners.
-local function random_matrix(stream, augment)
-    local angle = math.rad(stream:uniform(-augment.rotate, augment.rotate))
-    local scale = 1 / (1 + stream:uniform(-augment.zoom, augment.zoom))
-    -- A shift is a share of the width, and the width is 2.
-    local tx, ty = 2 * stream:uniform(-augment.shift, augment.shift), 2 * stream:uniform(-augment.shift, augment.shift)
-    local mirror = stream:uniform(0, 1) < 0.5 and augment.flip and -1 or 1
-    local cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-    return {mirror * cos, -sin, tx, mirror * sin, cos, ty}
-end
-
-local IDENTITY <const> = {1, 0, 0, 0, 1, 0}
+-- Seconds after which a wait for a batch looks up, so that Ctrl-C is noticed.
+local PATIENCE <const> = 0.05
 
 local function check(opts)
     options.check_number("batches", "batch", opts.batch, 1, 65536, true, 4)
+    options.check_number("batches", "memory", opts.memory, 0, math.huge, false, 4)
+    options.check_number("batches", "skip", opts.skip, 0, math.huge, true, 4)
+    if opts.threads then options.check_number("batches", "threads", opts.threads, 0, 64, true, 4) end
+    if opts.size then options.check_number("batches", "size", opts.size, 1, 4096, true, 4) end
     if type(opts.mean) ~= "number" or type(opts.std) ~= "number" or opts.std <= 0 then
-        error("batches: mean and std expect numbers, std a positive one", 3)
-    end
-    if opts.augment then
-        opts.augment = options.read("batches: augment", opts.augment ~= true and opts.augment or nil,
-            opts.augment == true and AUGMENT or {flip = false, rotate = 0, shift = 0, zoom = 0}, 4)
-        options.check_number("batches", "augment.rotate", opts.augment.rotate, 0, 180, false, 4)
-        options.check_number("batches", "augment.shift", opts.augment.shift, 0, 1, false, 4)
-        options.check_number("batches", "augment.zoom", opts.augment.zoom, 0, 0.9, false, 4)
+        error("batches: mean and std expect numbers, std a positive one", 4)
     end
 end
 
-local function visiting_order(n, opts)
-    if opts.shuffle then
-        return random.stream(opts.seed, opts.epoch):permutation(n)
+-- ---- order ----------------------------------------------------------------------------------------------------
+
+-- As many images as there are, the same number of each class: every class is gone through in random order, again and
+-- again. Images without a label are left out.
+local function balanced_order(labels, opts)
+    local classes, names = {}, {}
+    for i, label in ipairs(labels) do
+        if label == label then
+            if not classes[label] then
+                classes[label], names[#names + 1] = {}, label
+            end
+            table.insert(classes[label], i)
+        end
     end
+    table.sort(names)
+    local order, rounds = {}, {}
+    for k = 1, #labels do
+        local which = (k - 1) % #names + 1
+        local members, turn = classes[names[which]], (k - 1) // #names
+        local round, place = turn // #members, turn % #members + 1
+        if place == 1 then
+            rounds[which] = random.stream(opts.seed, opts.epoch, which, round):permutation(#members)
+        end
+        order[k] = members[rounds[which][place]]
+    end
+    -- the classes took turns so far
+    local mixed = {}
+    for i, from in ipairs(random.stream(opts.seed, opts.epoch):permutation(#order)) do mixed[i] = order[from] end
+    return mixed
+end
+
+local function visiting_order(dataset, labels, opts)
+    if opts.balanced then return balanced_order(labels, opts) end
+    if opts.shuffle then return random.stream(opts.seed, opts.epoch):permutation(#dataset) end
     local order = {}
-    for i = 1, n do
-        order[i] = i
-    end
+    for i = 1, #dataset do order[i] = i end
     return order
 end
 
--- The images at `indices`, seen through `matrices`, on the device. Bytes are sent to a device, a quarter of what the
--- floats would be, and become floats there.
-local function assemble(images, indices, matrices, scale, bias, device)
-    local sent
-    if images.device == "cpu" and device ~= "cpu" then
-        local picked <close> = core.index_select(images, 1, indices)
-        local places = {}
-        for i = 1, picked.shape[1] do places[i] = i end
-        sent, indices = core.to_device(picked, device), core.from_table(places, "int32")
+-- The number that names the random draws of each visit: the image's, and for each time that it comes again another one.
+local function draws_of(order, n)
+    local draws, seen = {}, {}
+    for i, image in ipairs(order) do
+        local times = seen[image] or 0
+        seen[image], draws[i] = times + 1, image + n * times
     end
-    local x = core.augment_batch(sent or images, indices, core.from_table(matrices, "float32"), scale, bias)
-    if sent then sent:free() end
-    return x:to(device)
+    return draws
+end
+
+-- ---- batches --------------------------------------------------------------------------------------------------
+
+-- The steps that images go through, with the size that comes out.
+local function steps_of(dataset, opts)
+    local steps = opts.augment == true and AUGMENT or opts.augment or {}
+    local size = opts.size or pipeline.size_of(steps) or dataset.size
+    if not size then
+        error("batches: the images of this dataset have sizes of their own; say the batches' with size = 224", 4)
+    end
+    return pipeline.sized(steps, size), size
+end
+
+local function image_bytes(channels, size) return channels * size * size * 4 end
+
+-- How many threads read images when nobody says it: none of their own beside a network on the cpu, which has a thread
+-- on every core already, and would wait for those that are pushed aside.
+local function default_threads(device)
+    return device == "cpu" and 0 or math.max(1, math.min(4, core.threads() - 1))
+end
+
+local function open_loader(dataset, order, opts, device)
+    local steps, size = steps_of(dataset, opts)
+    local store, places = dataset:source()
+    local masks = dataset:mask_source()
+    local images = {}
+    for i, image in ipairs(order) do images[i] = places and places[image] or image end
+    local threads = opts.threads or default_threads(device)
+    local loader = core.loader(store, masks, steps, {
+        height = size, width = size, scale = 1 / (255 * opts.std), bias = -opts.mean / opts.std, seed = opts.seed,
+        epoch = opts.epoch, batch = opts.batch, threads = threads,
+    }, images, draws_of(order, #dataset), masks and order)
+    -- one batch at the network, the others on the way
+    local ahead = math.floor(opts.memory / (opts.batch * image_bytes(store:info().channels, size)))
+    loader:give(threads == 0 and 1 or math.max(1, math.min(32, ahead)))
+    return loader
+end
+
+-- The next batch; `idle` is called while it is not ready.
+local function wait(loader, idle)
+    while true do
+        local x, masks = loader:wait(PATIENCE)
+        if x then
+            loader:give(1)
+            return x, masks
+        end
+        if idle then idle() end
+    end
 end
 
 --- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
 --
--- x is float32 [B,1,S,S], (byte / 255 - mean) / std; y is float32 [B,1]; indices is int32 [B] on the cpu, the places
--- in the dataset. The same options give the same batches on every device, but for rounding. The last batch is smaller
--- where the images do not divide, or left out with `drop_last`.
--- `augment = true` stands for {flip = true, rotate = 10, shift = 0.1, zoom = 0.1}: mirrored every other time, turned by
--- up to so many degrees, moved by up to that share of the width, scaled by 1 - zoom to 1 + zoom; in a table of one's
--- own what is not named is off. Note that mirroring moves the heart to the right.
+-- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1]; indices is int32 [B] on the cpu, the places in
+-- the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu. The same options give the same
+-- batches on every device and with any number of threads. The last batch is smaller where the images do not divide, or
+-- left out with `drop_last`. A file that cannot be read is an error that names it, at the batch it belongs to.
+--
+-- `augment` is a pipeline (`lx.vision.pipeline`) or its steps; `true` stands for mirrored every other time, turned by
+-- up to 10 degrees, moved by up to a tenth and scaled by up to a tenth. Note that mirroring moves the heart to the
+-- right.
+--
+-- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param opts? table batch = 32, shuffle = true, seed = 1, epoch = 1, augment = false, drop_last = false, mean = 0,
----  std = 1, skip = 0 (batches to leave out, to go on within an epoch), device = NAME (else where the dataset is)
----@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?
+---@param opts? table batch = 32, shuffle = true, balanced = false (each class as often as the others), seed = 1,
+---  epoch = 1, augment = false, size = S (else the pipeline's, else the dataset's), drop_last = false, mean = 0, std
+---  = 1, skip = 0 (batches to leave out, to go on within an epoch), device = NAME (else the cpu), threads = N (that
+---  read ahead; 0: the threads that compute do it in between, the default on the cpu), memory = 64 MiB (bytes of
+---  batches that are made ahead), idle = function() called now and then while a batch is waited for
+---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?
 return function(dataset, opts)
     opts = options.read("batches", opts, DEFAULTS)
     check(opts)
-    local order, labels = visiting_order(#dataset, opts), core.to_table(dataset.labels)
-    local scale, bias = 1 / (255 * opts.std), -opts.mean / opts.std
-    local device = opts.device and core.label(opts.device) or dataset.images.device
-    local done = math.min(opts.skip * opts.batch, #order)
-    return function()
+    local labels = core.to_table(dataset.labels)
+    local order = visiting_order(dataset, labels, opts)
+    local last = opts.drop_last and #order - #order % opts.batch or #order
+    order = table.move(order, math.min(opts.skip * opts.batch, last) + 1, last, 1, {})
+    local device = opts.device and core.label(opts.device) or "cpu"
+    local loader = #order > 0 and open_loader(dataset, order, opts, device) or nil
+    local done = 0
+    local function next_batch()
         local n = math.min(opts.batch, #order - done)
-        if n == 0 or opts.drop_last and n < opts.batch then
-            return nil
-        end
-        local indices, targets, matrices = {}, {}, {}
-        for i = 1, n do
-            local index = order[done + i]
-            indices[i], targets[i] = index, {labels[index]}
-            matrices[i] = opts.augment and random_matrix(random.stream(opts.seed, opts.epoch, index), opts.augment)
-                or IDENTITY
-        end
+        if n == 0 then return nil end
+        local x, masks = wait(loader, opts.idle)
+        local indices, targets = table.move(order, done + 1, done + n, 1, {}), {}
+        for i, index in ipairs(indices) do targets[i] = {labels[index]} end
         done = done + n
-        indices = core.from_table(indices, "int32")
-        local x = assemble(dataset.images, indices, matrices, scale, bias, device)
-        return x, core.from_table(targets, "float32", device), indices
+        if device ~= "cpu" then
+            local here <close> = x
+            x = core.to_device(here, device)
+        end
+        return x, core.from_table(targets, "float32", device), core.from_table(indices, "int32"), masks
     end
+    return next_batch, nil, nil, loader
 end

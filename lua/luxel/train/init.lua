@@ -34,8 +34,10 @@ end
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options {batch: integer?, mean: number?, std: number?, compile: boolean?}? compile: false calls the network
---- each time instead of replaying what `lx.compile` recorded
+---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
+---  enhance: table?}? compile: false calls the network each time instead of replaying what `lx.compile` recorded;
+---  size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but
+---  without chance
 ---@return number[]
 function train.predict(net, dataset, options)
     options = options or {}
@@ -46,6 +48,7 @@ function train.predict(net, dataset, options)
         local batch, forward = options.batch or 32, forward_of(net, options)
         for x in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
+            threads = options.threads, size = options.size, augment = options.enhance,
         }) do
             local out <close> = forward(x)
             table.move(core.to_table(out:flatten()), 1, out.shape[1], #logits + 1, logits)
@@ -142,6 +145,9 @@ local function show_profile(fit)
     local report, path = fit.session:stop(), fit.profile
     fit.session, fit.profile = nil, nil
     fit.progress:message(tostring(report))
+    local clock = fit.clock
+    fit.progress:message(("making batches took %.1f %% of the time so far"):format(
+        100 * clock.loading / (clock.loading + clock.training)))
     local ok, message = report:save_trace(path)
     fit.progress:message(ok and ("trace of these training steps in " .. path) or "[WARN] no trace: " .. message)
 end
@@ -160,7 +166,7 @@ end
 -- Seconds until the run ends, from the steps and validations that this process has done.
 local function time_left(fit, steps_per_epoch, batch)
     local state, clock = fit.state, fit.clock
-    local step_time = clock.training / clock.steps
+    local step_time = (clock.training + clock.loading) / clock.steps
     local epochs_left = fit.epochs - state.epoch
     -- before the first validation: a forward pass is about a third of a step
     local validation = clock.validations > 0 and clock.validating / clock.validations
@@ -173,12 +179,15 @@ local function run_epoch(fit)
     local epoch, steps = state.epoch + 1, math.ceil(#fit.train / fit.batch)
     fit.net:train()
     local started, images = core.now(), 0
+    local asked = started
     for x, y, indices in batches(fit.train, {
-        batch = fit.batch, seed = fit.seed, epoch = epoch, augment = fit.augment, mean = fit.mean, std = fit.std,
-        skip = state.step, device = fit.device,
+        batch = fit.batch, seed = fit.seed, epoch = epoch, augment = fit.augment, balanced = fit.balanced,
+        mean = fit.mean, std = fit.std, skip = state.step, device = fit.device, threads = fit.threads,
+        size = fit.size, idle = coroutine.yield,
     }) do
         if fit.profile then follow_profile(fit) end
         local before = core.now()
+        clock.loading = clock.loading + before - asked
         local count = y.shape[1]
         local value = train_step(fit, x, y, indices)
         x:free()
@@ -192,6 +201,7 @@ local function run_epoch(fit)
             left = time_left(fit, steps, state.step),
         }
         coroutine.yield()
+        asked = core.now()
     end
     if fit.session then show_profile(fit) end
     return images / math.max(core.now() - started, 1e-9)
@@ -244,13 +254,15 @@ end
 
 -- ---- the whole run --------------------------------------------------------------------------------------------
 
-local DEFAULTS <const> = {batch = 32, seed = 1, mean = 0.5, std = 0.25, augment = false, metadata = {}}
+local DEFAULTS <const> = {
+    batch = 32, seed = 1, mean = 0.5, std = 0.25, augment = false, balanced = false, metadata = {},
+}
 local REQUIRED <const> = {"net", "optimizer", "loss", "train", "val", "epochs", "out"}
 
 local function prepare(options)
     local fit = {
         state = {epoch = 0, step = 0, seen = 0, loss_sum = 0.0},
-        clock = {training = 0, steps = 0, validating = 0, validations = 0},
+        clock = {loading = 0, training = 0, steps = 0, validating = 0, validations = 0},
         progress = console(),
     }
     for key, value in pairs(DEFAULTS) do fit[key] = value end
@@ -290,6 +302,8 @@ end
 -- only strike between two steps, when weights, optimiser and random state belong together.
 local function drive(fit)
     local work = coroutine.create(run_all)
+    -- what waits in the coroutine is ended with it: the threads that read images
+    local _ <close> = setmetatable({}, {__close = function() coroutine.close(work) end})
     repeat
         local ok, problem = coroutine.resume(work, fit)
         if not ok then error(type(problem) == "string" and debug.traceback(work, problem) or problem, 0) end
@@ -311,7 +325,7 @@ local function give_up(fit, problem)
     if type(problem) == "table" and problem.luxel then return nil, problem.luxel, "diverged" end
     local code, text = core.error_code(tostring(problem))
     if fit.session then fit.session:abandon() end
-    if code ~= "device" and code ~= "memory" then error(problem, 0) end
+    if not code or code == "argument" then error(problem, 0) end
     return nil, ("epoch %d, step %d: %s\n%s"):format(fit.state.epoch + 1, fit.state.step + 1, text,
         describe_rest(fit)), code
 end
@@ -327,8 +341,11 @@ end
 --- The threshold (Youden's) and the calibration of the probabilities are chosen on the validation set and stored.
 ---@param options {net: Module, optimizer: Optimizer, loss: fun(logits: Tensor, labels: Tensor): Tensor,
 ---  train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, scheduler: Scheduler?, batch: integer?,
----  seed: integer?, augment: boolean|table?, mean: number?, std: number?, clip: number?, metadata: table?,
----  resume: boolean?, progress: luxel.Console?, profile: string?, compile: boolean?}
+---  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
+---  mean: number?, std: number?, clip: number?, metadata: table?, resume: boolean?, progress: luxel.Console?,
+---  profile: string?, compile: boolean?}
+---  augment, balanced, size, threads: as of `lx.data.batches`; enhance: steps without chance that every image goes
+---  through, in training before the augmentation, and in validation;
 ---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
 ---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result

@@ -2,10 +2,11 @@
 
 local vision = {}
 
-for _, part in ipairs {"read", "geometry", "draw"} do
+for _, part in ipairs {"read", "geometry", "enhance", "draw"} do
     for name, value in pairs(require("luxel.vision." .. part)) do
         vision[name] = value
     end
 end
+vision.pipeline = require("luxel.vision.pipeline").pipeline
 
 return vision

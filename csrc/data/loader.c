@@ -1,0 +1,258 @@
+#include "loader.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A batch that was given and has not been returned. */
+typedef struct {
+    float *images;
+    uint8_t *masks;
+    long left;   /* images that are not done */
+    long failed; /* the first visit of it that failed, and why; -1: none */
+    lx_error error;
+} batch_slot;
+
+struct lx_loader {
+    lx_loader_plan plan;
+    lx_visit *visits;
+    long batches;
+    pthread_mutex_t lock;
+    pthread_cond_t work, done; /* there is a batch to fill; a batch is full */
+    /* under the lock: */
+    batch_slot slots[LX_LOADER_MOST_AHEAD]; /* batch b is in slot b % MOST_AHEAD */
+    long given, returned;                   /* batches */
+    long next;                              /* the first visit that nobody has taken */
+    bool stopping;
+    int started;
+    pthread_t threads[LX_LOADER_MOST_THREADS];
+};
+
+static long least(long a, long b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- one image ------------------------------------------------------------------------------------------------ */
+
+/* The samples of all channels as floats of the batch. */
+static void write_floats(const lx_loader_plan *plan, const lx_sample *sample, float *to)
+{
+    const size_t count = lx_plane_count(&sample->image) * (size_t)sample->channels;
+    if (sample->image.type == LX_PLANE_U8) {
+        const uint8_t *from = sample->image.samples;
+        for (size_t i = 0; i < count; i++)
+            to[i] = (float)from[i] * plan->scale + plan->bias;
+    } else {
+        const float *from = sample->image.samples;
+        for (size_t i = 0; i < count; i++)
+            to[i] = from[i] * plan->scale + plan->bias;
+    }
+}
+
+/* Takes the images of a visit through the pipeline, into memory of its own: what the pipeline gives has the type of what
+   went in. */
+static lx_code run_pipeline(const lx_loader_plan *plan, const lx_visit *visit, const lx_stored *image, const lx_stored *mask,
+                            float *images, uint8_t *masks, lx_error *error)
+{
+    const lx_sample in = {.image = image->plane, .channels = image->channels, .mask = mask->plane};
+    const size_t count = (size_t)plan->height * (size_t)plan->width;
+    lx_sample out = {.channels = image->channels,
+                     .image = {plan->width, plan->height, image->plane.type, NULL},
+                     .mask = {plan->width, plan->height, LX_PLANE_U8, masks}};
+    int width, height;
+    lx_pipeline_size(plan->pipeline, in.image.width, in.image.height, &width, &height);
+    if (width != plan->width || height != plan->height)
+        return lx_fail(error, LX_EARG, "the images differ in size (%d x %d beside %d x %d); give the pipeline a size", height,
+                       width, plan->height, plan->width);
+    if (in.mask.samples && (in.mask.width != in.image.width || in.mask.height != in.image.height))
+        return lx_fail(error, LX_EFORMAT, "the mask has %d x %d pixels, its image %d x %d", in.mask.height, in.mask.width,
+                       in.image.height, in.image.width);
+    out.image.samples = malloc(lx_plane_bytes(&out.image) * (size_t)out.channels);
+    if (!out.image.samples)
+        return lx_fail(error, LX_ENOMEM, "out of memory for an image of %zu pixels", count);
+    const lx_draw draw = {plan->seed, plan->epoch, visit->draw};
+    if (!lx_pipeline_run(plan->pipeline, draw, &in, &out, error))
+        write_floats(plan, &out, images);
+    free(out.image.samples);
+    return error->code;
+}
+
+/* Fills the place of one visit. */
+static lx_code load(const lx_loader_plan *plan, const lx_visit *visit, float *images, uint8_t *masks, lx_error *error)
+{
+    lx_stored image = {0}, mask = {0};
+    if (!lx_store_get(plan->images, visit->image, &image, error) &&
+        (!plan->masks || !lx_store_get(plan->masks, visit->mask, &mask, error)))
+        run_pipeline(plan, visit, &image, &mask, images, masks, error);
+    lx_store_put(&image);
+    lx_store_put(&mask);
+    return error->code;
+}
+
+/* ---- threads -------------------------------------------------------------------------------------------------- */
+
+/* Does a visit that this thread has taken; the lock is not held. */
+static void fill(lx_loader *self, long visit)
+{
+    const lx_loader_plan *plan = &self->plan;
+    const long batch = visit / plan->batch, place = visit % plan->batch;
+    const size_t pixels = (size_t)plan->height * (size_t)plan->width;
+    batch_slot *slot = &self->slots[batch % LX_LOADER_MOST_AHEAD];
+    lx_error error = {.code = LX_OK};
+    load(plan, &self->visits[visit], slot->images + (size_t)place * pixels * (size_t)lx_store_channels(plan->images),
+         slot->masks ? slot->masks + (size_t)place * pixels : NULL, &error);
+    pthread_mutex_lock(&self->lock);
+    if (error.code && (slot->failed < 0 || visit < slot->failed)) {
+        slot->failed = visit;
+        slot->error = error;
+    }
+    if (--slot->left == 0)
+        pthread_cond_signal(&self->done);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* The next visit of the batches that were given, or -1; under the lock. */
+static long take(lx_loader *self)
+{
+    return self->next < least(self->given * self->plan.batch, self->plan.count) ? self->next++ : -1;
+}
+
+static void *work(void *loader)
+{
+    lx_loader *self = loader;
+    pthread_mutex_lock(&self->lock);
+    while (!self->stopping) {
+        const long visit = take(self);
+        if (visit < 0) {
+            pthread_cond_wait(&self->work, &self->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&self->lock);
+        fill(self, visit);
+        pthread_mutex_lock(&self->lock);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* Signals are for the threads of the host, so these ones take none. */
+static lx_code start_threads(lx_loader *self, lx_error *error)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    while (self->started < self->plan.threads) {
+        if (pthread_create(&self->threads[self->started], NULL, work, self)) {
+            lx_fail(error, LX_ENOMEM, "cannot start thread %d of %d that are to read images", self->started + 1,
+                    self->plan.threads);
+            break;
+        }
+        self->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error->code;
+}
+
+lx_loader *lx_loader_open(const lx_loader_plan *plan, lx_error *error)
+{
+    lx_loader *self = calloc(1, sizeof *self);
+    lx_visit *visits = malloc(sizeof *visits * (size_t)(plan->count ? plan->count : 1));
+    if (!self || !visits) {
+        free(self);
+        free(visits);
+        lx_fail(error, LX_ENOMEM, "out of memory for the order of %ld images", plan->count);
+        return NULL;
+    }
+    memcpy(visits, plan->visits, sizeof *visits * (size_t)plan->count);
+    self->plan = *plan;
+    self->visits = visits;
+    self->batches = (plan->count + plan->batch - 1) / plan->batch;
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->work, NULL);
+    pthread_cond_init(&self->done, &steady);
+    pthread_condattr_destroy(&steady);
+    lx_store_retain(plan->images);
+    if (plan->masks)
+        lx_store_retain(plan->masks);
+    lx_pipeline_retain(plan->pipeline);
+    if (start_threads(self, error)) {
+        lx_loader_close(self);
+        return NULL;
+    }
+    return self;
+}
+
+void lx_loader_give(lx_loader *self, float *images, uint8_t *masks)
+{
+    pthread_mutex_lock(&self->lock);
+    if (self->given < self->batches && self->given - self->returned < LX_LOADER_MOST_AHEAD) {
+        batch_slot *slot = &self->slots[self->given % LX_LOADER_MOST_AHEAD];
+        slot->images = images;
+        slot->masks = masks;
+        slot->failed = -1;
+        slot->left = least(self->plan.batch, self->plan.count - self->given * self->plan.batch);
+        self->given++;
+        pthread_cond_broadcast(&self->work);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* The work of the threads, done by those that compute. */
+static void fill_here(lx_loader *self, int threads)
+{
+    const long from = self->next, to = least((self->returned + 1) * self->plan.batch, self->plan.count);
+    if (from < to)
+        self->next = to;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (long visit = from; visit < to; visit++)
+        fill(self, visit);
+}
+
+bool lx_loader_wait(lx_loader *self, double seconds, int threads, lx_error *error)
+{
+    if (self->plan.threads == 0)
+        fill_here(self, threads);
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const double end = (double)until.tv_nsec * 1e-9 + seconds;
+    until.tv_sec += (time_t)end;
+    until.tv_nsec = (long)((end - (double)(time_t)end) * 1e9);
+    pthread_mutex_lock(&self->lock);
+    batch_slot *slot = &self->slots[self->returned % LX_LOADER_MOST_AHEAD];
+    while (slot->left > 0 && pthread_cond_timedwait(&self->done, &self->lock, &until) == 0)
+        continue;
+    const bool ready = self->returned < self->given && slot->left == 0;
+    if (ready) {
+        self->returned++;
+        if (slot->failed >= 0)
+            *error = slot->error;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return ready;
+}
+
+void lx_loader_close(lx_loader *self)
+{
+    if (!self)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_broadcast(&self->work);
+    pthread_mutex_unlock(&self->lock);
+    for (int i = 0; i < self->started; i++)
+        pthread_join(self->threads[i], NULL);
+    pthread_cond_destroy(&self->work);
+    pthread_cond_destroy(&self->done);
+    pthread_mutex_destroy(&self->lock);
+    lx_store_release(self->plan.images);
+    lx_store_release(self->plan.masks);
+    lx_pipeline_release(self->plan.pipeline);
+    free(self->visits);
+    free(self);
+}

@@ -1,0 +1,427 @@
+#include "steps.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../kernels/philox.h"
+#include "../image/filter.h"
+#include "../image/histogram.h"
+
+const char *const lx_step_names[LX_STEP_KINDS] = {
+    "hflip", "vflip", "rot90", "rotate", "shift", "shear", "zoom", "perspective", "random_resized_crop", "centre_crop",
+    "elastic", "resize", "brightness", "contrast", "gamma", "noise", "blur", "sharpness", "equalize", "clahe",
+    "autocontrast", "invert", "solarize", "posterize", "median", "random_erasing", "rand_augment"};
+
+#define WHITE 255.0f
+
+bool lx_step_moves(lx_step_kind kind)
+{
+    return kind <= LX_STEP_RESIZE;
+}
+
+/* ---- dice ----------------------------------------------------------------------------------------------------- */
+
+double lx_dice_uniform(lx_dice *dice, double low, double high)
+{
+    const uint64_t number = dice->next++;
+    const philox_words words = philox(dice->draw.seed, dice->draw.index, dice->draw.epoch << 24 ^ dice->step << 16 ^ number / 2);
+    const uint64_t word = (uint64_t)words.word[number % 2 * 2] << 32 | words.word[number % 2 * 2 + 1];
+    return low + (high - low) * ((double)(word >> 11) * 0x1p-53);
+}
+
+static bool lx_dice_chance(lx_dice *dice, double chance)
+{
+    return lx_dice_uniform(dice, 0, 1) < chance;
+}
+
+/* ---- what is drawn -------------------------------------------------------------------------------------------- */
+
+/* A rectangle in a unit square: a share of its area, with a ratio of width to height, uniform on a logarithmic scale. The
+   whole square if ten tries do not fit. */
+static void draw_rectangle(lx_dice *dice, const double v[LX_STEP_VALUES], double rectangle[4])
+{
+    for (int i = 0; i < 10; i++) {
+        const double area = lx_dice_uniform(dice, v[0], v[1]);
+        const double ratio = exp(lx_dice_uniform(dice, log(v[2]), log(v[3])));
+        const double width = sqrt(area * ratio), height = sqrt(area / ratio);
+        const double x = lx_dice_uniform(dice, 0, 1), y = lx_dice_uniform(dice, 0, 1);
+        if (width <= 1 && height <= 1) {
+            rectangle[0] = x * (1 - width);
+            rectangle[1] = y * (1 - height);
+            rectangle[2] = width;
+            rectangle[3] = height;
+            return;
+        }
+    }
+    memcpy(rectangle, (double[]){0, 0, 1, 1}, 4 * sizeof *rectangle);
+}
+
+/* RandAugment (Cubuk et al., CVPR Workshops 2020): n of the kinds below, each as likely, all of magnitude m of 30. Colour is
+   left out, as grey images have none. */
+static int draw_rand_augment(const double v[LX_STEP_VALUES], lx_dice *dice, lx_drawn *drawn, int room)
+{
+    const int n = (int)v[0];
+    const double share = v[1] / 30;
+    int count = 0;
+    for (int i = 0; i < n && count < room; i++) {
+        const double sign = lx_dice_chance(dice, 0.5) ? 1 : -1;
+        lx_drawn *d = &drawn[count];
+        *d = (lx_drawn){.noise = dice->step << 32 | (uint64_t)i};
+        switch ((int)lx_dice_uniform(dice, 0, 13)) {
+        case 0: continue; /* as it is */
+        case 1: d->kind = LX_STEP_SHEAR, d->v[0] = sign * 0.3 * share * 180 / M_PI; break;
+        case 2: d->kind = LX_STEP_SHEAR, d->v[1] = sign * 0.3 * share * 180 / M_PI; break;
+        case 3: d->kind = LX_STEP_SHIFT, d->v[0] = sign * 0.45 * share; break;
+        case 4: d->kind = LX_STEP_SHIFT, d->v[1] = sign * 0.45 * share; break;
+        case 5: d->kind = LX_STEP_ROTATE, d->v[0] = sign * 30 * share; break;
+        case 6: d->kind = LX_STEP_BRIGHTNESS, d->v[0] = 1 + sign * 0.9 * share; break;
+        case 7: d->kind = LX_STEP_CONTRAST, d->v[0] = 1 + sign * 0.9 * share; break;
+        case 8: d->kind = LX_STEP_SHARPNESS, d->v[0] = 1 + sign * 0.9 * share; break;
+        case 9: d->kind = LX_STEP_POSTERIZE, d->v[0] = 8 - rint(4 * share); break;
+        case 10: d->kind = LX_STEP_SOLARIZE, d->v[0] = WHITE * (1 - share); break;
+        case 11: d->kind = LX_STEP_AUTOCONTRAST; break;
+        default: d->kind = LX_STEP_EQUALIZE; break;
+        }
+        count++;
+    }
+    return count;
+}
+
+int lx_step_draw(const lx_step *step, lx_dice *dice, lx_drawn *drawn, int room)
+{
+    const double *v = step->v;
+    if (room < 1 || !lx_dice_chance(dice, step->chance))
+        return 0;
+    *drawn = (lx_drawn){.kind = step->kind, .noise = dice->step << 32};
+    memcpy(drawn->v, v, sizeof drawn->v);
+    switch (step->kind) {
+    case LX_STEP_ROT90:
+        drawn->v[0] = floor(lx_dice_uniform(dice, 0, 4));
+        break;
+    case LX_STEP_ROTATE: case LX_STEP_BRIGHTNESS: case LX_STEP_CONTRAST: case LX_STEP_GAMMA: case LX_STEP_NOISE:
+    case LX_STEP_BLUR: case LX_STEP_SHARPNESS:
+        drawn->v[0] = lx_dice_uniform(dice, v[0], v[1]);
+        break;
+    case LX_STEP_SHIFT: case LX_STEP_SHEAR:
+        drawn->v[0] = lx_dice_uniform(dice, v[0], v[1]);
+        drawn->v[1] = lx_dice_uniform(dice, v[2], v[3]);
+        break;
+    case LX_STEP_ZOOM: {
+        const double zoom = lx_dice_uniform(dice, v[0], v[1]), aspect = sqrt(lx_dice_uniform(dice, v[2], v[3]));
+        drawn->v[0] = zoom * aspect;
+        drawn->v[1] = zoom / aspect;
+        break;
+    }
+    case LX_STEP_RANDOM_RESIZED_CROP: case LX_STEP_RANDOM_ERASING:
+        draw_rectangle(dice, v, drawn->v);
+        break;
+    case LX_STEP_RAND_AUGMENT:
+        return draw_rand_augment(v, dice, drawn, room);
+    default:
+        break;
+    }
+    return 1;
+}
+
+int lx_step_describe(const lx_drawn *d, char *text, size_t room)
+{
+    static const int values[LX_STEP_KINDS] = {
+        [LX_STEP_ROT90] = 1, [LX_STEP_ROTATE] = 1, [LX_STEP_SHIFT] = 2, [LX_STEP_SHEAR] = 2, [LX_STEP_ZOOM] = 2,
+        [LX_STEP_PERSPECTIVE] = 1, [LX_STEP_RANDOM_RESIZED_CROP] = 4, [LX_STEP_CENTRE_CROP] = 1, [LX_STEP_ELASTIC] = 1,
+        [LX_STEP_BRIGHTNESS] = 1, [LX_STEP_CONTRAST] = 1, [LX_STEP_GAMMA] = 1, [LX_STEP_NOISE] = 1, [LX_STEP_BLUR] = 1,
+        [LX_STEP_SHARPNESS] = 1, [LX_STEP_CLAHE] = 2, [LX_STEP_SOLARIZE] = 1, [LX_STEP_POSTERIZE] = 1,
+        [LX_STEP_MEDIAN] = 1, [LX_STEP_RANDOM_ERASING] = 4};
+    int length = snprintf(text, room, "%s", lx_step_names[d->kind]);
+    for (int i = 0; i < values[d->kind]; i++)
+        length += snprintf((size_t)length < room ? text + length : NULL, (size_t)length < room ? room - (size_t)length : 0,
+                           " %.3g", d->v[i]);
+    return length;
+}
+
+/* ---- movement ------------------------------------------------------------------------------------------------- */
+
+/* The homography that takes the corners of a picture to four points: see Heckbert, "Fundamentals of texture mapping and
+   image warping", 1989, with the unit square stretched to the picture. */
+static void from_corners(const double p[4][2], int width, int height, double out[9])
+{
+    const double sx = p[0][0] - p[1][0] + p[2][0] - p[3][0], sy = p[0][1] - p[1][1] + p[2][1] - p[3][1];
+    const double dx1 = p[1][0] - p[2][0], dx2 = p[3][0] - p[2][0], dy1 = p[1][1] - p[2][1], dy2 = p[3][1] - p[2][1];
+    const double determinant = dx1 * dy2 - dx2 * dy1;
+    const double g = (sx * dy2 - dx2 * sy) / determinant, h = (dx1 * sy - sx * dy1) / determinant;
+    const double unit[9] = {p[1][0] - p[0][0] + g * p[1][0], p[3][0] - p[0][0] + h * p[3][0], p[0][0],
+                            p[1][1] - p[0][1] + g * p[1][1], p[3][1] - p[0][1] + h * p[3][1], p[0][1], g, h, 1};
+    const double scale[9] = {1.0 / width, 0, 0, 0, 1.0 / height, 0, 0, 0, 1};
+    lx_matrix_product(unit, scale, out);
+}
+
+/* Corners moved inwards by up to half of the distortion, as in torchvision: the map back. */
+static void draw_perspective(const lx_drawn *d, lx_draw draw, int width, int height, double out[9])
+{
+    lx_dice dice = {draw, d->noise, 1000};
+    double p[4][2], forward[9];
+    for (int i = 0; i < 4; i++) {
+        const bool right = i == 1 || i == 2, low = i >= 2;
+        const double x = lx_dice_uniform(&dice, 0, d->v[0] / 2) * width, y = lx_dice_uniform(&dice, 0, d->v[0] / 2) * height;
+        p[i][0] = right ? width - x : x;
+        p[i][1] = low ? height - y : y;
+    }
+    from_corners(p, width, height, forward);
+    if (!lx_matrix_inverse(forward, out))
+        memcpy(out, (double[9]){1, 0, 0, 0, 1, 0, 0, 0, 1}, 9 * sizeof *out);
+    for (int i = 0; i < 9; i++)
+        out[i] /= out[8] != 0 ? out[8] : 1;
+}
+
+/* Around the middle of the picture: the point that a 2x2 matrix takes a point to. */
+static void about_centre(const double m[4], int width, int height, double out[9])
+{
+    const double x = width / 2.0, y = height / 2.0;
+    memcpy(out, (double[9]){m[0], m[1], x - m[0] * x - m[1] * y, m[2], m[3], y - m[2] * x - m[3] * y, 0, 0, 1},
+           9 * sizeof *out);
+}
+
+/* Where a point of the moved picture was before; all of these are inverses of what the steps are named after. */
+static void step_matrix(const lx_drawn *d, lx_draw draw, int width, int height, double out[9])
+{
+    const double *v = d->v;
+    switch (d->kind) {
+    case LX_STEP_HFLIP: about_centre((double[4]){-1, 0, 0, 1}, width, height, out); return;
+    case LX_STEP_VFLIP: about_centre((double[4]){1, 0, 0, -1}, width, height, out); return;
+    case LX_STEP_ROT90: case LX_STEP_ROTATE: {
+        const double angle = (d->kind == LX_STEP_ROT90 ? 90 : 1) * v[0] * M_PI / 180;
+        const double c = d->kind == LX_STEP_ROT90 ? rint(cos(angle)) : cos(angle);
+        const double s = d->kind == LX_STEP_ROT90 ? rint(sin(angle)) : sin(angle);
+        about_centre((double[4]){c, -s, s, c}, width, height, out);
+        return;
+    }
+    case LX_STEP_SHEAR: {
+        const double x = tan(v[0] * M_PI / 180), y = tan(v[1] * M_PI / 180), one = 1 / (1 - x * y);
+        about_centre((double[4]){one, -x * one, -y * one, one}, width, height, out);
+        return;
+    }
+    case LX_STEP_ZOOM: about_centre((double[4]){1 / v[0], 0, 0, 1 / v[1]}, width, height, out); return;
+    case LX_STEP_SHIFT:
+        memcpy(out, (double[9]){1, 0, -v[0] * width, 0, 1, -v[1] * height, 0, 0, 1}, 9 * sizeof *out);
+        return;
+    case LX_STEP_PERSPECTIVE: draw_perspective(d, draw, width, height, out); return;
+    case LX_STEP_RANDOM_RESIZED_CROP:
+        memcpy(out, (double[9]){v[2], 0, v[0] * width, 0, v[3], v[1] * height, 0, 0, 1}, 9 * sizeof *out);
+        return;
+    case LX_STEP_CENTRE_CROP: about_centre((double[4]){v[0], 0, 0, v[0]}, width, height, out); return;
+    default: about_centre((double[4]){1, 0, 0, 1}, width, height, out); return;
+    }
+}
+
+/* Random shifts of the nodes of a grid, smooth in between: Simard, Steinkraus and Platt, ICDAR 2003, on a coarse grid as in
+   Ronneberger, Fischer and Brox, MICCAI 2015. They are in pixels of what the map's matrix leads to. */
+static void draw_bend(const lx_drawn *d, lx_draw draw, int width, int height, lx_map *map, float *nodes)
+{
+    lx_dice dice = {draw, d->noise, 1000};
+    const int cells = (int)d->v[1], side = cells + 3;
+    for (int i = 0; i < side * side; i++) {
+        /* a sum of uniform numbers is as good as a normal one here, and has an end */
+        double x = 0, y = 0;
+        for (int k = 0; k < 3; k++) {
+            x += lx_dice_uniform(&dice, -1, 1);
+            y += lx_dice_uniform(&dice, -1, 1);
+        }
+        nodes[i] = (float)(x * d->v[0] * width * fabs(map->matrix[0]));
+        nodes[side * side + i] = (float)(y * d->v[0] * height * fabs(map->matrix[4]));
+    }
+    map->bend = (lx_bend){cells, nodes, nodes + side * side};
+}
+
+void lx_step_move(const lx_drawn *d, lx_draw draw, int out_width, int out_height, lx_map *map, float *nodes)
+{
+    double matrix[9];
+    if (d->kind == LX_STEP_ELASTIC) {
+        draw_bend(d, draw, out_width, out_height, map, nodes);
+        return;
+    }
+    step_matrix(d, draw, out_width, out_height, matrix);
+    lx_matrix_product(map->matrix, matrix, map->matrix);
+}
+
+/* ---- levels --------------------------------------------------------------------------------------------------- */
+
+static double mean_of(const lx_plane *in)
+{
+    double sum = 0;
+    const size_t count = lx_plane_count(in);
+    if (in->type == LX_PLANE_U8) {
+        const uint8_t *samples = in->samples;
+        uint64_t whole = 0;
+        for (size_t i = 0; i < count; i++)
+            whole += samples[i];
+        sum = (double)whole;
+    } else {
+        const float *samples = in->samples;
+        for (size_t i = 0; i < count; i++)
+            sum += (double)samples[i];
+    }
+    return sum / (double)count;
+}
+
+/* A level times `slope` plus `offset`, cut off at black and white: from bytes by a table. */
+static void scale_levels(const lx_plane *in, lx_plane *out, double slope, double offset)
+{
+    const size_t count = lx_plane_count(in);
+    if (in->type == LX_PLANE_U8) {
+        uint8_t table[256];
+        for (int level = 0; level < 256; level++)
+            table[level] = (uint8_t)(fmin(fmax(level * slope + offset, 0), 255) + 0.5);
+        for (size_t i = 0; i < count; i++)
+            ((uint8_t *)out->samples)[i] = table[((const uint8_t *)in->samples)[i]];
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        ((float *)out->samples)[i] =
+            fminf(fmaxf(((const float *)in->samples)[i] * (float)slope + (float)offset, 0), WHITE);
+}
+
+/* What is above the threshold is inverted. */
+static void solarize(const lx_plane *in, lx_plane *out, float threshold)
+{
+    for (size_t i = 0; i < lx_plane_count(in); i++) {
+        if (in->type == LX_PLANE_U8) {
+            const uint8_t level = ((const uint8_t *)in->samples)[i];
+            ((uint8_t *)out->samples)[i] = level >= threshold ? (uint8_t)(255 - level) : level;
+        } else {
+            const float level = ((const float *)in->samples)[i];
+            ((float *)out->samples)[i] = level >= threshold ? WHITE - level : level;
+        }
+    }
+}
+
+/* Keeps so many of the upper bits of a level. */
+static void posterize(const lx_plane *in, lx_plane *out, int bits)
+{
+    const int mask = (0xff << (8 - bits)) & 0xff;
+    for (size_t i = 0; i < lx_plane_count(in); i++) {
+        if (in->type == LX_PLANE_U8)
+            ((uint8_t *)out->samples)[i] = ((const uint8_t *)in->samples)[i] & (uint8_t)mask;
+        else
+            ((float *)out->samples)[i] = (float)((int)fminf(fmaxf(((const float *)in->samples)[i], 0), WHITE) & mask);
+    }
+}
+
+static lx_code autocontrast(const lx_plane *in, lx_plane *out, double cutoff, lx_error *error)
+{
+    float low, high;
+    if (!lx_percentile(in, WHITE, cutoff, &low, error) && !lx_percentile(in, WHITE, 1 - cutoff, &high, error))
+        lx_stretch(in, out, WHITE, low, high);
+    return error->code;
+}
+
+/* ---- noise ---------------------------------------------------------------------------------------------------- */
+
+enum { DRAWS = 64 }; /* numbers that are drawn side by side */
+
+/* DRAWS numbers of mean 0 and deviation 1, each the sum of the four bytes of a random word: near enough to normal, and
+   never beyond 3.5. */
+LX_WIDE static void near_normals(uint64_t key, uint64_t low, uint64_t high, float *restrict out)
+{
+    enum { CALLS = DRAWS / 4 };
+    uint c[4][CALLS];
+    uint k0 = (uint)key, k1 = (uint)(key >> 32);
+    for (uint i = 0; i < CALLS; i++) {
+        c[0][i] = (uint)low;
+        c[1][i] = (uint)(low >> 32);
+        c[2][i] = (uint)high + i;
+        c[3][i] = (uint)(high >> 32);
+    }
+    for (int round = 0; round < 10; round++) { /* as kernels/philox.h */
+        for (int i = 0; i < CALLS; i++) {
+            const uint64_t a = (uint64_t)c[0][i] * 0xD2511F53u, b = (uint64_t)c[2][i] * 0xCD9E8D57u;
+            c[0][i] = (uint)(b >> 32) ^ c[1][i] ^ k0;
+            c[1][i] = (uint)b;
+            c[2][i] = (uint)(a >> 32) ^ c[3][i] ^ k1;
+            c[3][i] = (uint)a;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    for (int w = 0; w < 4; w++)
+        for (int i = 0; i < CALLS; i++) {
+            const uint pairs = (c[w][i] & 0x00ff00ff) + (c[w][i] >> 8 & 0x00ff00ff);
+            out[w * CALLS + i] = ((float)(int)((pairs & 0xffff) + (pairs >> 16)) - 510) * (1 / 147.80279f);
+        }
+}
+
+LX_WIDE static void add_to_bytes(const uint8_t *restrict in, uint8_t *restrict out, const float *restrict noise, float sigma,
+                                 int count)
+{
+    for (int i = 0; i < count; i++) {
+        const float level = (float)in[i] + sigma * noise[i] + 0.5f;
+        out[i] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+    }
+}
+
+static void add_to_floats(const float *in, float *out, const float *noise, float sigma, int count)
+{
+    for (int i = 0; i < count; i++)
+        out[i] = fminf(fmaxf(in[i] + sigma * noise[i], 0), WHITE);
+}
+
+static void add_noise(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw draw, int plane)
+{
+    const size_t count = lx_plane_count(in);
+    float noise[DRAWS];
+    for (size_t i = 0; i < count; i += DRAWS) {
+        const int length = (int)(count - i < DRAWS ? count - i : DRAWS);
+        near_normals(draw.seed ^ d->noise << 8, draw.index, draw.epoch << 40 ^ (uint64_t)plane << 36 ^ i / 4, noise);
+        if (in->type == LX_PLANE_U8)
+            add_to_bytes((const uint8_t *)in->samples + i, (uint8_t *)out->samples + i, noise, (float)d->v[0], length);
+        else
+            add_to_floats((const float *)in->samples + i, (float *)out->samples + i, noise, (float)d->v[0], length);
+    }
+}
+
+/* Random erasing (Zhong et al., AAAI 2020): a rectangle of one level, or of random ones. */
+static void erase(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw draw, int plane)
+{
+    const int left = (int)(d->v[0] * in->width), right = (int)ceil((d->v[0] + d->v[2]) * in->width);
+    const int top = (int)(d->v[1] * in->height), bottom = (int)ceil((d->v[1] + d->v[3]) * in->height);
+    memcpy(out->samples, in->samples, lx_plane_bytes(in));
+    for (int y = top; y < bottom && y < in->height; y++)
+        for (int x = left; x < right && x < in->width; x++) {
+            const size_t place = (size_t)y * (size_t)in->width + (size_t)x;
+            double level = d->v[4];
+            if (level < 0)
+                level = philox(draw.seed ^ d->noise << 8, draw.index,
+                               draw.epoch << 40 ^ (uint64_t)plane << 36 ^ place).word[0] >> 24;
+            if (out->type == LX_PLANE_U8)
+                ((uint8_t *)out->samples)[place] = (uint8_t)level;
+            else
+                ((float *)out->samples)[place] = (float)level;
+        }
+}
+
+lx_code lx_step_apply(const lx_drawn *d, lx_draw draw, int plane, const lx_plane *in, lx_plane *out, lx_error *error)
+{
+    const double *v = d->v;
+    switch (d->kind) {
+    case LX_STEP_BRIGHTNESS: scale_levels(in, out, v[0], 0); return LX_OK;
+    case LX_STEP_CONTRAST: scale_levels(in, out, v[0], (1 - v[0]) * mean_of(in)); return LX_OK;
+    case LX_STEP_GAMMA: return lx_gamma(in, out, WHITE, v[0], error);
+    case LX_STEP_NOISE: add_noise(in, out, d, draw, plane); return LX_OK;
+    case LX_STEP_BLUR:
+        if (v[0] >= 0.1)
+            return lx_gaussian_blur(in, out, v[0], error);
+        break; /* narrower than anything that could be seen */
+    case LX_STEP_SHARPNESS: return lx_unsharp_mask(in, out, 0.8, v[0] - 1, WHITE, error);
+    case LX_STEP_EQUALIZE: return lx_equalize(in, out, WHITE, error);
+    case LX_STEP_CLAHE: return lx_clahe(in, out, &(lx_clahe_params){v[0], (int)v[1], WHITE}, error);
+    case LX_STEP_AUTOCONTRAST: return autocontrast(in, out, v[0], error);
+    case LX_STEP_INVERT: scale_levels(in, out, -1, 255); return LX_OK;
+    case LX_STEP_SOLARIZE: solarize(in, out, (float)v[0]); return LX_OK;
+    case LX_STEP_POSTERIZE: posterize(in, out, (int)v[0]); return LX_OK;
+    case LX_STEP_MEDIAN: return lx_median_blur(in, out, (int)v[0], error);
+    case LX_STEP_RANDOM_ERASING: erase(in, out, d, draw, plane); return LX_OK;
+    default: break;
+    }
+    memcpy(out->samples, in->samples, lx_plane_bytes(in));
+    return LX_OK;
+}

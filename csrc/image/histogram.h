@@ -1,0 +1,39 @@
+/* What depends on how often each grey level occurs, and functions of the level alone (see plane.h). Floats are on the scale
+   0..`white`, and what is beyond counts as the end of it. */
+#ifndef LX_HISTOGRAM_H
+#define LX_HISTOGRAM_H
+
+#include "plane.h"
+
+enum { LX_LEVELS = 65536 }; /* of a float32 plane: what its scale is divided into */
+
+/* Counts the samples of each of `bins` equal parts of 0..white. */
+void lx_histogram(const lx_plane *in, float white, int bins, long *counts);
+
+/* The level below which a share 0..1 of the samples lies. */
+lx_code lx_percentile(const lx_plane *in, float white, double share, float *level, lx_error *error);
+
+/* Histogram equalisation; on bytes to the bit what OpenCV's equalizeHist gives. */
+lx_code lx_equalize(const lx_plane *in, lx_plane *out, float white, lx_error *error);
+
+/* Contrast-limited adaptive histogram equalisation (Zuiderveld, "Graphics Gems IV", 1994) on tiles x tiles parts of the
+   picture. `clip` times the mean count is the most that a level counts; 0: no limit. */
+typedef struct {
+    double clip;
+    int tiles;
+    float white;
+} lx_clahe_params;
+
+lx_code lx_clahe(const lx_plane *in, lx_plane *out, const lx_clahe_params *params, lx_error *error);
+
+/* Otsu's threshold (IEEE TSMC 1979): the level that divides the samples into two classes the best; above it is the
+   brighter one. */
+lx_code lx_otsu(const lx_plane *in, float white, float *level, lx_error *error);
+
+/* Stretches levels so that `low` becomes 0 and `high` white, linearly; what is beyond is cut off. `in` may be `out`. */
+void lx_stretch(const lx_plane *in, lx_plane *out, float white, float low, float high);
+
+/* white * (level / white) ^ gamma. `in` may be `out`. */
+lx_code lx_gamma(const lx_plane *in, lx_plane *out, float white, double gamma, lx_error *error);
+
+#endif

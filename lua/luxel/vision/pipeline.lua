@@ -1,0 +1,282 @@
+--- Pipelines: what happens to an image on its way to the network, as a list of steps that C threads follow.
+---
+---     local aug = lx.vision.pipeline {
+---         {"clahe", clip = 2}, {"rotate", 10}, {"shift", 0.08}, {"hflip", p = 0.5}, {"noise", 5, p = 0.3}, size = 224,
+---     }
+---     print(aug)
+---     aug:preview(image, "sheet.png")
+---     local seen = aug(image, {seed = 1, epoch = 3, index = 17})
+---
+--- All steps that move pixels, the change of size among them, are composed into one warp, so that an image is resampled
+--- once; it stands where the first of them stands (`{"resize"}` marks the place where nothing else moves). What is
+--- drawn depends on (seed, epoch, index) alone.
+
+local core = require "luxel.core"
+local options = require "luxel.data.options"
+
+local pipeline = {}
+
+-- Each kind of step: its options in the order in which C takes their values. A *range* r stands for `middle` - r to
+-- `middle` + r, or is {low, high} itself; the first option may be given without its name.
+local KINDS <const> = {
+    hflip = {p = 0.5}, vflip = {p = 0.5}, rot90 = {},
+    rotate = {{"degrees", range = 10, middle = 0, low = -180, high = 180}},
+    shift = {
+        {"x", range = 0.1, middle = 0, low = -1, high = 1}, {"y", range = "x", middle = 0, low = -1, high = 1},
+    },
+    shear = {
+        {"x", range = 5, middle = 0, low = -60, high = 60}, {"y", range = 0, middle = 0, low = -60, high = 60},
+    },
+    zoom = {
+        {"factor", range = 0.1, middle = 1, low = 0.05, high = 20},
+        {"aspect", range = 0, middle = 1, low = 0.05, high = 20},
+    },
+    perspective = {{"distortion", number = 0.2, low = 0, high = 0.9}},
+    random_resized_crop = {
+        {"area", range = {0.5, 1}, low = 0.01, high = 1}, {"ratio", range = {3 / 4, 4 / 3}, low = 0.1, high = 10},
+    },
+    centre_crop = {{"share", number = 0.9, low = 0.05, high = 1}},
+    elastic = {{"shift", number = 0.02, low = 0, high = 0.3}, {"cells", number = 4, low = 1, high = 16, whole = true}},
+    resize = {},
+    brightness = {{"factor", range = 0.2, middle = 1, low = 0, high = 10}},
+    contrast = {{"factor", range = 0.2, middle = 1, low = 0, high = 10}},
+    gamma = {{"exponent", range = 0.2, middle = 1, low = 0.05, high = 20}},
+    noise = {{"sigma", range = 5, middle = false, low = 0, high = 255}},
+    blur = {{"sigma", range = {0.1, 1.5}, low = 0, high = 50}},
+    sharpness = {{"factor", range = 0.5, middle = 1, low = 0, high = 10}},
+    equalize = {},
+    clahe = {{"clip", number = 2, low = 0, high = 1000}, {"tiles", number = 8, low = 1, high = 64, whole = true}},
+    autocontrast = {{"cutoff", number = 0, low = 0, high = 0.49}},
+    invert = {},
+    solarize = {{"threshold", number = 128, low = 0, high = 256}},
+    posterize = {{"bits", number = 4, low = 1, high = 8, whole = true}},
+    median = {{"size", number = 3, low = 1, high = 255, whole = true}},
+    random_erasing = {
+        {"area", range = {0.02, 0.33}, low = 0.001, high = 1}, {"ratio", range = {0.3, 3.3}, low = 0.05, high = 20},
+        {"value", number = 0, low = -1, high = 255}, p = 0.5,
+    },
+    rand_augment = {
+        {"n", number = 2, low = 1, high = 8, whole = true}, {"m", number = 9, low = 0, high = 30},
+    },
+}
+
+local FITS <const> = {stretch = 0, pad = 1, crop = 2}
+local BORDERS <const> = {constant = 0, replicate = 1, reflect = 2, reflect101 = 3, wrap = 4}
+
+local function sorted_keys(t)
+    local names = {}
+    for name in pairs(t) do
+        if type(name) == "string" then names[#names + 1] = name end
+    end
+    table.sort(names)
+    return table.concat(names, ", ")
+end
+
+local function fail(form, ...) error({pipeline = form:format(...)}, 0) end
+
+local function number_in(where, option, value)
+    if type(value) ~= "number" or not (value >= option.low and value <= option.high)
+        or option.whole and not math.tointeger(value) then
+        fail("%s expects %s from %g to %g, got %s", where, option.whole and "an integer" or "a number", option.low,
+            option.high, tostring(value))
+    end
+    return value
+end
+
+-- The low and the high end that a range stands for.
+local function ends_of(where, option, value)
+    local low, high
+    if type(value) == "table" then
+        low, high = value[1], value[2]
+    elseif type(value) ~= "number" or value < 0 then
+        fail("%s expects a number of at least 0 or a pair {low, high}, got %s", where, tostring(value))
+    elseif option.middle then
+        low, high = option.middle - value, option.middle + value
+    else
+        low, high = value, value -- always this
+    end
+    number_in(where .. " (low)", option, low)
+    number_in(where .. " (high)", option, high)
+    if low > high then fail("%s: %g is above %g", where, low, high) end
+    return low, high
+end
+
+-- Adds the values of one option to a row for C and its words to a list.
+local function add_option(row, words, where, kind, option, given)
+    local name = option[1]
+    local value = given[name]
+    if value == nil then value = option.range == "x" and given.x or option.range or option.number end
+    if type(value) == "string" then value = kind[1].range end -- as the first option, which is as it is by default
+    if option.range then
+        local low, high = ends_of(where .. "." .. name, option, value)
+        row[#row + 1], row[#row + 2] = low, high
+        words[#words + 1] = low == high and ("%s %g"):format(name, low) or ("%s %g to %g"):format(name, low, high)
+    else
+        row[#row + 1] = number_in(where .. "." .. name, option, value)
+        words[#words + 1] = ("%s %g"):format(name, value)
+    end
+end
+
+-- Checks a step {name, first option, option = ..., p = ...}: the row for C, and the line that shows it.
+local function read_step(step, place)
+    local name = type(step) == "string" and step or type(step) == "table" and step[1]
+    local kind = KINDS[name]
+    if not kind then
+        fail("step %d is %s; the steps are %s", place, type(name) == "string" and ("'%s'"):format(name)
+            or "no table that begins with a name", sorted_keys(KINDS))
+    end
+    local where, given, known = ("step %d (%s)"):format(place, name), {}, {p = true}
+    for _, option in ipairs(kind) do known[option[1]] = true end
+    for key, value in pairs(type(step) == "table" and step or {}) do
+        if key == 2 and kind[1] then
+            given[kind[1][1]] = value
+        elseif known[key] then
+            given[key] = value
+        elseif key ~= 1 then
+            fail("%s has no option '%s'; it takes %s", where, tostring(key), sorted_keys(known))
+        end
+    end
+    local p = given.p or kind.p or 1
+    local row, words = {name, number_in(where .. ".p", {low = 0, high = 1}, p)}, {}
+    for _, option in ipairs(kind) do add_option(row, words, where, kind, option, given) end
+    if name == "median" and row[3] % 2 == 0 then fail("%s.size expects an odd number, got %d", where, row[3]) end
+    local line = ("  %-20s %s"):format(name, table.concat(words, ", "))
+    if p < 1 then line = ("%s%sp %g"):format(line, #words > 0 and ", " or "", p) end
+    return row, line
+end
+
+-- The options that are not steps.
+local function read_options(given)
+    local size = given.size
+    local height, width = size or 0, size or 0
+    if type(size) == "table" then height, width = size[1], size[2] end
+    for _, side in ipairs {height, width} do number_in("size", {low = 0, high = 16384, whole = true}, side) end
+    local fit, fill = given.fit or "stretch", given.fill == nil and "replicate" or given.fill
+    if not FITS[fit] then fail("fit expects one of %s, got %s", sorted_keys(FITS), tostring(fit)) end
+    local border = type(fill) == "number" and "constant" or fill
+    if not BORDERS[border] or border == "constant" and type(fill) ~= "number" then
+        fail("fill expects a grey level of 0 to 255 or one of %s, got %s", "reflect, reflect101, replicate, wrap",
+            tostring(fill))
+    end
+    if type(fill) == "number" then number_in("fill", {low = 0, high = 255}, fill) end
+    return {
+        height = height, width = width, fit = FITS[fit], border = BORDERS[border],
+        fill = type(fill) == "number" and fill or 0,
+    }, fit, fill
+end
+
+local OPTIONS <const> = {size = true, fit = true, fill = true}
+
+---@class luxel.Pipeline
+---@field steps table[] as they were given
+---@field size integer|integer[]|nil side, or {height, width}, of what comes out
+local Pipeline = {}
+Pipeline.__index = Pipeline
+
+local function build(given)
+    if getmetatable(given) == Pipeline then return given end
+    if type(given) ~= "table" then fail("expects a table of steps, got %s", type(given)) end
+    local rows, lines, elastic = {}, {}, 0
+    for key in pairs(given) do
+        if type(key) ~= "number" and not OPTIONS[key] then
+            fail("there is no option '%s'; it takes steps and %s", tostring(key), sorted_keys(OPTIONS))
+        end
+    end
+    for i, step in ipairs(given) do
+        rows[i], lines[i] = read_step(step, i)
+        elastic = elastic + (rows[i][1] == "elastic" and 1 or 0)
+    end
+    if elastic > 1 then fail("there can be one elastic step, not %d", elastic) end
+    if #rows > 32 then fail("there can be 32 steps, not %d", #rows) end
+    local settings, fit, fill = read_options(given)
+    lines[#lines + 1] = ("  to %s, fit %s, fill %s"):format(settings.height == 0 and "the image's own size"
+        or ("%dx%d"):format(settings.height, settings.width), fit, fill)
+    return setmetatable({
+        steps = given, size = given.size, lines = lines, ready = core.pipeline(rows, settings),
+    }, Pipeline)
+end
+
+-- Errors of the checks name the caller's line.
+local function protected(given, level)
+    local ok, result = pcall(build, given)
+    if ok then return result end
+    error(type(result) == "table" and "pipeline: " .. result.pipeline or result, level + 1)
+end
+
+--- A pipeline of the given steps, checked. Each step is {name, options}; `p` is how often it is done (1 unless said
+--- otherwise). Ranges are {low, high}, or a number r for "up to r either way".
+---
+--- Movement: `hflip`, `vflip` (p 0.5), `rot90`, `rotate` (degrees, counter-clockwise), `shift` (x, y: shares of the
+--- side), `shear` (x, y: degrees), `zoom` (factor, aspect), `perspective` (distortion), `random_resized_crop` (area,
+--- ratio), `centre_crop` (share), `elastic` (shift: share of the side, cells), `resize` (marks the place of the warp).
+--- Levels: `brightness`, `contrast`, `sharpness` (factor), `gamma` (exponent), `noise` (sigma in grey levels of 255),
+--- `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles), `autocontrast` (cutoff share), `invert`, `solarize`
+--- (threshold), `posterize` (bits), `median` (size), `random_erasing` (area, ratio, value; -1: noise; p 0.5),
+--- `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours).
+---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the
+---  sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
+---@return luxel.Pipeline
+function pipeline.pipeline(steps) return protected(steps, 2) end
+
+--- A pipeline of the same steps that gives images of this size; for `lx.data.batches`.
+---@param steps luxel.Pipeline|table[]
+---@param size integer
+---@return userdata ready for C
+function pipeline.sized(steps, size)
+    local given = getmetatable(steps) == Pipeline and steps.steps or steps
+    if type(given) ~= "table" then
+        error(("batches: augment expects true, a pipeline or its steps, got %s"):format(type(given)), 4)
+    end
+    local copy = {}
+    for key, value in pairs(given) do copy[key] = value end
+    copy.size = size
+    return protected(copy, 4).ready
+end
+
+--- The side of the square that a pipeline or list of steps gives, if it says one.
+---@param steps luxel.Pipeline|table
+---@return integer?
+function pipeline.size_of(steps)
+    local size = type(steps) == "table" and steps.size
+    return type(size) == "number" and size or nil
+end
+
+local APPLY <const> = {seed = 1, epoch = 1, index = 1, mask = options.UNSET, boxes = options.UNSET}
+
+--- Takes an image through the steps, its mask and boxes with it: `aug(image, {seed = 1, epoch = 1, index = 1})`.
+---@param image luxel.Tensor [C,H,W], uint8, or float32 on the scale 0..255
+---@param opts? {seed: integer?, epoch: integer?, index: integer?, mask: luxel.Tensor?, boxes: table[]?}
+---@return luxel.Tensor image
+---@return luxel.Tensor? mask
+---@return {x: number, y: number, w: number, h: number}[] boxes without those that left the image
+function Pipeline:__call(image, opts)
+    opts = options.read("pipeline", opts, APPLY)
+    local out, mask, boxes = self.ready:run(image, opts.mask, opts.boxes, opts.seed, opts.epoch, opts.index)
+    local seen = {}
+    for _, box in ipairs(boxes) do
+        if box.w > 0 then seen[#seen + 1] = box end
+    end
+    return out, mask, seen
+end
+
+--- What a passage draws, in words.
+---@param opts? {seed: integer?, epoch: integer?, index: integer?}
+---@return string
+function Pipeline:describe(opts)
+    opts = options.read("describe", opts, APPLY)
+    return self.ready:describe(opts.seed, opts.epoch, opts.index)
+end
+
+function Pipeline:__tostring() return "Pipeline\n" .. table.concat(self.lines, "\n") end
+
+--- Draws a contact sheet: the image, and what the pipeline makes of it in n passages, with what each of them drew.
+---@param image luxel.Tensor [1,H,W] or [3,H,W]
+---@param path string PNG
+---@param opts? {n: integer?, seed: integer?, side: integer?} 15 passages, seed 1, thumbnails of 192 pixels
+---@return boolean? ok, string? message, string? code
+function Pipeline:preview(image, path, opts)
+    opts = options.read("preview", opts, {n = 15, seed = 1, side = 192})
+    return require("luxel.vision.sheet")(self, image, path, opts)
+end
+
+return pipeline

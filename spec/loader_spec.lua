@@ -1,0 +1,350 @@
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local folder
+
+setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(lfs.mkdir(folder))
+end)
+
+teardown(function() os.execute("rm -rf '" .. folder .. "'") end)
+
+-- A folder of grey images of odd sizes, each of a level of its own, and their frame.
+local function make_frame(name, count, side)
+    local root = folder .. "/" .. name
+    lfs.mkdir(root)
+    for _, class in ipairs {"NORMAL", "PNEUMONIA"} do lfs.mkdir(root .. "/" .. class) end
+    for i = 1, count do
+        local height, width = side or 11 + i, side or 7 + i * 2
+        local image = lx.full({1, height, width}, i):byte()
+        local class = i % 3 == 0 and "PNEUMONIA" or "NORMAL"
+        assert(lx.vision.save(("%s/%s/%03d.png"):format(root, class, i), image))
+    end
+    return assert(lx.data.image_folder(root)), root
+end
+
+-- Everything that an epoch gives, as strings of bytes.
+local function bytes_of(dataset, options)
+    local out = {}
+    for x, y, indices in lx.data.batches(dataset, options) do
+        out[#out + 1] = x:tostring_bytes() .. y:tostring_bytes() .. indices:tostring_bytes()
+    end
+    return out
+end
+
+local function threads_now()
+    for line in io.lines("/proc/self/status") do
+        local number = line:match("^Threads:%s*(%d+)")
+        if number then return tonumber(number) end
+    end
+end
+
+local function files_in(path)
+    local names = {}
+    for name in lfs.dir(path) do
+        if name ~= "." and name ~= ".." then names[#names + 1] = name end
+    end
+    table.sort(names)
+    return names
+end
+
+-- Replaces bytes of a file; the time of change stays.
+local function patch(path, offset, bytes)
+    local file = assert(io.open(path, "r+b"))
+    file:seek("set", offset)
+    file:write(bytes)
+    file:close()
+end
+
+describe("images of their own sizes", function()
+    local frame
+    setup(function() frame = make_frame("sizes", 17) end)
+
+    it("are decoded when they are wanted, at the size that batches have", function()
+        local dataset = assert(frame:open {size = 13})
+        assert.equal(17, #dataset)
+        assert.equal(0, dataset:source():info().memory)
+        local seen = 0
+        for x, _, indices in lx.data.batches(dataset, {batch = 4}) do
+            assert.same({indices.shape[1], 1, 13, 13}, x.shape)
+            for i, index in ipairs(indices:totable()) do
+                local level = tonumber(dataset.paths[index]:match("(%d+)%.png")) / 255
+                assert.is_true(lx.allclose(x[{{i}}], lx.full({1, 1, 13, 13}, level), 0, 1e-6))
+                seen = seen + 1
+            end
+        end
+        assert.equal(17, seen)
+        assert.is_true(dataset:source():info().memory > 0)
+        assert.same({1, 12, 9}, dataset:image(1).shape)
+        assert.matches("17 images in their own sizes", tostring(dataset))
+    end)
+
+    it("are kept up to a limit", function()
+        local dataset = assert(frame:open {size = 13, memory = 2000})
+        local first = bytes_of(dataset, {batch = 5, epoch = 2})
+        local kept = dataset:source():info().memory
+        assert.is_true(kept > 1000 and kept <= 2000)
+        assert.same(first, bytes_of(dataset, {batch = 5, epoch = 2}))
+        assert.same(first, bytes_of(assert(frame:open {size = 13, memory = 0}), {batch = 5, epoch = 2}))
+    end)
+
+    it("can be reduced when they are read", function()
+        local dataset = assert(frame:open {size = 13, reduce = 12})
+        assert.same({1, 12, 9}, dataset:image(1).shape) -- shorter than 12 already
+        assert.same({1, 12, 16}, dataset:image(8).shape) -- 011.png, 22x29
+    end)
+
+    it("give subsets and splits", function()
+        local dataset = assert(frame:open {size = 13})
+        local part = dataset:subset({5, 3}):subset {2, 1}
+        assert.same({dataset.paths[3], dataset.paths[5]}, part.paths)
+        assert.is_true(lx.equal(part:image(1), dataset:image(3)))
+        local _, _, indices = lx.data.batches(part, {shuffle = false, batch = 2})()
+        assert.same({1, 2}, indices:totable())
+        local train, val = assert(dataset:split {val = 0.3})
+        assert.equal(17, #train + #val)
+    end)
+end)
+
+describe("a loader", function()
+    local frame, dataset
+    setup(function()
+        frame = make_frame("loader", 23)
+        dataset = assert(frame:open {size = 16})
+    end)
+
+    it("gives the same bits with any number of threads, and ahead or not", function()
+        for _, augment in ipairs {false, true} do
+            local expected = bytes_of(dataset, {batch = 4, threads = 0, augment = augment})
+            for _, options in ipairs {
+                {threads = 1}, {threads = 3}, {threads = 2, memory = 0}, {threads = 5, memory = 1e9},
+            } do
+                options.batch, options.augment = 4, augment
+                assert.same(expected, bytes_of(dataset, options))
+            end
+            assert.not_same(expected, bytes_of(dataset, {batch = 4, epoch = 2, augment = augment}))
+        end
+    end)
+
+    it("gives the same bits from files, from memory and from a cache", function()
+        local cached = assert(frame:open {size = 16, cache = folder .. "/same.cache"})
+        assert.same(bytes_of(dataset, {augment = true}), bytes_of(cached, {augment = true}))
+    end)
+
+    it("names the file that cannot be read, at its batch, and ends", function()
+        local broken, root = make_frame("broken", 12)
+        local file = assert(io.open(root .. "/NORMAL/007.png", "w"))
+        file:write("no image")
+        file:close()
+        for _, threads in ipairs {0, 2} do
+            local done = 0
+            local ok, problem = pcall(function()
+                local options = {batch = 3, shuffle = false, threads = threads}
+                for _ in lx.data.batches(assert(broken:open {size = 9}), options) do
+                    done = done + 1
+                end
+            end)
+            assert.is_false(ok)
+            assert.matches("007%.png", problem)
+            assert.equal("format", (core.error_code(problem)))
+            assert.equal(1, done) -- 001, 002, 004 | 005, 007, ...
+        end
+    end)
+
+    it("ends its threads when the loop is left, whichever way", function()
+        local before = threads_now()
+        for _, _, indices in lx.data.batches(dataset, {batch = 2, threads = 4}) do
+            assert.equal(before + 4, threads_now())
+            if indices then break end
+        end
+        assert.equal(before, threads_now())
+        pcall(function()
+            for _ in lx.data.batches(dataset, {batch = 2, threads = 4}) do error("enough") end
+        end)
+        assert.equal(before, threads_now())
+        local work = coroutine.create(function()
+            for _ in lx.data.batches(dataset, {batch = 2, threads = 4}) do coroutine.yield() end
+        end)
+        coroutine.resume(work)
+        assert.equal(before + 4, threads_now())
+        coroutine.close(work)
+        assert.equal(before, threads_now())
+        do
+            local abandoned = lx.data.batches(dataset, {batch = 2, threads = 4})
+            abandoned()
+        end
+        collectgarbage()
+        collectgarbage()
+        assert.equal(before, threads_now())
+    end)
+
+    it("balances the classes", function()
+        local counts, images = {[0] = 0, 0}, {}
+        for _, y, indices in lx.data.batches(dataset, {batch = 5, balanced = true}) do
+            for i, index in ipairs(indices:totable()) do
+                counts[y[{i, 1}]] = counts[y[{i, 1}]] + 1
+                images[index] = (images[index] or 0) + 1
+            end
+        end
+        assert.same({[0] = 12, 11}, counts)
+        for i = 1, #dataset do -- 16 normal, 7 infected: one or two times each of the seven, at most once the others
+            if dataset.labels[i] == 1 then
+                assert.is_true(images[i] == 1 or images[i] == 2)
+            else
+                assert.is_true((images[i] or 0) <= 1)
+            end
+        end
+        assert.not_same(bytes_of(dataset, {balanced = true}), bytes_of(dataset, {balanced = true, epoch = 2}))
+    end)
+
+    it("draws anew for an image that comes again", function()
+        local lone = dataset:subset {1, 2, 3, #dataset} -- three of one class, one of the other
+        local drawn = {}
+        for x, _, indices in lx.data.batches(lone, {balanced = true, batch = 1, augment = {{"brightness", 0.5}}}) do
+            if indices[1] == 4 then drawn[#drawn + 1] = x[{1, 1, 8, 8}] end
+        end
+        assert.equal(2, #drawn)
+        assert.not_equal(drawn[1], drawn[2])
+    end)
+
+    it("takes masks along", function()
+        local masks = {}
+        for i, path in ipairs(dataset.paths) do
+            local image = dataset:image(i)
+            local mask = lx.zeros({1, image.shape[2], image.shape[3]}, {dtype = "uint8"})
+            mask:narrow(2, 1, 4):fill_(200)
+            masks[i] = ("%s/mask-%s"):format(folder, path:match("[^/]+$"))
+            assert(lx.vision.save(masks[i], mask))
+        end
+        local with = dataset:subset {4, 9, 2}
+        with.masks = {masks[4], masks[9], masks[2]}
+        local plain = lx.data.batches(with, {batch = 3, shuffle = false})
+        local _, _, _, m = plain()
+        assert.same({3, 1, 16, 16}, m.shape)
+        assert.equal("uint8", m.dtype)
+        assert.equal(200, m[{1, 1, 1, 5}])
+        assert.equal(0, m[{1, 1, 16, 5}])
+        assert.same({200}, {m:max():item()})
+    end)
+
+    it("refuses what it cannot do, naming it", function()
+        local function with(options) return function() lx.data.batches(dataset, options) end end
+        assert.error_matches(with {batch = 0}, "batch")
+        assert.error_matches(with {threads = -1}, "threads")
+        assert.error_matches(with {colour = true}, "colour")
+        assert.error_matches(with {augment = {{"rotat", 10}}}, "rotat")
+        assert.error_matches(function() frame:open {channels = 2} end, "channels")
+    end)
+end)
+
+describe("a cache of decoded images", function()
+    local frame, root, path
+    before_each(function()
+        os.execute(("rm -rf '%s/cached' '%s/c'"):format(folder, folder))
+        frame, root = make_frame("cached", 9)
+        lfs.mkdir(folder .. "/c")
+        path = folder .. "/c/images.cache"
+    end)
+
+    local function inode() return lfs.attributes(path, "ino") end
+
+    it("is made once, and used again", function()
+        local seen
+        local dataset = assert(frame:open {size = 12, cache = path, progress = function(done, total)
+            seen = {done, total}
+        end})
+        assert.same({9, 9}, seen)
+        assert.same({"images.cache"}, files_in(folder .. "/c"))
+        assert.is_true(dataset:source():info().cached)
+        local first, made = bytes_of(dataset, {}), inode()
+        seen = nil
+        local again = assert(frame:open {size = 12, cache = path, progress = function() seen = true end})
+        assert.is_nil(seen)
+        assert.equal(made, inode())
+        assert.same(first, bytes_of(again, {}))
+    end)
+
+    it("is made anew when an image, an option or the list changes", function()
+        assert(frame:open {size = 12, cache = path})
+        local before = inode()
+        assert(lx.vision.save(root .. "/NORMAL/001.png", lx.full({1, 9, 9}, 77):byte()))
+        local dataset = assert(frame:open {size = 12, cache = path})
+        assert.not_equal(before, inode())
+        assert.equal(77, dataset:image(1)[{1, 1, 1}])
+        before = inode()
+        assert(frame:open {size = 12, cache = path, reduce = 5})
+        assert.not_equal(before, inode())
+        before = inode()
+        assert(frame:filter(function(_, i) return i > 1 end):open {size = 12, cache = path})
+        assert.not_equal(before, inode())
+    end)
+
+    it("is made anew when it is cut short or damaged where it says what is where", function()
+        local expected = bytes_of(assert(frame:open {size = 12, cache = path}), {})
+        local size = lfs.attributes(path, "size")
+        for _, damage in ipairs {
+            function() os.execute(("truncate -s %d '%s'"):format(size - 1, path)) end,
+            function() os.execute(("truncate -s 10 '%s'"):format(path)) end,
+            function() patch(path, 0, "X") end,
+            function() patch(path, size - 8, "X") end,
+            function() patch(path, 40, "\255\255\255\255\255\255\255\255") end,
+        } do
+            damage()
+            local before = inode()
+            assert.same(expected, bytes_of(assert(frame:open {size = 12, cache = path}), {}))
+            assert.not_equal(before, inode())
+            assert.equal(size, lfs.attributes(path, "size"))
+        end
+    end)
+
+    it("reads the file of an image whose samples are damaged", function()
+        local expected = bytes_of(assert(frame:open {size = 12, cache = path}), {})
+        patch(path, 64, "\200\201\202")
+        assert.same(expected, bytes_of(assert(frame:open {size = 12, cache = path}), {}))
+    end)
+
+    it("lists what cannot be read, each time", function()
+        local file = assert(io.open(root .. "/NORMAL/004.png", "w"))
+        file:write("no image")
+        file:close()
+        for _ = 1, 2 do
+            local dataset = assert(frame:open {size = 12, cache = path})
+            assert.equal(8, #dataset)
+            assert.equal(1, #dataset.failed)
+            assert.matches("004%.png", dataset.failed[1].message)
+            assert.equal(8, (#bytes_of(dataset, {batch = 1})))
+        end
+        local nothing, message, code = frame:open {size = 12, cache = path, strict = true}
+        assert.is_nil(nothing)
+        assert.matches("004%.png", message)
+        assert.equal("format", code)
+    end)
+
+    it("leaves nothing behind when it cannot be written", function()
+        local nothing, message, code = frame:open {size = 12, cache = folder .. "/nowhere/images.cache"}
+        assert.is_nil(nothing)
+        assert.matches("nowhere", message)
+        assert.equal("io", code)
+        local store = assert(core.store_files(frame.path, {cache = path}))
+        assert.equal(1, #files_in(folder .. "/c"))
+        store:close()
+        assert.equal(0, #files_in(folder .. "/c"))
+    end)
+
+    it("leaves nothing behind on a full disk #processes", function()
+        local script = ([[ulimit -f 8; trap '' XFSZ; exec %s -e '
+            local lx = require "luxel"
+            local frame = lx.data.image_folder("%s")
+            local dataset, message, code = frame:open {size = 12, cache = "%s"}
+            io.write(tostring(dataset), " ", tostring(code), " ", tostring(message))']]):format(arg[-1] or "lua5.4",
+            make_frame("large", 5, 120) and folder .. "/large", path)
+        local pipe = assert(io.popen("bash -c " .. ("'%s'"):format(script:gsub("'", "'\\''")) .. " 2>&1"))
+        local said = pipe:read("a")
+        pipe:close()
+        assert.matches("^nil io .*images%.cache", said)
+        assert.equal(0, #files_in(folder .. "/c"))
+    end)
+end)

@@ -1,0 +1,270 @@
+local core = require "luxel.core"
+local lx = require "luxel"
+local pipeline = lx.vision.pipeline
+
+-- A picture without symmetry: a ramp with a bright rectangle at x 4..9, y 2..5.
+local function picture(height, width, dtype)
+    local image = lx.arange(height * width):view(1, height, width) * (150 / (height * width))
+    image:narrow(2, 3, 4):narrow(3, 5, 6):fill_(220)
+    return dtype == "float32" and image or image:byte()
+end
+
+local function largest_difference(a, b) return (a:float() - b:float()):abs():max():item() end
+
+describe("a pipeline", function()
+    local image
+    setup(function() image = picture(20, 24) end)
+
+    it("changes nothing where nothing is asked for", function()
+        assert.is_true(lx.equal(image, (pipeline {}(image))))
+        assert.is_true(lx.equal(image, (pipeline {{"rotate", 0}, {"shift", 0}, {"zoom", 0}, {"hflip", p = 0}}(image))))
+    end)
+
+    it("moves as the functions of vision do", function()
+        local vision = lx.vision
+        for _, case in ipairs {
+            {{"hflip", p = 1}, vision.hflip(image)},
+            {{"vflip", p = 1}, vision.vflip(image)},
+            {{"rotate", {30, 30}}, vision.rotate(image, 30, {border = "replicate"})},
+            {{"shift", {0.25, 0.25}, y = {-0.1, -0.1}},
+                vision.affine(image, {translate = {6, -2}, border = "replicate"})},
+            {{"zoom", {1.5, 1.5}}, vision.affine(image, {scale = 1.5, border = "replicate"})},
+            {{"shear", {20, 20}}, vision.affine(image, {shear = {20, 0}, border = "replicate"})},
+            {{"centre_crop", 0.5}, vision.affine(image, {scale = 2, border = "replicate"})},
+        } do
+            local step, expected = case[1], case[2]
+            assert.is_true(largest_difference(expected, (pipeline {step}(image))) <= 1, step[1])
+        end
+        local square = picture(19, 19)
+        for seed = 1, 8 do
+            local got = pipeline {{"rot90"}}(square, {seed = seed})
+            local same = 0
+            for times = 0, 3 do same = same + (lx.equal(got, lx.vision.rot90(square, times)) and 1 or 0) end
+            assert.equal(1, same)
+        end
+    end)
+
+    it("resamples once: steps together are one warp", function()
+        local turned = pipeline {
+            {"rotate", {10, 10}}, {"zoom", {1.2, 1.2}}, {"shift", {0.1, 0.1}, y = {0, 0}}, size = 31,
+        }
+        -- first turned, then larger, then moved; from 31x31 pixels back to 20x24
+        local angle, scale = math.rad(10), 1.2
+        local cos, sin = math.cos(angle), math.sin(angle)
+        local values = image:float()[1]
+        local got = turned(image)
+        for _, at in ipairs {{15, 15}, {10, 20}, {20, 12}} do
+            local x, y = at[1] - 1 + 0.5 - 3.1, at[2] - 1 + 0.5
+            x, y = (x - 15.5) / scale, (y - 15.5) / scale
+            x, y = cos * x - sin * y + 15.5, sin * x + cos * y + 15.5
+            x, y = x * 24 / 31 - 0.5, y * 20 / 31 - 0.5
+            local left, top = math.floor(x), math.floor(y)
+            local fx, fy = x - left, y - top
+            local function value(i, j) return values[{top + 1 + j, left + 1 + i}] end
+            local expected = (value(0, 0) * (1 - fx) + value(1, 0) * fx) * (1 - fy)
+                + (value(0, 1) * (1 - fx) + value(1, 1) * fx) * fy
+            assert.near(expected, got[{1, at[2], at[1]}], 0.51)
+        end
+    end)
+
+    it("gives the size it says, by stretching, padding or cropping", function()
+        assert.same({1, 9, 9}, pipeline {size = 9}(image).shape)
+        assert.same({1, 9, 13}, pipeline {size = {9, 13}}(image).shape)
+        assert.is_true(lx.equal(lx.vision.resize(image, 9, 13), (pipeline {size = {9, 13}}(image))))
+        local padded = pipeline {{"resize"}, size = 24, fit = "pad", fill = 9}(image)
+        assert.equal(9, padded[{1, 1, 12}])
+        assert.equal(9, padded[{1, 24, 12}])
+        assert.is_true(lx.equal(image, (padded:narrow(2, 3, 20):contiguous())))
+        local cropped = pipeline {{"resize"}, size = 20, fit = "crop"}(image)
+        assert.is_true(lx.equal(image:narrow(3, 3, 20):contiguous(), cropped))
+    end)
+
+    it("averages when it shrinks a lot", function()
+        local fine = lx.zeros({1, 200, 100, 2}, {dtype = "uint8"}) -- columns of 0 and 200
+        fine:narrow(4, 2, 1):fill_(200)
+        local got = pipeline {{"rotate", {1, 1}}, size = 20}(fine:view(1, 200, 200))
+        local middle = got:narrow(2, 3, 16):narrow(3, 3, 16):float()
+        assert.is_true(middle:min():item() > 80 and middle:max():item() < 120)
+    end)
+
+    it("draws the same for the same seed, epoch and index, and else not", function()
+        local aug = pipeline {
+            {"rotate", 20}, {"brightness", 0.5}, {"noise", 10}, {"elastic"}, {"random_erasing", p = 1},
+        }
+        local first = aug(image, {seed = 3, epoch = 2, index = 5})
+        assert.is_true(lx.equal(first, (aug(image, {seed = 3, epoch = 2, index = 5}))))
+        for _, other in ipairs {{4, 2, 5}, {3, 1, 5}, {3, 2, 6}} do
+            assert.is_false(lx.equal(first, (aug(image, {seed = other[1], epoch = other[2], index = other[3]}))))
+        end
+        assert.equal(aug:describe {seed = 3, epoch = 2, index = 5}, aug:describe {seed = 3, epoch = 2, index = 5})
+        assert.matches("rotate %S+, brightness %S+, noise 10, elastic", aug:describe())
+    end)
+
+    it("draws evenly from its ranges, and as often as p says", function()
+        local aug = pipeline {{"rotate", {-30, 60}}, {"hflip", p = 0.3}, {"brightness", {0.5, 2}, p = 0.8}}
+        local turns, flips, levels, n = {}, 0, {}, 2000
+        for i = 1, n do
+            local words = aug:describe {index = i}
+            turns[i] = tonumber(words:match("rotate (%S-),?$") or words:match("rotate (%S+),"))
+            flips = flips + (words:find("hflip") and 1 or 0)
+            levels[#levels + 1] = tonumber(words:match("brightness (%S+)"))
+        end
+        table.sort(turns)
+        table.sort(levels)
+        assert.is_true(turns[1] >= -30 and turns[1] < -29.5 and turns[n] <= 60 and turns[n] > 59.5)
+        assert.near(15, turns[n // 2], 3)
+        assert.near(0.3, flips / n, 0.04)
+        assert.near(0.8, #levels / n, 0.04)
+        assert.near(1.25, levels[#levels // 2], 0.06)
+    end)
+
+    it("makes noise of mean 0, the given deviation and no pattern", function()
+        local grey = lx.full({3, 101, 97}, 128):byte()
+        local noise = pipeline {{"noise", 12}}(grey):float() - 128
+        assert.near(0, noise:mean():item(), 0.3)
+        assert.near(12, noise:square():mean():sqrt():item(), 0.3)
+        local planes = noise:view(3, -1)
+        assert.near(0, (planes[1] * planes[2]):mean():item() / 144, 0.04)
+        local row = noise:view(-1)
+        local count = row.shape[1] - 1
+        assert.near(0, (row:narrow(1, 1, count) * row:narrow(1, 2, count)):mean():item() / 144, 0.03)
+    end)
+
+    it("changes levels as the functions of vision do", function()
+        local large = picture(40, 48)
+        local vision = lx.vision
+        for _, case in ipairs {
+            {{"equalize"}, vision.equalize(large)},
+            {{"clahe", 3, tiles = 4}, vision.clahe(large, {clip = 3, tiles = 4})},
+            {{"gamma", {1.5, 1.5}}, vision.adjust_gamma(large, 1.5)},
+            {{"blur", {1.1, 1.1}}, vision.gaussian_blur(large, 1.1)},
+            {{"median", 5}, vision.median_blur(large, 5)},
+            {{"invert"}, vision.invert(large)},
+            {{"autocontrast", 0.02}, vision.normalize_percentile(large, {low = 0.02, high = 0.98})},
+            {{"brightness", {1.5, 1.5}}, (large:float() * 1.5):clamp(0, 255):round():byte()},
+            {{"posterize", 3}, (large:float() / 32):floor():mul(32):byte()},
+        } do
+            local step, expected = case[1], case[2]
+            assert.is_true(largest_difference(expected, (pipeline {step}(large))) <= 1, step[1])
+        end
+        local contrast = pipeline {{"contrast", {0.5, 0.5}}}(large):float()
+        assert.near(large:float():mean():item(), contrast:mean():item(), 0.6)
+        local solar = pipeline {{"solarize", 128}}(large)
+        assert.equal(255 - 220, solar[{1, 3, 6}])
+        assert.equal(large[{1, 40, 1}] >= 128 and 255 - large[{1, 40, 1}] or large[{1, 40, 1}], solar[{1, 40, 1}])
+    end)
+
+    it("does with floats what it does with bytes", function()
+        local bytes = picture(40, 48)
+        local floats = bytes:float()
+        for _, step in ipairs {
+            {"rotate", 20}, {"elastic"}, {"brightness"}, {"contrast"}, {"gamma"}, {"noise", 5}, {"blur"}, {"sharpness"},
+            {"autocontrast"}, {"invert"}, {"solarize"}, {"median"}, {"perspective"},
+            {"random_erasing", p = 1}, {"random_resized_crop"},
+        } do
+            local got = pipeline {step, size = 33}(floats)
+            assert.equal("float32", got.dtype)
+            local apart = largest_difference(got, (pipeline {step, size = 33}(bytes)))
+            assert.is_true(apart <= 1.6, ("%s: %g"):format(step[1], apart))
+        end
+    end)
+
+    it("takes masks and boxes along", function()
+        local mask = lx.zeros({1, 20, 24}, {dtype = "uint8"})
+        mask:narrow(2, 3, 4):narrow(3, 5, 6):fill_(7)
+        local box = {x = 4, y = 2, w = 6, h = 4}
+        for seed = 1, 30 do
+            local aug = pipeline {
+                {"hflip"}, {"rotate", 15}, {"shift", 0.15}, {"zoom", 0.2}, {"elastic", 0.01},
+                {"perspective", 0.2, p = 0.3}, {"noise", 20}, {"random_erasing"}, size = {60, 72},
+            }
+            local _, seen, boxes = aug(image, {seed = seed, mask = mask, boxes = {box}})
+            assert.same({1, 60, 72}, seen.shape)
+            -- labels are not mixed
+            assert.equal(0, (seen:ne(0):float() * seen:ne(7):float()):sum():item())
+            -- the box holds the mask that moved, and not much more
+            local _, parts = lx.vision.connected_components(seen[1])
+            if parts[1] then
+                local part, found = parts[1], boxes[1]
+                for _, edge in ipairs {
+                    {part.x - found.x, found.w}, {part.y - found.y, found.h},
+                    {found.x + found.w - part.x - part.w, found.w}, {found.y + found.h - part.y - part.h, found.h},
+                } do
+                    local words = ("seed %d: %g"):format(seed, edge[1])
+                    assert.is_true(edge[1] > -2.5 and edge[1] < 3 + 0.3 * edge[2], words)
+                end
+            end
+        end
+        local away = pipeline {{"shift", {0.9, 0.9}, y = {0, 0}}}
+        local _, _, gone = away(image, {boxes = {{x = 14, y = 2, w = 3, h = 3}}})
+        assert.same({}, gone)
+        local _, _, flipped = pipeline {{"hflip", p = 1}}(image, {boxes = {box}})
+        assert.same({{x = 14, y = 2, w = 6, h = 4}}, flipped)
+    end)
+
+    it("erases a rectangle of about the size it says", function()
+        local white = lx.full({1, 100, 100}, 255):byte()
+        for index = 1, 20 do
+            local erased = pipeline {{"random_erasing", {0.1, 0.2}, p = 1}}(white, {index = index})
+            local share = erased:eq(0):float():mean():item()
+            assert.is_true(share > 0.09 and share < 0.22, share)
+        end
+        local noisy = pipeline {{"random_erasing", {0.3, 0.3}, value = -1, p = 1}}(white)
+        assert.is_true(noisy:float():mean():item() < 240 and noisy:ne(255):float():mean():item() > 0.25)
+    end)
+
+    it("follows RandAugment", function()
+        local aug, seen = pipeline {{"rand_augment", n = 2, m = 15}}, {}
+        for index = 1, 400 do
+            for word in aug:describe({index = index}):gmatch("([%a_]+)") do seen[word] = (seen[word] or 0) + 1 end
+            assert.same({1, 20, 24}, aug(image, {index = index}).shape)
+        end
+        for _, name in ipairs {
+            "shear", "shift", "rotate", "brightness", "contrast", "sharpness", "posterize", "solarize", "autocontrast",
+            "equalize",
+        } do
+            assert.is_true((seen[name] or 0) > 25, name)
+        end
+    end)
+
+    it("shows itself", function()
+        local text = tostring(pipeline {{"rotate", 10}, {"hflip"}, {"clahe"}, size = 224})
+        assert.matches("rotate +degrees %-10 to 10", text)
+        assert.matches("hflip +p 0.5", text)
+        assert.matches("clahe +clip 2, tiles 8", text)
+        assert.matches("224x224", text)
+        local path = os.tmpname()
+        assert.is_true(pipeline({{"rotate", 20}}):preview(image, path, {n = 5, side = 64}))
+        local sheet = assert(lx.vision.load(path, {channels = 3}))
+        assert.is_true(sheet.shape[3] > 3 * 64 and sheet.shape[2] > 2 * 64)
+        os.remove(path)
+        local ok, message = pipeline {}:preview(image, "/nowhere/sheet.png")
+        assert.is_nil(ok)
+        assert.matches("/nowhere", message)
+    end)
+
+    it("refuses what it cannot do, saying what it can", function()
+        local function with(steps) return function() pipeline(steps) end end
+        assert.error_matches(with {{"rotat", 10}}, "pipeline: step 1 is 'rotat'; the steps are .*rotate")
+        assert.error_matches(with {{"hflip"}, {"rotate", angle = 3}}, "step 2 %(rotate%) has no option 'angle'")
+        assert.error_matches(with {{"rotate", 200}}, "degrees %(low%) expects a number from %-180 to 180, got")
+        assert.error_matches(with {{"zoom", {2, 1}}}, "2 is above 1")
+        assert.error_matches(with {{"hflip", p = 2}}, "p expects a number from 0 to 1")
+        assert.error_matches(with {{"median", 4}}, "odd")
+        assert.error_matches(with {{"clahe", tiles = 2.5}}, "integer")
+        assert.error_matches(with {sise = 3}, "no option 'sise'")
+        assert.error_matches(with {size = -1}, "size")
+        assert.error_matches(with {fit = "squash"}, "fit expects one of crop, pad, stretch")
+        assert.error_matches(with {fill = "black"}, "fill")
+        assert.error_matches(with {{"elastic"}, {"elastic"}}, "one elastic")
+        assert.error_matches(function() pipeline(3) end, "expects a table of steps, got number")
+        assert.error_matches(function() pipeline {}(lx.zeros(2, 3)) end, "%[1,H,W%]")
+        assert.error_matches(function()
+            pipeline {}(image, {mask = lx.zeros({1, 3, 3}, {dtype = "uint8"})})
+        end, "mask of the image's size")
+        assert.error_matches(function() pipeline {}(image, {boxes = {{1, 2, 3, 4}}}) end, "x =, y =")
+        local _, where = pcall(pipeline, {{"rotat"}})
+        assert.is_string(where)
+        assert.error_matches(function() core.pipeline({{"nothing", 1}}, {}) end, "nothing")
+    end)
+end)
