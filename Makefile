@@ -24,6 +24,12 @@ CFLAGS_ALL = $(COMMON) -ffp-contract=off -fopenmp -I$(LUA_INCDIR) -I$(STB_INCDIR
 LDFLAGS_ALL = -shared -fopenmp -Wl,-z,nodelete $(SANITIZE) $(LDFLAGS)
 LDLIBS = -lm -lpthread -ldl
 
+# JPEG 2000 inside DICOM files, where OpenJPEG is installed.
+ifneq ($(shell pkg-config --exists libopenjp2 2>/dev/null && echo yes),)
+CFLAGS_ALL += -DLX_OPENJPEG $(shell pkg-config --cflags libopenjp2)
+LDLIBS += $(shell pkg-config --libs libopenjp2)
+endif
+
 # Kernels: one text, compiled once for each instruction set. NaN and infinity keep their meaning. A kernel need not
 # use all of its ids.
 KERNEL_FLAGS = $(COMMON) -x c -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-unused-parameter $(KERNEL_WARNINGS)
@@ -76,7 +82,7 @@ env:
 
 # ---- set-up: what promises it calls make again afterwards, so that the compiler is looked for once it is there ----
 
-PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev opencl-c-headers lua-argparse lua-filesystem lua-cjson
+PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev libopenjp2-7-dev opencl-c-headers lua-argparse lua-filesystem lua-cjson
 TEST_PACKAGES = lua-busted lua-check clang libomp-dev libclang-rt-14-dev valgrind luarocks ocl-icd-libopencl1 pocl-opencl-icd oclgrind
 
 deps:

@@ -9,9 +9,8 @@ void lx_decode_images(const char *const *paths, int count, int size, int threads
     const size_t bytes = (size_t)size * (size_t)size;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int i = 0; i < count; i++) {
-        lx_image_info info;
         errors[i].code = LX_OK;
-        if (lx_image_load_gray(paths[i], size, out + (size_t)i * bytes, &info, &errors[i]))
+        if (lx_image_load_gray(paths[i], size, out + (size_t)i * bytes, &errors[i]))
             memset(out + (size_t)i * bytes, 0, bytes);
     }
 }

@@ -7,14 +7,6 @@
 #include "../image/geometry.h"
 #include "../image/image.h"
 
-/* Colours one after the other instead of pixel by pixel. */
-static void separate(const uint8_t *pixels, size_t count, int channels, uint8_t *planes)
-{
-    for (size_t i = 0; i < count; i++)
-        for (size_t c = 0; c < (size_t)channels; c++)
-            planes[c * count + i] = pixels[i * (size_t)channels + c];
-}
-
 /* The size of an image whose shorter side is to have at most `side` pixels. */
 static lx_plane reduced_size(const lx_plane *from, int side)
 {
@@ -46,21 +38,12 @@ static lx_code reduce(const char *path, int side, lx_stored *image, lx_error *er
 
 lx_code lx_read_image(const char *path, int channels, int side, lx_stored *image, lx_error *error)
 {
-    uint8_t *pixels = NULL, *planes;
+    lx_picture picture;
     lx_image_info info;
-    if (lx_image_load(path, channels, &pixels, &info, error))
+    const lx_read_options options = {.channels = channels, .as = LX_AS_LEVELS};
+    if (lx_image_read(path, &options, &picture, &info, NULL, error))
         return error->code;
-    const size_t count = (size_t)info.width * (size_t)info.height;
-    planes = channels == 1 ? pixels : malloc(count * (size_t)channels);
-    if (!planes) {
-        free(pixels);
-        return lx_fail(error, LX_ENOMEM, "\"%.300s\": out of memory for %d x %d pixels", path, info.height, info.width);
-    }
-    if (planes != pixels) {
-        separate(pixels, count, channels, planes);
-        free(pixels);
-    }
-    *image = (lx_stored){{info.width, info.height, LX_PLANE_U8, planes}, channels, planes};
+    *image = (lx_stored){picture.first, channels, picture.first.samples};
     if (reduce(path, side, image, error))
         lx_store_put(image);
     return error->code;

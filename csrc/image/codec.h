@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-typedef enum { LX_FORMAT_JPEG, LX_FORMAT_PNG, LX_FORMAT_BMP, LX_FORMAT_PNM } lx_image_format;
+typedef enum { LX_FORMAT_JPEG, LX_FORMAT_PNG, LX_FORMAT_BMP, LX_FORMAT_PNM, LX_FORMAT_DICOM } lx_image_format;
 
 typedef struct {
     lx_image_format format;
@@ -26,9 +26,10 @@ typedef struct {
     bool no_memory;
 } lx_codec_result;
 
-/* Decodes an inspected JPEG, PNG or BMP; returns pixels for free(), or NULL. No single allocation exceeds `allowance`
-   bytes, so that a small file cannot unfold into more than its header admits to. */
+/* Decodes an inspected JPEG, PNG or BMP; returns interleaved pixels for free(), or NULL. No single allocation exceeds
+   `allowance` bytes, so that a small file cannot unfold into more than its header admits to. */
 uint8_t *lx_codec_decode(const uint8_t *bytes, size_t size, int channels, size_t allowance, lx_codec_result *result);
+uint16_t *lx_codec_decode16(const uint8_t *bytes, size_t size, int channels, size_t allowance, lx_codec_result *result);
 
 /* The number of channels a BMP decodes to, or 0 when its header makes no sense. */
 int lx_codec_bmp_channels(const uint8_t *bytes, size_t size);

@@ -1,14 +1,16 @@
-/* Pictures as plain buffers: interleaved rows of uint8, top row first, `channels` bytes to a pixel.
+/* Reading pictures, and drawing on them. What is drawn on and written has interleaved rows of uint8, top row first,
+   `channels` bytes to a pixel.
 
    Every function is safe to call from several threads at once, as long as they do not share a destination buffer.
    Files are hostile until checked: size, dimensions and structure are verified before pixels are allocated. */
 #ifndef LX_IMAGE_H
 #define LX_IMAGE_H
 
-#include "../error.h"
-
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "dicom.h"
+#include "picture.h"
 
 enum {
     LX_IMAGE_MAX_SIDE = 16384,         /* pixels */
@@ -19,22 +21,28 @@ enum {
 
 /* What the file holds, whatever was asked of the decoder. */
 typedef struct {
+    const char *format; /* "JPEG", "PNG", "BMP", "PNM", "DICOM" */
     int width, height;
     int channels; /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; a palette counts as RGB */
-    bool is16;    /* more than 8 bits to a sample */
+    int bits;     /* of a sample that mean something */
 } lx_image_info;
 
-/* Tells what an image file (JPEG, PNG, BMP, binary PGM or PPM) holds, without decoding pixels. A file that is cut short
-   or over the limits is refused here as it is by lx_image_load; damage inside the compressed data shows only there. */
-lx_code lx_image_probe(const char *path, lx_image_info *info, lx_error *error);
+/* Tells what an image file (JPEG, PNG, BMP, binary PGM or PPM, DICOM) holds, without decoding pixels. A file that is cut
+   short or over the limits is refused here as it is by lx_image_read; damage inside the compressed data shows only there.
+   `dicom` may be NULL; of a DICOM file it has what the file says, but no pointers into it. */
+lx_code lx_image_probe(const char *path, lx_image_info *info, lx_dicom *dicom, lx_error *error);
 
-/* Decodes a file to `channels` bytes a pixel: 1 for grey, 3 for RGB, 0 for as many as are stored. 16-bit samples keep
-   their upper 8 bits, alpha is dropped when 1 or 3 channels are asked for, and EXIF rotation is not applied. The caller
-   frees `*pixels`. Fails with LX_EIO for the file system, LX_EFORMAT for the content. */
-lx_code lx_image_load(const char *path, int channels, uint8_t **pixels, lx_image_info *info, lx_error *error);
+/* Decodes a file. Alpha is dropped, and EXIF rotation is not applied. The caller frees the samples. Fails with LX_EIO for the
+   file system, LX_EFORMAT for the content. `dicom` as above. */
+lx_code lx_image_read(const char *path, const lx_read_options *options, lx_picture *picture, lx_image_info *info,
+                      lx_dicom *dicom, lx_error *error);
+
+/* The same for a file in memory; the name is for messages. */
+lx_code lx_image_read_memory(const char *name, const uint8_t *bytes, size_t size, const lx_read_options *options,
+                             lx_picture *picture, lx_image_info *info, lx_dicom *dicom, lx_error *error);
 
 /* Decodes a file to grey and resizes the whole of it, whatever its aspect ratio, to size x size bytes at `out`. */
-lx_code lx_image_load_gray(const char *path, int size, uint8_t *out, lx_image_info *info, lx_error *error);
+lx_code lx_image_load_gray(const char *path, int size, uint8_t *out, lx_error *error);
 
 /* Writes a PNG of 1 to 4 channels; the file appears complete or not at all. */
 lx_code lx_image_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels,

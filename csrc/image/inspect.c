@@ -37,7 +37,7 @@ static uint32_t little32(const uint8_t *at)
 
 const char *lx_image_format_name(lx_image_format format)
 {
-    static const char *const names[] = {"JPEG", "PNG", "BMP", "PNM"};
+    static const char *const names[] = {"JPEG", "PNG", "BMP", "PNM", "DICOM file"};
     return names[format];
 }
 
@@ -175,7 +175,7 @@ static lx_code inspect_png_header(const lx_inspection *file, const uint8_t *data
     if (type > 6 || channels[type] == 0)
         return damaged(file, "its colour type is unknown");
     file->header->info.channels = channels[type];
-    file->header->info.is16 = depth == 16;
+    file->header->info.bits = depth == 16 ? 16 : 8;
     return accept_size(file, big32(data), big32(data + 4));
 }
 
@@ -289,11 +289,12 @@ static lx_code inspect_pnm(const lx_inspection *file)
         return damaged(file, "its largest value is not between 1 and 65535");
     lx_image_header *header = file->header;
     header->info.channels = file->bytes[1] == '6' ? 3 : 1;
-    header->info.is16 = white > 255;
     header->white = (int)white;
+    for (header->info.bits = 8; white >> header->info.bits; header->info.bits++)
+        continue;
     header->raster = at + 1; /* one white space ends the header */
     uint64_t samples = (uint64_t)width * height * (uint64_t)header->info.channels;
-    if (header->raster + samples * (header->info.is16 ? 2 : 1) > file->size)
+    if (header->raster + samples * (white > 255 ? 2 : 1) > file->size)
         return truncated(file);
     return LX_OK;
 }
@@ -303,6 +304,7 @@ lx_code lx_image_inspect(const char *path, const uint8_t *bytes, size_t size, lx
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     lx_inspection file = {path, bytes, size, header, error};
     memset(header, 0, sizeof *header);
+    header->info.bits = 8;
     if (size == 0)
         return lx_fail(error, LX_EFORMAT, "\"%.300s\" is empty", path);
     if (size >= 2 && bytes[0] == 0xff && bytes[1] == 0xd8) {
@@ -321,8 +323,10 @@ lx_code lx_image_inspect(const char *path, const uint8_t *bytes, size_t size, lx
         header->format = LX_FORMAT_PNM;
         return inspect_pnm(&file);
     }
-    if (size >= 132 && memcmp(bytes + 128, "DICM", 4) == 0)
-        return unsupported(&file, "a DICOM file");
-    return lx_fail(error, LX_EFORMAT, "\"%.300s\" is not an image: JPEG, PNG, BMP and binary PGM and PPM are supported",
+    if (lx_dicom_looks_like(bytes, size)) {
+        header->format = LX_FORMAT_DICOM; /* which is read on by lx_dicom_parse */
+        return LX_OK;
+    }
+    return lx_fail(error, LX_EFORMAT, "\"%.300s\" is not an image: JPEG, PNG, BMP, binary PGM and PPM, and DICOM are supported",
                    path);
 }

@@ -58,17 +58,32 @@ static void *decode_realloc(void *memory, size_t size)
 
 #pragma GCC diagnostic pop
 
+/* Says why there are no pixels. */
+static void explain(lx_codec_result *result)
+{
+    const bool exceeded = decode_allowance == 0;
+    const char *reason = stbi_failure_reason();
+    result->no_memory = !exceeded && reason != NULL && strcmp(reason, "outofmem") == 0;
+    result->failure = exceeded ? "more data than its size allows" : reason != NULL ? reason : "no reason known";
+}
+
 uint8_t *lx_codec_decode(const uint8_t *bytes, size_t size, int channels, size_t allowance, lx_codec_result *result)
 {
     decode_allowance = allowance;
     uint8_t *pixels = stbi_load_from_memory(bytes, (int)size, &result->width, &result->height, &result->channels,
                                             channels);
-    bool exceeded = decode_allowance == 0;
-    if (pixels == NULL) {
-        const char *reason = stbi_failure_reason();
-        result->no_memory = !exceeded && reason != NULL && strcmp(reason, "outofmem") == 0;
-        result->failure = exceeded ? "more data than its size allows" : reason != NULL ? reason : "no reason known";
-    }
+    if (pixels == NULL)
+        explain(result);
+    return pixels;
+}
+
+uint16_t *lx_codec_decode16(const uint8_t *bytes, size_t size, int channels, size_t allowance, lx_codec_result *result)
+{
+    decode_allowance = allowance;
+    uint16_t *pixels = stbi_load_16_from_memory(bytes, (int)size, &result->width, &result->height, &result->channels,
+                                                channels);
+    if (pixels == NULL)
+        explain(result);
     return pixels;
 }
 

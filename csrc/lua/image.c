@@ -63,48 +63,122 @@ static void push_image(lua_State *L, const picture *from)
     lua_pop(L, 1);
 }
 
-static void push_info(lua_State *L, const lx_image_info *info)
+static void set_integer(lua_State *L, const char *name, long value)
 {
-    lua_createtable(L, 0, 4);
-    lua_pushinteger(L, info->width);
-    lua_setfield(L, -2, "width");
-    lua_pushinteger(L, info->height);
-    lua_setfield(L, -2, "height");
-    lua_pushinteger(L, info->channels);
-    lua_setfield(L, -2, "channels");
-    lua_pushinteger(L, info->is16 ? 16 : 8);
-    lua_setfield(L, -2, "bits");
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
 }
 
-/* load_image(path, channels) -> uint8 [C,H,W], {width, height, channels, bits}; or nil, message, code */
+/* Texts that a file leaves out are left out. */
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+    if (!text[0])
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+static void set_number(lua_State *L, const char *name, double value)
+{
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* Adds what a DICOM file says to the table on top. */
+static void set_dicom(lua_State *L, const lx_dicom *d, bool identifiers)
+{
+    set_text(L, "transfer_syntax", d->syntax);
+    set_text(L, "photometric", d->photometric);
+    set_text(L, "modality", d->modality);
+    set_text(L, "view_position", d->view);
+    set_text(L, "laterality", d->laterality);
+    set_text(L, "body_part", d->body_part);
+    set_text(L, "manufacturer", d->manufacturer);
+    set_text(L, "sex", d->sex);
+    set_text(L, "age", d->age);
+    set_integer(L, "bits_allocated", d->allocated);
+    set_integer(L, "frames", d->frames);
+    lua_pushboolean(L, d->is_signed);
+    lua_setfield(L, -2, "signed");
+    set_number(L, "rescale_slope", d->slope);
+    set_number(L, "rescale_intercept", d->intercept);
+    if (d->spacing[0] > 0) {
+        lua_createtable(L, 2, 0);
+        for (int i = 0; i < 2; i++) {
+            lua_pushnumber(L, d->spacing[i]);
+            lua_rawseti(L, -2, i + 1);
+        }
+        lua_setfield(L, -2, d->spacing_at_detector ? "detector_spacing" : "pixel_spacing");
+    }
+    if (d->windows > 0) {
+        lua_createtable(L, d->windows, 0);
+        for (int i = 0; i < d->windows; i++) {
+            lua_createtable(L, 0, 2);
+            set_number(L, "centre", d->centre[i]);
+            set_number(L, "width", d->width[i]);
+            lua_rawseti(L, -2, i + 1);
+        }
+        lua_setfield(L, -2, "windows");
+        set_text(L, "voi_function", d->voi_function);
+    }
+    if (!identifiers)
+        return;
+    set_text(L, "patient_name", d->patient_name);
+    set_text(L, "patient_id", d->patient_id);
+    set_text(L, "birth_date", d->birth_date);
+    set_text(L, "study_date", d->study_date);
+    set_text(L, "study_uid", d->study_uid);
+    set_text(L, "accession_number", d->accession);
+}
+
+static void push_info(lua_State *L, const lx_image_info *info, const lx_dicom *dicom, bool identifiers)
+{
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, info->format);
+    lua_setfield(L, -2, "format");
+    set_integer(L, "width", info->width);
+    set_integer(L, "height", info->height);
+    set_integer(L, "channels", info->channels);
+    set_integer(L, "bits", info->bits);
+    if (strcmp(info->format, "DICOM") == 0)
+        set_dicom(L, dicom, identifiers);
+}
+
+/* load_image(path, {channels, bytes, raw, frame, identifiers}) -> uint8 or float32 [C,H,W], info; or nil, message, code */
 static int l_load_image(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     lx_image_info info;
+    lx_dicom dicom;
+    lx_picture found;
+    lua_settop(L, 2);
     const char *path = luaL_checkstring(L, 1);
-    const int channels = (int)luaL_optinteger(L, 2, 1);
-    luaL_argcheck(L, channels == 1 || channels == 3, 2, "channels must be 1 or 3");
-    uint8_t *pixels;
-    if (lx_image_load(path, channels, &pixels, &info, &error))
+    const lx_read_options options = {
+        .channels = (int)lx_opt_field(L, 2, "channels", 1), .as = lx_opt_flag(L, 2, "bytes") ? LX_AS_BYTES : LX_AS_STORED,
+        .raw = lx_opt_flag(L, 2, "raw"), .frame = (int)lx_opt_field(L, 2, "frame", 1) - 1};
+    lx_tensor *out = lx_push_tensor(L);
+    if (lx_image_read(path, &options, &found, &info, &dicom, &error))
         return lx_refuse(L, &error);
-    /* moved into Lua's memory first: what follows may raise */
-    const size_t bytes = (size_t)info.width * (size_t)info.height * (size_t)channels;
-    void *copy = lua_newuserdatauv(L, bytes, 0);
-    memcpy(copy, pixels, bytes);
-    free(pixels);
-    push_image(L, &(picture){copy, info.width, info.height, channels});
-    push_info(L, &info);
+    const long shape[] = {found.channels, found.first.height, found.first.width};
+    const bool bytes = found.first.type == LX_PLANE_U8;
+    if (!lx_tensor_new(out, lx_get_context(L)->devices[0], bytes ? LX_UINT8 : LX_FLOAT32, 3, shape, &error))
+        memcpy(lx_storage_host(out->storage), found.first.samples, lx_plane_bytes(&found.first) * (size_t)found.channels);
+    free(found.first.samples);
+    if (error.code)
+        return lx_raise(L, &error);
+    push_info(L, &info, &dicom, lx_opt_flag(L, 2, "identifiers"));
     return 2;
 }
 
-/* probe_image(path) -> {width, height, channels, bits}; or nil, message, code */
+/* probe_image(path, identifiers) -> info; or nil, message, code */
 static int l_probe_image(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     lx_image_info info;
-    if (lx_image_probe(luaL_checkstring(L, 1), &info, &error))
+    lx_dicom dicom;
+    if (lx_image_probe(luaL_checkstring(L, 1), &info, &dicom, &error))
         return lx_refuse(L, &error);
-    push_info(L, &info);
+    push_info(L, &info, &dicom, lua_toboolean(L, 2));
     return 1;
 }
 

@@ -14,7 +14,7 @@ local new_dataset = require("luxel.data.dataset").new
 local vision = lx.vision
 
 local parser = argparse("predict.lua", "Says whether radiographs look infected.", common.NOTICE)
-parser:argument("images", "Image files (JPEG or PNG)."):args("+")
+parser:argument("images", "Image files (JPEG, PNG, DICOM, PGM, BMP)."):args("+")
 parser:option("--model", "Model file that train.lua wrote."):count(1)
 common.add_device_option(parser)
 parser:option("--out", "Folder for the images with label and probability drawn on them.")
@@ -49,7 +49,7 @@ end
 
 -- A picture with a bar that says the label, and the notice below.
 local function annotate(path, label, probability)
-    local image, message = vision.load(path)
+    local image, message = vision.load(path, {bits = 8})
     if not image then return nil, message end
     image = vision.to_rgb(image)
     local height, width = image.shape[2], image.shape[3]

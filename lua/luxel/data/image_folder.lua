@@ -5,7 +5,9 @@ local chest_xray = require "luxel.data.chest_xray"
 local new_frame = require "luxel.data.frame"
 local options = require "luxel.data.options"
 
-local EXTENSIONS <const> = {jpg = true, jpeg = true, png = true}
+local EXTENSIONS <const> = {
+    jpg = true, jpeg = true, png = true, dcm = true, dicom = true, pgm = true, ppm = true, bmp = true,
+}
 local PARTS <const> = {train = "train", val = "val", valid = "val", validation = "val", test = "test"}
 
 -- The names in a folder, sorted, without hidden ones and what macOS leaves in archives.

@@ -1,0 +1,425 @@
+#include "dicom.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image.h"
+
+/* Lengths and tags come from a file that anybody may have written: everything is compared with what is left of it. */
+typedef struct {
+    const char *path;
+    const uint8_t *bytes;
+    size_t size;
+    bool big, explicit_vr;
+    lx_dicom *out;
+    lx_error *error;
+} reader;
+
+enum { MOST_DEPTH = 16, UNDEFINED = -1 };
+
+typedef enum {
+    TAG_SYNTAX = 0x00020010, TAG_STUDY_DATE = 0x00080020, TAG_ACCESSION = 0x00080050, TAG_MODALITY = 0x00080060,
+    TAG_MANUFACTURER = 0x00080070, TAG_NAME = 0x00100010, TAG_ID = 0x00100020, TAG_BIRTH = 0x00100030, TAG_SEX = 0x00100040,
+    TAG_AGE = 0x00101010, TAG_BODY_PART = 0x00180015, TAG_DETECTOR_SPACING = 0x00181164, TAG_VIEW = 0x00185101,
+    TAG_STUDY_UID = 0x0020000d, TAG_LATERALITY = 0x00200060, TAG_IMAGE_LATERALITY = 0x00200062, TAG_SAMPLES = 0x00280002,
+    TAG_PHOTOMETRIC = 0x00280004, TAG_PLANAR = 0x00280006, TAG_FRAMES = 0x00280008, TAG_ROWS = 0x00280010,
+    TAG_COLUMNS = 0x00280011, TAG_SPACING = 0x00280030, TAG_ALLOCATED = 0x00280100, TAG_STORED = 0x00280101,
+    TAG_HIGH_BIT = 0x00280102, TAG_SIGNED = 0x00280103, TAG_CENTRE = 0x00281050, TAG_WIDTH = 0x00281051,
+    TAG_INTERCEPT = 0x00281052, TAG_SLOPE = 0x00281053, TAG_VOI_FUNCTION = 0x00281056, TAG_MODALITY_LUT = 0x00283000,
+    TAG_LUT_DESCRIPTOR = 0x00283002, TAG_LUT_DATA = 0x00283006, TAG_VOI_LUT = 0x00283010, TAG_LUT_SHAPE = 0x20500020,
+    TAG_ITEM = 0xfffee000, TAG_ITEM_END = 0xfffee00d, TAG_SEQUENCE_END = 0xfffee0dd
+} known_tag;
+
+#define TAG_PIXELS 0x7fe00010u
+
+typedef struct {
+    uint32_t tag;
+    char vr[2];
+    const uint8_t *value;
+    long length; /* UNDEFINED: until a delimiter */
+} element;
+
+static lx_code damaged(const reader *r, const char *what)
+{
+    return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is a damaged DICOM file: %s", r->path, what);
+}
+
+static uint32_t read16(const reader *r, const uint8_t *at)
+{
+    return r->big ? (uint32_t)at[0] << 8 | at[1] : (uint32_t)at[1] << 8 | at[0];
+}
+
+static uint32_t read32(const reader *r, const uint8_t *at)
+{
+    const uint32_t first = read16(r, at), second = read16(r, at + 2);
+    return r->big ? first << 16 | second : second << 16 | first;
+}
+
+/* ---- values ---------------------------------------------------------------------------------------------------- */
+
+/* A text without what fills it up, cut off where there is no more room. What is no printable ASCII shows as "?". */
+static void take_text(const element *e, char text[LX_DICOM_TEXT])
+{
+    long length = e->length < LX_DICOM_TEXT - 1 ? e->length : LX_DICOM_TEXT - 1;
+    while (length > 0 && (e->value[length - 1] == ' ' || e->value[length - 1] == 0))
+        length--;
+    for (long i = 0; i < length; i++)
+        text[i] = e->value[i] >= 32 && e->value[i] < 127 ? (char)e->value[i] : '?';
+    text[length] = '\0';
+}
+
+/* Decimal numbers separated by backslashes; returns how many. Locales do not matter: they are read by hand. */
+static int take_decimals(const element *e, double *numbers, int room)
+{
+    int count = 0;
+    long at = 0;
+    while (at < e->length && count < room) {
+        double value = 0, scale = 1, sign = 1;
+        int power = 0, power_sign = 1;
+        bool digits = false;
+        while (at < e->length && e->value[at] == ' ')
+            at++;
+        if (at < e->length && (e->value[at] == '-' || e->value[at] == '+'))
+            sign = e->value[at++] == '-' ? -1 : 1;
+        for (; at < e->length && e->value[at] >= '0' && e->value[at] <= '9'; at++, digits = true)
+            value = value * 10 + (e->value[at] - '0');
+        if (at < e->length && e->value[at] == '.')
+            for (at++; at < e->length && e->value[at] >= '0' && e->value[at] <= '9'; at++, digits = true)
+                value += (e->value[at] - '0') * (scale /= 10);
+        if (at < e->length && (e->value[at] == 'e' || e->value[at] == 'E')) {
+            at++;
+            if (at < e->length && (e->value[at] == '-' || e->value[at] == '+'))
+                power_sign = e->value[at++] == '-' ? -1 : 1;
+            for (; at < e->length && e->value[at] >= '0' && e->value[at] <= '9'; at++)
+                power = power < 1000 ? power * 10 + (e->value[at] - '0') : power;
+        }
+        if (!digits)
+            return count;
+        numbers[count++] = sign * value * pow(10, power_sign * power);
+        while (at < e->length && e->value[at] != '\\')
+            at++;
+        at++;
+    }
+    return count;
+}
+
+static double take_decimal(const element *e, double absent)
+{
+    double value = absent;
+    take_decimals(e, &value, 1);
+    return isfinite(value) ? value : absent;
+}
+
+static int take_short(const reader *r, const element *e)
+{
+    return e->length >= 2 ? (int)read16(r, e->value) : 0;
+}
+
+/* ---- elements -------------------------------------------------------------------------------------------------- */
+
+static bool has_long_length(const char vr[2])
+{
+    static const char names[] = "OBODOFOLOVOWSQSVUCUNURUTUV";
+    for (size_t i = 0; i + 1 < sizeof names; i += 2)
+        if (vr[0] == names[i] && vr[1] == names[i + 1])
+            return true;
+    return false;
+}
+
+/* Reads what is before a value, and checks that the value is there. */
+static lx_code read_element(const reader *r, size_t *at, size_t end, element *e)
+{
+    memset(e, 0, sizeof *e);
+    if (end - *at < 8)
+        return damaged(r, "it breaks off within an element");
+    const uint8_t *head = r->bytes + *at;
+    e->tag = read16(r, head) << 16 | read16(r, head + 2);
+    memcpy(e->vr, "  ", 2);
+    uint32_t length = read32(r, head + 4);
+    *at += 8;
+    if (r->explicit_vr && e->tag >> 16 != 0xfffe) {
+        memcpy(e->vr, head + 4, 2);
+        length = read16(r, head + 6);
+        if (has_long_length(e->vr)) {
+            if (end - *at < 4)
+                return damaged(r, "it breaks off within an element");
+            length = read32(r, head + 8);
+            *at += 4;
+        }
+    }
+    e->value = r->bytes + *at;
+    e->length = length == 0xffffffff ? UNDEFINED : (long)length;
+    if (e->length != UNDEFINED && (size_t)e->length > end - *at)
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is truncated: element (%04x,%04x) has %ld bytes, and %zu are left",
+                       r->path, (unsigned)e->tag >> 16, (unsigned)e->tag & 0xffff, e->length, end - *at);
+    return LX_OK;
+}
+
+static lx_code walk(const reader *r, size_t *at, size_t end, uint32_t inside, int depth);
+
+/* The items of a sequence, up to its end or its delimiter. */
+static lx_code walk_items(const reader *r, size_t *at, size_t end, uint32_t sequence, int depth)
+{
+    element item;
+    if (depth > MOST_DEPTH)
+        return damaged(r, "its sequences are nested too deep");
+    for (int number = 0; *at < end; number++) {
+        if (read_element(r, at, end, &item))
+            return r->error->code;
+        if (item.tag == TAG_SEQUENCE_END)
+            return LX_OK;
+        if (item.tag != TAG_ITEM)
+            return damaged(r, "a sequence has something else than items");
+        /* of tables of levels the first one counts */
+        const uint32_t inside = number == 0 ? sequence : 1;
+        const size_t stop = item.length == UNDEFINED ? end : *at + (size_t)item.length;
+        if (walk(r, at, stop, inside, depth + 1))
+            return r->error->code;
+    }
+    return LX_OK;
+}
+
+static void take_table_element(const reader *r, const element *e, lx_dicom_table *table)
+{
+    if (e->tag == TAG_LUT_DESCRIPTOR && e->length >= 6) {
+        table->count = (long)read16(r, e->value);
+        table->count = table->count ? table->count : 65536;
+        table->first = r->out->is_signed ? (int16_t)read16(r, e->value + 2) : (long)read16(r, e->value + 2);
+        table->bits = (int)read16(r, e->value + 4);
+        table->bits = table->bits >= 1 && table->bits <= 16 ? table->bits : 16;
+    } else if (e->tag == TAG_LUT_DATA && table->count > 0) {
+        table->wide = e->length >= 2 * table->count;
+        table->big = r->big;
+        table->entries = e->length >= table->count ? e->value : NULL;
+    }
+}
+
+static void take_text_element(const element *e, lx_dicom *d)
+{
+    switch (e->tag) {
+    case TAG_STUDY_DATE: take_text(e, d->study_date); break;
+    case TAG_ACCESSION: take_text(e, d->accession); break;
+    case TAG_MODALITY: take_text(e, d->modality); break;
+    case TAG_MANUFACTURER: take_text(e, d->manufacturer); break;
+    case TAG_NAME: take_text(e, d->patient_name); break;
+    case TAG_ID: take_text(e, d->patient_id); break;
+    case TAG_BIRTH: take_text(e, d->birth_date); break;
+    case TAG_SEX: take_text(e, d->sex); break;
+    case TAG_AGE: take_text(e, d->age); break;
+    case TAG_BODY_PART: take_text(e, d->body_part); break;
+    case TAG_VIEW: take_text(e, d->view); break;
+    case TAG_STUDY_UID: take_text(e, d->study_uid); break;
+    case TAG_LATERALITY:
+        if (!d->laterality[0])
+            take_text(e, d->laterality);
+        break;
+    case TAG_IMAGE_LATERALITY: take_text(e, d->laterality); break;
+    case TAG_PHOTOMETRIC: take_text(e, d->photometric); break;
+    case TAG_VOI_FUNCTION: take_text(e, d->voi_function); break;
+    case TAG_LUT_SHAPE: take_text(e, d->lut_shape); break;
+    default: break;
+    }
+}
+
+static void take_spacing(const element *e, lx_dicom *d)
+{
+    double spacing[2];
+    if (take_decimals(e, spacing, 2) != 2 || !(spacing[0] > 0 && spacing[1] > 0))
+        return;
+    /* that in the patient is worth more than that at the detector */
+    if (e->tag == TAG_DETECTOR_SPACING && d->spacing[0] > 0)
+        return;
+    memcpy(d->spacing, spacing, sizeof spacing);
+    d->spacing_at_detector = e->tag == TAG_DETECTOR_SPACING;
+}
+
+static void take_element(const reader *r, const element *e)
+{
+    lx_dicom *d = r->out;
+    switch (e->tag) {
+    case TAG_SAMPLES: d->samples = take_short(r, e); break;
+    case TAG_PLANAR: d->planar = take_short(r, e); break;
+    case TAG_FRAMES: d->frames = (int)fmin(fmax(take_decimal(e, 1), 1), 1e6); break;
+    case TAG_ROWS: d->rows = take_short(r, e); break;
+    case TAG_COLUMNS: d->columns = take_short(r, e); break;
+    case TAG_ALLOCATED: d->allocated = take_short(r, e); break;
+    case TAG_STORED: d->stored = take_short(r, e); break;
+    case TAG_HIGH_BIT: d->high_bit = take_short(r, e); break;
+    case TAG_SIGNED: d->is_signed = take_short(r, e) & 1; break;
+    case TAG_SPACING: case TAG_DETECTOR_SPACING: take_spacing(e, d); break;
+    case TAG_CENTRE: d->windows = take_decimals(e, d->centre, LX_DICOM_WINDOWS); break;
+    case TAG_WIDTH: {
+        const int count = take_decimals(e, d->width, LX_DICOM_WINDOWS);
+        d->windows = count < d->windows ? count : d->windows;
+        break;
+    }
+    case TAG_INTERCEPT: d->intercept = take_decimal(e, 0); break;
+    case TAG_SLOPE: d->slope = take_decimal(e, 1); break;
+    default: take_text_element(e, d); break;
+    }
+}
+
+static void take_pixels(const reader *r, const element *e, size_t end)
+{
+    lx_dicom *d = r->out;
+    d->pixels = e->value;
+    d->encapsulated = e->length == UNDEFINED;
+    d->pixel_bytes = e->length == UNDEFINED ? end - (size_t)(e->value - r->bytes) : (size_t)e->length;
+    d->word_pixels = memcmp(e->vr, "OB", 2) != 0;
+}
+
+/* The elements from *at on: of the file itself (inside 0), or of an item of a sequence. */
+static lx_code walk(const reader *r, size_t *at, size_t end, uint32_t inside, int depth)
+{
+    while (*at < end) {
+        element e;
+        if (read_element(r, at, end, &e))
+            return r->error->code;
+        if (e.tag == TAG_ITEM_END && depth > 0)
+            return LX_OK;
+        if (e.tag == TAG_PIXELS && depth == 0) {
+            take_pixels(r, &e, end);
+            return LX_OK; /* nothing that matters comes after them */
+        }
+        const bool table = depth == 0 && (e.tag == TAG_MODALITY_LUT || e.tag == TAG_VOI_LUT);
+        if (e.length == UNDEFINED || table) {
+            reader nested = *r;
+            if (r->explicit_vr && memcmp(e.vr, "UN", 2) == 0)
+                nested.explicit_vr = nested.big = false;
+            if (walk_items(&nested, at, e.length == UNDEFINED ? end : *at + (size_t)e.length, e.tag, depth))
+                return r->error->code;
+            continue;
+        }
+        *at += (size_t)e.length;
+        if (depth == 0)
+            take_element(r, &e);
+        else if (depth == 1 && inside == TAG_MODALITY_LUT)
+            take_table_element(r, &e, &r->out->modality_lut);
+        else if (depth == 1 && inside == TAG_VOI_LUT)
+            take_table_element(r, &e, &r->out->voi_lut);
+    }
+    return LX_OK;
+}
+
+/* ---- the file -------------------------------------------------------------------------------------------------- */
+
+bool lx_dicom_looks_like(const uint8_t *bytes, size_t size)
+{
+    if (size >= 132 && memcmp(bytes + 128, "DICM", 4) == 0)
+        return true;
+    /* without preamble: the first element is of group 2 or 8, little endian, and is short */
+    return size >= 16 && (bytes[0] == 2 || bytes[0] == 8) && bytes[1] == 0 && bytes[3] == 0 && bytes[2] <= 0x18;
+}
+
+static bool is_vr(const uint8_t *at)
+{
+    return at[0] >= 'A' && at[0] <= 'Z' && at[1] >= 'A' && at[1] <= 'Z';
+}
+
+/* The elements of group 2, which are always explicit and little endian: of them the transfer syntax counts. */
+static lx_code read_meta(reader *r, size_t *at)
+{
+    r->explicit_vr = true;
+    while (r->size - *at >= 8 && read16(r, r->bytes + *at) == 2) {
+        element e;
+        if (read_element(r, at, r->size, &e))
+            return r->error->code;
+        if (e.length == UNDEFINED)
+            return damaged(r, "its file information has no end");
+        if (e.tag == TAG_SYNTAX)
+            take_text(&e, r->out->syntax);
+        *at += (size_t)e.length;
+    }
+    return LX_OK;
+}
+
+typedef struct {
+    const char *uid;
+    const char *name; /* of one that cannot be decoded, or NULL */
+    lx_dicom_coding coding;
+    bool big, implicit;
+} syntax;
+
+static lx_code choose_syntax(reader *r, size_t at)
+{
+    static const syntax known[] = {
+        {"1.2.840.10008.1.2", NULL, LX_DICOM_PLAIN, false, true},
+        {"1.2.840.10008.1.2.1", NULL, LX_DICOM_PLAIN, false, false},
+        {"1.2.840.10008.1.2.2", NULL, LX_DICOM_PLAIN, true, false},
+        {"1.2.840.10008.1.2.5", NULL, LX_DICOM_RLE, false, false},
+        {"1.2.840.10008.1.2.4.50", NULL, LX_DICOM_JPEG, false, false},
+        {"1.2.840.10008.1.2.4.90", NULL, LX_DICOM_JPEG2000, false, false},
+        {"1.2.840.10008.1.2.4.91", NULL, LX_DICOM_JPEG2000, false, false},
+        {"1.2.840.10008.1.2.1.99", "deflated", LX_DICOM_PLAIN, false, false},
+        {"1.2.840.10008.1.2.4.51", "12-bit JPEG (extended, process 4)", LX_DICOM_PLAIN, false, false},
+        {"1.2.840.10008.1.2.4.57", "lossless JPEG (process 14)", LX_DICOM_PLAIN, false, false},
+        {"1.2.840.10008.1.2.4.70", "lossless JPEG (process 14, selection value 1)", LX_DICOM_PLAIN, false, false},
+        {"1.2.840.10008.1.2.4.80", "lossless JPEG-LS", LX_DICOM_PLAIN, false, false},
+        {"1.2.840.10008.1.2.4.81", "JPEG-LS", LX_DICOM_PLAIN, false, false}};
+    lx_dicom *d = r->out;
+    if (!d->syntax[0]) { /* without preamble; files that do not say it are mostly implicit */
+        r->explicit_vr = r->size - at >= 8 && is_vr(r->bytes + at + 4);
+        d->explicit_vr = r->explicit_vr;
+        return LX_OK;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const syntax *s = &known[i];
+        if (strcmp(s->uid, d->syntax) != 0)
+            continue;
+        if (s->name || (s->coding == LX_DICOM_JPEG2000 && !lx_jpeg2000_available()))
+            return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is a DICOM file in %s, which is not supported%s; convert it with "
+                           "dcmdjpeg, gdcmconv --raw or the like", r->path, s->name ? s->name : "JPEG 2000",
+                           s->name ? "" : " by this build (OpenJPEG was not there)");
+        r->big = d->big = s->big;
+        r->explicit_vr = d->explicit_vr = !s->implicit;
+        d->coding = s->coding;
+        return LX_OK;
+    }
+    return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is a DICOM file in transfer syntax %s, which is not supported", r->path,
+                   d->syntax);
+}
+
+static lx_code check_image(const reader *r)
+{
+    const lx_dicom *d = r->out;
+    if (!d->pixels)
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is a DICOM file without an image", r->path);
+    if (d->rows < 1 || d->columns < 1)
+        return damaged(r, "it does not say how large its image is");
+    if (d->rows > LX_IMAGE_MAX_SIDE || d->columns > LX_IMAGE_MAX_SIDE || (int64_t)d->rows * d->columns > LX_IMAGE_MAX_PIXELS)
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is too large: %d x %d pixels, and the limit is %d a side and %d million "
+                       "in all", r->path, d->columns, d->rows, LX_IMAGE_MAX_SIDE, LX_IMAGE_MAX_PIXELS / 1000000);
+    if (d->samples != 1 && d->samples != 3)
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has %d samples to a pixel; 1 and 3 are supported", r->path, d->samples);
+    if ((d->allocated != 8 && d->allocated != 16) || d->stored < 1 || d->stored > d->allocated || d->high_bit >= d->allocated ||
+        d->high_bit + 1 < d->stored)
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" stores %d bits of %d (high bit %d); 8 and 16 allocated are supported",
+                       r->path, d->stored, d->allocated, d->high_bit);
+    const char *p = d->photometric;
+    const bool grey = strcmp(p, "MONOCHROME1") == 0 || strcmp(p, "MONOCHROME2") == 0 || p[0] == '\0';
+    const bool colour = strcmp(p, "RGB") == 0 || strncmp(p, "YBR_FULL", 8) == 0 || strcmp(p, "YBR_RCT") == 0 ||
+                        strcmp(p, "YBR_ICT") == 0;
+    if (d->samples == 1 ? !grey : !colour || d->allocated != 8)
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has %d samples of photometric interpretation %s, which is not supported",
+                       r->path, d->samples, p);
+    if (strcmp(p, "YBR_FULL_422") == 0 && d->coding != LX_DICOM_JPEG)
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has uncompressed YBR_FULL_422, which is not supported", r->path);
+    return LX_OK;
+}
+
+lx_code lx_dicom_parse(const char *path, const uint8_t *bytes, size_t size, lx_dicom *dicom, lx_error *error)
+{
+    reader r = {path, bytes, size, false, false, dicom, error};
+    size_t at = size >= 132 && memcmp(bytes + 128, "DICM", 4) == 0 ? 132 : 0;
+    memset(dicom, 0, sizeof *dicom);
+    dicom->samples = dicom->frames = 1;
+    dicom->slope = 1;
+    if (read_meta(&r, &at) || choose_syntax(&r, at) || walk(&r, &at, size, 0, 0))
+        return error->code;
+    if (!dicom->stored)
+        dicom->stored = dicom->allocated;
+    if (!dicom->high_bit)
+        dicom->high_bit = dicom->stored - 1;
+    return check_image(&r);
+}

@@ -1,0 +1,141 @@
+/* JPEG 2000 streams inside DICOM files, by OpenJPEG where that is installed (the Makefile defines LX_OPENJPEG). */
+#include "dicom.h"
+
+#ifndef LX_OPENJPEG
+
+bool lx_jpeg2000_available(void)
+{
+    return false;
+}
+
+lx_code lx_jpeg2000_decode(const char *path, const uint8_t *bytes, size_t size, const lx_dicom *d, int32_t *values,
+                           lx_error *error)
+{
+    (void)bytes, (void)size, (void)d, (void)values;
+    return lx_fail(error, LX_EFORMAT, "\"%.300s\" is in JPEG 2000, and this build has no OpenJPEG", path);
+}
+
+#else
+
+#include <openjpeg.h>
+#include <string.h>
+
+bool lx_jpeg2000_available(void)
+{
+    return true;
+}
+
+/* A stream in memory, as OpenJPEG reads it. */
+typedef struct {
+    const uint8_t *bytes;
+    size_t size, at;
+} memory;
+
+static OPJ_SIZE_T read_memory(void *buffer, OPJ_SIZE_T wanted, void *data)
+{
+    memory *m = data;
+    const size_t left = m->size - m->at, count = wanted < left ? wanted : left;
+    if (count == 0)
+        return (OPJ_SIZE_T)-1;
+    memcpy(buffer, m->bytes + m->at, count);
+    m->at += count;
+    return count;
+}
+
+static OPJ_OFF_T skip_memory(OPJ_OFF_T count, void *data)
+{
+    memory *m = data;
+    if (count < 0)
+        return -1;
+    const size_t left = m->size - m->at;
+    m->at += (size_t)count < left ? (size_t)count : left;
+    return count;
+}
+
+static OPJ_BOOL seek_memory(OPJ_OFF_T place, void *data)
+{
+    memory *m = data;
+    if (place < 0 || (size_t)place > m->size)
+        return OPJ_FALSE;
+    m->at = (size_t)place;
+    return OPJ_TRUE;
+}
+
+/* The library's own words go nowhere: it is not for a library to print. */
+static void keep_quiet(const char *message, void *data)
+{
+    (void)message, (void)data;
+}
+
+/* Whether the stream has the picture that the file speaks of, before anything is reserved for it. */
+static bool fits(const opj_image_t *image, const lx_dicom *d)
+{
+    if (image->numcomps != (OPJ_UINT32)d->samples)
+        return false;
+    for (OPJ_UINT32 i = 0; i < image->numcomps; i++) {
+        const opj_image_comp_t *c = &image->comps[i];
+        if (c->dx != 1 || c->dy != 1 || c->w != (OPJ_UINT32)d->columns || c->h != (OPJ_UINT32)d->rows || c->prec < 1 ||
+            c->prec > 16)
+            return false;
+    }
+    return true;
+}
+
+static lx_code decode(const char *path, opj_codec_t *codec, opj_stream_t *stream, opj_image_t **image, const lx_dicom *d,
+                      int32_t *values, lx_error *error)
+{
+    opj_dparameters_t parameters;
+    opj_set_default_decoder_parameters(&parameters);
+    if (!opj_setup_decoder(codec, &parameters) || !opj_read_header(stream, codec, image))
+        return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream has no valid header", path);
+    if (!fits(*image, d))
+        return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream is not of the size it says", path);
+    if (!opj_decode(codec, stream, *image) || !opj_end_decompress(codec, stream))
+        return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream is damaged or cut short", path);
+    const size_t pixels = (size_t)d->rows * (size_t)d->columns;
+    for (int i = 0; i < d->samples; i++) {
+        const opj_image_comp_t *c = &(*image)->comps[i];
+        if (!c->data || c->w != (OPJ_UINT32)d->columns || c->h != (OPJ_UINT32)d->rows)
+            return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream is damaged", path);
+        /* values that the file calls signed may come as unsigned ones of the same bits, and the other way round */
+        const int32_t half = 1 << (d->stored - 1), all = 1 << d->stored;
+        for (size_t k = 0; k < pixels; k++) {
+            const int32_t value = c->data[k];
+            values[(size_t)i * pixels + k] = d->is_signed && value >= half ? value - all : !d->is_signed && value < 0 ? value + all : value;
+        }
+    }
+    return LX_OK;
+}
+
+lx_code lx_jpeg2000_decode(const char *path, const uint8_t *bytes, size_t size, const lx_dicom *d, int32_t *values,
+                           lx_error *error)
+{
+    static const uint8_t box[12] = {0, 0, 0, 12, 'j', 'P', ' ', ' ', '\r', '\n', 0x87, '\n'};
+    memory m = {bytes, size, 0};
+    const bool boxed = size >= 12 && memcmp(bytes, box, 12) == 0;
+    opj_codec_t *codec = opj_create_decompress(boxed ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K);
+    opj_stream_t *stream = opj_stream_create(1 << 16, OPJ_TRUE);
+    opj_image_t *image = NULL;
+    if (codec && stream) {
+        opj_set_info_handler(codec, keep_quiet, NULL);
+        opj_set_warning_handler(codec, keep_quiet, NULL);
+        opj_set_error_handler(codec, keep_quiet, NULL);
+        opj_stream_set_read_function(stream, read_memory);
+        opj_stream_set_skip_function(stream, skip_memory);
+        opj_stream_set_seek_function(stream, seek_memory);
+        opj_stream_set_user_data(stream, &m, NULL);
+        opj_stream_set_user_data_length(stream, size);
+        decode(path, codec, stream, &image, d, values, error);
+    } else {
+        lx_fail(error, LX_ENOMEM, "\"%.300s\": out of memory", path);
+    }
+    if (image)
+        opj_image_destroy(image);
+    if (stream)
+        opj_stream_destroy(stream);
+    if (codec)
+        opj_destroy_codec(codec);
+    return error->code;
+}
+
+#endif
