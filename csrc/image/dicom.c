@@ -75,8 +75,8 @@ static int take_decimals(const element *e, double *numbers, int room)
     int count = 0;
     long at = 0;
     while (at < e->length && count < room) {
-        double value = 0, scale = 1, sign = 1;
-        int power = 0, power_sign = 1;
+        double value = 0, sign = 1;
+        int power = 0, power_sign = 1, places = 0;
         bool digits = false;
         while (at < e->length && e->value[at] == ' ')
             at++;
@@ -86,7 +86,7 @@ static int take_decimals(const element *e, double *numbers, int room)
             value = value * 10 + (e->value[at] - '0');
         if (at < e->length && e->value[at] == '.')
             for (at++; at < e->length && e->value[at] >= '0' && e->value[at] <= '9'; at++, digits = true)
-                value += (e->value[at] - '0') * (scale /= 10);
+                value = value * 10 + (e->value[at] - '0'), places++;
         if (at < e->length && (e->value[at] == 'e' || e->value[at] == 'E')) {
             at++;
             if (at < e->length && (e->value[at] == '-' || e->value[at] == '+'))
@@ -96,7 +96,8 @@ static int take_decimals(const element *e, double *numbers, int room)
         }
         if (!digits)
             return count;
-        numbers[count++] = sign * value * pow(10, power_sign * power);
+        power = power_sign * power - places;
+        numbers[count++] = sign * (power < 0 ? value / pow(10, -power) : value * pow(10, power));
         while (at < e->length && e->value[at] != '\\')
             at++;
         at++;

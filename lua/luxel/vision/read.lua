@@ -29,7 +29,8 @@ function read.load(path, opts)
     if opts.bits and opts.bits ~= 8 then error(("load: bits expects 8, got %s"):format(tostring(opts.bits)), 2) end
     options.check_number("load", "frame", opts.frame, 1, 1000000, true)
     return core.load_image(path, {
-        channels = opts.channels, bytes = opts.bits == 8, raw = opts.raw, frame = opts.frame, identifiers = opts.identifiers,
+        channels = opts.channels, bytes = opts.bits == 8, raw = opts.raw, frame = opts.frame,
+        identifiers = opts.identifiers,
     })
 end
 

@@ -1,0 +1,219 @@
+--- DICOM files of every kind that is read, as pydicom writes and understands them (spec/golden/make_dicom.py), and real
+-- ones.
+
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local golden = assert(lx.checkpoint.load("spec/golden/dicom.safetensors"))
+local path
+
+setup(function() path = os.tmpname() end)
+teardown(function() os.remove(path) end)
+
+local function write(bytes)
+    local file = assert(io.open(path, "wb"))
+    file:write(bytes)
+    file:close()
+end
+
+local function bytes_of(name) return core.to_string(golden[name .. "/file"]) end
+
+local function load(name, options)
+    write(bytes_of(name))
+    return lx.vision.load(path, options)
+end
+
+local function apart(a, b) return (a:float() - b:float()):abs():max():item() end
+
+describe("DICOM:", function()
+    local names = {}
+    for name in pairs(golden) do
+        local kind = name:match("^(.*)/file$")
+        if kind then names[#names + 1] = kind end
+    end
+    table.sort(names)
+
+    for _, name in ipairs(names) do
+        it(name, function()
+            local first, problem = load(name)
+            if not first and problem:find("OpenJPEG") then
+                pending("this build has no OpenJPEG")
+                return
+            end
+            local stored = golden[name .. "/raw"]
+            local colour, frames = name:find("rgb") ~= nil, name:find("frames") and 3 or 1
+            for frame = 1, frames do
+                local expected = frames > 1 and stored[frame] or stored
+                local image, info = load(name, {raw = true, channels = colour and 3 or 1, frame = frame})
+                assert.is_truthy(image, info)
+                -- one level for the arithmetic of another JPEG decoder
+                local limit = name:find("jpeg/") and 1 or 0
+                assert.is_true(apart(image, expected:view(table.unpack(image.shape))) <= limit)
+                assert.equal(info.bits > 8 and "float32" or name:find("signed") and "float32" or "uint8", image.dtype)
+                assert.equal("DICOM", info.format)
+                assert.same({23, 31}, {info.height, info.width})
+                assert.equal(frames, info.frames)
+            end
+            local shown = golden[name .. "/shown"]
+            if shown then
+                local image = assert(load(name, {bits = 8}))
+                assert.equal("uint8", image.dtype)
+                assert.is_true(apart(image, shown:view(1, 23, 31)) <= 0.51)
+            end
+        end)
+    end
+
+    it("white is at the large end", function()
+        local stored = golden["mono1/8/raw"]
+        assert.is_true(lx.equal((255 - stored):view(1, 23, 31), (assert(load("mono1/8"))):float()))
+        stored = golden["mono1/12/raw"]
+        assert.is_true(lx.equal((4095 - stored):view(1, 23, 31), (assert(load("mono1/12")))))
+        assert.is_true(lx.equal(golden["explicit/12/raw"]:view(1, 23, 31), (assert(load("explicit/12")))))
+    end)
+
+    it("values are rescaled", function()
+        -- 0.5 v - 100 over all that 13 bits with a sign can hold, inverted
+        local ends = (-4096 * 0.5 - 100) + (4095 * 0.5 - 100)
+        local expected = ends - (golden["rescaled/raw"] * 0.5 - 100)
+        assert.is_true(apart(expected:view(1, 23, 31), assert(load("rescaled"))) < 1e-3)
+    end)
+
+    it("says what the file says, and who it is only when asked", function()
+        local _, info = load("window/linear")
+        assert.equal("DX", info.modality)
+        assert.equal("PA", info.view_position)
+        assert.equal("MONOCHROME2", info.photometric)
+        assert.equal("F", info.sex)
+        assert.equal("042Y", info.age)
+        assert.same({0.143, 0.15}, info.pixel_spacing)
+        assert.same({{centre = 1800, width = 1500.5}, {centre = 40, width = 400}}, info.windows)
+        for _, name in ipairs {"patient_name", "patient_id", "study_date"} do assert.is_nil(info[name]) end
+        for key, value in pairs(info) do
+            assert.is_nil(tostring(value):find("Somebody") or tostring(value):find("4711"), key)
+        end
+        _, info = load("window/linear", {identifiers = true})
+        assert.equal("Somebody^Else", info.patient_name)
+        assert.equal("4711", info.patient_id)
+        assert.equal("20200229", info.study_date)
+        assert.equal(12, (assert(lx.vision.probe(path))).bits)
+        assert.is_nil((assert(lx.vision.probe(path))).patient_name)
+        assert.equal("4711", (assert(lx.vision.probe(path, {identifiers = true}))).patient_id)
+    end)
+
+    it("grey and colour are made of each other", function()
+        local grey = assert(load("rgb/0", {channels = 1}))
+        local rgb = golden["rgb/0/raw"]
+        local expected = ((rgb[1] * 77 + rgb[2] * 150 + rgb[3] * 29) / 256):floor()
+        assert.is_true(lx.equal(expected:view(1, 23, 31), grey:float()))
+        local three = assert(load("explicit/12", {channels = 3}))
+        for c = 1, 3 do assert.is_true(lx.equal(three[c], (assert(load("explicit/12")))[1])) end
+    end)
+
+    it("without a preamble is read too", function()
+        local whole = bytes_of("implicit/12")
+        write(whole:sub(133)) -- begins with the file information
+        assert.is_true(lx.equal(golden["implicit/12/raw"]:view(1, 23, 31), (assert(lx.vision.load(path)))))
+        local at = whole:find("\8\0\22\0", 1, true) -- (0008,0016): the data set alone, implicit little endian
+        write(whole:sub(at))
+        assert.is_true(lx.equal(golden["implicit/12/raw"]:view(1, 23, 31), (assert(lx.vision.load(path)))))
+    end)
+
+    it("of a kind that cannot be read is refused by name", function()
+        local function with_syntax(uid)
+            local syntax = "1.2.840.10008.1.2.4.50"
+            local bytes = bytes_of("jpeg/8")
+            assert(#uid == #syntax and bytes:find(syntax, 1, true))
+            write((bytes:gsub((syntax:gsub("%.", "%%.")), uid)))
+            return lx.vision.load(path)
+        end
+        for uid, name in pairs {
+            ["1.2.840.10008.1.2.4.70"] = "lossless JPEG", ["1.2.840.10008.1.2.4.80"] = "JPEG%-LS",
+            ["1.2.840.10008.1.2.4.51"] = "12%-bit JPEG", ["1.2.840.10008.1.2.4.99"] = "1.2.840.10008.1.2.4.99",
+        } do
+            local image, message, code = with_syntax(uid)
+            assert.is_nil(image)
+            assert.matches(name .. ".*not supported", message)
+            assert.equal("format", code)
+        end
+        local image, message = load("implicit/12", {channels = 1})
+        assert.is_truthy(image, message)
+        assert.error_matches(function() load("frames/rle", {frame = 4}) end, "3 frames; there is no frame 4")
+        assert.error_matches(function() load("implicit/12", {channels = 2}) end, "channels expects 1 or 3")
+    end)
+
+    it("cut short anywhere is refused or read, never more", function()
+        for _, name in ipairs {"implicit/12", "explicit/16", "rle/16", "jpeg/8", "table"} do
+            local whole = bytes_of(name)
+            for length = 0, #whole - 3, 7 do
+                write(whole:sub(1, length))
+                local image, message, code = lx.vision.load(path)
+                if image then -- all of the pixels were there
+                    assert.is_true(apart(assert(lx.vision.load(path, {raw = true})), golden[name .. "/raw"]) <= 1)
+                else
+                    assert.is_string(message)
+                    assert.equal("format", code)
+                end
+            end
+        end
+    end)
+
+    it("is listed and trained on like other images", function()
+        local root = os.tmpname()
+        os.remove(root)
+        for _, folder in ipairs {"", "/NORMAL", "/PNEUMONIA"} do assert(lfs.mkdir(root .. folder)) end
+        for i, name in ipairs {"implicit/12", "mono1/12", "rle/16", "explicit/8"} do
+            local file = assert(io.open(("%s/%s/%d.dcm"):format(root, i % 2 == 0 and "NORMAL" or "PNEUMONIA", i), "wb"))
+            file:write(bytes_of(name))
+            file:close()
+        end
+        local frame = assert(lx.data.image_folder(root))
+        assert.equal(4, #frame)
+        local dataset = assert(frame:open {size = 16})
+        for x in lx.data.batches(dataset, {batch = 4}) do
+            assert.same({4, 1, 16, 16}, x.shape)
+            assert.is_true(x:min():item() >= 0 and x:max():item() <= 1 and x:max():item() > 0.8)
+        end
+        assert.same({4, 1, 16, 16}, (assert(frame:load {size = 16})).images.shape)
+        os.execute("rm -rf '" .. root .. "'")
+    end)
+end)
+
+describe("16 bits", function()
+    it("of a PNG or PGM keep their values, or come down to their upper 8", function()
+        local values = {0, 255, 256, 4095, 40000, 65535}
+        local rows = {}
+        for i, value in ipairs(values) do rows[i] = string.pack(">I2", value) end
+        write("P5 3 2 65535\n" .. table.concat(rows))
+        local image, info = lx.vision.load(path)
+        assert.equal(16, info.bits)
+        assert.same({{values[1], values[2], values[3]}, {values[4], values[5], values[6]}}, image[1]:totable())
+        assert.same({{0, 0, 1}, {15, 156, 255}}, (assert(lx.vision.load(path, {bits = 8})))[1]:totable())
+        write("P5 3 1 4095\n" .. rows[1] .. rows[4] .. string.pack(">I2", 2048))
+        image, info = lx.vision.load(path)
+        assert.equal(12, info.bits)
+        assert.same({0, 4095, 2048}, image[1][1]:totable())
+        assert.same({0, 255, 128}, (assert(lx.vision.load(path, {bits = 8})))[1][1]:totable())
+    end)
+end)
+
+describe("real DICOM files", function()
+    local root = (os.getenv("LUXEL_DATA") or "../shared/data") .. "/dicom/real"
+
+    it("are read, and look like radiographs", function()
+        if lfs.attributes(root, "mode") ~= "directory" then
+            pending("no folder of radiographs; set LUXEL_DATA")
+            return
+        end
+        for name in lfs.dir(root) do
+            if name:find("%.dcm$") then
+                local image, info = lx.vision.load(root .. "/" .. name, {bits = 8})
+                if not image and info:find("OpenJPEG") then break end
+                assert.is_truthy(image, info)
+                local mean = image:float():mean():item()
+                assert.is_true(mean > 30 and mean < 230 and image:max():item() > 200)
+                assert.equal("CR", info.modality)
+            end
+        end
+    end)
+end)

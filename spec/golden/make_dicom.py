@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""Writes dicom.safetensors: small DICOM files of every kind that is read, and what is in them.
+
+    /usr/bin/python3 spec/golden/make_dicom.py
+
+Debian's python3-pydicom and python3-pil (for JPEG and JPEG 2000) are enough. NAME/file has the bytes of a file, NAME/raw the
+values that were stored, and NAME/shown (where there is one) the levels 0..255 that pydicom's windows make of them.
+"""
+import io
+import os
+import sys
+
+import numpy as np
+import pydicom
+from PIL import Image
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
+from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut
+from pydicom.sequence import Sequence
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from make_vision import drawn, write # noqa: E402
+
+HEIGHT, WIDTH = 23, 31
+IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+RLE, JPEG, JPEG2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
+
+
+def dataset(values, syntax, stored, photometric="MONOCHROME2", planar=0):
+    """values: [H,W], [frames,H,W] with frames > 1, or [H,W,3]."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    meta.TransferSyntaxUID = syntax
+    d = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    d.is_little_endian, d.is_implicit_VR = syntax != BIG, syntax == IMPLICIT
+    d.SOPClassUID, d.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1", "1.2.3"
+    d.Modality, d.ViewPosition, d.PatientName, d.PatientID = "DX", "PA", "Somebody^Else", "4711"
+    d.PatientSex, d.PatientAge, d.StudyDate = "F", "042Y", "20200229"
+    # sequences before the pixels, one in the other, have to be passed over
+    inner, outer = Dataset(), Dataset()
+    inner.CodeValue, inner.Rows = "T-D3000", 9999
+    outer.ConceptNameCodeSequence = Sequence([inner])
+    d.AnatomicRegionSequence = Sequence([outer, outer])
+    d.AnatomicRegionSequence.is_undefined_length = True
+    colour = photometric not in ("MONOCHROME1", "MONOCHROME2")
+    frames = 1 if colour or values.ndim == 2 else values.shape[0]
+    d.Rows, d.Columns = values.shape[:2] if colour else values.shape[-2:]
+    d.SamplesPerPixel, d.PhotometricInterpretation = 3 if colour else 1, photometric
+    if colour:
+        d.PlanarConfiguration = planar
+    if frames > 1:
+        d.NumberOfFrames = frames
+    d.BitsAllocated = 8 if stored <= 8 else 16
+    d.BitsStored, d.HighBit, d.PixelRepresentation = stored, stored - 1, int(values.min() < 0)
+    d.PixelSpacing = [0.143, "1.5e-1"]
+    kind = ("<" if d.is_little_endian else ">") + ("i" if values.min() < 0 else "u") + str(d.BitsAllocated // 8)
+    d.plain = (values.transpose(2, 0, 1) if colour and planar else values).astype(kind)
+    return d
+
+
+def finish(d, pixels=None):
+    d.PixelData = d.plain.tobytes() if pixels is None else pixels
+    if len(d.PixelData) % 2:
+        d.PixelData += b"\0"
+    d["PixelData"].VR = "OB" if pixels is not None or d.BitsAllocated == 8 else "OW"
+    d["PixelData"].is_undefined_length = pixels is not None
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, d, write_like_original=False)
+    return np.frombuffer(out.getvalue(), np.uint8)
+
+
+def pil_bytes(values, kind, **options):
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, kind, **options)
+    return out.getvalue()
+
+
+def shown(d, values, invert=False):
+    """Levels by pydicom's own windows; where there is none, from the smallest value to the largest."""
+    units = apply_modality_lut(values, d).astype(np.float64)
+    if "WindowCenter" in d or "VOILUTSequence" in d:
+        levels = apply_voi_lut(units if "WindowCenter" in d else values, d).astype(np.float64)
+        top = (1 << d.VOILUTSequence[0].LUTDescriptor[2]) - 1 if "VOILUTSequence" in d else None
+        if top:
+            levels = levels / top * 255
+        else: # pydicom's windows end at what can be stored
+            ends = apply_modality_lut(np.array([-(1 << (d.BitsStored - 1)), (1 << (d.BitsStored - 1)) - 1] if d.PixelRepresentation
+                                               else [0, (1 << d.BitsStored) - 1]), d).astype(np.float64)
+            low, high = ends.min(), ends.max()
+            levels = (levels - low) / (high - low) * 255
+    else:
+        levels = (units - units.min()) / (units.max() - units.min()) * 255
+    return (255 - levels if invert else levels).astype(np.float32)
+
+
+def files():
+    out = {}
+
+    def add(name, d, values, pixels=None, see=True, invert=False):
+        out[name + "/file"] = finish(d, pixels)
+        planes = values.transpose(2, 0, 1) if values.ndim == 3 and values.shape[2] == 3 else values
+        out[name + "/raw"] = planes.astype(np.float32)
+        if see:
+            out[name + "/shown"] = shown(d, values, invert)
+
+    grey8, grey12 = drawn(HEIGHT, WIDTH, 1).astype(np.uint8), drawn(HEIGHT, WIDTH, 2, 4095).astype(np.uint16)
+    grey16 = drawn(HEIGHT, WIDTH, 3, 65535).astype(np.uint16)
+    signed = (drawn(HEIGHT, WIDTH, 4, 3000) - 1000).astype(np.int16)
+    rgb = np.stack([drawn(HEIGHT, WIDTH, seed) for seed in (5, 6, 7)], 2).astype(np.uint8)
+    for name, syntax in (("implicit", IMPLICIT), ("explicit", EXPLICIT), ("big", BIG)):
+        add(f"{name}/8", dataset(grey8, syntax, 8), grey8, see=False)
+        add(f"{name}/12", dataset(grey12, syntax, 12), grey12)
+        add(f"{name}/16", dataset(grey16, syntax, 16), grey16)
+        add(f"{name}/signed", dataset(signed, syntax, 13), signed)
+    add("mono1/8", dataset(grey8, EXPLICIT, 8, "MONOCHROME1"), grey8, see=False)
+    add("mono1/12", dataset(grey12, EXPLICIT, 12, "MONOCHROME1"), grey12, invert=True)
+    for name, function in (("linear", None), ("exact", "LINEAR_EXACT"), ("sigmoid", "SIGMOID")):
+        d = dataset(grey12, EXPLICIT, 12)
+        d.WindowCenter, d.WindowWidth = ["1800", "40"], ["1500.5", "400"]
+        if function:
+            d.VOILUTFunction = function
+        add("window/" + name, d, grey12)
+    d = dataset(signed, EXPLICIT, 13, "MONOCHROME1")
+    d.RescaleSlope, d.RescaleIntercept, d.WindowCenter, d.WindowWidth = "0.5", "-100", "150", "700"
+    add("rescaled", d, signed, invert=True)
+    d, table = dataset(grey12, EXPLICIT, 12), Dataset()
+    table.add_new(0x00283002, "US", [3000, 500, 10])
+    table.add_new(0x00283006, "US", [int(1023 * (i / 2999) ** 0.7) for i in range(3000)])
+    d.VOILUTSequence = Sequence([table])
+    add("table", d, grey12)
+    rle8, rle16 = dataset(grey8, RLE, 8), dataset(grey16, RLE, 16)
+    add("rle/8", rle8, grey8, encapsulate([bytes(rle_encode_frame(grey8))]), see=False)
+    add("rle/16", rle16, grey16, encapsulate([bytes(rle_encode_frame(grey16))]))
+    add("rle/rgb", dataset(rgb, RLE, 8, "RGB"), rgb, encapsulate([bytes(rle_encode_frame(rgb))]), see=False)
+    add("rgb/0", dataset(rgb, EXPLICIT, 8, "RGB"), rgb, see=False)
+    add("rgb/1", dataset(rgb, EXPLICIT, 8, "RGB", 1), rgb, see=False)
+    jpeg = pil_bytes(grey8, "JPEG", quality=95)
+    decoded = np.asarray(Image.open(io.BytesIO(jpeg)))
+    add("jpeg/8", dataset(grey8, JPEG, 8), decoded, encapsulate([jpeg]), see=False)
+    cut = [jpeg[:100], jpeg[100:200], jpeg[200:]]
+    add("jpeg/pieces", dataset(grey8, JPEG, 8), decoded, encapsulate(cut, fragments_per_frame=1, has_bot=False), see=False)
+    j2k = pil_bytes(grey16, "JPEG2000", irreversible=False, no_jp2=True)
+    add("jpeg2000/16", dataset(grey16, JPEG2000, 16), grey16, encapsulate([j2k]))
+    frames = np.stack([grey12, grey12[::-1], grey12 // 2])
+    add("frames/plain", dataset(frames, EXPLICIT, 12), frames, see=False)
+    add("frames/rle", dataset(frames, RLE, 12), frames, encapsulate([bytes(rle_encode_frame(f)) for f in frames]), see=False)
+    return out
+
+
+if __name__ == "__main__":
+    write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "dicom.safetensors"), files())
