@@ -4,6 +4,7 @@
 # make install  PREFIX=/usr/local
 # make spec     the tests without the slow stages        make lint     luacheck
 # make oclgrind all kernels checked for data races and accesses outside buffers
+# make fuzz     damaged image files through the readers
 # make clean    removes build/                           eval "$(make -s env)"  uses this checkout from any directory
 
 CC ?= cc
@@ -115,6 +116,34 @@ oclgrind: deps-test
 	@$(MAKE) --no-print-directory all
 	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./spec/oclgrind all
 
+# Damaged image files through the readers, under AddressSanitizer: mutations of spec/fuzz/corpus, the same each time; then,
+# where clang is, libFuzzer for a while. Allocations are compared with what the file's header allows.
+FUZZ_COUNT ?= 10000
+comma = ,
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES = spec/fuzz/read.c $(filter-out csrc/image/stb.c,$(wildcard csrc/image/*.c)) csrc/data/file.c csrc/error.c
+FUZZ_FLAGS = -std=gnu11 -O1 -g -I$(STB_INCDIR) $(filter -DLX_OPENJPEG -I%,$(CFLAGS_ALL)) -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
+export ASAN_OPTIONS ?= max_allocation_size_mb=2000:allocator_may_return_null=1
+
+# $(1): compiler, $(2): what else it is told. stb_image shifts by 32 bits where the codes of a JPEG run out, which has no
+# meaning in C and does no harm in a picture that is damaged anyway.
+fuzz_build = mkdir -p $(@D) && $(1) $(FUZZ_FLAGS) $(2) -fno-sanitize=shift -c csrc/image/stb.c -o $@.stb.o && \
+	$(1) $(FUZZ_FLAGS) $(2) -o $@ $(FUZZ_SOURCES) $@.stb.o $(LDLIBS)
+
+$(BUILD)/fuzz/read: $(FUZZ_SOURCES) csrc/image/stb.c $(wildcard csrc/image/*.h)
+	$(Q)$(call fuzz_build,$(CC),-Wl$(comma)--wrap=malloc$(comma)--wrap=calloc$(comma)--wrap=realloc)
+
+$(BUILD)/fuzz/libfuzzer: $(FUZZ_SOURCES) csrc/image/stb.c $(wildcard csrc/image/*.h)
+	$(Q)$(call fuzz_build,clang,-DLIBFUZZER -fsanitize=fuzzer)
+
+fuzz: deps-test
+	@$(MAKE) --no-print-directory $(BUILD)/fuzz/read $(BUILD)/fuzz/libfuzzer
+	$(BUILD)/fuzz/read spec/fuzz/corpus $(FUZZ_COUNT)
+	@mkdir -p $(BUILD)/fuzz/found
+	$(BUILD)/fuzz/libfuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=3000 -artifact_prefix=$(BUILD)/fuzz/ \
+		$(BUILD)/fuzz/found spec/fuzz/corpus
+
 lint:
 	luacheck --quiet lua examples spec bench
 
@@ -163,4 +192,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all env deps deps-test deps-bench demo test spec oclgrind lint bench bench-tools bench-opencl bench-gpu install clean
+.PHONY: all env deps deps-test deps-bench demo test spec oclgrind fuzz lint bench bench-tools bench-opencl bench-gpu install clean
