@@ -131,10 +131,10 @@ export ASAN_OPTIONS ?= max_allocation_size_mb=2000:allocator_may_return_null=1
 fuzz_build = mkdir -p $(@D) && $(1) $(FUZZ_FLAGS) $(2) -fno-sanitize=shift -c csrc/image/stb.c -o $@.stb.o && \
 	$(1) $(FUZZ_FLAGS) $(2) -o $@ $(FUZZ_SOURCES) $@.stb.o $(LDLIBS)
 
-$(BUILD)/fuzz/read: $(FUZZ_SOURCES) csrc/image/stb.c $(wildcard csrc/image/*.h)
+$(BUILD)/fuzz/read: Makefile $(FUZZ_SOURCES) csrc/image/stb.c $(wildcard csrc/image/*.h)
 	$(Q)$(call fuzz_build,$(CC),-Wl$(comma)--wrap=malloc$(comma)--wrap=calloc$(comma)--wrap=realloc)
 
-$(BUILD)/fuzz/libfuzzer: $(FUZZ_SOURCES) csrc/image/stb.c $(wildcard csrc/image/*.h)
+$(BUILD)/fuzz/libfuzzer: Makefile $(FUZZ_SOURCES) csrc/image/stb.c $(wildcard csrc/image/*.h)
 	$(Q)$(call fuzz_build,clang,-DLIBFUZZER -fsanitize=fuzzer)
 
 fuzz: deps-test

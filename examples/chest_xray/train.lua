@@ -23,7 +23,12 @@ parser:option("--seed", "Of the split, the weights, the order and the augmentati
 parser:option("--val", "Share of the patients to validate on.", "0.15"):convert(tonumber)
 parser:option("--phantoms", "Number of phantoms to draw where there is no --data.", "600"):convert(math.tointeger)
 parser:option("--out", "Folder for best.safetensors, last.safetensors and log.csv.", "runs/chest_xray")
-parser:flag("--no-augment", "Train on the images as they are.")
+parser:option("--enhance", "What every image goes through first, in training and later."):choices {
+    "none", "equalize", "clahe", "autocontrast",
+}:default "none"
+parser:option("--augment", "How training images vary: not, mirrored, or also turned, moved and scaled."):choices {
+    "none", "flips", "full",
+}:default "full"
 parser:flag("--resume", "Go on with the run in --out.")
 parser:flag("--tune", "Measure first which way of computing each layer is the fastest on the device.")
 parser:option("--profile", "File for a trace of a few steps (chrome://tracing); shows what they spent their time on.")
@@ -36,6 +41,10 @@ if not (args.lr > 0) then common.fail("--lr must be above 0") end
 if not (args.val > 0 and args.val < 1) then common.fail("--val must be between 0 and 1") end
 local device, device_words = common.device(args.device)
 print("computing on " .. device_words)
+
+local AUGMENT <const> = {
+    none = false, flips = {{"hflip"}}, full = {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}},
+}
 
 -- Kaggle ships a val/ of 16 images: too few to choose a threshold on.
 local VAL_ENOUGH <const> = 100
@@ -93,7 +102,7 @@ local result, message = lx.train.fit {
     net = net, optimizer = optimizer, scheduler = scheduler, loss = loss, train = train_set, val = val_set,
     epochs = args.epochs, batch = args.batch, seed = args.seed, out = args.out, resume = args.resume,
     mean = common.MEAN, std = common.STD, profile = args.profile,
-    augment = not args.no_augment and {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}},
+    enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
     metadata = {
         model = args.model, size = args.size, classes = common.LABELS, luxel = "chest_xray",
         trained_on = args.data and common.fingerprint(train_set) or "", images = #train_set,

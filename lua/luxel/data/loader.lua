@@ -10,7 +10,8 @@ local random = require "luxel.random"
 local AUGMENT <const> = {{"hflip", p = 0.5}, {"rotate", 10}, {"shift", 0.1}, {"zoom", 0.1}}
 
 local DEFAULTS <const> = {
-    batch = 32, shuffle = true, balanced = false, seed = 1, epoch = 1, augment = false, size = options.UNSET,
+    batch = 32, shuffle = true, balanced = false, seed = 1, epoch = 1, enhance = options.UNSET, augment = false,
+    size = options.UNSET,
     drop_last = false, mean = 0, std = 1, skip = 0, device = options.UNSET, threads = options.UNSET, memory = 64 << 20,
     idle = options.UNSET,
 }
@@ -80,9 +81,21 @@ end
 
 -- ---- batches --------------------------------------------------------------------------------------------------
 
+-- What every image goes through, and then what chance does with it.
+local function all_steps(opts)
+    local augment = opts.augment == true and AUGMENT or opts.augment or {}
+    if not opts.enhance then return augment end
+    if type(augment) ~= "table" then error("batches: augment expects true, a pipeline or its steps", 6) end
+    local given = augment.steps or augment
+    local steps = table.move(opts.enhance, 1, #opts.enhance, 1, {})
+    table.move(given, 1, #given, #steps + 1, steps)
+    steps.size, steps.fit, steps.fill = given.size, given.fit, given.fill
+    return steps
+end
+
 -- The steps that images go through, with the size that comes out.
 local function steps_of(dataset, opts)
-    local steps = opts.augment == true and AUGMENT or opts.augment or {}
+    local steps = all_steps(opts)
     local size = opts.size or pipeline.size_of(steps) or dataset.size
     if not size then
         error("batches: the images of this dataset have sizes of their own; say the batches' with size = 224", 4)
@@ -137,6 +150,8 @@ end
 -- `augment` is a pipeline (`lx.vision.pipeline`) or its steps; `true` stands for mirrored every other time, turned by
 -- up to 10 degrees, moved by up to a tenth and scaled by up to a tenth. Note that mirroring moves the heart to the
 -- right.
+--
+-- `enhance` are steps without chance that come before it, such as {{"clahe"}}.
 --
 -- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset

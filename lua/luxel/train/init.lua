@@ -48,7 +48,7 @@ function train.predict(net, dataset, options)
         local batch, forward = options.batch or 32, forward_of(net, options)
         for x in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
-            threads = options.threads, size = options.size, augment = options.enhance,
+            threads = options.threads, size = options.size, enhance = options.enhance,
         }) do
             local out <close> = forward(x)
             table.move(core.to_table(out:flatten()), 1, out.shape[1], #logits + 1, logits)
@@ -181,7 +181,8 @@ local function run_epoch(fit)
     local started, images = core.now(), 0
     local asked = started
     for x, y, indices in batches(fit.train, {
-        batch = fit.batch, seed = fit.seed, epoch = epoch, augment = fit.augment, balanced = fit.balanced,
+        batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
+        balanced = fit.balanced,
         mean = fit.mean, std = fit.std, skip = state.step, device = fit.device, threads = fit.threads,
         size = fit.size, idle = coroutine.yield,
     }) do

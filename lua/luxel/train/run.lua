@@ -3,6 +3,7 @@
 
 local checkpoint = require "luxel.checkpoint"
 local core = require "luxel.core"
+local pipeline = require "luxel.vision.pipeline"
 
 local run = {}
 
@@ -13,7 +14,9 @@ local COLUMNS <const> = {"epoch", "loss", "val_loss", "val_accuracy", "val_auc",
 local function describe(fit)
     local metadata = {}
     for key, value in pairs(fit.metadata) do metadata[key] = value end
-    metadata.normalisation = {mean = fit.mean, std = fit.std}
+    metadata.normalisation = {
+        mean = fit.mean, std = fit.std, enhance = fit.enhance and pipeline.portable(fit.enhance) or nil,
+    }
     metadata.seed = fit.seed
     metadata.epoch = fit.state.epoch
     metadata.threshold = fit.state.threshold

@@ -119,7 +119,7 @@ end
 
 -- Checks a step {name, first option, option = ..., p = ...}: the row for C, and the line that shows it.
 local function read_step(step, place)
-    local name = type(step) == "string" and step or type(step) == "table" and step[1]
+    local name = type(step) == "string" and step or type(step) == "table" and (step[1] or step.step)
     local kind = KINDS[name]
     if not kind then
         fail("step %d is %s; the steps are %s", place, type(name) == "string" and ("'%s'"):format(name)
@@ -132,7 +132,7 @@ local function read_step(step, place)
             given[kind[1][1]] = value
         elseif known[key] then
             given[key] = value
-        elseif key ~= 1 then
+        elseif key ~= 1 and key ~= "step" then
             fail("%s has no option '%s'; it takes %s", where, tostring(key), sorted_keys(known))
         end
     end
@@ -231,6 +231,25 @@ function pipeline.sized(steps, size)
     for key, value in pairs(given) do copy[key] = value end
     copy.size = size
     return protected(copy, 4).ready
+end
+
+--- Steps as tables that JSON can hold: {step = name, option = value, ...}.
+---@param steps table[]
+---@return table[]
+function pipeline.portable(steps)
+    local out = {}
+    for i, step in ipairs(steps) do
+        local copy = {step = type(step) == "string" and step or step[1] or step.step}
+        for key, value in pairs(type(step) == "table" and step or {}) do
+            if key == 2 then
+                copy[KINDS[copy.step][1][1]] = value
+            elseif key ~= 1 then
+                copy[key] = value
+            end
+        end
+        out[i] = copy
+    end
+    return out
 end
 
 --- The side of the square that a pipeline or list of steps gives, if it says one.
