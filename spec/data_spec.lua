@@ -200,6 +200,63 @@ describe("batches", function()
     end)
 end)
 
+describe("mixed batches", function()
+    local x, y = lx.rand(6, 2, 9, 11), lx.tensor {{0}, {1}, {1}, {0}, {0 / 0}, {1}}
+
+    it("are what mixup says", function()
+        local shares = {}
+        for index = 1, 300 do
+            local _, _, share = lx.data.mixup(x, y, {alpha = 0.4, index = index})
+            shares[index] = share
+        end
+        local mean, square = 0, 0
+        for _, share in ipairs(shares) do mean, square = mean + share / 300, square + share * share / 300 end
+        assert.near(0.5, mean, 0.06)
+        assert.near(1 / (4 * (2 * 0.4 + 1)), square - mean * mean, 0.02) -- of Beta(a, a)
+        local mixed, targets, share = lx.data.mixup(x, y, {index = 3})
+        -- each image has one partner
+        for i = 1, 6 do
+            local partner
+            for j = 1, 6 do
+                if lx.allclose(mixed[i], x[i] * share + x[j] * (1 - share), 1e-6, 1e-6) then partner = j end
+            end
+            assert.is_truthy(partner)
+            local expected = y[{i, 1}] * share + y[{partner, 1}] * (1 - share)
+            if expected == expected then
+                assert.near(expected, targets[{i, 1}], 1e-6)
+            else
+                assert.is_true(targets[{i, 1}] ~= targets[{i, 1}])
+            end
+        end
+        assert.is_true(lx.equal(mixed, (lx.data.mixup(x, y, {index = 3}))))
+        assert.is_false(lx.equal(mixed, (lx.data.mixup(x, y, {index = 4}))))
+    end)
+
+    it("are what CutMix says", function()
+        local seen = 0
+        for index = 1, 40 do
+            local mixed, _, share = lx.data.cutmix(x, y, {alpha = 1, index = index})
+            local changed = mixed:ne(x):float():sum({2}):gt(0):float()
+            -- a rectangle of the area that the targets say, the same in each image that has another one for a partner
+            for i = 1, 6 do
+                local area = changed[i]:sum():item()
+                if area > 0 then
+                    seen = seen + 1
+                    assert.near(1 - share, area / 99, 1e-6)
+                    local rows, columns = changed[i]:max(2):gt(0):float(), changed[i]:max(1):gt(0):float()
+                    assert.equal(area, rows:sum():item() * columns:sum():item())
+                end
+            end
+        end
+        assert.is_true(seen > 60)
+    end)
+
+    it("refuse what is no batch", function()
+        assert.error_matches(function() lx.data.mixup(x[1], y) end, "%[2,9,11%]")
+        assert.error_matches(function() lx.data.cutmix(x, y, {alpha = 0}) end, "alpha")
+    end)
+end)
+
 describe("phantoms", function()
     it("are the same for a seed, and know their boxes", function()
         local a, b = lx.data.phantom {n = 12, size = 48, seed = 4}, lx.data.phantom {n = 12, size = 48, seed = 4}
