@@ -76,7 +76,8 @@ void lx_set_functions(lua_State *L, const luaL_Reg *functions); /* into the tabl
 extern const luaL_Reg lx_device_functions[], lx_tensor_functions[], lx_op_functions[], lx_reduce_functions[],
     lx_layer_functions[], lx_nn_functions[], lx_image_functions[], lx_file_functions[],
     lx_opencl_functions[], lx_recording_functions[], lx_loader_functions[],
-    lx_geometry_functions[], lx_enhance_functions[], lx_pipeline_functions[];
+    lx_geometry_functions[], lx_enhance_functions[], lx_pipeline_functions[],
+    lx_survey_functions[];
 void lx_register_tensor(lua_State *L); /* the metatable; leaves nothing on the stack */
 void lx_register_recording(lua_State *L);
 void lx_register_loader(lua_State *L);

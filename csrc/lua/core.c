@@ -197,6 +197,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_loader_functions);
     lx_set_functions(L, lx_geometry_functions);
     lx_set_functions(L, lx_enhance_functions);
+    lx_set_functions(L, lx_survey_functions);
     lx_set_functions(L, lx_pipeline_functions);
     luaL_getmetatable(L, LX_TENSOR);
     lua_setfield(L, -2, "metatable");

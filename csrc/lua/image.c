@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../data/decode.h"
+#include "../image/codec.h"
 #include "../image/image.h"
 
 /* Pixels in host memory, interleaved as files and drawing want them: a userdata, so that errors do not leak it. */
@@ -194,6 +195,21 @@ static int l_write_png(lua_State *L)
     return 1;
 }
 
+/* encode_png(image) -> the bytes of a PNG */
+static int l_encode_png(lua_State *L)
+{
+    const picture image = push_picture(L, 1);
+    size_t size;
+    uint8_t *png = lx_codec_encode_png(image.pixels, image.width, image.height, image.channels, &size);
+    if (!png)
+        return luaL_error(L, "encode_png: out of memory for %d x %d pixels", image.height, image.width);
+    void *copy = lua_newuserdatauv(L, size, 0); /* in Lua's memory first: pushing a string may raise */
+    memcpy(copy, png, size);
+    free(png);
+    lua_pushlstring(L, copy, size);
+    return 1;
+}
+
 static void check_colour(lua_State *L, int arg, uint8_t colour[3])
 {
     luaL_checktype(L, arg, LUA_TTABLE);
@@ -310,6 +326,7 @@ static int l_decode_images(lua_State *L)
 
 const luaL_Reg lx_image_functions[] = {
     {"load_image", l_load_image},     {"probe_image", l_probe_image}, {"write_png", l_write_png},
+    {"encode_png", l_encode_png},
     {"draw_text", l_draw_text},       {"text_size", l_text_size},
     {"fill_rect", l_fill_rect},       {"draw_rect", l_draw_rect},     {"decode_images", l_decode_images},
     {NULL, NULL},

@@ -17,7 +17,7 @@ local parser = argparse("ablation.lua", "What enhancement and augmentation chang
 parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/."):count(1)
 parser:option("--out", "Markdown file for the table."):count(1)
 parser:option("--size", "Side of the images.", "64"):convert(math.tointeger)
-parser:option("--epochs", "Times to go through the images.", "6"):convert(math.tointeger)
+parser:option("--epochs", "Times to go through the images.", "4"):convert(math.tointeger)
 parser:option("--seeds", "Runs of each row.", "3"):convert(math.tointeger)
 local args = parser:parse()
 

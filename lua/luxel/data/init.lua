@@ -4,6 +4,7 @@ local mix = require "luxel.data.mix"
 local phantom = require "luxel.data.phantom"
 
 return {
+    audit = require "luxel.data.audit",
     image_folder = require "luxel.data.image_folder",
     chest_xray = require "luxel.data.chest_xray",
     batches = require "luxel.data.loader",

@@ -1,0 +1,80 @@
+#include "survey.h"
+
+#include <stdlib.h>
+
+#include "../device/disk.h"
+#include "file.h"
+
+/* More than JPEG makes of grey. */
+enum { COLOUR = 24 };
+
+static uint64_t hash_bytes(const void *bytes, size_t size)
+{
+    lx_hash hash = lx_hash_start();
+    lx_hash_add(&hash, bytes, size);
+    return hash.words[0];
+}
+
+/* Whether the channels of many pixels are apart; single ones may be a coloured mark. */
+static bool has_colours(const lx_picture *picture)
+{
+    const size_t count = lx_plane_count(&picture->first);
+    const uint8_t *red = picture->first.samples, *green = red + count, *blue = green + count;
+    size_t coloured = 0;
+    if (picture->channels != 3 || picture->first.type != LX_PLANE_U8)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        coloured += abs(red[i] - green[i]) > COLOUR || abs(green[i] - blue[i]) > COLOUR;
+    return coloured > count / 100;
+}
+
+static void survey_bytes(const char *path, const uint8_t *bytes, size_t size, lx_survey *s)
+{
+    lx_picture picture;
+    lx_read_options options = {.channels = 1, .as = LX_AS_BYTES};
+    if (lx_image_read_memory(path, bytes, size, &options, &picture, &s->info, NULL, &s->error))
+        return;
+    const size_t length = lx_plane_bytes(&picture.first);
+    s->file_hash = hash_bytes(bytes, size);
+    s->pixel_hash = hash_bytes(picture.first.samples, length) ^ (uint64_t)picture.first.width << 40;
+    lx_measure(&picture.first, &s->measures, &s->error);
+    free(picture.first.samples);
+    if (s->error.code || s->info.channels < 3)
+        return;
+    options.channels = 3;
+    if (lx_image_read_memory(path, bytes, size, &options, &picture, &s->info, NULL, &s->error))
+        return;
+    s->coloured = has_colours(&picture);
+    free(picture.first.samples);
+}
+
+void lx_survey_files(const char *const *paths, long count, int threads, lx_survey *surveys)
+{
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (long i = 0; i < count; i++) {
+        uint8_t *bytes;
+        size_t size;
+        lx_survey *s = &surveys[i];
+        s->error.code = LX_OK;
+        s->coloured = false;
+        if (lx_file_read(paths[i], LX_IMAGE_MAX_BYTES, &bytes, &size, &s->error))
+            continue;
+        survey_bytes(paths[i], bytes, size, s);
+        free(bytes);
+    }
+}
+
+long lx_near_hashes(const uint64_t *hashes, long count, int most, long (*pairs)[2], long room)
+{
+    long found = 0;
+    for (long a = 0; a < count; a++)
+        for (long b = a + 1; b < count; b++)
+            if (lx_hash_distance(hashes[a], hashes[b]) <= most) {
+                if (found < room) {
+                    pairs[found][0] = a;
+                    pairs[found][1] = b;
+                }
+                found++;
+            }
+    return found;
+}

@@ -1,0 +1,25 @@
+/* What many image files are like: each read once, by several threads. */
+#ifndef LX_SURVEY_H
+#define LX_SURVEY_H
+
+#include <stdbool.h>
+
+#include "../image/image.h"
+#include "../image/measure.h"
+
+typedef struct {
+    lx_image_info info;
+    bool coloured;      /* it has colours, not only room for them */
+    uint64_t file_hash; /* of the bytes of the file */
+    uint64_t pixel_hash; /* of the size and the levels */
+    lx_measures measures; /* of the image in grey */
+    lx_error error;       /* code LX_OK, or why there is none of the above */
+} lx_survey;
+
+void lx_survey_files(const char *const *paths, long count, int threads, lx_survey *surveys);
+
+/* Pairs (a, b), a < b, of hashes that differ in at most `most` bits; writes up to `room` of them, and returns how many there
+   are. */
+long lx_near_hashes(const uint64_t *hashes, long count, int most, long (*pairs)[2], long room);
+
+#endif

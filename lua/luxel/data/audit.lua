@@ -1,0 +1,311 @@
+--- What is in a folder of radiographs, and what is wrong with it: `lx.data.audit(dir)`.
+
+local core = require "luxel.core"
+local image_folder = require "luxel.data.image_folder"
+local options = require "luxel.data.options"
+
+-- Files read in one call: enough to keep all cores busy, few enough for a smooth progress report.
+local CHUNK <const> = 64
+
+-- Bits of 64 in which the hashes of near duplicates differ at most, and how alike their thumbnails must be. Both are
+-- needed: among 5,216 radiographs of children, pairs of different ones come to 0.975.
+local NEAR_BITS <const>, NEAR_CORRELATION <const> = 10, 0.985
+
+-- What makes an image blank, or hard to see anything on: levels of 255.
+local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>, SMALL <const> = 4, 50, 25, 230, 128
+
+---@class luxel.Audit
+---@field frame luxel.Frame
+---@field records table[] for each image what `core.survey` says, or false where it cannot be read
+---@field unreadable {path: string, message: string}[]
+---@field classes table[] name, images, patients, histogram (shares of 64 levels) of each class
+---@field parts table[] name and images of train, val, test, where there are such
+---@field sizes table width and height: least, median, most; distinct: number of different sizes
+---@field formats table<string, integer>
+---@field bits table<integer, integer> images by the bits of their samples
+---@field coloured integer images with colours
+---@field duplicates integer[][] groups of images whose pixels are the same
+---@field near {a: integer, b: integer, distance: integer, correlation: number}[] pairs that look the same
+---@field patients table number, most (images of one), several (patients with more than one)
+---@field in_two_parts string[] patients with images in more than one part
+---@field in_two_classes string[] patients with images of both classes
+---@field suspects {image: integer, why: string}[] blank, flat, dark, bright or small images
+local Audit = {}
+Audit.__index = Audit
+
+local function sorted(set)
+    local list = {}
+    for key in pairs(set) do list[#list + 1] = key end
+    table.sort(list)
+    return list
+end
+
+local function read_all(frame, progress)
+    local records, unreadable = {}, {}
+    for first = 1, #frame, CHUNK do
+        local last = math.min(first + CHUNK - 1, #frame)
+        for i, record in ipairs(core.survey(table.move(frame.path, first, last, 1, {}))) do
+            local at = first + i - 1
+            records[at] = type(record) == "table" and record
+            if not records[at] then unreadable[#unreadable + 1] = {path = frame.path[at], message = record} end
+        end
+        if progress then progress(last, #frame) end
+    end
+    return records, unreadable
+end
+
+-- ---- what there is --------------------------------------------------------------------------------------------
+
+local function describe_classes(frame, records)
+    local classes = {}
+    for label = 0, 1 do
+        local class = {name = frame.classes[label + 1], images = 0, histogram = {}}
+        local patients, count, read = {}, 0, 0
+        for bin = 1, 64 do class.histogram[bin] = 0 end
+        for i = 1, #frame do
+            if frame.label[i] == label then
+                class.images = class.images + 1
+                if not patients[frame.group[i]] then patients[frame.group[i]], count = true, count + 1 end
+                local record = records[i]
+                if record then
+                    read = read + 1
+                    local pixels = record.width * record.height
+                    for bin, n in ipairs(record.histogram) do
+                        class.histogram[bin] = class.histogram[bin] + n / pixels
+                    end
+                end
+            end
+        end
+        for bin = 1, 64 do class.histogram[bin] = class.histogram[bin] / math.max(1, read) end
+        class.patients = frame.groups_known and count or nil
+        classes[label + 1] = class
+    end
+    return classes
+end
+
+local function describe_parts(frame)
+    local counts, parts = {}, {}
+    for i = 1, #frame do
+        local part = frame.part[i]
+        if part then counts[part] = (counts[part] or 0) + 1 end
+    end
+    for i, name in ipairs(sorted(counts)) do parts[i] = {name = name, images = counts[name]} end
+    return parts
+end
+
+local function describe_files(self)
+    local widths, heights, distinct = {}, {}, {}
+    self.formats, self.bits, self.coloured = {}, {}, 0
+    for _, r in ipairs(self.records) do
+        if r then
+            widths[#widths + 1], heights[#heights + 1] = r.width, r.height
+            distinct[r.width .. "x" .. r.height] = true
+            self.formats[r.format] = (self.formats[r.format] or 0) + 1
+            self.bits[r.bits] = (self.bits[r.bits] or 0) + 1
+            self.coloured = self.coloured + (r.coloured and 1 or 0)
+        end
+    end
+    table.sort(widths)
+    table.sort(heights)
+    local function spread(list) return {least = list[1], median = list[(#list + 1) // 2], most = list[#list]} end
+    self.sizes = {width = spread(widths), height = spread(heights), distinct = #sorted(distinct)}
+end
+
+-- ---- what is there twice --------------------------------------------------------------------------------------
+
+local function find_duplicates(records)
+    local by_hash, groups = {}, {}
+    for i, record in ipairs(records) do
+        if record then
+            local group = by_hash[record.pixel_hash]
+            if not group then
+                group = {}
+                by_hash[record.pixel_hash] = group
+            end
+            group[#group + 1] = i
+            if #group == 2 then groups[#groups + 1] = group end
+        end
+    end
+    table.sort(groups, function(a, b) return a[1] < b[1] end)
+    return groups
+end
+
+-- Pearson's, of two thumbnails.
+local function correlation(a, b)
+    local n, sa, sb, saa, sbb, sab = #a, 0, 0, 0, 0, 0
+    for i = 1, n do
+        local x, y = a:byte(i), b:byte(i)
+        sa, sb, saa, sbb, sab = sa + x, sb + y, saa + x * x, sbb + y * y, sab + x * y
+    end
+    local spread = math.sqrt((saa - sa * sa / n) * (sbb - sb * sb / n))
+    return spread > 0 and (sab - sa * sb / n) / spread or 0
+end
+
+local function find_near(records)
+    local hashes, places, near = {}, {}, {}
+    for i, record in ipairs(records) do
+        if record and record.deviation > BLANK_DEVIATION then
+            hashes[#hashes + 1], places[#places + 1] = record.hash, i
+        end
+    end
+    for _, pair in ipairs(core.near_hashes(hashes, NEAR_BITS)) do
+        local a, b = places[pair[1]], places[pair[2]]
+        if records[a].pixel_hash ~= records[b].pixel_hash then
+            local alike = correlation(records[a].thumbnail, records[b].thumbnail)
+            if alike >= NEAR_CORRELATION then
+                near[#near + 1] = {a = a, b = b, distance = pair[3], correlation = alike}
+            end
+        end
+    end
+    table.sort(near, function(p, q) return p.correlation > q.correlation end)
+    return near
+end
+
+-- ---- patients -------------------------------------------------------------------------------------------------
+
+-- Patients whose images differ in a column of the frame.
+local function in_two(frame, column)
+    local first, two = {}, {}
+    for i = 1, #frame do
+        local group, value = frame.group[i], column[i]
+        if first[group] == nil then first[group] = value end
+        if value and first[group] ~= value then two[group] = true end
+    end
+    return sorted(two)
+end
+
+local function describe_patients(self)
+    local frame, counts = self.frame, {}
+    if not frame.groups_known then
+        self.patients, self.in_two_parts, self.in_two_classes = nil, {}, {}
+        return
+    end
+    for i = 1, #frame do counts[frame.group[i]] = (counts[frame.group[i]] or 0) + 1 end
+    local most, several = 0, 0
+    for _, n in pairs(counts) do
+        most, several = math.max(most, n), several + (n > 1 and 1 or 0)
+    end
+    self.patients = {number = #sorted(counts), most = most, several = several}
+    self.in_two_parts, self.in_two_classes = in_two(frame, frame.part), in_two(frame, frame.label)
+end
+
+-- ---- what looks wrong -----------------------------------------------------------------------------------------
+
+local function find_suspects(records)
+    local suspects = {}
+    local function add(i, form, ...) suspects[#suspects + 1] = {image = i, why = form:format(...)} end
+    for i, r in ipairs(records) do
+        if r and r.deviation < BLANK_DEVIATION then
+            add(i, "blank: levels vary by %.1f of 255", r.deviation)
+        elseif r then
+            if r.high - r.low < FLAT_RANGE then add(i, "low contrast: %d levels of 255", r.high - r.low) end
+            if r.mean < DARK then add(i, "dark: mean level %.0f of 255", r.mean) end
+            if r.mean > BRIGHT then add(i, "bright: mean level %.0f of 255", r.mean) end
+            if math.min(r.width, r.height) < SMALL then add(i, "small: %dx%d pixels", r.width, r.height) end
+        end
+    end
+    return suspects
+end
+
+--- Looks through a folder as `image_folder` reads it: every file once.
+---@param dir string
+---@param opts? {progress: fun(done: integer, total: integer)?, classes: table?} classes as of image_folder
+---@return luxel.Audit? audit, string? message, string? code
+local function audit(dir, opts)
+    opts = options.read("audit", opts, {progress = options.UNSET, classes = options.UNSET})
+    local frame, message, code = image_folder(dir, opts.classes and {classes = opts.classes})
+    if not frame then return nil, message, code end
+    if #frame == 0 then return nil, ("audit: %s has no images"):format(dir), "format" end
+    local self = setmetatable({dir = dir, frame = frame}, Audit)
+    self.records, self.unreadable = read_all(frame, opts.progress)
+    if #self.unreadable == #frame then
+        return nil, ("audit: none of the %d images of %s can be read; the first: %s"):format(#frame, dir,
+            self.unreadable[1].message), "format"
+    end
+    self.classes, self.parts = describe_classes(frame, self.records), describe_parts(frame)
+    describe_files(self)
+    self.duplicates, self.near = find_duplicates(self.records), find_near(self.records)
+    describe_patients(self)
+    self.suspects = find_suspects(self.records)
+    return self
+end
+
+--- In what two images differ that they should not if they are the same: classes, parts, patients.
+---@param a integer
+---@param b integer
+---@return string[]
+function Audit:conflicts(a, b)
+    local frame, found = self.frame, {}
+    if frame.label[a] ~= frame.label[b] then found[#found + 1] = "class" end
+    if frame.part[a] ~= frame.part[b] then found[#found + 1] = "part" end
+    if frame.groups_known and frame.group[a] ~= frame.group[b] then found[#found + 1] = "patient" end
+    return found
+end
+
+--- Extra copies: images that could go without anything being lost.
+---@return integer
+function Audit:copies()
+    local copies = 0
+    for _, group in ipairs(self.duplicates) do copies = copies + #group - 1 end
+    return copies
+end
+
+-- How many groups or pairs have a conflict of each kind.
+local function count_conflicts(self, groups)
+    local counts = {}
+    for _, group in ipairs(groups) do
+        local seen = {}
+        for k = 2, #group do
+            for _, kind in ipairs(self:conflicts(group[1], group[k])) do seen[kind] = true end
+        end
+        for kind in pairs(seen) do counts[kind] = (counts[kind] or 0) + 1 end
+    end
+    local words = {}
+    for i, kind in ipairs(sorted(counts)) do words[i] = ("%d across %s"):format(counts[kind],
+        ({class = "classes", part = "parts", patient = "patients"})[kind]) end
+    return #words > 0 and " (" .. table.concat(words, ", ") .. ")" or ""
+end
+
+--- The findings, a line each.
+---@return string[]
+function Audit:findings()
+    local lines, pairs_of = {}, {}
+    local function add(form, ...) lines[#lines + 1] = form:format(...) end
+    for i, pair in ipairs(self.near) do pairs_of[i] = {pair.a, pair.b} end
+    if #self.unreadable > 0 then add("%d files cannot be read", #self.unreadable) end
+    if #self.duplicates > 0 then
+        add("%d groups of images are the same to the pixel: %d copies%s", #self.duplicates, self:copies(),
+            count_conflicts(self, self.duplicates))
+    end
+    if #self.near > 0 then add("%d pairs look the same%s", #self.near, count_conflicts(self, pairs_of)) end
+    if #self.in_two_parts > 0 then add("%d patients are in more than one part", #self.in_two_parts) end
+    if #self.in_two_classes > 0 then add("%d patients are in both classes", #self.in_two_classes) end
+    if self.patients and self.patients.several > 0 then
+        add("%d of %d patients have several images, up to %d: split by patient", self.patients.several,
+            self.patients.number, self.patients.most)
+    end
+    if not self.patients then add("no file name tells its patient: a split may have one on both sides") end
+    if #self.suspects > 0 then add("%d images look blank, flat, dark, bright or small", #self.suspects) end
+    if self.coloured > 0 then add("%d images have colours", self.coloured) end
+    return lines
+end
+
+function Audit:__tostring()
+    local findings = self:findings()
+    local lines = {
+        tostring(self.frame),
+        ("  sizes: %d, %dx%d to %dx%d, median %dx%d"):format(self.sizes.distinct, self.sizes.width.least,
+            self.sizes.height.least, self.sizes.width.most, self.sizes.height.most, self.sizes.width.median,
+            self.sizes.height.median),
+    }
+    for i, line in ipairs(findings) do findings[i] = "  ! " .. line end
+    table.move(findings, 1, #findings, #lines + 1, lines)
+    return table.concat(lines, "\n")
+end
+
+--- Writes a page with tables, plots and pictures that needs nothing else.
+---@param path string
+---@return boolean? ok, string? message, string? code
+function Audit:report(path) return require("luxel.data.audit_report")(self, path) end
+
+return audit

@@ -1,0 +1,304 @@
+--- The page of an audit: one HTML file with everything in it, for the screen, light or dark, and for paper.
+
+local core = require "luxel.core"
+local geometry = require "luxel.vision.geometry"
+local read = require "luxel.vision.read"
+
+local THUMBNAIL <const> = 96 -- pixels of the longer side
+-- Pictures take most of the page; what is left out is counted there, and is all in the audit itself.
+local MOST_GROUPS <const>, MOST_PAIRS <const>, MOST_SUSPECTS <const>, MOST_ROWS <const> = 16, 12, 24, 40
+
+local STYLE <const> = [[
+:root { --ink: #1d2733; --soft: #5d6b7a; --line: #d8dee5; --paper: #ffffff; --panel: #f4f6f8;
+  --a: #2f6f9f; --b: #c2553a; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #364049; --paper: #14191e; --panel: #1d242b;
+    --a: #6fb3e0; --b: #f08c6c; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.6rem 0 .6rem; }
+p { margin: .3rem 0; max-width: 46rem; } .soft { color: var(--soft); }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.6rem 0; }
+.card { background: var(--panel); border-radius: .5rem; padding: .8rem 1rem; }
+.card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+.card.bad b { color: var(--b); }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { color: var(--soft); font-weight: 500; } td.n, th.n { text-align: right; }
+.groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: .8rem 1.6rem; }
+.group { display: flex; flex-wrap: wrap; gap: .6rem; padding: .6rem 0; border-top: 1px solid var(--line);
+  break-inside: avoid; align-content: flex-start; }
+figure { margin: 0; width: 8.6rem; }
+figure img { display: block; max-width: 100%; background: #000; border-radius: .25rem; }
+figcaption { font-size: .72rem; line-height: 1.3; overflow-wrap: anywhere; color: var(--soft); margin-top: .2rem; }
+.why { flex: 1 1 12rem; font-size: .9rem; } .tag { display: inline-block; border-radius: .8rem; padding: 0 .6rem;
+  background: var(--b); color: var(--paper); font-size: .78rem; margin-right: .3rem; }
+svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px; }
+@media print { body { max-width: none; padding: 0; } .card { border: 1px solid var(--line); } }
+]]
+
+local ENTITIES <const> = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;"}
+
+-- Names of files are anybody's text.
+local function escape(text) return (tostring(text):gsub("[&<>\"']", ENTITIES):gsub("[\0-\31\127]", "?")) end
+
+local LETTERS <const> = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local function base64(bytes)
+    local out = {}
+    for i = 1, #bytes, 3 do
+        local a, b, c = bytes:byte(i, i + 2)
+        local word = a << 16 | (b or 0) << 8 | (c or 0)
+        for k = 1, 4 do
+            local place = (word >> (24 - 6 * k) & 63) + 1
+            out[#out + 1] = (k == 3 and not b or k == 4 and not c) and "=" or LETTERS:sub(place, place)
+        end
+    end
+    return table.concat(out)
+end
+
+-- ---- parts ----------------------------------------------------------------------------------------------------
+
+local function picture(self, i)
+    local frame = self.frame
+    local image = read.load(frame.path[i], {bits = 8})
+    local data = ""
+    if image then
+        local height, width = image.shape[2], image.shape[3]
+        local scale = math.min(1, THUMBNAIL / math.max(height, width))
+        data = base64(core.encode_png(geometry.resize(image, math.max(1, math.floor(height * scale)),
+            math.max(1, math.floor(width * scale)))))
+    end
+    local words = {frame.classes[frame.label[i] + 1], frame.part[i] or nil}
+    return ('<figure><img alt="" src="data:image/png;base64,%s"><figcaption>%s<br>%s</figcaption></figure>'):format(
+        data, escape(frame.path[i]:match("[^/]*$")), escape(table.concat(words, ", ")))
+end
+
+local function card(number, words, bad)
+    return ('<div class="card%s"><b>%s</b>%s</div>'):format(bad and number ~= 0 and " bad" or "", escape(number), words)
+end
+
+local function table_of(head, rows)
+    local out = {"<table>"}
+    local function add(kind, cells)
+        out[#out + 1] = "<tr>"
+        for i, cell in ipairs(cells) do
+            out[#out + 1] = ("<%s%s>%s</%s>"):format(kind, i > 1 and ' class="n"' or "", escape(cell), kind)
+        end
+        out[#out + 1] = "</tr>"
+    end
+    add("th", head)
+    for _, row in ipairs(rows) do add("td", row) end
+    out[#out + 1] = "</table>"
+    return table.concat(out)
+end
+
+-- Lines of the share of each level, one a class.
+local function plot_levels(self)
+    local width, height, most = 640, 200, 0
+    for _, class in ipairs(self.classes) do
+        for bin = 2, 63 do most = math.max(most, class.histogram[bin]) end -- the ends are cut off if they tower
+    end
+    local out = {
+        ('<svg viewBox="0 0 %d %d" role="img" aria-label="grey levels by class">'):format(width + 20, height + 40),
+    }
+    for i, class in ipairs(self.classes) do
+        local points = {}
+        for bin, share in ipairs(class.histogram) do
+            points[bin] = ("%.1f,%.1f"):format(10 + (bin - 1) * width / 63,
+                10 + height * (1 - math.min(1, share / math.max(most, 1e-9))))
+        end
+        local colour = i == 1 and "var(--a)" or "var(--b)"
+        out[#out + 1] = ('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>'):format(colour,
+            table.concat(points, " "))
+        out[#out + 1] = ('<text x="60" y="%d" style="fill:%s">%s</text>'):format(10 + i * 16, colour, escape(class.name))
+    end
+    out[#out + 1] = ('<path d="M10 %dH%d" stroke="var(--line)"/>'):format(height + 10, width + 10)
+    for _, level in ipairs {0, 64, 128, 192, 255} do
+        out[#out + 1] = ('<text x="%.0f" y="%d" text-anchor="middle">%d</text>'):format(10 + level / 255 * width,
+            height + 28, level)
+    end
+    out[#out + 1] = "</svg>"
+    return table.concat(out)
+end
+
+-- A dot for each image, at its width and height; more opaque where many lie on each other.
+local function plot_sizes(self)
+    local side, most, counts = 220, 1, {}
+    for i, r in ipairs(self.records) do
+        if r then
+            most = math.max(most, r.width, r.height)
+            local key = ("%d,%d,%d"):format(r.width, r.height, self.frame.label[i])
+            counts[key] = (counts[key] or 0) + 1
+        end
+    end
+    local out = {('<svg viewBox="0 0 660 %d" role="img" aria-label="sizes">'):format(side + 44)}
+    local keys = {}
+    for key in pairs(counts) do keys[#keys + 1] = key end
+    table.sort(keys)
+    for k = 1, math.min(#keys, 3000) do
+        local w, h, label = keys[k]:match("(%d+),(%d+),(%d+)")
+        out[#out + 1] = ('<circle cx="%.1f" cy="%.1f" r="%.1f" fill="var(--%s)" fill-opacity=".55"/>'):format(
+            40 + w / most * 600, 10 + side * (1 - h / most), math.min(9, 2 + math.log(counts[keys[k]], 4)),
+            label == "0" and "a" or "b")
+    end
+    out[#out + 1] = ('<path d="M40 10V%dH640" fill="none" stroke="var(--line)"/>'):format(side + 10)
+    out[#out + 1] = ('<text x="36" y="20" text-anchor="end">%d</text>'):format(most)
+    out[#out + 1] = ('<text x="640" y="%d" text-anchor="end">%d pixels wide</text>'):format(side + 28, most)
+    out[#out + 1] = "</svg>"
+    return table.concat(out)
+end
+
+local function tags(self, a, b)
+    local out = {}
+    for i, kind in ipairs(self:conflicts(a, b)) do out[i] = ('<span class="tag">another %s</span>'):format(kind) end
+    return table.concat(out)
+end
+
+local function left_out(out, number, shown, what)
+    if number > shown then out[#out + 1] = ('<p class="soft">and %d more %s</p>'):format(number - shown, what) end
+end
+
+-- ---- sections -------------------------------------------------------------------------------------------------
+
+local function section(out, title, form, ...)
+    out[#out + 1] = ('<h2>%s</h2><p class="soft">%s</p>'):format(title, escape(form:format(...)))
+end
+
+local function write_duplicates(self, out)
+    if #self.duplicates > 0 then
+        section(out, "The same to the pixel",
+            "%d groups, %d copies. A copy in another part or class makes figures wrong.", #self.duplicates,
+            self:copies())
+        out[#out + 1] = '<div class="groups">'
+        for i = 1, math.min(#self.duplicates, MOST_GROUPS) do
+            local group = self.duplicates[i]
+            out[#out + 1] = '<div class="group">'
+            for k = 1, math.min(#group, 5) do out[#out + 1] = picture(self, group[k]) end
+            local words = {}
+            for k = 2, #group do words[k - 1] = tags(self, group[1], group[k]) end
+            out[#out + 1] = ('<div class="why">%s</div></div>'):format(table.concat(words))
+        end
+        out[#out + 1] = "</div>"
+        left_out(out, #self.duplicates, MOST_GROUPS, "groups")
+    end
+    if #self.near > 0 then
+        section(out, "Look the same", "%d pairs of images whose pixels differ a little: saved again, resized, or cut.",
+            #self.near)
+        out[#out + 1] = '<div class="groups">'
+        for i = 1, math.min(#self.near, MOST_PAIRS) do
+            local pair = self.near[i]
+            out[#out + 1] = '<div class="group">' .. picture(self, pair.a) .. picture(self, pair.b)
+            out[#out + 1] = ('<div class="why">%s<p>correlation %.4f, %d of 64 bits apart</p></div></div>'):format(
+                tags(self, pair.a, pair.b), pair.correlation, pair.distance)
+        end
+        out[#out + 1] = "</div>"
+        left_out(out, #self.near, MOST_PAIRS, "pairs")
+    end
+end
+
+local function write_patients(self, out)
+    if not self.patients then
+        section(out, "Patients",
+            "No file name tells its patient, so images of one may end up in training and in validation.")
+        return
+    end
+    section(out, "Patients", "%d, of whom %d have several images, at most %d. Numbers come from the file names.",
+        self.patients.number, self.patients.several, self.patients.most)
+    for _, list in ipairs {
+        {self.in_two_parts, "Patients with images in more than one part"},
+        {self.in_two_classes, "Patients in both classes"},
+    } do
+        if #list[1] > 0 then
+            local names = {}
+            for i = 1, math.min(#list[1], MOST_ROWS) do names[i] = escape(list[1][i]) end
+            out[#out + 1] = ("<p><b>%s:</b> %s</p>"):format(list[2], table.concat(names, ", "))
+            left_out(out, #list[1], MOST_ROWS, "patients")
+        end
+    end
+end
+
+local function write_suspects(self, out)
+    if #self.suspects > 0 then
+        section(out, "Look at these", "Blank, flat, dark, bright or small.")
+        out[#out + 1] = '<div class="group">'
+        for i = 1, math.min(#self.suspects, MOST_SUSPECTS) do
+            local suspect = self.suspects[i]
+            out[#out + 1] = (picture(self, suspect.image):gsub("</figcaption>", function()
+                return ("<br><b>%s</b></figcaption>"):format(escape(suspect.why))
+            end))
+        end
+        out[#out + 1] = "</div>"
+        left_out(out, #self.suspects, MOST_SUSPECTS, "images")
+    end
+    if #self.unreadable > 0 then
+        section(out, "Cannot be read", "%d files.", #self.unreadable)
+        local rows = {}
+        for i = 1, math.min(#self.unreadable, MOST_ROWS) do rows[i] = {self.unreadable[i].message} end
+        out[#out + 1] = table_of({"reason"}, rows)
+        left_out(out, #self.unreadable, MOST_ROWS, "files")
+    end
+end
+
+local function write_overview(self, out)
+    local frame, findings = self.frame, self:findings()
+    out[#out + 1] = '<div class="cards">' .. table.concat {
+        card(#frame, "images"), card(self.patients and self.patients.number or "?", "patients"),
+        card(self:copies(), "exact copies", true), card(#self.near, "near duplicates", true),
+        card(#self.in_two_parts, "patients in two parts", true), card(#self.unreadable, "unreadable files", true),
+        card(#self.suspects, "suspect images", true),
+    } .. "</div>"
+    if #findings > 0 then
+        out[#out + 1] = "<ul>"
+        for _, line in ipairs(findings) do out[#out + 1] = ("<li>%s</li>"):format(escape(line)) end
+        out[#out + 1] = "</ul>"
+    end
+    section(out, "Classes", "Folders, images and patients.")
+    local rows = {}
+    for i, class in ipairs(self.classes) do
+        rows[i] = {
+            class.name, class.images, ("%.1f %%"):format(100 * class.images / #frame), class.patients or "unknown",
+        }
+    end
+    for _, part in ipairs(self.parts) do
+        rows[#rows + 1] = {"part " .. part.name, part.images, ("%.1f %%"):format(100 * part.images / #frame), ""}
+    end
+    out[#out + 1] = table_of({"", "images", "share", "patients"}, rows)
+end
+
+local function write_images(self, out)
+    section(out, "Grey levels", "How often each level occurs in the images of a class, 0 black to 255 white. Where the "
+        .. "classes differ in their levels alone, a network may learn the scanner instead of the disease.")
+    out[#out + 1] = plot_levels(self)
+    local sizes, kinds = self.sizes, {}
+    for format, n in pairs(self.formats) do kinds[#kinds + 1] = ("%d %s"):format(n, format) end
+    for bits, n in pairs(self.bits) do kinds[#kinds + 1] = ("%d of %d bits"):format(n, bits) end
+    table.sort(kinds)
+    section(out, "Sizes and formats", "%s, %d to %d pixels wide and %d to %d high; %s; %d with colours.",
+        sizes.distinct == 1 and "all of one size" or sizes.distinct .. " different sizes", sizes.width.least,
+        sizes.width.most, sizes.height.least, sizes.height.most, table.concat(kinds, ", "), self.coloured)
+    if sizes.distinct > 1 then out[#out + 1] = plot_sizes(self) end
+end
+
+--- `Audit:report`.
+---@param self luxel.Audit
+---@param path string
+return function(self, path)
+    local name = escape(self.dir:match("[^/]+/*$") or self.dir)
+    local out = {
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        ("<title>Audit of %s</title><style>%s</style></head><body>"):format(name, STYLE),
+        ("<h1>Audit of %s</h1><p class=\"soft\">%s</p>"):format(name, escape(self.dir)),
+    }
+    write_overview(self, out)
+    write_images(self, out)
+    write_patients(self, out)
+    write_duplicates(self, out)
+    write_suspects(self, out)
+    out[#out + 1] = '<p class="soft" style="margin-top:3rem">It says what files are like, not what they show. Luxel '
+        .. "supports a reading by a qualified person; it does not replace one.</p></body></html>"
+    return core.write_file(path, {table.concat(out, "\n")})
+end

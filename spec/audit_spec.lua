@@ -1,0 +1,211 @@
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local folder
+
+setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(lfs.mkdir(folder))
+end)
+
+teardown(function() os.execute("rm -rf '" .. folder .. "'") end)
+
+local phantoms = lx.data.phantom {n = 12, size = 160, seed = 3}
+
+local function write(path, bytes)
+    local file = assert(io.open(path, "wb"))
+    file:write(bytes)
+    file:close()
+end
+
+-- A folder with something of everything that an audit is to find.
+local function make_folder()
+    local root = folder .. "/set"
+    os.execute(("mkdir -p '%s'/{train,test}/{NORMAL,PNEUMONIA}"):format(root):gsub("^mkdir", "bash -c \"mkdir") .. '"')
+    local function save(part, class, name, image)
+        local path = ("%s/%s/%s/%s.png"):format(root, part, class, name)
+        assert(lx.vision.save(path, image))
+        return path
+    end
+    local image = {}
+    for i = 1, 12 do image[i] = phantoms.images[i] end
+    for i = 1, 4 do
+        save("train", "NORMAL", ("IM-%04d-0001"):format(i), image[i])
+        save("train", "PNEUMONIA", ("person%d_bacteria_%d"):format(i, i), image[i + 4])
+    end
+    save("train", "PNEUMONIA", "person1_bacteria_99", image[9])
+    -- a copy in another part, under another patient's name; one in the other class
+    save("test", "NORMAL", "IM-0009-0001", image[1])
+    save("test", "PNEUMONIA", "person7_virus_1", image[2])
+    -- larger and brighter, but the same film
+    save("test", "PNEUMONIA", "person8_virus_1", lx.vision.adjust_gamma(lx.vision.resize(image[7], 333, 333), 0.8))
+    save("test", "PNEUMONIA", "person2_virus_77", image[10]) -- whose patient is in train too
+    save("test", "NORMAL", "IM-0010-0001", lx.full({1, 200, 200}, 90):byte()) -- blank
+    save("test", "NORMAL", "IM-0011-0001", (image[11]:float() * 0.1):byte())  -- dark and flat
+    save("test", "NORMAL", "IM-0012-0001", lx.vision.resize(image[12], 64, 64))
+    write(root .. "/test/NORMAL/IM-0013-0001.png", "no image <b>&")
+    return root
+end
+
+describe("an audit", function()
+    local root, audit
+    setup(function()
+        root = make_folder()
+        audit = assert(lx.data.audit(root))
+    end)
+
+    local function name(i) return audit.frame.path[i]:match("([^/]+)%.png$") end
+
+    it("counts classes, parts, sizes and formats", function()
+        assert.equal(17, #audit.frame)
+        assert.equal("NORMAL", audit.classes[1].name)
+        assert.equal(9, audit.classes[1].images)
+        assert.equal(8, audit.classes[2].images)
+        assert.same({{name = "test", images = 8}, {name = "train", images = 9}}, audit.parts)
+        assert.equal(16, audit.formats.PNG)
+        assert.same({least = 64, median = 160, most = 333}, audit.sizes.width)
+        for _, class in ipairs(audit.classes) do
+            local sum = 0
+            for _, share in ipairs(class.histogram) do sum = sum + share end
+            assert.near(1, sum, 1e-9)
+        end
+    end)
+
+    it("finds what is the same to the pixel, and where that matters", function()
+        assert.equal(2, #audit.duplicates)
+        assert.equal(2, audit:copies())
+        local seen = {}
+        for _, group in ipairs(audit.duplicates) do
+            local a, b = group[1], group[2]
+            seen[name(a)] = {name(b), table.concat(audit:conflicts(a, b), " ")}
+            seen[name(b)] = {name(a), seen[name(a)][2]}
+        end
+        assert.same({"IM-0009-0001", "part patient"}, seen["IM-0001-0001"])
+        assert.same({"person7_virus_1", "class part patient"}, seen["IM-0002-0001"])
+    end)
+
+    it("finds what was resized and made brighter", function()
+        assert.equal(1, #audit.near)
+        local pair = audit.near[1]
+        local both = {name(pair.a), name(pair.b)}
+        table.sort(both)
+        assert.same({"person3_bacteria_3", "person8_virus_1"}, both)
+        assert.is_true(pair.correlation > 0.985 and pair.correlation < 1 and pair.distance <= 10)
+    end)
+
+    it("finds patients on both sides, and images that show nothing", function()
+        assert.equal(1, #audit.in_two_parts)
+        assert.matches("2$", audit.in_two_parts[1])
+        local why = {}
+        for _, suspect in ipairs(audit.suspects) do
+            local at = name(suspect.image)
+            why[at] = (why[at] or "") .. suspect.why:match("^[%a ]+") .. ","
+        end
+        assert.equal("blank,", why["IM-0010-0001"])
+        assert.equal("low contrast,dark,", why["IM-0011-0001"])
+        assert.equal("small,", why["IM-0012-0001"])
+        assert.equal(1, #audit.unreadable)
+        assert.matches("IM%-0013", audit.unreadable[1].message)
+    end)
+
+    it("says so in words", function()
+        local text = tostring(audit)
+        for _, words in ipairs {
+            "1 files cannot be read", "2 groups .* 2 copies %(1 across classes, 2 across parts, 2 across patients%)",
+            "1 pairs look the same", "1 patients are in more than one part",
+        } do
+            assert.matches(words, text)
+        end
+    end)
+
+    it("writes a page that needs nothing else and that names cannot break", function()
+        local bad = root .. "/test/NORMAL/<script>alert(1)<&\"'.png"
+        assert(lx.vision.save(bad, phantoms.images[1]))
+        local path = folder .. "/report.html"
+        assert.is_true(assert(lx.data.audit(root)):report(path))
+        os.remove(bad)
+        local file = assert(io.open(path))
+        local page = file:read("a")
+        file:close()
+        assert.is_nil(page:find("<script", 1, true))
+        assert.matches("&lt;script&gt;alert%(1%)&lt;&amp;&quot;&#39;", page)
+        assert.is_nil(page:find("https?://"))
+        assert.is_nil(page:find('src="[^d]'))
+        local _, pictures = page:gsub('src="data:image/png;base64,', "")
+        assert.is_true(pictures >= 8)
+        -- a picture in it is one
+        local encoded = page:match('base64,([%w+/=]+)"')
+        local decoded = io.popen(("printf %%s '%s' | base64 -d"):format(encoded)):read("a")
+        write(folder .. "/picture.png", decoded)
+        assert.is_truthy((lx.vision.load(folder .. "/picture.png")))
+        local ok, message, code = audit:report("/nowhere/report.html")
+        assert.is_nil(ok)
+        assert.matches("/nowhere", message)
+        assert.equal("io", code)
+    end)
+
+    it("refuses what is no folder of images", function()
+        local nothing, message, code = lx.data.audit(folder .. "/none")
+        assert.is_nil(nothing)
+        assert.matches("none", message)
+        assert.equal("io", code)
+        assert.error_matches(function() lx.data.audit(root, {colour = 1}) end, "colour")
+    end)
+end)
+
+describe("measures", function()
+    it("are those of the pixels", function()
+        local image = lx.tensor {{0, 0, 255, 255}, {64, 64, 128, 128}}:byte()
+        local m = core.measure(image)
+        assert.near((64 * 2 + 128 * 2 + 255 * 2) / 8, m.mean, 1e-9)
+        assert.near(0.25, m.black, 1e-9)
+        assert.near(0.25, m.white, 1e-9)
+        assert.near(image:float():sub(m.mean):square():mean():sqrt():item(), m.deviation, 1e-3)
+        assert.equal(2, m.histogram[1])
+        assert.equal(2, m.histogram[17])
+        assert.equal(2, m.histogram[64])
+    end)
+
+    it("tell a blurred image from a sharp one, at any size", function()
+        for _, size in ipairs {160, 500} do
+            local sharp = lx.vision.resize(phantoms.images[5], size, size)
+            local blurred = lx.vision.gaussian_blur(sharp, size / 40)
+            assert.is_true(core.measure(blurred).sharpness < 0.5 * core.measure(sharp).sharpness)
+        end
+    end)
+
+    it("hash alike what looks alike", function()
+        local function apart(a, b)
+            local bits, count = core.measure(a).hash ~ core.measure(b).hash, 0
+            while bits ~= 0 do bits, count = bits & (bits - 1), count + 1 end
+            return count
+        end
+        local image = phantoms.images[1]
+        assert.equal(0, apart(image, image))
+        assert.is_true(apart(image, lx.vision.resize(image, 77, 99)) <= 6)
+        assert.is_true(apart(image, lx.vision.adjust_gamma(image, 1.3)) <= 10)
+        assert.is_true(apart(image, lx.vision.rot90(image, 1)) > 16)
+        assert.is_true(apart(image, lx.vision.hflip(image)) > 10)
+    end)
+end)
+
+describe("real radiographs", function()
+    local root = (os.getenv("LUXEL_DATA") or "../shared/data") .. "/chest_xray"
+
+    it("have copies and repeated patients, which are found #slow", function()
+        if lfs.attributes(root, "mode") ~= "directory" then
+            pending("no folder of radiographs; set LUXEL_DATA")
+            return
+        end
+        local audit = assert(lx.data.audit(root))
+        assert.equal(24, #audit.duplicates)
+        assert.equal(26, audit:copies())
+        assert.equal(1249, audit.patients.several)
+        assert.equal(0, #audit.near)
+        local path = folder .. "/real.html"
+        assert.is_true(audit:report(path))
+        assert.is_true(lfs.attributes(path, "size") < 2000000)
+    end)
+end)
