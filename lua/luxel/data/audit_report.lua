@@ -113,7 +113,8 @@ local function plot_levels(self)
         local colour = i == 1 and "var(--a)" or "var(--b)"
         out[#out + 1] = ('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>'):format(colour,
             table.concat(points, " "))
-        out[#out + 1] = ('<text x="60" y="%d" style="fill:%s">%s</text>'):format(10 + i * 16, colour, escape(class.name))
+        out[#out + 1] = ('<text x="60" y="%d" style="fill:%s">%s</text>'):format(10 + i * 16, colour,
+            escape(class.name))
     end
     out[#out + 1] = ('<path d="M10 %dH%d" stroke="var(--line)"/>'):format(height + 10, width + 10)
     for _, level in ipairs {0, 64, 128, 192, 255} do
