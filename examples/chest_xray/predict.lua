@@ -23,6 +23,16 @@ local args = parser:parse()
 
 local GREEN <const>, RED <const> = {110, 230, 120}, {255, 96, 84}
 
+-- Says on the standard error why a picture may not be fit to be read; the findings are in --json too.
+local function check_quality(path)
+    local image = vision.load(path, {bits = 8})
+    local findings = image and vision.quality(image) or {}
+    for _, finding in ipairs(findings) do
+        io.stderr:write(("[WARN] %s: %s\n"):format(path, finding.message))
+    end
+    return findings
+end
+
 -- The probability of infection, or nil and why the file cannot be read.
 local function examine(model, path)
     local image, ok, messages = core.decode_images({path}, model.size)
@@ -87,10 +97,12 @@ local function output_path(path)
     return args.out .. "/" .. name .. ".png"
 end
 
-local function report(path, label, probability, infected)
+local function report(path, label, probability, infected, findings)
     if args.json then
+        local warnings = {}
+        for i, finding in ipairs(findings) do warnings[i] = finding.message end
         print(cjson.encode {path = path, label = label, probability = probability, infected = infected,
-            notice = common.NOTICE})
+            warnings = #warnings > 0 and warnings or nil, notice = common.NOTICE})
     elseif #args.images == 1 then
         print(("xray %s: %.2f%%"):format(label, 100 * probability))
     else
@@ -118,7 +130,7 @@ for _, path in ipairs(args.images) do
         complain(message)
     else
         local label, probability = common.decide(model, infected)
-        report(path, label, probability, infected)
+        report(path, label, probability, infected, check_quality(path))
         if args.out then
             local picture, problem = annotate(path, label, probability)
             local written = picture and true

@@ -3,6 +3,7 @@
 local core = require "luxel.core"
 local image_folder = require "luxel.data.image_folder"
 local options = require "luxel.data.options"
+local quality = require "luxel.vision.quality"
 
 -- Files read in one call: enough to keep all cores busy, few enough for a smooth progress report.
 local CHUNK <const> = 64
@@ -11,8 +12,8 @@ local CHUNK <const> = 64
 -- needed: among 5,216 radiographs of children, pairs of different ones come to 0.975.
 local NEAR_BITS <const>, NEAR_CORRELATION <const> = 10, 0.985
 
--- What makes an image blank, or hard to see anything on: levels of 255.
-local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>, SMALL <const> = 4, 50, 25, 230, 128
+-- What makes an image blank, or hard to see anything on: levels of 255, as in quality.lua.
+local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>, SMALL <const> = 4, 50, 40, 225, 128
 
 ---@class luxel.Audit
 ---@field frame luxel.Frame
@@ -29,7 +30,8 @@ local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>,
 ---@field patients table number, most (images of one), several (patients with more than one)
 ---@field in_two_parts string[] patients with images in more than one part
 ---@field in_two_classes string[] patients with images of both classes
----@field suspects {image: integer, why: string}[] blank, flat, dark, bright or small images
+---@field suspects {image: integer, why: string}[] blank, flat, dark, bright, small, inverted or turned images, and
+---  what is probably no chest radiograph
 local Audit = {}
 Audit.__index = Audit
 
@@ -198,6 +200,8 @@ local function find_suspects(records)
         if r and r.deviation < BLANK_DEVIATION then
             add(i, "blank: levels vary by %.1f of 255", r.deviation)
         elseif r then
+            local thumbnail <close> = core.from_string(r.thumbnail, {32, 32}, "uint8")
+            quality.look(thumbnail, function(_, _, _, form, ...) add(i, form, ...) end)
             if r.high - r.low < FLAT_RANGE then add(i, "low contrast: %d levels of 255", r.high - r.low) end
             if r.mean < DARK then add(i, "dark: mean level %.0f of 255", r.mean) end
             if r.mean > BRIGHT then add(i, "bright: mean level %.0f of 255", r.mean) end
@@ -285,7 +289,7 @@ function Audit:findings()
             self.patients.number, self.patients.most)
     end
     if not self.patients then add("no file name tells its patient: a split may have one on both sides") end
-    if #self.suspects > 0 then add("%d images look blank, flat, dark, bright or small", #self.suspects) end
+    if #self.suspects > 0 then add("%d times an image looks as if it did not belong here", #self.suspects) end
     if self.coloured > 0 then add("%d images have colours", self.coloured) end
     return lines
 end

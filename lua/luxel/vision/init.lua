@@ -8,5 +8,6 @@ for _, part in ipairs {"read", "geometry", "enhance", "draw"} do
     end
 end
 vision.pipeline = require("luxel.vision.pipeline").pipeline
+vision.quality = require("luxel.vision.quality").quality
 
 return vision
