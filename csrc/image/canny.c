@@ -19,7 +19,8 @@ enum { NOTHING, WEAK, EDGE };
 static lx_code find_gradients(const lx_plane *in, job *j, lx_error *error)
 {
     static const float smooth[3] = {1, 2, 1}, derive[3] = {-1, 0, 1};
-    const lx_separable across = {derive, smooth, 3, 3, LX_BORDER_REPLICATE}, down = {smooth, derive, 3, 3, LX_BORDER_REPLICATE};
+    const lx_separable across = {derive, smooth, 3, 3, LX_BORDER_REPLICATE};
+    const lx_separable down = {smooth, derive, 3, 3, LX_BORDER_REPLICATE};
     lx_plane dx = {in->width, in->height, LX_PLANE_F32, j->dx}, dy = dx;
     dy.samples = j->dy;
     if (lx_separable_filter(in, &dx, &across, error) || lx_separable_filter(in, &dy, &down, error))
@@ -32,8 +33,8 @@ static lx_code find_gradients(const lx_plane *in, job *j, lx_error *error)
     return LX_OK;
 }
 
-/* Whether a pixel is a ridge: not less than both neighbours along its gradient, which is taken as horizontal, vertical or
-   diagonal, by the tangent of 22.5 degrees in fixed point. */
+/* Whether a pixel is a ridge: not less than both neighbours along its gradient, which is taken as horizontal,
+   vertical or diagonal, by the tangent of 22.5 degrees in fixed point. */
 static bool is_ridge(const job *j, size_t place, int dx, int dy)
 {
     const int *m = j->magnitude + place;
@@ -52,7 +53,8 @@ static void follow_edges(job *j, int low, int high)
     int count = 0;
     for (int y = 0; y < j->height; y++)
         for (int x = 0; x < j->width; x++) {
-            const size_t from = (size_t)y * (size_t)j->width + (size_t)x, place = ((size_t)y + 1) * j->stride + (size_t)x + 1;
+            const size_t from = (size_t)y * (size_t)j->width + (size_t)x;
+            const size_t place = ((size_t)y + 1) * j->stride + (size_t)x + 1;
             const int magnitude = j->magnitude[place];
             if (magnitude <= low || !is_ridge(j, place, (int)j->dx[from], (int)j->dy[from]))
                 continue;
@@ -79,7 +81,8 @@ lx_code lx_canny(const lx_plane *in, lx_plane *out, double low, double high, lx_
         return lx_fail(error, LX_EARG, "canny: expected a uint8 image");
     if (!(low >= 0 && high >= low && high <= 1e6))
         return lx_fail(error, LX_EARG, "canny: thresholds must be 0 <= low <= high, not %g and %g", low, high);
-    const size_t count = lx_plane_count(in), stride = (size_t)in->width + 2, padded = stride * ((size_t)in->height + 2);
+    const size_t count = lx_plane_count(in), stride = (size_t)in->width + 2;
+    const size_t padded = stride * ((size_t)in->height + 2);
     job j = {in->width, in->height, stride, malloc(count * sizeof(float)), malloc(count * sizeof(float)),
              calloc(padded, sizeof(int)), calloc(padded, 1), malloc(count * sizeof(int))};
     if (!j.dx || !j.dy || !j.magnitude || !j.state || !j.found) {

@@ -8,16 +8,24 @@
 
 /* ---- separable filters ---------------------------------------------------------------------------------------- */
 
-LX_WIDE static void add_bytes(float *restrict sum, const uint8_t *restrict row, size_t count, float weight)
+enum { TAPS = 4 }; /* rows that are added at a time */
+
+LX_WIDE static void add_bytes(float *restrict sum, const uint8_t *const rows[TAPS], size_t count,
+                              const float weight[TAPS])
 {
+    const uint8_t *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+    const float p = weight[0], q = weight[1], r = weight[2], s = weight[3];
     for (size_t i = 0; i < count; i++)
-        sum[i] += weight * (float)row[i];
+        sum[i] += (p * (float)a[i] + q * (float)b[i]) + (r * (float)c[i] + s * (float)d[i]);
 }
 
-LX_WIDE static void add_floats(float *restrict sum, const float *restrict row, size_t count, float weight)
+LX_WIDE static void add_floats(float *restrict sum, const float *const rows[TAPS], size_t count,
+                               const float weight[TAPS])
 {
+    const float *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+    const float p = weight[0], q = weight[1], r = weight[2], s = weight[3];
     for (size_t i = 0; i < count; i++)
-        sum[i] += weight * row[i];
+        sum[i] += (p * a[i] + q * b[i]) + (r * c[i] + s * d[i]);
 }
 
 LX_WIDE static void round_row(const float *restrict row, uint8_t *restrict out, size_t count)
@@ -28,21 +36,51 @@ LX_WIDE static void round_row(const float *restrict row, uint8_t *restrict out, 
     }
 }
 
+/* Rows that wait to be added, weighted, to `sum`. */
+typedef struct {
+    lx_plane_type type;
+    float *sum;
+    size_t length;
+    int count;
+    const void *rows[TAPS];
+    float weight[TAPS];
+} addition;
+
+static void finish(addition *a)
+{
+    for (int i = a->count; i < TAPS; i++) {
+        a->rows[i] = a->rows[0];
+        a->weight[i] = 0;
+    }
+    if (a->count > 0 && a->type == LX_PLANE_U8)
+        add_bytes(a->sum, (const uint8_t *const *)a->rows, a->length, a->weight);
+    else if (a->count > 0)
+        add_floats(a->sum, (const float *const *)a->rows, a->length, a->weight);
+    a->count = 0;
+}
+
+static void add(addition *a, const void *row, float weight)
+{
+    if (weight == 0)
+        return;
+    a->rows[a->count] = row;
+    a->weight[a->count++] = weight;
+    if (a->count == TAPS)
+        finish(a);
+}
+
 /* One row of the output summed down, with `margin` columns more on both sides. */
 static void sum_down(const lx_plane *in, const lx_separable *f, int y, int margin, float *padded)
 {
     float *sum = padded + margin;
     memset(sum, 0, sizeof *sum * (size_t)in->width);
+    addition down = {.type = in->type, .sum = sum, .length = (size_t)in->width};
     for (int k = 0; k < f->down_count; k++) {
         const long row = lx_border_place(y + k - f->down_count / 2, in->height, f->border);
-        if (row < 0 || f->down[k] == 0)
-            continue; /* beyond the edge stands 0 */
-        const size_t from = (size_t)row * (size_t)in->width;
-        if (in->type == LX_PLANE_U8)
-            add_bytes(sum, (const uint8_t *)in->samples + from, (size_t)in->width, f->down[k]);
-        else
-            add_floats(sum, (const float *)in->samples + from, (size_t)in->width, f->down[k]);
+        if (row >= 0) /* beyond the edge stands 0 */
+            add(&down, lx_plane_row(in, row), f->down[k]);
     }
+    finish(&down);
     for (int i = 1; i <= margin; i++) {
         const long left = lx_border_place(-i, in->width, f->border);
         const long right = lx_border_place(in->width - 1 + i, in->width, f->border);
@@ -53,7 +91,8 @@ static void sum_down(const lx_plane *in, const lx_separable *f, int y, int margi
 
 lx_code lx_separable_filter(const lx_plane *in, lx_plane *out, const lx_separable *f, lx_error *error)
 {
-    if (f->across_count % 2 == 0 || f->down_count % 2 == 0 || f->across_count > LX_MOST_TAPS || f->down_count > LX_MOST_TAPS)
+    if (f->across_count % 2 == 0 || f->down_count % 2 == 0 || f->across_count > LX_MOST_TAPS ||
+        f->down_count > LX_MOST_TAPS)
         return lx_fail(error, LX_EARG, "filter: %d and %d weights; needs odd numbers up to %d", f->across_count,
                        f->down_count, LX_MOST_TAPS);
     const int margin = f->across_count / 2;
@@ -67,9 +106,10 @@ lx_code lx_separable_filter(const lx_plane *in, lx_plane *out, const lx_separabl
         float *result = out->type == LX_PLANE_U8 ? row : (float *)out->samples + to;
         sum_down(in, f, y, margin, padded);
         memset(result, 0, sizeof *result * width);
+        addition across = {.type = LX_PLANE_F32, .sum = result, .length = width};
         for (int k = 0; k < f->across_count; k++)
-            if (f->across[k] != 0)
-                add_floats(result, padded + k, width, f->across[k]);
+            add(&across, padded + k, f->across[k]);
+        finish(&across);
         if (out->type == LX_PLANE_U8)
             round_row(row, (uint8_t *)out->samples + to, width);
     }
@@ -94,10 +134,61 @@ lx_code lx_gaussian_blur(const lx_plane *in, lx_plane *out, double sigma, lx_err
     return lx_separable_filter(in, out, &filter, error);
 }
 
+/* sums += by * row, of bytes. */
+LX_WIDE static void add_row(uint32_t *restrict sums, const uint8_t *restrict row, size_t count, uint32_t by)
+{
+    for (size_t i = 0; i < count; i++)
+        sums[i] += by * row[i];
+}
+
+LX_WIDE static void round_means(const uint32_t *restrict sums, float scale, uint8_t *restrict out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint8_t)rintf((float)sums[i] * scale);
+}
+
+static const void *mirrored_row(const lx_plane *in, long y)
+{
+    return lx_plane_row(in, lx_border_place(y, in->height, LX_BORDER_REFLECT101));
+}
+
+/* Windows of bytes: the sums of columns slide down, and the window over them, so that size does not matter. */
+static lx_code slide_window(const lx_plane *in, lx_plane *out, int size, lx_error *error)
+{
+    const long width = in->width, radius = size / 2;
+    uint32_t *padded = calloc((size_t)(2 * width + 2 * radius), sizeof *padded);
+    if (!padded)
+        return lx_fail(error, LX_ENOMEM, "box_blur: out of memory for a row of %d pixels", in->width);
+    uint32_t *columns = padded + radius, *sums = columns + width + radius;
+    for (long k = -radius; k < radius; k++) /* all of the first window but its last row */
+        add_row(columns, mirrored_row(in, k), (size_t)width, 1);
+    for (long y = 0; y < in->height; y++) {
+        add_row(columns, mirrored_row(in, y + radius), (size_t)width, 1);
+        for (long i = 1; i <= radius; i++) {
+            columns[-i] = columns[lx_border_place(-i, width, LX_BORDER_REFLECT101)];
+            columns[width - 1 + i] = columns[lx_border_place(width - 1 + i, width, LX_BORDER_REFLECT101)];
+        }
+        uint32_t sum = 0;
+        for (long x = -radius; x < radius; x++)
+            sum += columns[x];
+        for (long x = 0; x < width; x++) {
+            sum += columns[x + radius];
+            sums[x] = sum;
+            sum -= columns[x - radius];
+        }
+        round_means(sums, 1.0f / (float)(size * size), lx_plane_row(out, y), (size_t)width);
+        add_row(columns, mirrored_row(in, y - radius), (size_t)width, (uint32_t)-1);
+    }
+    free(padded);
+    return LX_OK;
+}
+
 lx_code lx_box_blur(const lx_plane *in, lx_plane *out, int size, lx_error *error)
 {
     if (size < 1 || size > LX_MOST_TAPS || size % 2 == 0)
         return lx_fail(error, LX_EARG, "box_blur: size must be odd, 1 to %d, not %d", LX_MOST_TAPS, size);
+    if (in->type == LX_PLANE_U8 && out->type == LX_PLANE_U8)
+        return slide_window(in, out, size, error);
     float weight[LX_MOST_TAPS];
     for (int i = 0; i < size; i++)
         weight[i] = 1.0f / (float)size;
@@ -110,24 +201,34 @@ static float level_of(const lx_plane *plane, size_t i)
     return plane->type == LX_PLANE_U8 ? ((const uint8_t *)plane->samples)[i] : ((const float *)plane->samples)[i];
 }
 
-lx_code lx_unsharp_mask(const lx_plane *in, lx_plane *out, double sigma, double amount, float white, lx_error *error)
+/* What a Gaussian took away is added again, `times` over; the types of `in` and `out` are the same. */
+LX_WIDE static void sharpen(const lx_plane *in, const float *restrict smooth, float times, float white, lx_plane *out)
 {
     const size_t count = lx_plane_count(in);
-    lx_plane blurred = {in->width, in->height, LX_PLANE_F32, malloc(count * sizeof(float))};
-    if (!blurred.samples)
-        return lx_fail(error, LX_ENOMEM, "unsharp_mask: out of memory for %d x %d pixels", in->height, in->width);
-    if (!lx_gaussian_blur(in, &blurred, sigma, error)) {
-        const float *smooth = blurred.samples;
-        const float times = (float)amount;
+    if (in->type == LX_PLANE_U8) {
+        const uint8_t *restrict from = in->samples;
+        uint8_t *restrict to = out->samples;
         for (size_t i = 0; i < count; i++) {
-            const float level = level_of(in, i), sharp = level + times * (level - smooth[i]);
-            const float cut = sharp < 0 ? 0 : sharp > white ? white : sharp;
-            if (out->type == LX_PLANE_U8)
-                ((uint8_t *)out->samples)[i] = (uint8_t)(cut + 0.5f);
-            else
-                ((float *)out->samples)[i] = cut;
+            const float level = from[i], sharp = level + times * (level - smooth[i]);
+            to[i] = (uint8_t)((sharp > 0 ? sharp < 255 ? sharp : 255 : 0) + 0.5f);
+        }
+    } else {
+        const float *restrict from = in->samples;
+        float *restrict to = out->samples;
+        for (size_t i = 0; i < count; i++) {
+            const float sharp = from[i] + times * (from[i] - smooth[i]);
+            to[i] = sharp > 0 ? sharp < white ? sharp : white : 0;
         }
     }
+}
+
+lx_code lx_unsharp_mask(const lx_plane *in, lx_plane *out, double sigma, double amount, float white, lx_error *error)
+{
+    lx_plane blurred = {in->width, in->height, LX_PLANE_F32, malloc(lx_plane_count(in) * sizeof(float))};
+    if (!blurred.samples)
+        return lx_fail(error, LX_ENOMEM, "unsharp_mask: out of memory for %d x %d pixels", in->height, in->width);
+    if (!lx_gaussian_blur(in, &blurred, sigma, error))
+        sharpen(in, blurred.samples, (float)amount, white, out);
     free(blurred.samples);
     return error->code;
 }
@@ -143,61 +244,126 @@ lx_code lx_sobel(const lx_plane *in, lx_plane *out, int dx, int dy, lx_error *er
     return lx_separable_filter(in, out, &filter, error);
 }
 
+LX_WIDE static void lengths(float *restrict x, const float *restrict y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        x[i] = sqrtf(x[i] * x[i] + y[i] * y[i]);
+}
+
+lx_code lx_sobel_magnitude(const lx_plane *in, lx_plane *out, lx_error *error)
+{
+    lx_plane down = {in->width, in->height, LX_PLANE_F32, malloc(lx_plane_count(in) * sizeof(float))};
+    if (!down.samples)
+        return lx_fail(error, LX_ENOMEM, "sobel_magnitude: out of memory for %d x %d pixels", in->height, in->width);
+    if (!lx_sobel(in, out, 1, 0, error) && !lx_sobel(in, &down, 0, 1, error))
+        lengths(out->samples, down.samples, lx_plane_count(in));
+    free(down.samples);
+    return error->code;
+}
+
+LX_WIDE static void add_plane(float *restrict sum, const float *restrict other, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sum[i] += other[i];
+}
+
 lx_code lx_laplacian(const lx_plane *in, lx_plane *out, lx_error *error)
 {
     static const float second[3] = {1, -2, 1}, same[3] = {0, 1, 0};
-    const lx_separable across = {second, same, 3, 3, LX_BORDER_REFLECT101}, down = {same, second, 3, 3, LX_BORDER_REFLECT101};
+    const lx_separable across = {second, same, 3, 3, LX_BORDER_REFLECT101};
+    const lx_separable down = {same, second, 3, 3, LX_BORDER_REFLECT101};
     const size_t count = lx_plane_count(in);
     lx_plane other = {in->width, in->height, LX_PLANE_F32, malloc(count * sizeof(float))};
     if (!other.samples)
         return lx_fail(error, LX_ENOMEM, "laplacian: out of memory for %d x %d pixels", in->height, in->width);
     if (!lx_separable_filter(in, out, &across, error) && !lx_separable_filter(in, &other, &down, error))
-        add_floats(out->samples, other.samples, count, 1);
+        add_plane(out->samples, other.samples, count);
     free(other.samples);
     return error->code;
 }
 
 /* ---- bilateral ------------------------------------------------------------------------------------------------ */
 
-lx_code lx_bilateral_filter(const lx_plane *in, lx_plane *out, int radius, double level, double space, lx_error *error)
+enum { MOST_HALVINGS = 126 }; /* below that floats lose digits */
+
+/* 2 to the power of -t, t from 0 to MOST_HALVINGS, to 2e-7 of it. */
+static inline float power_of_half(float t)
+{
+    const int whole = (int)t;
+    const float f = t - (float)whole;
+    const union {
+        uint32_t bits;
+        float value;
+    } scale = {(uint32_t)(127 - whole) << 23};
+    /* fitted at Chebyshev's points of 0..1 */
+    const float low = 0.99999994f + f * (-0.69314314f + f * 0.24017896f);
+    const float high = -0.05529812f + f * (0.0092091804f + f * -0.00094687703f);
+    return scale.value * (low + f * f * f * high);
+}
+
+/* Adds one neighbour of each pixel of a row; its weight is 2 to the power of -(near + by_level * (difference of
+   levels)^2). */
+LX_WIDE static void add_alike(float *restrict sum, float *restrict total, const float *restrict centre,
+                              const float *restrict other, float near, float by_level, size_t count)
+{
+    const float most = (MOST_HALVINGS - near) / by_level;
+    for (size_t i = 0; i < count; i++) {
+        const float apart = (other[i] - centre[i]) * (other[i] - centre[i]);
+        const float weight = power_of_half(near + (apart < most ? apart : most) * by_level);
+        sum[i] += weight * other[i];
+        total[i] += weight;
+    }
+}
+
+/* The picture as floats, with its mirror image around it. */
+static void fill_padded(const lx_plane *in, int radius, float *padded)
+{
+    for (long y = -radius; y < in->height + radius; y++) {
+        const size_t row = (size_t)lx_border_place(y, in->height, LX_BORDER_REFLECT101) * (size_t)in->width;
+        for (long x = -radius; x < in->width + radius; x++)
+            *padded++ = level_of(in, row + (size_t)lx_border_place(x, in->width, LX_BORDER_REFLECT101));
+    }
+}
+
+static void divide_row(const float *sum, const float *total, lx_plane *out, int y)
+{
+    const size_t count = (size_t)out->width;
+    uint8_t *bytes = lx_plane_row(out, y);
+    float *floats = lx_plane_row(out, y);
+    if (out->type == LX_PLANE_U8)
+        for (size_t i = 0; i < count; i++)
+            bytes[i] = (uint8_t)(int)(sum[i] / total[i] + 0.5f);
+    else
+        for (size_t i = 0; i < count; i++)
+            floats[i] = sum[i] / total[i];
+}
+
+lx_code lx_bilateral_filter(const lx_plane *in, lx_plane *out, int radius, double level, double space,
+                            lx_error *error)
 {
     if (radius < 1 || radius > 64 || !(level > 0) || !(space > 0))
-        return lx_fail(error, LX_EARG, "bilateral_filter: radius must be 1 to 64, the deviations above 0; got %d, %g, %g",
-                       radius, level, space);
-    const size_t stride = (size_t)in->width + 2 * (size_t)radius;
-    float *padded = malloc(sizeof *padded * (stride * ((size_t)in->height + 2 * (size_t)radius) + 2 * (size_t)in->width));
+        return lx_fail(error, LX_EARG, "bilateral_filter: radius must be 1 to 64, the deviations above 0; not %d, %g, "
+                                       "%g", radius, level, space);
+    const size_t width = (size_t)in->width;
+    const size_t stride = width + 2 * (size_t)radius, rows = (size_t)in->height + 2 * (size_t)radius;
+    float *padded = malloc(sizeof *padded * (stride * rows + 2 * width));
     if (!padded)
         return lx_fail(error, LX_ENOMEM, "bilateral_filter: out of memory for %d x %d pixels", in->height, in->width);
-    for (long y = 0; y < in->height + 2 * radius; y++)
-        for (long x = 0; x < (long)stride; x++) {
-            const long row = lx_border_place(y - radius, in->height, LX_BORDER_REFLECT101);
-            const long column = lx_border_place(x - radius, in->width, LX_BORDER_REFLECT101);
-            padded[(size_t)y * stride + (size_t)x] = level_of(in, (size_t)row * (size_t)in->width + (size_t)column);
-        }
-    float *sum = padded + stride * ((size_t)in->height + 2 * (size_t)radius), *total = sum + in->width;
-    const float by_level = (float)(-0.5 / (level * level)), by_space = (float)(-0.5 / (space * space));
+    fill_padded(in, radius, padded);
+    float *sum = padded + stride * rows, *total = sum + width;
+    /* the exponents of 2; what is multiplied by 0 is not infinite, and what divides is not 0 */
+    const double half = 0.5 / log(2), by_level = fmax(fmin(half / (level * level), 1e30), 1e-30);
+    const double by_space = fmin(half / (space * space), 1e30);
     for (int y = 0; y < in->height; y++) {
         const float *centre = padded + ((size_t)y + (size_t)radius) * stride + radius;
-        memset(sum, 0, 2 * sizeof *sum * (size_t)in->width);
+        memset(sum, 0, 2 * sizeof *sum * width);
         for (int j = -radius; j <= radius; j++)
             for (int i = -radius; i <= radius; i++) {
-                if (i * i + j * j > radius * radius)
-                    continue;
-                const float near = expf((float)(i * i + j * j) * by_space);
-                const float *other = centre + (long)j * (long)stride + i;
-                for (int x = 0; x < in->width; x++) {
-                    const float apart = other[x] - centre[x], weight = near * expf(apart * apart * by_level);
-                    sum[x] += weight * other[x];
-                    total[x] += weight;
-                }
+                const float near = (float)fmin((i * i + j * j) * by_space, MOST_HALVINGS);
+                if (i * i + j * j <= radius * radius)
+                    add_alike(sum, total, centre, centre + (long)j * (long)stride + i, near, (float)by_level, width);
             }
-        for (int x = 0; x < in->width; x++) {
-            const size_t place = (size_t)y * (size_t)in->width + (size_t)x;
-            if (out->type == LX_PLANE_U8)
-                ((uint8_t *)out->samples)[place] = (uint8_t)(sum[x] / total[x] + 0.5f);
-            else
-                ((float *)out->samples)[place] = sum[x] / total[x];
-        }
+        divide_row(sum, total, out, y);
     }
     free(padded);
     return LX_OK;

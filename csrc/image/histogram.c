@@ -79,15 +79,21 @@ static void look_up(const lx_plane *in, lx_plane *out, float white, int bins, co
 
 lx_code lx_percentile(const lx_plane *in, float white, double share, float *level, lx_error *error)
 {
-    int bins, bin = 0;
+    int bins;
     long *counts = count_levels(in, &white, &bins, error);
     if (!counts)
         return error->code;
-    const double wanted = share * (double)lx_plane_count(in);
-    double below = (double)counts[0];
-    while (bin < bins - 1 && below <= wanted)
-        below += (double)counts[++bin];
-    *level = (float)bin * white / (float)(bins - 1);
+    /* the samples in order, with the first as number 0 */
+    const double place = share * (double)(lx_plane_count(in) - 1), number = floor(place);
+    int lower = 0, upper;
+    double up_to = (double)counts[0];
+    while (up_to <= number && lower < bins - 1)
+        up_to += (double)counts[++lower];
+    upper = lower;
+    while (up_to <= number + 1 && upper < bins - 1)
+        up_to += (double)counts[++upper];
+    upper = counts[upper] > 0 ? upper : lower; /* there is none after the last */
+    *level = (float)((lower + (place - number) * (upper - lower)) * white / (bins - 1));
     free(counts);
     return LX_OK;
 }
@@ -141,6 +147,15 @@ void lx_stretch(const lx_plane *in, lx_plane *out, float white, float low, float
     }
 }
 
+lx_code lx_normalize_percentile(const lx_plane *in, lx_plane *out, float white, double low, double high,
+                                lx_error *error)
+{
+    float dark, bright;
+    if (!lx_percentile(in, white, low, &dark, error) && !lx_percentile(in, white, high, &bright, error))
+        lx_stretch(in, out, white, dark, bright);
+    return error->code;
+}
+
 lx_code lx_gamma(const lx_plane *in, lx_plane *out, float white, double gamma, lx_error *error)
 {
     if (!(gamma > 0))
@@ -159,7 +174,18 @@ lx_code lx_gamma(const lx_plane *in, lx_plane *out, float white, double gamma, l
     return LX_OK;
 }
 
-/* ---- Otsu ----------------------------------------------------------------------------------------------------- */
+LX_WIDE void lx_invert(const lx_plane *in, lx_plane *out, float white)
+{
+    const size_t count = lx_plane_count(in);
+    if (in->type == LX_PLANE_U8)
+        for (size_t i = 0; i < count; i++)
+            ((uint8_t *)out->samples)[i] = (uint8_t)~((const uint8_t *)in->samples)[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            ((float *)out->samples)[i] = white - ((const float *)in->samples)[i];
+}
+
+/* ---- thresholds ------------------------------------------------------------------------------------------------ */
 
 lx_code lx_otsu(const lx_plane *in, float white, float *level, lx_error *error)
 {
@@ -186,4 +212,20 @@ lx_code lx_otsu(const lx_plane *in, float white, float *level, lx_error *error)
     free(counts);
     *level = (float)best * white / (float)(bins - 1);
     return LX_OK;
+}
+
+LX_WIDE void lx_threshold(const lx_plane *in, lx_plane *out, float level)
+{
+    const size_t count = lx_plane_count(in);
+    uint8_t *restrict to = out->samples;
+    if (in->type == LX_PLANE_U8) {
+        const uint8_t *restrict from = in->samples;
+        const int most = level < 0 ? -1 : level < 255 ? (int)level : 255;
+        for (size_t i = 0; i < count; i++)
+            to[i] = from[i] > most ? 255 : 0;
+    } else {
+        const float *restrict from = in->samples;
+        for (size_t i = 0; i < count; i++)
+            to[i] = from[i] > level ? 255 : 0;
+    }
 }

@@ -1,29 +1,56 @@
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "filter.h"
 #include "geometry.h"
 
-/* Up to MOST_SORTED samples a side are sorted by a network: the same comparisons for every pixel, so that a stretch of
-   pixels goes through them side by side. Larger windows of bytes are counted. */
-enum { STRETCH = 64, MOST_SORTED = 7, MOST_SAMPLES = MOST_SORTED * MOST_SORTED, MOST_PAIRS = 383, LARGEST = 255 };
+/* Up to MOST_SORTED samples a side are sorted by a network: the same comparisons for every pixel, so that a stretch
+   of pixels goes through them side by side. Larger windows are counted. */
+enum {
+    MOST_SORTED = 7,
+    MOST_SAMPLES = MOST_SORTED * MOST_SORTED,
+    MOST_SLOTS = 2 * MOST_SAMPLES + 2,
+    MOST_STEPS = 512,
+    STRETCH = 512, /* bytes */
+    LARGEST = 255
+};
+
+/* What samples are: bytes, floats, or floats that are whole numbers up to 65535, as words. */
+typedef enum { BYTES = 1, WORDS = 2, FLOATS = 4 } sample_kind; /* the size of one */
+
+/* The picture of one call. */
+typedef struct {
+    int width, height, size;
+    sample_kind kind;
+    const char *in;
+    char *out;
+} job;
+
+/* Puts the smaller of two samples into `low` and the larger into `high`, or only one of these where nobody asks for
+   the other. While a network is made these are places in the window, then slots: what is read is not written. */
+typedef struct {
+    uint8_t a, b, low, high;
+    bool wants_low, wants_high;
+} step;
 
 typedef struct {
-    uint8_t low, high;
-} pair;
+    step steps[MOST_STEPS];
+    int count;
+} network;
 
-/* Batcher's merge exchange (Knuth, TAOCP 3, algorithm 5.2.2M) for n samples; returns the number of comparisons. */
-static int make_network(int n, pair *pairs)
+/* Sorts n samples, whose places `at` says: Batcher's merge exchange (Knuth, TAOCP 3, algorithm 5.2.2M). */
+static void add_sorting(network *net, int n, const uint8_t *at)
 {
-    int count = 0, top = 1;
+    int top = 1;
     while (top * 2 < n)
         top *= 2;
-    for (int p = top; p > 0; p /= 2) {
+    for (int p = n > 1 ? top : 0; p > 0; p /= 2) {
         int q = top, r = 0, d = p;
         for (;;) {
             for (int i = 0; i < n - d; i++)
                 if ((i & p) == r)
-                    pairs[count++] = (pair){(uint8_t)i, (uint8_t)(i + d)};
+                    net->steps[net->count++] = (step){at[i], at[i + d], at[i], at[i + d], true, true};
             if (q == p)
                 break;
             d = q - p;
@@ -31,30 +58,117 @@ static int make_network(int n, pair *pairs)
             r = p;
         }
     }
-    return count;
 }
 
-LX_WIDE static void sort_bytes(uint8_t samples[][STRETCH], const pair *pairs, int count)
+/* Leaves out what does not matter for one place. */
+static void keep_only(network *net, int place)
 {
-    for (int k = 0; k < count; k++) {
-        uint8_t *restrict a = samples[pairs[k].low], *restrict b = samples[pairs[k].high];
-        for (int i = 0; i < STRETCH; i++) {
-            const uint8_t x = a[i], y = b[i];
-            a[i] = x < y ? x : y;
-            b[i] = x < y ? y : x;
+    bool wanted[MOST_SAMPLES] = {false};
+    int kept = MOST_STEPS;
+    wanted[place] = true;
+    for (int k = net->count - 1; k >= 0; k--) {
+        step *s = &net->steps[k];
+        s->wants_low = wanted[s->low];
+        s->wants_high = wanted[s->high];
+        if (s->wants_low || s->wants_high) {
+            wanted[s->low] = wanted[s->high] = true;
+            net->steps[--kept] = *s;
         }
+    }
+    net->count = MOST_STEPS - kept;
+    memmove(net->steps, net->steps + kept, sizeof *net->steps * (size_t)net->count);
+}
+
+/* Gives each step slots for its results: those from `first` on, of which what has been read is free again. The places
+   before it are the samples themselves. `slot` is where they are in the end. */
+static void assign_slots(network *net, int first, uint8_t *slot)
+{
+    uint8_t spare[MOST_SLOTS];
+    int spares = 0;
+    for (int i = 0; i < first; i++)
+        slot[i] = (uint8_t)i;
+    for (int i = 2 * first + 1; i >= first; i--)
+        spare[spares++] = (uint8_t)i;
+    for (int k = 0; k < net->count; k++) {
+        step *s = &net->steps[k];
+        const uint8_t low = s->low, high = s->high;
+        s->a = slot[low];
+        s->b = slot[high];
+        s->low = slot[low] = spare[--spares];
+        s->high = slot[high] = spare[--spares];
+        if (s->a >= first)
+            spare[spares++] = s->a;
+        if (s->b >= first)
+            spare[spares++] = s->b;
     }
 }
 
-LX_WIDE static void sort_floats(float samples[][STRETCH], const pair *pairs, int count)
+/* The network for windows whose columns are sorted; returns the slot of the median. When the rows are sorted too,
+   what has row times column samples not above it or below it cannot be the median if that is more than half. */
+static int make_median(network *net, int size)
 {
-    for (int k = 0; k < count; k++) {
-        float *restrict a = samples[pairs[k].low], *restrict b = samples[pairs[k].high];
-        for (int i = 0; i < STRETCH; i++) {
-            const float x = a[i], y = b[i];
-            a[i] = x < y ? x : y;
-            b[i] = x < y ? y : x;
-        }
+    uint8_t row[MOST_SORTED], left[MOST_SAMPLES], slot[MOST_SAMPLES];
+    int count = 0, below = 0;
+    net->count = 0;
+    for (int y = 0; y < size; y++) {
+        for (int x = 0; x < size; x++)
+            row[x] = (uint8_t)(y * size + x);
+        add_sorting(net, size, row);
+    }
+    const int most = size * size / 2 + 1;
+    for (int i = 0; i < size * size; i++) {
+        const int y = i / size, x = i % size;
+        if ((y + 1) * (x + 1) <= most && (size - y) * (size - x) <= most)
+            left[count++] = (uint8_t)i;
+        else
+            below += (size - y) * (size - x) > most;
+    }
+    add_sorting(net, count, left);
+    keep_only(net, left[size * size / 2 - below]);
+    assign_slots(net, size * size, slot);
+    return slot[left[size * size / 2 - below]];
+}
+
+LX_WIDE static void order_bytes(const uint8_t *a, const uint8_t *b, uint8_t *restrict low, uint8_t *restrict high,
+                                size_t count)
+{
+    for (size_t i = 0; low && i < count; i++)
+        low[i] = a[i] < b[i] ? a[i] : b[i];
+    for (size_t i = 0; high && i < count; i++)
+        high[i] = a[i] < b[i] ? b[i] : a[i];
+}
+
+LX_WIDE static void order_words(const uint16_t *a, const uint16_t *b, uint16_t *restrict low, uint16_t *restrict high,
+                                size_t count)
+{
+    for (size_t i = 0; low && i < count; i++)
+        low[i] = a[i] < b[i] ? a[i] : b[i];
+    for (size_t i = 0; high && i < count; i++)
+        high[i] = a[i] < b[i] ? b[i] : a[i];
+}
+
+LX_WIDE static void order_floats(const float *a, const float *b, float *restrict low, float *restrict high,
+                                 size_t count)
+{
+    for (size_t i = 0; low && i < count; i++)
+        low[i] = a[i] < b[i] ? a[i] : b[i];
+    for (size_t i = 0; high && i < count; i++)
+        high[i] = a[i] < b[i] ? b[i] : a[i];
+}
+
+/* Takes `count` samples of each slot through a network. */
+static void run(const network *net, sample_kind kind, char *const *slots, size_t count)
+{
+    for (int k = 0; k < net->count; k++) {
+        const step *s = &net->steps[k];
+        const void *a = slots[s->a], *b = slots[s->b];
+        void *low = s->wants_low ? slots[s->low] : NULL, *high = s->wants_high ? slots[s->high] : NULL;
+        if (kind == BYTES)
+            order_bytes(a, b, low, high, count);
+        else if (kind == WORDS)
+            order_words(a, b, low, high, count);
+        else
+            order_floats(a, b, low, high, count);
     }
 }
 
@@ -63,53 +177,50 @@ static long clamp(long value, long size)
     return value < 0 ? 0 : value >= size ? size - 1 : value;
 }
 
-/* The samples around pixels x.. of row y, one row of `samples` for each place in the window. */
-static void gather(const lx_plane *in, int size, long x, long y, void *samples)
+/* `count` samples of a row from column x on, which may lie beyond the edges. */
+static void copy_row(const job *j, long row, long x, long count, char *to)
 {
-    const int radius = size / 2;
-    for (int k = 0; k < size * size; k++) {
-        const long row = clamp(y + k / size - radius, in->height), first = x + k % size - radius;
-        const size_t line = (size_t)row * (size_t)in->width;
-        const bool inside = first >= 0 && first + STRETCH <= in->width;
-        if (in->type == LX_PLANE_U8) {
-            uint8_t *to = (uint8_t *)samples + (size_t)k * STRETCH;
-            const uint8_t *from = (const uint8_t *)in->samples + line;
-            if (inside)
-                memcpy(to, from + first, STRETCH);
-            else
-                for (int i = 0; i < STRETCH; i++)
-                    to[i] = from[clamp(first + i, in->width)];
-        } else {
-            float *to = (float *)samples + (size_t)k * STRETCH;
-            const float *from = (const float *)in->samples + line;
-            for (int i = 0; i < STRETCH; i++)
-                to[i] = from[clamp(first + i, in->width)];
-        }
-    }
+    const size_t sample = j->kind;
+    const char *from = j->in + (size_t)clamp(row, j->height) * (size_t)j->width * sample;
+    const long first = x < 0 ? -x : 0, last = x + count > j->width ? j->width - x : count;
+    memcpy(to + (size_t)first * sample, from + (size_t)(x + first) * sample, (size_t)(last - first) * sample);
+    for (long i = 0; i < first; i++)
+        memcpy(to + (size_t)i * sample, from, sample);
+    for (long i = last; i < count; i++)
+        memcpy(to + (size_t)i * sample, from + ((size_t)j->width - 1) * sample, sample);
 }
 
-static void sort_windows(const lx_plane *in, lx_plane *out, int size)
+/* Windows that overlap share their columns, so these are sorted once. */
+static void sort_windows(const job *j)
 {
-    pair pairs[MOST_PAIRS];
-    const int count = make_network(size * size, pairs), middle = size * size / 2;
-    float samples[MOST_SAMPLES][STRETCH];
-    for (long y = 0; y < in->height; y++)
-        for (long x = 0; x < in->width; x += STRETCH) {
-            const size_t length = (size_t)(in->width - x < STRETCH ? in->width - x : STRETCH);
-            const size_t to = (size_t)y * (size_t)in->width + (size_t)x;
-            gather(in, size, x, y, samples);
-            if (in->type == LX_PLANE_U8) {
-                uint8_t (*bytes)[STRETCH] = (uint8_t (*)[STRETCH])(void *)samples;
-                sort_bytes(bytes, pairs, count);
-                memcpy((uint8_t *)out->samples + to, bytes[middle], length);
-            } else {
-                sort_floats(samples, pairs, count);
-                memcpy((float *)out->samples + to, samples[middle], length * sizeof(float));
-            }
+    static const uint8_t in_order[MOST_SORTED] = {0, 1, 2, 3, 4, 5, 6};
+    enum { ROOM = STRETCH + 64, COLUMNS = 2 * MOST_SORTED + 2 };
+    float memory[(COLUMNS * ROOM + MOST_SLOTS * STRETCH) / sizeof(float)];
+    char *columns[COLUMNS], *slots[MOST_SLOTS], *at = (char *)memory;
+    uint8_t last[MOST_SORTED];
+    network vertical = {.count = 0}, median;
+    const int size = j->size, place = make_median(&median, size), samples = size * size;
+    add_sorting(&vertical, size, in_order);
+    assign_slots(&vertical, size, last);
+    for (int i = 0; i < COLUMNS; i++, at += ROOM)
+        columns[i] = at;
+    for (int i = samples; i < MOST_SLOTS; i++, at += STRETCH)
+        slots[i] = at;
+    const long radius = size / 2, most = STRETCH / (long)j->kind;
+    for (long y = 0; y < j->height; y++)
+        for (long x = 0; x < j->width; x += most) {
+            const long count = j->width - x < most ? j->width - x : most;
+            for (int k = 0; k < size; k++)
+                copy_row(j, y + k - radius, x - radius, count + 2 * radius, columns[k]);
+            run(&vertical, j->kind, columns, (size_t)(count + 2 * radius));
+            for (int k = 0; k < samples; k++)
+                slots[k] = columns[last[k / size]] + k % size * (long)j->kind;
+            run(&median, j->kind, slots, (size_t)count);
+            memcpy(j->out + (y * j->width + x) * (long)j->kind, slots[place], (size_t)count * j->kind);
         }
 }
 
-/* ---- large windows of bytes: Perreault and Hebert, "Median filtering in constant time", IEEE TIP 2007 ----------- */
+/* ---- large windows of bytes: Perreault and Hebert, "Median filtering in constant time", IEEE TIP 2007 ---------- */
 
 enum { LEVELS = 256, COARSE = 16, COUNTS = LEVELS + COARSE }; /* each level, and each sixteen levels together */
 
@@ -135,10 +246,10 @@ static uint8_t middle_level(const uint16_t *window, int half)
     return (uint8_t)level;
 }
 
-static lx_code count_windows(const lx_plane *in, lx_plane *out, int size, lx_error *error)
+static lx_code count_windows(const job *j, lx_error *error)
 {
-    const long width = in->width, height = in->height, radius = size / 2;
-    const uint8_t *samples = in->samples;
+    const long width = j->width, height = j->height, radius = j->size / 2;
+    const uint8_t *samples = (const uint8_t *)j->in;
     uint16_t *columns = calloc((size_t)width * COUNTS, sizeof *columns), window[COUNTS];
     if (!columns)
         return lx_fail(error, LX_ENOMEM, "median_blur: out of memory for an image of width %ld", width);
@@ -146,7 +257,8 @@ static lx_code count_windows(const lx_plane *in, lx_plane *out, int size, lx_err
         for (long k = -radius - 1; k < radius; k++) /* as if it were at row -1 */
             count(columns + x * COUNTS, samples[clamp(k, height) * width + x], 1);
     for (long y = 0; y < height; y++) {
-        const uint8_t *enters = samples + clamp(y + radius, height) * width, *leaves = samples + clamp(y - radius - 1, height) * width;
+        const uint8_t *enters = samples + clamp(y + radius, height) * width;
+        const uint8_t *leaves = samples + clamp(y - radius - 1, height) * width;
         for (long x = 0; x < width; x++) {
             count(columns + x * COUNTS, leaves[x], -1);
             count(columns + x * COUNTS, enters[x], 1);
@@ -156,13 +268,28 @@ static lx_code count_windows(const lx_plane *in, lx_plane *out, int size, lx_err
         for (long k = -radius - 1; k < radius; k++)
             slide(window, columns + clamp(k, width) * COUNTS, nothing);
         for (long x = 0; x < width; x++) {
-            slide(window, columns + clamp(x + radius, width) * COUNTS, columns + clamp(x - radius - 1, width) * COUNTS);
-            ((uint8_t *)out->samples)[y * width + x] = middle_level(window, size * size / 2);
+            slide(window, columns + clamp(x + radius, width) * COUNTS,
+                  columns + clamp(x - radius - 1, width) * COUNTS);
+            ((uint8_t *)j->out)[y * width + x] = middle_level(window, j->size * j->size / 2);
         }
     }
     free(columns);
     return LX_OK;
 }
+
+/* ---- large windows of more levels ------------------------------------------------------------------------------
+
+   One window slides along each row (Huang, Yang and Tang, IEEE TASSP 1979). Samples are replaced by their ranks among
+   all values of the picture. A window counts the ranks, each 256 of them together, and each 65,536. */
+
+enum { GROUP = 256 };
+
+typedef struct {
+    size_t values;
+    float *value;   /* of each rank, in order */
+    uint32_t *rank; /* of each sample */
+    uint16_t *each, *group, *large;
+} ranks;
 
 static int by_value(const void *a, const void *b)
 {
@@ -170,22 +297,124 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Large windows of floats have no short way. */
-static lx_code sort_each(const lx_plane *in, lx_plane *out, int size, lx_error *error)
+static uint32_t rank_of(const ranks *r, float sample)
 {
-    const long radius = size / 2;
-    const float *samples = in->samples;
-    float *window = malloc(sizeof *window * (size_t)size * (size_t)size);
-    if (!window)
-        return lx_fail(error, LX_ENOMEM, "median_blur: out of memory");
-    for (long y = 0; y < in->height; y++)
-        for (long x = 0; x < in->width; x++) {
-            for (long k = 0; k < (long)size * size; k++)
-                window[k] = samples[clamp(y + k / size - radius, in->height) * in->width + clamp(x + k % size - radius, in->width)];
-            qsort(window, (size_t)size * (size_t)size, sizeof *window, by_value);
-            ((float *)out->samples)[y * in->width + x] = window[(long)size * size / 2];
+    size_t low = 0, high = r->values - 1;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (r->value[middle] < sample)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (uint32_t)low;
+}
+
+static void find_ranks(ranks *r, const float *samples, size_t count)
+{
+    memcpy(r->value, samples, count * sizeof *samples);
+    qsort(r->value, count, sizeof *r->value, by_value);
+    r->values = 1;
+    for (size_t i = 1; i < count; i++)
+        if (r->value[i] != r->value[r->values - 1])
+            r->value[r->values++] = r->value[i];
+    for (size_t i = 0; i < count; i++)
+        r->rank[i] = rank_of(r, samples[i]);
+}
+
+static void count_rank(ranks *r, uint32_t rank, int by)
+{
+    r->each[rank] = (uint16_t)(r->each[rank] + by);
+    r->group[rank / GROUP] = (uint16_t)(r->group[rank / GROUP] + by);
+    r->large[rank / GROUP / GROUP] = (uint16_t)(r->large[rank / GROUP / GROUP] + by);
+}
+
+static float middle_value(const ranks *r, int half)
+{
+    size_t large = 0, group, each;
+    int below = 0;
+    while (below + r->large[large] <= half)
+        below += r->large[large++];
+    for (group = large * GROUP; below + r->group[group] <= half; group++)
+        below += r->group[group];
+    for (each = group * GROUP; below + r->each[each] <= half; each++)
+        below += r->each[each];
+    return r->value[each];
+}
+
+static void count_column(const job *j, ranks *r, long x, long y, int by)
+{
+    const long radius = j->size / 2;
+    for (long k = -radius; k <= radius; k++)
+        count_rank(r, r->rank[clamp(y + k, j->height) * j->width + clamp(x, j->width)], by);
+}
+
+static void slide_along(const job *j, ranks *r)
+{
+    const long radius = j->size / 2;
+    for (long y = 0; y < j->height; y++) {
+        for (long k = -radius - 1; k < radius; k++)
+            count_column(j, r, k, y, 1);
+        for (long x = 0; x < j->width; x++) {
+            count_column(j, r, x - radius - 1, y, -1);
+            count_column(j, r, x + radius, y, 1);
+            ((float *)j->out)[y * j->width + x] = middle_value(r, j->size * j->size / 2);
         }
-    free(window);
+        for (long k = -radius; k <= radius; k++)
+            count_column(j, r, j->width - 1 + k, y, -1);
+    }
+}
+
+static lx_code rank_windows(const job *j, lx_error *error)
+{
+    const size_t count = (size_t)j->width * (size_t)j->height;
+    const size_t groups = count / GROUP + 1, larges = groups / GROUP + 1;
+    ranks r = {0, malloc(count * sizeof *r.value), malloc(count * sizeof *r.rank),
+               calloc(count + groups + larges, sizeof *r.each), NULL, NULL};
+    if (!r.value || !r.rank || !r.each) {
+        lx_fail(error, LX_ENOMEM, "median_blur: out of memory for %d x %d pixels", j->height, j->width);
+    } else {
+        r.group = r.each + count;
+        r.large = r.group + groups;
+        find_ranks(&r, (const float *)j->in, count);
+        slide_along(j, &r);
+    }
+    free(r.value);
+    free(r.rank);
+    free(r.each);
+    return error->code;
+}
+
+/* Whole numbers up to 65535, which are what a file of 16 bits holds, are sorted as words: twice as many at a time. */
+LX_WIDE static bool as_words(const float *from, uint16_t *to, size_t count)
+{
+    uint32_t other = 0;
+    for (size_t i = 0; i < count; i++) {
+        const float level = from[i] > 0 ? (from[i] < 65535 ? from[i] : 65535) : 0;
+        to[i] = (uint16_t)(int)level;
+        other |= (float)to[i] != from[i];
+    }
+    return !other;
+}
+
+static lx_code sort_floats(job *j, lx_error *error)
+{
+    const size_t count = (size_t)j->width * (size_t)j->height;
+    float *out = (float *)(void *)j->out;
+    uint16_t *words = malloc(2 * count * sizeof *words);
+    if (!words)
+        return lx_fail(error, LX_ENOMEM, "median_blur: out of memory for %d x %d pixels", j->height, j->width);
+    if (as_words((const float *)(const void *)j->in, words, count)) {
+        j->kind = WORDS;
+        j->in = (const char *)words;
+        j->out = (char *)(words + count);
+        sort_windows(j);
+        for (size_t i = 0; i < count; i++)
+            out[i] = words[count + i];
+    } else {
+        sort_windows(j);
+    }
+    free(words);
     return LX_OK;
 }
 
@@ -193,8 +422,11 @@ lx_code lx_median_blur(const lx_plane *in, lx_plane *out, int size, lx_error *er
 {
     if (size < 1 || size > LARGEST || size % 2 == 0)
         return lx_fail(error, LX_EARG, "median_blur: size must be odd, 1 to %d, not %d", LARGEST, size);
+    job j = {in->width, in->height, size, in->type == LX_PLANE_U8 ? BYTES : FLOATS, in->samples, out->samples};
     if (size > MOST_SORTED)
-        return in->type == LX_PLANE_U8 ? count_windows(in, out, size, error) : sort_each(in, out, size, error);
-    sort_windows(in, out, size);
+        return j.kind == BYTES ? count_windows(&j, error) : rank_windows(&j, error);
+    if (j.kind == FLOATS)
+        return sort_floats(&j, error);
+    sort_windows(&j);
     return LX_OK;
 }

@@ -31,6 +31,12 @@ static inline size_t lx_plane_bytes(const lx_plane *plane)
     return lx_plane_count(plane) * (plane->type == LX_PLANE_U8 ? 1 : sizeof(float));
 }
 
+static inline void *lx_plane_row(const lx_plane *plane, long y)
+{
+    const size_t sample = plane->type == LX_PLANE_U8 ? 1 : sizeof(float);
+    return (char *)plane->samples + (size_t)y * (size_t)plane->width * sample;
+}
+
 /* What a function does beyond the edge of a plane. The names and meanings are those of OpenCV's border types. */
 typedef enum {
     LX_BORDER_CONSTANT,   /* a value that the caller gives */

@@ -1,9 +1,11 @@
 /* Bindings of what works on the levels of images: histograms, filters, shapes. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../image/filter.h"
 #include "../image/histogram.h"
+#include "../image/lungs.h"
 #include "../image/morphology.h"
 #include "planes.h"
 
@@ -12,35 +14,49 @@ typedef struct {
     double v[5];
 } numbers;
 
-static numbers check_numbers(lua_State *L, int count)
+/* `kinds` has a letter for each: n, a number, or i, an integer. */
+static numbers check_numbers(lua_State *L, const char *kinds)
 {
     numbers n = {{0}};
-    for (int i = 0; i < count; i++)
-        n.v[i] = luaL_checknumber(L, 2 + i);
+    for (int i = 0; kinds[i]; i++) {
+        const lua_Integer whole = kinds[i] == 'i' ? luaL_checkinteger(L, 2 + i) : 0;
+        luaL_argcheck(L, whole >= INT_MIN && whole <= INT_MAX, 2 + i, "the number is too large");
+        n.v[i] = kinds[i] == 'i' ? (double)whole : luaL_checknumber(L, 2 + i);
+    }
     return n;
 }
 
-/* Maps each plane by a function of so many numbers; raises unless these are given. */
-static int map(lua_State *L, int count, lx_plane_function *function)
+/* Maps each plane by a function of such numbers; raises unless these are given. */
+static int map(lua_State *L, const char *kinds, lx_plane_function *function)
 {
-    const numbers n = check_numbers(L, count);
+    const numbers n = check_numbers(L, kinds);
     return lx_map_planes(L, 1, function, &n);
 }
 
-/* The same with a float32 result. */
-static int map_to_floats(lua_State *L, int count, lx_plane_function *function)
+/* The same with a result of this type, whatever the image is. */
+static int map_to(lua_State *L, lx_plane_type type, const char *kinds, lx_plane_function *function)
 {
-    const numbers n = check_numbers(L, count);
+    const numbers n = check_numbers(L, kinds);
     const lx_planes in = lx_check_planes(L, 1);
-    const lx_planes out = lx_push_planes(L, &in, LX_PLANE_F32, in.first.height, in.first.width);
+    const lx_planes out = lx_push_planes(L, &in, type, in.first.height, in.first.width);
     lx_each_plane(L, &in, &out, function, &n);
     return 1;
 }
 
+static int map_to_floats(lua_State *L, const char *kinds, lx_plane_function *function)
+{
+    return map_to(L, LX_PLANE_F32, kinds, function);
+}
+
+static int map_to_bytes(lua_State *L, const char *kinds, lx_plane_function *function)
+{
+    return map_to(L, LX_PLANE_U8, kinds, function);
+}
+
 #define V(i) (((const numbers *)params)->v[i])
 
-/* FUNCTION(name, numbers, call): `name(image, numbers...) -> image` */
-#define FUNCTION(name, how, count, call)                                                                    \
+/* FUNCTION(name, how, kinds, call): `name(image, numbers...) -> image` */
+#define FUNCTION(name, how, kinds, call)                                                                    \
     static lx_code do_##name(const lx_plane *in, lx_plane *out, const void *params, lx_error *error)        \
     {                                                                                                       \
         (void)params, (void)error;                                                                          \
@@ -48,23 +64,26 @@ static int map_to_floats(lua_State *L, int count, lx_plane_function *function)
     }                                                                                                       \
     static int l_##name(lua_State *L)                                                                       \
     {                                                                                                       \
-        return how(L, count, do_##name);                                                                    \
+        return how(L, kinds, do_##name);                                                                    \
     }
 
-FUNCTION(equalize, map, 1, lx_equalize(in, out, (float)V(0), error))
-FUNCTION(clahe, map, 3, lx_clahe(in, out, &(lx_clahe_params){V(1), (int)V(2), (float)V(0)}, error))
-FUNCTION(gamma, map, 2, lx_gamma(in, out, (float)V(0), V(1), error))
-FUNCTION(stretch, map, 3, (lx_stretch(in, out, (float)V(0), (float)V(1), (float)V(2)), LX_OK))
-FUNCTION(gaussian_blur, map, 1, lx_gaussian_blur(in, out, V(0), error))
-FUNCTION(box_blur, map, 1, lx_box_blur(in, out, (int)V(0), error))
-FUNCTION(median_blur, map, 1, lx_median_blur(in, out, (int)V(0), error))
-FUNCTION(bilateral_filter, map, 3, lx_bilateral_filter(in, out, (int)V(0), V(1), V(2), error))
-FUNCTION(unsharp_mask, map, 3, lx_unsharp_mask(in, out, V(1), V(2), (float)V(0), error))
-FUNCTION(sobel, map_to_floats, 2, lx_sobel(in, out, (int)V(0), (int)V(1), error))
-FUNCTION(laplacian, map_to_floats, 0, lx_laplacian(in, out, error))
-FUNCTION(canny, map, 2, lx_canny(in, out, V(0), V(1), error))
-FUNCTION(dilate, map, 2, lx_dilate(in, out, (lx_shape)V(0), (int)V(1), error))
-FUNCTION(erode, map, 2, lx_erode(in, out, (lx_shape)V(0), (int)V(1), error))
+FUNCTION(equalize, map, "n", lx_equalize(in, out, (float)V(0), error))
+FUNCTION(clahe, map, "nni", lx_clahe(in, out, &(lx_clahe_params){V(1), (int)V(2), (float)V(0)}, error))
+FUNCTION(gamma, map, "nn", lx_gamma(in, out, (float)V(0), V(1), error))
+FUNCTION(stretch, map, "nnn", (lx_stretch(in, out, (float)V(0), (float)V(1), (float)V(2)), LX_OK))
+FUNCTION(normalize_percentile, map, "nnn", lx_normalize_percentile(in, out, (float)V(0), V(1), V(2), error))
+FUNCTION(invert, map, "n", (lx_invert(in, out, (float)V(0)), LX_OK))
+FUNCTION(gaussian_blur, map, "n", lx_gaussian_blur(in, out, V(0), error))
+FUNCTION(box_blur, map, "i", lx_box_blur(in, out, (int)V(0), error))
+FUNCTION(median_blur, map, "i", lx_median_blur(in, out, (int)V(0), error))
+FUNCTION(bilateral_filter, map, "inn", lx_bilateral_filter(in, out, (int)V(0), V(1), V(2), error))
+FUNCTION(unsharp_mask, map, "nnn", lx_unsharp_mask(in, out, V(1), V(2), (float)V(0), error))
+FUNCTION(sobel, map_to_floats, "ii", lx_sobel(in, out, (int)V(0), (int)V(1), error))
+FUNCTION(sobel_magnitude, map_to_floats, "", lx_sobel_magnitude(in, out, error))
+FUNCTION(laplacian, map_to_floats, "", lx_laplacian(in, out, error))
+FUNCTION(canny, map, "nn", lx_canny(in, out, V(0), V(1), error))
+FUNCTION(morphology, map, "iii", lx_morphology(in, out, (lx_morph)V(0), (lx_shape)V(1), (int)V(2), error))
+FUNCTION(threshold, map_to_bytes, "n", (lx_threshold(in, out, (float)V(0)), LX_OK))
 
 /* percentile(image, white, share) -> level, of all planes together if there is but one */
 static int l_percentile(lua_State *L)
@@ -132,7 +151,8 @@ static int l_connected_components(lua_State *L)
     lx_component *found;
     long count;
     if (lx_tensor_new(labels, lx_get_context(L)->devices[0], LX_INT32, 2, shape, &error) ||
-        lx_connected_components(&in.first, lua_toboolean(L, 2), lx_storage_host(labels->storage), &found, &count, &error))
+        lx_connected_components(&in.first, lua_toboolean(L, 2), lx_storage_host(labels->storage), &found, &count,
+                                &error))
         return lx_raise(L, &error);
     /* into Lua's memory first: what follows may raise */
     lx_component *list = count <= INT32_MAX ? lua_newuserdatauv(L, sizeof *list * (size_t)count + 1, 0) : NULL;
@@ -156,11 +176,30 @@ static int l_connected_components(lua_State *L)
     return 2;
 }
 
+/* find_lungs(image) -> {x, y, w, h}, by the first channel */
+static int l_find_lungs(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_rect box;
+    const lx_planes in = lx_check_planes(L, 1);
+    luaL_argcheck(L, in.ndim < 4 || in.shape[0] == 1, 1, "expected one image");
+    if (lx_find_lungs(&in.first, &box, &error))
+        return lx_raise(L, &error);
+    lua_createtable(L, 0, 4);
+    set_integer(L, "x", box.x);
+    set_integer(L, "y", box.y);
+    set_integer(L, "w", box.width);
+    set_integer(L, "h", box.height);
+    return 1;
+}
+
 const luaL_Reg lx_enhance_functions[] = {
     {"equalize", l_equalize},
     {"clahe", l_clahe},
     {"gamma", l_gamma},
     {"stretch", l_stretch},
+    {"normalize_percentile", l_normalize_percentile},
+    {"invert", l_invert},
     {"percentile", l_percentile},
     {"histogram", l_histogram},
     {"otsu", l_otsu},
@@ -170,10 +209,12 @@ const luaL_Reg lx_enhance_functions[] = {
     {"bilateral_filter", l_bilateral_filter},
     {"unsharp_mask", l_unsharp_mask},
     {"sobel", l_sobel},
+    {"sobel_magnitude", l_sobel_magnitude},
     {"laplacian", l_laplacian},
     {"canny", l_canny},
-    {"dilate", l_dilate},
-    {"erode", l_erode},
+    {"threshold", l_threshold},
+    {"morphology", l_morphology},
     {"connected_components", l_connected_components},
+    {"find_lungs", l_find_lungs},
     {NULL, NULL},
 };

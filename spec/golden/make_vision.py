@@ -20,6 +20,7 @@ import struct
 
 import cv2
 import numpy as np
+import skimage.exposure
 import skimage.filters
 import skimage.measure
 from PIL import Image
@@ -104,7 +105,9 @@ def results(picture):
         out[f"affine/{border}"] = sampled(picture, AFFINE, (height, width), border, 30)
     out["perspective"] = sampled(picture, PERSPECTIVE, (35, 44), "constant", 30)
     out["gaussian/1.3"] = cv2.GaussianBlur(picture, (0, 0), 1.3)
+    out["gaussian/4"] = cv2.GaussianBlur(picture, (0, 0), 4)
     out["box/5"] = cv2.blur(picture, (5, 5))
+    out["box/31"] = cv2.blur(picture, (31, 31))
     out["median/3"] = cv2.medianBlur(picture, 3)
     out["median/5"] = cv2.medianBlur(picture, 5)
     out["clahe/2/8"] = cv2.createCLAHE(2.0, (8, 8)).apply(picture)
@@ -120,7 +123,16 @@ def results(picture):
         out[f"{name}/ellipse/5"] = cv2.morphologyEx(picture, how, kernel)
     for dx, dy in ((1, 0), (0, 1), (1, 1), (2, 0)):
         out[f"sobel/{dx}{dy}"] = cv2.Sobel(picture, cv2.CV_32F, dx, dy, ksize=3)
+    out["sobel_magnitude"] = cv2.magnitude(cv2.Sobel(picture, cv2.CV_32F, 1, 0), cv2.Sobel(picture, cv2.CV_32F, 0, 1))
     out["laplacian"] = cv2.Laplacian(picture, cv2.CV_32F, ksize=1)
+    out["percentiles"] = np.percentile(picture, [0, 1, 12.3, 50, 98.7, 100]).astype(np.float32)
+    low, high = np.percentile(picture, [2, 97])
+    if low < high:
+        out["normalize_percentile"] = skimage.exposure.rescale_intensity(picture.astype(np.float64), (low, high), (0, white))
+    for gamma in (0.4, 2.2):
+        out[f"gamma/{gamma}"] = skimage.exposure.adjust_gamma(picture.astype(np.float64) / white, gamma) * white
+    if picture.min() < picture.max():
+        out["otsu"] = np.array([skimage.filters.threshold_otsu(picture)], np.float32)
     for border, how in BORDERS.items():
         out[f"pad/{border}"] = cv2.copyMakeBorder(picture, 3, 4, 1, 2, how, value=30)
     if not deep:
@@ -128,9 +140,12 @@ def results(picture):
         out["median/11"] = cv2.medianBlur(picture, 11)
         out["median/21"] = cv2.medianBlur(picture, 21)
         out["bilateral/4"] = cv2.bilateralFilter(picture.astype(np.float32), 9, 30, 2)
+        out["bilateral/7"] = cv2.bilateralFilter(picture.astype(np.float32), 15, 30, 2)
         out["canny/50/120"] = cv2.Canny(picture, 50, 120)
+        out["canny/200/300"] = cv2.Canny(picture, 200, 300)
+        out["median/31"] = cv2.medianBlur(picture, 31)
         level, _ = cv2.threshold(picture, 0, 255, cv2.THRESH_OTSU)
-        out["otsu"] = np.array([level], np.float32)
+        out["otsu/opencv"] = np.array([level], np.float32)
         out["unsharp/1/1"] = np.clip(2 * picture.astype(np.float64) - skimage.filters.gaussian(
             picture.astype(np.float64), 1, mode="mirror", truncate=3), 0, 255)
         bright = (picture > level).astype(np.uint8)

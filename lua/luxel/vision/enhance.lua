@@ -4,21 +4,27 @@
 --- 0..`white` (255 unless said otherwise; 65535 for what a 16-bit file holds).
 
 local core = require "luxel.core"
+local geometry = require "luxel.vision.geometry"
 local options = require "luxel.data.options"
 
 local enhance = {}
 
-local WHITE <const> = {white = 255}
+-- The options of a function, `white` among them; errors point at its caller.
+local function read(name, opts, defaults)
+    defaults.white = 255
+    opts = options.read(name, opts, defaults, 4)
+    options.check_number(name, "white", opts.white, 1e-6, 1e30, false, 4)
+    return opts
+end
 
--- A function of an image and `white` alone.
-local function white_of(name, opts) return options.read(name, opts, WHITE, 4).white end
+local function check_share(name, option, share) options.check_number(name, option, share, 0, 1, false, 4) end
 
 --- Histogram equalisation: every level as often as the others, as far as that goes. On uint8 to the bit what OpenCV's
 --- equalizeHist gives; float32 is divided into 65,536 levels.
 ---@param image Tensor
 ---@param opts? {white: number?}
 ---@return Tensor
-function enhance.equalize(image, opts) return core.equalize(image, white_of("equalize", opts)) end
+function enhance.equalize(image, opts) return core.equalize(image, read("equalize", opts, {}).white) end
 
 --- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
 ---@param image Tensor
@@ -26,7 +32,7 @@ function enhance.equalize(image, opts) return core.equalize(image, white_of("equ
 ---  (0: no limit); tiles 8 each way
 ---@return Tensor
 function enhance.clahe(image, opts)
-    opts = options.read("clahe", opts, {clip = 2, tiles = 8, white = 255})
+    opts = read("clahe", opts, {clip = 2, tiles = 8})
     return core.clahe(image, opts.white, opts.clip, opts.tiles)
 end
 
@@ -36,7 +42,7 @@ end
 ---@param opts? {white: number?}
 ---@return Tensor
 function enhance.adjust_gamma(image, exponent, opts)
-    return core.gamma(image, white_of("adjust_gamma", opts), exponent)
+    return core.gamma(image, read("adjust_gamma", opts, {}).white, exponent)
 end
 
 --- Shows a window of levels: centre - width / 2 becomes black, centre + width / 2 white, and what is beyond is cut off.
@@ -46,20 +52,20 @@ end
 ---@param opts? {white: number?} of the result
 ---@return Tensor
 function enhance.window(image, centre, width, opts)
-    if not (type(width) == "number" and width > 0) then error("window: width expects a number above 0", 2) end
-    return core.stretch(image, white_of("window", opts), centre - width / 2, centre + width / 2)
+    local white = read("window", opts, {}).white
+    options.check_number("window", "centre", centre, -1e30, 1e30)
+    options.check_number("window", "width", width, 1e-6, 1e30)
+    return core.stretch(image, white, centre - width / 2, centre + width / 2)
 end
 
---- The level below which a share of all samples lies.
+--- The level that a share of all samples is not above; between two samples, between their levels, as NumPy has it.
 ---@param image Tensor
 ---@param share number 0..1
 ---@param opts? {white: number?}
 ---@return number
 function enhance.percentile(image, share, opts)
-    if not (type(share) == "number" and share >= 0 and share <= 1) then
-        error(("percentile: share expects a number from 0 to 1, got %s"):format(tostring(share)), 2)
-    end
-    return core.percentile(image, white_of("percentile", opts), share)
+    check_share("percentile", "share", share)
+    return core.percentile(image, read("percentile", opts, {}).white, share)
 end
 
 --- Stretches the levels between two percentiles over the whole scale.
@@ -67,9 +73,10 @@ end
 ---@param opts? {low: number?, high: number?, white: number?} shares, 0.01 and 0.99
 ---@return Tensor
 function enhance.normalize_percentile(image, opts)
-    opts = options.read("normalize_percentile", opts, {low = 0.01, high = 0.99, white = 255})
-    local white = opts.white
-    return core.stretch(image, white, core.percentile(image, white, opts.low), core.percentile(image, white, opts.high))
+    opts = read("normalize_percentile", opts, {low = 0.01, high = 0.99})
+    check_share("normalize_percentile", "low", opts.low)
+    check_share("normalize_percentile", "high", opts.high)
+    return core.normalize_percentile(image, opts.white, opts.low, opts.high)
 end
 
 --- How many samples there are of each of `bins` equal parts of the scale.
@@ -77,7 +84,7 @@ end
 ---@param opts? {bins: integer?, white: number?} 256
 ---@return integer[]
 function enhance.histogram(image, opts)
-    opts = options.read("histogram", opts, {bins = 256, white = 255})
+    opts = read("histogram", opts, {bins = 256})
     return core.histogram(image, opts.white, opts.bins)
 end
 
@@ -86,8 +93,7 @@ end
 ---@param opts? {white: number?}
 ---@return Tensor
 function enhance.invert(image, opts)
-    local white = white_of("invert", opts)
-    return core.cast(core.binary("sub", white, image), image.dtype)
+    return core.invert(image, read("invert", opts, {}).white)
 end
 
 -- ---- filters --------------------------------------------------------------------------------------------------
@@ -125,7 +131,7 @@ end
 ---@param opts? {sigma: number?, amount: number?, white: number?} sigma 1 pixel, amount 1
 ---@return Tensor
 function enhance.unsharp_mask(image, opts)
-    opts = options.read("unsharp_mask", opts, {sigma = 1, amount = 1, white = 255})
+    opts = read("unsharp_mask", opts, {sigma = 1, amount = 1})
     return core.unsharp_mask(image, opts.white, opts.sigma, opts.amount)
 end
 
@@ -135,6 +141,11 @@ end
 ---@param dy integer down
 ---@return Tensor float32
 function enhance.sobel(image, dx, dy) return core.sobel(image, dx, dy) end
+
+--- How steep the picture is: the length of the vector of Sobel's two first derivatives.
+---@param image Tensor
+---@return Tensor float32
+function enhance.sobel_magnitude(image) return core.sobel_magnitude(image) end
 
 --- The sum of the second derivatives.
 ---@param image Tensor
@@ -152,47 +163,41 @@ function enhance.canny(image, low, high) return core.canny(image, low, high) end
 
 local SHAPES <const> = {rectangle = 0, cross = 1, ellipse = 2}
 
-local function shape_of(name, opts)
+-- `how` is lx_morph of csrc/image/morphology.h.
+local function morphology(name, how, image, size, opts)
     opts = options.read(name, opts, {shape = "rectangle"}, 4)
-    return SHAPES[opts.shape] or error(name .. ": shape expects rectangle, cross or ellipse", 3)
+    local shape = SHAPES[opts.shape]
+        or error(("%s: shape expects rectangle, cross or ellipse, got %s"):format(name, tostring(opts.shape)), 3)
+    return core.morphology(image, how, shape, size)
 end
 
---- The smallest of the neighbours.
+--- The smallest of the neighbours; what is beyond the edge does not count.
 ---@param image Tensor
 ---@param size integer odd
 ---@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
 ---@return Tensor
-function enhance.erode(image, size, opts) return core.erode(image, shape_of("erode", opts), size) end
+function enhance.erode(image, size, opts) return morphology("erode", 0, image, size, opts) end
 
 --- The largest of the neighbours.
 ---@param image Tensor
 ---@param size integer odd
 ---@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
 ---@return Tensor
-function enhance.dilate(image, size, opts) return core.dilate(image, shape_of("dilate", opts), size) end
+function enhance.dilate(image, size, opts) return morphology("dilate", 1, image, size, opts) end
 
 --- Eroded, then dilated: without what is smaller than the shape and bright.
 ---@param image Tensor
 ---@param size integer odd
 ---@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
 ---@return Tensor
-function enhance.opening(image, size, opts)
-    local shape = shape_of("opening", opts)
-    return core.dilate(core.erode(image, shape, size), shape, size)
-end
+function enhance.opening(image, size, opts) return morphology("opening", 2, image, size, opts) end
 
 --- Dilated, then eroded: without what is smaller than the shape and dark.
 ---@param image Tensor
 ---@param size integer odd
 ---@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
 ---@return Tensor
-function enhance.closing(image, size, opts)
-    local shape = shape_of("closing", opts)
-    return core.erode(core.dilate(image, shape, size), shape, size)
-end
-
--- a - b in the type of the image; never below 0 where it is used.
-local function difference(a, b) return core.cast(core.binary("sub", a, b), a.dtype) end
+function enhance.closing(image, size, opts) return morphology("closing", 3, image, size, opts) end
 
 --- Dilated minus eroded: the outlines.
 ---@param image Tensor
@@ -200,8 +205,7 @@ local function difference(a, b) return core.cast(core.binary("sub", a, b), a.dty
 ---@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
 ---@return Tensor
 function enhance.morphological_gradient(image, size, opts)
-    local shape = shape_of("morphological_gradient", opts)
-    return difference(core.dilate(image, shape, size), core.erode(image, shape, size))
+    return morphology("morphological_gradient", 4, image, size, opts)
 end
 
 --- What opening takes away: bright and small.
@@ -209,28 +213,26 @@ end
 ---@param size integer odd
 ---@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
 ---@return Tensor
-function enhance.top_hat(image, size, opts) return difference(image, enhance.opening(image, size, opts)) end
+function enhance.top_hat(image, size, opts) return morphology("top_hat", 5, image, size, opts) end
 
 --- What closing takes away: dark and small.
 ---@param image Tensor
 ---@param size integer odd
 ---@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
 ---@return Tensor
-function enhance.black_hat(image, size, opts) return difference(enhance.closing(image, size, opts), image) end
+function enhance.black_hat(image, size, opts) return morphology("black_hat", 6, image, size, opts) end
 
 --- The level that divides the samples into two classes the best (Otsu 1979); the brighter one is above it.
 ---@param image Tensor one channel
 ---@param opts? {white: number?}
 ---@return number
-function enhance.otsu(image, opts) return core.otsu(image, white_of("otsu", opts)) end
+function enhance.otsu(image, opts) return core.otsu(image, read("otsu", opts, {}).white) end
 
 --- 255 where the image is above the level, else 0.
 ---@param image Tensor
 ---@param level number
 ---@return Tensor uint8
-function enhance.threshold(image, level)
-    return core.cast(core.binary("mul", core.binary("gt", image, level), 255), "uint8")
-end
+function enhance.threshold(image, level) return core.threshold(image, level) end
 
 --- Numbers what is not 0 and hangs together: 1, 2, ... as rows from the top meet it, 0 for the rest.
 ---@param image Tensor one channel
@@ -241,6 +243,24 @@ end
 function enhance.connected_components(image, opts)
     opts = options.read("connected_components", opts, {diagonal = true})
     return core.connected_components(image, opts.diagonal)
+end
+
+-- ---- lungs ----------------------------------------------------------------------------------------------------
+
+--- Where both lungs are in a frontal chest radiograph, air being dark, with a margin; without the dark bars that some
+--- pictures have at their edges. By levels and groups alone, without a trained model: docs/lungs.md says how good that
+--- is. Where nothing is found it is the whole picture but the bars.
+---@param image Tensor one image; of colours the first channel is looked at
+---@return {x: integer, y: integer, w: integer, h: integer} pixels from the top left
+function enhance.find_lungs(image) return core.find_lungs(image) end
+
+--- Cuts out the part with both lungs.
+---@param image Tensor one image
+---@return Tensor
+---@return {x: integer, y: integer, w: integer, h: integer} where it was, in pixels from the top left
+function enhance.lung_crop(image)
+    local box = core.find_lungs(image)
+    return geometry.crop(image, box), box
 end
 
 return enhance
