@@ -72,6 +72,17 @@ describe("DICOM:", function()
         assert.is_true(lx.equal(golden["explicit/12/raw"]:view(1, 23, 31), (assert(load("explicit/12")))))
     end)
 
+    it("the shape of the presentation table says which end is white", function()
+        local image, info = load("inverse/12")
+        assert.is_true(lx.equal((4095 - golden["inverse/12/raw"]):view(1, 23, 31), image))
+        assert.is_nil(info.pixel_spacing)
+        assert.same({0.2, 0.25}, info.detector_spacing)
+    end)
+
+    it("YBR becomes RGB", function()
+        assert.is_true(apart(assert(load("rgb/ybr", {channels = 3})), golden["rgb/ybr/colours"]) <= 1)
+    end)
+
     it("values are rescaled", function()
         -- 0.5 v - 100 over all that 13 bits with a sign can hold, inverted
         local ends = (-4096 * 0.5 - 100) + (4095 * 0.5 - 100)
@@ -87,6 +98,7 @@ describe("DICOM:", function()
         assert.equal("F", info.sex)
         assert.equal("042Y", info.age)
         assert.same({0.143, 0.15}, info.pixel_spacing)
+        assert.is_nil(info.detector_spacing)
         assert.same({{centre = 1800, width = 1500.5}, {centre = 40, width = 400}}, info.windows)
         for _, name in ipairs {"patient_name", "patient_id", "study_date"} do assert.is_nil(info[name]) end
         for key, value in pairs(info) do
@@ -117,6 +129,35 @@ describe("DICOM:", function()
         local at = whole:find("\8\0\22\0", 1, true) -- (0008,0016): the data set alone, implicit little endian
         write(whole:sub(at))
         assert.is_true(lx.equal(golden["implicit/12/raw"]:view(1, 23, 31), (assert(lx.vision.load(path)))))
+    end)
+
+    -- A file with something before its first element of group 8.
+    local function with(name, bytes)
+        local whole = bytes_of(name)
+        local at = whole:find("\8\0\22\0", 1, true)
+        write(whole:sub(1, at - 1) .. bytes .. whole:sub(at))
+        return lx.vision.load(path)
+    end
+    local UNDEFINED <const> = "\xff\xff\xff\xff"
+    local ITEM <const>, ITEM_END <const> = "\xfe\xff\x00\xe0" .. UNDEFINED, "\xfe\xff\x0d\xe0\0\0\0\0"
+    local SEQUENCE_END <const> = "\xfe\xff\xdd\xe0\0\0\0\0"
+
+    it("sequences in sequences are passed over, up to a depth", function()
+        local function nested(depth)
+            local open, close = "\8\0\6\0" .. UNDEFINED .. ITEM, ITEM_END .. SEQUENCE_END
+            return with("implicit/12", open:rep(depth) .. close:rep(depth))
+        end
+        assert.is_true(lx.equal(golden["implicit/12/raw"]:view(1, 23, 31), (assert(nested(10)))))
+        for _, depth in ipairs {40, 1000000} do
+            local image, message = nested(depth)
+            assert.is_nil(image)
+            assert.matches("nested too deep", message)
+        end
+    end)
+
+    it("sequences of an unknown kind are implicit inside", function()
+        local unknown = "\9\0\1\0UN\0\0" .. UNDEFINED .. ITEM .. "\16\0\16\0\4\0\0\0ABCD" .. ITEM_END .. SEQUENCE_END
+        assert.is_true(lx.equal(golden["explicit/12/raw"]:view(1, 23, 31), (assert(with("explicit/12", unknown)))))
     end)
 
     it("of a kind that cannot be read is refused by name", function()
@@ -156,6 +197,26 @@ describe("DICOM:", function()
                 end
             end
         end
+    end)
+
+    it("in JPEG 2000 that asks for more than its picture needs, or lacks some of it, is refused", function()
+        for kind, problem in pairs {
+            tiles = "very small tiles", precincts = "precincts of less than 32", layers = "more than 64 layers",
+            size = "not of the size that the file says", blocks = "code blocks of less than 16",
+            missing = "not all of its tiles are there",
+        } do
+            local image, message, code = lx.vision.load("spec/fuzz/corpus/dicom-greedy-" .. kind)
+            if not image and message:find("OpenJPEG") then
+                pending("this build has no OpenJPEG")
+                return
+            end
+            assert.is_nil(image, kind)
+            assert.matches(problem, message)
+            assert.equal("format", code)
+        end
+        local whole = bytes_of("jpeg2000/tiles")
+        write(whole:sub(1, -40))
+        assert.matches("truncated", select(2, lx.vision.load(path)))
     end)
 
     it("is listed and trained on like other images", function()
@@ -199,6 +260,34 @@ end)
 
 describe("real DICOM files", function()
     local root = (os.getenv("LUXEL_DATA") or "../shared/data") .. "/dicom/real"
+
+    it("have the pixels that pydicom reads", function()
+        if lfs.attributes(root, "mode") ~= "directory" then
+            pending("no folder of radiographs; set LUXEL_DATA")
+            return
+        end
+        local expected = lx.checkpoint.load("build/real_dicom.safetensors")
+        if not expected then
+            pending("no build/real_dicom.safetensors; spec/golden/make_dicom.py says how to make it")
+            return
+        end
+        local compared = 0
+        for _, folder in ipairs {root, (root:gsub("real$", "derived"))} do
+            for name in lfs.dir(folder) do
+                local values = expected[name]
+                if values then
+                    local image, problem = lx.vision.load(folder .. "/" .. name, {raw = true})
+                    if not image and problem:find("OpenJPEG") then break end
+                    assert.is_truthy(image, problem)
+                    -- one level for the arithmetic of another JPEG decoder
+                    local limit = name:find("jpegbaseline") and 1 or 0
+                    assert.is_true(apart(image, values:view(table.unpack(image.shape))) <= limit, name)
+                    compared = compared + 1
+                end
+            end
+        end
+        assert.is_true(compared > 0)
+    end)
 
     it("are read, and look like radiographs", function()
         if lfs.attributes(root, "mode") ~= "directory" then

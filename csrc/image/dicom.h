@@ -58,6 +58,10 @@ lx_code lx_dicom_decode(const char *path, const lx_dicom *dicom, const lx_read_o
 /* The stored values of one frame, [samples][rows][columns], to be freed. */
 lx_code lx_dicom_values(const char *path, const lx_dicom *dicom, int frame, int32_t **values, lx_error *error);
 
+/* Checks a JPEG 2000 stream against what the file says, within limits for what decoding it takes; leaves out boxes around
+   the stream. */
+lx_code lx_jpeg2000_inspect(const char *path, const uint8_t **bytes, size_t *size, const lx_dicom *dicom, lx_error *error);
+
 /* Whether OpenJPEG was there when this was compiled; and a JPEG 2000 stream of a known size as values. */
 bool lx_jpeg2000_available(void);
 lx_code lx_jpeg2000_decode(const char *path, const uint8_t *bytes, size_t size, const lx_dicom *dicom, int32_t *values,

@@ -153,7 +153,6 @@ static lx_code read_jpeg(const job *j, const uint8_t *bytes, size_t size)
 {
     const lx_dicom *d = j->d;
     lx_image_header header;
-    /* items have an even number of bytes, and some writers leave out the end marker */
     if (lx_image_inspect(j->path, bytes, size, &header, j->error))
         return j->error->code;
     if (header.format != LX_FORMAT_JPEG || header.info.width != d->columns || header.info.height != d->rows)

@@ -67,20 +67,6 @@ static void keep_quiet(const char *message, void *data)
     (void)message, (void)data;
 }
 
-/* Whether the stream has the picture that the file speaks of, before anything is reserved for it. */
-static bool fits(const opj_image_t *image, const lx_dicom *d)
-{
-    if (image->numcomps != (OPJ_UINT32)d->samples)
-        return false;
-    for (OPJ_UINT32 i = 0; i < image->numcomps; i++) {
-        const opj_image_comp_t *c = &image->comps[i];
-        if (c->dx != 1 || c->dy != 1 || c->w != (OPJ_UINT32)d->columns || c->h != (OPJ_UINT32)d->rows || c->prec < 1 ||
-            c->prec > 16)
-            return false;
-    }
-    return true;
-}
-
 static lx_code decode(const char *path, opj_codec_t *codec, opj_stream_t *stream, opj_image_t **image, const lx_dicom *d,
                       int32_t *values, lx_error *error)
 {
@@ -88,10 +74,10 @@ static lx_code decode(const char *path, opj_codec_t *codec, opj_stream_t *stream
     opj_set_default_decoder_parameters(&parameters);
     if (!opj_setup_decoder(codec, &parameters) || !opj_read_header(stream, codec, image))
         return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream has no valid header", path);
-    if (!fits(*image, d))
-        return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream is not of the size it says", path);
     if (!opj_decode(codec, stream, *image) || !opj_end_decompress(codec, stream))
         return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream is damaged or cut short", path);
+    if ((*image)->numcomps != (OPJ_UINT32)d->samples)
+        return lx_fail(error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream is damaged", path);
     const size_t pixels = (size_t)d->rows * (size_t)d->columns;
     for (int i = 0; i < d->samples; i++) {
         const opj_image_comp_t *c = &(*image)->comps[i];
@@ -110,10 +96,10 @@ static lx_code decode(const char *path, opj_codec_t *codec, opj_stream_t *stream
 lx_code lx_jpeg2000_decode(const char *path, const uint8_t *bytes, size_t size, const lx_dicom *d, int32_t *values,
                            lx_error *error)
 {
-    static const uint8_t box[12] = {0, 0, 0, 12, 'j', 'P', ' ', ' ', '\r', '\n', 0x87, '\n'};
+    if (lx_jpeg2000_inspect(path, &bytes, &size, d, error))
+        return error->code;
     memory m = {bytes, size, 0};
-    const bool boxed = size >= 12 && memcmp(bytes, box, 12) == 0;
-    opj_codec_t *codec = opj_create_decompress(boxed ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K);
+    opj_codec_t *codec = opj_create_decompress(OPJ_CODEC_J2K);
     opj_stream_t *stream = opj_stream_create(1 << 16, OPJ_TRUE);
     opj_image_t *image = NULL;
     if (codec && stream) {

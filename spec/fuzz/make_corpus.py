@@ -5,10 +5,12 @@
 """
 import io
 import os
+import struct
 import sys
 
 import numpy as np
 from PIL import Image
+from pydicom.encaps import encapsulate
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "golden"))
@@ -53,7 +55,44 @@ def files():
     for name, values in make_dicom.files().items():
         if name.endswith("/file"):
             out["dicom-" + name[:-5].replace("/", "-")] = values.tobytes()
+    out.update(greedy())
     return out
+
+
+def greedy():
+    """JPEG 2000 that asks for far more than its picture needs, or lacks some of it."""
+    values = drawn(9, 13, 7, 65535).astype(np.uint16)
+    whole = make_dicom.pil_bytes(values, "JPEG2000", irreversible=False, no_jp2=True)
+    size, coding = whole.index(b"\xff\x51"), whole.index(b"\xff\x52")
+    length = struct.unpack_from(">H", whole, coding + 2)[0]
+
+    def resized(width, height, tile_width, tile_height, change=lambda stream: None, columns=None):
+        stream = bytearray(whole)
+        struct.pack_into(">8I", stream, size + 6, width, height, 0, 0, tile_width, tile_height, 0, 0)
+        change(stream)
+        d = make_dicom.dataset(values, make_dicom.JPEG2000, 16)
+        d.Rows, d.Columns = height, columns or width
+        return make_dicom.finish(d, encapsulate([bytes(stream)])).tobytes()
+
+    def precincts(stream):
+        levels = stream[coding + 9]
+        stream[coding + 4] |= 1
+        struct.pack_into(">H", stream, coding + 2, length + levels + 1)
+        stream[coding + 2 + length:coding + 2 + length] = b"\x11" * (levels + 1)
+
+    def layers(stream):
+        struct.pack_into(">H", stream, coding + 6, 65535)
+
+    def blocks(stream):
+        stream[coding + 10] = stream[coding + 11] = 0
+
+    return {
+        "dicom-greedy-tiles": resized(255, 257, 1, 1), "dicom-greedy-missing": resized(300, 300, 100, 100),
+        "dicom-greedy-precincts": resized(300, 300, 300, 300, precincts),
+        "dicom-greedy-layers": resized(300, 300, 300, 300, layers),
+        "dicom-greedy-size": resized(300, 300, 300, 300, columns=13),
+        "dicom-greedy-blocks": resized(300, 300, 300, 300, blocks),
+    }
 
 
 if __name__ == "__main__":

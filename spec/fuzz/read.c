@@ -1,10 +1,11 @@
 /* Feeds files to the readers of images: as a libFuzzer target, or, with its own main, a number of mutations of a corpus that
- * is the same each time (make fuzz). Both under AddressSanitizer; the latter also checks every allocation of the readers
+ * is the same each time (make fuzz). Both under AddressSanitizer, and both check every allocation, that of libraries too,
  * against what the file's own header allows.
  *
  *     read FOLDER COUNT [SEED]
  */
 #include <dirent.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +14,49 @@
 #include "../../csrc/image/codec.h"
 #include "../../csrc/image/image.h"
 
-/* Bytes that one allocation may have while a file is read; SIZE_MAX: any number. */
-static size_t allowance = SIZE_MAX;
+/* Of AddressSanitizer; gcc has no header for them. */
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *));
+size_t __sanitizer_get_allocated_size(const volatile void *block);
+
+/* What may be reserved while a file is read, at once and in one piece, by the readers and by the libraries they call. */
+static struct {
+    bool watching;
+    size_t most_live, largest;
+    ptrdiff_t live;
+} memory;
+
+static void note_malloc(const volatile void *block, size_t size)
+{
+    (void)block;
+    if (!memory.watching)
+        return;
+    memory.live += (ptrdiff_t)size;
+    if (size <= memory.largest && memory.live <= (ptrdiff_t)memory.most_live)
+        return;
+    memory.watching = false;
+    fprintf(stderr, "%zu bytes asked for, %td in use; %zu in one piece and %zu in all are allowed\n", size, memory.live,
+            memory.largest, memory.most_live);
+    abort();
+}
+
+static void note_free(const volatile void *block)
+{
+    if (memory.watching && block)
+        memory.live -= (ptrdiff_t)__sanitizer_get_allocated_size(block);
+}
+
+static void watch_allocations(void)
+{
+    static bool done;
+    if (!done && !__sanitizer_install_malloc_and_free_hooks(note_malloc, note_free))
+        abort();
+    done = true;
+}
 
 static long read_well, refused; /* of all readings */
 
-/* What a picture may take: 16 bytes a pixel that its header says and at most what it says it may be, twice the file, and a
- * megabyte for tables. */
+/* What a picture may take in one piece: 16 bytes a sample that its header says, twice the file, and a megabyte for tables. */
 static size_t allowed_for(const uint8_t *bytes, size_t size)
 {
     static lx_error error;
@@ -50,9 +87,12 @@ static void read_all_ways(const uint8_t *bytes, size_t size)
         const lx_read_options options = {
             .channels = i % 2 ? 3 : i == 4 ? 0 : 1, .as = (lx_read_as)(i % 3), .raw = i == 3, .frame = i == 2 ? 1 : 0};
         error.code = LX_OK;
-        allowance = limit;
+        memory.largest = limit;
+        memory.most_live = 3 * limit;
+        memory.live = 0;
+        memory.watching = true;
         const lx_code code = lx_image_read_memory("fuzz", bytes, size, &options, &picture, &info, &dicom, &error);
-        allowance = SIZE_MAX;
+        memory.watching = false;
         if (code != error.code || (code != LX_OK && error.text[0] == '\0'))
             abort();
         if (code != LX_OK) {
@@ -76,45 +116,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+    watch_allocations();
     read_all_ways(bytes, size);
     return 0;
 }
 
 #else
-
-/* The linker sends the readers' allocations here (--wrap). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-static void check(size_t size)
-{
-    if (size <= allowance)
-        return;
-    fprintf(stderr, "an allocation of %zu bytes, and %zu are allowed\n", size, allowance);
-    abort();
-}
-
-void *__wrap_malloc(size_t size)
-{
-    check(size);
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    check(size ? (count > SIZE_MAX / size ? SIZE_MAX : count * size) : 0);
-    return __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    check(size);
-    return __real_realloc(memory, size);
-}
 
 enum { MOST_FILES = 256, LARGEST = 1 << 20 };
 
@@ -233,6 +240,7 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: read FOLDER COUNT [SEED]\n");
         return 2;
     }
+    watch_allocations();
     load_corpus(arguments[1]);
     if (file_count == 0) {
         fprintf(stderr, "no files in %s\n", arguments[1]);

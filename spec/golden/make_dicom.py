@@ -2,6 +2,9 @@
 """Writes dicom.safetensors: small DICOM files of every kind that is read, and what is in them.
 
     /usr/bin/python3 spec/golden/make_dicom.py
+    /usr/bin/python3 spec/golden/make_dicom.py ../shared/data/dicom build/real_dicom.safetensors
+
+The second writes what pydicom reads of the files in a folder, for spec/dicom_spec.lua. It is not for committing.
 
 Debian's python3-pydicom and python3-pil (for JPEG and JPEG 2000) are enough. NAME/file has the bytes of a file, NAME/raw the
 values that were stored, and NAME/shown (where there is one) the levels 0..255 that pydicom's windows make of them.
@@ -16,7 +19,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
-from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut
+from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut, convert_color_space
 from pydicom.sequence import Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -119,6 +122,7 @@ def files():
     for name, function in (("linear", None), ("exact", "LINEAR_EXACT"), ("sigmoid", "SIGMOID")):
         d = dataset(grey12, EXPLICIT, 12)
         d.WindowCenter, d.WindowWidth = ["1800", "40"], ["1500.5", "400"]
+        d.ImagerPixelSpacing = [0.2, 0.2]
         if function:
             d.VOILUTFunction = function
         add("window/" + name, d, grey12)
@@ -128,8 +132,23 @@ def files():
     d, table = dataset(grey12, EXPLICIT, 12), Dataset()
     table.add_new(0x00283002, "US", [3000, 500, 10])
     table.add_new(0x00283006, "US", [int(1023 * (i / 2999) ** 0.7) for i in range(3000)])
-    d.VOILUTSequence = Sequence([table])
+    other = Dataset() # only the first table counts
+    other.add_new(0x00283002, "US", [4, 7, 8])
+    other.add_new(0x00283006, "US", [9, 8, 7, 6])
+    d.VOILUTSequence = Sequence([table, other])
     add("table", d, grey12)
+    d = dataset(grey12, EXPLICIT, 12) # in the upper bits of its words
+    d.HighBit, d.plain = 15, (grey12 << 4).astype("<u2")
+    add("upper/12", d, grey12, see=False)
+    d = dataset(grey12, EXPLICIT, 12) # with something else in the upper bits
+    d.plain = (grey12 | 0xa000).astype("<u2")
+    add("overlaid/12", d, grey12, see=False)
+    d = dataset(grey12, EXPLICIT, 12)
+    d.PresentationLUTShape, d.ImagerPixelSpacing = "INVERSE", [0.2, 0.25]
+    del d.PixelSpacing
+    add("inverse/12", d, grey12, see=False)
+    add("rgb/ybr", dataset(rgb, EXPLICIT, 8, "YBR_FULL"), rgb, see=False)
+    out["rgb/ybr/colours"] = convert_color_space(rgb, "YBR_FULL", "RGB").transpose(2, 0, 1).astype(np.float32)
     rle8, rle16 = dataset(grey8, RLE, 8), dataset(grey16, RLE, 16)
     add("rle/8", rle8, grey8, encapsulate([bytes(rle_encode_frame(grey8))]), see=False)
     add("rle/16", rle16, grey16, encapsulate([bytes(rle_encode_frame(grey16))]))
@@ -143,11 +162,29 @@ def files():
     add("jpeg/pieces", dataset(grey8, JPEG, 8), decoded, encapsulate(cut, fragments_per_frame=1, has_bot=False), see=False)
     j2k = pil_bytes(grey16, "JPEG2000", irreversible=False, no_jp2=True)
     add("jpeg2000/16", dataset(grey16, JPEG2000, 16), grey16, encapsulate([j2k]))
+    add("jpeg2000/boxes", dataset(grey16, JPEG2000, 16), grey16, encapsulate([pil_bytes(grey16, "JPEG2000", irreversible=False)]))
+    tiles = pil_bytes(grey8, "JPEG2000", irreversible=False, no_jp2=True, tile_size=(16, 16))
+    add("jpeg2000/tiles", dataset(grey8, JPEG2000, 8), grey8, encapsulate([tiles]), see=False)
+    colours = pil_bytes(rgb, "JPEG2000", irreversible=False, no_jp2=True, mct=1)
+    add("jpeg2000/rgb", dataset(rgb, JPEG2000, 8, "YBR_RCT"), rgb, encapsulate([colours]), see=False)
     frames = np.stack([grey12, grey12[::-1], grey12 // 2])
     add("frames/plain", dataset(frames, EXPLICIT, 12), frames, see=False)
     add("frames/rle", dataset(frames, RLE, 12), frames, encapsulate([bytes(rle_encode_frame(f)) for f in frames]), see=False)
     return out
 
 
+def real(folder):
+    """By the names of the files, so that they may be anywhere."""
+    out = {}
+    for root, _, names in os.walk(folder):
+        for name in sorted(names):
+            if name.endswith(".dcm"):
+                out[name] = pydicom.dcmread(os.path.join(root, name)).pixel_array.astype(np.float32)
+    return out
+
+
 if __name__ == "__main__":
-    write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "dicom.safetensors"), files())
+    if len(sys.argv) == 3:
+        write(sys.argv[2], real(sys.argv[1]))
+    else:
+        write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "dicom.safetensors"), files())

@@ -142,8 +142,8 @@ local function collect_class(columns, roots, class, label, group)
         end
     end
     if found == 0 then
-        return nil, ("image_folder: %s has no image (.jpg, .jpeg, .png) of class %s: both classes are needed"):format(
-            columns.root, class), "format"
+        return nil, ("image_folder: %s has no image (.jpg, .png, .dcm, .pgm, .bmp) of class %s: both classes are "
+            .. "needed"):format(columns.root, class), "format"
     end
     return found
 end
@@ -157,7 +157,8 @@ end
 
 --- The images in DIR/{NORMAL,PNEUMONIA}, DIR/{Normal,Infected} or any two class folders, upper or lower case, with or
 --- without train/, val/ and test/ above them. A class called NORMAL is the negative one; of other pairs the
---- alphabetically first is. Hidden files and what is not JPEG or PNG by its name are ignored.
+--- alphabetically first is. Hidden files and what is no image by its name (JPEG, PNG, DICOM, PGM, PPM, BMP) are
+--- ignored.
 ---@param dir string
 ---@param opts? {classes?: {negative: string, positive: string}, group?: fun(path: string): string?} `group` tells the
 ---  patient of a file, nil where it cannot; default `lx.data.chest_xray.patient`. Files of unknown patients are each

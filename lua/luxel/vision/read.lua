@@ -11,9 +11,9 @@ local LOAD <const> = {channels = 1, bits = options.UNSET, raw = false, frame = 1
 --- was there at build time).
 ---
 --- Files of 8 bits give uint8; deeper ones float32 in the units that the file stores, or with bits = 8 uint8 too:
---- DICOM through its window, others by their upper 8 bits. Of DICOM files the values are rescaled (slope and
---- intercept, or table), and MONOCHROME1 is inverted, so that white is always at the large end; with raw = true they
---- are as they are stored.
+--- DICOM through its first window (or from the smallest to the largest value of the image where the file has none),
+--- others by their upper 8 bits. Of DICOM files the values are rescaled (slope and intercept, or table), and
+--- MONOCHROME1 is inverted, so that white is always at the large end; with raw = true they are as they are stored.
 ---@param path string
 ---@param opts? {channels: integer?, bits: integer?, raw: boolean?, frame: integer?, identifiers: boolean?} channels 1
 ---  (grey, the default) or 3; frame of a DICOM file, from 1; identifiers: also what names the patient (name, id,
