@@ -230,6 +230,40 @@ describe("a loader", function()
         assert.same({200}, {m:max():item()})
     end)
 
+    it("takes masks of other sizes along, reduced as the images are", function()
+        local masks, finer, reduced = {}, {}, assert(frame:open {size = 16, reduce = 7})
+        for i = 1, #dataset do
+            local _, height, width = table.unpack(dataset:image(i).shape)
+            local mask = lx.arange(height * width):view(1, height, width):byte()
+            masks[i], finer[i] = ("%s/coarse-%d.png"):format(folder, i), ("%s/fine-%d.png"):format(folder, i)
+            assert(lx.vision.save(masks[i], mask))
+            assert(lx.vision.save(finer[i], lx.vision.resize(mask, height * 3, width * 3, {mode = "nearest"})))
+        end
+        local function masks_of(set, files, options)
+            set.masks = files
+            local bytes = {}
+            options.batch = #set
+            for _, _, _, m in lx.data.batches(set, options) do bytes[#bytes + 1] = m:tostring_bytes() end
+            return bytes
+        end
+        local options = {augment = {{"rotate", 20}, {"elastic", 0.05}, {"zoom", 0.2}}}
+        local expected = masks_of(dataset, masks, options)
+        assert.same(expected, masks_of(dataset, finer, options))
+        assert.not_same(expected, masks_of(reduced, masks, options))
+        -- labels are picked, not mixed: every other one here
+        local striped, path = lx.zeros({1, 60, 60}, {dtype = "uint8"}), folder .. "/striped.png"
+        striped:view(1, 60, 30, 2):narrow(4, 1, 1):fill_(9)
+        assert(lx.vision.save(path, striped))
+        local square = reduced:subset {1}
+        square.masks = {path}
+        local _, _, _, seen = lx.data.batches(square, {batch = 1})()
+        for _, level in ipairs(seen:flatten():totable()) do assert.is_true(level == 0 or level == 9) end
+        assert(lx.vision.save(path, lx.zeros({1, 9, 60}, {dtype = "uint8"})))
+        square.masks = {path}
+        assert.error_matches(function() lx.data.batches(square, {batch = 1})() end,
+            "the mask has 7 x 47 pixels, its image 9 x 7: not in the same proportion")
+    end)
+
     it("refuses what it cannot do, naming it", function()
         local function with(options) return function() lx.data.batches(dataset, options) end end
         assert.error_matches(with {batch = 0}, "batch")

@@ -67,9 +67,6 @@ static lx_code run_pipeline(const lx_loader_plan *plan, const lx_visit *visit, c
     if (width != plan->width || height != plan->height)
         return lx_fail(error, LX_EARG, "the images differ in size (%d x %d beside %d x %d); give the pipeline a size", height,
                        width, plan->height, plan->width);
-    if (in.mask.samples && (in.mask.width != in.image.width || in.mask.height != in.image.height))
-        return lx_fail(error, LX_EFORMAT, "the mask has %d x %d pixels, its image %d x %d", in.mask.height, in.mask.width,
-                       in.image.height, in.image.width);
     out.image.samples = malloc(lx_plane_bytes(&out.image) * (size_t)out.channels);
     if (!out.image.samples)
         return lx_fail(error, LX_ENOMEM, "out of memory for an image of %zu pixels", count);

@@ -132,24 +132,23 @@ static lx_code warp(const lx_plane *in, lx_plane *out, const lx_map *map, const 
     small.samples = malloc(lx_plane_bytes(&small));
     if (!small.samples)
         return lx_fail(error, LX_ENOMEM, "out of memory for an image of %d x %d pixels", small.height, small.width);
-    const double x = (double)small.width / in->width, y = (double)small.height / in->height;
-    const double shrink[9] = {x, 0, 0, 0, y, 0, 0, 0, 1};
-    lx_map smaller = *map;
-    lx_matrix_product(shrink, map->matrix, smaller.matrix);
-    const int side = map->bend.cells + 3;
-    float nodes[2 * (MOST_CELLS + 3) * (MOST_CELLS + 3)];
-    if (map->bend.x) {
-        for (int i = 0; i < side * side; i++) {
-            nodes[i] = map->bend.x[i] * (float)x;
-            nodes[side * side + i] = map->bend.y[i] * (float)y;
-        }
-        smaller.bend.x = nodes;
-        smaller.bend.y = nodes + side * side;
-    }
+    const lx_map smaller = lx_map_scaled(map, (double)small.width / in->width, (double)small.height / in->height);
     if (!lx_resize(in, &small, LX_AREA, false, error))
         lx_warp(&small, out, &smaller, LX_BILINEAR, options->border, options->fill, error);
     free(small.samples);
     return error->code;
+}
+
+/* The mask shows the same as the image, perhaps at another size; whole numbers of pixels leave it a little beside. */
+static lx_code warp_mask(const lx_sample *in, lx_sample *out, const lx_map *map, lx_border border, lx_error *error)
+{
+    const lx_plane *mask = &in->mask, *image = &in->image;
+    const int64_t apart = (int64_t)mask->width * image->height - (int64_t)image->width * mask->height;
+    if (llabs(apart) > mask->width + mask->height)
+        return lx_fail(error, LX_EFORMAT, "the mask has %d x %d pixels, its image %d x %d: not in the same proportion",
+                       mask->height, mask->width, image->height, image->width);
+    const lx_map own = lx_map_scaled(map, (double)mask->width / image->width, (double)mask->height / image->height);
+    return lx_warp(mask, &out->mask, &own, LX_NEAREST, border, 0, error);
 }
 
 /* A box as the smallest upright one around where its corners went, cut off at the picture's edges. */
@@ -246,7 +245,7 @@ lx_code lx_pipeline_run(const lx_pipeline *self, lx_draw draw, const lx_sample *
     }
     free(room);
     if (!error->code && in->mask.samples)
-        lx_warp(&in->mask, &out->mask, &map, LX_NEAREST, self->options.border, 0, error);
+        warp_mask(in, out, &map, self->options.border, error);
     for (int i = 0; i < in->box_count; i++)
         move_box(&map, &out->image, in->boxes[i], out->boxes[i]);
     return error->code;

@@ -10,7 +10,7 @@
 typedef struct {
     lx_plane image; /* the first of `channels` planes of one size and type, which follow each other without gaps */
     int channels;   /* 1 or 3 */
-    lx_plane mask;  /* uint8, labels that are never mixed; samples NULL: there is none */
+    lx_plane mask;  /* uint8, labels that are never mixed, of the image's proportion; samples NULL: there is none */
     float (*boxes)[4]; /* x, y, width, height in pixels from the top left; one that leaves the image ends up 0 wide */
     int box_count;
 } lx_sample;

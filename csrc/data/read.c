@@ -15,10 +15,10 @@ static lx_plane reduced_size(const lx_plane *from, int side)
     return (lx_plane){(int)lround(from->width * scale), (int)lround(from->height * scale), from->type, NULL};
 }
 
-static lx_code reduce(const char *path, int side, lx_stored *image, lx_error *error)
+static lx_code reduce(const char *path, const lx_store_options *options, lx_stored *image, lx_error *error)
 {
     const lx_plane *from = &image->plane;
-    const lx_plane size = reduced_size(from, side);
+    const lx_plane size = reduced_size(from, options->side);
     if (size.width == from->width && size.height == from->height)
         return LX_OK;
     char *small = malloc(lx_plane_bytes(&size) * (size_t)image->channels);
@@ -28,7 +28,7 @@ static lx_code reduce(const char *path, int side, lx_stored *image, lx_error *er
         lx_plane in = *from, out = size;
         in.samples = (char *)from->samples + (size_t)c * lx_plane_bytes(from);
         out.samples = small + (size_t)c * lx_plane_bytes(&size);
-        lx_resize(&in, &out, LX_BILINEAR, true, error);
+        lx_resize(&in, &out, options->labels ? LX_NEAREST : LX_BILINEAR, true, error);
     }
     free(image->owned);
     image->plane = size;
@@ -36,15 +36,15 @@ static lx_code reduce(const char *path, int side, lx_stored *image, lx_error *er
     return error->code;
 }
 
-lx_code lx_read_image(const char *path, int channels, int side, lx_stored *image, lx_error *error)
+lx_code lx_read_image(const char *path, const lx_store_options *wanted, lx_stored *image, lx_error *error)
 {
     lx_picture picture;
     lx_image_info info;
-    const lx_read_options options = {.channels = channels, .as = LX_AS_LEVELS};
+    const lx_read_options options = {.channels = wanted->channels, .as = wanted->labels ? LX_AS_BYTES : LX_AS_LEVELS};
     if (lx_image_read(path, &options, &picture, &info, NULL, error))
         return error->code;
-    *image = (lx_stored){picture.first, channels, picture.first.samples};
-    if (reduce(path, side, image, error))
+    *image = (lx_stored){picture.first, wanted->channels, picture.first.samples};
+    if (reduce(path, wanted, image, error))
         lx_store_put(image);
     return error->code;
 }

@@ -7,7 +7,7 @@
 /* Counts the ways in which this file read images so far: what was kept by another one is not used. */
 enum { LX_READ_VERSION = 1 };
 
-/* Decodes a file to 1 or 3 channels on the scale 0..255, reduced until the shorter side has `side` pixels (0: as it is). */
-lx_code lx_read_image(const char *path, int channels, int side, lx_stored *image, lx_error *error);
+/* Decodes a file on the scale 0..255, with the channels, the size and the kind of samples that a store wants. */
+lx_code lx_read_image(const char *path, const lx_store_options *options, lx_stored *image, lx_error *error);
 
 #endif

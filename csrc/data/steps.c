@@ -227,10 +227,11 @@ static void draw_bend(const lx_drawn *d, lx_draw draw, int width, int height, lx
             x += lx_dice_uniform(&dice, -1, 1);
             y += lx_dice_uniform(&dice, -1, 1);
         }
-        nodes[i] = (float)(x * d->v[0] * width * fabs(map->matrix[0]));
-        nodes[side * side + i] = (float)(y * d->v[0] * height * fabs(map->matrix[4]));
+        nodes[i] = (float)(x * d->v[0]);
+        nodes[side * side + i] = (float)(y * d->v[0]);
     }
-    map->bend = (lx_bend){cells, nodes, nodes + side * side};
+    map->bend = (lx_bend){cells, nodes, nodes + side * side, (float)(width * fabs(map->matrix[0])),
+                          (float)(height * fabs(map->matrix[4]))};
 }
 
 void lx_step_move(const lx_drawn *d, lx_draw draw, int out_width, int out_height, lx_map *map, float *nodes)

@@ -20,8 +20,7 @@ struct lx_store {
     int channels;
     /* of files: */
     char **paths; /* NULL: a store over images that somebody holds */
-    int side;
-    size_t memory;
+    lx_store_options options;
     atomic_size_t used;
     _Atomic(kept_image *) *kept;
     lx_image_cache *cache; /* NULL: none */
@@ -74,8 +73,8 @@ lx_store *lx_store_open(const char *const *paths, long count, const lx_store_opt
     lx_store *self = new_store(count, options->channels, error);
     if (!self)
         return NULL;
-    self->side = options->side;
-    self->memory = options->memory;
+    self->options = *options;
+    self->options.cache = NULL; /* the caller's */
     if (!copy_paths(self, paths))
         lx_fail(error, LX_ENOMEM, "out of memory for %ld paths", count);
     else if (options->cache)
@@ -144,7 +143,7 @@ bool lx_store_has(const lx_store *self, long index)
 static void keep(lx_store *self, long index, const lx_stored *image)
 {
     const size_t bytes = bytes_of(&image->plane, image->channels);
-    if (atomic_fetch_add(&self->used, bytes) + bytes <= self->memory) {
+    if (atomic_fetch_add(&self->used, bytes) + bytes <= self->options.memory) {
         kept_image *copy = malloc(sizeof *copy + bytes), *none = NULL;
         if (copy) {
             copy->plane = image->plane;
@@ -167,7 +166,7 @@ static lx_code get_from_file(lx_store *self, long index, lx_stored *image, lx_er
     }
     if (lx_store_cached(self) && lx_image_cache_get(self->cache, index, image))
         return LX_OK;
-    if (lx_read_image(self->paths[index], self->channels, self->side, image, error))
+    if (lx_read_image(self->paths[index], &self->options, image, error))
         return error->code;
     keep(self, index, image);
     return LX_OK;
@@ -193,7 +192,7 @@ void lx_store_put(lx_stored *image)
 lx_code lx_store_add(lx_store *self, long index, lx_error *error)
 {
     lx_stored image = {0};
-    if (lx_read_image(self->paths[index], self->channels, self->side, &image, error))
+    if (lx_read_image(self->paths[index], &self->options, &image, error))
         return error->code;
     lx_image_cache_add(self->cache, index, &image, error);
     lx_store_put(&image);

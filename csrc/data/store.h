@@ -15,6 +15,7 @@ typedef struct lx_store lx_store;
 typedef struct {
     int channels;      /* 1 or 3 */
     int side;          /* larger images are reduced until their shorter side has so many pixels; 0: never */
+    bool labels;       /* samples are bytes that name something, as those of masks, and are never mixed */
     size_t memory;     /* bytes of decoded images that are kept */
     const char *cache; /* file to keep all of them in, or NULL */
 } lx_store_options;

@@ -14,11 +14,12 @@ typedef enum { LX_NEAREST, LX_BILINEAR, LX_BICUBIC, LX_AREA, LX_LANCZOS } lx_int
    Nearest and area have no choice; area is the mean of what an output pixel covers. */
 lx_code lx_resize(const lx_plane *in, lx_plane *out, lx_interpolation how, bool antialias, lx_error *error);
 
-/* Shifts on a grid over the output, in pixels of the input, between which a cubic B-spline is laid: smooth bending. The grid
-   reaches one cell beyond the picture on every side. */
+/* Shifts on a grid over the output, between which a cubic B-spline is laid: smooth bending. The grid reaches one cell beyond the
+   picture on every side. */
 typedef struct {
-    int cells;         /* across the picture; (cells + 3) x (cells + 3) nodes */
+    int cells;          /* across the picture; (cells + 3) x (cells + 3) nodes */
     const float *x, *y; /* the shifts of the nodes; NULL: no bending */
+    float across, down; /* what x and y are multiplied by to be pixels of the input */
 } lx_bend;
 
 /* A warp: the point (x, y) of the output shows the point of the input that the matrix takes (x, y, 1) to, in homogeneous
@@ -32,6 +33,9 @@ typedef struct {
 void lx_matrix_product(const double second[9], const double first[9], double out[9]);
 /* False if there is none. */
 bool lx_matrix_inverse(const double matrix[9], double out[9]);
+
+/* The same map for an input whose sides are `x` and `y` times as long. */
+lx_map lx_map_scaled(const lx_map *map, double x, double y);
 
 /* Where a point of the input is seen in the output; false if nowhere. */
 bool lx_map_forward(const lx_map *map, int out_width, int out_height, const double point[2], double seen[2]);

@@ -59,8 +59,8 @@ static void bend_at(const lx_bend *bend, double x, double y, int width, int heig
     for (int j = 0; j < 4; j++)
         for (int i = 0; i < 4; i++) {
             const int node = (row + j) * nodes + column + i;
-            shift[0] += (double)(down[j] * across[i] * bend->x[node]);
-            shift[1] += (double)(down[j] * across[i] * bend->y[node]);
+            shift[0] += (double)(down[j] * across[i] * bend->x[node] * bend->across);
+            shift[1] += (double)(down[j] * across[i] * bend->y[node] * bend->down);
         }
 }
 
@@ -73,6 +73,16 @@ static bool transform(const double m[9], const double from[2], double to[2])
     to[0] = x / w;
     to[1] = y / w;
     return true;
+}
+
+lx_map lx_map_scaled(const lx_map *map, double x, double y)
+{
+    const double longer[9] = {x, 0, 0, 0, y, 0, 0, 0, 1};
+    lx_map scaled = *map;
+    lx_matrix_product(longer, map->matrix, scaled.matrix);
+    scaled.bend.across *= (float)x;
+    scaled.bend.down *= (float)y;
+    return scaled;
 }
 
 /* The bend is smooth and small, so a few steps of fixed-point iteration find the place. */
@@ -310,8 +320,8 @@ static void bend_row(const lx_bend *bend, double y, int height, const bent_row *
     for (int i = 0; i < nodes; i++) {
         row->x[i] = row->y[i] = 0;
         for (int j = 0; j < 4; j++) {
-            row->x[i] += down[j] * bend->x[(first + j) * nodes + i];
-            row->y[i] += down[j] * bend->y[(first + j) * nodes + i];
+            row->x[i] += down[j] * bend->across * bend->x[(first + j) * nodes + i];
+            row->y[i] += down[j] * bend->down * bend->y[(first + j) * nodes + i];
         }
     }
 }

@@ -50,14 +50,15 @@ static const char **check_paths(lua_State *L, int arg, long *count)
     return paths;
 }
 
-/* store_files(paths, {channels, side, memory, cache}) -> store; or nil, message, code */
+/* store_files(paths, {channels, side, labels, memory, cache}) -> store; or nil, message, code */
 static int l_store_files(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     long count;
     lua_settop(L, 2);
     const char **paths = check_paths(L, 1, &count);
-    lx_store_options options = {.channels = (int)lx_opt_field(L, 2, "channels", 1), .side = (int)lx_opt_field(L, 2, "side", 0)};
+    lx_store_options options = {.channels = (int)lx_opt_field(L, 2, "channels", 1), .side = (int)lx_opt_field(L, 2, "side", 0),
+                                .labels = lx_opt_flag(L, 2, "labels")};
     const double memory = lx_opt_field(L, 2, "memory", 0);
     luaL_argcheck(L, options.channels == 1 || options.channels == 3, 2, "channels must be 1 or 3");
     luaL_argcheck(L, options.side >= 0 && options.side <= LX_IMAGE_MAX_SIDE, 2, "side is out of range");

@@ -124,8 +124,7 @@ static int l_run(lua_State *L)
     lx_planes mask = {0};
     if (!lua_isnil(L, 3)) {
         mask = lx_check_planes(L, 3);
-        luaL_argcheck(L, mask.first.type == LX_PLANE_U8 && mask.count == 1 && mask.first.width == image.first.width &&
-                             mask.first.height == image.first.height, 3, "expected a uint8 mask of the image's size");
+        luaL_argcheck(L, mask.first.type == LX_PLANE_U8 && mask.count == 1, 3, "expected a uint8 mask of one channel");
         in.mask = mask.first;
     }
     in.boxes = check_boxes(L, 4, &boxes);

@@ -14,11 +14,17 @@ local split = require "luxel.data.split"
 ---@field classes string[] the names of label 0 and label 1
 ---@field failed {path: string, message: string}[] files that could not be read, and are not in the rest
 ---@field boxes table[][]? per image a list of {x, y, w, h} in pixels from the top left, where known
----@field masks string[]|luxel.Tensor|nil a mask for each image: files, or uint8 [N,1,size,size]
+---@field masks string[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion: files, or uint8
+---  [N,1,H,W]
+---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
+---@field reduce integer? pixels of the shorter side that images and masks in files are reduced to
 ---@field private store luxel.Store?
 ---@field private places integer[]? where in the store each image is
 local Dataset = {}
 Dataset.__index = Dataset
+
+-- Bytes of decoded images that are kept unless told otherwise.
+local MEMORY <const> = 1 << 30
 
 -- Files decoded in one call: enough to keep all cores busy, few enough for a smooth progress report.
 local CHUNK <const> = 64
@@ -72,36 +78,33 @@ function Dataset:subset(indices)
     return dataset.new {
         images = pick(self.images, indices), labels = pick(self.labels, indices), paths = pick(self.paths, indices),
         groups = pick(self.groups, indices), boxes = pick(self.boxes, indices), masks = pick(self.masks, indices),
-        classes = self.classes, failed = {}, size = self.size, store = self.store,
+        classes = self.classes, failed = {}, size = self.size, reduce = self.reduce, memory = self.memory,
+        store = self.store,
         places = self.store and (self.places and pick(self.places, indices) or table.move(indices, 1, #indices, 1, {})),
     }
 end
 
--- The store of a tensor of images, or of image files.
-local function store_of(images, memory)
-    if type(images) == "table" then return assert(core.store_files(images, {memory = memory})) end
-    return core.store_images(core.to_device(images, "cpu"))
-end
+-- The store of a tensor of images.
+local function store_over(images) return core.store_images(core.to_device(images, "cpu")) end
 
 --- Where batches come from: decoded images by number, and which of them each image is (nil: the one of its own number).
 ---@return luxel.Store store, integer[]? places
 function Dataset:source()
     if self.store then return self.store, self.places end
     if not rawequal(self.stored, self.images) then -- == compares elements
-        self.stored, self.over_images = self.images, store_of(self.images)
+        self.stored, self.over_images = self.images, store_over(self.images)
     end
     return self.over_images
 end
 
--- Masks are kept in memory up to so many bytes.
-local MASK_MEMORY <const> = 256 << 20
-
---- The masks by number, or nil where there are none.
+--- The masks by number, or nil where there are none. Those in files are reduced as the images are.
 ---@return luxel.Store?
 function Dataset:mask_source()
     if not self.masks then return nil end
     if not rawequal(self.stored_masks, self.masks) then
-        self.stored_masks, self.over_masks = self.masks, store_of(self.masks, MASK_MEMORY)
+        self.stored_masks = self.masks
+        self.over_masks = type(self.masks) ~= "table" and store_over(self.masks)
+            or assert(core.store_files(self.masks, {side = self.reduce, memory = self.memory or MEMORY, labels = true}))
     end
     return self.over_masks
 end
@@ -210,7 +213,7 @@ local function sort_out(store, frame)
 end
 
 local OPEN <const> = {
-    size = 224, reduce = 0, channels = 1, memory = 1 << 30, cache = options.UNSET, strict = false,
+    size = 224, reduce = 0, channels = 1, memory = MEMORY, cache = options.UNSET, strict = false,
     progress = options.UNSET,
 }
 
@@ -247,7 +250,7 @@ function dataset.open(frame, opts)
         end
     end
     local whole = dataset.new {
-        store = store, size = opts.size, paths = frame.path, labels = core.from_table(frame.label, "float32"),
+        store = store, size = opts.size, reduce = opts.reduce, memory = opts.memory, paths = frame.path, labels = core.from_table(frame.label, "float32"),
         groups = frame.groups_known and frame.group, classes = frame.classes, failed = {},
     }
     if not rows or #rows == #frame then return whole end

@@ -264,7 +264,8 @@ local APPLY <const> = {seed = 1, epoch = 1, index = 1, mask = options.UNSET, box
 
 --- Takes an image through the steps, its mask and boxes with it: `aug(image, {seed = 1, epoch = 1, index = 1})`.
 ---@param image luxel.Tensor [C,H,W], uint8, or float32 on the scale 0..255
----@param opts? {seed: integer?, epoch: integer?, index: integer?, mask: luxel.Tensor?, boxes: table[]?}
+---@param opts? {seed: integer?, epoch: integer?, index: integer?, mask: luxel.Tensor?, boxes: table[]?} mask: uint8
+---  [1,H,W] of any size in the image's proportion; boxes: {x =, y =, w =, h =} in pixels of the image
 ---@return luxel.Tensor image
 ---@return luxel.Tensor? mask
 ---@return {x: number, y: number, w: number, h: number}[] boxes without those that left the image
