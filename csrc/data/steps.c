@@ -247,64 +247,88 @@ void lx_step_move(const lx_drawn *d, lx_draw draw, int out_width, int out_height
 
 /* ---- levels --------------------------------------------------------------------------------------------------- */
 
+/* What is done to each level alone is done to bytes and to floats of the same scale. */
+
+LX_WIDE static uint32_t sum_bytes(const uint8_t *samples, size_t count)
+{
+    uint32_t sum = 0; /* 255 times the largest image */
+    for (size_t i = 0; i < count; i++)
+        sum += samples[i];
+    return sum;
+}
+
 static double mean_of(const lx_plane *in)
 {
+    enum { PART = 1 << 20 };
     double sum = 0;
     const size_t count = lx_plane_count(in);
-    if (in->type == LX_PLANE_U8) {
-        const uint8_t *samples = in->samples;
-        uint64_t whole = 0;
+    if (in->type == LX_PLANE_U8)
+        for (size_t i = 0; i < count; i += PART)
+            sum += sum_bytes((const uint8_t *)in->samples + i, count - i < PART ? count - i : PART);
+    else
         for (size_t i = 0; i < count; i++)
-            whole += samples[i];
-        sum = (double)whole;
-    } else {
-        const float *samples = in->samples;
-        for (size_t i = 0; i < count; i++)
-            sum += (double)samples[i];
-    }
+            sum += (double)((const float *)in->samples)[i];
     return sum / (double)count;
 }
 
-/* A level times `slope` plus `offset`, cut off at black and white: from bytes by a table. */
+LX_WIDE static void scale_bytes(const uint8_t *restrict in, uint8_t *restrict out, size_t count, float slope, float offset)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float level = (float)in[i] * slope + offset + 0.5f;
+        out[i] = (uint8_t)(level > 0 ? level < 255 ? level : 255 : 0);
+    }
+}
+
+LX_WIDE static void scale_floats(const float *restrict in, float *restrict out, size_t count, float slope, float offset)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float level = in[i] * slope + offset;
+        out[i] = level > 0 ? level < WHITE ? level : WHITE : 0;
+    }
+}
+
+/* A level times `slope` plus `offset`, cut off at black and white. */
 static void scale_levels(const lx_plane *in, lx_plane *out, double slope, double offset)
+{
+    if (in->type == LX_PLANE_U8)
+        scale_bytes(in->samples, out->samples, lx_plane_count(in), (float)slope, (float)offset);
+    else
+        scale_floats(in->samples, out->samples, lx_plane_count(in), (float)slope, (float)offset);
+}
+
+/* What is not below the threshold is inverted. */
+LX_WIDE static void solarize(const lx_plane *in, lx_plane *out, float threshold)
 {
     const size_t count = lx_plane_count(in);
     if (in->type == LX_PLANE_U8) {
-        uint8_t table[256];
-        for (int level = 0; level < 256; level++)
-            table[level] = (uint8_t)(fmin(fmax(level * slope + offset, 0), 255) + 0.5);
+        const uint8_t *restrict from = in->samples;
+        uint8_t *restrict to = out->samples;
+        const int first = (int)ceilf(threshold);
         for (size_t i = 0; i < count; i++)
-            ((uint8_t *)out->samples)[i] = table[((const uint8_t *)in->samples)[i]];
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        ((float *)out->samples)[i] =
-            fminf(fmaxf(((const float *)in->samples)[i] * (float)slope + (float)offset, 0), WHITE);
-}
-
-/* What is above the threshold is inverted. */
-static void solarize(const lx_plane *in, lx_plane *out, float threshold)
-{
-    for (size_t i = 0; i < lx_plane_count(in); i++) {
-        if (in->type == LX_PLANE_U8) {
-            const uint8_t level = ((const uint8_t *)in->samples)[i];
-            ((uint8_t *)out->samples)[i] = level >= threshold ? (uint8_t)(255 - level) : level;
-        } else {
-            const float level = ((const float *)in->samples)[i];
-            ((float *)out->samples)[i] = level >= threshold ? WHITE - level : level;
-        }
+            to[i] = (uint8_t)(from[i] >= first ? 255 - from[i] : from[i]);
+    } else {
+        const float *restrict from = in->samples;
+        float *restrict to = out->samples;
+        for (size_t i = 0; i < count; i++)
+            to[i] = from[i] >= threshold ? WHITE - from[i] : from[i];
     }
 }
 
 /* Keeps so many of the upper bits of a level. */
-static void posterize(const lx_plane *in, lx_plane *out, int bits)
+LX_WIDE static void posterize(const lx_plane *in, lx_plane *out, int bits)
 {
+    const size_t count = lx_plane_count(in);
     const int mask = (0xff << (8 - bits)) & 0xff;
-    for (size_t i = 0; i < lx_plane_count(in); i++) {
-        if (in->type == LX_PLANE_U8)
-            ((uint8_t *)out->samples)[i] = ((const uint8_t *)in->samples)[i] & (uint8_t)mask;
-        else
-            ((float *)out->samples)[i] = (float)((int)fminf(fmaxf(((const float *)in->samples)[i], 0), WHITE) & mask);
+    if (in->type == LX_PLANE_U8) {
+        const uint8_t *restrict from = in->samples;
+        uint8_t *restrict to = out->samples;
+        for (size_t i = 0; i < count; i++)
+            to[i] = (uint8_t)(from[i] & mask);
+    } else {
+        const float *restrict from = in->samples;
+        float *restrict to = out->samples;
+        for (size_t i = 0; i < count; i++)
+            to[i] = (float)((int)(from[i] > 0 ? from[i] < WHITE ? from[i] : WHITE : 0) & mask);
     }
 }
 
@@ -318,65 +342,78 @@ static lx_code autocontrast(const lx_plane *in, lx_plane *out, double cutoff, lx
 
 /* ---- noise ---------------------------------------------------------------------------------------------------- */
 
-enum { DRAWS = 64 }; /* numbers that are drawn side by side */
+enum { CALLS = 64, WORDS = 4 * CALLS, DRAWS = 4 * WORDS }; /* what is drawn side by side */
 
-/* DRAWS numbers of mean 0 and deviation 1, each the sum of the four bytes of a random word: near enough to normal, and
-   never beyond 3.5. */
-LX_WIDE static void near_normals(uint64_t key, uint64_t low, uint64_t high, float *restrict out)
+/* The words of CALLS numbers that follow each other: philox() of kernels/philox.h, in an order that compilers make vectors
+   of. */
+LX_WIDE static void draw_words(uint64_t key, uint64_t low, uint64_t high, uint *restrict words)
 {
-    enum { CALLS = DRAWS / 4 };
-    uint c[4][CALLS];
+    uint *c0 = words, *c1 = words + CALLS, *c2 = words + 2 * CALLS, *c3 = words + 3 * CALLS;
     uint k0 = (uint)key, k1 = (uint)(key >> 32);
     for (uint i = 0; i < CALLS; i++) {
-        c[0][i] = (uint)low;
-        c[1][i] = (uint)(low >> 32);
-        c[2][i] = (uint)high + i;
-        c[3][i] = (uint)(high >> 32);
+        c0[i] = (uint)low;
+        c1[i] = (uint)(low >> 32);
+        c2[i] = (uint)high + i;
+        c3[i] = (uint)(high >> 32);
     }
-    for (int round = 0; round < 10; round++) { /* as kernels/philox.h */
+    for (int round = 0; round < 10; round++) {
         for (int i = 0; i < CALLS; i++) {
-            const uint64_t a = (uint64_t)c[0][i] * 0xD2511F53u, b = (uint64_t)c[2][i] * 0xCD9E8D57u;
-            c[0][i] = (uint)(b >> 32) ^ c[1][i] ^ k0;
-            c[1][i] = (uint)b;
-            c[2][i] = (uint)(a >> 32) ^ c[3][i] ^ k1;
-            c[3][i] = (uint)a;
+            const uint64_t a = (uint64_t)c0[i] * 0xD2511F53u, b = (uint64_t)c2[i] * 0xCD9E8D57u;
+            c0[i] = (uint)(b >> 32) ^ c1[i] ^ k0;
+            c1[i] = (uint)b;
+            c2[i] = (uint)(a >> 32) ^ c3[i] ^ k1;
+            c3[i] = (uint)a;
         }
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    for (int w = 0; w < 4; w++)
-        for (int i = 0; i < CALLS; i++) {
-            const uint pairs = (c[w][i] & 0x00ff00ff) + (c[w][i] >> 8 & 0x00ff00ff);
-            out[w * CALLS + i] = ((float)(int)((pairs & 0xffff) + (pairs >> 16)) - 510) * (1 / 147.80279f);
-        }
 }
 
-LX_WIDE static void add_to_bytes(const uint8_t *restrict in, uint8_t *restrict out, const float *restrict noise, float sigma,
-                                 int count)
+/* DRAWS numbers of mean 0 and deviation `sigma`. Each is a sum of the four bytes of a random word, less their mean: near enough
+   to normal, and never beyond 3.5 deviations. The four ways to subtract an even number of the bytes give four numbers of a word
+   that are not correlated. */
+LX_WIDE static void near_normals(const uint *restrict words, float sigma, float *restrict out)
 {
-    for (int i = 0; i < count; i++) {
-        const float level = (float)in[i] + sigma * noise[i] + 0.5f;
-        out[i] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+    const float scale = sigma / 147.80279f;
+    for (int i = 0; i < WORDS; i++) {
+        const int a = (int)(words[i] & 255), b = (int)(words[i] >> 8 & 255);
+        const int c = (int)(words[i] >> 16 & 255), d = (int)(words[i] >> 24);
+        out[i] = (float)(a + b + c + d - 510) * scale;
+        out[i + WORDS] = (float)(a + b - c - d) * scale;
+        out[i + 2 * WORDS] = (float)(a - b + c - d) * scale;
+        out[i + 3 * WORDS] = (float)(a - b - c + d) * scale;
     }
 }
 
-static void add_to_floats(const float *in, float *out, const float *noise, float sigma, int count)
+LX_WIDE static void add_to_bytes(const uint8_t *restrict in, uint8_t *restrict out, const float *restrict noise, int count)
 {
-    for (int i = 0; i < count; i++)
-        out[i] = fminf(fmaxf(in[i] + sigma * noise[i], 0), WHITE);
+    for (int i = 0; i < count; i++) {
+        const float level = (float)in[i] + noise[i] + 0.5f;
+        out[i] = (uint8_t)(level > 0 ? level < 255 ? level : 255 : 0);
+    }
+}
+
+LX_WIDE static void add_to_floats(const float *restrict in, float *restrict out, const float *restrict noise, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const float level = in[i] + noise[i];
+        out[i] = level > 0 ? level < WHITE ? level : WHITE : 0;
+    }
 }
 
 static void add_noise(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw draw, int plane)
 {
     const size_t count = lx_plane_count(in);
+    uint words[WORDS];
     float noise[DRAWS];
     for (size_t i = 0; i < count; i += DRAWS) {
         const int length = (int)(count - i < DRAWS ? count - i : DRAWS);
-        near_normals(draw.seed ^ d->noise << 8, draw.index, draw.epoch << 40 ^ (uint64_t)plane << 36 ^ i / 4, noise);
+        draw_words(draw.seed ^ d->noise << 8, draw.index, draw.epoch << 40 ^ (uint64_t)plane << 36 ^ i / DRAWS * CALLS, words);
+        near_normals(words, (float)d->v[0], noise);
         if (in->type == LX_PLANE_U8)
-            add_to_bytes((const uint8_t *)in->samples + i, (uint8_t *)out->samples + i, noise, (float)d->v[0], length);
+            add_to_bytes((const uint8_t *)in->samples + i, (uint8_t *)out->samples + i, noise, length);
         else
-            add_to_floats((const float *)in->samples + i, (float *)out->samples + i, noise, (float)d->v[0], length);
+            add_to_floats((const float *)in->samples + i, (float *)out->samples + i, noise, length);
     }
 }
 

@@ -7,37 +7,58 @@
 /* Gradients of one call; a margin of one pixel around the magnitudes stays 0. */
 typedef struct {
     int width, height;
-    size_t stride;    /* of `magnitude` and `state` */
-    float *dx, *dy;   /* whole numbers */
-    int *magnitude;
-    uint8_t *state;   /* NOTHING, WEAK or EDGE */
-    int *found;       /* edges whose neighbours are to be looked at */
+    size_t stride;       /* of `magnitude` and `state` */
+    int16_t *dx, *dy;
+    uint16_t *magnitude; /* |dx| + |dy| */
+    uint8_t *state;      /* NOTHING, WEAK or EDGE */
+    int *found;          /* edges whose neighbours are to be looked at */
+    int16_t *smooth, *slope; /* room for a row each, with a column more on both sides */
 } job;
 
 enum { NOTHING, WEAK, EDGE };
 
-static lx_code find_gradients(const lx_plane *in, job *j, lx_error *error)
+/* Sobel's weights down: 1 2 1, and -1 0 1. */
+LX_WIDE static void sum_down(const uint8_t *above, const uint8_t *row, const uint8_t *below, int16_t *restrict smooth,
+                             int16_t *restrict slope, size_t width)
 {
-    static const float smooth[3] = {1, 2, 1}, derive[3] = {-1, 0, 1};
-    const lx_separable across = {derive, smooth, 3, 3, LX_BORDER_REPLICATE};
-    const lx_separable down = {smooth, derive, 3, 3, LX_BORDER_REPLICATE};
-    lx_plane dx = {in->width, in->height, LX_PLANE_F32, j->dx}, dy = dx;
-    dy.samples = j->dy;
-    if (lx_separable_filter(in, &dx, &across, error) || lx_separable_filter(in, &dy, &down, error))
-        return error->code;
-    for (int y = 0; y < j->height; y++)
-        for (int x = 0; x < j->width; x++) {
-            const size_t from = (size_t)y * (size_t)j->width + (size_t)x;
-            j->magnitude[((size_t)y + 1) * j->stride + (size_t)x + 1] = abs((int)j->dx[from]) + abs((int)j->dy[from]);
-        }
-    return LX_OK;
+    for (size_t x = 0; x < width; x++) {
+        smooth[x] = (int16_t)(above[x] + 2 * row[x] + below[x]);
+        slope[x] = (int16_t)(below[x] - above[x]);
+    }
+}
+
+/* The same across. */
+LX_WIDE static void sum_across(const int16_t *smooth, const int16_t *slope, int16_t *restrict dx, int16_t *restrict dy,
+                               uint16_t *restrict magnitude, size_t width)
+{
+    for (size_t x = 0; x < width; x++) {
+        dx[x] = (int16_t)(smooth[x + 2] - smooth[x]);
+        dy[x] = (int16_t)(slope[x] + 2 * slope[x + 1] + slope[x + 2]);
+        magnitude[x] = (uint16_t)((dx[x] < 0 ? -dx[x] : dx[x]) + (dy[x] < 0 ? -dy[x] : dy[x]));
+    }
+}
+
+/* Beyond the edge the edge goes on. */
+static void find_gradients(const lx_plane *in, job *j)
+{
+    const size_t width = (size_t)j->width;
+    for (int y = 0; y < j->height; y++) {
+        const uint8_t *above = lx_plane_row(in, y > 0 ? y - 1 : 0), *below = lx_plane_row(in, y + 1 < j->height ? y + 1 : y);
+        sum_down(above, lx_plane_row(in, y), below, j->smooth + 1, j->slope + 1, width);
+        j->smooth[0] = j->smooth[1];
+        j->slope[0] = j->slope[1];
+        j->smooth[width + 1] = j->smooth[width];
+        j->slope[width + 1] = j->slope[width];
+        sum_across(j->smooth, j->slope, j->dx + (size_t)y * width, j->dy + (size_t)y * width,
+                   j->magnitude + ((size_t)y + 1) * j->stride + 1, width);
+    }
 }
 
 /* Whether a pixel is a ridge: not less than both neighbours along its gradient, which is taken as horizontal,
    vertical or diagonal, by the tangent of 22.5 degrees in fixed point. */
 static bool is_ridge(const job *j, size_t place, int dx, int dy)
 {
-    const int *m = j->magnitude + place;
+    const uint16_t *m = j->magnitude + place;
     const long stride = (long)j->stride, x = abs(dx), y = (long)abs(dy) << 15, tangent = x * 13573;
     if (y < tangent)
         return m[0] > m[-1] && m[0] >= m[1];
@@ -56,7 +77,7 @@ static void follow_edges(job *j, int low, int high)
             const size_t from = (size_t)y * (size_t)j->width + (size_t)x;
             const size_t place = ((size_t)y + 1) * j->stride + (size_t)x + 1;
             const int magnitude = j->magnitude[place];
-            if (magnitude <= low || !is_ridge(j, place, (int)j->dx[from], (int)j->dy[from]))
+            if (magnitude <= low || !is_ridge(j, place, j->dx[from], j->dy[from]))
                 continue;
             j->state[place] = magnitude > high ? EDGE : WEAK;
             if (magnitude > high)
@@ -75,6 +96,12 @@ static void follow_edges(job *j, int low, int high)
     }
 }
 
+LX_WIDE static void take_edges(const uint8_t *restrict state, uint8_t *restrict out, size_t width)
+{
+    for (size_t x = 0; x < width; x++)
+        out[x] = state[x] == EDGE ? 255 : 0;
+}
+
 lx_code lx_canny(const lx_plane *in, lx_plane *out, double low, double high, lx_error *error)
 {
     if (in->type != LX_PLANE_U8)
@@ -83,21 +110,23 @@ lx_code lx_canny(const lx_plane *in, lx_plane *out, double low, double high, lx_
         return lx_fail(error, LX_EARG, "canny: thresholds must be 0 <= low <= high, not %g and %g", low, high);
     const size_t count = lx_plane_count(in), stride = (size_t)in->width + 2;
     const size_t padded = stride * ((size_t)in->height + 2);
-    job j = {in->width, in->height, stride, malloc(count * sizeof(float)), malloc(count * sizeof(float)),
-             calloc(padded, sizeof(int)), calloc(padded, 1), malloc(count * sizeof(int))};
-    if (!j.dx || !j.dy || !j.magnitude || !j.state || !j.found) {
+    job j = {in->width, in->height, stride, malloc(count * sizeof *j.dx), malloc(count * sizeof *j.dy),
+             calloc(padded, sizeof *j.magnitude), calloc(padded, 1), malloc(count * sizeof *j.found),
+             malloc(stride * sizeof *j.smooth), malloc(stride * sizeof *j.slope)};
+    if (!j.dx || !j.dy || !j.magnitude || !j.state || !j.found || !j.smooth || !j.slope) {
         lx_fail(error, LX_ENOMEM, "canny: out of memory for %d x %d pixels", in->height, in->width);
-    } else if (!find_gradients(in, &j, error)) {
+    } else {
+        find_gradients(in, &j);
         follow_edges(&j, (int)floor(low), (int)floor(high));
         for (int y = 0; y < j.height; y++)
-            for (int x = 0; x < j.width; x++)
-                ((uint8_t *)out->samples)[(size_t)y * (size_t)j.width + (size_t)x] =
-                    j.state[((size_t)y + 1) * stride + (size_t)x + 1] == EDGE ? 255 : 0;
+            take_edges(j.state + ((size_t)y + 1) * stride + 1, lx_plane_row(out, y), (size_t)j.width);
     }
     free(j.dx);
     free(j.dy);
     free(j.magnitude);
     free(j.state);
     free(j.found);
+    free(j.smooth);
+    free(j.slope);
     return error->code;
 }

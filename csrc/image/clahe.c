@@ -25,20 +25,31 @@ static int bin_at(const job *j, int x, int y)
     return j->bin ? j->bin[place] : ((const uint8_t *)j->in->samples)[place];
 }
 
+/* Neighbours go to different tables, because counting into one waits for the last count of the same level. */
+static void count_bytes(const uint8_t *samples, int count, int (*levels)[256])
+{
+    int x = 0;
+    for (; x + 4 <= count; x += 4)
+        for (int k = 0; k < 4; k++)
+            levels[k][samples[x + k]]++;
+    for (; x < count; x++)
+        levels[0][samples[x]]++;
+}
+
 static void count_tile(const job *j, int column, int row)
 {
+    int levels[4][256] = {{0}};
     memset(j->counts, 0, sizeof *j->counts * (size_t)j->bins);
     for (int y = row * j->tile_height; y < (row + 1) * j->tile_height; y++) {
         const int from = column * j->tile_width, to = from + j->tile_width;
-        if (!j->bin && y < j->in->height && to <= j->in->width) {
-            const uint8_t *samples = (const uint8_t *)j->in->samples + (size_t)y * (size_t)j->in->width;
-            for (int x = from; x < to; x++)
-                j->counts[samples[x]]++;
-        } else {
+        if (!j->bin && y < j->in->height && to <= j->in->width)
+            count_bytes((const uint8_t *)lx_plane_row(j->in, y) + from, j->tile_width, levels);
+        else
             for (int x = from; x < to; x++)
                 j->counts[bin_at(j, x, y)]++;
-        }
     }
+    for (int level = 0; !j->bin && level < 256; level++)
+        j->counts[level] += levels[0][level] + levels[1][level] + levels[2][level] + levels[3][level];
 }
 
 /* Cuts off what is over the limit; returns how much that was. */
@@ -94,57 +105,129 @@ static void make_table(const job *j, int column, int row)
     fill_table(j->counts, j->bins, scale, table_of(j, column, row));
 }
 
-/* For each column or row: the two tiles whose centres are around it, and how near it is to the second. */
+/* For each column or row: the two tiles whose centres are around it, how near it is to the second, and where other tiles
+   begin. */
 typedef struct {
-    int first, second;
+    int first, second, end;
     float share;
 } between;
 
 static void place_between(between *place, int size, int tile, int tiles)
 {
     const float one = 1.0f / (float)tile;
-    for (int i = 0; i < size; i++) {
+    for (int i = size - 1; i >= 0; i--) {
         const float at = (float)i * one - 0.5f;
         const int first = (int)floorf(at);
-        place[i] = (between){first > 0 ? first : 0, first + 1 < tiles ? first + 1 : tiles - 1, at - (float)first};
+        place[i] = (between){first > 0 ? first : 0, first + 1 < tiles ? first + 1 : tiles - 1, i + 1, at - (float)first};
+        if (i + 1 < size && place[i + 1].first == place[i].first && place[i + 1].second == place[i].second)
+            place[i].end = place[i + 1].end;
     }
 }
 
-static void blend_row(const job *j, int y, const between *columns, const between *row, lx_plane *out)
+/* The tables of the four tiles around a pixel. */
+typedef struct {
+    const uint16_t *upper_left, *upper_right, *lower_left, *lower_right;
+} around;
+
+static around tables_around(const job *j, const between *column, const between *row)
 {
-    const size_t bins = (size_t)j->bins, width = (size_t)j->in->width;
-    const uint16_t *upper = table_of(j, 0, row->first), *lower = table_of(j, 0, row->second);
+    return (around){table_of(j, column->first, row->first), table_of(j, column->second, row->first),
+                    table_of(j, column->first, row->second), table_of(j, column->second, row->second)};
+}
+
+/* Between the four: the order of OpenCV's sums. */
+static inline float blend(float upper_left, float upper_right, float lower_left, float lower_right, float across, float down)
+{
+    return (upper_left * (1 - across) + upper_right * across) * (1 - down) +
+           (lower_left * (1 - across) + lower_right * across) * down;
+}
+
+/* ---- bytes: what the four tables say of a level is one word, so that a pixel looks up once ---------------------- */
+
+/* The words of all pixels that have these tables around them. */
+LX_WIDE static void pack(const around *t, uint32_t *restrict words)
+{
+    const uint16_t *a = t->upper_left, *b = t->upper_right, *c = t->lower_left, *d = t->lower_right;
+    for (int level = 0; level < 256; level++)
+        words[level] = a[level] | (uint32_t)b[level] << 8 | (uint32_t)c[level] << 16 | (uint32_t)d[level] << 24;
+}
+
+static void look_up_bytes(const uint8_t *bytes, const between *columns, const uint32_t *words, int width, uint32_t *quads)
+{
+    for (int x = 0; x < width; words += 256)
+        for (const int end = columns[x].end; x < end; x++)
+            quads[x] = words[bytes[x]];
+}
+
+LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *restrict across, float down, uint8_t *restrict out,
+                                int width)
+{
+    for (int x = 0; x < width; x++) {
+        const float level = blend((float)(int)(quads[x] & 255), (float)(int)(quads[x] >> 8 & 255),
+                                  (float)(int)(quads[x] >> 16 & 255), (float)(int)(quads[x] >> 24), across[x], down);
+        out[x] = (uint8_t)(int)rintf(level);
+    }
+}
+
+/* ---- 16 bits: the tables are too large to be packed ------------------------------------------------------------- */
+
+static void blend_deep(const job *j, int y, const between *columns, const between *row, float *out)
+{
     const float scale = j->white / (float)(j->bins - 1);
-    for (size_t x = 0; x < width; x++) {
-        const between *c = &columns[x];
-        const size_t place = (size_t)y * width + x;
-        const size_t bin = j->bin ? j->bin[place] : ((const uint8_t *)j->in->samples)[place];
-        const size_t left = (size_t)c->first * bins + bin, right = (size_t)c->second * bins + bin;
-        const float level = (upper[left] * (1 - c->share) + upper[right] * c->share) * (1 - row->share) +
-                            (lower[left] * (1 - c->share) + lower[right] * c->share) * row->share;
-        if (out->type == LX_PLANE_U8)
-            ((uint8_t *)out->samples)[place] = (uint8_t)rintf(level);
-        else
-            ((float *)out->samples)[place] = level * scale;
+    const uint16_t *bins = j->bin + (size_t)y * (size_t)j->in->width;
+    for (int x = 0; x < j->in->width;) {
+        const around t = tables_around(j, &columns[x], row);
+        for (const int end = columns[x].end; x < end; x++)
+            out[x] = scale * blend(t.upper_left[bins[x]], t.upper_right[bins[x]], t.lower_left[bins[x]],
+                                   t.lower_right[bins[x]], columns[x].share, row->share);
+    }
+}
+
+/* ---- all rows --------------------------------------------------------------------------------------------------- */
+
+static void blend_rows(const job *j, const between *columns, const between *rows, float *across, uint32_t *quads, uint32_t *words,
+                       lx_plane *out)
+{
+    const int width = j->in->width;
+    for (int x = 0; x < width; x++)
+        across[x] = columns[x].share;
+    for (int y = 0, packed = 0; y < j->in->height; y++) {
+        if (j->bin) {
+            blend_deep(j, y, columns, &rows[y], lx_plane_row(out, y));
+            continue;
+        }
+        uint32_t *next = words;
+        for (int x = 0; y == packed && x < width; x = columns[x].end, next += 256) {
+            const around t = tables_around(j, &columns[x], &rows[y]);
+            pack(&t, next);
+        }
+        packed = rows[y].end;
+        look_up_bytes(lx_plane_row(j->in, y), columns, words, width, quads);
+        blend_quads(quads, across, rows[y].share, lx_plane_row(out, y), width);
     }
 }
 
 static lx_code run(job *j, lx_plane *out, lx_error *error)
 {
-    const int width = j->in->width, height = j->in->height;
-    between *columns = malloc(sizeof *columns * ((size_t)width + (size_t)height));
-    if (!columns)
-        return lx_fail(error, LX_ENOMEM, "clahe: out of memory");
-    between *rows = columns + width;
-    place_between(columns, width, j->tile_width, j->tiles);
-    place_between(rows, height, j->tile_height, j->tiles);
-    for (int row = 0; row < j->tiles; row++)
-        for (int column = 0; column < j->tiles; column++)
-            make_table(j, column, row);
-    for (int y = 0; y < height; y++)
-        blend_row(j, y, columns, &rows[y], out);
+    const size_t width = (size_t)j->in->width, height = (size_t)j->in->height;
+    between *columns = malloc(sizeof *columns * (width + height));
+    float *across = malloc(sizeof *across * width);
+    uint32_t *quads = malloc(sizeof *quads * (width + 256 * ((size_t)j->tiles + 1)));
+    if (!columns || !across || !quads) {
+        lx_fail(error, LX_ENOMEM, "clahe: out of memory for a row of %zu pixels", width);
+    } else {
+        between *rows = columns + width;
+        place_between(columns, j->in->width, j->tile_width, j->tiles);
+        place_between(rows, j->in->height, j->tile_height, j->tiles);
+        for (int row = 0; row < j->tiles; row++)
+            for (int column = 0; column < j->tiles; column++)
+                make_table(j, column, row);
+        blend_rows(j, columns, rows, across, quads, quads + width, out);
+    }
     free(columns);
-    return LX_OK;
+    free(across);
+    free(quads);
+    return error->code;
 }
 
 LX_WIDE static void find_bins(const float *restrict samples, size_t count, float white, uint16_t *restrict bin)

@@ -5,82 +5,22 @@
 #include <string.h>
 
 #include "geometry.h"
+#include "rows.h"
 
 /* ---- separable filters ---------------------------------------------------------------------------------------- */
-
-enum { TAPS = 4 }; /* rows that are added at a time */
-
-LX_WIDE static void add_bytes(float *restrict sum, const uint8_t *const rows[TAPS], size_t count,
-                              const float weight[TAPS])
-{
-    const uint8_t *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
-    const float p = weight[0], q = weight[1], r = weight[2], s = weight[3];
-    for (size_t i = 0; i < count; i++)
-        sum[i] += (p * (float)a[i] + q * (float)b[i]) + (r * (float)c[i] + s * (float)d[i]);
-}
-
-LX_WIDE static void add_floats(float *restrict sum, const float *const rows[TAPS], size_t count,
-                               const float weight[TAPS])
-{
-    const float *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
-    const float p = weight[0], q = weight[1], r = weight[2], s = weight[3];
-    for (size_t i = 0; i < count; i++)
-        sum[i] += (p * a[i] + q * b[i]) + (r * c[i] + s * d[i]);
-}
-
-LX_WIDE static void round_row(const float *restrict row, uint8_t *restrict out, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const float value = row[i] + 0.5f;
-        out[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-    }
-}
-
-/* Rows that wait to be added, weighted, to `sum`. */
-typedef struct {
-    lx_plane_type type;
-    float *sum;
-    size_t length;
-    int count;
-    const void *rows[TAPS];
-    float weight[TAPS];
-} addition;
-
-static void finish(addition *a)
-{
-    for (int i = a->count; i < TAPS; i++) {
-        a->rows[i] = a->rows[0];
-        a->weight[i] = 0;
-    }
-    if (a->count > 0 && a->type == LX_PLANE_U8)
-        add_bytes(a->sum, (const uint8_t *const *)a->rows, a->length, a->weight);
-    else if (a->count > 0)
-        add_floats(a->sum, (const float *const *)a->rows, a->length, a->weight);
-    a->count = 0;
-}
-
-static void add(addition *a, const void *row, float weight)
-{
-    if (weight == 0)
-        return;
-    a->rows[a->count] = row;
-    a->weight[a->count++] = weight;
-    if (a->count == TAPS)
-        finish(a);
-}
 
 /* One row of the output summed down, with `margin` columns more on both sides. */
 static void sum_down(const lx_plane *in, const lx_separable *f, int y, int margin, float *padded)
 {
     float *sum = padded + margin;
-    memset(sum, 0, sizeof *sum * (size_t)in->width);
-    addition down = {.type = in->type, .sum = sum, .length = (size_t)in->width};
+    lx_row_sum down;
+    lx_row_sum_begin(&down, in->type, sum, (size_t)in->width);
     for (int k = 0; k < f->down_count; k++) {
         const long row = lx_border_place(y + k - f->down_count / 2, in->height, f->border);
         if (row >= 0) /* beyond the edge stands 0 */
-            add(&down, lx_plane_row(in, row), f->down[k]);
+            lx_row_sum_add(&down, lx_plane_row(in, row), f->down[k]);
     }
-    finish(&down);
+    lx_row_sum_end(&down);
     for (int i = 1; i <= margin; i++) {
         const long left = lx_border_place(-i, in->width, f->border);
         const long right = lx_border_place(in->width - 1 + i, in->width, f->border);
@@ -105,13 +45,13 @@ lx_code lx_separable_filter(const lx_plane *in, lx_plane *out, const lx_separabl
         const size_t to = (size_t)y * width;
         float *result = out->type == LX_PLANE_U8 ? row : (float *)out->samples + to;
         sum_down(in, f, y, margin, padded);
-        memset(result, 0, sizeof *result * width);
-        addition across = {.type = LX_PLANE_F32, .sum = result, .length = width};
+        lx_row_sum across;
+        lx_row_sum_begin(&across, LX_PLANE_F32, result, width);
         for (int k = 0; k < f->across_count; k++)
-            add(&across, padded + k, f->across[k]);
-        finish(&across);
+            lx_row_sum_add(&across, padded + k, f->across[k]);
+        lx_row_sum_end(&across);
         if (out->type == LX_PLANE_U8)
-            round_row(row, (uint8_t *)out->samples + to, width);
+            lx_round_row(row, (uint8_t *)out->samples + to, width);
     }
     free(padded);
     return LX_OK;

@@ -19,12 +19,12 @@ enum {
 /* What samples are: bytes, floats, or floats that are whole numbers up to 65535, as words. */
 typedef enum { BYTES = 1, WORDS = 2, FLOATS = 4 } sample_kind; /* the size of one */
 
-/* The picture of one call. */
+/* The picture of one call; words become floats again. */
 typedef struct {
     int width, height, size;
     sample_kind kind;
     const char *in;
-    char *out;
+    void *out;
 } job;
 
 /* Puts the smaller of two samples into `low` and the larger into `high`, or only one of these where nobody asks for
@@ -129,31 +129,52 @@ static int make_median(network *net, int size)
     return slot[left[size * size / 2 - below]];
 }
 
-LX_WIDE static void order_bytes(const uint8_t *a, const uint8_t *b, uint8_t *restrict low, uint8_t *restrict high,
-                                size_t count)
+LX_WIDE static void order_bytes(const uint8_t *a, const uint8_t *b, uint8_t *restrict low, uint8_t *restrict high, size_t count)
 {
-    for (size_t i = 0; low && i < count; i++)
-        low[i] = a[i] < b[i] ? a[i] : b[i];
-    for (size_t i = 0; high && i < count; i++)
-        high[i] = a[i] < b[i] ? b[i] : a[i];
+    if (low && high)
+        for (size_t i = 0; i < count; i++) {
+            const uint8_t x = a[i], y = b[i];
+            low[i] = x < y ? x : y;
+            high[i] = x < y ? y : x;
+        }
+    else if (low)
+        for (size_t i = 0; i < count; i++)
+            low[i] = a[i] < b[i] ? a[i] : b[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            high[i] = a[i] < b[i] ? b[i] : a[i];
 }
 
-LX_WIDE static void order_words(const uint16_t *a, const uint16_t *b, uint16_t *restrict low, uint16_t *restrict high,
-                                size_t count)
+LX_WIDE static void order_words(const uint16_t *a, const uint16_t *b, uint16_t *restrict low, uint16_t *restrict high, size_t count)
 {
-    for (size_t i = 0; low && i < count; i++)
-        low[i] = a[i] < b[i] ? a[i] : b[i];
-    for (size_t i = 0; high && i < count; i++)
-        high[i] = a[i] < b[i] ? b[i] : a[i];
+    if (low && high)
+        for (size_t i = 0; i < count; i++) {
+            const uint16_t x = a[i], y = b[i];
+            low[i] = x < y ? x : y;
+            high[i] = x < y ? y : x;
+        }
+    else if (low)
+        for (size_t i = 0; i < count; i++)
+            low[i] = a[i] < b[i] ? a[i] : b[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            high[i] = a[i] < b[i] ? b[i] : a[i];
 }
 
-LX_WIDE static void order_floats(const float *a, const float *b, float *restrict low, float *restrict high,
-                                 size_t count)
+LX_WIDE static void order_floats(const float *a, const float *b, float *restrict low, float *restrict high, size_t count)
 {
-    for (size_t i = 0; low && i < count; i++)
-        low[i] = a[i] < b[i] ? a[i] : b[i];
-    for (size_t i = 0; high && i < count; i++)
-        high[i] = a[i] < b[i] ? b[i] : a[i];
+    if (low && high)
+        for (size_t i = 0; i < count; i++) {
+            const float x = a[i], y = b[i];
+            low[i] = x < y ? x : y;
+            high[i] = x < y ? y : x;
+        }
+    else if (low)
+        for (size_t i = 0; i < count; i++)
+            low[i] = a[i] < b[i] ? a[i] : b[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            high[i] = a[i] < b[i] ? b[i] : a[i];
 }
 
 /* Takes `count` samples of each slot through a network. */
@@ -190,6 +211,20 @@ static void copy_row(const job *j, long row, long x, long count, char *to)
         memcpy(to + (size_t)i * sample, from + ((size_t)j->width - 1) * sample, sample);
 }
 
+LX_WIDE static void widen(const uint16_t *restrict words, float *restrict out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = words[i];
+}
+
+static void put_row(const job *j, size_t place, const void *samples, size_t count)
+{
+    if (j->kind == WORDS)
+        widen(samples, (float *)j->out + place, count);
+    else
+        memcpy((char *)j->out + place * j->kind, samples, count * j->kind);
+}
+
 /* Windows that overlap share their columns, so these are sorted once. */
 static void sort_windows(const job *j)
 {
@@ -216,7 +251,7 @@ static void sort_windows(const job *j)
             for (int k = 0; k < samples; k++)
                 slots[k] = columns[last[k / size]] + k % size * (long)j->kind;
             run(&median, j->kind, slots, (size_t)count);
-            memcpy(j->out + (y * j->width + x) * (long)j->kind, slots[place], (size_t)count * j->kind);
+            put_row(j, (size_t)(y * j->width + x), slots[place], (size_t)count);
         }
 }
 
@@ -400,20 +435,14 @@ LX_WIDE static bool as_words(const float *from, uint16_t *to, size_t count)
 static lx_code sort_floats(job *j, lx_error *error)
 {
     const size_t count = (size_t)j->width * (size_t)j->height;
-    float *out = (float *)(void *)j->out;
-    uint16_t *words = malloc(2 * count * sizeof *words);
+    uint16_t *words = malloc(count * sizeof *words);
     if (!words)
         return lx_fail(error, LX_ENOMEM, "median_blur: out of memory for %d x %d pixels", j->height, j->width);
     if (as_words((const float *)(const void *)j->in, words, count)) {
         j->kind = WORDS;
         j->in = (const char *)words;
-        j->out = (char *)(words + count);
-        sort_windows(j);
-        for (size_t i = 0; i < count; i++)
-            out[i] = words[count + i];
-    } else {
-        sort_windows(j);
     }
+    sort_windows(j);
     free(words);
     return LX_OK;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rows.h"
+
 /* ---- maps ----------------------------------------------------------------------------------------------------- */
 
 void lx_matrix_product(const double second[9], const double first[9], double out[9])
@@ -126,7 +128,7 @@ long lx_border_place(long place, long size, lx_border border)
 
 /* ---- sampling ------------------------------------------------------------------------------------------------- */
 
-enum { STRETCH = 64 }; /* pixels of a row that are done together */
+enum { STRETCH = 256 }; /* pixels of a row that are done together */
 
 typedef struct {
     const lx_plane *in;
@@ -145,10 +147,11 @@ static float sample_at(const source *s, long x, long y)
     return s->in->type == LX_PLANE_U8 ? ((const uint8_t *)s->in->samples)[place] : ((const float *)s->in->samples)[place];
 }
 
-/* Far outside is as good as outside, and fits a whole number. */
+#define FAR 1e6f /* outside is as good as anywhere outside, and this fits a whole number */
+
 static float limit(float value)
 {
-    return value > -1e6f ? (value < 1e6f ? value : 1e6f) : -1e6f;
+    return value > -FAR ? (value < FAR ? value : FAR) : -FAR;
 }
 
 static float cubic_weight(float x)
@@ -270,46 +273,60 @@ static void sample_stretch(const source *s, const float *u, const float *v, int 
             out[i] = sample(s, u[i], v[i]);
 }
 
-/* Where the pixels of a stretch of row y come from, as indices: the centre of pixel 0 is at 0. */
+/* Where the pixels of a stretch of row y come from, as indices: the centre of pixel 0 is at 0. A stretch is short enough
+   for floats from its first pixel on. */
 LX_WIDE static void affine_places(const double m[9], int x, double y, int count, float *restrict u, float *restrict v)
 {
-    const double row_u = m[1] * y + m[2] - 0.5, row_v = m[4] * y + m[5] - 0.5;
+    const float first_u = (float)(m[0] * (x + 0.5) + m[1] * y + m[2] - 0.5);
+    const float first_v = (float)(m[3] * (x + 0.5) + m[4] * y + m[5] - 0.5);
+    const float step_u = (float)m[0], step_v = (float)m[3];
     for (int i = 0; i < count; i++) {
-        const double centre = x + i + 0.5;
-        u[i] = (float)(m[0] * centre + row_u);
-        v[i] = (float)(m[3] * centre + row_v);
+        u[i] = first_u + step_u * (float)i;
+        v[i] = first_v + step_v * (float)i;
     }
 }
 
-static void projective_places(const double m[9], int x, double y, int count, float *u, float *v)
+/* Where there is no such place it is infinite or no number, and so outside. */
+LX_WIDE static void projective_places(const double m[9], int x, double y, int count, float *restrict u, float *restrict v)
 {
+    float first[3], step[3];
+    for (int k = 0; k < 3; k++) {
+        first[k] = (float)(m[3 * k] * (x + 0.5) + m[3 * k + 1] * y + m[3 * k + 2]);
+        step[k] = (float)m[3 * k];
+    }
     for (int i = 0; i < count; i++) {
-        const double centre[2] = {x + i + 0.5, y};
-        double place[2];
-        const bool somewhere = transform(m, centre, place);
-        u[i] = somewhere ? (float)(place[0] - 0.5) : -1e6f;
-        v[i] = somewhere ? (float)(place[1] - 0.5) : -1e6f;
+        const float scale = 1 / (first[2] + step[2] * (float)i);
+        u[i] = (first[0] + step[0] * (float)i) * scale - 0.5f;
+        v[i] = (first[1] + step[1] * (float)i) * scale - 0.5f;
     }
 }
 
-/* A bend ready for rows: its nodes summed down for one row, and for each column which of them count how much. */
+/* A bend ready for rows: its nodes summed down for one row, and for each column in which cell it is, where the next cell begins,
+   and how much each of the four nodes around it counts. */
 typedef struct {
-    float *x, *y;  /* [nodes] */
-    int *first;    /* [width] */
-    float *across; /* [width][4] */
+    float *x, *y; /* [nodes] */
+    int *cell, *end; /* [width] */
+    float *weight[4]; /* [width] */
 } bent_row;
 
 static bool make_bent(const lx_bend *bend, int width, bent_row *row)
 {
-    const size_t nodes = (size_t)bend->cells + 3;
-    row->x = malloc((2 * nodes + 4 * (size_t)width) * sizeof *row->x);
-    row->first = malloc((size_t)width * sizeof *row->first);
-    if (!row->x || !row->first)
+    const size_t nodes = (size_t)bend->cells + 3, columns = (size_t)width;
+    row->x = malloc((2 * nodes + 4 * columns) * sizeof *row->x);
+    row->cell = malloc(2 * columns * sizeof *row->cell);
+    if (!row->x || !row->cell)
         return false;
     row->y = row->x + nodes;
-    row->across = row->y + nodes;
-    for (int i = 0; i < width; i++)
-        row->first[i] = spline_cell(i + 0.5, width, bend->cells, row->across + 4 * (size_t)i);
+    row->end = row->cell + columns;
+    for (size_t k = 0; k < 4; k++)
+        row->weight[k] = row->y + nodes + k * columns;
+    for (int x = width - 1; x >= 0; x--) {
+        float weight[4];
+        row->cell[x] = spline_cell(x + 0.5, width, bend->cells, weight);
+        row->end[x] = x + 1 < width && row->cell[x + 1] == row->cell[x] ? row->end[x + 1] : x + 1;
+        for (int k = 0; k < 4; k++)
+            row->weight[k][x] = weight[k];
+    }
     return true;
 }
 
@@ -326,21 +343,21 @@ static void bend_row(const lx_bend *bend, double y, int height, const bent_row *
     }
 }
 
-static void bend_places(const bent_row *row, int x, int count, float *u, float *v)
+/* Adds what four nodes say of the columns from x on. */
+LX_WIDE static void add_nodes(const float nodes[4], float *const weight[4], int x, int count, float *restrict sum)
 {
-    for (int i = 0; i < count; i++) {
-        const float *across = row->across + 4 * (size_t)(x + i), *along = row->x + row->first[x + i];
-        const float *aside = row->y + row->first[x + i];
-        u[i] += across[0] * along[0] + across[1] * along[1] + across[2] * along[2] + across[3] * along[3];
-        v[i] += across[0] * aside[0] + across[1] * aside[1] + across[2] * aside[2] + across[3] * aside[3];
-    }
+    const float *restrict a = weight[0] + x, *restrict b = weight[1] + x, *restrict c = weight[2] + x, *restrict d = weight[3] + x;
+    for (int i = 0; i < count; i++)
+        sum[i] += a[i] * nodes[0] + b[i] * nodes[1] + c[i] * nodes[2] + d[i] * nodes[3];
 }
 
-LX_WIDE static void store_bytes(const float *restrict values, int count, uint8_t *restrict out)
+static void bend_places(const bent_row *row, int x, int count, float *u, float *v)
 {
-    for (int i = 0; i < count; i++) {
-        const float value = values[i] + 0.5f;
-        out[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+    for (int i = 0, length; i < count; i += length) {
+        const int cell = row->cell[x + i], left = row->end[x + i] - x - i;
+        length = left < count - i ? left : count - i;
+        add_nodes(row->x + cell, row->weight, x + i, length, u + i);
+        add_nodes(row->y + cell, row->weight, x + i, length, v + i);
     }
 }
 
@@ -359,7 +376,7 @@ static void warp_row(const source *s, const lx_map *map, const bent_row *bent, i
         sample_stretch(s, u, v, count, values);
         const size_t to = (size_t)y * (size_t)out->width + (size_t)x;
         if (out->type == LX_PLANE_U8)
-            store_bytes(values, count, (uint8_t *)out->samples + to);
+            lx_round_row(values, (uint8_t *)out->samples + to, (size_t)count);
         else
             memcpy((float *)out->samples + to, values, sizeof *values * (size_t)count);
     }
@@ -371,7 +388,7 @@ lx_code lx_warp(const lx_plane *in, lx_plane *out, const lx_map *map, lx_interpo
     if (how != LX_NEAREST && how != LX_BILINEAR && how != LX_BICUBIC)
         return lx_fail(error, LX_EARG, "warp: interpolation must be nearest, bilinear or bicubic");
     const source s = {in, how, border, fill};
-    bent_row bent = {NULL, NULL, NULL, NULL};
+    bent_row bent = {NULL, NULL, NULL, NULL, {NULL}};
     if (map->bend.x && !make_bent(&map->bend, out->width, &bent))
         lx_fail(error, LX_ENOMEM, "warp: out of memory for a row of %d pixels", out->width);
     for (int y = 0; y < out->height && !error->code; y++) {
@@ -380,6 +397,6 @@ lx_code lx_warp(const lx_plane *in, lx_plane *out, const lx_map *map, lx_interpo
         warp_row(&s, map, &bent, y, out);
     }
     free(bent.x);
-    free(bent.first);
+    free(bent.cell);
     return error->code;
 }
