@@ -250,7 +250,8 @@ function dataset.open(frame, opts)
         end
     end
     local whole = dataset.new {
-        store = store, size = opts.size, reduce = opts.reduce, memory = opts.memory, paths = frame.path, labels = core.from_table(frame.label, "float32"),
+        store = store, size = opts.size, reduce = opts.reduce, memory = opts.memory, paths = frame.path,
+        labels = core.from_table(frame.label, "float32"),
         groups = frame.groups_known and frame.group, classes = frame.classes, failed = {},
     }
     if not rows or #rows == #frame then return whole end

@@ -95,8 +95,8 @@ end
 --- size of what the network sees loses nothing that it could see, and is read much faster.
 ---@param opts? {size?: integer, reduce?: integer, channels?: integer, memory?: integer, cache?: string,
 ---  strict?: boolean, progress?: fun(done: integer, total: integer)} size 224 pixels, reduce 0 (never), channels 1,
----  memory 1 GiB (and as much again for masks, where there are some). A file that cannot be read is listed in `failed` where there is a cache (an error with `strict`);
----  without one it is an error of the batch that needs it.
+---  memory 1 GiB (and as much again for masks, where there are some). A file that cannot be read is listed in
+---  `failed` where there is a cache (an error with `strict`); without one it is an error of the batch that needs it.
 ---@return luxel.Dataset? dataset, string? message, string? code
 function Frame:open(opts)
     return dataset.open(self, opts)
