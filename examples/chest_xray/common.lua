@@ -118,12 +118,15 @@ end
 ---@param frame luxel.Frame
 ---@param size integer
 ---@param strict boolean
+---@param cache string? file to keep them in at twice the size, for later runs; without it they are in memory at the size
 ---@return luxel.Dataset
-function common.load(frame, size, strict)
-    local progress = lx.train.console()
-    local dataset = common.must(frame:load {
-        size = size, strict = strict, progress = function(done, total) progress:reading(done, total) end,
-    })
+function common.load(frame, size, strict, cache)
+    local console = lx.train.console()
+    local options = {
+        size = size, strict = strict, progress = function(done, total) console:reading(done, total) end,
+    }
+    if cache then options.cache, options.reduce = cache, 2 * size end
+    local dataset = common.must((cache and frame.open or frame.load)(frame, options))
     for _, failure in ipairs(dataset.failed) do
         io.stderr:write("[WARN] left out: ", failure.message, "\n")
     end

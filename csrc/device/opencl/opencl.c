@@ -459,9 +459,12 @@ static lx_gpu classify(const lx_opencl_info *info)
         const char *vendor;
         int items_of_unit, registers;
     } classes[] = {{"NVIDIA", 1024, 128}, {"Advanced Micro Devices", 1024, 128}, {"Intel", 112, 64}, {"", 256, 128}};
-    const int units = strcmp(info->type, "cpu") == 0 ? 64 : info->units; /* a processor only stands for a GPU in tests */
+    /* a processor only stands for a GPU in tests, the same one whoever made it */
+    const bool stands_in = strcmp(info->type, "cpu") == 0;
+    const char *vendor = stands_in ? "" : info->vendor;
+    const int units = stands_in ? 64 : info->units;
     int class = 0;
-    while (!strstr(info->vendor, classes[class].vendor))
+    while (!strstr(vendor, classes[class].vendor))
         class++;
     return (lx_gpu){.local_memory = info->local,
                     .most_group = info->most_group,
