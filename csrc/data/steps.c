@@ -273,18 +273,14 @@ static double mean_of(const lx_plane *in)
 
 LX_WIDE static void scale_bytes(const uint8_t *restrict in, uint8_t *restrict out, size_t count, float slope, float offset)
 {
-    for (size_t i = 0; i < count; i++) {
-        const float level = (float)in[i] * slope + offset + 0.5f;
-        out[i] = (uint8_t)(level > 0 ? level < 255 ? level : 255 : 0);
-    }
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint8_t)lx_cut_level((float)in[i] * slope + offset + 0.5f, 255);
 }
 
 LX_WIDE static void scale_floats(const float *restrict in, float *restrict out, size_t count, float slope, float offset)
 {
-    for (size_t i = 0; i < count; i++) {
-        const float level = in[i] * slope + offset;
-        out[i] = level > 0 ? level < WHITE ? level : WHITE : 0;
-    }
+    for (size_t i = 0; i < count; i++)
+        out[i] = lx_cut_level(in[i] * slope + offset, WHITE);
 }
 
 /* A level times `slope` plus `offset`, cut off at black and white. */
@@ -328,7 +324,7 @@ LX_WIDE static void posterize(const lx_plane *in, lx_plane *out, int bits)
         const float *restrict from = in->samples;
         float *restrict to = out->samples;
         for (size_t i = 0; i < count; i++)
-            to[i] = (float)((int)(from[i] > 0 ? from[i] < WHITE ? from[i] : WHITE : 0) & mask);
+            to[i] = (float)((int)lx_cut_level(from[i], WHITE) & mask);
     }
 }
 
@@ -387,18 +383,14 @@ LX_WIDE static void near_normals(const uint *restrict words, float sigma, float 
 
 LX_WIDE static void add_to_bytes(const uint8_t *restrict in, uint8_t *restrict out, const float *restrict noise, int count)
 {
-    for (int i = 0; i < count; i++) {
-        const float level = (float)in[i] + noise[i] + 0.5f;
-        out[i] = (uint8_t)(level > 0 ? level < 255 ? level : 255 : 0);
-    }
+    for (int i = 0; i < count; i++)
+        out[i] = (uint8_t)lx_cut_level((float)in[i] + noise[i] + 0.5f, 255);
 }
 
 LX_WIDE static void add_to_floats(const float *restrict in, float *restrict out, const float *restrict noise, int count)
 {
-    for (int i = 0; i < count; i++) {
-        const float level = in[i] + noise[i];
-        out[i] = level > 0 ? level < WHITE ? level : WHITE : 0;
-    }
+    for (int i = 0; i < count; i++)
+        out[i] = lx_cut_level(in[i] + noise[i], WHITE);
 }
 
 static void add_noise(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw draw, int plane)

@@ -233,10 +233,8 @@ static lx_code run(job *j, lx_plane *out, lx_error *error)
 LX_WIDE static void find_bins(const float *restrict samples, size_t count, float white, uint16_t *restrict bin)
 {
     const float scale = (LX_LEVELS - 1) / white;
-    for (size_t i = 0; i < count; i++) {
-        const float level = samples[i] * scale + 0.5f;
-        bin[i] = (uint16_t)(int)(level > 0 ? (level < LX_LEVELS - 1 ? level : LX_LEVELS - 1) : 0);
-    }
+    for (size_t i = 0; i < count; i++)
+        bin[i] = (uint16_t)(int)lx_cut_level(samples[i] * scale + 0.5f, LX_LEVELS - 1);
 }
 
 lx_code lx_clahe(const lx_plane *in, lx_plane *out, const lx_clahe_params *params, lx_error *error)

@@ -150,14 +150,14 @@ LX_WIDE static void sharpen(const lx_plane *in, const float *restrict smooth, fl
         uint8_t *restrict to = out->samples;
         for (size_t i = 0; i < count; i++) {
             const float level = from[i], sharp = level + times * (level - smooth[i]);
-            to[i] = (uint8_t)((sharp > 0 ? sharp < 255 ? sharp : 255 : 0) + 0.5f);
+            to[i] = (uint8_t)(lx_cut_level(sharp, 255) + 0.5f);
         }
     } else {
         const float *restrict from = in->samples;
         float *restrict to = out->samples;
         for (size_t i = 0; i < count; i++) {
             const float sharp = from[i] + times * (from[i] - smooth[i]);
-            to[i] = sharp > 0 ? sharp < white ? sharp : white : 0;
+            to[i] = lx_cut_level(sharp, white);
         }
     }
 }

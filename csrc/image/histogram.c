@@ -126,10 +126,8 @@ lx_code lx_equalize(const lx_plane *in, lx_plane *out, float white, lx_error *er
 
 LX_WIDE static void stretch_floats(const float *from, float *to, size_t count, float low, float scale, float white)
 {
-    for (size_t i = 0; i < count; i++) {
-        const float level = (from[i] - low) * scale;
-        to[i] = level > 0 ? (level < white ? level : white) : 0;
-    }
+    for (size_t i = 0; i < count; i++)
+        to[i] = lx_cut_level((from[i] - low) * scale, white);
 }
 
 void lx_stretch(const lx_plane *in, lx_plane *out, float white, float low, float high)

@@ -19,12 +19,13 @@ enum {
 /* What samples are: bytes, floats, or floats that are whole numbers up to 65535, as words. */
 typedef enum { BYTES = 1, WORDS = 2, FLOATS = 4 } sample_kind; /* the size of one */
 
-/* The picture of one call; words become floats again. */
+/* The picture of one call. */
 typedef struct {
     int width, height, size;
     sample_kind kind;
-    const char *in;
-    void *out;
+    bool no_words; /* a sample was met that is none */
+    const void *in;
+    void *out; /* of words too these are floats */
 } job;
 
 /* Puts the smaller of two samples into `low` and the larger into `high`, or only one of these where nobody asks for
@@ -198,17 +199,32 @@ static long clamp(long value, long size)
     return value < 0 ? 0 : value >= size ? size - 1 : value;
 }
 
-/* `count` samples of a row from column x on, which may lie beyond the edges. */
-static void copy_row(const job *j, long row, long x, long count, char *to)
+/* Whether all of them are words. */
+LX_WIDE static bool narrow(const float *restrict from, uint16_t *restrict to, size_t count)
 {
-    const size_t sample = j->kind;
-    const char *from = j->in + (size_t)clamp(row, j->height) * (size_t)j->width * sample;
+    uint32_t other = 0;
+    for (size_t i = 0; i < count; i++) {
+        to[i] = (uint16_t)(int)lx_cut_level(from[i], 65535);
+        other |= (float)to[i] != from[i];
+    }
+    return !other;
+}
+
+/* `count` samples of a row from column x on, which may lie beyond the edges. */
+static void copy_row(job *j, long row, long x, long count, char *to)
+{
+    const size_t sample = j->kind, begin = (size_t)clamp(row, j->height) * (size_t)j->width;
     const long first = x < 0 ? -x : 0, last = x + count > j->width ? j->width - x : count;
-    memcpy(to + (size_t)first * sample, from + (size_t)(x + first) * sample, (size_t)(last - first) * sample);
-    for (long i = 0; i < first; i++)
-        memcpy(to + (size_t)i * sample, from, sample);
-    for (long i = last; i < count; i++)
-        memcpy(to + (size_t)i * sample, from + ((size_t)j->width - 1) * sample, sample);
+    const size_t from = begin + (size_t)(x + first), inside = (size_t)(last - first);
+    char *const inner = to + (size_t)first * sample, *const end = to + (size_t)last * sample;
+    if (j->kind != WORDS)
+        memcpy(inner, (const char *)j->in + from * sample, inside * sample);
+    else if (!narrow((const float *)j->in + from, (uint16_t *)(void *)inner, inside))
+        j->no_words = true;
+    for (char *at = to; at < inner; at += sample)
+        memcpy(at, inner, sample);
+    for (char *at = end; at < to + (size_t)count * sample; at += sample)
+        memcpy(at, end - sample, sample);
 }
 
 LX_WIDE static void widen(const uint16_t *restrict words, float *restrict out, size_t count)
@@ -225,8 +241,9 @@ static void put_row(const job *j, size_t place, const void *samples, size_t coun
         memcpy((char *)j->out + place * j->kind, samples, count * j->kind);
 }
 
-/* Windows that overlap share their columns, so these are sorted once. */
-static void sort_windows(const job *j)
+/* Windows that overlap share their columns, so these are sorted once. Ends early if there are samples that are no words after
+   all. */
+static void sort_windows(job *j)
 {
     static const uint8_t in_order[MOST_SORTED] = {0, 1, 2, 3, 4, 5, 6};
     enum { ROOM = STRETCH + 64, COLUMNS = 2 * MOST_SORTED + 2 };
@@ -242,7 +259,7 @@ static void sort_windows(const job *j)
     for (int i = samples; i < MOST_SLOTS; i++, at += STRETCH)
         slots[i] = at;
     const long radius = size / 2, most = STRETCH / (long)j->kind;
-    for (long y = 0; y < j->height; y++)
+    for (long y = 0; y < j->height && !j->no_words; y++)
         for (long x = 0; x < j->width; x += most) {
             const long count = j->width - x < most ? j->width - x : most;
             for (int k = 0; k < size; k++)
@@ -284,7 +301,7 @@ static uint8_t middle_level(const uint16_t *window, int half)
 static lx_code count_windows(const job *j, lx_error *error)
 {
     const long width = j->width, height = j->height, radius = j->size / 2;
-    const uint8_t *samples = (const uint8_t *)j->in;
+    const uint8_t *samples = j->in;
     uint16_t *columns = calloc((size_t)width * COUNTS, sizeof *columns), window[COUNTS];
     if (!columns)
         return lx_fail(error, LX_ENOMEM, "median_blur: out of memory for an image of width %ld", width);
@@ -411,7 +428,7 @@ static lx_code rank_windows(const job *j, lx_error *error)
     } else {
         r.group = r.each + count;
         r.large = r.group + groups;
-        find_ranks(&r, (const float *)j->in, count);
+        find_ranks(&r, j->in, count);
         slide_along(j, &r);
     }
     free(r.value);
@@ -420,42 +437,20 @@ static lx_code rank_windows(const job *j, lx_error *error)
     return error->code;
 }
 
-/* Whole numbers up to 65535, which are what a file of 16 bits holds, are sorted as words: twice as many at a time. */
-LX_WIDE static bool as_words(const float *from, uint16_t *to, size_t count)
-{
-    uint32_t other = 0;
-    for (size_t i = 0; i < count; i++) {
-        const float level = from[i] > 0 ? (from[i] < 65535 ? from[i] : 65535) : 0;
-        to[i] = (uint16_t)(int)level;
-        other |= (float)to[i] != from[i];
-    }
-    return !other;
-}
-
-static lx_code sort_floats(job *j, lx_error *error)
-{
-    const size_t count = (size_t)j->width * (size_t)j->height;
-    uint16_t *words = malloc(count * sizeof *words);
-    if (!words)
-        return lx_fail(error, LX_ENOMEM, "median_blur: out of memory for %d x %d pixels", j->height, j->width);
-    if (as_words((const float *)(const void *)j->in, words, count)) {
-        j->kind = WORDS;
-        j->in = (const char *)words;
-    }
-    sort_windows(j);
-    free(words);
-    return LX_OK;
-}
-
 lx_code lx_median_blur(const lx_plane *in, lx_plane *out, int size, lx_error *error)
 {
     if (size < 1 || size > LARGEST || size % 2 == 0)
         return lx_fail(error, LX_EARG, "median_blur: size must be odd, 1 to %d, not %d", LARGEST, size);
-    job j = {in->width, in->height, size, in->type == LX_PLANE_U8 ? BYTES : FLOATS, in->samples, out->samples};
+    job j = {in->width, in->height, size, in->type == LX_PLANE_U8 ? BYTES : FLOATS, false, in->samples, out->samples};
     if (size > MOST_SORTED)
         return j.kind == BYTES ? count_windows(&j, error) : rank_windows(&j, error);
-    if (j.kind == FLOATS)
-        return sort_floats(&j, error);
+    if (j.kind == FLOATS) /* whole numbers up to 65535 are what a file of 16 bits holds, and twice as many fit into a vector */
+        j.kind = WORDS;
     sort_windows(&j);
+    if (j.no_words) {
+        j.kind = FLOATS;
+        j.no_words = false;
+        sort_windows(&j);
+    }
     return LX_OK;
 }

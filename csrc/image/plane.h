@@ -37,6 +37,13 @@ static inline void *lx_plane_row(const lx_plane *plane, long y)
     return (char *)plane->samples + (size_t)y * (size_t)plane->width * sample;
 }
 
+/* A level cut off at 0 and `most`; what is no number becomes 0. Compilers make two vector instructions of this form. */
+static inline float lx_cut_level(float level, float most)
+{
+    level = level > 0 ? level : 0;
+    return level < most ? level : most;
+}
+
 /* What a function does beyond the edge of a plane. The names and meanings are those of OpenCV's border types. */
 typedef enum {
     LX_BORDER_CONSTANT,   /* a value that the caller gives */

@@ -71,8 +71,6 @@ void lx_row_sum_add(lx_row_sum *self, const void *row, float weight)
 
 LX_WIDE void lx_round_row(const float *restrict row, uint8_t *restrict out, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        const float value = row[i] + 0.5f;
-        out[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-    }
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint8_t)lx_cut_level(row[i] + 0.5f, 255);
 }

@@ -201,9 +201,7 @@ LX_WIDE static int find_places(const float *restrict u, const float *restrict v,
     const float right = (float)(width - 1), low = (float)(height - 1);
     int beyond = 0;
     for (int i = 0; i < count; i++) {
-        float x = u[i] > 0 ? u[i] : 0, y = v[i] > 0 ? v[i] : 0;
-        x = x < right ? x : right;
-        y = y < low ? y : low;
+        const float x = lx_cut_level(u[i], right), y = lx_cut_level(v[i], low);
         beyond += (x != u[i]) | (y != v[i]);
         int left = (int)x, top = (int)y;
         left = left < width - 2 ? left : width - 2;
