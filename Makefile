@@ -1,6 +1,6 @@
 # make          builds the module into build/            make test     all tests (installs what they need)
 # make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR: own images)
-# make bench    timings beside PyTorch and oneDNN: bench/results (bench-opencl, bench-gpu: on OpenCL devices)
+# make bench    timings beside PyTorch and oneDNN: bench/results (bench-images: beside OpenCV; bench-opencl, bench-gpu)
 # make install  PREFIX=/usr/local
 # make spec     the tests without the slow stages        make lint     luacheck
 # make oclgrind all kernels checked for data races and accesses outside buffers
@@ -176,6 +176,12 @@ bench-opencl: deps-test
 	@eval "$$($(MAKE) -s env)"; $(LUA) bench/run.lua --device opencl --peers cpu --what step,cnn \
 		--out bench/results/opencl-cpu.md $(BENCH_ARGS)
 
+# Images beside OpenCV, and what feeding a network costs.
+bench-images:
+	@./tools/install-packages $(PACKAGES) python3-opencv
+	@$(MAKE) --no-print-directory all
+	@eval "$$($(MAKE) -s env)"; LUA=$(LUA) ./bench/images
+
 # On a GPU: tests, then timings beside PyTorch with CUDA where it is installed.
 bench-gpu: deps-test
 	@$(MAKE) --no-print-directory all
@@ -193,4 +199,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all env deps deps-test deps-bench demo test spec oclgrind fuzz lint bench bench-tools bench-opencl bench-gpu install clean
+.PHONY: all env deps deps-test deps-bench demo test spec oclgrind fuzz lint bench bench-tools bench-opencl bench-images bench-gpu install clean

@@ -266,11 +266,12 @@ describe("real DICOM files", function()
             pending("no folder of radiographs; set LUXEL_DATA")
             return
         end
-        local expected = lx.checkpoint.load("build/real_dicom.safetensors")
-        if not expected then
-            pending("no build/real_dicom.safetensors; spec/golden/make_dicom.py says how to make it")
+        local golden = os.getenv("DICOM_GOLDEN")
+        if not golden then
+            pending("no DICOM_GOLDEN; spec/golden/make_dicom.py says how to make it")
             return
         end
+        local expected = assert(lx.checkpoint.load(golden))
         local compared = 0
         for _, folder in ipairs {root, (root:gsub("real$", "derived"))} do
             for name in lfs.dir(folder) do

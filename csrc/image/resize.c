@@ -166,27 +166,28 @@ static bool axis_make(axis *a, int in, int out, lx_interpolation how, bool antia
 
 enum { STRETCH = 256 }; /* outputs that are done together */
 
-/* Adds TAPS taps of `count` outputs; each tap has `size` weights. */
-LX_WIDE static void add_taps(float (*restrict taps)[TAPS], const float *restrict weight, size_t size, size_t count,
+/* Adds TAPS taps of `count` outputs, or begins with them; each tap has `size` weights. */
+LX_WIDE static void add_taps(float (*restrict taps)[TAPS], const float *restrict weight, size_t size, size_t count, bool first,
                              float *restrict sum)
 {
     const float *a = weight, *b = a + size, *c = b + size, *d = c + size;
-    for (size_t x = 0; x < count; x++)
-        sum[x] += (a[x] * taps[x][0] + b[x] * taps[x][1]) + (c[x] * taps[x][2] + d[x] * taps[x][3]);
+    for (size_t x = 0; x < count; x++) {
+        const float part = (a[x] * taps[x][0] + b[x] * taps[x][1]) + (c[x] * taps[x][2] + d[x] * taps[x][3]);
+        sum[x] = first ? part : sum[x] + part;
+    }
 }
 
 /* One output row, already summed down: across. Behind the row there are `taps` zeros, as weights that are 0 count too. */
 static void sum_across(const float *row, const axis *across, float *out)
 {
     float taps[STRETCH][TAPS];
-    memset(out, 0, sizeof *out * (size_t)across->size);
     for (int from = 0; from < across->size; from += STRETCH) {
         const int count = across->size - from < STRETCH ? across->size - from : STRETCH;
         for (int k = 0; k < across->taps; k += TAPS) {
             /* fetched one by one, because processors are slow to gather into vectors */
             for (int x = 0; x < count; x++)
                 memcpy(taps[x], row + across->first[from + x] + k, sizeof taps[x]);
-            add_taps(taps, weight_of(across, from, k), (size_t)across->size, (size_t)count, out + from);
+            add_taps(taps, weight_of(across, from, k), (size_t)across->size, (size_t)count, k == 0, out + from);
         }
     }
 }
@@ -221,6 +222,41 @@ static void sum_up(const lx_plane *in, lx_plane *out, const axis *across, const 
     }
 }
 
+/* ---- bytes between neighbours: where most columns are not looked at, whole rows are too much --------------------- */
+
+/* Between the four neighbours in each word; `left` and `right`, `upper` and `lower` are how much they count. */
+LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *restrict left, const float *restrict right, float upper,
+                                float lower, uint8_t *restrict out, int count)
+{
+    for (int x = 0; x < count; x++) {
+        const float a = (float)(int)(quads[x] & 255), b = (float)(int)(quads[x] >> 8 & 255);
+        const float c = (float)(int)(quads[x] >> 16 & 255), d = (float)(int)(quads[x] >> 24);
+        const float level = upper * (left[x] * a + right[x] * b) + lower * (left[x] * c + right[x] * d);
+        out[x] = (uint8_t)lx_cut_level(level + 0.5f, 255);
+    }
+}
+
+static void pick_neighbours(const lx_plane *in, lx_plane *out, const axis *across, const axis *down)
+{
+    uint32_t quads[STRETCH];
+    for (int x = out->width - 1; x >= 0 && across->first[x] == in->width - 1; x--) { /* at the edge there is one */
+        across->first[x]--;
+        *weight_of(across, x, 1) = *weight_of(across, x, 0);
+        *weight_of(across, x, 0) = 0;
+    }
+    for (int y = 0; y < out->height; y++) {
+        const uint8_t *upper = lx_plane_row(in, down->first[y]);
+        const uint8_t *lower = lx_plane_row(in, down->first[y] + down->count[y] - 1);
+        for (int from = 0; from < out->width; from += STRETCH) {
+            const int count = out->width - from < STRETCH ? out->width - from : STRETCH;
+            for (int x = 0; x < count; x++)
+                quads[x] = lx_quad(upper, lower, across->first[from + x]);
+            blend_quads(quads, weight_of(across, from, 0), weight_of(across, from, 1), *weight_of(down, y, 0),
+                        *weight_of(down, y, 1), (uint8_t *)lx_plane_row(out, y) + from, count);
+        }
+    }
+}
+
 lx_code lx_resize(const lx_plane *in, lx_plane *out, lx_interpolation how, bool antialias, lx_error *error)
 {
     axis across = {0}, down = {0};
@@ -232,6 +268,8 @@ lx_code lx_resize(const lx_plane *in, lx_plane *out, lx_interpolation how, bool 
                 out->width);
     else if (how == LX_NEAREST)
         pick(in, out, &across, &down);
+    else if (how == LX_BILINEAR && !antialias && in->type == LX_PLANE_U8 && out->type == LX_PLANE_U8 && in->width > 2 * out->width)
+        pick_neighbours(in, out, &across, &down);
     else
         sum_up(in, out, &across, &down, sum, sum + in->width + across.taps);
     axis_free(&across);

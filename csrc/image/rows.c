@@ -1,7 +1,5 @@
 #include "rows.h"
 
-#include <string.h>
-
 LX_WIDE static void add_bytes(float *restrict sum, const uint8_t *const rows[LX_ROW_TAPS], size_t count,
                               const float weight[LX_ROW_TAPS])
 {
@@ -20,25 +18,42 @@ LX_WIDE static void add_floats(float *restrict sum, const float *const rows[LX_R
         sum[i] += (p * a[i] + q * b[i]) + (r * c[i] + s * d[i]);
 }
 
-/* The first two alone, as interpolation between two rows has no others. */
-LX_WIDE static void add_two_bytes(float *restrict sum, const uint8_t *restrict a, const uint8_t *restrict b, size_t count, float p,
+/* Interpolation between two rows has no others, and begins with them. */
+LX_WIDE static void set_two_bytes(float *restrict sum, const uint8_t *restrict a, const uint8_t *restrict b, size_t count, float p,
                                   float q)
 {
     for (size_t i = 0; i < count; i++)
-        sum[i] += p * (float)a[i] + q * (float)b[i];
+        sum[i] = p * (float)a[i] + q * (float)b[i];
 }
 
-LX_WIDE static void add_two_floats(float *restrict sum, const float *restrict a, const float *restrict b, size_t count, float p,
+LX_WIDE static void set_two_floats(float *restrict sum, const float *restrict a, const float *restrict b, size_t count, float p,
                                    float q)
 {
     for (size_t i = 0; i < count; i++)
-        sum[i] += p * a[i] + q * b[i];
+        sum[i] = p * a[i] + q * b[i];
 }
 
 void lx_row_sum_begin(lx_row_sum *self, lx_plane_type type, float *sum, size_t length)
 {
     *self = (lx_row_sum){.type = type, .sum = sum, .length = length};
-    memset(sum, 0, sizeof *sum * length);
+}
+
+static void set_two(lx_row_sum *self)
+{
+    if (self->type == LX_PLANE_U8)
+        set_two_bytes(self->sum, self->rows[0], self->rows[1], self->length, self->weight[0], self->weight[1]);
+    else
+        set_two_floats(self->sum, self->rows[0], self->rows[1], self->length, self->weight[0], self->weight[1]);
+}
+
+static void add_all(lx_row_sum *self)
+{
+    if (!self->begun)
+        memset(self->sum, 0, sizeof *self->sum * self->length);
+    if (self->count > 0 && self->type == LX_PLANE_U8)
+        add_bytes(self->sum, (const uint8_t *const *)self->rows, self->length, self->weight);
+    else if (self->count > 0)
+        add_floats(self->sum, (const float *const *)self->rows, self->length, self->weight);
 }
 
 void lx_row_sum_end(lx_row_sum *self)
@@ -47,15 +62,11 @@ void lx_row_sum_end(lx_row_sum *self)
         self->rows[i] = self->rows[0];
         self->weight[i] = 0;
     }
-    const float *w = self->weight;
-    if (self->count > 2 && self->type == LX_PLANE_U8)
-        add_bytes(self->sum, (const uint8_t *const *)self->rows, self->length, w);
-    else if (self->count > 2)
-        add_floats(self->sum, (const float *const *)self->rows, self->length, w);
-    else if (self->count > 0 && self->type == LX_PLANE_U8)
-        add_two_bytes(self->sum, self->rows[0], self->rows[1], self->length, w[0], w[1]);
-    else if (self->count > 0)
-        add_two_floats(self->sum, self->rows[0], self->rows[1], self->length, w[0], w[1]);
+    if (!self->begun && (self->count == 1 || self->count == 2))
+        set_two(self);
+    else
+        add_all(self);
+    self->begun = true;
     self->count = 0;
 }
 

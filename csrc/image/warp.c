@@ -223,20 +223,11 @@ LX_WIDE static void blend_quads(const uint32_t *restrict quads, const places *re
     }
 }
 
-/* Two neighbours are fetched at once, and the four of a pixel are kept in one word. */
 static void blend_bytes(const uint8_t *samples, size_t width, const places *p, int count, float *out)
 {
     uint32_t quads[STRETCH];
-    for (int i = 0; i < count; i++) {
-        uint16_t upper, lower;
-        memcpy(&upper, samples + p->offset[i], 2);
-        memcpy(&lower, samples + p->offset[i] + width, 2);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        upper = (uint16_t)(upper << 8 | upper >> 8);
-        lower = (uint16_t)(lower << 8 | lower >> 8);
-#endif
-        quads[i] = (uint32_t)lower << 16 | upper;
-    }
+    for (int i = 0; i < count; i++)
+        quads[i] = lx_quad(samples, samples + width, p->offset[i]);
     blend_quads(quads, p, count, out);
 }
 

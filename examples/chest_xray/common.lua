@@ -118,7 +118,7 @@ end
 ---@param frame luxel.Frame
 ---@param size integer
 ---@param strict boolean
----@param cache string? file to keep them in at twice the size, for later runs; without it they are in memory at the size
+---@param cache string? file to keep them in at twice the size, for later runs; else they are in memory at the size
 ---@return luxel.Dataset
 function common.load(frame, size, strict, cache)
     local console = lx.train.console()

@@ -29,8 +29,8 @@ parser:option("--enhance", "What every image goes through first, in training and
 parser:option("--augment", "How training images vary: not, mirrored, or also turned, moved and scaled."):choices {
     "none", "flips", "full",
 }:default "full"
-parser:option("--cache", "Folder for the decoded images at twice the size, so that later runs begin at once, and images "
-    .. "are resampled once (default: decoded in every run, in memory at the size).")
+parser:option("--cache", "File for the decoded images at twice the size, so that later runs begin at once, and images "
+    .. "are resampled once (default: decoded in every run, kept in memory at the size).")
 parser:flag("--resume", "Go on with the run in --out.")
 parser:flag("--tune", "Measure first which way of computing each layer is the fastest on the device.")
 parser:option("--profile", "File for a trace of a few steps (chrome://tracing); shows what they spent their time on.")
@@ -51,19 +51,31 @@ local AUGMENT <const> = {
 -- Kaggle ships a val/ of 16 images: too few to choose a threshold on.
 local VAL_ENOUGH <const> = 100
 
-local function load(frame, part)
-    return common.load(frame, args.size, args.strict, args.cache and ("%s/%s-%d.cache"):format(args.cache, part, args.size))
+-- The images of frames that are parts of another one; with a cache there is one file for all of it.
+local function load(whole, ...)
+    local parts = {...}
+    if not args.cache then
+        for i, part in ipairs(parts) do parts[i] = common.load(part, args.size, args.strict) end
+        return table.unpack(parts)
+    end
+    local dataset, places = common.load(whole, args.size, args.strict, args.cache), {}
+    for i, path in ipairs(dataset.paths) do places[path] = i end
+    for i, part in ipairs(parts) do
+        local indices = {}
+        for _, path in ipairs(part.path) do indices[#indices + 1] = places[path] end
+        parts[i] = dataset:subset(indices)
+    end
+    return table.unpack(parts)
 end
 
 -- Training and validation images, no patient in both.
 local function read_folder()
-    if args.cache then common.must(lx.train.make_folder(args.cache)) end
     local frame = common.must(lx.data.image_folder(args.data))
     print(frame)
     local own_val = frame:in_part("val")
     local rest = frame:filter(function(row) return row.part ~= "test" end)
     if #own_val >= VAL_ENOUGH then
-        return load(frame:in_part("train"), "train"), load(own_val, "val")
+        return load(rest, frame:in_part("train"), own_val)
     end
     if #own_val > 0 then
         print(("val/ has only %d images; validating on %.0f%% of the patients of train/ and val/ instead"):format(
@@ -71,7 +83,7 @@ local function read_folder()
     end
     local train, val = rest:split {val = args.val, seed = args.seed}
     if not train then common.fail(val) end
-    return load(train, "train"), load(val, "val")
+    return load(rest, train, val)
 end
 
 local function draw_phantoms()

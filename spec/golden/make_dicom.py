@@ -2,7 +2,8 @@
 """Writes dicom.safetensors: small DICOM files of every kind that is read, and what is in them.
 
     /usr/bin/python3 spec/golden/make_dicom.py
-    /usr/bin/python3 spec/golden/make_dicom.py ../shared/data/dicom build/real_dicom.safetensors
+    /usr/bin/python3 spec/golden/make_dicom.py ../shared/data/dicom /tmp/dicom.safetensors
+    DICOM_GOLDEN=/tmp/dicom.safetensors busted spec/dicom_spec.lua
 
 The second writes what pydicom reads of the files in a folder, for spec/dicom_spec.lua. It is not for committing.
 

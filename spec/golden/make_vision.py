@@ -93,12 +93,12 @@ def results(picture):
     white = 65535 if deep else 255
     height, width = picture.shape
     for name, how in RESIZES.items():
-        for h, w in ((19, 29), (53, 67)):
+        for h, w in ((11, 17), (19, 29), (53, 67)):
             if name == "area" and (h > height) != (w > width):
                 continue # OpenCV leaves out pixels of the side that shrinks
             out[f"resize/{name}/{h}x{w}"] = cv2.resize(picture, (w, h), interpolation=how)
     for name, how in WIDE.items():
-        for h, w in ((19, 29), (53, 67)):
+        for h, w in ((11, 17), (19, 29), (53, 67)):
             image = Image.fromarray(picture.astype(np.float32)) # of bytes it cuts off between rows and columns
             out[f"resize/{name}/{h}x{w}/antialias"] = np.clip(np.asarray(image.resize((w, h), how)), 0, white).astype(np.float64)
     for border in BORDERS:
