@@ -136,6 +136,23 @@ describe("the programs #slow", function()
         assert.not_equal(0, (program("train", SMALL .. ("--data %s --out %s/f --strict"):format(dir, work))))
     end)
 
+    it("train keeps decoded images for the next run, and learns the same from them", function()
+        local arguments = ("--size 33 --epochs 1 --batch 8 --data '%s/images' --cache '%s/images.cache'"):format(work,
+            work)
+        local function train(out)
+            local status, _, problem = program("train", ("%s --out '%s/%s'"):format(arguments, work, out))
+            assert.equal(0, status, problem)
+            return lfs.attributes(work .. "/images.cache", "ino")
+        end
+        local made = train("cached-1")
+        assert.is_truthy(made)
+        assert.equal(made, train("cached-2"))
+        same_tensors(work .. "/cached-1/last.safetensors", work .. "/cached-2/last.safetensors")
+        -- another split of the same images needs no other file
+        arguments = arguments .. " --seed 2"
+        assert.equal(made, train("cached-3"))
+    end)
+
     it("train says what is wrong with its arguments and folders", function()
         local function fails(arguments, pattern)
             local status, _, errors = program("train", arguments .. " --out " .. work .. "/no")

@@ -20,7 +20,7 @@ local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>,
 ---@field records table[] for each image what `core.survey` says, or false where it cannot be read
 ---@field unreadable {path: string, message: string}[]
 ---@field classes table[] name, images, patients, histogram (shares of 64 levels) of each class
----@field parts table[] name and images of train, val, test, where there are such
+---@field parts table[] name, images, and classes (images of each) of train, val, test, where there are such
 ---@field sizes table width and height: least, median, most; distinct: number of different sizes
 ---@field formats table<string, integer>
 ---@field bits table<integer, integer> images by the bits of their samples
@@ -30,7 +30,7 @@ local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>,
 ---@field patients table number, most (images of one), several (patients with more than one)
 ---@field in_two_parts string[] patients with images in more than one part
 ---@field in_two_classes string[] patients with images of both classes
----@field suspects {image: integer, why: string}[] blank, flat, dark, bright, small, inverted or turned images, and
+---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and
 ---  what is probably no chest radiograph
 local Audit = {}
 Audit.__index = Audit
@@ -88,10 +88,16 @@ end
 local function describe_parts(frame)
     local counts, parts = {}, {}
     for i = 1, #frame do
-        local part = frame.part[i]
-        if part then counts[part] = (counts[part] or 0) + 1 end
+        local part, class = frame.part[i], frame.label[i] + 1
+        if part then
+            counts[part] = counts[part] or {0, 0}
+            counts[part][class] = counts[part][class] + 1
+        end
     end
-    for i, name in ipairs(sorted(counts)) do parts[i] = {name = name, images = counts[name]} end
+    for _, name in ipairs {"train", "val", "test"} do
+        local classes = counts[name]
+        if classes then parts[#parts + 1] = {name = name, images = classes[1] + classes[2], classes = classes} end
+    end
     return parts
 end
 
@@ -195,7 +201,14 @@ end
 
 local function find_suspects(records)
     local suspects = {}
-    local function add(i, form, ...) suspects[#suspects + 1] = {image = i, why = form:format(...)} end
+    local function add(i, form, ...)
+        local last = suspects[#suspects]
+        if not last or last.image ~= i then
+            last = {image = i, why = {}}
+            suspects[#suspects + 1] = last
+        end
+        last.why[#last.why + 1] = form:format(...)
+    end
     for i, r in ipairs(records) do
         if r and r.deviation < BLANK_DEVIATION then
             add(i, "blank: levels vary by %.1f of 255", r.deviation)
@@ -289,7 +302,7 @@ function Audit:findings()
             self.patients.number, self.patients.most)
     end
     if not self.patients then add("no file name tells its patient: a split may have one on both sides") end
-    if #self.suspects > 0 then add("%d times an image looks as if it did not belong here", #self.suspects) end
+    if #self.suspects > 0 then add("%d images look as if they did not belong here", #self.suspects) end
     if self.coloured > 0 then add("%d images have colours", self.coloured) end
     return lines
 end

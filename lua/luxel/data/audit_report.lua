@@ -228,7 +228,7 @@ local function write_suspects(self, out)
         for i = 1, math.min(#self.suspects, MOST_SUSPECTS) do
             local suspect = self.suspects[i]
             out[#out + 1] = (picture(self, suspect.image):gsub("</figcaption>", function()
-                return ("<br><b>%s</b></figcaption>"):format(escape(suspect.why))
+                return ("<br><b>%s</b></figcaption>"):format(escape(table.concat(suspect.why, "; ")))
             end))
         end
         out[#out + 1] = "</div>"
@@ -241,6 +241,22 @@ local function write_suspects(self, out)
         out[#out + 1] = table_of({"reason"}, rows)
         left_out(out, #self.unreadable, MOST_ROWS, "files")
     end
+end
+
+-- Images of each class, in all and in each part.
+local function write_classes(self, out)
+    local total, head, sums = #self.frame, {"", "images", "share", "patients"}, {"all", #self.frame, "", ""}
+    for _, part in ipairs(self.parts) do head[#head + 1], sums[#sums + 1] = part.name, part.images end
+    section(out, "Classes", "Images and patients%s.", #self.parts > 0 and ", and images in each part" or "")
+    local rows = {}
+    for i, class in ipairs(self.classes) do
+        rows[i] = {
+            class.name, class.images, ("%.1f %%"):format(100 * class.images / total), class.patients or "unknown",
+        }
+        for _, part in ipairs(self.parts) do table.insert(rows[i], part.classes[i]) end
+    end
+    if #self.parts > 0 then rows[#rows + 1] = sums end
+    out[#out + 1] = table_of(head, rows)
 end
 
 local function write_overview(self, out)
@@ -256,17 +272,7 @@ local function write_overview(self, out)
         for _, line in ipairs(findings) do out[#out + 1] = ("<li>%s</li>"):format(escape(line)) end
         out[#out + 1] = "</ul>"
     end
-    section(out, "Classes", "Folders, images and patients.")
-    local rows = {}
-    for i, class in ipairs(self.classes) do
-        rows[i] = {
-            class.name, class.images, ("%.1f %%"):format(100 * class.images / #frame), class.patients or "unknown",
-        }
-    end
-    for _, part in ipairs(self.parts) do
-        rows[#rows + 1] = {"part " .. part.name, part.images, ("%.1f %%"):format(100 * part.images / #frame), ""}
-    end
-    out[#out + 1] = table_of({"", "images", "share", "patients"}, rows)
+    write_classes(self, out)
 end
 
 local function write_images(self, out)
