@@ -128,6 +128,42 @@ describe("a pipeline", function()
         local row = noise:view(-1)
         local count = row.shape[1] - 1
         assert.near(0, (row:narrow(1, 1, count) * row:narrow(1, 2, count)):mean():item() / 144, 0.03)
+        -- four numbers come from each random word: they stand in these distances
+        for _, lag in ipairs {256, 512, 768} do
+            local rest = row.shape[1] - lag
+            local product = row:narrow(1, 1, rest) * row:narrow(1, 1 + lag, rest)
+            assert.near(0, product:mean():item() / 144, 0.03)
+        end
+    end)
+
+    -- The four words of Philox 4x32-10, as the paper has it.
+    local function philox(key, low, high)
+        local mask <const> = 0xffffffff
+        local k0, k1 = key & mask, key >> 32
+        local c = {low & mask, low >> 32, high & mask, high >> 32}
+        for _ = 1, 10 do
+            local a, b = c[1] * 0xD2511F53, c[3] * 0xCD9E8D57
+            c = {(b >> 32) ~ c[2] ~ k0, b & mask, (a >> 32) ~ c[4] ~ k1, a & mask}
+            k0, k1 = (k0 + 0x9E3779B9) & mask, (k1 + 0xBB67AE85) & mask
+        end
+        return c
+    end
+
+    it("makes noise of the words that seed, epoch, index and plane name", function()
+        local grey = lx.full({3, 1, 3000}, 128):byte()
+        local got = pipeline {{"noise", 20}}(grey, {seed = 9, epoch = 4, index = 77})
+        for _, at in ipairs {
+            {0, 0}, {1, 1}, {2, 300}, {0, 511}, {1, 700}, {2, 1023}, {0, 1024}, {1, 2500}, {2, 2999},
+        } do
+            local plane, pixel = at[1], at[2]
+            local group, place = pixel % 1024 // 256, pixel % 256
+            local call = pixel // 1024 * 64 + place % 64
+            local word = philox(9, 77, 4 << 40 ~ plane << 36 ~ call)[place // 64 + 1]
+            local a, b, c, d = word & 255, word >> 8 & 255, word >> 16 & 255, word >> 24
+            local sums = {a + b + c + d - 510, a + b - c - d, a - b + c - d, a - b - c + d}
+            local level = math.max(0, math.min(255, 128 + sums[group + 1] / 147.80279 * 20))
+            assert.near(level, got[{plane + 1, 1, pixel + 1}], 0.501)
+        end
     end)
 
     it("changes levels as the functions of vision do", function()
