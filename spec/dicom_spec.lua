@@ -169,8 +169,8 @@ describe("DICOM:", function()
             return lx.vision.load(path)
         end
         for uid, name in pairs {
-            ["1.2.840.10008.1.2.4.70"] = "lossless JPEG", ["1.2.840.10008.1.2.4.80"] = "JPEG%-LS",
-            ["1.2.840.10008.1.2.4.99"] = "1.2.840.10008.1.2.4.99",
+            ["1.2.840.10008.1.2.4.70"] = "lossless JPEG, and has one of another process",
+            ["1.2.840.10008.1.2.4.80"] = "JPEG%-LS", ["1.2.840.10008.1.2.4.99"] = "1.2.840.10008.1.2.4.99",
         } do
             local image, message, code = with_syntax(uid)
             assert.is_nil(image)
@@ -188,7 +188,9 @@ describe("DICOM:", function()
     end)
 
     it("cut short anywhere is refused or read, never more", function()
-        for _, name in ipairs {"implicit/12", "explicit/16", "rle/16", "jpeg/8", "table"} do
+        for _, name in ipairs {
+            "implicit/12", "explicit/16", "rle/16", "jpeg/8", "lossless/left", "lossless/restart", "table",
+        } do
             local whole = bytes_of(name)
             for length = 0, #whole - 3, 7 do
                 write(whole:sub(1, length))
@@ -200,6 +202,27 @@ describe("DICOM:", function()
                     assert.equal("format", code)
                 end
             end
+        end
+    end)
+
+    it("in lossless JPEG that does not fit together is refused, saying what does not", function()
+        for _, case in ipairs {
+            {"restart", "\255\209", "\255\217", "a restart is missing"},
+            {"restart", "\255\221\0\4\0\93", "\255\221\0\4\0\94", "restarts in the middle of a row"},
+            {"left", "\1\1\16\1\0\0", "\1\1\16\8\0\0", "no such predictor"},
+            {"left", "\1\1\16\1\0\0", "\1\1\48\1\0\0", "scan header names what there is not"},
+            {"left", "\1\1\16\1\0\0", "\2\1\16\1\0\0", "scan"},
+            {"left", "\12\0\23\0\31\1", "\12\0\23\0\32\1", "31 x 23 pixels of 1 samples, and its JPEG 32 x 23 of 1"},
+            {"left", "\1\0\1\5\1\1", "\1\4\1\5\1\1", "Huffman table"},
+            {"rgb", "\1\17\0\2", "\1\34\0\2", "smaller colour channels"},
+        } do
+            local whole = bytes_of("lossless/" .. case[1])
+            local from, to = whole:find(case[2], 1, true)
+            assert.is_truthy(from, case[2])
+            write(whole:sub(1, from - 1) .. case[3] .. whole:sub(to + 1))
+            local image, message = lx.vision.load(path, {raw = true})
+            assert.is_nil(image)
+            assert.matches(case[4], message, 1, true)
         end
     end)
 

@@ -351,11 +351,11 @@ static lx_code choose_syntax(reader *r, size_t at)
         {"1.2.840.10008.1.2.5", NULL, LX_DICOM_RLE, false, false},
         {"1.2.840.10008.1.2.4.50", NULL, LX_DICOM_JPEG, false, false},
         {"1.2.840.10008.1.2.4.51", NULL, LX_DICOM_JPEG, false, false}, /* of 8 bits; those of 12 are refused when they are seen */
+        {"1.2.840.10008.1.2.4.57", NULL, LX_DICOM_JPEG_LOSSLESS, false, false},
+        {"1.2.840.10008.1.2.4.70", NULL, LX_DICOM_JPEG_LOSSLESS, false, false},
         {"1.2.840.10008.1.2.4.90", NULL, LX_DICOM_JPEG2000, false, false},
         {"1.2.840.10008.1.2.4.91", NULL, LX_DICOM_JPEG2000, false, false},
         {"1.2.840.10008.1.2.1.99", "deflated", LX_DICOM_PLAIN, false, false},
-        {"1.2.840.10008.1.2.4.57", "lossless JPEG (process 14)", LX_DICOM_PLAIN, false, false},
-        {"1.2.840.10008.1.2.4.70", "lossless JPEG (process 14, selection value 1)", LX_DICOM_PLAIN, false, false},
         {"1.2.840.10008.1.2.4.80", "lossless JPEG-LS", LX_DICOM_PLAIN, false, false},
         {"1.2.840.10008.1.2.4.81", "JPEG-LS", LX_DICOM_PLAIN, false, false}};
     lx_dicom *d = r->out;

@@ -10,7 +10,7 @@
 enum { LX_DICOM_TEXT = 65, LX_DICOM_WINDOWS = 8 };
 
 /* How the samples are packed. */
-typedef enum { LX_DICOM_PLAIN, LX_DICOM_RLE, LX_DICOM_JPEG, LX_DICOM_JPEG2000 } lx_dicom_coding;
+typedef enum { LX_DICOM_PLAIN, LX_DICOM_RLE, LX_DICOM_JPEG, LX_DICOM_JPEG_LOSSLESS, LX_DICOM_JPEG2000 } lx_dicom_coding;
 
 /* A table of levels, as the file has it: entry i is for the value first + i. */
 typedef struct {

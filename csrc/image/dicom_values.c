@@ -1,10 +1,11 @@
-/* From the bytes of a DICOM file to stored values: plain, RLE, JPEG; JPEG 2000 is in jpeg2000.c. */
+/* From the bytes of a DICOM file to stored values: plain, RLE, JPEG; see also jpeg_lossless.c and jpeg2000.c. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec.h"
 #include "dicom.h"
 #include "image.h"
+#include "jpeg_lossless.h"
 
 typedef struct {
     const char *path;
@@ -24,6 +25,13 @@ static int32_t value_of(const lx_dicom *d, uint32_t word)
 {
     const uint32_t value = word >> (d->high_bit + 1 - d->stored) & ((1u << d->stored) - 1);
     return d->is_signed && value >> (d->stored - 1) ? (int32_t)value - (1 << d->stored) : (int32_t)value;
+}
+
+/* The values of words that stand where they are to stand. */
+static void take_values(const job *j)
+{
+    for (size_t i = 0; i < j->pixels * (size_t)j->d->samples; i++)
+        j->values[i] = value_of(j->d, (uint32_t)j->values[i]);
 }
 
 /* ---- plain ----------------------------------------------------------------------------------------------------- */
@@ -142,8 +150,7 @@ static lx_code read_rle(const job *j, const uint8_t *bytes, size_t size)
         if (unpack(j, bytes + from, to - from, j->values + (size_t)(i / planes) * j->pixels, shift))
             return j->error->code;
     }
-    for (size_t i = 0; i < j->pixels * (size_t)d->samples; i++)
-        j->values[i] = value_of(d, (uint32_t)j->values[i]);
+    take_values(j);
     return LX_OK;
 }
 
@@ -170,6 +177,13 @@ static lx_code read_jpeg(const job *j, const uint8_t *bytes, size_t size)
     return LX_OK;
 }
 
+static lx_code read_jpeg_lossless(const job *j, const uint8_t *bytes, size_t size)
+{
+    if (!lx_jpeg_lossless_decode(j->path, bytes, size, j->d, j->values, j->error))
+        take_values(j);
+    return j->error->code;
+}
+
 /* What is packed tightly cannot be larger than so many times its bytes: no file makes us reserve more. */
 enum { MOST_PACKED = 64, SMALLEST_RESERVED = 1 << 20 };
 
@@ -183,6 +197,7 @@ static lx_code decode_fragments(const job *j, int frame)
     switch (j->d->coding) {
     case LX_DICOM_RLE: read_rle(j, bytes, size); break;
     case LX_DICOM_JPEG: read_jpeg(j, bytes, size); break;
+    case LX_DICOM_JPEG_LOSSLESS: read_jpeg_lossless(j, bytes, size); break;
     default: lx_jpeg2000_decode(j->path, bytes, size, j->d, j->values, j->error); break;
     }
     free(owned);
@@ -196,8 +211,9 @@ lx_code lx_dicom_values(const char *path, const lx_dicom *d, int frame, int32_t 
     if (frame < 0 || frame >= d->frames)
         return lx_fail(error, LX_EARG, "\"%.300s\" has %d frame%s; there is no frame %d", path, d->frames, d->frames > 1 ? "s" : "",
                        frame + 1);
+    const bool packed = d->coding == LX_DICOM_RLE || d->coding == LX_DICOM_JPEG_LOSSLESS;
     if (d->coding == LX_DICOM_PLAIN ? d->pixel_bytes / bytes <= (size_t)frame
-                                    : d->coding == LX_DICOM_RLE && bytes / MOST_PACKED > d->pixel_bytes + SMALLEST_RESERVED)
+                                    : packed && bytes / MOST_PACKED > d->pixel_bytes + SMALLEST_RESERVED)
         return lx_fail(error, LX_EFORMAT, "\"%.300s\" is truncated: %zu bytes of pixels for %d x %d", path, d->pixel_bytes,
                        d->columns, d->rows);
     j.values = malloc(sizeof *j.values * total);

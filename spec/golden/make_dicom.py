@@ -7,11 +7,13 @@
 
 The second writes what pydicom reads of the files in a folder, for spec/dicom_spec.lua. It is not for committing.
 
-Debian's python3-pydicom and python3-pil (for JPEG and JPEG 2000) are enough. NAME/file has the bytes of a file, NAME/raw the
+Debian's python3-pydicom and python3-pil (for JPEG and JPEG 2000) are enough; with python3-gdcm, GDCM reads the lossless JPEG
+as well, and has to agree. NAME/file has the bytes of a file, NAME/raw the
 values that were stored, and NAME/shown (where there is one) the levels 0..255 that pydicom's windows make of them.
 """
 import io
 import os
+import struct
 import sys
 
 import numpy as np
@@ -19,6 +21,7 @@ import pydicom
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixel_data_handlers import gdcm_handler
 from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
 from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut, convert_color_space
 from pydicom.sequence import Sequence
@@ -29,6 +32,7 @@ from make_vision import drawn, write # noqa: E402
 HEIGHT, WIDTH = 23, 31
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 RLE, JPEG, JPEG2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
+LOSSLESS, LOSSLESS_LEFT = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
 
 
 def dataset(values, syntax, stored, photometric="MONOCHROME2", planar=0):
@@ -79,6 +83,60 @@ def pil_bytes(values, kind, **options):
     out = io.BytesIO()
     Image.fromarray(values).save(out, kind, **options)
     return out.getvalue()
+
+
+def lossless_jpeg(values, precision, predictor=1, restart_rows=0, shift=0):
+    """[H,W] or [H,W,3] by ITU-T T.81, annex H, with one Huffman table for everything. `shift` lower bits are lost."""
+    planes = (values[:, :, None] if values.ndim == 2 else values).astype(np.int64) >> shift
+    height, width, count = planes.shape
+    lengths = [2, 3, 3, 3, 3, 3] + list(range(4, 15)) # of the codes of the categories 0 to 16
+    codes, code = [], 0
+    for before, length in zip([lengths[0]] + lengths, lengths):
+        code <<= length - before
+        codes.append(format(code, f"0{length}b"))
+        code += 1
+
+    def segment(marker, body):
+        return bytes([0xff, marker]) + struct.pack(">H", len(body) + 2) + body
+
+    def predict(x, y, i, first):
+        left, above, corner = (planes[y - b, x - a, i] if x >= a and y >= b else 0 for a, b in ((1, 0), (0, 1), (1, 1)))
+        if first:
+            return left if x > 0 else 1 << (precision - shift - 1)
+        if x == 0:
+            return above
+        return [left, above, corner, left + above - corner, left + ((above - corner) >> 1), above + ((left - corner) >> 1),
+                (left + above) >> 1][predictor - 1]
+
+    def pack(bits):
+        bits += "1" * (-len(bits) % 8)
+        return bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits), 8)).replace(b"\xff", b"\xff\x00")
+
+    scan, bits = b"", ""
+    for y in range(height):
+        first = y % (restart_rows or height) == 0
+        if first and y > 0:
+            scan, bits = scan + pack(bits) + bytes([0xff, 0xd0 + (y // restart_rows - 1) % 8]), ""
+        for x in range(width):
+            for i in range(count):
+                difference = (int(planes[y, x, i] - predict(x, y, i, first)) + 32767) % 65536 - 32767
+                category = abs(difference).bit_length()
+                bits += codes[category]
+                if 0 < category < 16:
+                    bits += format(difference if difference > 0 else difference + (1 << category) - 1, f"0{category}b")
+    counts = bytes(lengths.count(length) for length in range(1, 17))
+    ids = range(1, count + 1)
+    return (b"\xff\xd8" + segment(0xc3, struct.pack(">BHHB", precision, height, width, count)
+                                  + b"".join(bytes([i, 0x11, 0]) for i in ids))
+            + segment(0xc4, b"\x01" + counts + bytes(range(17)))
+            + (segment(0xdd, struct.pack(">H", restart_rows * width)) if restart_rows else b"")
+            + segment(0xda, bytes([count]) + b"".join(bytes([i, 0x10]) for i in ids) + bytes([predictor, 0, shift]))
+            + scan + pack(bits) + b"\xff\xd9")
+
+
+def read_by_gdcm(file):
+    d = pydicom.dcmread(io.BytesIO(file.tobytes()))
+    return gdcm_handler.get_pixeldata(d).reshape(d.Rows, d.Columns, -1).squeeze()
 
 
 def shown(d, values, invert=False):
@@ -161,6 +219,17 @@ def files():
     add("jpeg/8", dataset(grey8, JPEG, 8), decoded, encapsulate([jpeg]), see=False)
     cut = [jpeg[:100], jpeg[100:200], jpeg[200:]]
     add("jpeg/pieces", dataset(grey8, JPEG, 8), decoded, encapsulate(cut, fragments_per_frame=1, has_bot=False), see=False)
+    for name, values, stored, options in (
+            ("left", grey12, 12, {}), ("16", grey16, 16, {"predictor": 4}), ("8", grey8, 8, {"predictor": 7}),
+            ("restart", grey12, 12, {"predictor": 5, "restart_rows": 3}), ("shift", grey12, 12, {"predictor": 6, "shift": 2}),
+            ("above", grey16, 16, {"predictor": 2}), ("corner", grey16, 16, {"predictor": 3}), ("rgb", rgb, 8, {"predictor": 4})):
+        syntax = LOSSLESS if options else LOSSLESS_LEFT
+        stream = lossless_jpeg(values, stored, **options)
+        kept = values >> options.get("shift", 0) << options.get("shift", 0)
+        d = dataset(values, syntax, stored, "RGB" if values.ndim == 3 else "MONOCHROME2")
+        add("lossless/" + name, d, kept, encapsulate([stream]), see=False)
+        if gdcm_handler.is_available() and not np.array_equal(read_by_gdcm(out[f"lossless/{name}/file"]), kept):
+            sys.exit(f"GDCM does not agree on lossless/{name}")
     j2k = pil_bytes(grey16, "JPEG2000", irreversible=False, no_jp2=True)
     add("jpeg2000/16", dataset(grey16, JPEG2000, 16), grey16, encapsulate([j2k]))
     add("jpeg2000/boxes", dataset(grey16, JPEG2000, 16), grey16, encapsulate([pil_bytes(grey16, "JPEG2000", irreversible=False)]))
