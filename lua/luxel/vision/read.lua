@@ -7,8 +7,8 @@ local read = {}
 
 local LOAD <const> = {channels = 1, bits = options.UNSET, raw = false, frame = 1, identifiers = false}
 
---- Reads an image file: JPEG, PNG, PGM/PPM, BMP, or DICOM (uncompressed, RLE, baseline JPEG; JPEG 2000 where OpenJPEG
---- was there at build time).
+--- Reads an image file: JPEG, PNG, PGM/PPM, BMP, or DICOM (uncompressed, RLE, baseline and lossless JPEG; JPEG 2000
+--- where OpenJPEG was there at build time).
 ---
 --- Files of 8 bits give uint8; deeper ones float32 in the units that the file stores, or with bits = 8 uint8 too:
 --- DICOM through its first window (or from the smallest to the largest value of the image where the file has none),
