@@ -179,6 +179,8 @@ describe("a pipeline", function()
             {{"autocontrast", 0.02}, vision.normalize_percentile(large, {low = 0.02, high = 0.98})},
             {{"brightness", {1.5, 1.5}}, (large:float() * 1.5):clamp(0, 255):round():byte()},
             {{"posterize", 3}, (large:float() / 32):floor():mul(32):byte()},
+            {{"offset", {-60, -60}}, (large:float() - 60):clamp(0, 255):byte()},
+            {{"offset", {70, 70}}, (large:float() + 70):clamp(0, 255):byte()},
         } do
             local step, expected = case[1], case[2]
             assert.is_true(largest_difference(expected, (pipeline {step}(large))) <= 1, step[1])
@@ -194,8 +196,8 @@ describe("a pipeline", function()
         local bytes = picture(40, 48)
         local floats = bytes:float()
         for _, step in ipairs {
-            {"rotate", 20}, {"elastic"}, {"brightness"}, {"contrast"}, {"gamma"}, {"noise", 5}, {"blur"}, {"sharpness"},
-            {"autocontrast"}, {"invert"}, {"solarize"}, {"median"}, {"perspective"},
+            {"rotate", 20}, {"elastic"}, {"brightness"}, {"offset"}, {"contrast"}, {"gamma"}, {"noise", 5}, {"blur"},
+            {"sharpness"}, {"autocontrast"}, {"invert"}, {"solarize"}, {"median"}, {"perspective"},
             {"random_erasing", p = 1}, {"random_resized_crop"},
         } do
             local got = pipeline {step, size = 33}(floats)
@@ -261,6 +263,14 @@ describe("a pipeline", function()
         } do
             assert.is_true((seen[name] or 0) > 25, name)
         end
+        -- a range of magnitudes
+        local least, most = math.huge, 0
+        local trivial = pipeline {{"rand_augment", n = 1, m = {0, 30}}}
+        for index = 1, 600 do
+            local turn = tonumber(trivial:describe({index = index}):match("^rotate %-?(.*)$"))
+            if turn then least, most = math.min(least, turn), math.max(most, turn) end
+        end
+        assert.is_true(least < 4 and most > 26 and most <= 30)
     end)
 
     it("shows itself", function()

@@ -11,7 +11,7 @@
 
 const char *const lx_step_names[LX_STEP_KINDS] = {
     "hflip", "vflip", "rot90", "rotate", "shift", "shear", "zoom", "perspective", "random_resized_crop", "centre_crop",
-    "elastic", "resize", "brightness", "contrast", "gamma", "noise", "blur", "sharpness", "equalize", "clahe",
+    "elastic", "resize", "brightness", "offset", "contrast", "gamma", "noise", "blur", "sharpness", "equalize", "clahe",
     "autocontrast", "invert", "solarize", "posterize", "median", "random_erasing", "rand_augment"};
 
 #define WHITE 255.0f
@@ -58,15 +58,15 @@ static void draw_rectangle(lx_dice *dice, const double v[LX_STEP_VALUES], double
     memcpy(rectangle, (double[]){0, 0, 1, 1}, 4 * sizeof *rectangle);
 }
 
-/* RandAugment (Cubuk et al., CVPR Workshops 2020): n of the kinds below, each as likely, all of magnitude m of 30. Colour is
-   left out, as grey images have none. */
+/* RandAugment (Cubuk et al., CVPR Workshops 2020): n of the kinds below, each as likely, of magnitude m of 30. Colour is left
+   out, as grey images have none. A range of magnitudes with n = 1 is TrivialAugment (Müller and Hutter, ICCV 2021). */
 static int draw_rand_augment(const double v[LX_STEP_VALUES], lx_dice *dice, lx_drawn *drawn, int room)
 {
     const int n = (int)v[0];
-    const double share = v[1] / 30;
     int count = 0;
     for (int i = 0; i < n && count < room; i++) {
         const double sign = lx_dice_chance(dice, 0.5) ? 1 : -1;
+        const double share = (v[1] < v[2] ? lx_dice_uniform(dice, v[1], v[2]) : v[1]) / 30;
         lx_drawn *d = &drawn[count];
         *d = (lx_drawn){.noise = dice->step << 32 | (uint64_t)i};
         switch ((int)lx_dice_uniform(dice, 0, 13)) {
@@ -100,7 +100,7 @@ int lx_step_draw(const lx_step *step, lx_dice *dice, lx_drawn *drawn, int room)
     case LX_STEP_ROT90:
         drawn->v[0] = floor(lx_dice_uniform(dice, 0, 4));
         break;
-    case LX_STEP_ROTATE: case LX_STEP_BRIGHTNESS: case LX_STEP_CONTRAST: case LX_STEP_GAMMA: case LX_STEP_NOISE:
+    case LX_STEP_ROTATE: case LX_STEP_BRIGHTNESS: case LX_STEP_OFFSET: case LX_STEP_CONTRAST: case LX_STEP_GAMMA: case LX_STEP_NOISE:
     case LX_STEP_BLUR: case LX_STEP_SHARPNESS:
         drawn->v[0] = lx_dice_uniform(dice, v[0], v[1]);
         break;
@@ -130,7 +130,7 @@ int lx_step_describe(const lx_drawn *d, char *text, size_t room)
     static const int values[LX_STEP_KINDS] = {
         [LX_STEP_ROT90] = 1, [LX_STEP_ROTATE] = 1, [LX_STEP_SHIFT] = 2, [LX_STEP_SHEAR] = 2, [LX_STEP_ZOOM] = 2,
         [LX_STEP_PERSPECTIVE] = 1, [LX_STEP_RANDOM_RESIZED_CROP] = 4, [LX_STEP_CENTRE_CROP] = 1, [LX_STEP_ELASTIC] = 1,
-        [LX_STEP_BRIGHTNESS] = 1, [LX_STEP_CONTRAST] = 1, [LX_STEP_GAMMA] = 1, [LX_STEP_NOISE] = 1, [LX_STEP_BLUR] = 1,
+        [LX_STEP_BRIGHTNESS] = 1, [LX_STEP_OFFSET] = 1, [LX_STEP_CONTRAST] = 1, [LX_STEP_GAMMA] = 1, [LX_STEP_NOISE] = 1, [LX_STEP_BLUR] = 1,
         [LX_STEP_SHARPNESS] = 1, [LX_STEP_CLAHE] = 2, [LX_STEP_SOLARIZE] = 1, [LX_STEP_POSTERIZE] = 1,
         [LX_STEP_MEDIAN] = 1, [LX_STEP_RANDOM_ERASING] = 4};
     int length = snprintf(text, room, "%s", lx_step_names[d->kind]);
@@ -434,6 +434,7 @@ lx_code lx_step_apply(const lx_drawn *d, lx_draw draw, int plane, const lx_plane
     const double *v = d->v;
     switch (d->kind) {
     case LX_STEP_BRIGHTNESS: scale_levels(in, out, v[0], 0); return LX_OK;
+    case LX_STEP_OFFSET: scale_levels(in, out, 1, v[0]); return LX_OK;
     case LX_STEP_CONTRAST: scale_levels(in, out, v[0], (1 - v[0]) * mean_of(in)); return LX_OK;
     case LX_STEP_GAMMA: return lx_gamma(in, out, WHITE, v[0], error);
     case LX_STEP_NOISE: add_noise(in, out, d, draw, plane); return LX_OK;

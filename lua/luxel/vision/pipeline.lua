@@ -39,6 +39,7 @@ local KINDS <const> = {
     elastic = {{"shift", number = 0.02, low = 0, high = 0.3}, {"cells", number = 4, low = 1, high = 16, whole = true}},
     resize = {},
     brightness = {{"factor", range = 0.2, middle = 1, low = 0, high = 10}},
+    offset = {{"levels", range = 20, middle = 0, low = -255, high = 255}},
     contrast = {{"factor", range = 0.2, middle = 1, low = 0, high = 10}},
     gamma = {{"exponent", range = 0.2, middle = 1, low = 0.05, high = 20}},
     noise = {{"sigma", range = 5, middle = false, low = 0, high = 255}},
@@ -56,7 +57,7 @@ local KINDS <const> = {
         {"value", number = 0, low = -1, high = 255}, p = 0.5,
     },
     rand_augment = {
-        {"n", number = 2, low = 1, high = 8, whole = true}, {"m", number = 9, low = 0, high = 30},
+        {"n", number = 2, low = 1, high = 8, whole = true}, {"m", range = 9, middle = false, low = 0, high = 30},
     },
 }
 
@@ -209,10 +210,10 @@ end
 --- Movement: `hflip`, `vflip` (p 0.5), `rot90`, `rotate` (degrees, counter-clockwise), `shift` (x, y: shares of the
 --- side), `shear` (x, y: degrees), `zoom` (factor, aspect), `perspective` (distortion), `random_resized_crop` (area,
 --- ratio), `centre_crop` (share), `elastic` (shift: share of the side, cells), `resize` (marks the place of the warp).
---- Levels: `brightness`, `contrast`, `sharpness` (factor), `gamma` (exponent), `noise` (sigma in grey levels of 255),
---- `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles), `autocontrast` (cutoff share), `invert`, `solarize`
---- (threshold), `posterize` (bits), `median` (size), `random_erasing` (area, ratio, value; -1: noise; p 0.5),
---- `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours).
+--- Levels: `brightness`, `contrast`, `sharpness` (factor), `offset` (grey levels of 255 that are added), `gamma`
+--- (exponent), `noise` (sigma in grey levels of 255), `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles),
+--- `autocontrast` (cutoff share), `invert`, `solarize` (threshold), `posterize` (bits), `median` (size),
+--- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and m = {0, 30} it is TrivialAugment).
 ---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the
 ---  sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
 ---@return luxel.Pipeline
