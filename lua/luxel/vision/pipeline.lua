@@ -213,7 +213,8 @@ end
 --- Levels: `brightness`, `contrast`, `sharpness` (factor), `offset` (grey levels of 255 that are added), `gamma`
 --- (exponent), `noise` (sigma in grey levels of 255), `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles),
 --- `autocontrast` (cutoff share), `invert`, `solarize` (threshold), `posterize` (bits), `median` (size),
---- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and m = {0, 30} it is TrivialAugment).
+--- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without
+--- colours; with n = 1 and m = {0, 30} it is TrivialAugment).
 ---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the
 ---  sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
 ---@return luxel.Pipeline
