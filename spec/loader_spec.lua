@@ -230,6 +230,44 @@ describe("a loader", function()
         assert.same({200}, {m:max():item()})
     end)
 
+    it("takes boxes along, whatever size the images are kept at", function()
+        local expected, options = nil, {batch = 23, augment = {{"hflip"}, {"rotate", 5}, {"shift", 0.1}}, epoch = 3}
+        for _, open in ipairs {{size = 16}, {size = 16, reduce = 7}, {size = 16, cache = folder .. "/boxes.cache"}} do
+            local set = assert(frame:open(open))
+            set.boxes = {}
+            for i = 1, #set do
+                local info = assert(lx.vision.probe(set.paths[i]))
+                set.boxes[i] = i ~= 2 and {{x = 0, y = 0, w = info.width, h = info.height / 2, class = i}} or nil
+            end
+            local x, _, indices, _, boxes = lx.data.batches(set, options)()
+            assert.equal(23, #boxes)
+            for i, index in ipairs(indices:totable()) do
+                assert.equal(index == 2 and 0 or 1, #boxes[i])
+                for _, box in ipairs(boxes[i]) do
+                    assert.equal(index, box.class)
+                    assert.is_true(box.x >= 0 and box.y >= 0 and box.x + box.w < 16.01 and box.y + box.h < 16.01)
+                    assert.is_true(box.w > 12 and box.h > 5 and box.h < 13, ("%g x %g"):format(box.w, box.h))
+                end
+            end
+            assert.same({23, 1, 16, 16}, x.shape)
+            expected = expected or boxes
+            assert.same(expected, boxes)
+            -- as the pipeline itself takes them
+            local aug = lx.vision.pipeline {{"hflip"}, {"rotate", 5}, {"shift", 0.1}, size = 16}
+            local place = indices:totable()
+            local _, _, alone = aug(lx.zeros(1, lx.vision.probe(set.paths[place[1]]).height,
+                lx.vision.probe(set.paths[place[1]]).width), {epoch = 3, index = place[1], boxes = set.boxes[place[1]]})
+            assert.same(alone, boxes[1])
+        end
+    end)
+
+    it("goes on within an epoch as if it had not stopped, also where images come again", function()
+        local options = {batch = 3, balanced = true, augment = {{"brightness", 0.5}}}
+        local whole = bytes_of(dataset, options)
+        options.skip = 4
+        assert.same(table.move(whole, 5, #whole, 1, {}), bytes_of(dataset, options))
+    end)
+
     it("takes masks of other sizes along, reduced as the images are", function()
         local masks, finer, reduced = {}, {}, assert(frame:open {size = 16, reduce = 7})
         for i = 1, #dataset do

@@ -104,7 +104,7 @@ static void fit_matrix(const lx_pipeline *self, int width, int height, int out_w
            9 * sizeof *out);
 }
 
-/* Composes all movement of a passage; false if nothing moves but the size. */
+/* Composes all movement of a passage between planes of these sizes; false if nothing moves but the size. */
 static bool compose(const lx_pipeline *self, lx_draw draw, const passage *p, const lx_plane *in, const lx_plane *out,
                     lx_map *map, float *nodes)
 {
@@ -246,7 +246,20 @@ lx_code lx_pipeline_run(const lx_pipeline *self, lx_draw draw, const lx_sample *
     free(room);
     if (!error->code && in->mask.samples)
         warp_mask(in, out, &map, self->options.border, error);
-    for (int i = 0; i < in->box_count; i++)
-        move_box(&map, &out->image, in->boxes[i], out->boxes[i]);
     return error->code;
+}
+
+void lx_pipeline_boxes(const lx_pipeline *self, lx_draw draw, int width, int height, const float (*in)[4], float (*out)[4],
+                       int count)
+{
+    passage p;
+    lx_map map;
+    float nodes[2 * (MOST_CELLS + 3) * (MOST_CELLS + 3)];
+    const lx_plane from = {width, height, LX_PLANE_U8, NULL};
+    lx_plane to = from;
+    lx_pipeline_size(self, width, height, &to.width, &to.height);
+    draw_passage(self, draw, &p);
+    compose(self, draw, &p, &from, &to, &map, nodes);
+    for (int i = 0; i < count; i++)
+        move_box(&map, &to, in[i], out[i]);
 }

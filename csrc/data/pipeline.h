@@ -11,8 +11,6 @@ typedef struct {
     lx_plane image; /* the first of `channels` planes of one size and type, which follow each other without gaps */
     int channels;   /* 1 or 3 */
     lx_plane mask;  /* uint8, labels that are never mixed, of the image's proportion; samples NULL: there is none */
-    float (*boxes)[4]; /* x, y, width, height in pixels from the top left; one that leaves the image ends up 0 wide */
-    int box_count;
 } lx_sample;
 
 /* Names the random numbers of one passage: the same three give the same picture, on any thread. */
@@ -61,9 +59,14 @@ void lx_pipeline_release(lx_pipeline *pipeline);
 /* The size of what comes out for an image of width x height. */
 void lx_pipeline_size(const lx_pipeline *pipeline, int width, int height, int *out_width, int *out_height);
 
-/* Takes a sample through the steps. `out` has lx_pipeline_size's size, the channels of `in`, room for the mask and for
-   the boxes if `in` has them; its image is of the same type as that of `in`. On the calling thread. */
+/* Takes a sample through the steps. `out` has lx_pipeline_size's size, the channels of `in`, and room for the mask if `in` has
+   one; its image is of the same type as that of `in`. On the calling thread. */
 lx_code lx_pipeline_run(const lx_pipeline *pipeline, lx_draw draw, const lx_sample *in, lx_sample *out, lx_error *error);
+
+/* Where the same passage takes boxes to: x, y, width and height in pixels from the top left of an image of width x height, and
+   of what comes out. One that leaves the image ends up 0 wide. */
+void lx_pipeline_boxes(const lx_pipeline *pipeline, lx_draw draw, int width, int height, const float (*in)[4], float (*out)[4],
+                       int count);
 
 /* What a passage draws, in words, separated by ", ". */
 void lx_pipeline_describe(const lx_pipeline *pipeline, lx_draw draw, char *text, size_t room);

@@ -75,10 +75,11 @@ static lx_draw check_draw(lua_State *L, int arg)
                      (uint64_t)luaL_optinteger(L, arg + 2, 1)};
 }
 
-/* Reads {{x, y, w, h}, ...} into memory on the stack. */
+/* Reads {{x, y, w, h}, ...} into memory on the stack, in which there is as much room again. */
 static float (*check_boxes(lua_State *L, int arg, int *count))[4]
 {
-    *count = lua_isnoneornil(L, arg) ? 0 : (int)luaL_len(L, arg);
+    luaL_checktype(L, arg, LUA_TTABLE);
+    *count = (int)luaL_len(L, arg);
     float (*boxes)[4] = lua_newuserdatauv(L, sizeof *boxes * (size_t)*count * 2 + 1, 0);
     static const char *const names[4] = {"x", "y", "w", "h"};
     for (int i = 0; i < *count; i++) {
@@ -109,16 +110,15 @@ static void push_boxes(lua_State *L, float (*boxes)[4], int count)
     }
 }
 
-/* pipeline:run(image [C,H,W], mask [1,H,W] | nil, boxes | nil, seed, epoch, index) -> image, mask | nil, boxes.
-   A box that has left the image is 0 wide. */
+/* pipeline:run(image [C,H,W], mask [1,H,W] | nil, seed, epoch, index) -> image, mask | nil */
 static int l_run(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    lua_settop(L, 7);
+    lua_settop(L, 6);
     const lx_pipeline *pipeline = lx_check_pipeline(L, 1);
     const lx_planes image = lx_check_planes(L, 2);
     luaL_argcheck(L, image.ndim == 3 && (image.count == 1 || image.count == 3), 2, "expected an image [1,H,W] or [3,H,W]");
-    int width, height, boxes;
+    int width, height;
     lx_pipeline_size(pipeline, image.first.width, image.first.height, &width, &height);
     lx_sample in = {.image = image.first, .channels = (int)image.count}, out = {.channels = (int)image.count};
     lx_planes mask = {0};
@@ -127,19 +127,27 @@ static int l_run(lua_State *L)
         luaL_argcheck(L, mask.first.type == LX_PLANE_U8 && mask.count == 1, 3, "expected a uint8 mask of one channel");
         in.mask = mask.first;
     }
-    in.boxes = check_boxes(L, 4, &boxes);
-    in.box_count = out.box_count = boxes;
-    out.boxes = in.boxes + boxes;
-    const lx_draw draw = check_draw(L, 5);
+    const lx_draw draw = check_draw(L, 4);
     out.image = lx_push_planes(L, &image, image.first.type, height, width).first;
     if (in.mask.samples)
         out.mask = lx_push_planes(L, &mask, LX_PLANE_U8, height, width).first;
     else
         lua_pushnil(L);
-    if (lx_pipeline_run(pipeline, draw, &in, &out, &error))
-        return lx_raise(L, &error);
-    push_boxes(L, out.boxes, boxes);
-    return 3;
+    return lx_pipeline_run(pipeline, draw, &in, &out, &error) ? lx_raise(L, &error) : 2;
+}
+
+/* pipeline:boxes(height, width, boxes, seed, epoch, index) -> boxes in the image that comes out. One that has left it is 0
+   wide. */
+static int l_boxes(lua_State *L)
+{
+    int count;
+    const lx_pipeline *pipeline = lx_check_pipeline(L, 1);
+    const lua_Integer height = luaL_checkinteger(L, 2), width = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, height >= 1 && width >= 1 && height <= LX_IMAGE_MAX_SIDE && width <= LX_IMAGE_MAX_SIDE, 2, "out of range");
+    float (*boxes)[4] = check_boxes(L, 4, &count);
+    lx_pipeline_boxes(pipeline, check_draw(L, 5), (int)width, (int)height, (const float (*)[4])boxes, boxes + count, count);
+    push_boxes(L, boxes + count, count);
+    return 1;
 }
 
 /* pipeline:describe(seed, epoch, index) -> what is drawn, in words */
@@ -153,7 +161,7 @@ static int l_describe(lua_State *L)
 
 void lx_register_pipeline(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"run", l_run}, {"describe", l_describe}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"run", l_run}, {"boxes", l_boxes}, {"describe", l_describe}, {NULL, NULL}};
     luaL_newmetatable(L, PIPELINE);
     lua_pushcfunction(L, l_collect);
     lua_setfield(L, -2, "__gc");

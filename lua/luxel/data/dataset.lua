@@ -13,12 +13,14 @@ local split = require "luxel.data.split"
 ---@field groups any[]|false the patient of each image; false where no name told one
 ---@field classes string[] the names of label 0 and label 1
 ---@field failed {path: string, message: string}[] files that could not be read, and are not in the rest
----@field boxes table[][]? per image a list of {x, y, w, h} in pixels from the top left, where known
+---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they
+---  are in memory) from the top left, where known
 ---@field masks string[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion: files, or uint8
 ---  [N,1,H,W]
 ---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
 ---@field reduce integer? pixels of the shorter side that images and masks in files are reduced to
 ---@field private store luxel.Store?
+---@field private extents table<integer, {height: integer, width: integer}>? sizes of files that were asked for
 ---@field private places integer[]? where in the store each image is
 local Dataset = {}
 Dataset.__index = Dataset
@@ -107,6 +109,17 @@ function Dataset:mask_source()
             or assert(core.store_files(self.masks, {side = self.reduce, memory = self.memory or MEMORY, labels = true}))
     end
     return self.over_masks
+end
+
+--- Height and width in which boxes are given: of the file, or of the image in memory.
+---@param i integer
+---@return integer height, integer width
+function Dataset:extent(i)
+    if self.images then return self.images.shape[3], self.images.shape[4] end
+    self.extents = self.extents or {}
+    local info = self.extents[i] or assert(core.probe_image(self.paths[i]))
+    self.extents[i] = {height = info.height, width = info.width}
+    return info.height, info.width
 end
 
 --- One image as it is stored.

@@ -85,7 +85,7 @@ end
 local function all_steps(opts)
     local augment = opts.augment == true and AUGMENT or opts.augment or {}
     if not opts.enhance then return augment end
-    if type(augment) ~= "table" then error("batches: augment expects true, a pipeline or its steps", 6) end
+    if type(augment) ~= "table" then error("batches: augment expects true, a pipeline or its steps", 4) end
     local given = augment.steps or augment
     local steps = table.move(opts.enhance, 1, #opts.enhance, 1, {})
     table.move(given, 1, #given, #steps + 1, steps)
@@ -98,7 +98,7 @@ local function steps_of(dataset, opts)
     local steps = all_steps(opts)
     local size = opts.size or pipeline.size_of(steps) or dataset.size
     if not size then
-        error("batches: the images of this dataset have sizes of their own; say the batches' with size = 224", 4)
+        error("batches: the images of this dataset have sizes of their own; say the batches' with size = 224", 3)
     end
     return pipeline.sized(steps, size), size
 end
@@ -111,8 +111,7 @@ local function default_threads(device)
     return device == "cpu" and 0 or math.max(1, math.min(4, core.threads() - 1))
 end
 
-local function open_loader(dataset, order, opts, device)
-    local steps, size = steps_of(dataset, opts)
+local function open_loader(dataset, order, draws, steps, size, opts, device)
     local store, places = dataset:source()
     local masks = dataset:mask_source()
     local images = {}
@@ -121,11 +120,22 @@ local function open_loader(dataset, order, opts, device)
     local loader = core.loader(store, masks, steps, {
         height = size, width = size, scale = 1 / (255 * opts.std), bias = -opts.mean / opts.std, seed = opts.seed,
         epoch = opts.epoch, batch = opts.batch, threads = threads,
-    }, images, draws_of(order, #dataset), masks and order)
+    }, images, draws, masks and order)
     -- one batch at the network, the others on the way
     local ahead = math.floor(opts.memory / (opts.batch * image_bytes(store:info().channels, size)))
     loader:give(threads == 0 and 1 or math.max(1, math.min(32, ahead)))
     return loader
+end
+
+-- The boxes of the images of a batch, where the same passages take them.
+local function move_boxes(dataset, indices, draws, first, steps, opts)
+    local out = {}
+    for i, index in ipairs(indices) do
+        local height, width = dataset:extent(index)
+        out[i] = pipeline.move_boxes(steps, height, width, dataset.boxes[index] or {}, opts.seed, opts.epoch,
+            draws[first + i])
+    end
+    return out
 end
 
 -- The next batch; `idle` is called while it is not ready.
@@ -143,9 +153,11 @@ end
 --- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
 --
 -- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1]; indices is int32 [B] on the cpu, the places in
--- the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu. The same options give the same
--- batches on every device and with any number of threads. The last batch is smaller where the images do not divide, or
--- left out with `drop_last`. A file that cannot be read is an error that names it, at the batch it belongs to.
+-- the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu; where it has boxes they come
+-- fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without those that left the image. The same
+-- options give the same batches on every device and with any number of threads. The last batch is smaller where the
+-- images do not divide, or left out with `drop_last`. A file that cannot be read is an error that names it, at the
+-- batch it belongs to.
 --
 -- `augment` is a pipeline (`lx.vision.pipeline`) or its steps; `true` stands for mirrored every other time, turned by
 -- up to 10 degrees, moved by up to a tenth and scaled by up to a tenth. Note that mirroring moves the heart to the
@@ -160,16 +172,19 @@ end
 ---  = 1, skip = 0 (batches to leave out, to go on within an epoch), device = NAME (else the cpu), threads = N (that
 ---  read ahead; 0: the threads that compute do it in between, the default on the cpu), memory = 64 MiB (bytes of
 ---  batches that are made ahead), idle = function() called now and then while a batch is waited for
----@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?
+---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 return function(dataset, opts)
     opts = options.read("batches", opts, DEFAULTS)
     check(opts)
     local labels = core.to_table(dataset.labels)
     local order = visiting_order(dataset, labels, opts)
+    local draws = draws_of(order, #dataset)
     local last = opts.drop_last and #order - #order % opts.batch or #order
-    order = table.move(order, math.min(opts.skip * opts.batch, last) + 1, last, 1, {})
+    local first = math.min(opts.skip * opts.batch, last) + 1
+    order, draws = table.move(order, first, last, 1, {}), table.move(draws, first, last, 1, {})
     local device = opts.device and core.label(opts.device) or "cpu"
-    local loader = #order > 0 and open_loader(dataset, order, opts, device) or nil
+    local steps, size = steps_of(dataset, opts)
+    local loader = #order > 0 and open_loader(dataset, order, draws, steps, size, opts, device) or nil
     local done = 0
     local function next_batch()
         local n = math.min(opts.batch, #order - done)
@@ -177,12 +192,13 @@ return function(dataset, opts)
         local x, masks = wait(loader, opts.idle)
         local indices, targets = table.move(order, done + 1, done + n, 1, {}), {}
         for i, index in ipairs(indices) do targets[i] = {labels[index]} end
+        local boxes = dataset.boxes and move_boxes(dataset, indices, draws, done, steps, opts)
         done = done + n
         if device ~= "cpu" then
             local here <close> = x
             x = core.to_device(here, device)
         end
-        return x, core.from_table(targets, "float32", device), core.from_table(indices, "int32"), masks
+        return x, core.from_table(targets, "float32", device), core.from_table(indices, "int32"), masks, boxes
     end
     return next_batch, nil, nil, loader
 end

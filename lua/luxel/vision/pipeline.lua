@@ -264,6 +264,29 @@ end
 
 local APPLY <const> = {seed = 1, epoch = 1, index = 1, mask = options.UNSET, boxes = options.UNSET}
 
+--- Boxes where a passage takes them, in pixels of the image that comes out; without those that leave it. What else a
+--- box has, such as its class, stays with it.
+---@param ready userdata of `pipeline.sized`
+---@param height integer of the image that goes in
+---@param width integer
+---@param boxes {x: number, y: number, w: number, h: number}[] in pixels from the top left
+---@param seed integer
+---@param epoch integer
+---@param index integer
+---@return {x: number, y: number, w: number, h: number}[]
+function pipeline.move_boxes(ready, height, width, boxes, seed, epoch, index)
+    local seen = {}
+    for i, box in ipairs(ready:boxes(height, width, boxes, seed, epoch, index)) do
+        if box.w > 0 then
+            for key, value in pairs(boxes[i]) do
+                if box[key] == nil then box[key] = value end
+            end
+            seen[#seen + 1] = box
+        end
+    end
+    return seen
+end
+
 --- Takes an image through the steps, its mask and boxes with it: `aug(image, {seed = 1, epoch = 1, index = 1})`.
 ---@param image luxel.Tensor [C,H,W], uint8, or float32 on the scale 0..255
 ---@param opts? {seed: integer?, epoch: integer?, index: integer?, mask: luxel.Tensor?, boxes: table[]?} mask: uint8
@@ -273,12 +296,10 @@ local APPLY <const> = {seed = 1, epoch = 1, index = 1, mask = options.UNSET, box
 ---@return {x: number, y: number, w: number, h: number}[] boxes without those that left the image
 function Pipeline:__call(image, opts)
     opts = options.read("pipeline", opts, APPLY)
-    local out, mask, boxes = self.ready:run(image, opts.mask, opts.boxes, opts.seed, opts.epoch, opts.index)
-    local seen = {}
-    for _, box in ipairs(boxes) do
-        if box.w > 0 then seen[#seen + 1] = box end
-    end
-    return out, mask, seen
+    local out, mask = self.ready:run(image, opts.mask, opts.seed, opts.epoch, opts.index)
+    local shape = image.shape
+    return out, mask, pipeline.move_boxes(self.ready, shape[2], shape[3], opts.boxes or {}, opts.seed, opts.epoch,
+        opts.index)
 end
 
 --- What a passage draws, in words.
