@@ -116,8 +116,9 @@ describe("an audit", function()
     it("says so in words", function()
         local text = tostring(audit)
         for _, words in ipairs {
-            "1 files cannot be read", "2 groups .* 2 copies %(1 across classes, 2 across parts, 2 across patients%)",
-            "1 pairs look the same", "1 patients are in more than one part",
+            "files that cannot be read: 1",
+            "pixel: 2 copies in 2 groups %(1 across classes, 2 across parts, 2 across patients%)",
+            "pairs that look the same: 1", "patients in more than one part: 1",
         } do
             assert.matches(words, text)
         end

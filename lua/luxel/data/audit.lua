@@ -289,21 +289,21 @@ function Audit:findings()
     local lines, pairs_of = {}, {}
     local function add(form, ...) lines[#lines + 1] = form:format(...) end
     for i, pair in ipairs(self.near) do pairs_of[i] = {pair.a, pair.b} end
-    if #self.unreadable > 0 then add("%d files cannot be read", #self.unreadable) end
+    if #self.unreadable > 0 then add("files that cannot be read: %d", #self.unreadable) end
     if #self.duplicates > 0 then
-        add("%d groups of images are the same to the pixel: %d copies%s", #self.duplicates, self:copies(),
+        add("the same to the pixel: %d copies in %d groups%s", self:copies(), #self.duplicates,
             count_conflicts(self, self.duplicates))
     end
-    if #self.near > 0 then add("%d pairs look the same%s", #self.near, count_conflicts(self, pairs_of)) end
-    if #self.in_two_parts > 0 then add("%d patients are in more than one part", #self.in_two_parts) end
-    if #self.in_two_classes > 0 then add("%d patients are in both classes", #self.in_two_classes) end
+    if #self.near > 0 then add("pairs that look the same: %d%s", #self.near, count_conflicts(self, pairs_of)) end
+    if #self.in_two_parts > 0 then add("patients in more than one part: %d", #self.in_two_parts) end
+    if #self.in_two_classes > 0 then add("patients in both classes: %d", #self.in_two_classes) end
     if self.patients and self.patients.several > 0 then
-        add("%d of %d patients have several images, up to %d: split by patient", self.patients.several,
+        add("patients with several images: %d of %d, up to %d images of one; split by patient", self.patients.several,
             self.patients.number, self.patients.most)
     end
     if not self.patients then add("no file name tells its patient: a split may have one on both sides") end
-    if #self.suspects > 0 then add("%d images look as if they did not belong here", #self.suspects) end
-    if self.coloured > 0 then add("%d images have colours", self.coloured) end
+    if #self.suspects > 0 then add("images that look as if they did not belong here: %d", #self.suspects) end
+    if self.coloured > 0 then add("images with colours: %d", self.coloured) end
     return lines
 end
 
