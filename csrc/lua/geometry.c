@@ -53,7 +53,7 @@ static lx_code warp(const lx_plane *in, lx_plane *out, const void *params, lx_er
 static int l_warp(lua_State *L)
 {
     const lx_planes in = lx_check_planes(L, 1);
-    warp_params params = {.map = {.bend = {0, NULL, NULL}}};
+    warp_params params = {0};
     luaL_checktype(L, 2, LUA_TTABLE);
     for (int i = 0; i < 9; i++) {
         lua_geti(L, 2, i + 1);
