@@ -12,7 +12,8 @@ enum {
     MOST_SAMPLES = MOST_SORTED * MOST_SORTED,
     MOST_SLOTS = 2 * MOST_SAMPLES + 2,
     MOST_STEPS = 512,
-    STRETCH = 512, /* bytes */
+    WORKING_SET = 40960, /* bytes that a stretch of pixels goes through: what is near to the processor */
+    MARGIN = 64,         /* bytes; at least what a window reaches beyond a stretch on both sides */
     LARGEST = 255
 };
 
@@ -246,30 +247,33 @@ static void put_row(const job *j, size_t place, const void *samples, size_t coun
 static void sort_windows(job *j)
 {
     static const uint8_t in_order[MOST_SORTED] = {0, 1, 2, 3, 4, 5, 6};
-    enum { ROOM = STRETCH + 64, COLUMNS = 2 * MOST_SORTED + 2 };
-    float memory[(COLUMNS * ROOM + MOST_SLOTS * STRETCH) / sizeof(float)];
-    char *columns[COLUMNS], *slots[MOST_SLOTS], *at = (char *)memory;
+    float memory[WORKING_SET / sizeof(float)];
+    char *columns[2 * MOST_SORTED + 2], *slots[MOST_SLOTS], *at = (char *)memory;
     uint8_t last[MOST_SORTED];
     network vertical = {.count = 0}, median;
     const int size = j->size, place = make_median(&median, size), samples = size * size;
     add_sorting(&vertical, size, in_order);
     assign_slots(&vertical, size, last);
-    for (int i = 0; i < COLUMNS; i++, at += ROOM)
+    const int room = WORKING_SET / (2 * size + 2 + samples + 2) / MARGIN * MARGIN;
+    for (int i = 0; i < 2 * size + 2; i++, at += room)
         columns[i] = at;
-    for (int i = samples; i < MOST_SLOTS; i++, at += STRETCH)
+    for (int i = samples; i < 2 * samples + 2; i++, at += room)
         slots[i] = at;
-    const long radius = size / 2, most = STRETCH / (long)j->kind;
-    for (long y = 0; y < j->height && !j->no_words; y++)
-        for (long x = 0; x < j->width; x += most) {
-            const long count = j->width - x < most ? j->width - x : most;
-            for (int k = 0; k < size; k++)
-                copy_row(j, y + k - radius, x - radius, count + 2 * radius, columns[k]);
+    for (int k = 0; k < samples; k++)
+        slots[k] = columns[last[k / size]] + k % size * (int)j->kind;
+    const long radius = size / 2, most = (room - MARGIN) / (long)j->kind;
+    for (long x = 0; x < j->width && !j->no_words; x += most) {
+        const long count = j->width - x < most ? j->width - x : most;
+        for (long y = -2 * radius; y < j->height; y++) {
+            /* a row takes the place of the one that is left above: it does not matter in which order they are to be sorted */
+            copy_row(j, y + radius, x - radius, count + 2 * radius, columns[(y + 2 * radius) % size]);
+            if (y < 0)
+                continue;
             run(&vertical, j->kind, columns, (size_t)(count + 2 * radius));
-            for (int k = 0; k < samples; k++)
-                slots[k] = columns[last[k / size]] + k % size * (long)j->kind;
             run(&median, j->kind, slots, (size_t)count);
             put_row(j, (size_t)(y * j->width + x), slots[place], (size_t)count);
         }
+    }
 }
 
 /* ---- large windows of bytes: Perreault and Hebert, "Median filtering in constant time", IEEE TIP 2007 ---------- */
