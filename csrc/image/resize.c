@@ -27,7 +27,7 @@ static void axis_free(axis *a)
     free(a->weight);
 }
 
-enum { TAPS = LX_ROW_TAPS };
+enum { TAPS = LX_ROW_TAPS, MOST_REACH = 4 };
 
 /* ---- filters: weight by distance ------------------------------------------------------------------------------ */
 
@@ -102,15 +102,15 @@ static void plain_row(axis *a, int o, double scale, int in, lx_interpolation how
     const double centre = (o + 0.5) * scale - 0.5;
     const int reach = (int)support_of(how, false), first = (int)floor(centre) - reach + 1;
     const int inside = first < 0 ? 0 : first, last = in - 1;
-    double total = 0;
-    for (int i = first; i < first + 2 * reach; i++)
-        total += weight_at(i - centre, how, false);
+    double weight[2 * MOST_REACH], total = 0;
+    for (int i = 0; i < 2 * reach; i++)
+        total += weight[i] = weight_at(first + i - centre, how, false);
     a->first[o] = inside > last ? last : inside;
     a->count[o] = 0;
-    for (int i = first; i < first + 2 * reach; i++) {
-        const int place = (i < 0 ? 0 : i > last ? last : i) - a->first[o];
+    for (int i = 0; i < 2 * reach; i++) {
+        const int to = first + i, place = (to < 0 ? 0 : to > last ? last : to) - a->first[o];
         a->count[o] = a->count[o] > place ? a->count[o] : place + 1;
-        *weight_of(a, o, place) += (float)(weight_at(i - centre, how, false) / total);
+        *weight_of(a, o, place) += (float)(weight[i] / total);
     }
 }
 
@@ -232,7 +232,7 @@ LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *res
         const float a = (float)(int)(quads[x] & 255), b = (float)(int)(quads[x] >> 8 & 255);
         const float c = (float)(int)(quads[x] >> 16 & 255), d = (float)(int)(quads[x] >> 24);
         const float level = upper * (left[x] * a + right[x] * b) + lower * (left[x] * c + right[x] * d);
-        out[x] = (uint8_t)lx_cut_level(level + 0.5f, 255);
+        out[x] = (uint8_t)(int)(level + 0.5f); /* a mean of levels is one */
     }
 }
 
