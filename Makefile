@@ -34,7 +34,7 @@ endif
 
 # Kernels: one text, compiled once for each instruction set. NaN and infinity keep their meaning. A kernel need not
 # use all of its ids.
-KERNEL_FLAGS = $(COMMON) -x c -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-unused-parameter $(KERNEL_WARNINGS)
+KERNEL_FLAGS = $(COMMON) -x c -Wpadded -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-unused-parameter $(KERNEL_WARNINGS)
 ifneq ($(findstring clang,$(shell $(CC) --version)),)
 KERNEL_WARNINGS = -Wno-pass-failed
 endif

@@ -45,6 +45,7 @@ typedef struct {
     int out_blocks, in_blocks, in_channels; /* in a group */
     int out_channels;                       /* in all */
     int bias, relu;
+    int filler; /* see kernels/luxel.h */
 } conv2d_tile_args;
 
 /* conv2d_rectify: floats from one row to the next. */

@@ -6,6 +6,7 @@ typedef struct {
     long a[3], b[3], c[3], y[3]; /* strides in elements, of id0, id1, id2 */
     float s, t;                  /* numbers in the formula */
     int i;
+    int filler; /* see kernels/luxel.h */
 } elementwise_args;
 
 #endif

@@ -12,6 +12,7 @@
 typedef struct {
     long size, count, inner;
     int absent; /* the bits of what is picked by an index out of range */
+    int filler; /* see kernels/luxel.h */
 } gather_args;
 
 #endif

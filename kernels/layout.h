@@ -6,6 +6,7 @@
 typedef struct {
     long image, channel, row, column;
     int channels, height, width;
+    int filler; /* see kernels/luxel.h */
 } layout_args;
 
 #endif

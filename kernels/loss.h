@@ -4,6 +4,7 @@
 typedef struct {
     long columns;     /* pos_weight[i % columns]; 0: the number below */
     float pos_weight; /* weight of the positive class */
+    int filler; /* see kernels/luxel.h */
 } bce_args;
 
 #endif

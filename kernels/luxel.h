@@ -21,6 +21,9 @@
  * Kernels of a file are compiled for OpenCL together. For GPUs, a large one is compiled alone: it stands between
  * `#if defined(LX_WANT_ALL) || defined(LX_WANT_scale)` and `#endif`.
  *
+ * A struct of parameters has no bytes without a name (`filler` where it would have some): recorded launches are compared
+ * byte by byte.
+ *
  * LX_ITEM stands before functions that are to be inlined, LX_APART before large ones that are worth a call where drivers
  * compile them while somebody waits.
  *

@@ -15,6 +15,7 @@ typedef struct {
 typedef struct {
     long size;
     float eps;
+    int filler; /* see kernels/luxel.h */
 } row_norm_args;
 
 #endif

@@ -13,6 +13,7 @@
 typedef struct {
     long size, inner, chunk, chunks;
     int reverse; /* cumsum: from the end */
+    int filler; /* see kernels/luxel.h */
 } reduce_args;
 
 #endif

@@ -5,6 +5,7 @@
 typedef struct {
     long size; /* of a row */
     int descending;
+    int filler; /* see kernels/luxel.h */
 } sort_args;
 
 #endif

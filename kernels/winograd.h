@@ -29,6 +29,7 @@ typedef struct {
     int rows, columns; /* of tiles in an image */
     int height, width, out_height, out_width, padding_h, padding_w;
     int in_blocks, out_blocks;
+    int filler; /* see kernels/luxel.h */
 } winograd_strips;
 
 /* winograd_tile: a strip is a multiple of CONV2D_PIXELS_OF_TWO. */
@@ -36,6 +37,7 @@ typedef struct {
     winograd_strips s;
     int out_channels;
     int bias, relu;
+    int filler; /* see kernels/luxel.h */
 } winograd_args;
 
 #endif

@@ -191,7 +191,8 @@ lx_code lx_index_select(lx_tensor *out, const lx_tensor *x, int dim, const lx_te
         lx_same_device(function, x, index, error))
         return error->code;
     const lx_axis axis = lx_axis_of(x->ndim, x->shape, dim);
-    const gather_args args = {axis.size, index->shape[0], axis.inner, absent_of(x->dtype)};
+    const gather_args args = {
+        .size = axis.size, .count = index->shape[0], .inner = axis.inner, .absent = absent_of(x->dtype)};
     const lx_kernel *kernel = x->dtype == LX_UINT8 ? &k_index_select_uchar : &k_index_select_int;
     long shape[LX_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);
@@ -213,7 +214,8 @@ lx_code lx_take_along(lx_tensor *out, const lx_tensor *x, int dim, const lx_tens
         check_along(function, x->ndim, x->shape, dim, index, error) || lx_same_device(function, x, index, error))
         return error->code;
     const lx_axis axis = lx_axis_of(x->ndim, x->shape, dim);
-    const gather_args args = {axis.size, index->shape[dim], axis.inner, absent_of(x->dtype)};
+    const gather_args args = {
+        .size = axis.size, .count = index->shape[dim], .inner = axis.inner, .absent = absent_of(x->dtype)};
     const lx_kernel *kernel = x->dtype == LX_UINT8 ? &k_take_along_uchar : &k_take_along_int;
     if (!prepare_index(&places, function, index, x->ndim, x->shape, dim, error) && !lx_contiguous(&dense, x, error) &&
         !lx_tensor_new(out, x->storage->device, x->dtype, index->ndim, index->shape, error) &&

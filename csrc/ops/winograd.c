@@ -122,7 +122,8 @@ static lx_code run(const lx_winograd_pass *pass, const lx_winograd_operands *fro
                    lx_tensor *codes, lx_error *error)
 {
     lx_device *device = from->x->storage->device;
-    const winograd_args args = {share_out(pass, device), (int)out->shape[1], from->bias != NULL, relu};
+    const winograd_args args = {
+        .s = share_out(pass, device), .out_channels = (int)out->shape[1], .bias = from->bias != NULL, .relu = relu};
     const long floats = args.s.workers * args.s.scratch;
     lx_tensor u = {0}, scratch = {0};
     lx_code code = transform_weights(pass, &u, from->packed, error);

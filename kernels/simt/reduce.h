@@ -15,6 +15,7 @@ typedef struct {
     int together;
     int mean;            /* sums: divide by size; chunks is 1 */
     int picked;          /* searches: what is searched are candidates */
+    int filler; /* see kernels/luxel.h */
 } reduce_groups_args;
 
 #endif

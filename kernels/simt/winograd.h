@@ -9,6 +9,7 @@ typedef struct {
     long quads; /* of four output channels and one input channel each, in all */
     int groups, out_blocks, in_blocks;
     int tiles, tile_blocks; /* tiles of output channels in a group; output blocks of a tile */
+    int filler; /* see kernels/luxel.h */
 } winograd_weight_args;
 
 #endif
