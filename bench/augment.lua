@@ -5,6 +5,7 @@ local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
 
 local argparse = require "argparse"
+local capture = require "capture"
 local core = require "luxel.core"
 local lx = require "luxel"
 local report = require "report"
@@ -30,13 +31,6 @@ local CHAINS <const> = {
         {"clahe"}, MOVES[1], MOVES[2], MOVES[3], MOVES[4], {"brightness"}, {"contrast"}, {"noise", 5},
     }},
 }
-
-local function capture(command)
-    local pipe = assert(io.popen(command))
-    local text = pipe:read("a")
-    pipe:close()
-    return text
-end
 
 local COUNT <const> = 300
 

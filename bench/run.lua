@@ -7,6 +7,7 @@ local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. here .. "../examples/chest_xray/?.lua;" .. package.path
 
 local argparse = require "argparse"
+local capture = require "capture"
 local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
@@ -29,13 +30,6 @@ local args = parser:parse()
 
 local lua = arg[-1]
 local device = assert(lx.device(args.device))
-
-local function capture(command)
-    local pipe = assert(io.popen(command))
-    local text = pipe:read("a")
-    pipe:close()
-    return text
-end
 
 local function exists(path)
     local file = io.open(path)

@@ -5,6 +5,7 @@ local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
 
 local argparse = require "argparse"
+local capture = require "capture"
 local core = require "luxel.core"
 local lx = require "luxel"
 local report = require "report"
@@ -61,13 +62,6 @@ local CASES <const> = {
         function(i) return vision.resize(i, 1500, 1500, {mode = "bicubic", antialias = false}) end},
     {"warp_affine", function(i) return vision.warp_affine(i, {1.08, 0.19, -130, -0.19, 1.08, 60}) end},
 }
-
-local function capture(command)
-    local pipe = assert(io.popen(command))
-    local text = pipe:read("a")
-    pipe:close()
-    return text
-end
 
 -- Soft shapes with grain, dark at the edges: levels and slopes as a radiograph has them.
 local function draw(size)

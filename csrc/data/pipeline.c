@@ -249,8 +249,8 @@ lx_code lx_pipeline_run(const lx_pipeline *self, lx_draw draw, const lx_sample *
     return error->code;
 }
 
-void lx_pipeline_boxes(const lx_pipeline *self, lx_draw draw, int width, int height, const float (*in)[4], float (*out)[4],
-                       int count)
+void lx_pipeline_boxes(const lx_pipeline *self, lx_draw draw, int width, int height, const float (*in)[4],
+                       float (*out)[4], int count)
 {
     passage p;
     lx_map map;

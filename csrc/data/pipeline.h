@@ -21,8 +21,8 @@ typedef struct {
 typedef enum {
     LX_STEP_HFLIP, LX_STEP_VFLIP, LX_STEP_ROT90, LX_STEP_ROTATE, LX_STEP_SHIFT, LX_STEP_SHEAR, LX_STEP_ZOOM,
     LX_STEP_PERSPECTIVE, LX_STEP_RANDOM_RESIZED_CROP, LX_STEP_CENTRE_CROP, LX_STEP_ELASTIC, LX_STEP_RESIZE,
-    LX_STEP_BRIGHTNESS, LX_STEP_OFFSET, LX_STEP_CONTRAST, LX_STEP_GAMMA, LX_STEP_NOISE, LX_STEP_BLUR, LX_STEP_SHARPNESS, LX_STEP_EQUALIZE,
-    LX_STEP_CLAHE, LX_STEP_AUTOCONTRAST, LX_STEP_INVERT, LX_STEP_SOLARIZE, LX_STEP_POSTERIZE, LX_STEP_MEDIAN,
+    LX_STEP_BRIGHTNESS, LX_STEP_OFFSET, LX_STEP_CONTRAST, LX_STEP_GAMMA, LX_STEP_NOISE, LX_STEP_BLUR, LX_STEP_SHARPNESS,
+    LX_STEP_EQUALIZE, LX_STEP_CLAHE, LX_STEP_AUTOCONTRAST, LX_STEP_INVERT, LX_STEP_SOLARIZE, LX_STEP_POSTERIZE, LX_STEP_MEDIAN,
     LX_STEP_RANDOM_ERASING, LX_STEP_RAND_AUGMENT, LX_STEP_KINDS
 } lx_step_kind;
 
@@ -59,14 +59,14 @@ void lx_pipeline_release(lx_pipeline *pipeline);
 /* The size of what comes out for an image of width x height. */
 void lx_pipeline_size(const lx_pipeline *pipeline, int width, int height, int *out_width, int *out_height);
 
-/* Takes a sample through the steps. `out` has lx_pipeline_size's size, the channels of `in`, and room for the mask if `in` has
-   one; its image is of the same type as that of `in`. On the calling thread. */
+/* Takes a sample through the steps. `out` has lx_pipeline_size's size, the channels of `in`, and room for the mask if
+   `in` has one; its image is of the same type as that of `in`. On the calling thread. */
 lx_code lx_pipeline_run(const lx_pipeline *pipeline, lx_draw draw, const lx_sample *in, lx_sample *out, lx_error *error);
 
-/* Where the same passage takes boxes to: x, y, width and height in pixels from the top left of an image of width x height, and
-   of what comes out. One that leaves the image ends up 0 wide. */
-void lx_pipeline_boxes(const lx_pipeline *pipeline, lx_draw draw, int width, int height, const float (*in)[4], float (*out)[4],
-                       int count);
+/* Where the same passage takes boxes to: x, y, width and height in pixels from the top left of an image of width x
+   height, and of what comes out. One that leaves the image ends up 0 wide. */
+void lx_pipeline_boxes(const lx_pipeline *pipeline, lx_draw draw, int width, int height, const float (*in)[4],
+                       float (*out)[4], int count);
 
 /* What a passage draws, in words, separated by ", ". */
 void lx_pipeline_describe(const lx_pipeline *pipeline, lx_draw draw, char *text, size_t room);

@@ -5,7 +5,7 @@
 #include "store.h"
 
 /* Counts the ways in which this file read images so far: what was kept by another one is not used. */
-enum { LX_READ_VERSION = 1 };
+enum { LX_READ_VERSION = 2 };
 
 /* Decodes a file on the scale 0..255, with the channels, the size and the kind of samples that a store wants. */
 lx_code lx_read_image(const char *path, const lx_store_options *options, lx_stored *image, lx_error *error);

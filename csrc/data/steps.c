@@ -100,8 +100,8 @@ int lx_step_draw(const lx_step *step, lx_dice *dice, lx_drawn *drawn, int room)
     case LX_STEP_ROT90:
         drawn->v[0] = floor(lx_dice_uniform(dice, 0, 4));
         break;
-    case LX_STEP_ROTATE: case LX_STEP_BRIGHTNESS: case LX_STEP_OFFSET: case LX_STEP_CONTRAST: case LX_STEP_GAMMA: case LX_STEP_NOISE:
-    case LX_STEP_BLUR: case LX_STEP_SHARPNESS:
+    case LX_STEP_ROTATE: case LX_STEP_BRIGHTNESS: case LX_STEP_OFFSET: case LX_STEP_CONTRAST: case LX_STEP_GAMMA:
+    case LX_STEP_NOISE: case LX_STEP_BLUR: case LX_STEP_SHARPNESS:
         drawn->v[0] = lx_dice_uniform(dice, v[0], v[1]);
         break;
     case LX_STEP_SHIFT: case LX_STEP_SHEAR:
@@ -130,8 +130,8 @@ int lx_step_describe(const lx_drawn *d, char *text, size_t room)
     static const int values[LX_STEP_KINDS] = {
         [LX_STEP_ROT90] = 1, [LX_STEP_ROTATE] = 1, [LX_STEP_SHIFT] = 2, [LX_STEP_SHEAR] = 2, [LX_STEP_ZOOM] = 2,
         [LX_STEP_PERSPECTIVE] = 1, [LX_STEP_RANDOM_RESIZED_CROP] = 4, [LX_STEP_CENTRE_CROP] = 1, [LX_STEP_ELASTIC] = 1,
-        [LX_STEP_BRIGHTNESS] = 1, [LX_STEP_OFFSET] = 1, [LX_STEP_CONTRAST] = 1, [LX_STEP_GAMMA] = 1, [LX_STEP_NOISE] = 1, [LX_STEP_BLUR] = 1,
-        [LX_STEP_SHARPNESS] = 1, [LX_STEP_CLAHE] = 2, [LX_STEP_SOLARIZE] = 1, [LX_STEP_POSTERIZE] = 1,
+        [LX_STEP_BRIGHTNESS] = 1, [LX_STEP_OFFSET] = 1, [LX_STEP_CONTRAST] = 1, [LX_STEP_GAMMA] = 1, [LX_STEP_NOISE] = 1,
+        [LX_STEP_BLUR] = 1, [LX_STEP_SHARPNESS] = 1, [LX_STEP_CLAHE] = 2, [LX_STEP_SOLARIZE] = 1, [LX_STEP_POSTERIZE] = 1,
         [LX_STEP_MEDIAN] = 1, [LX_STEP_RANDOM_ERASING] = 4};
     int length = snprintf(text, room, "%s", lx_step_names[d->kind]);
     for (int i = 0; i < values[d->kind]; i++)

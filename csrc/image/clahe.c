@@ -25,31 +25,20 @@ static int bin_at(const job *j, int x, int y)
     return j->bin ? j->bin[place] : ((const uint8_t *)j->in->samples)[place];
 }
 
-/* Neighbours go to different tables, because counting into one waits for the last count of the same level. */
-static void count_bytes(const uint8_t *samples, int count, int (*levels)[256])
-{
-    int x = 0;
-    for (; x + 4 <= count; x += 4)
-        for (int k = 0; k < 4; k++)
-            levels[k][samples[x + k]]++;
-    for (; x < count; x++)
-        levels[0][samples[x]]++;
-}
-
 static void count_tile(const job *j, int column, int row)
 {
-    int levels[4][256] = {{0}};
+    uint32_t parts[4][256] = {{0}};
     memset(j->counts, 0, sizeof *j->counts * (size_t)j->bins);
     for (int y = row * j->tile_height; y < (row + 1) * j->tile_height; y++) {
         const int from = column * j->tile_width, to = from + j->tile_width;
         if (!j->bin && y < j->in->height && to <= j->in->width)
-            count_bytes((const uint8_t *)lx_plane_row(j->in, y) + from, j->tile_width, levels);
+            lx_count_levels((const uint8_t *)lx_plane_row(j->in, y) + from, (size_t)j->tile_width, parts);
         else
             for (int x = from; x < to; x++)
                 j->counts[bin_at(j, x, y)]++;
     }
     for (int level = 0; !j->bin && level < 256; level++)
-        j->counts[level] += levels[0][level] + levels[1][level] + levels[2][level] + levels[3][level];
+        j->counts[level] += (int)(parts[0][level] + parts[1][level] + parts[2][level] + parts[3][level]);
 }
 
 /* Cuts off what is over the limit; returns how much that was. */
@@ -159,8 +148,8 @@ static void look_up_bytes(const uint8_t *bytes, const between *columns, const ui
             quads[x] = words[bytes[x]];
 }
 
-LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *restrict across, float down, uint8_t *restrict out,
-                                int width)
+LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *restrict across, float down,
+                                uint8_t *restrict out, int width)
 {
     for (int x = 0; x < width; x++) {
         const float level = blend((float)(int)(quads[x] & 255), (float)(int)(quads[x] >> 8 & 255),
@@ -185,8 +174,8 @@ static void blend_deep(const job *j, int y, const between *columns, const betwee
 
 /* ---- all rows --------------------------------------------------------------------------------------------------- */
 
-static void blend_rows(const job *j, const between *columns, const between *rows, float *across, uint32_t *quads, uint32_t *words,
-                       lx_plane *out)
+static void blend_rows(const job *j, const between *columns, const between *rows, float *across, uint32_t *quads,
+                       uint32_t *words, lx_plane *out)
 {
     const int width = j->in->width;
     for (int x = 0; x < width; x++)

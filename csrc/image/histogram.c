@@ -6,18 +6,14 @@
 
 /* ---- counting ------------------------------------------------------------------------------------------------- */
 
-/* Four tables, because counting into one waits for the last count of the same level. */
-static void count_bytes(const uint8_t *samples, size_t count, long levels[256])
+void lx_count_levels(const uint8_t *samples, size_t count, uint32_t parts[4][256])
 {
-    uint32_t part[4][256] = {{0}};
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
-        for (int k = 0; k < 4; k++)
-            part[k][samples[i + (size_t)k]]++;
+        for (size_t k = 0; k < 4; k++)
+            parts[k][samples[i + k]]++;
     for (; i < count; i++)
-        part[0][samples[i]]++;
-    for (int level = 0; level < 256; level++)
-        levels[level] = (long)part[0][level] + part[1][level] + part[2][level] + part[3][level];
+        parts[0][samples[i]]++;
 }
 
 static int bin_of(float level, float white, int bins)
@@ -31,10 +27,11 @@ void lx_histogram(const lx_plane *in, float white, int bins, long *counts)
     const size_t count = lx_plane_count(in);
     memset(counts, 0, sizeof *counts * (size_t)bins);
     if (in->type == LX_PLANE_U8) {
-        long levels[256];
-        count_bytes(in->samples, count, levels);
+        uint32_t parts[4][256] = {{0}};
+        lx_count_levels(in->samples, count, parts);
         for (int level = 0; level < 256; level++)
-            counts[bins == 256 ? level : bin_of((float)level, 255, bins)] += levels[level];
+            counts[bins == 256 ? level : bin_of((float)level, 255, bins)] +=
+                (long)parts[0][level] + parts[1][level] + parts[2][level] + parts[3][level];
     } else {
         const float *samples = in->samples;
         for (size_t i = 0; i < count; i++)

@@ -7,6 +7,10 @@
 
 enum { LX_LEVELS = 65536 }; /* of a float32 plane: what its scale is divided into */
 
+/* Adds how often each level occurs to four tables, which belong together: counting into one waits for the last count of the
+   same level. */
+void lx_count_levels(const uint8_t *samples, size_t count, uint32_t parts[4][256]);
+
 /* Counts the samples of each of `bins` equal parts of 0..white. */
 void lx_histogram(const lx_plane *in, float white, int bins, long *counts);
 

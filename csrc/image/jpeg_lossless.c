@@ -14,7 +14,7 @@ enum {
 /* How long a difference is that a code announces. */
 typedef struct {
     bool defined;
-    int32_t end[MOST_BITS + 2]; /* the first code of each length that there is not, at the upper end of 16 bits; then the largest */
+    int32_t end[MOST_BITS + 2];    /* the first code of each length that there is not, at the upper end of 16 bits */
     int32_t offset[MOST_BITS + 1]; /* from a code of this length to the place of its category */
     uint8_t category[MOST_BITS + 1];
     uint8_t quick_length[1 << QUICK_BITS], quick_category[1 << QUICK_BITS]; /* length 0: the code is longer */
@@ -105,13 +105,13 @@ static lx_code read_frame(stream *s, const uint8_t *segment, size_t length, cons
     s->components = segment[5];
     if (s->precision < 2 || s->precision > MOST_BITS || s->height != d->rows || s->width != d->columns ||
         s->components != d->samples)
-        return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" says %d x %d pixels of %d samples, and its JPEG %d x %d of %d, %d bits each",
-                       s->path, d->columns, d->rows, d->samples, s->width, s->height, s->components, s->precision);
+        return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" says %d x %d pixels of %d samples, and its JPEG %d x %d of %d, %d "
+                                             "bits each", s->path, d->columns, d->rows, d->samples, s->width, s->height, s->components, s->precision);
     for (int i = 0; i < s->components; i++) {
         s->ids[i] = segment[6 + 3 * i];
         if (s->components > 1 && segment[7 + 3 * i] != 0x11)
-            return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" has a lossless JPEG with smaller colour channels, which is not supported",
-                           s->path);
+            return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" has a lossless JPEG with smaller colour channels, which is "
+                                                 "not supported", s->path);
     }
     return LX_OK;
 }
@@ -121,7 +121,8 @@ static lx_code read_scan(stream *s, const uint8_t *segment, size_t length)
     if (length < 4 || length < 4 + 2 * (size_t)segment[0] || s->components == 0)
         return damaged(s, "its scan header is too short, or comes before the frame header");
     if (segment[0] != s->components)
-        return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" has a lossless JPEG in several scans, which is not supported", s->path);
+        return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" has a lossless JPEG in several scans, which is not supported",
+                       s->path);
     for (int i = 0; i < s->components; i++) {
         s->table[i] = segment[2 + 2 * i] >> 4;
         if (segment[1 + 2 * i] != s->ids[i] || s->table[i] >= TABLES || !s->tables[s->table[i]].defined)
@@ -163,8 +164,8 @@ static lx_code read_headers(stream *s, const lx_dicom *d)
         else if (marker == DRI && length == 4)
             s->interval = big16(segment);
         else if (marker >= 0xc0 && marker < RST0 && marker != 0xc8 && marker != 0xcc)
-            lx_fail(s->error, LX_EFORMAT, "\"%.300s\" says that it has a lossless JPEG, and has one of another process (0x%02x), which "
-                    "is not supported", s->path, marker);
+            lx_fail(s->error, LX_EFORMAT, "\"%.300s\" says that it has a lossless JPEG, and has one of another process "
+                                          "(0x%02x), which is not supported", s->path, marker);
         if (s->error->code)
             return s->error->code;
     }

@@ -131,7 +131,8 @@ static int make_median(network *net, int size)
     return slot[left[size * size / 2 - below]];
 }
 
-LX_WIDE static void order_bytes(const uint8_t *a, const uint8_t *b, uint8_t *restrict low, uint8_t *restrict high, size_t count)
+LX_WIDE static void order_bytes(const uint8_t *a, const uint8_t *b, uint8_t *restrict low, uint8_t *restrict high,
+                                size_t count)
 {
     if (low && high)
         for (size_t i = 0; i < count; i++) {
@@ -147,7 +148,8 @@ LX_WIDE static void order_bytes(const uint8_t *a, const uint8_t *b, uint8_t *res
             high[i] = a[i] < b[i] ? b[i] : a[i];
 }
 
-LX_WIDE static void order_words(const uint16_t *a, const uint16_t *b, uint16_t *restrict low, uint16_t *restrict high, size_t count)
+LX_WIDE static void order_words(const uint16_t *a, const uint16_t *b, uint16_t *restrict low, uint16_t *restrict high,
+                                size_t count)
 {
     if (low && high)
         for (size_t i = 0; i < count; i++) {
@@ -448,7 +450,7 @@ lx_code lx_median_blur(const lx_plane *in, lx_plane *out, int size, lx_error *er
     job j = {in->width, in->height, size, in->type == LX_PLANE_U8 ? BYTES : FLOATS, false, in->samples, out->samples};
     if (size > MOST_SORTED)
         return j.kind == BYTES ? count_windows(&j, error) : rank_windows(&j, error);
-    if (j.kind == FLOATS) /* whole numbers up to 65535 are what a file of 16 bits holds, and twice as many fit into a vector */
+    if (j.kind == FLOATS) /* a file of 16 bits holds whole numbers up to 65535, and twice as many fit into a vector */
         j.kind = WORDS;
     sort_windows(&j);
     if (j.no_words) {

@@ -167,8 +167,8 @@ static bool axis_make(axis *a, int in, int out, lx_interpolation how, bool antia
 enum { STRETCH = 256 }; /* outputs that are done together */
 
 /* Adds TAPS taps of `count` outputs, or begins with them; each tap has `size` weights. */
-LX_WIDE static void add_taps(float (*restrict taps)[TAPS], const float *restrict weight, size_t size, size_t count, bool first,
-                             float *restrict sum)
+LX_WIDE static void add_taps(float (*restrict taps)[TAPS], const float *restrict weight, size_t size, size_t count,
+                             bool first, float *restrict sum)
 {
     const float *a = weight, *b = a + size, *c = b + size, *d = c + size;
     for (size_t x = 0; x < count; x++) {
@@ -225,8 +225,8 @@ static void sum_up(const lx_plane *in, lx_plane *out, const axis *across, const 
 /* ---- bytes between neighbours: where most columns are not looked at, whole rows are too much --------------------- */
 
 /* Between the four neighbours in each word; `left` and `right`, `upper` and `lower` are how much they count. */
-LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *restrict left, const float *restrict right, float upper,
-                                float lower, uint8_t *restrict out, int count)
+LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *restrict left, const float *restrict right,
+                                float upper, float lower, uint8_t *restrict out, int count)
 {
     for (int x = 0; x < count; x++) {
         const float a = (float)(int)(quads[x] & 255), b = (float)(int)(quads[x] >> 8 & 255);
@@ -261,14 +261,16 @@ lx_code lx_resize(const lx_plane *in, lx_plane *out, lx_interpolation how, bool 
 {
     axis across = {0}, down = {0};
     float *sum = NULL;
-    if (axis_make(&across, in->width, out->width, how, antialias) && axis_make(&down, in->height, out->height, how, antialias))
+    if (axis_make(&across, in->width, out->width, how, antialias) &&
+        axis_make(&down, in->height, out->height, how, antialias))
         sum = calloc((size_t)in->width + (size_t)across.taps + (size_t)out->width, sizeof *sum);
     if (sum == NULL)
         lx_fail(error, LX_ENOMEM, "resize: out of memory for %d x %d to %d x %d pixels", in->height, in->width, out->height,
                 out->width);
     else if (how == LX_NEAREST)
         pick(in, out, &across, &down);
-    else if (how == LX_BILINEAR && !antialias && in->type == LX_PLANE_U8 && out->type == LX_PLANE_U8 && in->width > 2 * out->width)
+    else if (how == LX_BILINEAR && !antialias && in->type == LX_PLANE_U8 && out->type == LX_PLANE_U8 &&
+             in->width > 2 * out->width)
         pick_neighbours(in, out, &across, &down);
     else
         sum_up(in, out, &across, &down, sum, sum + in->width + across.taps);

@@ -20,7 +20,7 @@ local split = require "luxel.data.split"
 ---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
 ---@field reduce integer? pixels of the shorter side that images and masks in files are reduced to
 ---@field private store luxel.Store?
----@field private extents table<integer, {height: integer, width: integer}>? sizes of files that were asked for
+---@field private extents table<integer, luxel.ImageInfo>? sizes of files that were asked for
 ---@field private places integer[]? where in the store each image is
 local Dataset = {}
 Dataset.__index = Dataset
@@ -117,9 +117,8 @@ end
 function Dataset:extent(i)
     if self.images then return self.images.shape[3], self.images.shape[4] end
     self.extents = self.extents or {}
-    local info = self.extents[i] or assert(core.probe_image(self.paths[i]))
-    self.extents[i] = {height = info.height, width = info.width}
-    return info.height, info.width
+    self.extents[i] = self.extents[i] or assert(core.probe_image(self.paths[i]))
+    return self.extents[i].height, self.extents[i].width
 end
 
 --- One image as it is stored.
