@@ -35,10 +35,10 @@ endif
 # Kernels: one text, compiled once for each instruction set. NaN and infinity keep their meaning. A kernel need not
 # use all of its ids.
 KERNEL_FLAGS = $(COMMON) -x c -Wpadded -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-unused-parameter $(KERNEL_WARNINGS)
-ifneq ($(findstring clang,$(shell $(CC) --version)),)
+ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
 KERNEL_WARNINGS = -Wno-pass-failed
 endif
-ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)),)
 ISAS = base avx2 avx512
 FLAGS_base = -DLX_ISA=base -DLANES=4 -march=x86-64
 FLAGS_avx2 = -DLX_ISA=avx2 -DLANES=8 -march=x86-64-v3
@@ -153,7 +153,7 @@ deps-bench:
 
 # What the machine can do at most, and oneDNN where it is installed.
 BENCH_CFLAGS = -std=gnu11 -O3 -march=native -fopenmp $(WARNINGS)
-ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)),)
 BENCH_CFLAGS += -mprefer-vector-width=512
 endif
 bench-tools: $(BUILD)/bench/peak $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.h /usr/include/dnnl.h),$(BUILD)/bench/dnnl_bench)
