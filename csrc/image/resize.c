@@ -236,14 +236,10 @@ LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *res
     }
 }
 
+/* Of a picture more than twice as wide, so that every output has a column to the right of its first. */
 static void pick_neighbours(const lx_plane *in, lx_plane *out, const axis *across, const axis *down)
 {
     uint32_t quads[STRETCH];
-    for (int x = out->width - 1; x >= 0 && across->first[x] == in->width - 1; x--) { /* at the edge there is one */
-        across->first[x]--;
-        *weight_of(across, x, 1) = *weight_of(across, x, 0);
-        *weight_of(across, x, 0) = 0;
-    }
     for (int y = 0; y < out->height; y++) {
         const uint8_t *upper = lx_plane_row(in, down->first[y]);
         const uint8_t *lower = lx_plane_row(in, down->first[y] + down->count[y] - 1);
