@@ -2,10 +2,10 @@
 -- Usage: feeding.lua [--data DIR] [--native DIR] [--epochs N]
 
 local here = arg[0]:match("^.*/") or "./"
-package.path = here .. "?.lua;" .. here .. "../examples/chest_xray/?.lua;" .. package.path
+package.path = here .. "?.lua;" .. package.path
 
 local argparse = require "argparse"
-local common = require "common"
+local options = require "luxel.command.options"
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
@@ -42,7 +42,7 @@ local function epoch_of(step, dataset, epoch, enhance)
     local waiting, start = 0, core.now()
     local asked = start
     for x, y in lx.data.batches(dataset, {
-        batch = BATCH, epoch = epoch, augment = AUGMENT, enhance = enhance, mean = common.MEAN, std = common.STD,
+        batch = BATCH, epoch = epoch, augment = AUGMENT, enhance = enhance, mean = options.MEAN, std = options.STD,
     }) do
         waiting = waiting + core.now() - asked
         step(x, y)
@@ -54,7 +54,7 @@ end
 
 local function trainer()
     lx.manual_seed(1)
-    local net = common.models.cnn(SIZE)
+    local net = lx.nn.fuse(lx.models.cnn {size = SIZE})
     local optimizer = lx.optim.AdamW(net:parameters(), {lr = 1e-3})
     local gradients = lx.compile(function(x, y)
         optimizer:zero_grad()
@@ -70,7 +70,7 @@ local function trainer()
 end
 
 local function show(title, dir)
-    local frame = common.must(lx.data.image_folder(dir)):shuffle(1):filter(function(_, i) return i <= args.most end)
+    local frame = options.must(lx.data.image_folder(dir)):shuffle(1):filter(function(_, i) return i <= args.most end)
     local first = assert(lx.vision.load(frame.path[1]))
     print(("### %s\n\n%d images (the first has %d × %d pixels), batches of %d, `cnn` at %d × %d.\n"):format(title,
         #frame, first.shape[2], first.shape[3], BATCH, SIZE, SIZE))
@@ -78,10 +78,10 @@ local function show(title, dir)
     for epoch = 1, args.epochs do head, rule = ("%s epoch %d |"):format(head, epoch), rule .. "---|" end
     print(head .. "\n" .. rule)
     local step = trainer()
-    epoch_of(step, common.must(frame:load {size = SIZE}), 1) -- compiles, and finds its memory
+    epoch_of(step, options.must(frame:load {size = SIZE}), 1) -- compiles, and finds its memory
     for _, way in ipairs(WAYS) do
         local start = core.now()
-        local dataset = common.must(way[2](frame))
+        local dataset = options.must(way[2](frame))
         local line = ("| %s | %.1f s |"):format(way[1], core.now() - start)
         for epoch = 1, args.epochs do
             local waiting, all = epoch_of(step, dataset, epoch, way[3])

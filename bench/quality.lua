@@ -40,15 +40,42 @@ end
 
 local MOST <const> = 400 -- images of a folder, evenly picked
 
+-- Adds the files in a folder and below it.
+local function add_files(paths, dir)
+    for file in lfs.dir(dir) do
+        local path = dir .. "/" .. file
+        if file:sub(1, 1) ~= "." then
+            if lfs.attributes(path, "mode") == "directory" then add_files(paths, path) else paths[#paths + 1] = path end
+        end
+    end
+end
+
+-- Up to MOST images of a folder; what is none is named.
+local function load_images(dir)
+    local paths, images = {}, {}
+    add_files(paths, dir)
+    table.sort(paths)
+    for i = 1, #paths, math.max(1, #paths // MOST) do
+        local image, message = vision.load(paths[i], {bits = 8})
+        if not image then io.stderr:write("left out: ", message, "\n") end
+        images[#images + 1] = image
+    end
+    return images
+end
+
+local function give_up(text)
+    io.stderr:write(text, "\n")
+    os.exit(1)
+end
+
+if #arg == 0 then give_up("usage: quality.lua NAME=FOLDER ...") end
 for _, argument in ipairs(arg) do
     local name, dir = argument:match("^([^=]+)=(.+)$")
-    local paths = {}
-    for file in lfs.dir(dir) do
-        if file:sub(1, 1) ~= "." then paths[#paths + 1] = dir .. "/" .. file end
+    if not name or lfs.attributes(dir, "mode") ~= "directory" then
+        give_up(("expected NAME=FOLDER, got '%s'"):format(argument))
     end
-    table.sort(paths)
-    local images, step = {}, math.max(1, #paths // MOST)
-    for i = 1, #paths, step do images[#images + 1] = vision.load(paths[i], {bits = 8}) end
+    local images = load_images(dir)
+    if #images == 0 then give_up(("%s: there are no images in %s"):format(name, dir)) end
     local alarms, any = {}, 0
     for _, image in ipairs(images) do
         local findings = vision.quality(image)

@@ -1,10 +1,10 @@
 --- Times Luxel beside its peers, turn by turn in the same run, and writes tables of medians, aims and a roofline.
 -- Usage: run.lua [--device NAME] [--peers torch,dnnl] [--rounds N] [--what step,cnn] [--tune] [--out FILE.md]
--- Peers: torch (PyTorch on the cpu, tuned), dnnl (oneDNN's direct convolutions), cpu (Luxel's cpu device), cuda
--- (PyTorch with CUDA, TF32 off), cuda-tf32.
+-- Peers: torch (PyTorch on the cpu, tuned), dnnl (oneDNN's direct convolutions), cpu (Luxel's cpu device), before
+-- (another checkout of Luxel, built: --before FOLDER), cuda (PyTorch with CUDA, TF32 off), cuda-tf32.
 
 local here = arg[0]:match("^.*/") or "./"
-package.path = here .. "?.lua;" .. here .. "../examples/chest_xray/?.lua;" .. package.path
+package.path = here .. "?.lua;" .. package.path
 
 local argparse = require "argparse"
 local capture = require "capture"
@@ -17,7 +17,8 @@ local start = require "start"
 
 local parser = argparse("run.lua", "Times Luxel beside its peers.")
 parser:option("--device", "Luxel's device: cpu, opencl, opencl:2, a part of a name.", "cpu")
-parser:option("--peers", "torch, dnnl, cpu, cuda, cuda-tf32: with commas between them.", "torch,dnnl")
+parser:option("--peers", "torch, dnnl, cpu, before, cuda, cuda-tf32: with commas between them.", "torch,dnnl")
+parser:option("--before", "Another checkout of Luxel, built, for the peer of that name.")
 parser:option("--rounds", "Turns for each side.", "5"):convert(math.tointeger)
 parser:option("--threads", "Threads for each side.", "2"):convert(math.tointeger)
 parser:option("--what", "step, resnet18, threads, cnn, resnet_layers, memory, start: with commas between them.",
@@ -50,6 +51,12 @@ local function luxel(on, threads)
     return ("%s %stime.lua %s %d %%s %s"):format(lua, here, on, threads, args.tune and "tune" or "")
 end
 
+-- Another checkout, with its own cases.
+local function before(folder)
+    local paths = ("LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' LUA_CPATH='%s/build/?.so;;'"):gsub("%%s", folder)
+    return ("env %s %s %s/bench/time.lua %s %d %%s"):format(paths, lua, folder, args.device, args.threads)
+end
+
 local function torch(on)
     local tuned = on == "cpu" and here .. "peers/tuned " or ""
     return ("%s%s %speers/torch_bench.py %s %d %%s"):format(tuned, args.python, here, on, args.threads)
@@ -75,6 +82,7 @@ local PEERS <const> = {
     torch = {title = "PyTorch", command = torch("cpu"), there = torch_version ~= nil},
     dnnl = {title = "oneDNN, direct", command = dnnl, there = exists(args.tools .. "/dnnl_bench"), layers = true},
     cpu = {title = "Luxel on cpu", command = luxel("cpu", args.threads), there = true},
+    before = {title = "Luxel before", command = before(args.before or "."), there = args.before ~= nil},
     cuda = {title = "PyTorch CUDA, TF32 off", command = torch("cuda"), there = has_cuda},
     ["cuda-tf32"] = {title = "PyTorch CUDA, TF32 on", command = torch("cuda-tf32"), there = has_cuda},
 }
@@ -176,7 +184,8 @@ local function measure(key, folder)
     table.insert(section.sides, 1, {key = "luxel", title = "Luxel on " .. device.label,
         command = luxel(device.label, args.threads)})
     if key == "start" then
-        section.model, section.picture = start.model(folder, require "common"), start.picture(folder, here)
+        section.model = start.model(folder, require "luxel.command.options")
+        section.picture = start.picture(folder, here)
     end
     for round = 1, args.rounds do
         io.stderr:write(("%s: round %d of %d\n"):format(key, round, args.rounds))

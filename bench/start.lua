@@ -31,13 +31,16 @@ end
 
 --- The network of examples/chest_xray at 224 with random weights, as train.lua writes it.
 ---@param folder string
----@param common table examples/chest_xray/common.lua
+---@param options table luxel.command.options
 ---@return string path
-function start.model(folder, common)
+function start.model(folder, options)
     local path = folder .. "/start.safetensors"
     lx.manual_seed(1)
-    assert(lx.checkpoint.save(path, common.models.cnn(SIZE):state_dict(), {
-        model = "cnn", size = SIZE, threshold = 0.5, normalisation = {mean = common.MEAN, std = common.STD},
+    assert(lx.checkpoint.save(path, lx.models.cnn {size = SIZE}:state_dict(), {
+        schema = 2, task = "binary", version = "bench", model = "cnn", size = SIZE, classes = options.LABELS,
+        positive = options.LABELS[2], input = {channels = 1, low = 0, high = 1},
+        normalisation = {mean = options.MEAN, std = options.STD}, threshold = 0.5, calibration = false, seed = 1,
+        epoch = 1,
     }))
     return path
 end

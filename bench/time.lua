@@ -5,7 +5,7 @@
 -- first.
 
 local here = arg[0]:match("^.*/") or "./"
-package.path = here .. "?.lua;" .. here .. "../examples/chest_xray/?.lua;" .. package.path
+package.path = here .. "?.lua;" .. package.path
 
 local cjson = require "cjson"
 local core = require "luxel.core"

@@ -4,8 +4,25 @@
 
 #define AT(strides) (id0 * strides[0] + id1 * strides[1] + id2 * strides[2])
 
+#ifndef LX_ITEM
+#define LX_ITEM inline
+#endif
+
+static LX_ITEM float floored_remainder(float a, float b)
+{
+    const float rest = fmod(a, b);
+    return rest != 0.0f && (rest < 0.0f) != (b < 0.0f) ? rest + b : rest;
+}
+
+/* (a - remainder) / b is whole but for rounding. */
+static LX_ITEM float floored_quotient(float a, float b)
+{
+    const float quotient = (a - floored_remainder(a, b)) / b;
+    return b == 0.0f ? a / b : rint(quotient);
+}
+
 /* y = formula(a) */
-#define UNARY(name, formula)                                                                       \
+#define UNARY(name, zero, formula)                                                                 \
     KERNEL2(unary_##name, elementwise_args, GLOBAL const float *, in, GLOBAL float *, out)         \
     {                                                                                              \
         const float a = in[AT(p.a)];                                                               \
@@ -14,7 +31,7 @@
 
 /* y = formula(a, b), and the same with a number for b (_s) or for a (_r). Not wrapped in another macro: `pow` and the
  * like may be macros themselves, and would be expanded before they become part of a name. */
-#define BINARY(name, type, formula)                                                                             \
+#define BINARY(name, zero, type, formula)                                                                       \
     KERNEL3(binary_##name, elementwise_args, GLOBAL const float *, left, GLOBAL const float *, right,              \
             GLOBAL type *, out)                                                                                    \
     {                                                                                                              \
@@ -32,44 +49,29 @@
         out[AT(p.y)] = (type)(formula);                                                                            \
     }
 
-UNARY(neg, -a)
-UNARY(abs, fabs(a))
-UNARY(sign, a > 0.0f ? 1.0f : a < 0.0f ? -1.0f : a)
-UNARY(floor, floor(a))
-UNARY(ceil, ceil(a))
-UNARY(round, rint(a))
-UNARY(square, a * a)
-UNARY(sqrt, sqrt(a))
-UNARY(rsqrt, rsqrt(a))
-UNARY(reciprocal, 1.0f / a)
-UNARY(exp, exp(a))
-UNARY(expm1, expm1(a))
-UNARY(log, log(a))
-UNARY(log1p, log1p(a))
-UNARY(sin, sin(a))
-UNARY(cos, cos(a))
-UNARY(tanh, tanh(a))
-UNARY(erf, erf(a))
-UNARY(sigmoid, 1.0f / (1.0f + exp(-a)))
-UNARY(relu, a > 0.0f ? a : (a != a ? a : 0.0f))
-UNARY(clamp, a < p.s ? p.s : (a > p.t ? p.t : a))
+UNARY_OPS(UNARY)
+BINARY_OPS(BINARY)
 
-BINARY(add, float, a + b)
-BINARY(sub, float, a - b)
-BINARY(mul, float, a * b)
-BINARY(div, float, a / b)
-BINARY(pow, float, pow(a, b))
-BINARY(maximum, float, a > b || a != a ? a : b)
-BINARY(minimum, float, a < b || a != a ? a : b)
-/* the gradient b of a relu whose result was a */
-BINARY(relu_backward, float, a > 0.0f ? b : 0.0f)
+/* Integers compare as integers: as floats they would be rounded from 2^24 on. */
+#define COMPARE_INTEGERS(name, formula)                                                                          \
+    KERNEL3(compare_##name, elementwise_args, GLOBAL const int *, left, GLOBAL const int *, right,                 \
+            GLOBAL uchar *, out)                                                                                   \
+    {                                                                                                              \
+        const int a = left[AT(p.a)], b = right[AT(p.b)];                                                           \
+        out[AT(p.y)] = (uchar)(formula);                                                                           \
+    }                                                                                                              \
+    KERNEL2(compare_##name##_s, elementwise_args, GLOBAL const int *, left, GLOBAL uchar *, out)                   \
+    {                                                                                                              \
+        const int a = left[AT(p.a)], b = p.i;                                                                      \
+        out[AT(p.y)] = (uchar)(formula);                                                                           \
+    }
 
-BINARY(eq, uchar, a == b)
-BINARY(ne, uchar, a != b)
-BINARY(lt, uchar, a < b)
-BINARY(le, uchar, a <= b)
-BINARY(gt, uchar, a > b)
-BINARY(ge, uchar, a >= b)
+COMPARE_INTEGERS(eq, a == b)
+COMPARE_INTEGERS(ne, a != b)
+COMPARE_INTEGERS(lt, a < b)
+COMPARE_INTEGERS(le, a <= b)
+COMPARE_INTEGERS(gt, a > b)
+COMPARE_INTEGERS(ge, a >= b)
 
 KERNEL2(unary_isnan, elementwise_args, GLOBAL const float *, in, GLOBAL uchar *, out)
 {
@@ -88,6 +90,13 @@ KERNEL4(where, elementwise_args, GLOBAL const float *, left, GLOBAL const float 
         GLOBAL float *, out)
 {
     const float a = left[AT(p.a)], b = right[AT(p.b)];
+    out[AT(p.y)] = condition[AT(p.c)] ? a : b;
+}
+
+KERNEL4(where_int, elementwise_args, GLOBAL const int *, left, GLOBAL const int *, right, GLOBAL const uchar *, condition,
+        GLOBAL int *, out)
+{
+    const int a = left[AT(p.a)], b = right[AT(p.b)];
     out[AT(p.y)] = condition[AT(p.c)] ? a : b;
 }
 
@@ -131,4 +140,10 @@ KERNEL1(fill_int, elementwise_args, GLOBAL int *, out)
 KERNEL1(arange, elementwise_args, GLOBAL float *, out)
 {
     out[AT(p.y)] = p.s + p.t * (float)id0;
+}
+
+/* The same in integers. */
+KERNEL1(arange_int, elementwise_args, GLOBAL int *, out)
+{
+    out[AT(p.y)] = (int)(p.first + p.step * id0);
 }

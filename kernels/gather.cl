@@ -4,14 +4,14 @@
 #include "gather.h"
 #include "luxel.h"
 
-/* The place of the first index out of range among those of a chunk, or -1. id0: chunk. */
+/* The place of the first number of a chunk that is not from p.low to p.size, or -1. id0: chunk. */
 KERNEL2(gather_check, gather_args, GLOBAL const int *, index, GLOBAL int *, bad)
 {
     const long first = id0 * GATHER_CHECK_CHUNK;
     const long left = p.count - first, count = left < GATHER_CHECK_CHUNK ? left : GATHER_CHECK_CHUNK;
     int found = -1;
     for (long i = count - 1; i >= 0; i--)
-        if (index[first + i] < 1 || index[first + i] > p.size)
+        if (index[first + i] < p.low || index[first + i] > p.size)
             found = (int)i;
     bad[id0] = found;
 }
@@ -61,5 +61,18 @@ KERNEL3(scatter_along, gather_args, GLOBAL const float *, src, GLOBAL const int 
         const long at = (id1 * p.count + i) * p.inner + id0;
         if (index[at] >= 1 && index[at] <= p.size)
             line[(index[at] - 1) * p.inner] += src[at];
+    }
+}
+
+/* Which element of a line of indices, from 1, is the last that names a place: 0 where none does. id0: inner; id1: outer. */
+KERNEL2(last_along, gather_args, GLOBAL const int *, index, GLOBAL int *, y)
+{
+    GLOBAL int *line = y + id1 * p.size * p.inner + id0;
+    for (long i = 0; i < p.size; i++)
+        line[i * p.inner] = 0;
+    for (long i = 0; i < p.count; i++) {
+        const int place = index[(id1 * p.count + i) * p.inner + id0];
+        if (place >= 1 && place <= p.size)
+            line[(place - 1) * p.inner] = (int)i + 1;
     }
 }

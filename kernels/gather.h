@@ -11,6 +11,7 @@
 /* Dense tensors: `size` elements along the dimension that indices count in, `count` indices. */
 typedef struct {
     long size, count, inner;
+    long low; /* the least number that gather_check lets pass; `size` is the greatest */
     int absent; /* the bits of what is picked by an index out of range */
     int filler; /* see kernels/luxel.h */
 } gather_args;

@@ -104,101 +104,20 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 #define load_codes(pointer) LX_AS_LANES(LX_JOIN_LANES(vload)(0, (pointer)), int)
 #define store_codes(codes, pointer) LX_JOIN_LANES(vstore)(LX_AS_LANES(codes, uchar), 0, (pointer))
 
-#define KERNEL1(name, P, T0, a0) \
-    static void name##_item(LX_IDS, T0 a0, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, const P p, const lx_plan plan) \
+/* See KERNEL1 below: how a buffer becomes two parameters, and these a pointer. */
+#define LX_GIVEN(n, type, name) type b##n, ulong o##n,
+#define LX_FOUND(n, type, name) LX_AT(type, b##n, o##n),
+#define LX_DEFINE(name, P, taken, passed, given, found) \
+    static void name##_item(LX_IDS, taken const P p); \
+    static LX_WALKER void name##_walk(long task, taken const P p, const lx_plan plan) \
     { \
-        LX_WALK(name##_item(id0, id1, id2, a0, p)) \
+        LX_WALK(name##_item(id0, id1, id2, passed p)) \
     } \
-    __kernel void name(T0 b0, ulong o0, const P p, const lx_plan plan) \
+    __kernel void name(given const P p, const lx_plan plan) \
     { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), p, plan); \
+        name##_walk((long)get_global_id(0), found p, plan); \
     } \
-    static void name##_item(LX_IDS, T0 a0, const P p)
-
-#define KERNEL2(name, P, T0, a0, T1, a1) \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, const P p, const lx_plan plan) \
-    { \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, p)) \
-    } \
-    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, const P p, const lx_plan plan) \
-    { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), p, plan); \
-    } \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, const P p)
-
-#define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, const P p, const lx_plan plan) \
-    { \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, p)) \
-    } \
-    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, const P p, const lx_plan plan) \
-    { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), p, plan); \
-    } \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p)
-
-#define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, const P p, const lx_plan plan) \
-    { \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, p)) \
-    } \
-    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, const P p, const lx_plan plan) \
-    { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), p, plan); \
-    } \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p)
-
-#define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p, const lx_plan plan) \
-    { \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, p)) \
-    } \
-    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, const P p, const lx_plan plan) \
-    { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), p, plan); \
-    } \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p)
-
-#define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p, const lx_plan plan) \
-    { \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, p)) \
-    } \
-    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, const P p, const lx_plan plan) \
-    { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), LX_AT(T5, b5, o5), p, plan); \
-    } \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p)
-
-#define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p, const lx_plan plan) \
-    { \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, p)) \
-    } \
-    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, const P p, const lx_plan plan) \
-    { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), LX_AT(T5, b5, o5), LX_AT(T6, b6, o6), p, plan); \
-    } \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p)
-
-#define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
-    static LX_WALKER void name##_walk(long task, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p, const lx_plan plan) \
-    { \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, a7, p)) \
-    } \
-    __kernel void name(T0 b0, ulong o0, T1 b1, ulong o1, T2 b2, ulong o2, T3 b3, ulong o3, T4 b4, ulong o4, T5 b5, ulong o5, T6 b6, ulong o6, T7 b7, ulong o7, const P p, const lx_plan plan) \
-    { \
-        name##_walk((long)get_global_id(0), LX_AT(T0, b0, o0), LX_AT(T1, b1, o1), LX_AT(T2, b2, o2), LX_AT(T3, b3, o3), LX_AT(T4, b4, o4), LX_AT(T5, b5, o5), LX_AT(T6, b6, o6), LX_AT(T7, b7, o7), p, plan); \
-    } \
-    static void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p)
+    static void name##_item(LX_IDS, taken const P p)
 
 #else /* ------------------------------------------------------------------------------- C, for the cpu device */
 
@@ -208,7 +127,7 @@ typedef LX_JOIN_LANES(int) lanes_mask;
 #include <math.h>
 #include <string.h>
 
-#include "../csrc/device/native.h"
+#include "native.h"
 
 #define LX_WANT_ALL
 #define GLOBAL
@@ -309,6 +228,7 @@ static LX_ITEM void store_codes(lanes_mask codes, uchar *pointer)
 #define ceil(x) ceilf(x)
 #define rint(x) rintf(x)
 #define fabs(x) fabsf(x)
+#define fmod(x, y) fmodf(x, y)
 
 /* e^x without a call, so that loops over it vectorise: 2^n times a polynomial on the remainder (the reduction
  * and coefficients of Moshier's Cephes library). Within 2 ulp; results below the least normal number are 0. */
@@ -333,127 +253,77 @@ static LX_ITEM float lx_exp(float x)
     return x < -87.336544f ? 0.0f : q * first.value * second.value;
 }
 
-#define KERNEL1(name, P, T0, a0) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0); \
+/* See KERNEL1 below: how a buffer is taken from the list of them, and its bit among those that may be written. */
+#define LX_GIVEN(n, type, name) type name = (type)buffers[n];
+#define LX_FOUND(n, type, name) | LX_MAY_WRITE(type) << n
+#define LX_DEFINE(name, P, taken, passed, given, found) \
+    static LX_ITEM void name##_item(LX_IDS, taken const P p); \
+    const unsigned LX_WRITES(name) = 0u found; \
     void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
     { \
         const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, p)) \
+        given \
+        LX_WALK(name##_item(id0, id1, id2, passed p)) \
     } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, const P p)
-
-#define KERNEL2(name, P, T0, a0, T1, a1) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1; \
-    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
-    { \
-        const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        T1 a1 = (T1)buffers[1]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, p)) \
-    } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, const P p)
-
-#define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2; \
-    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
-    { \
-        const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        T1 a1 = (T1)buffers[1]; \
-        T2 a2 = (T2)buffers[2]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, p)) \
-    } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, const P p)
-
-#define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | \
-        LX_MAY_WRITE(T3) << 3; \
-    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
-    { \
-        const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        T1 a1 = (T1)buffers[1]; \
-        T2 a2 = (T2)buffers[2]; \
-        T3 a3 = (T3)buffers[3]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, p)) \
-    } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, const P p)
-
-#define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | \
-        LX_MAY_WRITE(T3) << 3 | LX_MAY_WRITE(T4) << 4; \
-    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
-    { \
-        const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        T1 a1 = (T1)buffers[1]; \
-        T2 a2 = (T2)buffers[2]; \
-        T3 a3 = (T3)buffers[3]; \
-        T4 a4 = (T4)buffers[4]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, p)) \
-    } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, const P p)
-
-#define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | LX_MAY_WRITE(T3) << 3 | \
-        LX_MAY_WRITE(T4) << 4 | LX_MAY_WRITE(T5) << 5; \
-    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
-    { \
-        const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        T1 a1 = (T1)buffers[1]; \
-        T2 a2 = (T2)buffers[2]; \
-        T3 a3 = (T3)buffers[3]; \
-        T4 a4 = (T4)buffers[4]; \
-        T5 a5 = (T5)buffers[5]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, p)) \
-    } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, const P p)
-
-#define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | LX_MAY_WRITE(T3) << 3 | \
-        LX_MAY_WRITE(T4) << 4 | LX_MAY_WRITE(T5) << 5 | LX_MAY_WRITE(T6) << 6; \
-    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
-    { \
-        const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        T1 a1 = (T1)buffers[1]; \
-        T2 a2 = (T2)buffers[2]; \
-        T3 a3 = (T3)buffers[3]; \
-        T4 a4 = (T4)buffers[4]; \
-        T5 a5 = (T5)buffers[5]; \
-        T6 a6 = (T6)buffers[6]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, p)) \
-    } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, const P p)
-
-#define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p); \
-    const unsigned LX_WRITES(name) = LX_MAY_WRITE(T0) | LX_MAY_WRITE(T1) << 1 | LX_MAY_WRITE(T2) << 2 | LX_MAY_WRITE(T3) << 3 | LX_MAY_WRITE(T4) << 4 | \
-        LX_MAY_WRITE(T5) << 5 | LX_MAY_WRITE(T6) << 6 | LX_MAY_WRITE(T7) << 7; \
-    void LX_NATIVE(name)(const lx_span *span, void *const *buffers, const void *params) \
-    { \
-        const P p = *(const P *)params; \
-        T0 a0 = (T0)buffers[0]; \
-        T1 a1 = (T1)buffers[1]; \
-        T2 a2 = (T2)buffers[2]; \
-        T3 a3 = (T3)buffers[3]; \
-        T4 a4 = (T4)buffers[4]; \
-        T5 a5 = (T5)buffers[5]; \
-        T6 a6 = (T6)buffers[6]; \
-        T7 a7 = (T7)buffers[7]; \
-        LX_WALK(name##_item(id0, id1, id2, a0, a1, a2, a3, a4, a5, a6, a7, p)) \
-    } \
-    static LX_ITEM void name##_item(LX_IDS, T0 a0, T1 a1, T2 a2, T3 a3, T4 a4, T5 a5, T6 a6, T7 a7, const P p)
+    static LX_ITEM void name##_item(LX_IDS, taken const P p)
 
 #endif
+
+/* LX_EACHn(X, ...) is X(its number, type, name) of each of n buffers, for OpenCL C 1.2 has no macros of any number of
+ * arguments. KERNELn gives LX_DEFINE of either language the lists that it puts together. */
+#define LX_EACH1(X, T0, a0) X(0, T0, a0)
+#define LX_EACH2(X, T0, a0, T1, a1) LX_EACH1(X, T0, a0) X(1, T1, a1)
+#define LX_EACH3(X, T0, a0, T1, a1, T2, a2) LX_EACH2(X, T0, a0, T1, a1) X(2, T2, a2)
+#define LX_EACH4(X, T0, a0, T1, a1, T2, a2, T3, a3) LX_EACH3(X, T0, a0, T1, a1, T2, a2) X(3, T3, a3)
+#define LX_EACH5(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) LX_EACH4(X, T0, a0, T1, a1, T2, a2, T3, a3) X(4, T4, a4)
+#define LX_EACH6(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
+    LX_EACH5(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) X(5, T5, a5)
+#define LX_EACH7(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
+    LX_EACH6(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) X(6, T6, a6)
+#define LX_EACH8(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
+    LX_EACH7(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) X(7, T7, a7)
+#define LX_TAKEN(n, type, name) type name,
+#define LX_PASSED(n, type, name) name,
+
+#define KERNEL1(name, P, T0, a0) \
+    LX_DEFINE(name, P, LX_EACH1(LX_TAKEN, T0, a0), \
+              LX_EACH1(LX_PASSED, T0, a0), \
+              LX_EACH1(LX_GIVEN, T0, a0), \
+              LX_EACH1(LX_FOUND, T0, a0))
+#define KERNEL2(name, P, T0, a0, T1, a1) \
+    LX_DEFINE(name, P, LX_EACH2(LX_TAKEN, T0, a0, T1, a1), \
+              LX_EACH2(LX_PASSED, T0, a0, T1, a1), \
+              LX_EACH2(LX_GIVEN, T0, a0, T1, a1), \
+              LX_EACH2(LX_FOUND, T0, a0, T1, a1))
+#define KERNEL3(name, P, T0, a0, T1, a1, T2, a2) \
+    LX_DEFINE(name, P, LX_EACH3(LX_TAKEN, T0, a0, T1, a1, T2, a2), \
+              LX_EACH3(LX_PASSED, T0, a0, T1, a1, T2, a2), \
+              LX_EACH3(LX_GIVEN, T0, a0, T1, a1, T2, a2), \
+              LX_EACH3(LX_FOUND, T0, a0, T1, a1, T2, a2))
+#define KERNEL4(name, P, T0, a0, T1, a1, T2, a2, T3, a3) \
+    LX_DEFINE(name, P, LX_EACH4(LX_TAKEN, T0, a0, T1, a1, T2, a2, T3, a3), \
+              LX_EACH4(LX_PASSED, T0, a0, T1, a1, T2, a2, T3, a3), \
+              LX_EACH4(LX_GIVEN, T0, a0, T1, a1, T2, a2, T3, a3), \
+              LX_EACH4(LX_FOUND, T0, a0, T1, a1, T2, a2, T3, a3))
+#define KERNEL5(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4) \
+    LX_DEFINE(name, P, LX_EACH5(LX_TAKEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4), \
+              LX_EACH5(LX_PASSED, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4), \
+              LX_EACH5(LX_GIVEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4), \
+              LX_EACH5(LX_FOUND, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4))
+#define KERNEL6(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) \
+    LX_DEFINE(name, P, LX_EACH6(LX_TAKEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5), \
+              LX_EACH6(LX_PASSED, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5), \
+              LX_EACH6(LX_GIVEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5), \
+              LX_EACH6(LX_FOUND, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5))
+#define KERNEL7(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) \
+    LX_DEFINE(name, P, LX_EACH7(LX_TAKEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6), \
+              LX_EACH7(LX_PASSED, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6), \
+              LX_EACH7(LX_GIVEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6), \
+              LX_EACH7(LX_FOUND, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6))
+#define KERNEL8(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
+    LX_DEFINE(name, P, LX_EACH8(LX_TAKEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7), \
+              LX_EACH8(LX_PASSED, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7), \
+              LX_EACH8(LX_GIVEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7), \
+              LX_EACH8(LX_FOUND, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7))
 
 #endif

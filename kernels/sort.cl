@@ -15,14 +15,15 @@ static LX_ITEM int before(float a, float b, int descending)
     return descending ? a > b || (a != a && b == b) : a < b || (b != b && a == a);
 }
 
-static LX_ITEM void insert_runs(GLOBAL const float *x, GLOBAL float *values, GLOBAL int *places, const sort_args p)
+static LX_ITEM void insert_runs(GLOBAL const float *x, GLOBAL float *values, GLOBAL int *places, long begin, long stop,
+                                int descending)
 {
-    for (long first = 0; first < p.size; first += RUN) {
-        const long end = first + RUN < p.size ? first + RUN : p.size;
+    for (long first = begin; first < stop; first += RUN) {
+        const long end = first + RUN < stop ? first + RUN : stop;
         for (long i = first; i < end; i++) {
             const float value = x[i];
             long at = i;
-            for (; at > first && before(value, values[at - 1], p.descending); at--) {
+            for (; at > first && before(value, values[at - 1], descending); at--) {
                 values[at] = values[at - 1];
                 places[at] = places[at - 1];
             }
@@ -47,23 +48,24 @@ static LX_ITEM void merge(GLOBAL const float *values, GLOBAL const int *places, 
     }
 }
 
-/* id0: row. Merges go back and forth between result and spare; the first runs are put where the last merge then ends
- * in the result. */
-KERNEL5(sort_rows, sort_args, GLOBAL const float *, x, GLOBAL float *, values, GLOBAL int *, places, GLOBAL float *,
+/* id0: run of the row; id1: row. Merges go back and forth between result and spare; the first runs are put where the last
+ * merge then ends in the result. */
+KERNEL5(sort_runs, sort_args, GLOBAL const float *, x, GLOBAL float *, values, GLOBAL int *, places, GLOBAL float *,
         spare_values, GLOBAL int *, spare_places)
 {
     int merges = 0;
-    for (long run = RUN; run < p.size; run *= 2)
+    for (long run = RUN; run < p.run; run *= 2)
         merges++;
-    GLOBAL float *from_values = (merges % 2 ? spare_values : values) + id0 * p.size;
-    GLOBAL float *to_values = (merges % 2 ? values : spare_values) + id0 * p.size;
-    GLOBAL int *from_places = (merges % 2 ? spare_places : places) + id0 * p.size;
-    GLOBAL int *to_places = (merges % 2 ? places : spare_places) + id0 * p.size;
-    insert_runs(x + id0 * p.size, from_values, from_places, p);
-    for (long run = RUN; run < p.size; run *= 2) {
-        for (long first = 0; first < p.size; first += 2 * run) {
-            const long middle = first + run < p.size ? first + run : p.size;
-            const long end = middle + run < p.size ? middle + run : p.size;
+    const long begin = id0 * p.run, stop = begin + p.run < p.size ? begin + p.run : p.size;
+    GLOBAL float *from_values = (merges % 2 ? spare_values : values) + id1 * p.size;
+    GLOBAL float *to_values = (merges % 2 ? values : spare_values) + id1 * p.size;
+    GLOBAL int *from_places = (merges % 2 ? spare_places : places) + id1 * p.size;
+    GLOBAL int *to_places = (merges % 2 ? places : spare_places) + id1 * p.size;
+    insert_runs(x + id1 * p.size, from_values, from_places, begin, stop, p.descending);
+    for (long run = RUN; run < p.run; run *= 2) {
+        for (long first = begin; first < stop; first += 2 * run) {
+            const long middle = first + run < stop ? first + run : stop;
+            const long end = middle + run < stop ? middle + run : stop;
             merge(from_values, from_places, to_values, to_places, first, middle, end, p.descending);
         }
         GLOBAL float *sorted_values = to_values;
@@ -73,4 +75,14 @@ KERNEL5(sort_rows, sort_args, GLOBAL const float *, x, GLOBAL float *, values, G
         from_values = sorted_values;
         from_places = sorted_places;
     }
+}
+
+/* id0: pair of runs of the row; id1: row. */
+KERNEL4(sort_merge, sort_args, GLOBAL const float *, values, GLOBAL const int *, places, GLOBAL float *, to_values,
+        GLOBAL int *, to_places)
+{
+    const long first = id0 * 2 * p.run, row = id1 * p.size;
+    const long middle = first + p.run < p.size ? first + p.run : p.size;
+    const long end = middle + p.run < p.size ? middle + p.run : p.size;
+    merge(values + row, places + row, to_values + row, to_places + row, first, middle, end, p.descending);
 }

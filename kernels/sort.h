@@ -4,6 +4,7 @@
 
 typedef struct {
     long size; /* of a row */
+    long run;  /* what is sorted already in stretches that begin at multiples of it; sort_runs: what is to be */
     int descending;
     int filler; /* see kernels/luxel.h */
 } sort_args;

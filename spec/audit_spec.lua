@@ -180,6 +180,72 @@ describe("measures", function()
         end
     end)
 
+    -- Every figure from its definition.
+    local function measured(image)
+        local height, width = image.shape[2], image.shape[3]
+        local levels, total = {}, height * width
+        for _, row in ipairs(image[1]:totable()) do
+            for _, level in ipairs(row) do levels[#levels + 1] = math.tointeger(level) or math.floor(level + 0.5) end
+        end
+        table.sort(levels)
+        local m = {histogram = {}, black = 0, white = 0, mean = 0, deviation = 0}
+        for bin = 1, 64 do m.histogram[bin] = 0 end
+        for _, level in ipairs(levels) do
+            m.histogram[level // 4 + 1] = m.histogram[level // 4 + 1] + 1
+            m.mean = m.mean + level / total
+            m.black, m.white = m.black + (level == 0 and 1 or 0) / total, m.white + (level == 255 and 1 or 0) / total
+        end
+        for _, level in ipairs(levels) do m.deviation = m.deviation + (level - m.mean) ^ 2 / total end
+        for name, share in pairs {low = 0.01, middle = 0.5, high = 0.99} do
+            m[name] = levels[math.floor(share * total) + 1]
+        end
+        local standard = lx.vision.resize(image, 256, 256, {mode = "area"})
+        local edges = lx.vision.laplacian(standard):float()
+        m.sharpness = (edges - edges:mean()):square():mean():item() / m.deviation
+        m.deviation = math.sqrt(m.deviation)
+        m.thumbnail = lx.vision.resize(image, 32, 32, {mode = "area"})[1]:float()
+        return m
+    end
+
+    -- The DCT-II of the thumbnail, its 8x8 lowest frequencies but the mean; bits: what is above their median.
+    local function hash_of(thumbnail)
+        local pixels, values = thumbnail:totable(), {}
+        for v = 1, 8 do
+            for u = 1, 8 do
+                local sum = 0
+                for y = 0, 31 do
+                    for x = 0, 31 do
+                        sum = sum + pixels[y + 1][x + 1] * math.cos(math.pi * (x + 0.5) * u / 32)
+                            * math.cos(math.pi * (y + 0.5) * v / 32)
+                    end
+                end
+                values[#values + 1] = sum
+            end
+        end
+        local sorted, hash = table.move(values, 1, 64, 1, {}), 0
+        table.sort(sorted)
+        for _, value in ipairs(values) do hash = hash << 1 | (value > (sorted[32] + sorted[33]) / 2 and 1 or 0) end
+        return hash
+    end
+
+    it("are measured as they are defined", function()
+        lx.manual_seed(6)
+        local noisy = (lx.randn(1, 37, 53) * 60 + 128):clamp(0, 255):byte()
+        noisy:narrow(2, 1, 3):fill_(0)
+        noisy:narrow(3, 1, 2):fill_(255)
+        for _, image in ipairs {noisy, lx.vision.gaussian_blur(noisy, 2), phantoms.images[2], noisy:float()} do
+            local m, expected = core.measure(image), measured(image)
+            for _, name in ipairs {"mean", "deviation", "black", "white", "low", "middle", "high"} do
+                assert.near(expected[name], m[name], 1e-6, name)
+            end
+            assert.near(expected.sharpness, m.sharpness, 2e-4 * expected.sharpness)
+            assert.same(expected.histogram, m.histogram)
+            local thumbnail = lx.from_string(m.thumbnail, {32, 32}, "uint8"):float()
+            assert.is_true((thumbnail - expected.thumbnail):abs():max():item() <= 0.51)
+            assert.equal(hash_of(thumbnail), m.hash)
+        end
+    end)
+
     it("hash alike what looks alike", function()
         local function apart(a, b)
             local bits, count = core.measure(a).hash ~ core.measure(b).hash, 0
@@ -211,5 +277,24 @@ describe("real radiographs", function()
         local path = folder .. "/real.html"
         assert.is_true(audit:report(path))
         assert.is_true(lfs.attributes(path, "size") < 2000000)
+    end)
+end)
+
+describe("an audit of images without patients", function()
+    it("says nothing of patients", function()
+        local root = folder .. "/unknown"
+        for _, class in ipairs {"NORMAL", "PNEUMONIA"} do
+            os.execute(("mkdir -p '%s/%s'"):format(root, class))
+            for i = 1, 2 do
+                local image = phantoms.images[i + (class == "NORMAL" and 0 or 2)]
+                local name = class == "NORMAL" and "x" or "y"
+                assert(lx.vision.save(("%s/%s/%s%d.png"):format(root, class, name, i), image))
+            end
+        end
+        local audit = assert(lx.data.audit(root))
+        assert.is_false(audit.frame.groups_known)
+        assert.is_nil(audit.patients)
+        assert.same({}, audit.in_two_parts)
+        assert.same({}, audit.in_two_classes)
     end)
 end)

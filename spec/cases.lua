@@ -2,7 +2,9 @@
 --
 -- `run(i)` gets the inputs of spec/golden/make.py under their names there and returns the results, to be compared
 -- with PyTorch's of the same name. Which inputs want a gradient is what make.py says. `slopes = false` in a row turns
--- finite differences off where the function bends or rounds too much for them.
+-- finite differences off where the function bends or rounds too much for them. A row with `closed = {f, derivative,
+-- low, high}` is compared with those functions of a number instead, at numbers from low to high, and make.py has
+-- nothing of it.
 
 local lx = require "luxel"
 local ops = require "luxel.ops"
@@ -29,6 +31,13 @@ each("unary/", {"neg", "abs", "sign", "floor", "ceil", "round", "square", "exp",
     "sigmoid", "relu", "sqrt", "rsqrt", "reciprocal", "log", "log1p"}, function(name)
     return function(i) return i.x[name](i.x) end
 end)
+local function sigmoid(x) return 1 / (1 + math.exp(-x)) end
+case("closed/sigmoid", function(i) return i.x:sigmoid() end, {
+    closed = {sigmoid, function(x) return sigmoid(x) * (1 - sigmoid(x)) end, -8, 8},
+})
+case("closed/log", function(i) return i.x:log() end, {
+    closed = {math.log, function(x) return 1 / x end, 0.25, 9},
+})
 case("unary/images", function(i) return i.x:exp():sqrt() end)
 case("unary/round_halves", function(i) return i.input:round() end)
 case("unary/far", function(i) return i.x:sigmoid(), i.x:tanh(), i.x:erf(), (i.x / 10):expm1(), i.x:exp() end)
@@ -186,6 +195,176 @@ for dim = 1, 3 do
 end
 case("pick/index_by_tensor", function(i) return i.x[i.i] end)
 
+-- ---- changes in place -----------------------------------------------------------------------------------------
+
+local function zeros_like(t, ...) return lx.zeros({...}, {device = t.device}) end
+
+case("in_place/taken_in", function(i)
+    local z = zeros_like(i.x, 7)
+    z:add_(i.x * 2)
+    return z + i.x, z
+end)
+case("in_place/chain", function(i)
+    local z = i.x * 1
+    return z:mul_(i.y):sub_(i.x):add_(i.y, 0.5):div_(3):tanh_() + z:square()
+end)
+case("in_place/views_of_views", function(i)
+    local x, y, z = i.x, i.y, zeros_like(i.x, 5, 7)
+    local part = z:narrow(1, 2, 3)
+    local column = part:t():select(1, 3)
+    column:add_(x:narrow(1, 1, 3):select(2, 1))
+    part:mul_(y):add_(x:narrow(1, 2, 3))
+    z[1] = y
+    z:t():select(1, 7):sub_(x:select(2, 2))
+    return z * z, part:exp(), column
+end)
+case("in_place/base_after_view", function(i)
+    local z = i.x * 2
+    local turned, row = z:t(), z:select(1, 4)
+    local flat = z:view(-1)
+    z:mul_(i.y)
+    z:select(1, 3):sub_(i.x:select(1, 2))
+    return turned * 3, row:sin(), flat
+end)
+case("in_place/overwritten", function(i)
+    local z = i.x * i.y
+    local w = z * 1
+    z:select(1, 2):zero_()
+    z[{{}, 3}] = 3
+    z[4] = i.y
+    w:copy_(i.y)
+    return z * z, w * 2, i.x * 1
+end)
+case("in_place/masked", function(i)
+    local z = i.x:sin()
+    z[i.m] = i.y:expand(5, 7)
+    z[z:gt(0.5)] = 0.5
+    return z * i.y
+end, {slopes = false})
+case("in_place/expanded_view", function(i)
+    local z = zeros_like(i.x, 1, 7)
+    local many = z:expand(5, 7)
+    local columns = z:expand(5, 7):narrow(2, 3, 3):t()
+    z:add_(i.x)
+    return many * i.y, columns
+end)
+case("in_place/through_detached", function(i)
+    local z = i.x * 3
+    local apart = z:detach()
+    apart:add_(i.x)
+    return z * 1, apart
+end, {slopes = false}) -- the gradient leaves out the other way to the same memory
+case("in_place/with_itself", function(i)
+    local z = i.x * 1
+    z:mul_(z)
+    z:select(1, 1):add_(z:select(1, 2))
+    z:narrow(1, 2, 3):sub_(z:narrow(1, 1, 3))
+    return z
+end)
+case("in_place/limits", function(i)
+    local z = i.x * 1
+    z:narrow(1, 1, 2):clamp_(-0.5, 0.75)
+    z:narrow(1, 3, 3):maximum_(i.y)
+    return z:square_():exp_()
+end)
+
+-- ---- where functions bend or end ------------------------------------------------------------------------------
+
+local BENDS <const> = {slopes = false}
+case("edge/pow_number", function(i) return i.a ^ 0, i.a ^ 1, i.a ^ 2 end)
+case("edge/pow_tensors", function(i) return i.a ^ i.b end, BENDS)
+case("edge/pow_zero_base", function(i) return 0 ^ i.b end, BENDS)
+case("edge/norm", function(i)
+    local x, inf = i.x, math.huge
+    return x:norm(0, 2), x:norm(1, 2), x:norm(1.5, 2), x:norm(2, 2), x:norm(3, 2), x:norm(inf, 2), x:norm(-inf, 2)
+end, BENDS)
+case("edge/norm_half", function(i) return i.x:norm(0.5, 2) end, BENDS)
+case("edge/std", function(i) return i.x:std(2), i.x:std(2, false, false), i.x:std() end, BENDS)
+case("edge/std_all_equal", function(i) return i.x:std() end, BENDS)
+case("edge/one_element", function(i) return i.x:var(2), i.x:std(2), i.x:var(2, false, false) end, BENDS)
+case("edge/clamp", function(i) return i.x:clamp(-0.5, 0.5), i.x:clamp(nil, 0.5), i.x:clamp(5, 2) end, BENDS)
+case("edge/clamp_crossed", function(i) return i.x:clamp(5, 2) end)
+case("edge/abs", function(i) return i.x:abs(), i.x:sign(), i.x:relu() end, BENDS)
+case("edge/ties", function(i) return lx.maximum(i.a, i.b), lx.minimum(i.a, i.b) end, BENDS)
+case("edge/ties_nan", function(i) return lx.maximum(i.a, i.b), lx.minimum(i.a, i.b) end, BENDS)
+case("edge/extreme_ties", function(i) return i.x:max {2}, i.x:min(), i.x:max(), (i.x:max(2)) end, BENDS)
+case("edge/median_ties", function(i) return i.x:median() end, BENDS)
+case("edge/domain", function(i) return i.x:sqrt(), i.x:log(), i.x:rsqrt(), i.x:reciprocal() end, BENDS)
+case("edge/div", function(i) return i.a / i.b end, BENDS)
+case("edge/prod", function(i) return i.x:prod(2) end, BENDS)
+for _, kind in ipairs {"same", "row", "left"} do
+    case("binary/remainder_" .. kind, function(i) return i.a % i.b end)
+end
+case("binary/remainder_number_right", function(i) return i.a % 1.25 end)
+case("binary/remainder_number_left", function(i) return 5.5 % i.a end)
+case("binary/floored", function(i) return i.a % i.b, i.a // i.b end)
+case("binary/floor_divide", function(i) return i.a // i.b, i.a:floor_divide(1.25) end)
+
+-- ---- picking by masks and positions, putting elements elsewhere -----------------------------------------------
+
+case("pick/nonzero", function(i) return i.x:nonzero() end)
+case("pick/masked_select", function(i) return i.x:masked_select(i.m) end)
+case("pick/masked_select_broadcast", function(i) return i.x:masked_select(i.m) end)
+case("pick/index_by_mask", function(i) return i.x[i.m] * 2 end)
+case("pick/index_by_mask_of_rows", function(i) return i.x[i.m] end)
+case("pick/index_by_mask_of_two", function(i) return i.x[i.m] end)
+case("pick/index_steps", function(i) return i.x[{{1, -1, 2}, {2, 6, 3}}] end)
+case("pick/assign", function(i)
+    local by_mask, by_rows, by_places, steps = i.x:clone(), i.x:clone(), i.x:clone(), i.x:clone()
+    by_mask[i.m] = i.v:narrow(1, 1, i.m:nonzero().shape[1])
+    by_rows[i.r] = i.w
+    by_places[i.i] = i.rows
+    steps[{{1, 5, 2}, {2, 7, 3}}] = 7
+    return by_mask, by_rows, by_places, steps
+end)
+for dim = 1, 3 do
+    case("pick/scatter_" .. dim, function(i) return i.x:scatter(dim, i.i, i.source) end)
+    case("pick/scatter_add_" .. dim, function(i) return i.x:scatter_add(dim, i.i, i.source) end)
+end
+case("pick/scatter_number", function(i) return i.x:scatter(2, i.i, 2.5) end)
+case("pick/one_hot", function(i) return i.i:one_hot(7), i.j:one_hot() end)
+case("move/flip", function(i) return i.x:flip(2), i.x:flip {1, 3} end)
+case("move/roll", function(i) return i.x:roll(2, 2), i.x:roll({-3, 9}, {1, 3}), i.x:roll(4) end)
+case("move/split", function(i)
+    local parts = i.x:split(2, 2)
+    for _, part in ipairs(i.x:split({1, 4, 2}, 3)) do parts[#parts + 1] = part end
+    return table.unpack(parts)
+end)
+case("move/tile", function(i) return i.x:tile(2, 3), i.x:tile {2, 1, 2} end)
+case("move/repeat_interleave", function(i) return i.x:repeat_interleave(3, 2), i.x:repeat_interleave(2) end)
+case("move/triangles", function(i) return i.x:tril(), i.x:tril(-1), i.x:triu(), i.x:triu(2) end)
+case("move/outer", function(i) return i.a:outer(i.b) end)
+
+-- ---- order statistics, distances, sums of products ------------------------------------------------------------
+
+for dim = 1, 3 do
+    case("order/median_" .. dim, function(i) return i.x:median(dim) end)
+end
+case("order/median_keep", function(i) return i.x:median {dim = 2, keepdim = true} end)
+case("order/median_whole", function(i) return i.x:median() end)
+case("order/median_nan", function(i)
+    local values, indices = i.x:median(2)
+    return values, indices, i.x:median()
+end)
+local Q <const> = {0, 0.1, 0.5, 0.77, 1}
+case("order/quantile", function(i)
+    return i.x:quantile(0.3, 2), i.x:quantile(Q, 3), i.x:quantile(0.85), i.x:quantile(Q, 1, true)
+end)
+for _, how in ipairs {"lower", "higher", "nearest", "midpoint"} do
+    case("order/quantile_" .. how, function(i) return i.x:quantile(Q, 2, false, how) end)
+end
+case("order/quantile_nan", function(i) return i.x:quantile(0.5, 2) end)
+case("order/unique", function(i) return i.x:unique(), i.i:unique() end)
+case("product/cdist", function(i) return i.a:cdist(i.b), i.a:cdist(i.b, 1), i.a:cdist(i.b, 3) end)
+case("product/cdist_zero", function(i) return lx.cdist(i.a, i.b) end, BENDS)
+for _, equation in ipairs {"ij,jk->ik", "bij,bjk->bik", "ij,kj", "ij->ji", "ijk->j", "i,j->ij", "ij,ij->",
+    "bhqd,bhkd->bhqk", "ij,jk,kl->il", "ijk,k->ij", "ijm,j->i", "bi,bi->b"} do
+    case("einsum/" .. equation, function(i)
+        local operands = {i.a, i.b, i.c}
+        return lx.einsum(equation, table.unpack(operands))
+    end)
+end
+
 -- ---- products -------------------------------------------------------------------------------------------------
 
 each("matmul/", {"square", "odd", "wide", "blocks", "inner_1", "row", "batched", "batch_left", "batch_right",
@@ -301,6 +480,32 @@ for _, row in ipairs {{"", false}, {"_align_corners", true}} do
     bilinear("from_one", {3, 4})
 end
 
+-- ---- padding --------------------------------------------------------------------------------------------------
+
+each("pad/", {"reflect", "replicate", "circular"}, function(mode)
+    return function(i) return F.pad(i.x, {3, 1, 0, 2}, {mode = mode}), F.pad(i.x, {0, 0, 2, 2}, {mode = mode}) end
+end)
+for _, mode in ipairs {"reflect", "replicate", "circular"} do
+    case("pad/" .. mode .. "_signals", function(i) return F.pad(i.x, {2, 3}, {mode = mode}) end)
+end
+case("pad/constant", function(i)
+    return F.pad(i.x, {3, 1, 0, 2}), F.pad(i.x, {1, 2, 3, 4, 5, 6}, {value = 2.5}), F.pad(i.x, {0, 0}) * 1
+end)
+case("pad/negative", function(i) return F.pad(i.x, {-1, -2}), F.pad(i.x, {1, -3, -2, 4}, {value = -1.5}) end)
+case("pad/beyond_the_size", function(i) return F.pad(i.x, {5, 6, 4, 3}, {mode = "replicate"}) end)
+
+-- ---- convolution in one dimension -----------------------------------------------------------------------------
+
+case("conv1d/plain", function(i) return F.conv1d(i.x, i.w, i.b) end)
+case("conv1d/options", function(i) return F.conv1d(i.x, i.w, nil, {stride = 3, padding = 2, dilation = 2}) end)
+case("conv1d/groups", function(i) return F.conv1d(i.x, i.w, i.b, {padding = 1, groups = 6}) end)
+case("pool1d/max", function(i) return F.max_pool1d(i.x, 3, {stride = 2, padding = 1}) end)
+case("pool1d/avg", function(i)
+    return F.avg_pool1d(i.x, 3), F.avg_pool1d(i.x, 3, {stride = 2, padding = 1}),
+        F.avg_pool1d(i.x, 3, {stride = 1, padding = 1, count_include_pad = false})
+end)
+case("pool1d/adaptive", function(i) return F.adaptive_avg_pool1d(i.x, 3), F.adaptive_avg_pool1d(i.x, 1) end)
+
 -- ---- normalisation --------------------------------------------------------------------------------------------
 
 -- The running statistics are results too, because training changes them.
@@ -322,6 +527,16 @@ case("batch_norm/no_running", function(i) return F.batch_norm(i.x, nil, nil, nil
 case("batch_norm/far_from_zero", function(i)
     return F.batch_norm(i.x + 300, nil, nil, nil, nil, {training = true})
 end, {slopes = false})
+batch_norm("signals", {training = true})
+batch_norm("signals_evaluation")
+for name, options in pairs {running = {momentum = 0.3}, evaluation = {use_input_stats = false}} do
+    case("instance_norm/" .. name, function(i)
+        local mean, var = i.mean:clone(), i.var:clone()
+        return F.instance_norm(i.x, mean, var, i.weight, i.bias, options), mean, var
+    end)
+end
+case("instance_norm/plain", function(i) return F.instance_norm(i.x) end)
+case("instance_norm/affine", function(i) return F.instance_norm(i.x, nil, nil, i.weight, i.bias, {eps = 0.01}) end)
 case("group_norm/affine", function(i) return F.group_norm(i.x, 3, i.weight, i.bias) end)
 case("group_norm/one_group", function(i) return F.group_norm(i.x, 1, i.weight, i.bias) end)
 case("group_norm/plain", function(i) return F.group_norm(i.x, 19, nil, nil, {eps = 0.01}) end)
@@ -409,6 +624,34 @@ for name, loss in pairs {
     end)
     case(name .. "/missing", function(i) return loss(i.x, i.t) end)
 end
+each("huber/", {"mean", "sum", "none"}, function(reduction)
+    return function(i) return F.huber_loss(i.x, i.t, {delta = 0.7, reduction = reduction}) end
+end)
+each("huber/", {"default", "missing"}, function() return function(i) return F.huber_loss(i.x, i.t) end end)
+each("nll/", {"mean", "sum", "none"}, function(reduction)
+    return function(i) return F.nll_loss(F.log_softmax(i.x, 2), i.t, {reduction = reduction}) end
+end)
+case("nll/not_normalised", function(i) return F.nll_loss(i.x, i.t) end)
+case("nll/images_weight", function(i) return F.nll_loss(F.log_softmax(i.x, 2), i.t, {weight = i.w}) end)
+case("nll/ignore_index", function(i) return F.nll_loss(i.x, i.t, {ignore_index = -100}) end)
+each("kl_div/", {"mean", "sum", "none", "batchmean"}, function(reduction)
+    return function(i) return F.kl_div(F.log_softmax(i.x, 2), i.t, {reduction = reduction}) end
+end)
+case("kl_div/log_target", function(i) return F.kl_div(i.x, i.t, {reduction = "batchmean", log_target = true}) end)
+case("kl_div/target_gradient", function(i) return F.kl_div(i.x, i.t, {reduction = "sum"}) end)
+case("kl_div/missing", function(i) return F.kl_div(i.x, i.t) end)
+for name, loss in pairs {dice = F.dice_loss, tversky = F.tversky_loss} do
+    each(name .. "/", {"mean", "missing", "missing_channel"}, function()
+        return function(i) return loss(i.x, i.t) end
+    end)
+    case(name .. "/sum", function(i) return loss(i.x, i.t, {reduction = "sum"}) end)
+end
+case("dice/plain_none", function(i)
+    return F.dice_loss(i.x, i.t, {smooth = 0, squared = false, reduction = "none"})
+end)
+case("tversky/options_none", function(i)
+    return F.tversky_loss(i.x, i.t, {alpha = 0.8, beta = 0.4, smooth = 0.5, reduction = "none"})
+end)
 case("focal/mean", function(i) return F.focal_loss(i.x, i.t) end)
 case("focal/sum_options", function(i) return F.focal_loss(i.x, i.t, {alpha = 0.6, gamma = 1.5, reduction = "sum"}) end)
 case("focal/none_unbalanced", function(i)
@@ -455,7 +698,7 @@ end)
 local function with(layer, tensors)
     for name, tensor in pairs(tensors) do
         layer[name] = nil
-        layer[name] = tensor
+        layer[name] = tensor.requires_grad and nn.Parameter(tensor) or tensor
     end
     return layer
 end
@@ -481,6 +724,37 @@ case("layer/BatchNorm2d", function(i)
     layer:eval()
     return layer(y), layer.running_mean, layer.running_var
 end, {slopes = false}) -- the running statistics follow x, which the gradient takes for constant
+-- One training step, and what the layer makes of x then.
+local function trained(layer, i)
+    layer = with(layer:to(i.x.device), affine(i))
+    layer(i.x:detach())
+    layer:eval()
+    return layer(i.x), layer.running_mean, layer.running_var
+end
+local FOLLOWS <const> = {slopes = false} -- the running statistics follow x, which the gradient takes for constant
+case("layer/BatchNorm1d", function(i) return trained(nn.BatchNorm1d(7), i) end, FOLLOWS)
+case("layer/BatchNorm1d_signals", function(i)
+    return trained(nn.BatchNorm1d(7, {affine = false, momentum = 0.3}), i)
+end, FOLLOWS)
+case("layer/InstanceNorm2d", function(i)
+    return trained(nn.InstanceNorm2d(5, {affine = true, track_running_stats = true}), i)
+end, FOLLOWS)
+case("layer/InstanceNorm2d_plain", function(i) return nn.InstanceNorm2d(5):eval()(i.x) end)
+case("layer/Conv1d", function(i)
+    return with(nn.Conv1d(6, 9, 3, {stride = 2, padding = 3, dilation = 2, groups = 3}), affine(i))(i.x)
+end)
+case("layer/Conv1d_same", function(i)
+    return with(nn.Conv1d(3, 4, 5, {padding = "same", bias = false}), affine(i))(i.x)
+end)
+case("layer/pooling_1d", function(i)
+    return nn.MaxPool1d(3, {stride = 2, padding = 1})(i.x),
+        nn.AvgPool1d(3, {stride = 2, padding = 1, count_include_pad = false})(i.x), nn.AvgPool1d(2)(i.x),
+        nn.AdaptiveAvgPool1d(4)(i.x)
+end)
+case("layer/padding", function(i)
+    return nn.ZeroPad2d({2, 1, 0, 3})(i.x), nn.ReflectionPad2d({2, 1, 0, 3})(i.x),
+        nn.ReplicationPad2d({2, 1, 0, 3})(i.x), nn.ZeroPad2d({-1, 2, 1, -2})(i.x)
+end)
 case("layer/GroupNorm", function(i) return with(nn.GroupNorm(2, 6, {eps = 1e-3}), affine(i))(i.x) end)
 case("layer/LayerNorm", function(i) return with(nn.LayerNorm({3, 5}), affine(i))(i.x) end)
 case("layer/pooling", function(i)
@@ -505,7 +779,10 @@ end)
 case("layer/losses", function(i)
     return nn.BCEWithLogitsLoss({reduction = "sum"})(i.x, i.t), nn.CrossEntropyLoss({label_smoothing = 0.1})(i.x, i.c),
         nn.MSELoss()(i.x, i.t), nn.L1Loss()(i.x, i.t), nn.SmoothL1Loss({beta = 2})(i.x, i.t),
-        nn.FocalLoss({gamma = 3})(i.x, i.t)
+        nn.FocalLoss({gamma = 3})(i.x, i.t), nn.HuberLoss({delta = 2})(i.x, i.t),
+        nn.NLLLoss({reduction = "sum"})(i.x, i.c), nn.KLDivLoss({reduction = "batchmean"})(i.x, i.t),
+        nn.DiceLoss()(i.x:unsqueeze(1), i.t:unsqueeze(1)),
+        nn.TverskyLoss({alpha = 0.5, beta = 0.5, reduction = "sum"})(i.x:unsqueeze(1), i.t:unsqueeze(1))
 end)
 
 -- ---- optimisers and schedules ---------------------------------------------------------------------------------

@@ -164,9 +164,9 @@ for _, device in ipairs(devices) do
                 local net = small_net(device)
                 local optimizer, scheduler = OPTIMIZERS["AdamW with a schedule"](net:parameters())
                 local losses = {}
-                local set = lx.data.phantom {n = 22, size = 16, seed = 1}
+                local images, val = lx.data.phantom({n = 40, size = 16, seed = 1}):split {val = 0.5}
                 local result = assert(lx.train.fit {
-                    net = net, optimizer = optimizer, scheduler = scheduler, train = set, val = set, epochs = 5,
+                    net = net, optimizer = optimizer, scheduler = scheduler, train = images, val = val, epochs = 5,
                     batch = 4, clip = 0.5, augment = true, loss = F.binary_cross_entropy_with_logits, out = out,
                     compile = compiled, progress = {
                         step = function(_, row) losses[#losses + 1] = row.loss end,
@@ -186,7 +186,7 @@ for _, device in ipairs(devices) do
         end)
 
         it("replays every operation and layer, and its gradients #slow", function()
-            local stored, replayed = golden.load(here .. "golden/golden.safetensors"), 0
+            local stored, replayed = golden.load(here .. "golden/golden.safetensors", cases), 0
             lx.on_notice(false)
             for _, case in ipairs(cases) do
                 local inputs = running.inputs_of(stored[case.name], running.as_stored, device)
@@ -216,9 +216,13 @@ for _, device in ipairs(devices) do
                     calls = calls + 1
                 until calls >= 5 and (compiled:facts().replays > 0 or compiled:facts().eager or calls == 12)
                 assert.same(expected, got, case.name)
-                if compiled:facts().replays > 0 then replayed = replayed + 1 end
+                local facts = compiled:facts()
+                if facts.replays > 0 then replayed = replayed + 1 end
+                -- a layer that is made anew in each call has other memory in each
+                assert.is_true(facts.replays > 0 or facts.eager ~= nil or case.name:find("^layer/") ~= nil,
+                    case.name .. " is not replayed, and nothing says why")
             end
-            assert.is_true(replayed > #cases - 40, ("%d of %d"):format(replayed, #cases)) -- some make optimisers
+            assert.is_true(replayed > 0.9 * #cases, ("%d of %d"):format(replayed, #cases))
         end)
 
         it("drops what nobody needs", function()
@@ -471,7 +475,7 @@ describe("lx.compile", function()
         lx.no_grad(function() net.bias:fill_(7) end)
         same_bits(net(x), f(x))
         net.weight:free()
-        assert.error_matches(function() f(x) end, "this tensor was freed")
+        assert.error_matches(function() f(x) end, "weight: expected a tensor, got a freed tensor")
     end)
 
     it("takes up optimisers that were loaded", function()
@@ -574,6 +578,8 @@ describe("lx.compile", function()
         local f = compile(function(x) return x:exp():log() end)
         run(f, 4, lx.ones(3))
         assert.matches("^f: 1 recording, 1 replay\n  2 launches, 0 dropped; arena %d", tostring(f))
-        assert.has_error(function() lx.compile(3) end, "compile: expected a function, got number")
+        assert.has_error(function() lx.compile(3) end, "compile: f: expected a function, got 3")
+        assert.has_error(function() lx.compile(print, {nam = "f"}) end,
+            "compile: options: unknown option 'nam' (did you mean 'name'?); the options are name")
     end)
 end)

@@ -67,6 +67,14 @@ describe("image_folder", function()
         assert.matches("gone%.png", dataset.failed[1].message)
     end)
 
+    it("names an image that is gone when its size is asked for", function()
+        local root = make_folder("gone", {["NORMAL/a.png"] = 1, ["PNEUMONIA/b.png"] = 2})
+        local dataset = assert(assert(lx.data.image_folder(root)):open())
+        os.remove(dataset.paths[1])
+        assert.error_matches(function() dataset:extent(1) end, "Dataset:extent: .*" .. dataset.paths[1]:match("[^/]+$"))
+        assert.same({9, 7}, {dataset:extent(2)})
+    end)
+
     it("says what is wrong with a folder", function()
         local function refused(path, pattern)
             local frame, message, code = lx.data.image_folder(path)
@@ -76,11 +84,11 @@ describe("image_folder", function()
         end
         refused(work .. "/none", "does not exist")
         lfs.mkdir(work .. "/empty")
-        refused(work .. "/empty", "one folder for each of two classes")
-        refused(make_folder("one", {["NORMAL/a.png"] = 1}), "two classes")
+        refused(work .. "/empty", "one folder for each class")
+        refused(make_folder("one", {["NORMAL/a.png"] = 1}), "it has only NORMAL")
         local root = make_folder("bare", {["NORMAL/a.png"] = 1})
         lfs.mkdir(root .. "/PNEUMONIA")
-        refused(root, "both classes are needed")
+        refused(root, "each class is needed")
     end)
 end)
 
@@ -135,6 +143,10 @@ describe("a dataset", function()
         assert.equal(2, #dataset)
         assert.same({2, 1, 11, 11}, dataset.images.shape)
         assert.equal("uint8", dataset.images.dtype)
+        for i = 1, 2 do
+            local image = lx.vision.resize(assert(lx.vision.load(dataset.paths[i])), 11, 11)
+            assert.equal(1, dataset.images[i]:eq(image):all():item())
+        end
         assert.matches("b%.png", dataset.failed[1].message)
         local nothing, message, code = frame:load {size = 11, strict = true}
         assert.is_nil(nothing)
@@ -251,6 +263,40 @@ describe("mixed batches", function()
         assert.is_true(seen > 60)
     end)
 
+    it("cut rectangles of the sides and places that CutMix says", function()
+        local height, width = 90, 140
+        local black_and_white = lx.stack {lx.zeros(1, height, width), lx.ones(1, height, width)}
+        local off, middles, n, of_all = 0, 0, 0, 0
+        for index = 1, 400 do
+            -- mixup draws the same share for the same seed and index; CutMix then rounds it to pixels
+            local _, _, drawn = lx.data.mixup(black_and_white, lx.tensor {0, 1}, {alpha = 1, index = index})
+            local mixed, targets, share = lx.data.cutmix(black_and_white, lx.tensor {0, 1}, {alpha = 1, index = index})
+            local changed = mixed[1][1]
+            local area = changed:sum():item()
+            if area > 0 then
+                assert.near(1 - share, area / (height * width), 1e-6)
+                assert.near(1 - share, targets[1], 1e-6)
+                for dim, size in ipairs {height, width} do
+                    local line = changed:max(3 - dim):totable()
+                    local first, last
+                    for i, value in ipairs(line) do
+                        first, last = first or value == 1 and i or nil, value == 1 and i or last
+                    end
+                    local length, wanted = last - first + 1, math.sqrt(1 - drawn) * size
+                    assert.is_true(length <= wanted + 1)
+                    of_all = of_all + 1
+                    if first > 1 and last < size then -- whole
+                        assert.near(wanted, length, 1.001)
+                        off, middles, n = off + length - wanted, middles + (first + last - 1) / 2 / size, n + 1
+                    end
+                end
+            end
+        end
+        assert.is_true(n > 100 and of_all > n + 100)
+        assert.near(0, off / n, 0.12)
+        assert.near(0.5, middles / n, 0.04)
+    end)
+
     it("refuse what is no batch", function()
         assert.error_matches(function() lx.data.mixup(x[1], y) end, "%[2,9,11%]")
         assert.error_matches(function() lx.data.cutmix(x, y, {alpha = 0}) end, "alpha")
@@ -267,6 +313,53 @@ describe("phantoms", function()
             for _, box in ipairs(a.boxes[i]) do
                 assert.is_true(box.x >= 0 and box.y >= 0 and box.x + box.w <= 48 and box.y + box.h <= 48)
             end
+        end
+    end)
+
+    -- The first twelve of a seed as they were when this was written: mean, deviation, mean difference to the pixel on
+    -- the left and above, means of the upper and of the left half, boxes, path.
+    local DRAWN <const> = {
+        {102.767, 65.384, 10.739, 8.425, 92.443, 84.293, path = "PNEUMONIA/person1_phantom_1.png",
+            boxes = {{38, 10, 13, 15}, {17, 23, 13, 13}, {38, 10, 14, 18}}},
+        {86.057, 59.345, 9.988, 7.083, 75.559, 88.016, path = "NORMAL/person2_phantom_1.png",
+            boxes = {}},
+        {117.228, 59.277, 11.863, 9.869, 100.966, 113.187, path = "NORMAL/person2_phantom_2.png",
+            boxes = {}},
+        {135.535, 60.801, 11.316, 9.377, 120.071, 127.415, path = "PNEUMONIA/person3_phantom_1.png",
+            boxes = {{11, 31, 9, 16}, {11, 31, 13, 15}, {39, 19, 14, 15}}},
+        {116.093, 63.845, 11.542, 8.819, 105.837, 103.668, path = "PNEUMONIA/person4_phantom_1.png",
+            boxes = {{36, 20, 16, 19}, {37, 6, 13, 16}, {41, 23, 12, 22}, {43, 27, 10, 21}}},
+        {124.333, 63.393, 11.328, 9.626, 107.937, 130.992, path = "PNEUMONIA/person4_phantom_2.png",
+            boxes = {{40, 27, 13, 17}, {41, 26, 12, 17}, {15, 26, 11, 18}}},
+        {89.067, 63.512, 11.035, 8.959, 75.282, 88.912, path = "NORMAL/person5_phantom_1.png",
+            boxes = {}},
+        {106.269, 80.471, 14.008, 10.534, 88.726, 117.751, path = "NORMAL/person5_phantom_2.png",
+            boxes = {}},
+        {126.647, 70.397, 13.756, 12.446, 108.812, 130.499, path = "PNEUMONIA/person6_phantom_1.png",
+            boxes = {{43, 22, 12, 27}, {41, 25, 14, 16}, {6, 17, 15, 16}, {40, 27, 14, 18}}},
+        {122.491, 60.016, 11.210, 9.705, 113.050, 108.459, path = "PNEUMONIA/person6_phantom_2.png",
+            boxes = {{13, 10, 13, 15}, {37, 10, 17, 18}, {47, 34, 10, 11}}},
+        {122.656, 63.735, 12.710, 11.296, 104.645, 125.871, path = "PNEUMONIA/person6_phantom_3.png",
+            boxes = {{14, 16, 13, 19}, {42, 17, 13, 25}, {43, 30, 12, 21}, {6, 38, 11, 12}}},
+        {99.853, 64.596, 13.213, 10.665, 83.035, 100.576, path = "NORMAL/person7_phantom_1.png",
+            boxes = {}},
+    }
+
+    it("are the same everywhere and always", function()
+        local set = lx.data.phantom {n = 12, size = 64, seed = 7}
+        for i, expected in ipairs(DRAWN) do
+            local x = set.images[i]:float():view(64, 64)
+            local got = {
+                x:mean():item(), (x - x:mean()):square():mean():sqrt():item(),
+                (x:narrow(2, 2, 63) - x:narrow(2, 1, 63)):abs():mean():item(),
+                (x:narrow(1, 2, 63) - x:narrow(1, 1, 63)):abs():mean():item(),
+                x:narrow(1, 1, 32):mean():item(), x:narrow(2, 1, 32):mean():item(),
+            }
+            for k, number in ipairs(got) do assert.near(expected[k], number, 0.01, ("image %d, %d"):format(i, k)) end
+            local boxes = {}
+            for k, box in ipairs(set.boxes[i]) do boxes[k] = {box.x, box.y, box.w, box.h} end
+            assert.same(expected.boxes, boxes)
+            assert.equal(expected.path, set.paths[i])
         end
     end)
 

@@ -131,6 +131,17 @@ describe("DICOM:", function()
         assert.is_true(lx.equal(golden["implicit/12/raw"]:view(1, 23, 31), (assert(lx.vision.load(path)))))
     end)
 
+    it("of explicit types alone is told by the first of them", function()
+        local whole = bytes_of("explicit/12")
+        local at = whole:find("\8\0\22\0", 1, true)
+        write(whole:sub(at))
+        assert.is_true(lx.equal(golden["explicit/12/raw"]:view(1, 23, 31), (assert(lx.vision.load(path)))))
+        for _, kind in ipairs {"AE", "AS", "CS", "DA", "IS", "LO", "SH", "TM", "UI"} do
+            write("\8\0\1\0" .. kind .. "\4\0ABCD" .. whole:sub(at))
+            assert.is_true(lx.equal(golden["explicit/12/raw"]:view(1, 23, 31), (assert(lx.vision.load(path)))))
+        end
+    end)
+
     -- A file with something before its first element of group 8.
     local function with(name, bytes)
         local whole = bytes_of(name)
@@ -180,11 +191,11 @@ describe("DICOM:", function()
         assert.is_true(lx.equal((load("jpeg/8")), (with_syntax("1.2.840.10008.1.2.4.51"))))
         local frame = "\255\192\0\11" -- of one component, before the bits of its samples
         write((bytes_of("jpeg/8"):gsub(frame .. "\8", frame .. "\12")))
-        assert.matches("JPEG of more than 8 bits", (select(2, lx.vision.load(path))))
+        assert.matches("the baseline process has 8 bits", (select(2, lx.vision.load(path))))
         local image, message = load("implicit/12", {channels = 1})
         assert.is_truthy(image, message)
         assert.error_matches(function() load("frames/rle", {frame = 4}) end, "3 frames; there is no frame 4")
-        assert.error_matches(function() load("implicit/12", {channels = 2}) end, "channels expects 1 or 3")
+        assert.error_matches(function() load("implicit/12", {channels = 2}) end, "'channels': expected 1 or 3")
     end)
 
     it("cut short anywhere is refused or read, never more", function()
@@ -244,6 +255,18 @@ describe("DICOM:", function()
         local whole = bytes_of("jpeg2000/tiles")
         write(whole:sub(1, -40))
         assert.matches("truncated", select(2, lx.vision.load(path)))
+    end)
+
+    it("in JPEG 2000 may have 64 layers", function()
+        local whole = bytes_of("jpeg2000/tiles")
+        -- the marker COD, its length, how things are coded, in which order; the number of layers
+        local from = assert(whole:find("\255\82\0.[\0-\7].\0.", 1)) + 6
+        for layers = 64, 65 do
+            write(whole:sub(1, from - 1) .. (">I2"):pack(layers) .. whole:sub(from + 2))
+            local _, message = lx.vision.load(path)
+            local refused = type(message) == "string" and message:find("more than 64 layers", 1, true)
+            assert.equal(layers == 65, refused ~= nil and refused ~= false)
+        end
     end)
 
     it("is listed and trained on like other images", function()

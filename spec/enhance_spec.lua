@@ -78,6 +78,19 @@ local function each_picture(check)
     for _, entry in ipairs(PICTURES) do check(entry[2], entry[1]) end
 end
 
+describe("a threshold", function()
+    it("is exceeded by what is white then", function()
+        local bytes = lx.arange(256):byte():view(1, 16, 16)
+        local floats = lx.tensor {{0, 99.5, 100, 100.25, 255, 1000, -3}}
+        for _, level in ipairs {-1, 0, 99.5, 100, 100.25, 254, 255, 300} do
+            for _, image in ipairs {bytes, floats} do
+                local expected = image:float():gt(level):float() * 255
+                assert.is_true(lx.equal(expected, lx.vision.threshold(image, level):float()), tostring(level))
+            end
+        end
+    end)
+end)
+
 describe("median_blur", function()
     local function median(list)
         table.sort(list, function(a, b) return a[1] < b[1] end)
@@ -150,6 +163,30 @@ describe("shapes", function()
             end
         end)
     end
+end)
+
+describe("a bicubic warp", function()
+    it("weighs sixteen neighbours by Keys' function with a = -3/4, as OpenCV", function()
+        local image = noise(9, 11, 256, "float32")
+        local grey = image:totable()[1]
+        -- The point (x, y) of the result lies at (x - 1/4, y - 1/2) of the picture.
+        local moved = vision.warp_affine(image, {1, 0, 1 / 4, 0, 1, 1 / 2}, {mode = "bicubic", border = "replicate"})
+            :totable()[1]
+        local across = {-0.03515625, 0.26171875, 0.87890625, -0.10546875} -- of x - 2 to x + 1
+        local down = {-0.09375, 0.59375, 0.59375, -0.09375}
+        for y = 1, 9 do
+            for x = 1, 11 do
+                local sum = 0
+                for j = 1, 4 do
+                    for i = 1, 4 do
+                        local row = grey[math.min(math.max(y + j - 3, 1), 9)]
+                        sum = sum + across[i] * down[j] * row[math.min(math.max(x + i - 3, 1), 11)]
+                    end
+                end
+                assert.near(sum, moved[y][x], 1e-3)
+            end
+        end
+    end)
 end)
 
 describe("smoothing", function()
@@ -443,34 +480,90 @@ describe("find_lungs", function()
     end)
 end)
 
+describe("affine", function()
+    it("shears, turns, scales and shifts about the middle", function()
+        local H, W, angle, scale = 31, 41, 25, 1.3
+        local shift, shear = {3, -2}, {8, -5}
+        -- p goes to centre + shift + scale R S (p - centre); down is positive, so counter-clockwise is negative
+        local cos, sin = math.cos(math.rad(-angle)), math.sin(math.rad(-angle))
+        local tx, ty = math.tan(math.rad(shear[1])), math.tan(math.rad(shear[2]))
+        local function moved(x, y)
+            x, y = x - W / 2, y - H / 2
+            x, y = x + tx * y, y + ty * x
+            x, y = scale * (cos * x - sin * y), scale * (sin * x + cos * y)
+            return x + W / 2 + shift[1], y + H / 2 + shift[2]
+        end
+        local image = lx.zeros(2, H, W) -- each pixel has its own place
+        for y = 1, H do
+            for x = 1, W do
+                image[{1, y, x}] = x - 0.5
+                image[{2, y, x}] = y - 0.5
+            end
+        end
+        local out = lx.vision.affine(image, {angle = angle, scale = scale, translate = shift, shear = shear})
+        local compared = 0
+        for _, place in ipairs {{20.5, 15.5}, {12.5, 9.5}, {27.5, 20.5}, {15.5, 21.5}} do
+            local x, y = moved(place[1], place[2])
+            local column, row = math.floor(x) + 1, math.floor(y) + 1
+            if column >= 2 and column < W and row >= 2 and row < H then
+                -- the pixel that it came to shows a place at most as far off as half a pixel
+                compared = compared + 1
+                for axis = 1, 2 do
+                    local source = out[{axis, row, column}]
+                    assert.near(place[axis], source, 1)
+                end
+                local back = {out[{1, row, column}], out[{2, row, column}]}
+                local u, v = moved(back[1], back[2])
+                assert.near(column - 0.5, u, 1e-3)
+                assert.near(row - 0.5, v, 1e-3)
+            end
+        end
+        assert.is_true(compared >= 3)
+    end)
+end)
+
+describe("sizes", function()
+    it("go up to the largest side and no further", function()
+        local line = lx.zeros(1, 1, 2)
+        assert.same({1, 1, 16384}, {table.unpack(lx.vision.resize(line, 1, 16384).shape)})
+        assert.same({1, 16384, 1}, {table.unpack(lx.vision.resize(line, 16384, 1).shape)})
+        assert.same({1, 1, 16384}, {table.unpack(lx.vision.pad(line, {0, 0, 16382, 0}).shape)})
+        assert.same({1, 16384, 2}, {table.unpack(lx.vision.pad(line, {0, 16383, 0, 0}).shape)})
+        assert.has_error(function() lx.vision.pad(line, {0, 0, 16383, 0}) end)
+        assert.has_error(function() lx.vision.pad(line, {0, 0, 0, 16384}) end)
+        assert.has_error(function() lx.vision.resize(line, 1, 16385) end)
+        assert.has_error(function() lx.vision.resize(line, 16385, 1) end)
+    end)
+end)
+
 describe("what cannot be done is refused:", function()
     local image = noise(6, 6, 256)
     for name, case in pairs {
-        ["an even median"] = {"size must be odd", vision.median_blur, image, 4},
-        ["a negative median"] = {"size must be odd", vision.median_blur, image, -3},
-        ["a huge median"] = {"size must be odd", vision.median_blur, image, 257},
-        ["half a median"] = {"integer", vision.median_blur, image, 3.5},
-        ["an even shape"] = {"top_hat: size must be odd", vision.top_hat, image, 2},
-        ["an unknown shape"] = {"rectangle, cross or ellipse", vision.erode, image, 3, {shape = "disc"}},
-        ["a number beyond int"] = {"too large", vision.box_blur, image, 1 << 40},
-        ["no deviation"] = {"sigma must be", vision.gaussian_blur, image, 0},
-        ["a deviation that is no number"] = {"sigma must be", vision.gaussian_blur, image, 0 / 0},
-        ["a bilateral filter of nothing"] = {"radius must be", vision.bilateral_filter, image, 0, 1, 1},
-        ["third derivatives"] = {"dx and dy", vision.sobel, image, 3, 0},
-        ["no derivative"] = {"dx and dy", vision.sobel, image, 0, 0},
-        ["canny of floats"] = {"uint8", vision.canny, image:float(), 1, 2},
-        ["canny upside down"] = {"low <= high", vision.canny, image, 9, 2},
-        ["no tiles"] = {"tiles must be", vision.clahe, image, {tiles = 0}},
-        ["a negative clip"] = {"clip not negative", vision.clahe, image, {clip = -1}},
-        ["a white that is black"] = {"white expects a number", vision.equalize, image, {white = 0}},
-        ["an infinite white"] = {"white expects a number", vision.clahe, image, {white = math.huge}},
-        ["a misspelt option"] = {"there is no option 'whit'", vision.invert, image, {whit = 3}},
-        ["more than all"] = {"share expects a number from 0 to 1", vision.percentile, image, 1.5},
-        ["less than none"] = {"low expects a number from 0 to 1", vision.normalize_percentile, image, {low = -0.1}},
-        ["a window without width"] = {"width expects", vision.window, image, 100, 0},
-        ["a gamma of 0"] = {"gamma: must be above 0", vision.adjust_gamma, image, 0},
-        ["no bins"] = {"bins must be", vision.histogram, image, {bins = 0}},
-        ["groups of two channels"] = {"one channel", vision.connected_components, lx.zeros(2, 4, 4)},
+        ["an even median"] = {"size: expected an odd number", vision.median_blur, image, 4},
+        ["a negative median"] = {"size: expected an odd number", vision.median_blur, image, -3},
+        ["a huge median"] = {"size: expected an odd number", vision.median_blur, image, 257},
+        ["half a median"] = {"odd", vision.median_blur, image, 3.5},
+        ["an even shape"] = {"top_hat: size: expected an odd number", vision.top_hat, image, 2},
+        ["an unknown shape"] = {'"rectangle", "cross" or "ellipse"', vision.erode, image, 3, {shape = "disc"}},
+        ["a number beyond int"] = {"size: expected an odd", vision.box_blur, image, 1 << 40},
+        ["no deviation"] = {"sigma: expected a number", vision.gaussian_blur, image, 0},
+        ["a deviation that is no number"] = {"sigma: expected a number", vision.gaussian_blur, image, 0 / 0},
+        ["a bilateral filter of nothing"] = {"radius: expected", vision.bilateral_filter, image, 0, 1, 1},
+        ["third derivatives"] = {"dx: expected an integer from 0 to 2", vision.sobel, image, 3, 0},
+        ["no derivative"] = {"dy: expected 1 or 2", vision.sobel, image, 0, 0},
+        ["canny of floats"] = {"image of bytes", vision.canny, image:float(), 1, 2},
+        ["canny upside down"] = {"low: expected at most high, which is 2", vision.canny, image, 9, 2},
+        ["no tiles"] = {"'tiles': expected", vision.clahe, image, {tiles = 0}},
+        ["a negative clip"] = {"'clip': expected a number of at least 0", vision.clahe, image, {clip = -1}},
+        ["a white that is black"] = {"'white': expected a number above 0", vision.equalize, image, {white = 0}},
+        ["an infinite white"] = {"'white': expected a number above 0", vision.clahe, image, {white = math.huge}},
+        ["a misspelt option"] = {"unknown option 'whit' %(did you mean 'white'%?%)", vision.invert, image, {whit = 3}},
+        ["more than all"] = {"share: expected a number from 0 to 1", vision.percentile, image, 1.5},
+        ["less than none"] = {"'low': expected a number from 0 to 1", vision.normalize_percentile, image, {low = -0.1}},
+        ["a window without width"] = {"width: expected", vision.window, image, 100, 0},
+        ["a gamma of 0"] = {"exponent: expected a number above 0", vision.adjust_gamma, image, 0},
+        ["no bins"] = {"'bins': expected", vision.histogram, image, {bins = 0}},
+        ["groups of two channels"] = {"a grey image", vision.connected_components, lx.zeros(2, 4, 4)},
         ["integers"] = {"uint8 or float32", vision.equalize, lx.zeros({3, 3}, {dtype = "int32"})},
         ["a vector"] = {"%[H,W%]", vision.median_blur, lx.zeros(9), 3},
     } do

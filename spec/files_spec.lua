@@ -95,6 +95,46 @@ describe("images", function()
         end
     end)
 
+    it("are written with each filter and all lengths of repetitions", function()
+        lx.manual_seed(5)
+        local x, y = lx.arange(211), lx.arange(190):view(190, 1)
+        local pictures = {
+            lx.zeros(1, 300, 300), lx.rand(3, 190, 211) * 256, (x + y * 3):view(1, 190, 211),
+            x:view(1, 1, 211):expand(3, 190, 211), lx.rand(1, 400, 400):mul(3):floor(),
+            lx.cat({lx.rand(1, 99, 331) * 256, lx.zeros(1, 1, 331)}, 2):expand(3, 100, 331),
+            lx.tensor {{{7}}}, lx.rand(1, 5, 1) * 256, lx.rand(3, 1, 2) * 256,
+        }
+        local block = (lx.rand(1, 129, 254) * 256):byte() -- a row is 255 bytes: repetitions as far as they may be
+        pictures[#pictures + 1] = lx.cat({block, block, block}, 2)
+        for i, picture in ipairs(pictures) do
+            local image, path = picture:clamp(0, 255):byte(), work .. "/filters.png"
+            assert(lx.vision.save(path, image))
+            local back = assert(lx.vision.load(path, {channels = image.shape[1]}))
+            assert.is_true(core.to_string(image:contiguous()) == core.to_string(back), i)
+        end
+        assert.is_true(#core.encode_png(pictures[1]:byte()) < 900)
+    end)
+
+    it("are written with the checks that readers of PNG compare", function()
+        local png = core.encode_png(lx.tensor({{{200}}}, {dtype = "uint8"}))
+        local at, seen = 9, {}
+        while at < #png do
+            local length, name = (">I4c4"):unpack(png, at)
+            assert.equal(crc(png:sub(at + 4, at + 7 + length)), ((">I4"):unpack(png, at + 8 + length)))
+            seen[#seen + 1] = name
+            if name == "IDAT" then
+                local a, b = 1, 0
+                for _, byte in ipairs {0, 200} do -- filter 0, and the pixel
+                    a = a + byte
+                    b = b + a
+                end
+                assert.equal(b << 16 | a, ((">I4"):unpack(png, at + 4 + length)))
+            end
+            at = at + 12 + length
+        end
+        assert.same({"IHDR", "IDAT", "IEND"}, seen)
+    end)
+
     it("are decoded many at a time, the bad ones named", function()
         local paths = {}
         for i = 1, 9 do
@@ -103,13 +143,42 @@ describe("images", function()
             assert(lx.vision.save(paths[i], lx.full(shape, 10 * i, {dtype = "uint8"})))
         end
         write("many4.png", "broken")
-        local images, ok, messages = core.decode_images(paths, 17)
+        local images, ok, messages, codes = core.decode_images(paths, 17)
         assert.same({9, 1, 17, 17}, images.shape)
         for i = 1, 9 do
             assert.equal(i ~= 4, ok[i])
             assert.equal(i == 4 and 0 or 10 * i, images[{i, 1, 8, 8}])
         end
         assert.matches("many4%.png", messages[4])
+        assert.equal("format", codes[4])
+    end)
+
+    it("are not written where nothing could read them again", function()
+        local path = work .. "/large.png"
+        assert.error_matches(function() lx.vision.save(path, lx.empty({1, 10001, 10000}, {dtype = "uint8"})) end,
+            "10000 x 10001 pixels .* at most 100 million")
+        assert.is_nil(lfs.attributes(path))
+    end)
+
+    it("say their size, channels and bits without being decoded", function()
+        for name, expected in pairs {
+            ["bmp-rgb"] = {"BMP", 13, 9, 3, 8}, ["jpeg-grey"] = {"JPEG", 47, 33, 1, 8},
+            ["jpeg-rgb"] = {"JPEG", 13, 9, 3, 8}, ["jpeg-progressive"] = {"JPEG", 47, 33, 1, 8},
+            ["jpeg-subsampled"] = {"JPEG", 39, 27, 3, 8}, pgm = {"PNM", 13, 9, 1, 8}, ppm = {"PNM", 13, 9, 3, 8},
+            ["pgm-deep"] = {"PNM", 13, 9, 1, 12}, ["png-deep"] = {"PNG", 13, 9, 1, 16},
+            ["png-grey"] = {"PNG", 13, 9, 1, 8}, ["png-rgb"] = {"PNG", 13, 9, 3, 8},
+            ["png-grey-alpha"] = {"PNG", 13, 9, 2, 8}, ["png-rgba"] = {"PNG", 13, 9, 4, 8},
+            ["png-one-bit"] = {"PNG", 13, 9, 1, 8}, ["dicom-rgb-0"] = {"DICOM", 13, 9, 3, 8},
+            ["dicom-big-12"] = {"DICOM", 13, 9, 1, 12},
+        } do
+            local path = "spec/fuzz/corpus/" .. name
+            local info = assert(lx.vision.probe(path))
+            assert.same(expected, {info.format, info.width, info.height, info.channels, info.bits}, name)
+            local image, same = lx.vision.load(path, {channels = expected[4] >= 3 and 3 or 1})
+            assert.same({expected[4] >= 3 and 3 or 1, expected[3], expected[2]}, image.shape, name)
+            same.white = nil -- known only once the samples are
+            assert.same(info, same, name)
+        end
     end)
 
     it("are shrunk with antialiasing: a fine checkerboard turns grey", function()
@@ -132,6 +201,122 @@ describe("images", function()
         assert.equal(50, drawn[{1, 1, 1}])
         assert.equal(100, drawn[{1, 1, 11}])
         assert.has_error(function() lx.vision.draw_text(lx.zeros(3, 4, 4), 1, 1, "x") end)
+    end)
+end)
+
+describe("drawing", function()
+    local HEIGHT <const>, WIDTH <const> = 23, 31
+    local image
+    before_each(function() image = lx.randint(0, 256, {3, HEIGHT, WIDTH}, {dtype = "uint8"}) end)
+
+    -- What a function of (old level, channel, x, y) makes of every pixel.
+    local function each_pixel(from, f)
+        local rows = from:totable()
+        for channel, plane in ipairs(rows) do
+            for y, row in ipairs(plane) do
+                for x, level in ipairs(row) do row[x] = f(level, channel, x - 1, y - 1) end
+            end
+        end
+        return lx.tensor(rows, {dtype = "uint8"})
+    end
+
+    local function is_inside(box, x, y, margin)
+        return x >= box.x + margin and y >= box.y + margin and x < box.x + box.w - margin
+            and y < box.y + box.h - margin
+    end
+
+    local BOXES <const> = {
+        {x = 3, y = 4, w = 9, h = 6}, {x = -4, y = -2, w = 10, h = 9}, {x = 25, y = 17, w = 20, h = 20},
+        {x = -9, y = 5, w = 99, h = 3}, {x = 40, y = 5, w = 4, h = 4}, {x = 5, y = 5, w = 0, h = 7},
+        {x = 0, y = 0, w = 1, h = 1},
+    }
+
+    it("fills rectangles, as far as they lie in the image", function()
+        local colour = {200, 10, 77}
+        for _, box in ipairs(BOXES) do
+            for _, alpha in ipairs {0, 0.3, 1} do
+                local expected = each_pixel(image, function(level, channel, x, y)
+                    if not is_inside(box, x, y, 0) then return level end
+                    return math.floor(level + (colour[channel] - level) * alpha + 0.5)
+                end)
+                local got = lx.vision.fill_rect(image, box, {colour = colour, alpha = alpha})
+                assert.is_true((expected:float() - got:float()):abs():max():item() <= (alpha == 0.3 and 1 or 0))
+            end
+        end
+        local black = lx.vision.fill_rect(image, BOXES[1])
+        assert.equal(0, black:narrow(2, 5, 6):narrow(3, 4, 9):float():max():item())
+    end)
+
+    it("outlines rectangles inwards", function()
+        for _, box in ipairs(BOXES) do
+            for thickness = 1, 4 do
+                local expected = each_pixel(image, function(level, channel, x, y)
+                    local edge = is_inside(box, x, y, 0) and not is_inside(box, x, y, thickness)
+                    return edge and channel * 50 or level
+                end)
+                local got = lx.vision.draw_rect(image, box, {colour = {50, 100, 150}, thickness = thickness})
+                assert.is_true(lx.equal(expected, got), ("%d %d %d"):format(box.x, box.w, thickness))
+            end
+        end
+    end)
+
+    -- Text in white on black, of one channel.
+    local function text_on(height, width, x, y, text, scale)
+        return lx.vision.draw_text(lx.zeros({1, height, width}, {dtype = "uint8"}), x, y, text, {scale = scale})
+    end
+
+    it("writes text that is where it is asked for, as large as it is said to be", function()
+        local text = "Normal 99.5% {x}"
+        local width, height = lx.vision.text_size(text)
+        local plain = text_on(40, 200, 0, 0, text, 1)
+        assert.is_true(plain:float():sum():item() > 0)
+        assert.equal(0, plain:narrow(2, height + 1, 40 - height):float():sum():item())
+        assert.equal(0, plain:narrow(3, width + 1, 200 - width):float():sum():item())
+        -- moved, and cut off at all borders
+        local moved = text_on(40, 200, 7, 5, text, 1)
+        assert.is_true(lx.equal(plain:narrow(2, 1, 35):narrow(3, 1, 193):contiguous(),
+            moved:narrow(2, 6, 35):narrow(3, 8, 193):contiguous()))
+        local cut = text_on(6, 30, -11, -2, text, 1)
+        assert.is_true(lx.equal(plain:narrow(2, 3, 6):narrow(3, 12, 30):contiguous(), cut))
+        -- three times as large
+        assert.same({3 * width, 3 * height}, {lx.vision.text_size(text, 3)})
+        local large = text_on(120, 600, 0, 0, text, 3)
+        local repeated = plain:view(1, 40, 1, 200, 1):expand(1, 40, 3, 200, 3):contiguous():view(1, 120, 600)
+        assert.is_true(lx.equal(repeated, large))
+        -- in a colour, and nothing else
+        local same = {colour = {255, 255, 255}, scale = 1}
+        assert.is_true(lx.equal(lx.vision.draw_text(image, 2, 3, "Ab"), lx.vision.draw_text(image, 2, 3, "Ab", same)))
+        local coloured = lx.vision.draw_text(image, 2, 3, "Ab", {colour = {1, 2, 3}})
+        local white = text_on(HEIGHT, WIDTH, 2, 3, "Ab", 1)
+        assert.is_true(lx.equal(each_pixel(image, function(level, channel, x, y)
+            return white[{1, y + 1, x + 1}] > 0 and channel or level
+        end), coloured))
+    end)
+
+    it("writes one character after the other, and one line below the other", function()
+        local width, height = lx.vision.text_size("A")
+        local function at(x, y, text) return text_on(60, 60, x, y, text, 1):float() end
+        assert.is_true(lx.equal(at(3, 4, "A") + at(3 + width, 4, "B"), at(3, 4, "AB")))
+        assert.same({width, 2 * height}, {lx.vision.text_size("A\nA")})
+        assert.same({lx.vision.text_size("wide"), 3 * height}, {lx.vision.text_size("A\nwide\nA")})
+        assert.is_true(lx.equal(at(3, 4, "A") + at(3, 4 + height, "B"), at(3, 4, "A\nB")))
+    end)
+
+    it("writes every character of ASCII, and a question mark for all others", function()
+        local unknown, seen = text_on(20, 20, 1, 1, "?", 1), {}
+        for byte = 33, 126 do
+            local drawn = text_on(20, 20, 1, 1, string.char(byte), 1)
+            assert.is_true(drawn:float():sum():item() > 0, string.char(byte))
+            if byte ~= 63 then assert.is_false(lx.equal(unknown, drawn), string.char(byte)) end
+            seen[byte] = drawn
+        end
+        assert.is_false(lx.equal(seen[48], seen[79]))
+        assert.equal(0, text_on(20, 20, 1, 1, " ", 1):float():sum():item())
+        for _, text in ipairs {"é", "→", "\127", "\1"} do
+            assert.is_true(lx.equal(unknown, text_on(20, 20, 1, 1, text, 1)), text)
+            assert.equal(lx.vision.text_size("?"), (lx.vision.text_size(text)))
+        end
+        assert.equal(lx.vision.text_size("?a"), (lx.vision.text_size("éa")))
     end)
 end)
 
@@ -194,7 +379,7 @@ describe("checkpoints", function()
             assert.equal("format", code)
         end
         for _, header in ipairs {
-            "[]", "{", '{"w":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}', '{"w":1}',
+            "[]", "{", '{"w":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}', '{"w":1}',
             '{"w":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}',
             '{"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}}',
             '{"w":{"dtype":"F32","shape":[2],"data_offsets":[4,1]}}',
@@ -264,5 +449,147 @@ net.load_state_dict(t)
 assert torch.allclose(net(x), y, atol=1e-5), (net(x), y)
 ]])
         assert.is_true(os.execute(("%s '%s' '%s'"):format(python, script, path)))
+    end)
+end)
+
+describe("a checksum", function()
+    -- of the reference implementation of XXH64 (xxhash 3.4.1 for Python)
+    local KNOWN <const> = {
+        [""] = 0xEF46DB3751D8E999, a = 0xD24EC4F1A98C6E5B, abc = 0x44BC2CF5AD770999,
+        ["Nobody inspects the spammish repetition"] = 0xFBCEA83C8A378BF1,
+    }
+
+    it("is XXH64", function()
+        for text, sum in pairs(KNOWN) do assert.equal(sum, core.checksum(text)) end
+    end)
+end)
+
+describe("a checkpoint on disk", function()
+    it("has its tensors at multiples of 64 bytes", function()
+        local path = os.tmpname()
+        for _, name in ipairs {"x", "a name of another length", ("n"):rep(61)} do
+            assert(lx.checkpoint.save(path, {[name] = lx.ones(3)}))
+            local file = assert(io.open(path, "rb"))
+            local length = string.unpack("<I8", file:read(8))
+            file:close()
+            assert.equal(0, (8 + length) % 64)
+        end
+        os.remove(path)
+    end)
+
+    it("keeps what is no number, in halves of floats too", function()
+        local path = os.tmpname()
+        for dtype, bytes in pairs {F16 = "\0\x7e\0\x7c\0\xfc\1\xfc", BF16 = "\xc0\x7f\x80\x7f\x80\xff\x81\xff"} do
+            local header = ('{"x":{"dtype":"%s","shape":[4],"data_offsets":[0,8]}}'):format(dtype)
+            local file = assert(io.open(path, "wb"))
+            file:write(string.pack("<s8", header), bytes)
+            file:close()
+            local x = assert(lx.checkpoint.load(path)).x
+            assert.is_true(x[1] ~= x[1] and x[4] ~= x[4])
+            assert.same({math.huge, -math.huge}, {x[2], x[3]})
+        end
+        os.remove(path)
+    end)
+end)
+
+describe("a colour", function()
+    it("has three levels that are checked", function()
+        local image = lx.zeros({3, 20, 20}, {dtype = "uint8"})
+        for place = 1, 3 do
+            local colour = {1, 2, 3}
+            colour[place] = 256
+            assert.error_matches(function() lx.vision.draw_text(image, 1, 1, "a", {colour = colour}) end, "colour")
+        end
+    end)
+end)
+
+describe("tensors of as many dimensions as there can be", function()
+    it("are saved and loaded", function()
+        local path = os.tmpname()
+        local shape = {1, 2, 1, 3, 1, 2, 1, 2}
+        local tensor = lx.arange(24):view(table.unpack(shape))
+        assert(lx.checkpoint.save(path, {x = tensor}))
+        local loaded = assert(lx.checkpoint.load(path)).x
+        os.remove(path)
+        assert.same(shape, {table.unpack(loaded.shape)})
+        assert.same(tensor:flatten():totable(), loaded:flatten():totable())
+    end)
+end)
+
+describe("what killed processes leave", function()
+    local folder, images
+
+    local function temporaries()
+        local names = {}
+        for name in lfs.dir(folder) do
+            if name:find("^%.luxel%-") then names[#names + 1] = name end
+        end
+        return names
+    end
+
+    -- Builds a cache of images in `folder`; `once` is called in the midst of it.
+    local function build_cache(once)
+        local frame = assert(lx.data.image_folder(images))
+        return frame:open {size = 16, cache = folder .. "/images.cache", progress = function()
+            if once then once() end
+            once = nil
+        end}
+    end
+
+    setup(function()
+        folder, images = work .. "/killed", work .. "/killed_images"
+        assert(lfs.mkdir(folder))
+        assert(lx.data.phantom_save(images, {n = 6, size = 32, seed = 5}))
+    end)
+
+    it("goes with the next file that is written there", function()
+        local script = write("kill.lua", ([[
+            local lx = require "luxel"
+            lx.data.image_folder("%s"):open {size = 16, cache = "%s/images.cache", progress = function()
+                os.execute("kill -9 $PPID")
+            end}
+        ]]):format(images, folder))
+        for _ = 1, 2 do os.execute(("%s '%s' 2>/dev/null"):format(os.getenv("LUA") or "lua5.4", script)) end
+        local left = temporaries()
+        assert.equal(1, #left) -- the second one removed what the first one left
+        assert(lx.save(folder .. "/model.safetensors", {w = lx.ones(3)}))
+        assert.same({}, temporaries())
+        os.execute(("%s '%s' 2>/dev/null"):format(os.getenv("LUA") or "lua5.4", script))
+        assert.equal(1, #temporaries())
+        assert(build_cache())
+        assert.same({}, temporaries())
+    end)
+
+    it("stays as long as its writer lives", function()
+        os.remove(folder .. "/images.cache")
+        local during
+        local set = assert(build_cache(function()
+            assert(lx.save(folder .. "/model.safetensors", {w = lx.ones(3)}))
+            local script = ("local lx = require [[luxel]] assert(lx.save([[%s/other.safetensors]], {w = lx.ones(3)}))")
+                :format(folder)
+            assert(os.execute(("%s -e '%s'"):format(os.getenv("LUA") or "lua5.4", script)))
+            during = temporaries()
+        end))
+        assert.equal(1, #during)
+        assert.same({}, temporaries())
+        assert.is_true(set.store:info().cached)
+    end)
+
+    it("is left alone where it may be another machine's, or is something else", function()
+        local function touch(name, when)
+            write("killed/" .. name, "x")
+            assert(lfs.touch(folder .. "/" .. name, when, when))
+        end
+        touch(".luxel-0123456789abcdef", os.time() - 60)
+        touch(".luxel-fedcba9876543210", os.time() - 2 * 24 * 3600)
+        touch(".luxel-0123456789abcde", 0)
+        touch(".luxel-notes", 0)
+        assert(lfs.mkdir(folder .. "/.luxel-00000000000000ff"))
+        assert(lx.save(folder .. "/model.safetensors", {w = lx.ones(3)}))
+        local left = temporaries()
+        table.sort(left)
+        assert.same({
+            ".luxel-00000000000000ff", ".luxel-0123456789abcde", ".luxel-0123456789abcdef", ".luxel-notes",
+        }, left)
     end)
 end)

@@ -42,6 +42,13 @@ local function threads_now()
     end
 end
 
+-- A thread that was waited for may be counted for a moment after it ended.
+local function assert_threads(count)
+    local deadline = core.now() + 5
+    while threads_now() ~= count and core.now() < deadline do end
+    assert.equal(count, threads_now())
+end
+
 local function files_in(path)
     local names = {}
     for name in lfs.dir(path) do
@@ -80,6 +87,15 @@ describe("images of their own sizes", function()
         assert.is_true(dataset:source():info().memory > 0)
         assert.same({1, 12, 9}, dataset:image(1).shape)
         assert.matches("17 images in their own sizes", tostring(dataset))
+    end)
+
+    it("may be one pixel wide", function()
+        local dataset, seen = assert(frame:open {size = 1}), 0
+        for x in lx.data.batches(dataset, {batch = 17}) do
+            assert.same({17, 1, 1, 1}, x.shape)
+            seen = seen + 1
+        end
+        assert.equal(1, seen)
     end)
 
     it("are kept up to a limit", function()
@@ -157,28 +173,47 @@ describe("a loader", function()
     it("ends its threads when the loop is left, whichever way", function()
         local before = threads_now()
         for _, _, indices in lx.data.batches(dataset, {batch = 2, threads = 4}) do
-            assert.equal(before + 4, threads_now())
+            assert_threads(before + 4)
             if indices then break end
         end
-        assert.equal(before, threads_now())
+        assert_threads(before)
         pcall(function()
             for _ in lx.data.batches(dataset, {batch = 2, threads = 4}) do error("enough") end
         end)
-        assert.equal(before, threads_now())
+        assert_threads(before)
         local work = coroutine.create(function()
             for _ in lx.data.batches(dataset, {batch = 2, threads = 4}) do coroutine.yield() end
         end)
         coroutine.resume(work)
-        assert.equal(before + 4, threads_now())
+        assert_threads(before + 4)
         coroutine.close(work)
-        assert.equal(before, threads_now())
+        assert_threads(before)
         do
             local abandoned = lx.data.batches(dataset, {batch = 2, threads = 4})
             abandoned()
         end
         collectgarbage()
         collectgarbage()
-        assert.equal(before, threads_now())
+        assert_threads(before)
+    end)
+
+    it("normalises levels of 8 and of 16 bits alike", function()
+        local root = folder .. "/deep"
+        os.execute(("mkdir -p '%s/NORMAL' '%s/PNEUMONIA'"):format(root, root))
+        local function write(path, white, pack, levels)
+            local file = assert(io.open(root .. "/" .. path, "wb"))
+            file:write(("P5 3 3 %d\n"):format(white), string.pack(pack, table.unpack(levels)))
+            file:close()
+        end
+        write("NORMAL/a.pgm", 65535, ">I2I2I2I2I2I2I2I2I2", {0, 13107, 65535, 0, 13107, 65535, 0, 13107, 65535})
+        write("PNEUMONIA/b.pgm", 255, "BBBBBBBBB", {0, 51, 255, 0, 51, 255, 0, 51, 255})
+        local deep = assert(assert(lx.data.image_folder(root)):open {size = 3})
+        for x in lx.data.batches(deep, {batch = 2, shuffle = false, mean = 0.25, std = 0.5}) do
+            for i = 1, 2 do
+                local row = x[i]:flatten():totable()
+                for k, level in ipairs {0, 0.2, 1} do assert.near((level - 0.25) / 0.5, row[k], 1e-5) end
+            end
+        end
     end)
 
     it("balances the classes", function()
@@ -360,7 +395,8 @@ describe("a cache of decoded images", function()
         for _, damage in ipairs {
             function() os.execute(("truncate -s %d '%s'"):format(size - 1, path)) end,
             function() os.execute(("truncate -s 10 '%s'"):format(path)) end,
-            function() patch(path, 0, "X") end,
+            function() os.execute((": > '%s'"):format(path)) end,
+            function() patch(path, 8, "X") end,
             function() patch(path, size - 8, "X") end,
             function() patch(path, 40, "\255\255\255\255\255\255\255\255") end,
         } do
@@ -393,6 +429,92 @@ describe("a cache of decoded images", function()
         assert.is_nil(nothing)
         assert.matches("004%.png", message)
         assert.equal("format", code)
+    end)
+
+    it("does not remember what kept a file from being read", function()
+        local one = root .. "/NORMAL/004.png"
+        assert(os.rename(one, one .. "~"))
+        for _, spoil in ipairs {function() end, function() assert(lfs.mkdir(one)) end} do
+            spoil()
+            local nothing, message, code = frame:open {size = 12, cache = path}
+            assert.is_nil(nothing)
+            assert.matches("004%.png", message)
+            assert.equal("io", code)
+            assert.same({}, files_in(folder .. "/c"))
+        end
+        assert(os.remove(one))
+        assert(os.rename(one .. "~", one))
+        local dataset = assert(frame:open {size = 12, cache = path})
+        assert.equal(9, #dataset)
+        assert.equal(0, #dataset.failed)
+    end)
+
+    it("says why a file is no image although its own words were damaged", function()
+        local file = assert(io.open(root .. "/NORMAL/001.png", "w"))
+        file:write("no image")
+        file:close()
+        assert(frame:open {size = 12, cache = path})
+        local bytes = assert(io.open(path, "rb")):read("a")
+        patch(path, bytes:find("/NORMAL/001.png", 1, true), "?")
+        assert.matches("001%.png", assert(frame:open {size = 12, cache = path}).failed[1].message)
+    end)
+
+    it("takes the place of nothing but a cache", function()
+        for _, text in ipairs {"my notes", "LXIMAGE", ("x"):rep(5000)} do
+            local file = assert(io.open(path, "w"))
+            file:write(text)
+            file:close()
+            local nothing, message, code = frame:open {size = 12, cache = path}
+            assert.is_nil(nothing)
+            assert.matches("images%.cache\" is not a cache", message)
+            assert.equal("format", code)
+            assert.equal(text, assert(io.open(path)):read("a"))
+            assert.same({"images.cache"}, files_in(folder .. "/c"))
+        end
+        assert(os.remove(path))
+        assert(lfs.mkdir(path))
+        local nothing, _, code = frame:open {size = 12, cache = path}
+        assert.same({nil, "io"}, {nothing, code})
+    end)
+
+    it("is complete only with all images, and refuses what comes out of order", function()
+        local store = assert(core.store_files(frame.path, {cache = path}))
+        assert.error_matches(function() store:finish() end, "image 1 of 9 was not added")
+        assert(store:add(1, 4))
+        assert(store:add(6, 9))
+        assert.error_matches(function() store:finish() end, "image 5 of 9 was not added")
+        for _, range in ipairs {{0, 1}, {2, 1}, {9, 10}, {math.mininteger, math.maxinteger}, {math.mininteger, 1}} do
+            assert.error_matches(function() store:add(table.unpack(range)) end, "out of range")
+        end
+        assert(store:add(5, 5))
+        assert(store:finish())
+        local others = {core.store_files(frame.path, {}), core.store_images(lx.zeros(2, 1, 3, 3))}
+        for _, done in ipairs {store, table.unpack(others)} do
+            assert.error_matches(function() done:finish() end, "no cache is being made")
+            assert.error_matches(function() done:add(1, 2) end, "no cache is being made")
+            for _, index in ipairs {0, -1, 10, math.mininteger, math.maxinteger} do
+                assert.error_matches(function() done:image(index) end, "out of range")
+            end
+        end
+    end)
+
+    it("is made by several processes at once, and each has all of it #processes", function()
+        local script = ([[%s -e '
+            local lx = require "luxel"
+            local set = assert(assert(lx.data.image_folder("%s")):open {size = 12, cache = "%s"})
+            local sum = 0
+            for i = 1, #set do sum = sum + set:image(i)[{1, 1, 1}] end
+            print(#set, sum)' 2>&1 & ]]):format(arg[-1] or "lua5.4", root, path)
+        for _ = 1, 4 do
+            os.remove(path)
+            local pipe = assert(io.popen(script:rep(4) .. "wait"))
+            local said = pipe:read("a")
+            pipe:close()
+            assert.equal(("9\t45\n"):rep(4), said)
+            assert.same({"images.cache"}, files_in(folder .. "/c"))
+            local set = assert(frame:open {size = 12, cache = path, progress = function() error("made again") end})
+            assert.equal(9, #set)
+        end
     end)
 
     it("leaves nothing behind when it cannot be written", function()

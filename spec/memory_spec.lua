@@ -20,6 +20,24 @@ describe("memory", function()
         assert.is_true(lx.memory().peak - start < 600 * MIB)
     end)
 
+    it("knows the most that was ever live since it was last asked to forget", function()
+        local start = lx.memory().live
+        assert.equal(start, lx.memory().peak)
+        local a, b = lx.zeros(256, 1024), lx.zeros(512, 1024)
+        assert.equal(start + 3 * MIB, lx.memory().peak)
+        a:free()
+        assert.equal(start + 3 * MIB, lx.memory().peak)
+        local c = lx.zeros(128, 1024) -- 2.5 MiB are live: less than there were
+        assert.equal(start + 3 * MIB, lx.memory().peak)
+        core.reset_peak()
+        assert.equal(start + 5 * MIB // 2, lx.memory().peak)
+        local d = lx.zeros(256, 1024)
+        assert.equal(start + 7 * MIB // 2, lx.memory().peak)
+        for _, tensor in ipairs {b, c, d} do tensor:free() end
+        assert.equal(start, lx.memory().live)
+        assert.equal(start + 7 * MIB // 2, lx.memory().peak)
+    end)
+
     it("counts what is live, and keeps freed blocks for reuse", function()
         local before = lx.memory().live
         local t = lx.zeros(256, 1024)

@@ -1,3 +1,4 @@
+local calibration = require "luxel.calibration"
 local metrics = require "luxel.metrics"
 local random = require "luxel.random"
 
@@ -72,11 +73,39 @@ describe("metrics at a threshold", function()
     end)
 
     it("names what is wrong with its arguments", function()
-        assert.has_error(function() metrics.auc({0.1}, {1, 0}) end, "auc: 1 scores, but 2 labels")
-        assert.has_error(function() metrics.auc({0.1}, {2}) end, "auc: labels[1] is 2, expects 0, 1 or NaN (missing)")
-        assert.error_matches(function() metrics.accuracy({0.1, NAN}, {1, 0}) end, "accuracy: scores%[2%] is %-?nan")
-        assert.error_matches(function() metrics.accuracy("x", {1}) end, "scores expects an array of numbers")
-        assert.error_matches(function() metrics.accuracy({1}, {1}, "0.5") end, "threshold expects a number")
+        for _, case in ipairs {
+            {"auc: labels: expected one for each of the 1 scores, got 2", metrics.auc, {0.1}, {1, 0}},
+            {"auc: labels: expected 0, 1 or NaN %(missing%), got 2 at place 1", metrics.auc, {0.1}, {2}},
+            {"accuracy: scores: expected numbers, got nan at place 2", metrics.accuracy, {0.1, NAN}, {1, 0}},
+            {'accuracy: scores: expected a tensor or a table, got "x"', metrics.accuracy, "x", {1}},
+            {'auc: scores: expected numbers, got "x" at place 2', metrics.auc, {0.1, "x"}, {1, 0}},
+            {"auc: scores: .* name 'x'", metrics.auc, {x = 1}, {1, 0}},
+            {"accuracy: scores: the option 'tp' is needed", metrics.accuracy, {}},
+            {"accuracy: threshold: expected a number", metrics.accuracy, {1}, {1}, "0.5"},
+            {"accuracy: threshold: expected a number", metrics.accuracy, {1}, {1}, NAN},
+            {"youden: labels: expected one for each of the 2 scores, got 1", metrics.youden, {0.1, 0.2}, {1}},
+            {"report: options: unknown option 'treshold' %(did you mean 'threshold'%?%)", metrics.report, {0.1}, {1},
+                {treshold = 1}},
+            {"report: options: option 'level': expected a number between 0 and 1, got 95", metrics.report, {0.1}, {1},
+                {level = 95}},
+            {"bootstrap: fn: its result: expected a number, got \"x\"", metrics.bootstrap,
+                function() return "x" end, {0.1, 0.2}, {0, 1}},
+        } do
+            assert.error_matches(function() case[2](table.unpack(case, 3)) end, "^" .. case[1])
+        end
+    end)
+
+    it("gives results that print themselves", function()
+        assert.equal("confusion: tp 1, fp 0, tn 1, fn 0, threshold 0.5",
+            tostring(metrics.confusion({0.1, 0.9}, {0, 1})))
+        assert.matches("ROC curve of 3 points.*0.9 +0.0000 +1.0000", tostring(metrics.roc({0.1, 0.9}, {0, 1})))
+        assert.matches("0.0667 %- 0.1333 +1  0.1000  0.0000", tostring((select(2, metrics.ece({0.1, 0.9}, {0, 1})))))
+        assert.equal("operating point: sensitivity 1, specificity 1",
+            tostring((select(2, metrics.youden({0.1, 0.9}, {0, 1})))))
+        local report = metrics.report({0.1, 0.9, 0.3}, {0, 1, 1}, {n = 10})
+        assert.equal(metrics.format_report(report), tostring(report))
+        assert.error_matches(function() return report.sensitivty end, "Report has no 'sensitivty' .*'sensitivity'")
+        assert.error_matches(function() return report.confusion.TP end, "confusion has no 'TP' .*'tp'")
     end)
 end)
 
@@ -180,8 +209,89 @@ describe("calibration", function()
     it("leaves an empty bin without figures, and refuses logits", function()
         local _, bins = metrics.ece({0.9}, {1}, 3)
         assert.same({low = 0.0, high = 1 / 3, count = 0}, bins[1])
-        assert.error_matches(function() metrics.ece({2.5}, {1}) end, "scores%[1%] is 2.5, expects probabilities")
-        assert.error_matches(function() metrics.brier({0.5, -1}, {1, 0}) end, "scores%[2%] is %-1")
+        assert.error_matches(function() metrics.ece({2.5}, {1}) end,
+            "ece: scores: expected probabilities from 0 to 1, got 2.5 at place 1")
+        assert.error_matches(function() metrics.brier({0.5, -1}, {1, 0}) end, "got %-1 at place 2")
+    end)
+end)
+
+describe("Platt scaling", function()
+    -- more infected than normal, and logits that are too large and off centre
+    local LOGITS <const> = {-3.1, -0.4, 0.2, 1.9, 0.6, 1.1, 2.5, 2.6, 3.3, 4.8, 5.1, -0.9}
+    local LABELS <const> = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}
+
+    -- The least cross-entropy is where both sums of differences vanish, and it is the only such place: the function is
+    -- convex. The targets are Platt's, (n1 + 1) / (n1 + 2) and 1 / (n0 + 2).
+    local function assert_least(fitted, logits, labels)
+        local n = {[0] = 0, [1] = 0}
+        for _, label in ipairs(labels) do n[label] = n[label] + 1 end
+        local along, across = 0, 0
+        for i, logit in ipairs(logits) do
+            local target = labels[i] == 1 and (n[1] + 1) / (n[1] + 2) or 1 / (n[0] + 2)
+            local difference = 1 / (1 + math.exp(-(fitted.scale * logit + fitted.shift))) - target
+            along, across = along + difference * logit, across + difference
+        end
+        assert.near(0, along, 1e-5)
+        assert.near(0, across, 1e-5)
+    end
+
+    it("finds the two numbers of the least cross-entropy with smoothed targets", function()
+        local fitted = calibration.fit(LOGITS, LABELS)
+        assert_least(fitted, LOGITS, LABELS)
+        assert.is_true(fitted.shift < 0 or fitted.shift > 0)
+        -- logits that are moved change the shift alone, by what they were moved times the scale
+        local moved = {}
+        for i, logit in ipairs(LOGITS) do moved[i] = logit - 5 end
+        local other = calibration.fit(moved, LABELS)
+        assert.near(fitted.scale, other.scale, 1e-5)
+        assert.near(fitted.shift + 5 * fitted.scale, other.shift, 1e-4)
+        -- and with the classes changed round, both change their signs
+        local turned = {}
+        for i, label in ipairs(LABELS) do turned[i] = 1 - label end
+        local opposite = calibration.fit(LOGITS, turned)
+        assert.near(-fitted.scale, opposite.scale, 1e-5)
+        assert.near(-fitted.shift, opposite.shift, 1e-5)
+    end)
+
+    it("ends at the smoothed targets where the classes are apart", function()
+        local fitted = calibration.fit({-1, -1, 2, 2, 2}, {0, 0, 1, 1, 1})
+        assert.near(1 / 4, calibration.probability(fitted, -1), 1e-5)
+        assert.near(4 / 5, calibration.probability(fitted, 2), 1e-5)
+    end)
+
+    it("does so from far away, where full steps go too far", function()
+        local logits, labels = {}, {}
+        for i = 1, 60 do
+            logits[i], labels[i] = (i % 7 - 3) * 40 + (i % 3 == 0 and 900 or 700), i % 3 == 0 and 1 or 0
+        end
+        assert_least(calibration.fit(logits, labels), logits, labels)
+    end)
+
+    it("halves steps as often as it takes: one logit far from the others, of the other class", function()
+        local logits = {-809.2, 0.3, 0.7, -1.3, 1.2, 1.9, -1.4, -1.4, 0.9, -0.3, 0.0, -0.5, 1.8, -1.2}
+        local labels = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+        local fitted = calibration.fit(logits, labels)
+        assert.near(-0.0041176, fitted.scale, 1e-7)
+        assert.near(-2.6388386, fitted.shift, 1e-6)
+    end)
+
+    it("leaves out missing labels, and needs both classes", function()
+        local logits, labels = {}, {}
+        for i, logit in ipairs(LOGITS) do
+            logits[#logits + 1], labels[#labels + 1] = logit, LABELS[i]
+            logits[#logits + 1], labels[#labels + 1] = 50 * i, NAN
+        end
+        assert.same(calibration.fit(LOGITS, LABELS), calibration.fit(logits, labels))
+        assert.is_nil(calibration.fit({1, 2}, {1, 1}))
+        assert.is_nil(calibration.fit({1, 2}, {0, 0}))
+    end)
+
+    it("gives probabilities of any logit, with and without a calibration", function()
+        for _, logit in ipairs {-800, -30, -1.5, 0, 1.5, 30, 800} do
+            assert.near(1 / (1 + math.exp(-logit)), calibration.probability(nil, logit), 1e-15)
+            assert.near(1 / (1 + math.exp(-(0.5 * logit - 2))),
+                calibration.probability({scale = 0.5, shift = -2}, logit), 1e-15)
+        end
     end)
 end)
 
@@ -273,7 +383,28 @@ describe("bootstrap", function()
         assert.matches("two patients", message)
         assert.error_matches(function()
             metrics.bootstrap(metrics.auc, {0.1, 0.2}, {0, 1}, {groups = {"a"}})
-        end, "groups has no entry for image 2")
+        end, "'groups': there is none for image 2")
+    end)
+end)
+
+describe("a report of several classes", function()
+    local SCORES <const> = {{0.7, 0.2, 0.1}, {0.1, 0.8, 0.1}, {0.2, 0.2, 0.6}, {0.5, 0.3, 0.2}}
+
+    it("takes labels as a column", function()
+        local flat = metrics.report(SCORES, {0, 1, 2, 1}, {n = 10})
+        assert.near(0.75, flat.accuracy, 1e-12)
+        assert.same(flat.accuracy, metrics.report(SCORES, {{0}, {1}, {2}, {1}}, {n = 10}).accuracy)
+    end)
+
+    it("refuses scores that are no probabilities, thresholds and other labels", function()
+        for _, case in ipairs {
+            {"probabilities that add up to 1, which image 2 has not", {{0.7, 0.2, 0.1}, {2, -1, 0}}, {0, 1}},
+            {"'threshold': of many classes", SCORES, {0, 1, 2, 1}, {threshold = {0.1, 0.2, 0.3}}},
+            {"expected class numbers from 0 to 2 or NaN, got 3 at place 4", SCORES, {0, 1, 2, 3}},
+            {"expected one for each of the 4 rows of scores, got 3", SCORES, {0, 1, 2}},
+        } do
+            assert.error_matches(function() metrics.report(case[2], case[3], case[4]) end, case[1])
+        end
     end)
 end)
 
@@ -297,12 +428,26 @@ describe("report", function()
         assert.same({low, high}, report.intervals.auc)
     end)
 
+    it("says that scores are no probabilities", function()
+        local text = tostring(metrics.report({2.5, -1, 0.3}, {1, 0, 1}, {n = 5}))
+        assert.matches("Brier score +n/a\n", text)
+        assert.matches("[some scores are not from 0 to 1 and so no probabilities; they are compared with 0.5000 as "
+            .. "they are]", text, 1, true)
+        assert.is_nil(tostring(metrics.report({0, 1}, {1, 0}, {n = 5})):find("no probabilities", 1, true))
+    end)
+
     it("reads well, and says n/a for what is not defined", function()
         local report = metrics.report({0.9, 0.2, 0.7}, {1, 0, 0}, {n = 100})
         local text = metrics.format_report(report, {"NORMAL", "INFECTED"})
         assert.matches("3 images: 2 NORMAL, 1 INFECTED\n", text, 1, true)
         assert.matches("true NORMAL +1 +1\n", text)
         assert.matches("true INFECTED +0 +1\n", text)
+        assert.matches("accuracy .*sensitivity .*specificity .*precision .*npv .*F1 +66.7%% .*AUC .*Brier", text)
+        -- columns are as wide as the longer name, and as "called"
+        for names, width in pairs {[{"NORMAL", "INFECTED"}] = 8, [{"pneumonia", "no"}] = 9, [{"a", "b"}] = 6} do
+            local columns = metrics.format_report(report, names):match("\n( +called +called)\n")
+            assert.equal(2 + width + 5 + 2 * (2 + width), #columns)
+        end
         assert.matches("sensitivity +100.0%%  %[no interval: all resamples agree%]", text)
         assert.matches("100 resamples of 3 images", text, 1, true)
 

@@ -13,6 +13,8 @@ local function names_of(iterator)
     return names
 end
 
+local function optim_of(net) return lx.optim.SGD(net:parameters()) end
+
 -- Layers and an own parameter, nested.
 local Block = nn.class("Block")
 
@@ -170,8 +172,197 @@ Net(  [203]
 
     it("says what is wrong with a class", function()
         assert.matches("Empty: the class does not define forward", message_of(nn.class("Empty")()))
-        assert.matches("class: the name should be a string", message_of(nn.class))
-        assert.matches("Sequential: 1 should be a module, got number", message_of(nn.Sequential, nn.ReLU(), 5))
+        assert.matches("class: name: expected a string, got nil", message_of(nn.class))
+        assert.matches("Sequential: argument 2: expected a module, got 5", message_of(nn.Sequential, nn.ReLU(), 5))
+    end)
+end)
+
+describe("what is assigned to a module", function()
+    local function assigning(key, value)
+        return message_of(function() nn.Module()[key] = value end)
+    end
+
+    it("is refused where parameters or modules would be hidden in plain tables", function()
+        local form = "^spec/nn_spec.lua:%%d+: Module: layers is a plain table that holds %s, which would not be trained"
+        for found, value in pairs {
+            ["a Linear at layers%[1%]"] = {nn.Linear(1, 1), nn.ReLU()},
+            ["a ReLU at layers%[2%]"] = {false, nn.ReLU()},
+            ["a ReLU at layers.head"] = {head = nn.ReLU()},
+            ["a ReLU at layers%[1%].deep%[3%]"] = {{deep = {1, 2, nn.ReLU()}}},
+            ["a parameter at layers%[1%]"] = {nn.Parameter(lx.ones(1))},
+            ["a parameter at layers.scale"] = {scale = nn.Parameter(lx.ones(1))},
+            ["a view made by nn.fuse at layers%[1%]"] = {nn.fuse(nn.ReLU())},
+        } do
+            assert.matches(form:format(found), assigning("layers", value))
+        end
+        local net = nn.Module()
+        net.sizes, net.notes = {1, 2, {3}}, {mean = lx.ones(2)} -- plain values
+        net.layers = nn.ModuleList({nn.Linear(1, 1), nn.Linear(1, 2)})
+        assert.same({"layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"},
+            names_of(net:named_parameters()))
+    end)
+
+    it("is found in tables that are filled later, before anything is lost", function()
+        local net = nn.class("Late")()
+        net.layers = {}
+        net.layers[1] = nn.Linear(1, 1)
+        for _, method in ipairs {"parameters", "state_dict", "modules", "named_buffers"} do
+            assert.matches("Late: layers is a plain table that holds a Linear at layers%[1%]",
+                message_of(net[method], net))
+        end
+        assert.matches("plain table", message_of(net.to, net, "cpu"))
+        assert.matches("plain table", message_of(net.load_state_dict, net, {}))
+        assert.matches("plain table", message_of(optim_of, net))
+        net.layers = nil
+        local around = {}
+        around[1] = around -- a table in itself is no endless way
+        net.around = {around}
+        assert.same({}, net:parameters())
+    end)
+
+    it("has a name that keys can have, and that hides no method", function()
+        for _, key in ipairs {1, "", "a.b", 2.5} do
+            assert.matches("the name of a module should be a string without dots", assigning(key, nn.ReLU()))
+            assert.matches("the name of a parameter should be", assigning(key, nn.Parameter(lx.ones(1))))
+        end
+        assert.matches("forward is a method, and no name for a module", assigning("forward", nn.ReLU()))
+        assert.matches("train is a method, and no name for a buffer",
+            message_of(nn.Module.register_buffer, nn.Module(), "train", lx.ones(1)))
+    end)
+
+    it("does not silently take the place of a part, or stay outside as a leaf", function()
+        local net = nn.Module()
+        net.part, net.weight = nn.ReLU(), nn.Parameter(lx.ones(1))
+        net:register_buffer("mean", lx.ones(1))
+        for name, word in pairs {part = "module", weight = "parameter", mean = "buffer"} do
+            for _, value in ipairs {5, "text", false, {}} do
+                assert.matches(("%s is a %s and cannot become"):format(name, word),
+                    message_of(function() net[name] = value end))
+            end
+        end
+        assert.matches("a view made by nn.fuse; assign the network itself", assigning("part", nn.fuse(nn.ReLU())))
+        assert.matches("requires a gradient, but is no parameter",
+            assigning("weight", lx.ones({2}, {requires_grad = true})))
+        net.last = lx.ones({2}, {requires_grad = true}) * 2 -- a result is a plain field
+        net.part, net.weight, net.mean = nil, nil, nil
+        assert.same({}, net:state_names())
+    end)
+
+    it("goes into lists by number", function()
+        local Mine = nn.class("Mine", nn.Sequential)
+        for _, list in ipairs {nn.Sequential(nn.ReLU()), nn.ModuleList(nn.ReLU()), Mine(nn.ReLU())} do
+            list[1] = nn.Linear(1, 1)
+            list[#list + 1] = nn.Linear(1, 2)
+            assert.equal(2, #list)
+            assert.same({"0.weight", "0.bias", "1.weight", "1.bias"}, names_of(list:named_parameters()))
+            assert.matches("expected an index from 1 to 3", message_of(function() list[5] = nn.ReLU() end))
+            assert.matches("%[3%]: expected a module, got 7", message_of(function() list[3] = 7 end))
+        end
+    end)
+
+    it("is not a class", function()
+        local Net2 = nn.class("Net2")
+        assert.matches("Net2.shared: a Linear at shared belongs to no module, .* assign it in init, to self.shared",
+            message_of(function() Net2.shared = nn.Linear(1, 1) end))
+        assert.matches("Net2.list: a parameter at list%[1%] belongs to no module",
+            message_of(function() Net2.list = {nn.Parameter(lx.ones(1))} end))
+        Net2.SIZES = {1, 2}
+        assert.same({1, 2}, Net2().SIZES)
+    end)
+
+    it("of a class that its init forgot is named", function()
+        local Half = nn.class("Half", nn.Linear)
+        function Half.init(_) end
+        assert.matches("Half: its init should call Linear.init%(self, ...%) first", message_of(Half(), lx.ones(1, 2)))
+        local Odd = nn.class("Odd")
+        function Odd.foward(_, x) return x end
+        assert.matches("Odd: the class does not define forward %(but 'foward'; did you mean that%?%)",
+            message_of(Odd(), 1))
+        assert.matches("Module:parameters: net: expected a module, got nil; methods are called with a colon, as in "
+            .. "net:parameters%(…%)", message_of(nn.Linear(1, 1).parameters))
+    end)
+end)
+
+describe("a clone", function()
+    it("has parameters and buffers of its own, shared ones shared, and computes the same", function()
+        lx.manual_seed(1)
+        local net = Net(2)
+        net.tied = net.head
+        net.stem[1].weight:requires_grad_(false)
+        net.block.scale.grad = lx.ones(1)
+        net.sizes = {1, {2}}
+        net:eval()
+        local x = lx.randn(2, 1, 8, 8)
+        local copy = net:clone()
+        assert.is_true(lx.equal(net(x), copy(x)))
+        assert.same(net:state_names(), copy:state_names())
+        assert.equal(tostring(net), tostring(copy))
+        assert.is_true(rawequal(copy.tied, copy.head))
+        assert.is_false(copy.block.norm.training)
+        local own = {}
+        for _, tensor in ipairs(net:parameters()) do own[tensor] = true end
+        for _, tensor in ipairs(net:buffers()) do own[tensor] = true end
+        for _, tensor in ipairs(copy:parameters()) do assert.is_nil(own[tensor]) end
+        for _, tensor in ipairs(copy:buffers()) do assert.is_nil(own[tensor]) end
+        assert.is_false(copy.stem[1].weight.requires_grad)
+        assert.is_true(copy.head.weight.requires_grad)
+        assert.is_nil(copy.block.scale.grad)
+        local before = net(x)
+        local optimizer = lx.optim.SGD(copy:parameters(), {lr = 1})
+        copy:train()
+        copy(x):sum():backward()
+        optimizer:step()
+        copy.sizes[2][1] = 5
+        assert.is_true(lx.equal(before, net(x)))
+        assert.is_false(lx.equal(before, copy:eval()(x)))
+        assert.equal(2, net.sizes[2][1])
+        assert.is_false(rawequal(net.head, copy.head))
+        assert.is_nil(net.head.weight.grad)
+    end)
+
+    it("ties weights that are tied, leaves hooks behind, and clones what a view is of", function()
+        local a, b, seen = nn.Linear(2, 2, {bias = false}), nn.Linear(2, 2, {bias = false}), 0
+        b.weight = a.weight
+        local net = nn.Sequential(a, b)
+        net:register_forward_hook(function() seen = seen + 1 end)
+        local copy = nn.fuse(net):clone()
+        assert.is_true(rawequal(copy[1].weight, copy[2].weight))
+        assert.is_false(rawequal(copy[1].weight, a.weight))
+        assert.equal(1, #copy:parameters())
+        copy(lx.ones(1, 2))
+        assert.equal(0, seen)
+        assert.equal("Sequential", copy.class_name)
+    end)
+end)
+
+describe("a state from PyTorch", function()
+    it("has numbers of batches that are no longer 64 bits wide, and loads", function()
+        local norm = nn.BatchNorm1d(2)
+        norm(lx.randn(3, 2))
+        local state = {}
+        for name, tensor in pairs(norm:state_dict()) do state[name] = tensor:clone() end
+        state.num_batches_tracked = lx.tensor(7, {dtype = "int32"})
+        for _, options in ipairs {{}, {assign = true}} do
+            local other = nn.BatchNorm1d(2)
+            other:load_state_dict(state, options)
+            assert.equal(7, other.num_batches_tracked:item())
+        end
+        state.weight = 5
+        assert.matches("wrong shape: weight is 5, the module has %[2%]", message_of(norm.load_state_dict, norm, state))
+    end)
+end)
+
+describe("a loss with tensors among its options", function()
+    it("saves and moves them, and is checked when it is made", function()
+        local loss = nn.CrossEntropyLoss({weight = lx.tensor {1, 2, 3}})
+        assert.same({"weight"}, loss:state_names())
+        assert.equal("CrossEntropyLoss(weight=float32 [3])", loss:describe())
+        local x, t = lx.randn(2, 3), lx.tensor({1, 3}, {dtype = "int32"})
+        assert.is_true(lx.equal(loss(x, t), F.cross_entropy(x, t, {weight = lx.tensor {1, 2, 3}})))
+        for _, options in ipairs {{pos_weigth = 3}, {pos_weight = "3"}, {pos_weight = -1}, {reduction = "avg"}} do
+            assert.matches("^spec/nn_spec.lua:%d+: BCEWithLogitsLoss: options: ",
+                message_of(function() nn.BCEWithLogitsLoss(options) end))
+        end
     end)
 end)
 
@@ -260,93 +451,7 @@ describe("Sequential", function()
         assert.equal("Linear", net[-1].class_name)
         assert.equal("ReLU", net:get(2).class_name)
         assert.is_nil(net[4])
-        assert.matches("there is no module 4, it has 3", message_of(net.get, net, 4))
-    end)
-
-    it("gives the same numbers with convolution and ReLU in one pass", function()
-        local conv = nn.Conv2d(3, 5, 3, {padding = 1})
-        local fused, apart = nn.Sequential(conv, nn.ReLU()), nn.Sequential(conv, nn.Identity(), nn.ReLU())
-        local function run(net)
-            local x = lx.arange(2 * 3 * 7 * 5):view(2, 3, 7, 5):sin():requires_grad_()
-            conv:zero_grad()
-            local y = net(x)
-            y:square():sum():backward()
-            return y, x.grad, conv.weight.grad, conv.bias.grad
-        end
-        local a, b = table.pack(run(fused)), table.pack(run(apart))
-        for i = 1, 4 do assert.is_true(lx.equal(a[i], b[i])) end
-        assert.equal(0, a[1]:min():item())
-    end)
-
-    it("still calls the hooks of a ReLU after a convolution", function()
-        local net, seen = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()), 0
-        net[2]:register_forward_hook(function() seen = seen + 1 end)
-        net(lx.ones(1, 1, 2, 2))
-        assert.equal(1, seen)
-    end)
-
-    it("has a batch normalisation in the convolution before it when nothing is recorded", function()
-        lx.manual_seed(4)
-        for _, options in ipairs {{}, {affine = false}} do
-            for _, bias in ipairs {true, false} do
-                local conv = nn.Conv2d(3, 20, 3, {padding = 1, bias = bias})
-                local norm = nn.BatchNorm2d(20, options)
-                local net = nn.Sequential(conv, norm, nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(20, 4, 1),
-                    nn.BatchNorm2d(4))
-                local x = lx.randn(2, 3, 9, 7)
-                for _ = 1, 3 do net(lx.randn(4, 3, 9, 7)) end -- statistics other than 0 and 1
-                net:eval()
-                local seen = 0
-                local function agrees()
-                    local apart, folded = net(x), lx.no_grad(net, x)
-                    assert.is_true((apart - folded):abs():max():item() < 1e-5)
-                    return folded
-                end
-                local first = agrees()
-                assert.is_true(lx.equal(first, lx.no_grad(net, x)))
-                lx.no_grad(function()
-                    conv.weight:mul_(2)
-                    norm.running_var:mul_(0.5)
-                end)
-                assert.is_false(lx.equal(first, agrees()))
-                norm:register_forward_hook(function() seen = seen + 1 end)
-                agrees()
-                assert.equal(2, seen)
-            end
-        end
-    end)
-
-    it("frees what only passes through when nothing is recorded", function()
-        local layers = {}
-        for i = 1, 40 do layers[i] = i % 2 == 0 and nn.Sigmoid() or nn.Tanh() end
-        local net = nn.Sequential(table.unpack(layers))
-        local x = lx.zeros(1000, 100)
-        local expected = net(x)
-        collectgarbage()
-        local before = lx.memory().live
-        collectgarbage("stop")
-        local y = lx.no_grad(net, x)
-        local grown = lx.memory().live - before
-        collectgarbage("restart")
-        assert.is_true(grown < 3 * 400000, "grew by " .. grown)
-        assert.is_true(lx.equal(expected, y))
-        assert.same({1000, 100}, x.shape)
-    end)
-
-    it("frees nothing that a module or the caller may keep", function()
-        local kept = {}
-        local Keeper = nn.class("Keeper")
-        function Keeper.forward(_, x)
-            kept[#kept + 1] = x
-            return x
-        end
-        local x = lx.ones(2, 3)
-        local net = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Tanh(), Keeper(), nn.Tanh(), nn.Identity(),
-            nn.Tanh())
-        lx.no_grad(net, x)
-        assert.equal(6, x:sum():item())
-        assert.same({2, 3}, kept[1].shape)
-        assert.is_true(kept[1]:sum():item() > 0)
+        assert.matches("Sequential:get: index: there is no module 4, it has 3", message_of(net.get, net, 4))
     end)
 end)
 
@@ -395,7 +500,45 @@ describe("initialisation", function()
         nn.init.uniform_(w, -1, 1)
         spread(math.sqrt(1 / 3))
         assert.equal(60000 * 7, nn.init.constant_(w, 7):sum():item())
-        assert.matches("at least 2 dimensions, got float32 %[3%]", message_of(nn.init.xavier_normal_, lx.zeros(3)))
+        assert.matches("xavier_normal_: tensor: expected at least 2 dimensions and some elements, got float32 %[3%]",
+            message_of(nn.init.xavier_normal_, lx.zeros(3)))
+    end)
+
+    it("scale the numbers that rand and randn draw by what they say", function()
+        local cases = {
+            {"uniform_", {-2, 5}, "rand", 7, -2}, {"normal_", {3, 0.5}, "randn", 0.5, 3},
+            {"uniform_", {}, "rand", 1, 0}, {"normal_", {}, "randn", 1, 0},
+        }
+        for _, shape in ipairs {{4, 6}, {4, 6, 3, 5}} do
+            local window = (shape[3] or 1) * (shape[4] or 1)
+            local fan_in, fan_out = 6 * window, 4 * window
+            local xavier = math.sqrt(2 / (fan_in + fan_out))
+            local relu, leaky = math.sqrt(2), math.sqrt(2 / 1.04)
+            for _, case in ipairs {
+                {"xavier_normal", xavier, {}}, {"xavier_normal", 3 * xavier, {3}}, {"xavier_uniform", xavier, {}},
+                {"kaiming_normal", relu / math.sqrt(fan_in), {}}, {"kaiming_uniform", relu / math.sqrt(fan_in), {}},
+                {"kaiming_normal", relu / math.sqrt(fan_out), {{mode = "fan_out", nonlinearity = "relu"}}},
+                {"kaiming_normal", leaky / math.sqrt(fan_in), {{a = 0.2}}},
+                {"kaiming_uniform", 5 / 3 / math.sqrt(fan_in), {{nonlinearity = "tanh"}}},
+                {"kaiming_uniform", 1 / math.sqrt(fan_in), {{nonlinearity = "sigmoid"}}},
+            } do
+                local bound = math.sqrt(3) * case[2]
+                local uniform = case[1]:find("uniform")
+                cases[#cases + 1] = {
+                    case[1] .. "_", case[3], uniform and "rand" or "randn", uniform and 2 * bound or case[2],
+                    uniform and -bound or 0, shape,
+                }
+            end
+        end
+        for _, case in ipairs(cases) do
+            local shape = case[6] or {4, 6}
+            lx.manual_seed(11)
+            local got = nn.init[case[1]](lx.zeros(shape), table.unpack(case[2]))
+            lx.manual_seed(11)
+            local expected = lx[case[3]](shape) * case[4] + case[5]
+            assert.is_true(lx.allclose(expected, got, 1e-5, 1e-6), case[1])
+        end
+        lx.manual_seed(1)
     end)
 
     it("repeats with the seed", function()
@@ -513,7 +656,7 @@ describe("losses", function()
         assert.matches("targets should be class numbers from 1 to 3", message_of(F.cross_entropy, x, target))
         assert.matches("from 1 to 3; some are outside",
             message_of(F.cross_entropy, x, lx.tensor({0, 1, 2}, {dtype = "int32"})))
-        assert.matches("target should be %[3%] for input %[3,3%], got %[2%]",
+        assert.matches("target: expected %[3%] for input %[3,3%], got int32 %[2%]",
             message_of(F.cross_entropy, x, lx.tensor({1, 2}, {dtype = "int32"})))
     end)
 
@@ -526,14 +669,14 @@ describe("losses", function()
     it("name both shapes, and unknown options", function()
         for name, f in pairs {mse_loss = F.mse_loss, focal_loss = F.focal_loss,
             binary_cross_entropy_with_logits = F.binary_cross_entropy_with_logits} do
-            assert.matches(name .. ": input has shape %[2,1%], target has %[2%]",
+            assert.matches(name .. ": target: expected the shape of input, %[2,1%], got %[2%]",
                 message_of(f, lx.zeros(2, 1), lx.zeros(2)))
-            assert.matches(name .. ": target should be float32, got int32 %[2%]",
+            assert.matches(name .. ": target: expected float32, got int32 %[2%] %(convert it",
                 message_of(f, lx.zeros(2), lx.zeros(2, {dtype = "int32"})))
-            assert.matches('reduction should be "mean", "sum" or "none", got avg',
+            assert.matches("options: option 'reduction': expected \"mean\", \"sum\" or \"none\", got \"avg\"",
                 message_of(f, lx.zeros(2), lx.zeros(2), {reduction = "avg"}))
         end
-        assert.matches("unknown option posweight; the options are pos_weight, reduction",
+        assert.matches("unknown option 'posweight' %(did you mean 'pos_weight'%?%); the options are pos_weight",
             message_of(F.binary_cross_entropy_with_logits, lx.zeros(2), lx.zeros(2), {posweight = 2}))
     end)
 end)
@@ -563,9 +706,22 @@ describe("summary", function()
         assert.same({2, 2}, net(lx.randn(2, 1, 8, 8)).shape)
     end)
 
+    it("is shown with words on the left and numbers on the right", function()
+        local net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 512, 1, {bias = false}), nn.ReLU())
+        assert.equal(table.concat({
+            "name   layer                          output       parameters  multiply-adds",
+            ("-"):rep(76),
+            "0      Conv2d(1, 4, 3)                [1,4,6,6]            40          1,296",
+            "1      Conv2d(4, 512, 1, bias=false)  [1,512,6,6]       2,048         73,728",
+            "2      ReLU()                         [1,512,6,6]           0              0",
+            ("-"):rep(76),
+            "total                                                   2,088         75,024",
+        }, "\n"), tostring(nn.summary(net, {1, 1, 8, 8})))
+    end)
+
     it("leaves the network as it was when it fails", function()
         local net = Net(2)
-        assert.matches("Conv2d%(1, 4, 3, padding=1%): input should be %[N,1,H,W%], got %[2,3,8,8%]",
+        assert.matches("Conv2d%(1, 4, 3, padding=1%): input: expected float32 %[N,1,H,W%], got float32 %[2,3,8,8%]",
             message_of(nn.summary, net, {2, 3, 8, 8}))
         assert.is_true(net.head.training)
         assert.is_nil(rawget(net.head, "_hooks"))
@@ -576,46 +732,109 @@ describe("summary", function()
     end)
 end)
 
+describe("limits of layers", function()
+    local image, wide, labels = lx.zeros(2, 3, 8, 8), lx.zeros(2, 6), lx.tensor({1, 6}, {dtype = "int32"})
+
+    -- What is said, the function, what is just accepted, and what is just not.
+    local cases = {
+        {"conv2d: the kernel", function(k) return F.conv2d(image, lx.zeros(2, 3, k[1], k[2])) end,
+            {{8, 1}, {1, 8}, {8, 8}}, {{9, 1}, {1, 9}}},
+        {"conv2d: the kernel", function(k)
+            return F.conv2d(image, lx.zeros(2, 3, k[1], k[2]), nil, {dilation = {2, 3}, padding = {1, 2}})
+        end, {{5, 1}, {1, 4}}, {{6, 1}, {1, 5}}},
+        {"conv2d", function(groups)
+            local weight = lx.zeros(6, 12 // math.max(groups, 1), 3, 3)
+            return F.conv2d(lx.zeros(1, 12, 5, 5), weight, nil, {groups = groups})
+        end, {1, 2, 3, 6}, {4, 12, 0}},
+        {"conv_transpose2d: output_padding", function(extra)
+            return F.conv_transpose2d(image, lx.zeros(3, 2, 3, 3), nil,
+                {stride = {2, 3}, dilation = {4, 1}, output_padding = extra})
+        end, {{1, 0}, {0, 2}, {1, 2}}, {{2, 0}, {0, 3}}},
+        {"max_pool2d", function(k) return F.max_pool2d(image, k) end, {{8, 1}, {1, 8}}, {{9, 1}, {1, 9}, {0, 1}}},
+        {"max_pool2d: padding", function(padding) return F.max_pool2d(image, {4, 5}, {padding = padding}) end,
+            {{2, 0}, {0, 2}}, {{3, 0}, {0, 3}}},
+        {"avg_pool2d", function(k) return F.avg_pool2d(image, k, {padding = {0, 1}}) end, {{8, 2}, {1, 10}},
+            {{9, 2}, {1, 11}}},
+        {"avg_pool2d", function(k) return F.avg_pool2d(lx.zeros(1, 1, 5, 1), k) end, {{5, 1}, {1, 1}},
+            {{6, 1}, {1, 2}}},
+        {"avg_pool2d", function(k) return F.avg_pool2d(lx.zeros(1, 1, 1, 5), k) end, {{1, 5}, {1, 1}},
+            {{1, 6}, {2, 1}}},
+        {"interpolate", function(scale) return F.interpolate(image, {scale = scale}) end, {0.125, 0.5, 1, 1.5},
+            {0, -1, 0.1}},
+        {"cross_entropy", function(smoothing) return F.cross_entropy(wide, labels, {label_smoothing = smoothing}) end,
+            {0, 0.5, 1}, {-0.001, 1.001}},
+        {"cross_entropy", function(label)
+            return F.cross_entropy(wide, lx.tensor({1, label}, {dtype = "int32"}))
+        end, {1, 6}, {0, 7}},
+        {"dropout", function(p) return F.dropout(wide, p) end, {0, 0.999}, {-0.001, 1}},
+        {"dropout2d", function(p) return F.dropout2d(image, p) end, {0, 0.999}, {-0.001, 1}},
+        {"group_norm", function(groups) return F.group_norm(lx.zeros(1, 12, 2, 2), groups) end, {1, 3, 12},
+            {0, 5, 13}},
+        {"from 1 to 4", function(index)
+            return F.embedding(lx.tensor({index}, {dtype = "int32"}), lx.zeros(4, 2))
+        end, {1, 4}, {0, 5}},
+    }
+
+    it("are where they are said to be, in both directions of an image", function()
+        for _, case in ipairs(cases) do
+            local text, f, good, bad = table.unpack(case)
+            for _, value in ipairs(good) do f(value) end
+            for _, value in ipairs(bad) do
+                local message = message_of(f, value)
+                assert.matches(text, message, 1, true)
+            end
+        end
+    end)
+end)
+
 describe("mistakes in layers", function()
     local image, flat, bytes = lx.zeros(2, 3, 8, 8), lx.zeros(2, 6), lx.zeros(2, 3, 8, 8, {dtype = "uint8"})
 
     -- Layer, bad input, what the message must contain.
     local cases = {
-        {nn.Conv2d(1, 4, 3), image, "Conv2d(1, 4, 3): input should be [N,1,H,W], got [2,3,8,8]"},
-        {nn.Conv2d(3, 4, 3), flat, "Conv2d(3, 4, 3): input should have 4 dimensions, got float32 [2,6]"},
-        {nn.Conv2d(3, 4, 3), bytes, "Conv2d(3, 4, 3): input should be float32, got uint8 [2,3,8,8]"},
+        {nn.Conv2d(1, 4, 3), image, "Conv2d(1, 4, 3): input: expected float32 [N,1,H,W], got float32 [2,3,8,8]"},
+        {nn.Conv2d(3, 4, 3), flat, "Conv2d(3, 4, 3): input: expected float32 [N,3,H,W], got float32 [2,6]"},
+        {nn.Conv2d(3, 4, 3), bytes, "Conv2d(3, 4, 3): input: expected float32 [N,3,H,W], got uint8 [2,3,8,8] (convert"},
         {nn.Conv2d(3, 4, 9), image, "conv2d: the kernel (9 with dilation) is larger than the padded input (8)"},
-        {nn.Conv2d(3, 4, 3), 5, "Conv2d(3, 4, 3): input should be a tensor, got number"},
-        {nn.ConvTranspose2d(4, 2, 2), image, "ConvTranspose2d(4, 2, 2): input should be [N,4,H,W], got [2,3,8,8]"},
-        {nn.ConvTranspose2d(3, 2, 2), bytes, "ConvTranspose2d(3, 2, 2): input should be float32, got uint8"},
-        {nn.Linear(5, 2), flat, "Linear(5, 2): the last dimension of the input should be 5, got [2,6]"},
-        {nn.Linear(8, 2), bytes, "Linear(8, 2): input should be float32, got uint8"},
-        {nn.BatchNorm2d(4), image, "BatchNorm2d(4): input should be [N,4,H,W], got [2,3,8,8]"},
-        {nn.BatchNorm2d(6), flat, "BatchNorm2d(6): input should have 4 dimensions, got float32 [2,6]"},
+        {nn.Conv2d(3, 4, 3), 5, "Conv2d(3, 4, 3): input: expected float32 [N,3,H,W], got 5"},
+        {nn.Conv1d(2, 4, 3), image, "Conv1d(2, 4, 3): input: expected float32 [N,2,L], got float32 [2,3,8,8]"},
+        {nn.ConvTranspose2d(4, 2, 2), image, "ConvTranspose2d(4, 2, 2): input: expected float32 [N,4,H,W], got float"},
+        {nn.ConvTranspose2d(3, 2, 2), bytes, "ConvTranspose2d(3, 2, 2): input: expected float32 [N,3,H,W], got uint8"},
+        {nn.Linear(5, 2), flat, "Linear(5, 2): input: expected float32 [...,5], got float32 [2,6]"},
+        {nn.Linear(8, 2), bytes, "Linear(8, 2): input: expected float32, got uint8"},
+        {nn.BatchNorm1d(4), image, "BatchNorm1d(4): input: expected float32 [N,4,L], got float32 [2,3,8,8]"},
+        {nn.BatchNorm1d(4), flat, "BatchNorm1d(4): input: expected float32 [N,4], got float32 [2,6]"},
+        {nn.BatchNorm2d(4), image, "BatchNorm2d(4): input: expected float32 [N,4,H,W], got float32 [2,3,8,8]"},
+        {nn.BatchNorm2d(6), flat, "BatchNorm2d(6): input: expected float32 [N,6,H,W], got float32 [2,6]"},
         {nn.BatchNorm2d(3), lx.zeros(1, 3, 1, 1), "batch_norm: training needs more than one value per channel"},
-        {nn.GroupNorm(2, 4), image, "GroupNorm(2, 4): input should be [N,4,...], got [2,3,8,8]"},
-        {nn.GroupNorm(3, 3), bytes, "GroupNorm(3, 3): input should be float32, got uint8"},
-        {nn.LayerNorm({3, 8}), image, "LayerNorm([3,8]): the last dimensions of the input should be [3,8], got [2,3"},
-        {nn.MaxPool2d(2), flat, "MaxPool2d(2): input should have 4 dimensions, got float32 [2,6]"},
+        {nn.InstanceNorm2d(3), lx.zeros(2, 3, 1, 1), "instance_norm: needs more than one value per channel and image"},
+        {nn.GroupNorm(2, 4), image, "GroupNorm(2, 4): input: expected float32 [N,4,...], got float32 [2,3,8,8]"},
+        {nn.GroupNorm(3, 3), bytes, "GroupNorm(3, 3): input: expected float32 [N,3,...], got uint8"},
+        {nn.LayerNorm({3, 8}), image, "LayerNorm([3,8]): input: expected float32 [...,3,8], got float32 [2,3"},
+        {nn.MaxPool2d(2), flat, "MaxPool2d(2): input: expected float32 [N,C,H,W], got float32 [2,6]"},
         {nn.MaxPool2d(9), image, "max_pool2d: the kernel (9) is larger than the padded input (input [2,3,8,8])"},
-        {nn.AvgPool2d(2), bytes, "AvgPool2d(2): input should be float32, got uint8"},
-        {nn.AdaptiveAvgPool2d(2), flat, "AdaptiveAvgPool2d(2): input should have 4 dimensions, got float32 [2,6]"},
-        {nn.GlobalAvgPool2d(), flat, "GlobalAvgPool2d(): input should have 4 dimensions, got float32 [2,6]"},
-        {nn.GlobalMaxPool2d(), flat, "GlobalMaxPool2d(): input should have 4 dimensions, got float32 [2,6]"},
-        {nn.Upsample({scale = 2}), flat, "Upsample(scale=2, mode=nearest): input should have 4 dimensions"},
-        {nn.Upsample({scale = 0.1}), image, "interpolate: size (scaled) should be"},
-        {nn.Upsample({size = 4, mode = "no"}), image, 'interpolate: mode should be "nearest" or "bilinear", got no'},
-        {nn.ReLU(), bytes, "ReLU(): input should be float32, got uint8"},
-        {nn.LeakyReLU(), bytes, "LeakyReLU(0.01): input should be float32, got uint8"},
-        {nn.SiLU(), bytes, "SiLU(): input should be float32, got uint8"},
-        {nn.GELU(), bytes, "GELU(): input should be float32, got uint8"},
-        {nn.Sigmoid(), bytes, "Sigmoid(): input should be float32, got uint8"},
-        {nn.Tanh(), bytes, "Tanh(): input should be float32, got uint8"},
-        {nn.Softmax(3), flat, "softmax: dim should be from 1 to 2 (or -1 to -2) for input [2,6], got 3"},
-        {nn.Dropout(), bytes, "Dropout(0.5): input should be float32, got uint8"},
-        {nn.Dropout2d(), flat, "Dropout2d(0.5): input should have 4 dimensions, got float32 [2,6]"},
-        {nn.Flatten(), "x", "Flatten: input should be a tensor, got string"},
-        {nn.Embedding(4, 2), flat, "Embedding(4, 2): the input should be int32 indices, got float32 [2,6]"},
+        {nn.MaxPool1d(9), image[{{}, {}, 1}], "max_pool1d: the kernel (9) is larger than the padded input"},
+        {nn.AvgPool2d(2), bytes, "AvgPool2d(2): input: expected float32 [N,C,H,W], got uint8"},
+        {nn.AdaptiveAvgPool2d(2), flat, "AdaptiveAvgPool2d(2): input: expected float32 [N,C,H,W], got float32 [2,6]"},
+        {nn.GlobalAvgPool2d(), flat, "GlobalAvgPool2d(): input: expected float32 [N,C,H,W], got float32 [2,6]"},
+        {nn.GlobalMaxPool2d(), flat, "GlobalMaxPool2d(): input: expected float32 [N,C,H,W], got float32 [2,6]"},
+        {nn.ZeroPad2d(2), flat, "ZeroPad2d(2): input: expected float32 [N,C,H,W], got float32 [2,6]"},
+        {nn.ReflectionPad2d(8), image, 'pad: padding: mode "reflect" takes from 0 to 7 on the sides of dimension 4'},
+        {nn.Upsample({scale = 2}), flat, "Upsample(scale=2, mode=nearest): input: expected float32 [N,C,H,W]"},
+        {nn.Upsample({scale = 0.1}), image, "interpolate: option 'scale': 0.1 makes images of [2,3,8,8] into 0×0"},
+        {nn.ReLU(), bytes, "ReLU(): input: expected float32, got uint8"},
+        {nn.LeakyReLU(), bytes, "LeakyReLU(0.01): input: expected float32, got uint8"},
+        {nn.SiLU(), bytes, "SiLU(): input: expected float32, got uint8"},
+        {nn.GELU(), bytes, "GELU(): input: expected float32, got uint8"},
+        {nn.Sigmoid(), bytes, "Sigmoid(): input: expected float32, got uint8"},
+        {nn.Tanh(), bytes, "Tanh(): input: expected float32, got uint8"},
+        {nn.Softmax(3), flat, "Softmax(3): dim: expected an integer from 1 to 2 (or -1 to -2) for float32 [2,6]"},
+        {nn.Dropout(), bytes, "Dropout(0.5): input: expected float32, got uint8"},
+        {nn.Dropout2d(), flat, "Dropout2d(0.5): input: expected float32 [N,C,H,W], got float32 [2,6]"},
+        {nn.Flatten(), "x", 'Flatten(): input: expected a tensor, got "x"'},
+        {nn.Flatten(3), flat, "Flatten(): dim: expected an integer from 1 to 2"},
+        {nn.Embedding(4, 2), flat, "Embedding(4, 2): input: expected int32 indices, got float32 [2,6]"},
+        {nn.ReLU(), nil, "ReLU(): input: expected float32, got nil"},
     }
     for _, case in ipairs(cases) do
         local layer, input, expected = table.unpack(case)
@@ -627,21 +846,30 @@ describe("mistakes in layers", function()
 
     -- Class, arguments, what the message must contain.
     local constructions = {
-        {"Conv2d", {0, 4, 3}, "Conv2d: in_channels should be an integer of at least 1, got 0"},
+        {"Conv2d", {0, 4, 3}, "Conv2d: in_channels: expected an integer from 1 to 2147483647, got 0"},
         {"Conv2d", {3, 4, 3, {groups = 2}}, "Conv2d: groups (2) should divide in_channels (3) and out_channels (4)"},
-        {"Conv2d", {3, 4, 0}, "Conv2d: kernel should be an integer or a pair {h, w} of at least 1, got 0"},
-        {"Conv2d", {3, 4, 3, {strides = 2}}, "Conv2d: unknown option strides; the options are stride, padding"},
+        {"Conv2d", {3, 4, 0}, "Conv2d: kernel: expected an integer or a pair {h, w} of at least 1, got 0"},
+        {"Conv2d", {3, 4, 3, {strides = 2}}, "Conv2d: options: unknown option 'strides' (did you mean 'stride'?); the"},
         {"Conv2d", {3, 4, 2, {padding = "same"}}, 'Conv2d: padding "same" needs stride 1 and an odd kernel'},
-        {"ConvTranspose2d", {3, 4, {1}}, "ConvTranspose2d: kernel should be an integer or a pair {h, w}"},
-        {"Linear", {2.5, 4}, "Linear: in_features should be an integer of at least 1, got 2.5"},
-        {"Linear", {2, 4, true}, "Linear: options should be a table such as {bias = ...}, got boolean"},
+        {"Conv2d", {3, 4, 2, {padding = "valid"}}, "Conv2d: options: option 'padding': expected an integer or a pair"},
+        {"Conv2d", {1 << 30, 1 << 30, 1}, "Conv2d: a weight of shape [1073741824,1073741824,1,1] is too large"},
+        {"ConvTranspose2d", {3, 4, {1}}, "ConvTranspose2d: kernel: expected an integer or a pair {h, w}"},
+        {"Linear", {2.5, 4}, "Linear: in_features: expected an integer from 1 to 2147483647, got 2.5"},
+        {"Linear", {2, 4, true}, "Linear: options: expected a table of options, got true"},
         {"GroupNorm", {2, 5}, "GroupNorm: groups (2) should divide channels (5)"},
-        {"LayerNorm", {"x"}, "LayerNorm: shape should be an integer of at least 1, got x"},
-        {"MaxPool2d", {}, "MaxPool2d: kernel should be an integer or a pair {h, w} of at least 1, got nil"},
-        {"Dropout", {1}, "Dropout: the probability should be at least 0 and below 1, got 1"},
-        {"Softmax", {}, "Softmax: dim should be an integer, got nil"},
-        {"Upsample", {}, "Upsample: give either size = {h, w} or scale = number"},
-        {"Embedding", {0, 3}, "Embedding: count should be an integer of at least 1, got 0"},
+        {"LayerNorm", {"x"}, 'LayerNorm: shape: expected an integer from 1 to 2147483647 or a list, each an integer'},
+        {"MaxPool2d", {}, "MaxPool2d: kernel: expected an integer or a pair {h, w} of at least 1, got nil"},
+        {"MaxPool2d", {2, {padding = 2}}, "MaxPool2d: padding (2) should be at most half of the kernel (2)"},
+        {"ZeroPad2d", {{1, 2}}, "ZeroPad2d: padding: expected an integer or {left, right, top, bottom}, got"},
+        {"Dropout", {1}, "Dropout: p: expected a number from 0 to below 1, got 1"},
+        {"Softmax", {}, "Softmax: dim: expected an integer, got nil"},
+        {"Upsample", {{}}, "Upsample: options: give either size = {h, w} or scale = number"},
+        {"Upsample", {{size = 4, mode = "no"}}, "Upsample: options: option 'mode': expected \"nearest\" or"},
+        {"Embedding", {0, 3}, "Embedding: count: expected an integer from 1 to 2147483647, got 0"},
+        {"ReLU", {lx.ones(2)}, "ReLU: takes 0 arguments, got float32 [2] besides"},
+        {"Sequential", {nn.ReLU}, "Sequential: argument 1: expected a module, got a class ReLU (a call, ReLU(), makes"},
+        {"BCEWithLogitsLoss", {{pos_weigth = 3}}, "unknown option 'pos_weigth' (did you mean 'pos_weight'?)"},
+        {"CrossEntropyLoss", {{label_smoothing = 2}}, "CrossEntropyLoss: options: option 'label_smoothing': expected"},
     }
     for _, case in ipairs(constructions) do
         local name, arguments, expected = table.unpack(case)
@@ -655,7 +883,7 @@ describe("mistakes in layers", function()
         assert.matches("^spec/nn_spec.lua:%d+: conv2d: weight expects 1 input channels, input has 3 "
             .. "%(input %[2,3,8,8%], weight %[4,1,3,3%], groups 1%)",
             message_of(function() F.conv2d(image, lx.zeros(4, 1, 3, 3)) end))
-        assert.matches("^spec/nn_spec.lua:%d+: linear: bias should be float32 %[2%], got float32 %[3%]",
+        assert.matches("^spec/nn_spec.lua:%d+: linear: bias: expected float32 %[2%], got float32 %[3%]",
             message_of(function() F.linear(flat, lx.zeros(2, 6), lx.zeros(3)) end))
     end)
 end)
@@ -664,5 +892,41 @@ describe("padding \"same\"", function()
     it("keeps the size", function()
         local layer = nn.Conv2d(1, 2, {3, 5}, {padding = "same", dilation = 2})
         assert.same({1, 2, 7, 9}, layer(lx.ones(1, 1, 7, 9)).shape)
+    end)
+end)
+
+describe("BatchNorm2d of large images", function()
+    it("has the mean and variance of all pixels, in the layout of convolutions too", function()
+        lx.manual_seed(5)
+        local conv, norm = nn.Conv2d(1, 16, 3, {padding = 1}), nn.BatchNorm2d(16, {momentum = 1})
+        -- brightness that grows from corner to corner, so that no part of it is like the whole
+        local x = (lx.arange(96):view(96, 1) + lx.arange(131):view(1, 131)):view(1, 1, 96, 131) / 50
+            + lx.randn(2, 1, 96, 131)
+        lx.no_grad(function()
+            local y = conv(x)
+            norm(y)
+            local plain = y:contiguous():transpose(1, 2):reshape(16, -1)
+            local mean = plain:mean{2}
+            local var = ((plain - mean:view(16, 1)) ^ 2):sum(2) / (plain.shape[2] - 1)
+            assert.near(0, (norm.running_mean - mean):abs():max():item(), 1e-4)
+            assert.near(0, (norm.running_var / var - 1):abs():max():item(), 1e-4)
+        end)
+    end)
+end)
+
+describe("a buffer", function()
+    it("stays one when it is assigned anew, and children keep their order when one goes", function()
+        local net = nn.BatchNorm1d(2)
+        net.running_mean = lx.tensor({3, 4})
+        assert.same({3, 4}, net:state_dict().running_mean:totable())
+        local Parent = nn.class("Parent")
+        function Parent:init() self.a, self.b, self.c = nn.ReLU(), nn.Tanh(), nn.Sigmoid() end
+        for _, gone in ipairs {"a", "b", "c"} do
+            local parent, names = Parent(), {}
+            parent[gone] = nil
+            for name in parent:named_children() do names[#names + 1] = name end
+            table.sort(names)
+            assert.equal((("abc"):gsub(gone, "")), table.concat(names))
+        end
     end)
 end)

@@ -16,7 +16,7 @@ local STEPS <const> = {1 / 256, 1 / 2048} -- of finite differences; the second w
 local ELEMENTS <const> = 3 -- of each input that are differentiated so
 local PICK <const> = os.getenv("CASE") or ""
 
-local stored = golden.load(here .. "golden/golden.safetensors")
+local stored = golden.load(here .. "golden/golden.safetensors", cases)
 
 -- ---- which operations had their gradient computed ---------------------------------------------------------------
 
@@ -162,6 +162,16 @@ if PICK == "" then
                 if not differentiated[name] then missing[#missing + 1] = name end
             end
             assert.same({}, missing)
+        end)
+
+        it("leave no memory behind", function()
+            local function live_after_all()
+                each_case(function(case, wanted) running.run(case, wanted, running.as_stored, device) end)
+                collectgarbage()
+                collectgarbage()
+                return lx.memory(device).live
+            end
+            assert.equal(live_after_all(), live_after_all())
         end)
     end)
 end

@@ -48,6 +48,16 @@ local function adam(decoupled)
 end
 reference.Adam, reference.AdamW = adam(false), adam(true)
 
+describe("optimisers", function()
+    it("say how many parameters and numbers they have", function()
+        local o = optim.SGD({parameter {1, 2, 3}, parameter {{1, 2}, {3, 4}}}, {lr = 0.5})
+        assert.matches("^SGD%(lr=0.5.*%)  %[2 parameters of 7 numbers%]$", tostring(o))
+        o = optim.SGD({{params = {parameter {1}}}, {params = {parameter {1, 2}}, lr = 0.25}}, {lr = 1})
+        assert.matches("^SGD%(lr=1.*%)  %[1 parameter of 1 numbers%]\nSGD%(lr=0.25.*%)  %[1 parameter of 2 numbers%]$",
+            tostring(o))
+    end)
+end)
+
 describe("an optimiser", function()
     local cases = {
         {"SGD", {lr = 0.1}},
@@ -158,17 +168,42 @@ describe("an optimiser", function()
 
     it("says what is wrong with its arguments", function()
         local p = parameter {1}
-        assert.matches("SGD: expected a list of parameters", message_of(optim.SGD, {}))
-        assert.matches("SGD: expected a list of parameters", message_of(optim.SGD, p))
-        assert.matches("parameter 1 should be a float32 tensor, got int32 %[1%]",
+        assert.matches("SGD: params: the list is empty, there is nothing to train", message_of(optim.SGD, {}))
+        assert.matches("SGD: params: expected a list of parameters, as net:parameters%(%) gives, got float32 %[1%]",
+            message_of(optim.SGD, p))
+        assert.matches("SGD: params: expected a list of parameters, .* got a Linear",
+            message_of(optim.SGD, lx.nn.Linear(1, 1)))
+        assert.matches("SGD: params: 1: expected a parameter, got float32 %[1%] that a recorded operation made",
+            message_of(optim.SGD, {p * 2}))
+        assert.matches("SGD: params: 1: expected a float32 tensor, got int32 %[1%]",
             message_of(optim.SGD, {lx.tensor({1}, {dtype = "int32"})}))
-        assert.matches("Adam: unknown option momentum; the options are betas, eps, lr, weight_decay",
+        assert.matches("Adam: options: unknown option 'momentum'; the options are lr, betas, eps, weight_decay",
             message_of(optim.Adam, {p}, {momentum = 0.9}))
-        assert.matches("SGD: lr should be a number, got string", message_of(optim.SGD, {p}, {lr = "high"}))
-        assert.matches("SGD: lr should be at least 0, got %-1", message_of(optim.SGD, {p}, {lr = -1}))
-        assert.matches("Adam: betas should be two numbers from 0 to below 1, got 1",
+        assert.matches("SGD: options: option 'lr': expected a finite number of at least 0, got \"high\"",
+            message_of(optim.SGD, {p}, {lr = "high"}))
+        assert.matches("SGD: options: option 'lr': expected a finite number of at least 0, got %-1",
+            message_of(optim.SGD, {p}, {lr = -1}))
+        assert.matches("SGD: option 'nesterov': needs a momentum, and no dampening",
+            message_of(optim.SGD, {p}, {nesterov = true}))
+        for _, lr in ipairs {0 / 0, math.huge, -1} do
+            local o = optim.SGD({p})
+            o.groups[1].lr = lr
+            assert.matches("Optimizer:step: group 1: lr: expected a finite number", message_of(o.step, o))
+        end
+        for _, lr in ipairs {0 / 0, math.huge, -1e-9} do
+            assert.matches("SGD: options: option 'lr': expected", message_of(optim.SGD, {p}, {lr = lr}))
+            assert.matches("SGD: group 2: option 'lr': expected",
+                message_of(optim.SGD, {{params = {p}}, {params = {parameter {1}}, lr = lr}}))
+        end
+        assert.matches("Adam: options: option 'betas': expected two numbers {beta1, beta2} from 0 to below 1",
             message_of(optim.Adam, {p}, {betas = {0.9, 1}}))
-        assert.matches("SGD: a parameter is listed twice", message_of(optim.SGD, {p, p}))
+        assert.matches("SGD: params: parameter 2 is listed twice", message_of(optim.SGD, {p, p}))
+        assert.matches("SGD: group 2: params: parameter 1 is listed twice",
+            message_of(optim.SGD, {{params = {p}}, {params = {p}}}))
+        assert.matches("SGD: group 1: unknown option 'lrr' %(did you mean 'lr'%?%)",
+            message_of(optim.SGD, {{params = {p}, lrr = 1}}))
+        assert.matches("Optimizer:step: optimizer: expected an optimiser of lx.optim, got nil; methods are called with",
+            message_of(optim.SGD({p}).step))
     end)
 end)
 
@@ -202,7 +237,8 @@ describe("clipping", function()
         local a = parameter({0, 0, 0}, {-3, 0.5, 7})
         optim.clip_grad_value_({a}, 1)
         assert.same({-1, 0.5, 1}, a.grad:totable())
-        assert.matches("limit should be a number above 0, got 0", message_of(optim.clip_grad_value_, {a}, 0))
+        assert.matches("clip_grad_value_: limit: expected a number above 0, got 0",
+            message_of(optim.clip_grad_value_, {a}, 0))
     end)
 end)
 
@@ -248,6 +284,37 @@ describe("a schedule", function()
         close(2 / 25 / 1e4, list[12])
     end)
 
+    it("follow their formulas at every step", function()
+        local function anneal(from, to, part) return to + (from - to) * (1 + math.cos(math.pi * part)) / 2 end
+        local function one_cycle(o, step)
+            local start, peak, last = o.max_lr / o.div_factor, o.pct_start * o.total - 1, o.total - 1
+            if step <= peak then return anneal(start, o.max_lr, step / peak) end
+            if step >= last then return start / o.final_div_factor end
+            return anneal(o.max_lr, start / o.final_div_factor, (step - peak) / (last - peak))
+        end
+        for _, case in ipairs {{0.5, 10}, {0.3, 25}, {0, 7}, {1, 8}} do
+            local options = {
+                max_lr = 3, pct_start = case[1], total = case[2], div_factor = 5, final_div_factor = 20,
+            }
+            local o, expected = optimizer_at(1), {}
+            for step = 0, case[2] + 2 do expected[#expected + 1] = one_cycle(options, math.min(step, case[2] - 1)) end
+            if case[1] == 1 then -- the top is the last step, and the bottom what is after it
+                for step = case[2] + 1, #expected do expected[step] = 3 / 5 / 20 end
+                expected[case[2]] = 3
+            end
+            assert_rates(expected, rates(o, schedules.OneCycleLR(o, options), #expected))
+        end
+        for _, case in ipairs {{0, 9}, {5, 9}, {8, 9}} do
+            local o, expected = optimizer_at(0.5), {}
+            for step = 0, 11 do
+                expected[#expected + 1] = step < case[1] and 0.5 * (step + 1) / case[1]
+                    or anneal(0.5, 0.01, math.min(1, (step - case[1]) / (case[2] - case[1])))
+            end
+            local schedule = schedules.CosineWarmup(o, {warmup = case[1], total = case[2], min_lr = 0.01})
+            assert_rates(expected, rates(o, schedule, 12))
+        end
+    end)
+
     it("ReduceLROnPlateau waits before it lowers the rate", function()
         local o = optimizer_at(1)
         local schedule = schedules.ReduceLROnPlateau(o, {mode = "max", factor = 0.5, patience = 1, min_lr = 0.3})
@@ -257,7 +324,7 @@ describe("a schedule", function()
             list[i] = o.groups[1].lr
         end
         assert_rates({1, 1, 1, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3}, list)
-        assert.matches("step needs the metric, a number, got nil", message_of(schedule.step, schedule))
+        assert.matches("step: metric: expected a number, got nil", message_of(schedule.step, schedule))
     end)
 
     it("keeps the proportions of groups", function()
@@ -291,15 +358,15 @@ describe("a schedule", function()
 
     it("says what is wrong with its arguments", function()
         local o = optimizer_at(1)
-        assert.matches("StepLR: expected an optimiser, got nil", message_of(schedules.StepLR))
-        assert.matches("StepLR: step_size should be a number of steps, got nil", message_of(schedules.StepLR, o))
-        assert.matches("CosineWarmup: warmup should be a number of steps below total %(5%), got 7",
+        assert.matches("StepLR: optimizer: expected an optimiser of lx.optim, got nil", message_of(schedules.StepLR))
+        assert.matches("StepLR: options: expected a table of options, got nil", message_of(schedules.StepLR, o))
+        assert.matches("CosineWarmup: option 'warmup': expected a number of steps below total %(5%), got 7",
             message_of(schedules.CosineWarmup, o, {warmup = 7, total = 5}))
-        assert.matches("OneCycleLR: max_lr should be a number above 0, got nil",
+        assert.matches("OneCycleLR: options: the option 'max_lr' is needed: a number above 0",
             message_of(schedules.OneCycleLR, o, {total = 5}))
-        assert.matches("ReduceLROnPlateau: factor should be between 0 and 1, got 2",
+        assert.matches("ReduceLROnPlateau: options: option 'factor': expected a number from 0 to 1, got 2",
             message_of(schedules.ReduceLROnPlateau, o, {factor = 2}))
-        assert.matches("StepLR: unknown option gama; the options are step_size, gamma",
+        assert.matches("StepLR: options: unknown option 'gama' %(did you mean 'gamma'%?%); the options are step",
             message_of(schedules.StepLR, o, {step_size = 1, gama = 2}))
     end)
 end)

@@ -11,6 +11,40 @@ end
 
 local function largest_difference(a, b) return (a:float() - b:float()):abs():max():item() end
 
+-- Where a pixel of what comes out was before, by pictures whose levels are their own coordinates: x and y, with the
+-- middle of the first pixel at 0.5. What was beyond the border is not to be trusted.
+local function places(aug, height, width, opts)
+    local across = lx.arange(width):view(1, 1, width):expand(1, height, width):contiguous()
+    local down = lx.arange(height):view(1, height, 1):expand(1, height, width):contiguous()
+    local x, y = aug(across, opts)[1]:totable(), aug(down, opts)[1]:totable()
+    return function(column, row) return x[row + 1][column + 1] + 0.5, y[row + 1][column + 1] + 0.5 end
+end
+
+-- The homography {a, b, c, d, e, f, g, h} that takes four points to four others, by elimination.
+local function homography(from, to)
+    local rows = {}
+    for i = 1, 4 do
+        local x, y, u, v = from[i][1], from[i][2], to[i][1], to[i][2]
+        rows[#rows + 1] = {x, y, 1, 0, 0, 0, -u * x, -u * y, u}
+        rows[#rows + 1] = {0, 0, 0, x, y, 1, -v * x, -v * y, v}
+    end
+    for k = 1, 8 do
+        local best = k
+        for i = k, 8 do if math.abs(rows[i][k]) > math.abs(rows[best][k]) then best = i end end
+        rows[k], rows[best] = rows[best], rows[k]
+        for i = 1, 8 do
+            local factor = i ~= k and rows[i][k] / rows[k][k] or 0
+            for j = k, 9 do rows[i][j] = rows[i][j] - factor * rows[k][j] end
+        end
+    end
+    local m = {}
+    for k = 1, 8 do m[k] = rows[k][9] / rows[k][k] end
+    return function(x, y)
+        local w = m[7] * x + m[8] * y + 1
+        return (m[1] * x + m[2] * y + m[3]) / w, (m[4] * x + m[5] * y + m[6]) / w
+    end
+end
+
 describe("a pipeline", function()
     local image
     setup(function() image = picture(20, 24) end)
@@ -34,6 +68,13 @@ describe("a pipeline", function()
         } do
             local step, expected = case[1], case[2]
             assert.is_true(largest_difference(expected, (pipeline {step}(image))) <= 1, step[1])
+        end
+        -- where the picture shrinks to less than half, however it is turned, each pixel is a mean
+        for _, degrees in ipairs {0, 90, 45} do
+            local large = (lx.rand(1, 96, 96) * 255):byte()
+            local small = pipeline {{"rotate", {degrees, degrees}}, size = 16}(large)
+            local spread = small:float():std():item()
+            assert.is_true(spread > 5 and spread < 25, spread)
         end
         local square = picture(19, 19)
         for seed = 1, 8 do
@@ -273,6 +314,155 @@ describe("a pipeline", function()
         assert.is_true(least < 4 and most > 26 and most <= 30)
     end)
 
+    it("erases the rectangle that it says, and nothing else", function()
+        local height, width = 80, 100
+        local bright = lx.randint(100, 256, {1, height, width}, {dtype = "uint8"})
+        for index = 1, 30 do
+            local aug = pipeline {{"random_erasing", {0.05, 0.4}, value = index, p = 1}}
+            local x, y, w, h = aug:describe({index = index}):match("^random_erasing (%S+) (%S+) (%S+) (%S+)$")
+            local erased = aug(bright, {index = index})
+            local gone = erased:lt(100)
+            assert.equal(index, erased:float():min():item())
+            assert.is_true(lx.equal(lx.where(gone, bright:float() * 0 + index, bright:float()), erased:float()))
+            local function ends(line)
+                local first, last
+                for i, value in ipairs(line:totable()) do
+                    first, last = first or value > 0 and i or nil, value > 0 and i or last
+                end
+                return first, last
+            end
+            local top, bottom = ends(gone[1]:float():max(2))
+            local left, right = ends(gone[1]:float():max(1))
+            assert.equal((bottom - top + 1) * (right - left + 1), gone:float():sum():item())
+            -- all pixels that it touches; three digits are shown
+            assert.near(y * height, top - 1, 1.1)
+            assert.near((y + h) * height, bottom, 1.1)
+            assert.near(x * width, left - 1, 1.1)
+            assert.near((x + w) * width, right, 1.1)
+        end
+    end)
+
+    it("moves corners inwards by up to half of the distortion", function()
+        local height, width, distortion = 90, 120, 0.4
+        local aug = pipeline {{"perspective", distortion}}
+        local farthest = 0
+        for index = 1, 12 do
+            local place = places(aug, height, width, {index = index})
+            -- the map from what comes out to what went in, from four points of it; it holds elsewhere too
+            local from, to = {}, {}
+            for i, at in ipairs {{35, 30}, {85, 31}, {84, 60}, {36, 59}} do
+                from[i], to[i] = {at[1] + 0.5, at[2] + 0.5}, {place(at[1], at[2])}
+            end
+            local x, y = homography(from, to)(60.5, 45.5)
+            local u, v = place(60, 45)
+            assert.near(u, x, 0.02)
+            assert.near(v, y, 0.02)
+            -- the other way round: where the corners of what went in are
+            local forward = homography(to, from)
+            for i, corner in ipairs {{0, 0}, {width, 0}, {width, height}, {0, height}} do
+                x, y = forward(corner[1], corner[2])
+                local right, low = i == 2 or i == 3, i >= 3
+                local inward = {(right and width - x or x) / width, (low and height - y or y) / height}
+                for _, share in ipairs(inward) do
+                    assert.is_true(share > -0.005 and share < distortion / 2 + 0.005, share)
+                    farthest = math.max(farthest, share)
+                end
+            end
+        end
+        assert.is_true(farthest > 0.8 * distortion / 2)
+    end)
+
+    it("crops rectangles of the area and proportion it says", function()
+        local aug = pipeline {{"random_resized_crop", {0.3, 0.6}, ratio = {0.5, 2}}}
+        local areas, ratios = {math.huge, 0}, {math.huge, 0}
+        for index = 1, 200 do
+            local x, y, w, h = aug:describe({index = index}):match("^random_resized_crop (%S+) (%S+) (%S+) (%S+)$")
+            x, y, w, h = tonumber(x), tonumber(y), tonumber(w), tonumber(h)
+            assert.is_true(x >= 0 and y >= 0 and x + w <= 1.01 and y + h <= 1.01)
+            assert.is_true(w * h > 0.29 and w * h < 0.61 and w / h > 0.49 and w / h < 2.02)
+            areas = {math.min(areas[1], w * h), math.max(areas[2], w * h)}
+            ratios = {math.min(ratios[1], w / h), math.max(ratios[2], w / h)}
+            if index <= 5 then
+                local place = places(aug, 60, 80, {index = index})
+                local u, v = place(50, 20)
+                assert.near((x + w * 50.5 / 80) * 80, u, 0.5)
+                assert.near((y + h * 20.5 / 60) * 60, v, 0.4)
+            end
+        end
+        assert.is_true(areas[1] < 0.33 and areas[2] > 0.57 and ratios[1] < 0.6 and ratios[2] > 1.7)
+    end)
+
+    it("bends smoothly, by about what it says", function()
+        local height, width, shift = 60, 100, 0.03
+        local aug = pipeline {{"elastic", shift, cells = 4}}
+        local sums, n = {0, 0, 0, 0, 0}, 150
+        for index = 1, n do
+            local place = places(aug, height, width, {index = index})
+            local u, v = place(50, 30)
+            local dx, dy = (u - 50.5) / width, (v - 30.5) / height
+            for i, number in ipairs {dx, dy, dx * dx, dy * dy, dx * dy} do sums[i] = sums[i] + number / n end
+            for column = 20, 79 do -- no jumps from pixel to pixel
+                local here, there = place(column, 30), (place(column + 1, 30))
+                assert.near(1, there - here, 0.6)
+            end
+        end
+        -- A node moves by a sum of three uniform numbers of variance 1/3 each; a cubic B-spline at a node weighs nodes
+        -- by 1/6, 2/3, 1/6 each way, which leaves a quarter of the variance.
+        assert.near(0, sums[1], 0.25 * shift)
+        assert.near(0, sums[2], 0.25 * shift)
+        assert.near(shift / 2, math.sqrt(sums[3]), 0.12 * shift)
+        assert.near(shift / 2, math.sqrt(sums[4]), 0.12 * shift)
+        assert.near(0, sums[5], 0.1 * shift * shift)
+    end)
+
+    -- Table 6 of Cubuk et al. 2020 as torchvision has it: what a kind draws at magnitude m of 30, in the units that
+    -- `describe` shows. `either`: with both signs.
+    it("draws RandAugment's magnitudes", function()
+        local either = {
+            shear = function(share) return 0, math.deg(0.3 * share) end,
+            shift = function(share) return 0, 0.45 * share end,
+            rotate = function(share) return 0, 30 * share end,
+            brightness = function(share) return 1, 0.9 * share end,
+            contrast = function(share) return 1, 0.9 * share end,
+            sharpness = function(share) return 1, 0.9 * share end,
+        }
+        local fixed = {
+            posterize = function(share) return 8 - math.floor(4 * share + 0.5) end,
+            solarize = function(share) return 255 * (1 - share) end,
+        }
+        for _, m in ipairs {3, 15, 30} do
+            local aug, seen, axes = pipeline {{"rand_augment", n = 1, m = m}}, {}, {}
+            for index = 1, 500 do
+                local name, rest = aug:describe({index = index}):match("^([%a_]*) ?(.*)$") -- may draw nothing
+                local numbers = {}
+                for number in rest:gmatch("%S+") do numbers[#numbers + 1] = tonumber(number) end
+                local where = ("%s of magnitude %d"):format(name, m)
+                if name == "shear" or name == "shift" then -- along one of the two axes
+                    local axis = numbers[1] ~= 0 and 1 or 2
+                    assert.equal(0, numbers[3 - axis], where)
+                    axes[name .. axis] = (axes[name .. axis] or 0) + 1
+                    numbers = {numbers[axis]}
+                end
+                if either[name] then
+                    local middle, reach = either[name](m / 30)
+                    assert.near(reach, math.abs(numbers[1] - middle), 0.006 * (middle + reach), where)
+                    local sign = numbers[1] > middle and "+" or "-"
+                    seen[name .. sign] = (seen[name .. sign] or 0) + 1
+                elseif fixed[name] then
+                    assert.near(fixed[name](m / 30), numbers[1], 0.5, where)
+                    seen[name] = (seen[name] or 0) + 1
+                end
+            end
+            for name in pairs(fixed) do assert.is_true(seen[name] > 20, name) end
+            for name in pairs(either) do
+                assert.is_true(seen[name .. "+"] > 5 and seen[name .. "-"] > 5, name)
+            end
+            for _, name in ipairs {"shear1", "shear2", "shift1", "shift2"} do
+                assert.is_true(axes[name] > 15, name)
+            end
+        end
+    end)
+
     it("shows itself", function()
         local text = tostring(pipeline {{"rotate", 10}, {"hflip"}, {"clahe"}, size = 224})
         assert.matches("rotate +degrees %-10 to 10", text)
@@ -291,24 +481,34 @@ describe("a pipeline", function()
 
     it("refuses what it cannot do, saying what it can", function()
         local function with(steps) return function() pipeline(steps) end end
-        assert.error_matches(with {{"rotat", 10}}, "pipeline: step 1 is 'rotat'; the steps are .*rotate")
-        assert.error_matches(with {{"hflip"}, {"rotate", angle = 3}}, "step 2 %(rotate%) has no option 'angle'")
-        assert.error_matches(with {{"rotate", 200}}, "degrees %(low%) expects a number from %-180 to 180, got")
+        assert.error_matches(with {{"rotat", 10}},
+            "pipeline: steps: step 1 is 'rotat' %(did you mean 'rotate'%?%); the steps are .*rotate")
+        assert.error_matches(with {{"hflip"}, {"rotate", angle = 3}},
+            "step 2 %(rotate%): unknown option 'angle'; the options are degrees, p")
+        assert.error_matches(with {{"rotate", "a"}},
+            'step 1 %(rotate%).degrees: expected a number of at least 0 or a pair .*"a"')
+        assert.error_matches(with {{"rotate", {1, 2, 3}}}, "degrees: expected a number of at least 0 or a pair")
+        assert.error_matches(with {{"shift", 0.1, y = "x"}}, "y: expected a number")
+        assert.error_matches(with {{"clahe", false}}, "clip: expected a number")
+        assert.error_matches(with {{"hflip", p = false}}, "p: expected a number")
+        assert.error_matches(with {{"hflip"}, [3] = {"hflip"}}, "without gaps")
+        assert.error_matches(with {{"rotate", 200}}, "degrees %(low%): expected a number from %-180 to 180, got")
         assert.error_matches(with {{"zoom", {2, 1}}}, "2 is above 1")
-        assert.error_matches(with {{"hflip", p = 2}}, "p expects a number from 0 to 1")
+        assert.error_matches(with {{"hflip", p = 2}}, "p: expected a number from 0 to 1")
         assert.error_matches(with {{"median", 4}}, "odd")
         assert.error_matches(with {{"clahe", tiles = 2.5}}, "integer")
-        assert.error_matches(with {sise = 3}, "no option 'sise'")
+        assert.error_matches(with {sise = 3}, "unknown option 'sise' %(did you mean 'size'%?%)")
         assert.error_matches(with {size = -1}, "size")
-        assert.error_matches(with {fit = "squash"}, "fit expects one of crop, pad, stretch")
+        assert.error_matches(with {fit = "squash"}, 'fit: expected "stretch", "pad" or "crop"')
         assert.error_matches(with {fill = "black"}, "fill")
         assert.error_matches(with {{"elastic"}, {"elastic"}}, "one elastic")
-        assert.error_matches(function() pipeline(3) end, "expects a table of steps, got number")
+        assert.error_matches(function() pipeline(3) end, "pipeline: steps: expected a table, got 3")
         assert.error_matches(function() pipeline {}(lx.zeros(2, 3)) end, "%[1,H,W%]")
         assert.error_matches(function()
             pipeline {}(image, {mask = lx.zeros({1, 3, 3}, {dtype = "uint8"})})
-        end, "mask has 3 x 3 pixels, its image 20 x 24: not in the same proportion")
-        assert.error_matches(function() pipeline {}(image, {mask = lx.zeros(1, 20, 24)}) end, "uint8 mask of one")
+        end, "mask': it has 3 x 3 pixels, its image 20 x 24: not in the same proportion")
+        assert.error_matches(function() pipeline {}(image, {mask = lx.zeros(1, 20, 24)}) end,
+            "option 'mask': expected a mask")
         assert.error_matches(function() pipeline {}(image, {boxes = {{1, 2, 3, 4}}}) end, "x =, y =")
         local _, where = pcall(pipeline, {{"rotat"}})
         assert.is_string(where)

@@ -149,8 +149,26 @@ describe("lx.profile", function()
     end)
 
     it("refuses what is no function, and options that it does not have", function()
-        assert.error_matches(function() lx.profile(1) end, "profile: expected a function, got number")
-        assert.error_matches(function() lx.profile(print, {file = 1}) end, "profile: unknown option file")
-        assert.error_matches(function() lx.profile(print, {device = "abacus"}) end, "there is no device 'abacus'")
+        assert.error_matches(function() lx.profile(1) end, "^profile: f: expected a function, got 1")
+        assert.error_matches(function() lx.profile(print, {file = 1}) end, "^profile: options: unknown option 'file'")
+        assert.error_matches(function() lx.profile(print, {device = "abacus"}) end,
+            "^profile: options: option 'device': there is no device 'abacus'")
+    end)
+
+    it("ends with the last that has it, in a coroutine that is dropped too", function()
+        local x = lx.ones(3)
+        for _ = 1, 20 do
+            local work = coroutine.wrap(function()
+                local session <close> = lx.profile.start("cpu") -- luacheck: ignore
+                coroutine.yield(x + 1)
+            end)
+            work()
+            assert.error_matches(function() lx.profile(function() return x + 1 end, {device = "cpu"}) end,
+                "being watched already")
+            work = nil -- luacheck: ignore
+            collectgarbage()
+            collectgarbage()
+            assert.equal(1, #lx.profile(function() return x + 1 end, {device = "cpu"}).rows)
+        end
     end)
 end)

@@ -133,7 +133,9 @@ describe("the programs #slow", function()
         assert.equal(0, status)
         assert.matches("training on %d+ images", out)
         assert.matches("%[WARN%] left out: .*broken%.png", errors)
-        assert.not_equal(0, (program("train", SMALL .. ("--data %s --out %s/f --strict"):format(dir, work))))
+        local failed, _, problem = program("train", SMALL .. ("--data %s --out %s/g --strict"):format(dir, work))
+        assert.equal(1, failed)
+        assert.matches("broken%.png", problem)
     end)
 
     it("train keeps decoded images for the next run, and learns the same from them", function()
@@ -154,22 +156,40 @@ describe("the programs #slow", function()
     end)
 
     it("train says what is wrong with its arguments and folders", function()
-        local function fails(arguments, pattern)
-            local status, _, errors = program("train", arguments .. " --out " .. work .. "/no")
+        local function fails(arguments, pattern, out)
+            local status, _, errors = program("train", ("%s --out %s/%s"):format(arguments, work, out or "no"))
             assert.not_equal(0, status)
             assert.matches(pattern, errors)
             assert.not_matches("traceback", errors)
         end
         fails("--data /nowhere", "/nowhere does not exist")
         os.execute(("mkdir -p '%s/empty' '%s/one/NORMAL' '%s/one/PNEUMONIA'"):format(work, work, work))
-        fails("--data " .. work .. "/empty", "one folder for each of two classes")
+        fails("--data " .. work .. "/empty", "one folder for each class")
         os.execute(("cp '%s/images/NORMAL/'*.png '%s/one/NORMAL'"):format(work, work))
-        fails("--data " .. work .. "/one", "both classes are needed")
-        fails("--size 3", "%-%-size must be")
+        fails("--data " .. work .. "/one", "each class is needed")
+        for _, case in ipairs {
+            {"--size 3", "a whole number from 16 to 2048, got '3'"}, {"--size abc", "a whole number from .* got 'abc'"},
+            {"--size 33.5", "a whole number"}, {"--epochs -1", "a whole number from 1 .* got '%-1'"},
+            {"--batch 0", "a whole number from 1"}, {"--lr -1", "a number from .* got '%-1'"}, {"--lr nan", "a number"},
+            {"--val 1", "a number from 0.001 to 0.9, got '1'"}, {"--phantoms 0", "a whole number from 1"},
+            {"--seed x", "a whole number"},
+        } do
+            local name = case[1]:match("%S+"):gsub("%-", "%%-")
+            fails(case[1], "\nError: " .. name .. ": expected " .. case[2])
+        end
+        os.execute(("touch '%s/file'"):format(work))
+        fails("--data " .. work .. "/file", "file is not a folder")
+        fails("--phantoms 20 --size 16 --epochs 1", "error: cannot make the folder .*file", "file")
+        fails("--phantoms 20 --epochs 1 --cache " .. work .. "/empty", "%-%-cache keeps the images of %-%-data")
+        fails("--phantoms 20 --size 16 --epochs 1 --resume", "error: .*last.safetensors")
+        fails("--phantoms 20 --size 16 --epochs 1", "holds a run already: %-%-resume goes on with it, %-%-overwrite",
+            "run")
+        fails("--resume --overwrite", "say one")
+        fails("--label x", "there is none")
+        fails("--data x.csv --label a --labels b,c", "say one")
         fails("--device abacus", "%-%-device: there is no device 'abacus'.*\ndevice +name +type.*\ncpu ")
         fails("--device opencl:77", "%-%-device: ")
         fails("--model vgg", "must be one of")
-        fails("--lr=-1", "%-%-lr must be above 0")
     end)
 
     it("train says what it computes on, takes a part of a device's name, and shows where the time goes", function()
@@ -224,10 +244,93 @@ describe("the programs #slow", function()
     end)
 
     it("train stops at a loss that is no number, and keeps the checkpoint", function()
-        local status, _, errors = program("train", SMALL .. "--lr 1e30 --out " .. work .. "/nan")
+        local status, _, errors = program("train", SMALL .. "--lr 1000 --out " .. work .. "/nan")
         assert.equal(1, status)
         assert.matches("the loss became %a+ at epoch %d+, step %d+", errors)
         assert.matches("learning rate", errors)
+    end)
+
+    it("train says what it could not save, and names no model that is not there", function()
+        local function leaves(out, prepare, limit)
+            run(("mkdir -p '%s/%s'; %s"):format(work, out, prepare))
+            local status, text, errors = run(("%s %s %strain.lua %s--out %s/%s"):format(limit or "", LUA, HERE, SMALL,
+                work, out))
+            assert.equal(1, status)
+            assert.not_matches("model in", text)
+            assert.matches("error: ", errors)
+            return text, errors
+        end
+        -- a folder that takes some files and not others
+        local _, errors = leaves("partly", ("mkdir '%s/partly/best.safetensors'"):format(work))
+        assert.matches("error: no model was saved: .*best%.safetensors", errors)
+        assert(lx.checkpoint.load(work .. "/partly/last.safetensors"))
+        -- a disk that is full before the first checkpoint
+        leaves("full", "true", "ulimit -f 100; trap '' XFSZ;")
+        -- one that gets full after a first run: what that one saved stays
+        run(("cp -r '%s/run' '%s/later'"):format(work, work))
+        local before = read(work .. "/later/last.safetensors")
+        local form = "ulimit -f 100; trap '' XFSZ; %s %strain.lua %s--epochs 3 --resume --out %s/later"
+        local status, text = run(form:format(LUA, HERE, SMALL:gsub("%-%-epochs 2", ""), work))
+        assert.equal(1, status)
+        assert.equal(before, read(work .. "/later/last.safetensors"))
+        local named = text:match("best epoch (%d+)")
+        local _, metadata = assert(lx.checkpoint.load(work .. "/later/best.safetensors"))
+        assert.equal(metadata.epoch, math.tointeger(tonumber(named)))
+        -- a file where the folder should be
+        write(work .. "/file", "x")
+        local code, _, problem = program("train", SMALL .. "--out " .. work .. "/file")
+        assert.equal(1, code)
+        assert.matches("cannot make the folder", problem)
+    end)
+
+    it("no program gives a result of a model that is damaged, or says anything that cannot be", function()
+        local model, image = work .. "/run/best.safetensors", work .. "/images/NORMAL/"
+            .. first_file(work .. "/images/NORMAL")
+        local function refuses(pattern)
+            for name, arguments in pairs {
+                predict = ("--model %s/bad.safetensors %s"):format(work, image),
+                evaluate = ("--model %s/bad.safetensors --phantoms 4"):format(work),
+            } do
+                local status, out, errors = program(name, arguments)
+                assert.equal(1, status, name .. pattern)
+                assert.matches(pattern, errors)
+                assert.not_matches("nan", out)
+                assert.not_matches("xray", out)
+                assert.not_matches("traceback", errors)
+            end
+        end
+        local whole = read(model)
+        write(work .. "/bad.safetensors", whole:sub(1, #whole - 8192) .. ("\xff"):rep(4096) .. whole:sub(-4096))
+        refuses("bad%.safetensors cannot be used: its checksum does not fit")
+        local tensors, metadata = assert(lx.checkpoint.load(model))
+        local function with(changes)
+            local changed = {}
+            for name, value in pairs(metadata) do changed[name] = value end
+            for name, value in pairs(changes) do
+                if value == "none" then value = nil end
+                changed[name] = value
+            end
+            assert(lx.checkpoint.save(work .. "/bad.safetensors", tensors, changed))
+        end
+        for name, value in pairs {
+            calibration = {scale = 1e308, shift = 0}, normalisation = {}, threshold = 7, size = 20,
+            classes = {"A", "A"}, model = "vgg", schema = 1, positive = "NORMAL",
+        } do
+            with {[name] = value}
+            refuses(name == "size" and "shape" or name .. ": ")
+        end
+        for _, name in ipairs {
+            "calibration", "normalisation", "threshold", "size", "classes", "model", "schema", "positive",
+        } do
+            with {[name] = "none"}
+            refuses(name == "classes" and "it needs classes" or name .. ": it ")
+        end
+        -- nor of weights that are what they were when they were saved, and no numbers
+        tensors["0.weight"] = tensors["0.weight"]:clone():fill_(0 / 0)
+        with {}
+        refuses("the network gives NaN for ")
+        local _, _, errors = program("predict", ("--model %s/bad.safetensors %s"):format(work, image))
+        assert.matches(image, errors, 1, true)
     end)
 
     it("evaluate reports sensitivity, specificity, AUC with intervals, and writes JSON", function()
@@ -270,7 +373,10 @@ describe("the programs #slow", function()
         for name in lfs.dir(work .. "/pictures") do
             if name:find("%.png$") then
                 pictures = pictures + 1
-                assert.same({3, 64, 64}, (assert(lx.vision.load(work .. "/pictures/" .. name, {channels = 3}))).shape)
+                -- as wide as it was, with margins above and below
+                local shape = (assert(lx.vision.load(work .. "/pictures/" .. name, {channels = 3}))).shape
+                assert.same({3, 64}, {shape[1], shape[3]})
+                assert.is_true(shape[2] > 64 + 16)
             end
         end
         assert.equal(24, pictures)

@@ -41,10 +41,87 @@ describe("the quality of a picture", function()
         assert.matches("clipped", codes((image:float() * 3):clamp(0, 255):byte()))
     end)
 
+    -- The classes' shares, from the definition: a linear classifier of 14x14 pixels, standardised.
+    local function shares(image)
+        local weights = require "luxel.vision.quality_weights"
+        local x = vision.resize(image, 14, 14, {mode = "area", antialias = false}):float():flatten()
+        x = x - x:mean()
+        x = x / x:square():mean():sqrt()
+        local scores = {}
+        for class = 1, 9 do
+            local w = {table.unpack(weights[class])}
+            scores[class] = (weights[class].bias + (lx.tensor(w) * x):sum():item()) / 1000
+        end
+        return lx.nn.functional.softmax(lx.tensor(scores), 1):totable(), weights.limits
+    end
+
+    it("tells how probable it is that the picture is turned, inverted, or something else", function()
+        lx.manual_seed(3)
+        local image, noise = phantoms.images[2], lx.vision.median_blur((lx.rand(1, 150, 150) * 255):byte(), 5)
+        local seen = {}
+        for _, picture in ipairs {
+            image, vision.invert(image), vision.rot90(image, 1), vision.rot90(image, 2), vision.rot90(image, 3),
+            vision.invert(vision.rot90(image, 1)), noise,
+        } do
+            local p, limits = shares(picture)
+            local expected = {
+                no_chest = {p[9], limits.other}, inverted = {p[2] + p[4] + p[6] + p[8], limits.inverted},
+                rotated = {p[3] + p[4] + p[5] + p[6] + p[7] + p[8], limits.turned},
+            }
+            local found = {}
+            for _, finding in ipairs(vision.quality(picture)) do found[finding.code] = finding end
+            for code, numbers in pairs(expected) do
+                local value, limit = numbers[1], numbers[2]
+                local wanted = value > limit and (code == "no_chest" or p[9] <= limits.other)
+                assert.equal(wanted, found[code] ~= nil, code)
+                if wanted then
+                    assert.near(value, found[code].value, 1e-3)
+                    assert.equal(limit, found[code].limit)
+                    assert.matches(("(%.0f %%)"):format(100 * value), found[code].message, 1, true)
+                    seen[code] = true
+                end
+            end
+        end
+        assert.same({no_chest = true, inverted = true, rotated = true}, seen)
+    end)
+
+    it("is measured against limits that may just be reached", function()
+        local image = (phantoms.images[1]:float() * 1.2):clamp(0, 255):byte()
+        local level = image:float()
+        local measured = {
+            dark = level:mean():item(), bright = level:mean():item(),
+            clipped = level:eq(255):float():mean():item(), small = 224,
+        }
+        local beyond = {dark = 1, bright = -1, clipped = -1, small = 1, low_contrast = 1, blurred = 1}
+        for code, direction in pairs(beyond) do
+            local name = code == "low_contrast" and "contrast" or code
+            local value
+            for _, finding in ipairs(vision.quality(image, {limits = {[name] = direction * 1e6}})) do
+                if finding.code == code then
+                    value = finding.value
+                    assert.equal(direction * 1e6, finding.limit)
+                end
+            end
+            if measured[code] then assert.near(measured[code], value, 1e-4 * measured[code] + 1e-6, code) end
+            assert.is_nil(codes(image, {limits = {[name] = value}}):find(code), code)
+            local nearer = value + direction * 1e-6 * math.max(1e-3, math.abs(value))
+            assert.is_truthy(codes(image, {limits = {[name] = nearer}}):find(code), code)
+        end
+    end)
+
+    it("is blank where levels vary less than the limit", function()
+        local image = lx.full({1, 200, 200}, 100)
+        image:narrow(2, 1, 100):fill_(110)
+        local finding = vision.quality(image, {limits = {blank = 5.01}})[1]
+        assert.equal("blank", finding.code)
+        assert.near(5, finding.value, 1e-3)
+        assert.is_nil(codes(image, {limits = {blank = 4.99}}):find("blank"))
+    end)
+
     it("takes other limits, and refuses those that do not exist", function()
         assert.equal("small", codes(phantoms.images[1], {limits = {small = 300}}))
         assert.error_matches(function() codes(phantoms.images[1], {limits = {smell = 3}}) end, "smell")
-        assert.error_matches(function() codes(phantoms.images, nil) end, "one channel")
+        assert.error_matches(function() codes(phantoms.images, nil) end, "a grey image")
     end)
 
     it("of real radiographs is mostly good, and of turned and inverted ones mostly not", function()

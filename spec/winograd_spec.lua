@@ -113,7 +113,8 @@ for _, device in ipairs(devices) do
             assert.is_true((fast - exact):abs():max():item() > 0)
             assert.equal(0, (fast - by_winograd(device, convolve)):abs():max():item())
             assert.equal("fast", lx.math())
-            assert.error_matches(function() lx.math("precise") end, 'math: expected "fast" or "exact", got precise')
+            assert.error_matches(function() lx.math("precise") end,
+                'math: new: expected "fast" or "exact", got "precise"')
         end)
     end)
 end

@@ -7,7 +7,7 @@ local SIZE <const> = 224
 
 -- A function that trains one step, and the network, its images and how many.
 local function trainer(bench, make, batch)
-    local net = make():to(bench.device)
+    local net = lx.nn.fuse(make():to(bench.device))
     local x = lx.randn(batch, 1, SIZE, SIZE):to(bench.device)
     local y = lx.randint(0, 2, {batch, 1}, {dtype = "float32"}):to(bench.device)
     local optimizer = lx.optim.SGD(net:parameters(), {lr = 1e-3, momentum = 0.9})
@@ -53,7 +53,7 @@ local function time_network(bench, make, batch, count)
     end
 end
 
-local function cnn() return require("common").models.cnn(SIZE) end
+local function cnn() return lx.models.cnn {size = SIZE} end
 
 local networks = {}
 

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "../base/count.h"
+#include "../base/fork.h"
+
 /* A batch that was given and has not been returned. */
 typedef struct {
     float *images;
@@ -27,13 +30,9 @@ struct lx_loader {
     long next;                              /* the first visit that nobody has taken */
     bool stopping;
     int started;
+    unsigned forks; /* lx_forks() when they were */
     pthread_t threads[LX_LOADER_MOST_THREADS];
 };
-
-static long least(long a, long b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- one image ------------------------------------------------------------------------------------------------ */
 
@@ -114,7 +113,7 @@ static void fill(lx_loader *self, long visit)
 /* The next visit of the batches that were given, or -1; under the lock. */
 static long take(lx_loader *self)
 {
-    return self->next < least(self->given * self->plan.batch, self->plan.count) ? self->next++ : -1;
+    return self->next < lx_least(self->given * self->plan.batch, self->plan.count) ? self->next++ : -1;
 }
 
 static void *work(void *loader)
@@ -135,22 +134,50 @@ static void *work(void *loader)
     return NULL;
 }
 
-/* Signals are for the threads of the host, so these ones take none. */
-static lx_code start_threads(lx_loader *self, lx_error *error)
+/* Signals are for the threads of the host, so these ones take none. Where the system gives no more, those that there are
+   have to do, and if there are none, the work is done when it is waited for. */
+static void start_threads(lx_loader *self)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    while (self->started < self->plan.threads) {
-        if (pthread_create(&self->threads[self->started], NULL, work, self)) {
-            lx_fail(error, LX_ENOMEM, "cannot start thread %d of %d that are to read images", self->started + 1,
-                    self->plan.threads);
-            break;
-        }
+    while (self->started < self->plan.threads && !pthread_create(&self->threads[self->started], NULL, work, self))
         self->started++;
-    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error->code;
+    self->plan.threads = self->started;
+}
+
+static void prepare_lock(lx_loader *self)
+{
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->work, NULL);
+    pthread_cond_init(&self->done, &steady);
+    pthread_condattr_destroy(&steady);
+    self->forks = lx_forks();
+}
+
+/* Forgets what was done of the batches that were given and not returned; nobody is at them. */
+static void begin_again(lx_loader *self)
+{
+    self->next = self->returned * self->plan.batch;
+    for (long batch = self->returned; batch < self->given; batch++) {
+        batch_slot *slot = &self->slots[batch % LX_LOADER_MOST_AHEAD];
+        slot->failed = -1;
+        slot->left = lx_least(self->plan.batch, self->plan.count - batch * self->plan.batch);
+    }
+}
+
+/* In a forked process the threads are gone, in the midst of their images, and one of them may have held the lock. */
+static void notice_fork(lx_loader *self)
+{
+    if (self->forks == lx_forks())
+        return;
+    prepare_lock(self);
+    self->started = self->plan.threads = 0;
+    begin_again(self);
 }
 
 lx_loader *lx_loader_open(const lx_loader_plan *plan, lx_error *error)
@@ -166,55 +193,56 @@ lx_loader *lx_loader_open(const lx_loader_plan *plan, lx_error *error)
     memcpy(visits, plan->visits, sizeof *visits * (size_t)plan->count);
     self->plan = *plan;
     self->visits = visits;
-    self->batches = (plan->count + plan->batch - 1) / plan->batch;
-    pthread_condattr_t steady;
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->work, NULL);
-    pthread_cond_init(&self->done, &steady);
-    pthread_condattr_destroy(&steady);
+    self->batches = lx_ceil_div(plan->count, plan->batch);
+    prepare_lock(self);
     lx_store_retain(plan->images);
     if (plan->masks)
         lx_store_retain(plan->masks);
     lx_pipeline_retain(plan->pipeline);
-    if (start_threads(self, error)) {
-        lx_loader_close(self);
-        return NULL;
-    }
+    start_threads(self);
     return self;
 }
 
 void lx_loader_give(lx_loader *self, float *images, uint8_t *masks)
 {
+    notice_fork(self);
     pthread_mutex_lock(&self->lock);
     if (self->given < self->batches && self->given - self->returned < LX_LOADER_MOST_AHEAD) {
         batch_slot *slot = &self->slots[self->given % LX_LOADER_MOST_AHEAD];
         slot->images = images;
         slot->masks = masks;
         slot->failed = -1;
-        slot->left = least(self->plan.batch, self->plan.count - self->given * self->plan.batch);
+        slot->left = lx_least(self->plan.batch, self->plan.count - self->given * self->plan.batch);
         self->given++;
         pthread_cond_broadcast(&self->work);
     }
     pthread_mutex_unlock(&self->lock);
 }
 
-/* The work of the threads, done by those that compute. */
-static void fill_here(lx_loader *self, int threads)
+static void fill_next(void *loader, long i)
 {
-    const long from = self->next, to = least((self->returned + 1) * self->plan.batch, self->plan.count);
-    if (from < to)
-        self->next = to;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (long visit = from; visit < to; visit++)
-        fill(self, visit);
+    lx_loader *self = loader;
+    fill(self, self->next + i);
 }
 
-bool lx_loader_wait(lx_loader *self, double seconds, int threads, lx_error *error)
+/* The work of the threads, done by those that compute: the batch that is waited for, of which nothing was done yet. */
+static lx_code fill_here(lx_loader *self, lx_pool *pool, lx_error *error)
 {
-    if (self->plan.threads == 0)
-        fill_here(self, threads);
+    const long to = lx_least((self->returned + 1) * self->plan.batch, self->plan.count);
+    if (self->next >= to)
+        return LX_OK;
+    if (lx_pool_run(pool, to - self->next, fill_next, self, error))
+        begin_again(self);
+    else
+        self->next = to;
+    return error->code;
+}
+
+bool lx_loader_wait(lx_loader *self, double seconds, lx_pool *pool, lx_error *error)
+{
+    notice_fork(self);
+    if (self->plan.threads == 0 && fill_here(self, pool, error))
+        return false;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     const double end = (double)until.tv_nsec * 1e-9 + seconds;
@@ -238,6 +266,7 @@ void lx_loader_close(lx_loader *self)
 {
     if (!self)
         return;
+    notice_fork(self);
     pthread_mutex_lock(&self->lock);
     self->stopping = true;
     pthread_cond_broadcast(&self->work);

@@ -3,6 +3,7 @@
 #ifndef LX_LOADER_H
 #define LX_LOADER_H
 
+#include "../base/pool.h"
 #include "pipeline.h"
 #include "store.h"
 
@@ -28,7 +29,8 @@ typedef struct {
 
 typedef struct lx_loader lx_loader;
 
-/* Starts the threads; NULL and an error if that cannot be. With 0 threads lx_loader_wait does the work. */
+/* Starts the threads, fewer if the system does not give as many. Without any, which is what a forked process has,
+   lx_loader_wait does the work. NULL and an error if there is no memory. */
 lx_loader *lx_loader_open(const lx_loader_plan *plan, lx_error *error);
 
 /* Gives the loader the memory for its next batch: [B, channels, height, width] floats and, if there are masks,
@@ -36,8 +38,9 @@ lx_loader *lx_loader_open(const lx_loader_plan *plan, lx_error *error);
 void lx_loader_give(lx_loader *loader, float *images, uint8_t *masks);
 
 /* Waits for the oldest batch given, `seconds` at most: true if it is ready or failed, and then the error says which image
-   it failed at, the first of the batch. `threads` do the work here if the loader has none. */
-bool lx_loader_wait(lx_loader *loader, double seconds, int threads, lx_error *error);
+   it failed at, the first of the batch. `pool` does the work here if the loader has no threads; where that is interrupted the
+   error says so, and the batch can be waited for again. */
+bool lx_loader_wait(lx_loader *loader, double seconds, lx_pool *pool, lx_error *error);
 
 /* Stops the threads, each after the image it is at. */
 void lx_loader_close(lx_loader *loader);

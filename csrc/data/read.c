@@ -4,21 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/checksum.h"
+#include "../format/format.h"
 #include "../image/geometry.h"
-#include "../image/image.h"
 
-/* The size of an image whose shorter side is to have at most `side` pixels. */
-static lx_plane reduced_size(const lx_plane *from, int side)
+static lx_plane size_wanted(const lx_plane *from, const lx_store_options *options)
 {
-    const int shorter = from->width < from->height ? from->width : from->height;
+    if (options->square > 0)
+        return (lx_plane){options->square, options->square, from->type, NULL};
+    const int side = options->side, shorter = from->width < from->height ? from->width : from->height;
     const double scale = side > 0 && shorter > side ? (double)side / shorter : 1;
     return (lx_plane){(int)lround(from->width * scale), (int)lround(from->height * scale), from->type, NULL};
 }
 
-static lx_code reduce(const char *path, const lx_store_options *options, lx_stored *image, lx_error *error)
+static lx_code resize(const char *path, const lx_store_options *options, lx_stored *image, lx_error *error)
 {
     const lx_plane *from = &image->plane;
-    const lx_plane size = reduced_size(from, options->side);
+    const lx_plane size = size_wanted(from, options);
     if (size.width == from->width && size.height == from->height)
         return LX_OK;
     char *small = malloc(lx_plane_bytes(&size) * (size_t)image->channels);
@@ -30,21 +32,59 @@ static lx_code reduce(const char *path, const lx_store_options *options, lx_stor
         out.samples = small + (size_t)c * lx_plane_bytes(&size);
         lx_resize(&in, &out, options->labels ? LX_NEAREST : LX_BILINEAR, true, error);
     }
+    if (error->code)
+        lx_blame(error, path);
     free(image->owned);
     image->plane = size;
     image->plane.samples = image->owned = small;
     return error->code;
 }
 
+enum { BYTES_OF_ROW = 4096 };
+
+/* Levels as bytes, a piece at a time; words come down to their upper byte (samples.c). */
+static uint64_t add_levels(uint64_t hash, const float *levels, size_t count, bool words)
+{
+    uint8_t bytes[BYTES_OF_ROW];
+    for (size_t done = 0, size; done < count; done += size) {
+        size = count - done < BYTES_OF_ROW ? count - done : BYTES_OF_ROW;
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)(words ? levels[done + i] * (257.0f / 256) + 1e-3f : levels[done + i] + 0.5f);
+        hash = hash * 31 ^ lx_checksum(bytes, size);
+    }
+    return hash;
+}
+
+/* The same for an image as bytes and on the scale 0..255, as far as the one comes down to the other. */
+static uint64_t hash_of(const lx_picture *picture, bool words)
+{
+    const size_t count = lx_plane_count(&picture->first) * (size_t)picture->channels;
+    uint64_t hash = (uint64_t)picture->first.width << 32 | (uint64_t)picture->first.height;
+    if (picture->first.type == LX_PLANE_F32) {
+        hash = add_levels(hash, picture->first.samples, count, words);
+    } else {
+        const uint8_t *bytes = picture->first.samples;
+        for (size_t done = 0; done < count; done += BYTES_OF_ROW)
+            hash = hash * 31 ^ lx_checksum(bytes + done, count - done < BYTES_OF_ROW ? count - done : BYTES_OF_ROW);
+    }
+    return hash ? hash : 1;
+}
+
+uint64_t lx_hash_samples(const void *samples, size_t size)
+{
+    const uint64_t hash = lx_checksum(samples, size);
+    return hash ? hash : 1;
+}
+
 lx_code lx_read_image(const char *path, const lx_store_options *wanted, lx_stored *image, lx_error *error)
 {
     lx_picture picture;
     lx_image_info info;
-    const lx_read_options options = {.channels = wanted->channels, .as = wanted->labels ? LX_AS_BYTES : LX_AS_LEVELS};
+    const lx_read_options options = {.channels = wanted->channels, .as = wanted->labels || wanted->bytes ? LX_AS_BYTES : LX_AS_LEVELS, .frame = -1};
     if (lx_image_read(path, &options, &picture, &info, NULL, error))
         return error->code;
-    *image = (lx_stored){picture.first, wanted->channels, picture.first.samples};
-    if (reduce(path, wanted, image, error))
+    *image = (lx_stored){picture.first, wanted->channels, picture.first.samples, hash_of(&picture, info.white == 65535)};
+    if (resize(path, wanted, image, error))
         lx_store_put(image);
     return error->code;
 }

@@ -23,6 +23,7 @@ struct lx_store {
     lx_store_options options;
     atomic_size_t used;
     _Atomic(kept_image *) *kept;
+    atomic_ullong *hashes; /* of what was read */
     lx_image_cache *cache; /* NULL: none */
     /* over images: */
     lx_plane first;
@@ -60,7 +61,8 @@ static bool copy_paths(lx_store *self, const char *const *paths)
     const size_t room = (size_t)(self->count ? self->count : 1);
     self->paths = calloc(room, sizeof *self->paths);
     self->kept = calloc(room, sizeof *self->kept);
-    if (!self->paths || !self->kept)
+    self->hashes = calloc(room, sizeof *self->hashes);
+    if (!self->paths || !self->kept || !self->hashes)
         return false;
     for (long i = 0; i < self->count; i++)
         if (!(self->paths[i] = strdup(paths[i])))
@@ -101,6 +103,7 @@ void lx_store_release(lx_store *self)
     for (long i = 0; self->paths && i < self->count; i++)
         free(self->paths[i]);
     free(self->kept);
+    free(self->hashes);
     free(self->paths);
     lx_image_cache_close(self->cache);
     if (self->give_back)
@@ -133,9 +136,18 @@ static size_t bytes_of(const lx_plane *plane, int channels)
     return lx_plane_bytes(plane) * (size_t)channels;
 }
 
-bool lx_store_has(const lx_store *self, long index)
+bool lx_store_building(const lx_store *self)
 {
-    return lx_store_cached(self) && lx_image_cache_has(self->cache, index);
+    return self->cache && lx_image_cache_building(self->cache);
+}
+
+bool lx_store_refused(lx_store *self, long index, lx_error *error)
+{
+    if (!lx_store_cached(self) || !lx_image_cache_refused(self->cache, index, error))
+        return false;
+    if (!error->text[0])
+        lx_fail(error, LX_EFORMAT, "\"%.300s\" is no image that can be read", self->paths[index]);
+    return true;
 }
 
 /* Keeps a copy of a decoded image if there is room for it. Which images are kept does not matter to results, and nothing
@@ -161,13 +173,14 @@ static lx_code get_from_file(lx_store *self, long index, lx_stored *image, lx_er
 {
     const kept_image *kept = atomic_load(&self->kept[index]);
     if (kept) {
-        *image = (lx_stored){kept->plane, kept->channels, NULL};
+        *image = (lx_stored){kept->plane, kept->channels, NULL, atomic_load(&self->hashes[index])};
         return LX_OK;
     }
     if (lx_store_cached(self) && lx_image_cache_get(self->cache, index, image))
         return LX_OK;
     if (lx_read_image(self->paths[index], &self->options, image, error))
         return error->code;
+    atomic_store(&self->hashes[index], image->hash);
     keep(self, index, image);
     return LX_OK;
 }
@@ -178,9 +191,20 @@ lx_code lx_store_get(lx_store *self, long index, lx_stored *image, lx_error *err
         return lx_fail(error, LX_EARG, "image %ld is out of range: there are %ld", index + 1, self->count);
     if (self->paths)
         return get_from_file(self, index, image, error);
-    *image = (lx_stored){self->first, self->channels, NULL};
+    *image = (lx_stored){self->first, self->channels, NULL, 0};
     image->plane.samples = (char *)self->first.samples + (size_t)index * bytes_of(&self->first, self->channels);
     return LX_OK;
+}
+
+uint64_t lx_store_hash(lx_store *self, long index)
+{
+    lx_stored image;
+    if (!self->paths) {
+        const size_t bytes = bytes_of(&self->first, self->channels);
+        return lx_hash_samples((const char *)self->first.samples + (size_t)index * bytes, bytes);
+    }
+    const uint64_t known = atomic_load(&self->hashes[index]);
+    return known == 0 && lx_store_cached(self) && lx_image_cache_get(self->cache, index, &image) ? image.hash : known;
 }
 
 void lx_store_put(lx_stored *image)
@@ -192,8 +216,13 @@ void lx_store_put(lx_stored *image)
 lx_code lx_store_add(lx_store *self, long index, lx_error *error)
 {
     lx_stored image = {0};
-    if (lx_read_image(self->paths[index], &self->options, &image, error))
+    lx_error reason = {.code = LX_OK};
+    if (lx_read_image(self->paths[index], &self->options, &image, &reason) == LX_EFORMAT)
+        return lx_image_cache_refuse(self->cache, index, reason.text, error);
+    if (reason.code) {
+        *error = reason;
         return error->code;
+    }
     lx_image_cache_add(self->cache, index, &image, error);
     lx_store_put(&image);
     return error->code;

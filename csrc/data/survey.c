@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "../device/disk.h"
-#include "file.h"
+#include "../base/file.h"
+#include "../base/hash.h"
 
 /* More than JPEG makes of grey. */
 enum { COLOUR = 24 };
@@ -28,40 +28,51 @@ static bool has_colours(const lx_picture *picture)
     return coloured > count / 100;
 }
 
-static void survey_bytes(const char *path, const uint8_t *bytes, size_t size, lx_survey *s)
+static void survey_bytes(const lx_input *in, lx_survey *s)
 {
     lx_picture picture;
-    lx_read_options options = {.channels = 1, .as = LX_AS_BYTES};
-    if (lx_image_read_memory(path, bytes, size, &options, &picture, &s->info, NULL, &s->error))
+    lx_read_options options = {.channels = 1, .as = LX_AS_BYTES, .frame = -1};
+    if (lx_image_read_memory(in, &options, &picture, &s->info, NULL))
         return;
     const size_t length = lx_plane_bytes(&picture.first);
-    s->file_hash = hash_bytes(bytes, size);
+    s->file_hash = hash_bytes(in->bytes, in->size);
     s->pixel_hash = hash_bytes(picture.first.samples, length) ^ (uint64_t)picture.first.width << 40;
-    lx_measure(&picture.first, &s->measures, &s->error);
+    if (lx_measure(&picture.first, &s->measures, &s->error))
+        lx_blame(&s->error, in->name);
     free(picture.first.samples);
     if (s->error.code || s->info.channels < 3)
         return;
     options.channels = 3;
-    if (lx_image_read_memory(path, bytes, size, &options, &picture, &s->info, NULL, &s->error))
+    if (lx_image_read_memory(in, &options, &picture, &s->info, NULL))
         return;
     s->coloured = has_colours(&picture);
     free(picture.first.samples);
 }
 
-void lx_survey_files(const char *const *paths, long count, int threads, lx_survey *surveys)
+typedef struct {
+    const char *const *paths;
+    lx_survey *surveys;
+} job;
+
+static void survey_file(void *work, long i)
 {
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (long i = 0; i < count; i++) {
-        uint8_t *bytes;
-        size_t size;
-        lx_survey *s = &surveys[i];
-        s->error.code = LX_OK;
-        s->coloured = false;
-        if (lx_file_read(paths[i], LX_IMAGE_MAX_BYTES, &bytes, &size, &s->error))
-            continue;
-        survey_bytes(paths[i], bytes, size, s);
-        free(bytes);
-    }
+    const job *of = work;
+    uint8_t *bytes;
+    size_t size;
+    lx_survey *s = &of->surveys[i];
+    s->error.code = LX_OK;
+    s->coloured = false;
+    if (lx_file_read(of->paths[i], LX_IMAGE_MAX_BYTES, &bytes, &size, &s->error))
+        return;
+    const lx_input in = {of->paths[i], bytes, size, &s->error};
+    survey_bytes(&in, s);
+    free(bytes);
+}
+
+lx_code lx_survey_files(const char *const *paths, long count, lx_pool *pool, lx_survey *surveys, lx_error *error)
+{
+    job work = {paths, surveys};
+    return lx_pool_run(pool, count, survey_file, &work, error);
 }
 
 long lx_near_hashes(const uint64_t *hashes, long count, int most, long (*pairs)[2], long room)

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-#include "../image/image.h"
+#include "../base/pool.h"
+#include "../format/format.h"
 #include "../image/measure.h"
 
 typedef struct {
@@ -16,7 +17,8 @@ typedef struct {
     lx_error error;       /* code LX_OK, or why there is none of the above */
 } lx_survey;
 
-void lx_survey_files(const char *const *paths, long count, int threads, lx_survey *surveys);
+/* Each file's error is in its survey; this fails only where it is interrupted. */
+lx_code lx_survey_files(const char *const *paths, long count, lx_pool *pool, lx_survey *surveys, lx_error *error);
 
 /* Pairs (a, b), a < b, of hashes that differ in at most `most` bits; writes up to `room` of them, and returns how many there
    are. */

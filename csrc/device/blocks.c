@@ -2,9 +2,8 @@
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-enum { SMALLEST = 64, HUGE_PAGE = 2 << 20 };
+enum { SMALLEST = 64 };
 
 struct lx_block {
     struct lx_block *next;
@@ -91,16 +90,4 @@ void *lx_block_take_any(lx_block_cache *cache, size_t *size)
         }
     }
     return NULL;
-}
-
-void *lx_host_block(size_t size, size_t alignment)
-{
-    void *block = NULL;
-    if (posix_memalign(&block, size >= HUGE_PAGE ? HUGE_PAGE : alignment, size))
-        return NULL;
-#ifdef MADV_HUGEPAGE
-    if (size >= HUGE_PAGE)
-        madvise(block, size, MADV_HUGEPAGE);
-#endif
-    return block;
 }

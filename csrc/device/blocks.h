@@ -34,7 +34,4 @@ bool lx_block_keep(lx_block_cache *cache, void *block, size_t size);
 /* Any of the blocks, with its size, to give it back to the system; NULL when none is left. */
 void *lx_block_take_any(lx_block_cache *cache, size_t *size);
 
-/* Host memory from the system, on huge pages where it is large; NULL if there is none. */
-void *lx_host_block(size_t size, size_t alignment);
-
 #endif

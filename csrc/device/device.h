@@ -10,12 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../error.h"
-#include "native.h"
+#include "../../kernels/native.h"
+#include "../base/error.h"
 #include "profile.h"
 #include "tuning.h"
 
 typedef struct lx_storage lx_storage;
+struct lx_recording;
 
 /* ---- kernels ---------------------------------------------------------------------------------------------- */
 
@@ -23,7 +24,7 @@ typedef struct lx_storage lx_storage;
 typedef struct {
     const char *program, *name;
     lx_native *native[3];   /* by lx_isa */
-    const unsigned *writes; /* bit i: it may write buffer i; NULL: it may write all of them */
+    const unsigned *writes; /* bit i: it may write buffer i */
 } lx_kernel;
 
 typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
@@ -44,8 +45,10 @@ typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
                                         &lx_writes_##name_##_base}
 #endif
 
-/* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native form. */
-#define LX_SIMT_KERNEL(program_, name_) static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}, NULL}
+/* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native form. Its first `reads_`
+ * buffers are const, and it writes the others: C never sees its declaration, so spec/in_place_spec.lua compares the two. */
+#define LX_SIMT_KERNEL(program_, name_, reads_) \
+    static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}, &(const unsigned){~0u << (reads_)}}
 
 /* A buffer argument of a launch: a storage and the byte in it where the kernel's pointer starts. */
 typedef struct {
@@ -86,6 +89,15 @@ typedef struct {
     atomic_size_t live, cached, peak; /* bytes in use, bytes kept for reuse, most ever in use */
 } lx_memory;
 
+/* Whom a device tells of what it is asked to do. What it is called with first hangs on the device beside it. */
+typedef struct {
+    void (*storage)(struct lx_recording *recording, lx_storage *storage);       /* there is a new one */
+    void (*release)(struct lx_recording *recording, const lx_storage *storage); /* and now it goes */
+    void (*write)(struct lx_recording *recording, lx_storage *to, size_t offset, const void *from, size_t bytes);
+    /* It cannot be done again, for this reason: "reads a value", say. */
+    void (*problem)(struct lx_recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
+} lx_recorder;
+
 struct lx_device {
     const struct lx_runtime *runtime;
     atomic_int references;
@@ -101,12 +113,17 @@ struct lx_device {
     /* Called when something takes long that a person waiting may wonder about; may be NULL. On the launching thread. */
     void (*notice)(void *owner, const char *text);
     void *owner;
+    struct {
+        unsigned long storages; /* that there ever were when the host's call began */
+        bool changes;           /* it has begun to write to one of them */
+    } call;
     size_t limit;
     size_t budget; /* bytes that there may be, in use and cached; SIZE_MAX: no limit but the system's */
     lx_memory memory;
     atomic_ulong waits;  /* times that the host waited for the device */
     lx_profile *profile; /* where to note what it does; NULL: nowhere */
     struct lx_recording *recording; /* what notes all that it is asked to do, to do it again; NULL: nothing */
+    const lx_recorder *recorder;    /* its functions */
     unsigned long storages;         /* that it ever had */
     lx_tuning tuning;
     char tuning_file[64]; /* in the cache folder; empty: what is measured is forgotten with the process */
@@ -135,7 +152,7 @@ struct lx_storage {
     void *handle;           /* the runtime's: on cpu the address itself */
     void (*give_back)(void *owner); /* of memory that somebody else owns; else NULL */
     void *owner;
-    long version;           /* counts in-place writes, so that backward can tell that what it saved has changed */
+    long version;           /* counts writes, so that backward can tell that what it saved has changed */
     unsigned long id;       /* counts from 1; no other storage of the device has it, nor had it before */
     long departures;        /* times that a tensor was moved away from it */
     int held;               /* references that recordings have */
@@ -145,6 +162,8 @@ struct lx_storage {
 
 /* The cpu device, with one reference; NULL and an error if there is no memory for it. */
 lx_device *lx_cpu_open(lx_error *error);
+/* Its threads, for work that is no launch of a kernel. */
+struct lx_pool *lx_cpu_pool(lx_device *cpu);
 
 lx_device *lx_device_retain(lx_device *device);
 void lx_device_release(lx_device *device);
@@ -160,6 +179,11 @@ lx_storage *lx_storage_borrow(lx_device *cpu, void *address, size_t bytes, void 
 lx_storage *lx_storage_scratch(lx_device *device, size_t bytes, lx_error *error);
 lx_storage *lx_storage_retain(lx_storage *storage);
 void lx_storage_release(lx_storage *storage);
+
+/* What the runtime does, counted in the versions of what it writes. These are the only places that count: every launch
+ * comes here, first or replayed. */
+lx_code lx_device_launch(lx_device *device, const lx_launch *launch, lx_error *error);
+void lx_storage_written(lx_storage *storage);
 
 /* Bytes between a storage and the host: what the runtime does, noted by a recording if there is one. */
 lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error);

@@ -4,7 +4,9 @@
 
 #include "../../kernels/span.h"
 
-/* Cuts `size` ids that do about `work` operations in all; the number of tasks goes to *tasks. */
-lx_plan lx_plan_tasks(const long size[3], double work, int threads, long *tasks);
+enum { LX_TASKS_PER_THREAD = 8 }; /* so that an unlucky thread does not hold up the rest */
+
+/* Cuts `size` ids that do about `work` operations in all into about `wanted` tasks; how many there are goes to *tasks. */
+lx_plan lx_plan_tasks(const long size[3], double work, long wanted, long *tasks);
 
 #endif

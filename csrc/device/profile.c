@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 void lx_profile_add(lx_profile *profile, const char *name, double start, double seconds, double work, double bytes)
 {
@@ -24,11 +23,4 @@ void lx_profile_free(lx_profile *profile)
 {
     free(profile->records);
     *profile = (lx_profile){NULL, 0, 0, false};
-}
-
-double lx_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }

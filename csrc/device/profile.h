@@ -20,7 +20,4 @@ typedef struct {
 void lx_profile_add(lx_profile *profile, const char *name, double start, double seconds, double work, double bytes);
 void lx_profile_free(lx_profile *profile);
 
-/* Seconds on a clock that only goes forward. */
-double lx_now(void);
-
 #endif

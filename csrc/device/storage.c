@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recording.h"
+#include "../base/invariant.h"
+#include "device.h"
 
 lx_device *lx_device_retain(lx_device *device)
 {
@@ -85,7 +86,7 @@ lx_storage *lx_storage_scratch(lx_device *device, size_t bytes, lx_error *error)
     if (live > device->memory.peak)
         device->memory.peak = live;
     if (device->recording)
-        lx_note_storage(device->recording, storage);
+        device->recorder->storage(device->recording, storage);
     return storage;
 }
 
@@ -111,7 +112,9 @@ lx_storage *lx_storage_borrow(lx_device *cpu, void *address, size_t bytes, void 
 
 lx_storage *lx_storage_retain(lx_storage *storage)
 {
-    atomic_fetch_add(&storage->references, 1);
+    const int before = atomic_fetch_add(&storage->references, 1);
+    LX_ASSERT(before > 0); /* else it is freed already */
+    (void)before;
     return storage;
 }
 
@@ -120,8 +123,9 @@ void lx_storage_release(lx_storage *storage)
     if (!storage || atomic_fetch_sub(&storage->references, 1) != 1)
         return;
     lx_device *device = storage->device;
+    LX_ASSERT(storage->held == 0); /* recordings hold references as well */
     if (device->recording)
-        lx_note_release(device->recording, storage);
+        device->recorder->release(device->recording, storage);
     atomic_fetch_sub(&device->memory.live, storage->capacity);
     if (storage->give_back)
         storage->give_back(storage->owner);
@@ -133,22 +137,40 @@ void lx_storage_release(lx_storage *storage)
 
 lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error)
 {
+    LX_ASSERT(offset <= from->bytes && bytes <= from->bytes - offset);
     if (from->device->recording)
-        lx_note_problem(from->device->recording, "reads values of a tensor; return the tensor and read it outside");
+        from->device->recorder->problem(from->device->recording,
+                                        "reads values of a tensor; return the tensor and read it outside");
     return from->device->runtime->read(from, offset, to, bytes, error);
+}
+
+void lx_storage_written(lx_storage *storage)
+{
+    storage->version++;
+}
+
+lx_code lx_device_launch(lx_device *device, const lx_launch *launch, lx_error *error)
+{
+    for (int i = 0; i < launch->count; i++)
+        if (launch->arguments[i].storage && (*launch->kernel->writes >> i & 1))
+            lx_storage_written(launch->arguments[i].storage);
+    return device->runtime->launch(device, launch, error);
 }
 
 lx_code lx_storage_write(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error)
 {
+    LX_ASSERT(offset <= to->bytes && bytes <= to->bytes - offset);
     if (to->device->recording)
-        lx_note_write(to->device->recording, to, offset, from, bytes);
+        to->device->recorder->write(to->device->recording, to, offset, from, bytes);
+    lx_storage_written(to);
     return to->device->runtime->write(to, offset, from, bytes, error);
 }
 
 void *lx_storage_host(lx_storage *storage)
 {
     if (storage->device->recording)
-        lx_note_problem(storage->device->recording, "works on images, which is not recorded; do that outside");
+        storage->device->recorder->problem(storage->device->recording,
+                                           "works on images, which is not recorded; do that outside");
     return storage->handle;
 }
 
@@ -161,9 +183,12 @@ static bool in_host_memory(const lx_storage *storage)
 lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size_t from_offset, size_t bytes,
                         lx_error *error)
 {
+    LX_ASSERT(to_offset <= to->bytes && bytes <= to->bytes - to_offset);
+    LX_ASSERT(from_offset <= from->bytes && bytes <= from->bytes - from_offset);
     if (from->device->recording)
-        lx_note_problem(from->device->recording, "moves a tensor from %s to %s; move it before, and pass it as an argument",
-                        from->device->label, to->device->label);
+        from->device->recorder->problem(from->device->recording, "moves a tensor from %s to %s; move it before, and pass it "
+                                        "as an argument", from->device->label, to->device->label);
+    lx_storage_written(to);
     if (in_host_memory(from))
         return to->device->runtime->write(to, to_offset, (const char *)from->handle + from_offset, bytes, error);
     if (in_host_memory(to))

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/cache.h"
+#include "../base/clock.h"
+#include "../base/file.h"
 #include "device.h"
-#include "disk.h"
 
 enum {
     ROUNDS = 5,            /* measurements of a way, of which the median counts */
@@ -60,7 +62,7 @@ static void add_file(lx_tuning *tuning, const char *path)
 void lx_tuning_load(lx_device *device)
 {
     char path[4096];
-    if (*device->tuning_file && lx_disk_path(device->tuning_file, path, sizeof path))
+    if (*device->tuning_file && lx_cache_path(device->tuning_file, path, sizeof path))
         add_file(&device->tuning, path);
 }
 
@@ -68,7 +70,7 @@ bool lx_tuning_save(lx_device *device)
 {
     char path[4096];
     lx_tuning *tuning = &device->tuning;
-    if (!*device->tuning_file || !lx_disk_path(device->tuning_file, path, sizeof path))
+    if (!*device->tuning_file || !lx_cache_path(device->tuning_file, path, sizeof path))
         return false;
     add_file(tuning, path);
     const size_t room = (size_t)tuning->count * (sizeof(lx_tuned) + 64) + 1;
@@ -79,7 +81,9 @@ bool lx_tuning_save(lx_device *device)
         length += (size_t)snprintf(text + length, room - length, "%s\t%s\t%.9f\t%.9f\n", entry->problem, entry->way,
                                    entry->seconds, entry->usual);
     }
-    const bool written = text && lx_disk_write(path, NULL, 0, text, length);
+    const lx_chunk chunk = {text, length};
+    lx_error error = {0};
+    const bool written = text && !lx_file_write(path, &chunk, 1, &error);
     free(text);
     return written;
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../error.h"
+#include "../base/error.h"
 
 typedef struct lx_device lx_device;
 

@@ -1,6 +1,10 @@
-#include "codec.h"
+#include "draw.h"
 
 #include <limits.h>
+#include <stddef.h>
+
+#include "font.h"
+#include "plane.h"
 
 static int clamp(int64_t value, int limit)
 {
@@ -15,7 +19,7 @@ static void blend(uint8_t *pixels, int width, int height, int channels, int64_t 
     int top = clamp(y, height), bottom = clamp(y + rect_height, height);
     uint8_t source[4] = {colour[0], colour[1], colour[2], 255};
     if (channels < 3) {
-        source[0] = (uint8_t)((colour[0] * 77 + colour[1] * 150 + colour[2] * 29) >> 8);
+        source[0] = (uint8_t)lx_grey(colour[0], colour[1], colour[2]);
         source[1] = 255;
     }
     for (int row = top; row < bottom; row++) {
@@ -71,7 +75,7 @@ void lx_image_draw_text(uint8_t *pixels, int width, int height, int channels, in
             continue;
         }
         lx_stroke strokes[LX_GLYPH_STROKES];
-        int advance, count = lx_codec_glyph(character, strokes, &advance);
+        int advance, count = lx_glyph(character, strokes, &advance);
         for (int i = 0; i < count; i++)
             blend(pixels, width, height, channels, pen + (int64_t)strokes[i].x * scale,
                   line + (int64_t)strokes[i].y * scale, (int64_t)strokes[i].width * scale,
@@ -89,9 +93,17 @@ int lx_image_text_width(const char *text, int scale)
         if (character == '\n')
             pen = 0;
         else
-            lx_codec_glyph(character, strokes, &advance);
+            lx_glyph(character, strokes, &advance);
         pen += (int64_t)advance * scale;
         widest = pen > widest ? pen : widest;
     }
     return clamp(widest, INT_MAX);
+}
+
+int lx_image_text_height(const char *text, int scale)
+{
+    int64_t lines = 1;
+    for (; *text; text++)
+        lines += *text == '\n';
+    return clamp(lines * LX_IMAGE_TEXT_HEIGHT * scale, INT_MAX);
 }

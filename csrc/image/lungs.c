@@ -88,8 +88,6 @@ static lx_rect without_bars(job *j, const lx_plane *in)
     lx_rect part = {(int)((long)left * in->width / SIDE), (int)((long)top * in->height / SIDE), 0, 0};
     part.width = (int)(((long)right + 1) * in->width / SIDE) - part.x;
     part.height = (int)(((long)low + 1) * in->height / SIDE) - part.y;
-    part.width += part.width == 0; /* of very small pictures */
-    part.height += part.height == 0;
     return part;
 }
 

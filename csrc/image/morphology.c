@@ -168,6 +168,8 @@ lx_code lx_morphology(const lx_plane *in, lx_plane *out, lx_morph how, lx_shape 
 {
     static const char *const names[] = {"erode", "dilate", "opening", "closing", "morphological_gradient", "top_hat",
                                         "black_hat"};
+    if ((unsigned)how >= sizeof names / sizeof *names || (unsigned)shape > LX_ELLIPSE)
+        return lx_fail(error, LX_EARG, "morphology: there is no operation %d with shape %d", (int)how, (int)shape);
     if (size < 1 || size > LARGEST || size % 2 == 0)
         return lx_fail(error, LX_EARG, "%s: size must be odd, 1 to %d, not %d", names[how], LARGEST, size);
     if (how == LX_ERODE || how == LX_DILATE)

@@ -8,10 +8,13 @@
 #ifndef LX_PLANE_H
 #define LX_PLANE_H
 
-#include "../error.h"
+#include "../base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* The largest picture: pixels of a side, and width x height. */
+enum { LX_IMAGE_MAX_SIDE = 16384, LX_IMAGE_MAX_PIXELS = 100000000 };
 
 typedef enum { LX_PLANE_U8, LX_PLANE_F32 } lx_plane_type;
 
@@ -42,6 +45,17 @@ static inline float lx_cut_level(float level, float most)
 {
     level = level > 0 ? level : 0;
     return level < most ? level : most;
+}
+
+/* Luma of ITU-R BT.601; of levels by weights that add up to 256. */
+static inline int lx_grey(int red, int green, int blue)
+{
+    return (red * 77 + green * 150 + blue * 29) >> 8;
+}
+
+static inline float lx_grey_of_floats(float red, float green, float blue)
+{
+    return 0.299f * red + 0.587f * green + 0.114f * blue;
 }
 
 /* What a function does beyond the edge of a plane. The names and meanings are those of OpenCV's border types. */

@@ -1,5 +1,6 @@
 #include "planes.h"
 
+#include <pthread.h>
 #include <string.h>
 
 lx_planes lx_check_planes(lua_State *L, int arg)
@@ -10,12 +11,12 @@ lx_planes lx_check_planes(lua_State *L, int arg)
     const lx_tensor *image = lx_check_tensor(L, arg);
     const lx_device *device = image->storage->device;
     if (strcmp(device->runtime->kind, "cpu") != 0)
-        luaL_argerror(L, arg, lua_pushfstring(L, "images are worked on by the cpu, this one is on %s; use :to(\"cpu\")",
+        lx_arg_mistake(L, arg, lua_pushfstring(L, "images are worked on by the cpu, this one is on %s; use :to(\"cpu\")",
                                               device->label));
     const long *side = image->shape + image->ndim - 2;
     if ((image->dtype != LX_UINT8 && image->dtype != LX_FLOAT32) || image->ndim < 2 || image->ndim > 4 || side[0] < 1 ||
         side[1] < 1 || side[0] > LX_IMAGE_MAX_SIDE || side[1] > LX_IMAGE_MAX_SIDE)
-        luaL_argerror(L, arg, lua_pushfstring(L, "an image is [H,W], [C,H,W] or [N,C,H,W] of uint8 or float32, with sides of "
+        lx_arg_mistake(L, arg, lua_pushfstring(L, "an image is [H,W], [C,H,W] or [N,C,H,W] of uint8 or float32, with sides of "
                                                  "1 to %d; got %s %s", LX_IMAGE_MAX_SIDE, lx_dtype_name(image->dtype),
                                               lx_shape_text(image->ndim, image->shape, text)));
     if (!lx_tensor_dense(image)) {
@@ -47,27 +48,38 @@ lx_planes lx_push_planes(lua_State *L, const lx_planes *like, lx_plane_type type
     return planes;
 }
 
+typedef struct {
+    const lx_planes *in, *out;
+    lx_plane_function *function;
+    const void *params;
+    pthread_mutex_t lock;
+    long failed; /* the first plane of those that failed, and why */
+    lx_error first;
+} job;
+
+static void do_plane(void *work, long i)
+{
+    job *of = work;
+    lx_error error = {.code = LX_OK};
+    const lx_plane from = lx_plane_at(of->in, i);
+    lx_plane to = lx_plane_at(of->out, i);
+    if (!of->function(&from, &to, of->params, &error))
+        return;
+    pthread_mutex_lock(&of->lock);
+    if (i < of->failed) {
+        of->failed = i;
+        of->first = error;
+    }
+    pthread_mutex_unlock(&of->lock);
+}
+
 void lx_each_plane(lua_State *L, const lx_planes *in, const lx_planes *out, lx_plane_function *function, const void *params)
 {
-    lx_device *device = lx_get_context(L)->devices[0];
-    lx_error first = {.code = LX_OK};
-    long failed = in->count;
-    const int threads = in->count > 1 ? device->runtime->threads(device, 0) : 1;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
-    for (long i = 0; i < in->count; i++) {
-        lx_error error = {.code = LX_OK};
-        const lx_plane from = lx_plane_at(in, i);
-        lx_plane to = lx_plane_at(out, i);
-        if (function(&from, &to, params, &error)) {
-#pragma omp critical(lx_each_plane)
-            if (i < failed) {
-                failed = i;
-                first = error;
-            }
-        }
-    }
-    if (first.code)
-        lx_raise(L, &first);
+    lx_error error = {.code = LX_OK};
+    job work = {in, out, function, params, PTHREAD_MUTEX_INITIALIZER, in->count, {.code = LX_OK}};
+    lx_pool_run(lx_begin_work(L), in->count, do_plane, &work, &error);
+    if (work.first.code || error.code)
+        lx_raise(L, work.first.code ? &work.first : &error);
 }
 
 int lx_map_planes(lua_State *L, int arg, lx_plane_function *function, const void *params)

@@ -2,7 +2,7 @@
 #ifndef LX_PLANES_H
 #define LX_PLANES_H
 
-#include "../image/image.h"
+#include "../image/plane.h"
 #include "../image/plane.h"
 #include "bind.h"
 

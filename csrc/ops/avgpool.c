@@ -76,7 +76,7 @@ static lx_code run_blocked(const lx_kernel *kernel, lx_tensor *out, const lx_ten
                            const avg_pool_args *of, lx_error *error)
 {
     const avg_pool_args args = *of;
-    const long planes = shape[0] * ((shape[1] + in->block - 1) / in->block);
+    const long planes = shape[0] * lx_ceil_div(shape[1], in->block);
     if (!lx_tensor_new_blocked(out, in->storage->device, shape, error) &&
         LX_RUN(*kernel, shape[3], shape[2], planes, work_of(in, out), args, error, in, out))
         lx_tensor_free(out);

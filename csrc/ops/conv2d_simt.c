@@ -8,13 +8,13 @@
 #include "tiles.h"
 #include "winograd_simt.h"
 
-LX_SIMT_KERNEL(conv2d, conv2d_gemm);
-LX_SIMT_KERNEL(conv2d, conv2d_add_parts);
-LX_SIMT_KERNEL(conv2d, conv2d_add_chunks);
-LX_SIMT_KERNEL(conv2d, conv2d_depthwise_pixels);
-LX_SIMT_KERNEL(conv2d, conv2d_weight_gemm);
-LX_SIMT_KERNEL(conv2d, conv2d_weight_depthwise_group);
-LX_SIMT_KERNEL(conv2d, conv2d_bias_group);
+LX_SIMT_KERNEL(conv2d, conv2d_gemm, 3);
+LX_SIMT_KERNEL(conv2d, conv2d_add_parts, 2);
+LX_SIMT_KERNEL(conv2d, conv2d_add_chunks, 1);
+LX_SIMT_KERNEL(conv2d, conv2d_depthwise_pixels, 3);
+LX_SIMT_KERNEL(conv2d, conv2d_weight_gemm, 2);
+LX_SIMT_KERNEL(conv2d, conv2d_weight_depthwise_group, 2);
+LX_SIMT_KERNEL(conv2d, conv2d_bias_group, 1);
 LX_KERNEL(conv2d, conv2d_reduce);
 
 /* Speeds by the share of arithmetic in the inner loop as compiled for NVIDIA, and by the registers that it takes: a
@@ -58,19 +58,9 @@ typedef struct {
     int count, usual;
 } plan;
 
-static long ceil_div(long a, long b)
-{
-    return (a + b - 1) / b;
-}
-
-static long least(long a, long b)
-{
-    return a < b ? a : b;
-}
-
 static double groups_of(const plan *p, const lx_tile *t)
 {
-    return (double)ceil_div(p->rows, t->m) * (double)ceil_div(p->columns, t->n) * (double)p->copies;
+    return (double)lx_ceil_div(p->rows, t->m) * (double)lx_ceil_div(p->columns, t->n) * (double)p->copies;
 }
 
 /* ---- ways ------------------------------------------------------------------------------------------------------ */
@@ -104,8 +94,8 @@ static void find_ways(plan *p, long most_parts, double depth)
             continue;
         const long wanted = (long)ceil((double)p->device->gpu.busy_items / (groups_of(p, t) * lx_tile_items(t)));
         add_way(p, t, 1, depth);
-        if (least(wanted, most_parts) > 1)
-            add_way(p, t, least(wanted, most_parts), depth);
+        if (lx_least(wanted, most_parts) > 1)
+            add_way(p, t, lx_least(wanted, most_parts), depth);
     }
 }
 
@@ -118,7 +108,7 @@ static void add_winograd_ways(plan *p, const conv2d_gemm_args *args, const lx_te
         if (!lx_winograd_simt_fits(t, args, x))
             continue;
         const double items = lx_winograd_groups(t, args) * lx_winograd_items(t);
-        const long parts = least((long)ceil((double)p->device->gpu.busy_items / items), most_parts);
+        const long parts = lx_least((long)ceil((double)p->device->gpu.busy_items / items), most_parts);
         p->ways[p->count++] = (way){t, 1, true};
         if (parts > 1)
             p->ways[p->count++] = (way){t, parts, true};
@@ -175,20 +165,20 @@ static lx_code add_parts(const gemm_job *job, const lx_tensor *parts, int count,
                            .bias = args->bias,
                            .relu = args->relu};
     p.sums = args->batch * p.blocks * p.pixels;
-    return LX_RUN_GROUPS(k_conv2d_add_parts, NULL, ceil_div(p.sums, CONV2D_SUM_ITEMS), 1, 1, CONV2D_SUM_ITEMS, 1,
+    return LX_RUN_GROUPS(k_conv2d_add_parts, NULL, lx_ceil_div(p.sums, CONV2D_SUM_ITEMS), 1, 1, CONV2D_SUM_ITEMS, 1,
                          4 * p.sums * count, p, error, parts, job->bias, job->out);
 }
 
 /* Output pixels of a dimension that meet the same taps are a phase. */
 static long phases_of(const conv2d_gemm_args *args)
 {
-    return least(args->up_h, args->g.out_height) * least(args->up_w, args->g.out_width);
+    return lx_least(args->up_h, args->g.out_height) * lx_least(args->up_w, args->g.out_width);
 }
 
 /* Pixels of the largest phase. */
 static long phase_pixels(const conv2d_gemm_args *args)
 {
-    return args->batch * ceil_div(args->g.out_height, args->up_h) * ceil_div(args->g.out_width, args->up_w);
+    return args->batch * lx_ceil_div(args->g.out_height, args->up_h) * lx_ceil_div(args->g.out_width, args->up_w);
 }
 
 static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_args args, lx_tensor *out,
@@ -198,8 +188,8 @@ static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_ar
     const int length = lx_tile_options(t, options);
     snprintf(options + length, sizeof options - (size_t)length, "%s%s", job->x->block ? "" : " -DTHIN",
              phases_of(&args) > 1 ? " -DPHASES" : "");
-    args.tiles = (int)ceil_div(job->plan.columns, t->n);
-    const long groups = ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
+    args.tiles = (int)lx_ceil_div(job->plan.columns, t->n);
+    const long groups = lx_ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
     return LX_RUN_GROUPS(k_conv2d_gemm, options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
                          args, error, job->x, job->packed, job->bias, out);
 }
@@ -210,8 +200,8 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
     const way *w = &job->plan.ways[index];
     conv2d_gemm_args args = job->args;
     lx_tensor parts = {0};
-    args.part_blocks = (int)ceil_div(args.in_blocks, w->parts);
-    args.parts = (int)ceil_div(args.in_blocks, args.part_blocks);
+    args.part_blocks = (int)lx_ceil_div(args.in_blocks, w->parts);
+    args.parts = (int)lx_ceil_div(args.in_blocks, args.part_blocks);
     const bool cut = args.parts > 1;
     if (cut) {
         const long count = args.parts * (long)(job->plan.sums);
@@ -237,7 +227,7 @@ static lx_code run_depthwise(const gemm_job *job, lx_error *error)
         options[0] = '\0';
     if (phases_of(&args) == 1 && g->kernel_h <= MOST_UNROLLED && g->kernel_w <= MOST_UNROLLED)
         snprintf(options, sizeof options, "-DKERNEL_H=%d -DKERNEL_W=%d", g->kernel_h, g->kernel_w);
-    args.tiles = (int)ceil_div(phase_pixels(&args) * args.out_blocks, CONV2D_SUM_ITEMS);
+    args.tiles = (int)lx_ceil_div(phase_pixels(&args) * args.out_blocks, CONV2D_SUM_ITEMS);
     return LX_RUN_GROUPS(k_conv2d_depthwise_pixels, options, args.tiles * phases_of(&args), 1, 1, CONV2D_SUM_ITEMS, 1,
                          job->work, args, error, job->x, job->packed, job->bias, job->out);
 }
@@ -284,7 +274,7 @@ lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, bool d
     job.plan.columns = phase_pixels(&job.args);
     job.plan.copies = pass->groups * phases_of(&job.args);
     job.plan.sums = (double)batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
-    const long most_parts = least(least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST);
+    const long most_parts = lx_least(lx_least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST);
     find_ways(&job.plan, most_parts, (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
     if (job.plan.count == 0)
         return lx_no_tile(job.plan.device, "conv2d", error);
@@ -320,7 +310,7 @@ static lx_code join_chunks(const sums_job *job, lx_tensor *sums, long *chunks, l
         return LX_OK;
     if (lx_tensor_new(&joined, sums->storage->device, LX_FLOAT32, 1, &job->args.chunk_size, error))
         return error->code;
-    lx_code code = LX_RUN_GROUPS(k_conv2d_add_chunks, NULL, ceil_div(p.sums, CONV2D_CHUNK_CELLS), 1, 1,
+    lx_code code = LX_RUN_GROUPS(k_conv2d_add_chunks, NULL, lx_ceil_div(p.sums, CONV2D_CHUNK_CELLS), 1, 1,
                                  CONV2D_SUM_ITEMS, 1, job->args.chunk_size * *chunks, p, error, sums, &joined);
     lx_tensor_free(code ? &joined : sums);
     if (code)
@@ -352,15 +342,15 @@ static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, co
         const int length = lx_tile_options(t, options);
         snprintf(options + length, sizeof options - (size_t)length, "%s", job->x->block ? "" : " -DTHIN");
         return LX_RUN_GROUPS(k_conv2d_weight_gemm, options,
-                             ceil_div(job->plan.rows, t->m) * ceil_div(job->plan.columns, t->n), chunks, args->groups,
+                             lx_ceil_div(job->plan.rows, t->m) * lx_ceil_div(job->plan.columns, t->n), chunks, args->groups,
                              lx_tile_items(t), 1, job->work, *args, error, job->x, job->dy, sums);
     }
     if (!job->x)
         return LX_RUN_GROUPS(k_conv2d_bias_group, NULL, args->out_blocks, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
                              *args, error, job->dy, sums);
-    const long taps = (long)g->kernel_h * g->kernel_w, at_once = ceil_div(taps, ceil_div(taps, MOST_TAPS));
+    const long taps = (long)g->kernel_h * g->kernel_w, at_once = lx_ceil_div(taps, lx_ceil_div(taps, MOST_TAPS));
     snprintf(options, sizeof options, "-DTAPS=%ld -DKERNEL_H=%d -DKERNEL_W=%d", at_once, g->kernel_h, g->kernel_w);
-    const long groups = args->out_blocks * ceil_div(taps, at_once);
+    const long groups = args->out_blocks * lx_ceil_div(taps, at_once);
     return LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, options, groups, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
                          *args, error, job->x, job->dy, sums);
 }
@@ -371,8 +361,8 @@ static lx_code run_chunks(const sums_job *job, const lx_tile *t, long chunks, lx
 {
     lx_tensor sums = {0};
     conv2d_sums_args args = job->args;
-    args.chunk_pixels = ceil_div(ceil_div(args.pixels, chunks), CHUNK_UNIT) * CHUNK_UNIT;
-    chunks = args.chunk_pixels ? ceil_div(args.pixels, args.chunk_pixels) : 1;
+    args.chunk_pixels = lx_ceil_div(lx_ceil_div(args.pixels, chunks), CHUNK_UNIT) * CHUNK_UNIT;
+    chunks = args.chunk_pixels ? lx_ceil_div(args.pixels, args.chunk_pixels) : 1;
     const long shape[2] = {chunks, args.chunk_size};
     if (lx_tensor_new(&sums, job->dy->storage->device, LX_FLOAT32, 2, shape, error))
         return error->code;
@@ -397,15 +387,15 @@ static void name_weight(const void *job, int index, char name[LX_WAY_NAME])
 /* As many chunks as there may be of sums of this size, each of `pixels` or more. */
 static long most_chunks(const conv2d_sums_args *args, long pixels)
 {
-    const long most = least(least(MOST_CHUNKS, MOST_SUMS / args->chunk_size), args->pixels / pixels);
+    const long most = lx_least(lx_least(MOST_CHUNKS, MOST_SUMS / args->chunk_size), args->pixels / pixels);
     return most < 1 ? 1 : most;
 }
 
 /* As many as keep the device busy, where a group adds up the pixels of each chunk. */
 static long busy_chunks(const conv2d_sums_args *args, const lx_device *device)
 {
-    const long wanted = ceil_div(device->gpu.busy_items, (long)args->out_blocks * CONV2D_SUM_ITEMS);
-    return least(most_chunks(args, SUM_LEAST), wanted < 1 ? 1 : wanted);
+    const long wanted = lx_ceil_div(device->gpu.busy_items, (long)args->out_blocks * CONV2D_SUM_ITEMS);
+    return lx_least(most_chunks(args, SUM_LEAST), wanted < 1 ? 1 : wanted);
 }
 
 /* The arguments of the kernels, from those of the tile form; x is NULL for the gradient of the bias. */

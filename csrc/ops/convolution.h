@@ -6,7 +6,7 @@
 
 #include "../../kernels/conv2d.h"
 #include "conv2d.h"
-#include "count.h"
+#include "../base/count.h"
 #include "winograd.h"
 
 enum { LX_CONV2D_LARGEST = 1 << 28 }; /* of sizes, strides and paddings, so that kernels may add a few of them */

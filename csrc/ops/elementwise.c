@@ -1,30 +1,34 @@
 /* Elementwise operations: broadcasting, folding of dimensions, and the choice of kernel by name. */
 #include "../../kernels/elementwise.h"
 
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "exact.h"
 #include "ops.h"
 
 /* ---- the kernels by name ------------------------------------------------------------------------------------ */
 
-#define UNARY_OPS(X) \
-    X(neg, 1) X(abs, 1) X(sign, 1) X(floor, 1) X(ceil, 1) X(round, 1) X(square, 1) X(sqrt, 1) X(rsqrt, 0) \
-    X(reciprocal, 0) X(exp, 0) X(expm1, 1) X(log, 0) X(log1p, 1) X(sin, 1) X(cos, 0) X(tanh, 1) X(erf, 1) \
-    X(sigmoid, 0) X(relu, 1) X(clamp, 0) X(isnan, 0)
-#define BINARY_OPS(X) \
-    X(add, 1) X(sub, 1) X(mul, 1) X(div, 0) X(pow, 0) X(maximum, 1) X(minimum, 1) X(relu_backward, 1) \
-    X(eq, 0) X(ne, 0) X(lt, 0) X(le, 0) X(gt, 0) X(ge, 0)
-
-#define DECLARE_UNARY(name, zero) LX_KERNEL(elementwise, unary_##name);
-#define DECLARE_BINARY(name, zero)             \
-    LX_KERNEL(elementwise, binary_##name);     \
-    LX_KERNEL(elementwise, binary_##name##_s); \
+#define DECLARE_UNARY(name, zero, formula) LX_KERNEL(elementwise, unary_##name);
+#define COMPARISONS(X) X(eq, eq) X(ne, ne) X(lt, gt) X(le, ge) X(gt, lt) X(ge, le) /* and with the sides swapped */
+#define DECLARE_COMPARISON(name, swapped)   \
+    LX_KERNEL(elementwise, compare_##name); \
+    LX_KERNEL(elementwise, compare_##name##_s);
+#define DECLARE_BINARY(name, zero, type, formula) \
+    LX_KERNEL(elementwise, binary_##name);        \
+    LX_KERNEL(elementwise, binary_##name##_s);    \
     LX_KERNEL(elementwise, binary_##name##_r);
 UNARY_OPS(DECLARE_UNARY)
 BINARY_OPS(DECLARE_BINARY)
+COMPARISONS(DECLARE_COMPARISON)
+LX_KERNEL(elementwise, unary_isnan);
 LX_KERNEL(elementwise, add_scaled);
 LX_KERNEL(elementwise, where);
+LX_KERNEL(elementwise, where_int);
 LX_KERNEL(elementwise, arange);
+LX_KERNEL(elementwise, arange_int);
 LX_KERNEL(elementwise, fill_float);
 LX_KERNEL(elementwise, fill_uchar);
 LX_KERNEL(elementwise, fill_int);
@@ -44,9 +48,10 @@ typedef struct {
     const lx_kernel *tensors, *number_right, *number_left;
 } op;
 
-#define UNARY_ROW(name, zero) {#name, zero, &k_unary_##name, NULL, NULL},
-#define BINARY_ROW(name, zero) {#name, zero, &k_binary_##name, &k_binary_##name##_s, &k_binary_##name##_r},
-static const op unary_ops[] = {UNARY_OPS(UNARY_ROW){NULL, false, NULL, NULL, NULL}};
+#define UNARY_ROW(name, zero, formula) {#name, zero, &k_unary_##name, NULL, NULL},
+#define BINARY_ROW(name, zero, type, formula) {#name, zero, &k_binary_##name, &k_binary_##name##_s, &k_binary_##name##_r},
+static const op unary_ops[] = {UNARY_OPS(UNARY_ROW){"isnan", false, &k_unary_isnan, NULL, NULL},
+                                {NULL, false, NULL, NULL, NULL}};
 static const op binary_ops[] = {BINARY_OPS(BINARY_ROW){NULL, false, NULL, NULL, NULL}};
 
 static const op *find(const op *ops, const char *name, lx_error *error)
@@ -58,14 +63,26 @@ static const op *find(const op *ops, const char *name, lx_error *error)
     return NULL;
 }
 
+typedef struct {
+    const char *name, *swapped;
+    const lx_kernel *tensors, *number_right;
+} comparison;
+
+#define COMPARISON_ROW(name, swapped) {#name, #swapped, &k_compare_##name, &k_compare_##name##_s},
+static const comparison comparisons[] = {COMPARISONS(COMPARISON_ROW){NULL, NULL, NULL, NULL}};
+
+static const comparison *find_comparison(const char *name)
+{
+    for (const comparison *row = comparisons; row->name; row++)
+        if (strcmp(row->name, name) == 0)
+            return row;
+    return NULL;
+}
+
 /* Comparisons and isnan answer yes or no. */
 static lx_dtype result_dtype(const char *name)
 {
-    static const char *const predicates[] = {"isnan", "eq", "ne", "lt", "le", "gt", "ge"};
-    for (size_t i = 0; i < sizeof predicates / sizeof *predicates; i++)
-        if (strcmp(name, predicates[i]) == 0)
-            return LX_UINT8;
-    return LX_FLOAT32;
+    return strcmp(name, "isnan") == 0 || find_comparison(name) ? LX_UINT8 : LX_FLOAT32;
 }
 
 /* ---- the loop over dimensions ------------------------------------------------------------------------------- */
@@ -156,9 +173,11 @@ static lx_tensor flat(const lx_tensor *tensor)
 {
     lx_tensor view = *tensor;
     const long block = tensor->block;
+    LX_ASSERT(block > 0 && tensor->offset == 0);
     view.ndim = 1;
     view.block = 0;
-    view.shape[0] = tensor->shape[0] * ((tensor->shape[1] + block - 1) / block * block) * tensor->shape[2] * tensor->shape[3];
+    view.shape[0] = tensor->shape[0] * lx_ceil_div(tensor->shape[1], block) * block * tensor->shape[2] *
+                    tensor->shape[3];
     view.stride[0] = 1;
     return view;
 }
@@ -185,12 +204,24 @@ static bool clobbers(const lx_tensor *target, const lx_tensor *source)
 
 static lx_code copy_as(lx_tensor *out, const lx_tensor *in, lx_dtype dtype, lx_error *error);
 
+/* Errors name the method that writes into a tensor. */
+enum { METHOD_TEXT = 64 };
+
+static const char *method(const char *name, char *buffer)
+{
+    snprintf(buffer, METHOD_TEXT, "%s_", name);
+    return buffer;
+}
+
 /* Runs an elementwise kernel whose last operand is written. The operands broadcast to it. */
 static lx_code run_elementwise(const char *name, const lx_kernel *kernel, const lx_tensor *const *operands, int count,
                                elementwise_args args, lx_error *error)
 {
     lx_tensor views[MAX_OPERANDS], copies[MAX_OPERANDS] = {{0}};
     const lx_tensor *pointers[MAX_OPERANDS], *target = operands[count - 1];
+    char text[METHOD_TEXT];
+    if (lx_repeated_dim(target) >= 0)
+        return lx_check_target(method(name, text), target, NULL, error);
     if (lx_tensor_count(target) == 0)
         return LX_OK;
     for (int i = 0; i < count; i++) {
@@ -213,18 +244,42 @@ done:
     return error->code;
 }
 
-/* The shape of `source` must broadcast to that of `target`. */
-static lx_code check_fits(const char *name, const lx_tensor *target, const lx_tensor *source, lx_error *error)
+/* Whether the shape of `source` broadcasts to that of `target`. */
+static bool fits(const lx_tensor *target, const lx_tensor *source)
+{
+    const int added = target->ndim - source->ndim;
+    bool good = added >= 0 && target->block == source->block;
+    for (int i = 0; good && i < source->ndim; i++)
+        good = source->shape[i] == target->shape[added + i] || (source->shape[i] == 1 && !target->block);
+    return good;
+}
+
+lx_code lx_check_target(const char *function, const lx_tensor *target, const lx_tensor *source, lx_error *error)
 {
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
-    const int added = target->ndim - source->ndim;
-    bool fits = added >= 0 && target->block == source->block;
-    for (int i = 0; fits && i < source->ndim; i++)
-        fits = source->shape[i] == target->shape[added + i] || (source->shape[i] == 1 && !target->block);
-    if (fits)
+    const int repeated = lx_repeated_dim(target);
+    if (repeated < 0 && (!source || fits(target, source)))
         return LX_OK;
-    return lx_fail(error, LX_EARG, "%s: shape %s does not fit into %s", name,
-                   lx_shape_text(source->ndim, source->shape, right), lx_shape_text(target->ndim, target->shape, left));
+    lx_shape_text(target->ndim, target->shape, left);
+    if (repeated >= 0)
+        return lx_fail(error, LX_EARG, "%s: the tensor of shape %s was expanded along dimension %d, so that elements share "
+                                       "memory and cannot be written one by one; write into a clone() of it",
+                       function, left, repeated + 1);
+    return lx_fail(error, LX_EARG, "%s: shape %s does not fit into %s", function,
+                   lx_shape_text(source->ndim, source->shape, right), left);
+}
+
+static lx_code check_fits(const char *name, const lx_tensor *target, const lx_tensor *source, lx_error *error)
+{
+    char text[METHOD_TEXT];
+    return fits(target, source) ? LX_OK : lx_check_target(method(name, text), target, source, error);
+}
+
+static lx_code fail_dtype(const char *name, const lx_tensor *target, lx_error *error)
+{
+    char text[METHOD_TEXT];
+    return lx_fail(error, LX_EARG, "%s: the result is %s, which cannot be written into a tensor of %s", method(name, text),
+                   lx_dtype_name(result_dtype(name)), lx_dtype_name(target->dtype));
 }
 
 /* ---- operations ---------------------------------------------------------------------------------------------- */
@@ -235,13 +290,14 @@ lx_code lx_unary_into(lx_tensor *target, const char *name, const lx_tensor *a, d
     if (!found || check_fits(name, target, a, error))
         return error->code;
     if (target->dtype != result_dtype(name))
-        return lx_fail(error, LX_EARG, "%s: cannot write %s into %s", name, lx_dtype_name(result_dtype(name)),
-                       lx_dtype_name(target->dtype));
+        return fail_dtype(name, target, error);
     lx_tensor input = {0};
-    if (lx_cast(&input, a, LX_FLOAT32, error))
+    if (lx_exact_float(&input, found->name, a, error))
         return error->code;
     const elementwise_args args = {.s = (float)s, .t = (float)t};
     run_elementwise(name, found->tensors, (const lx_tensor *const[]){&input, target}, 2, args, error);
+    if (!error->code && a->dtype == LX_INT32 && found->tensors == &k_unary_square)
+        lx_check_exact(found->name, target, error);
     lx_tensor_free(&input);
     return error->code;
 }
@@ -277,9 +333,81 @@ bool lx_keeps_blocked(const char *name, lx_operand a, lx_operand b)
     return !b.tensor && (strcmp(name, "mul") == 0 || strcmp(name, "div") == 0);
 }
 
+/* ---- integers ------------------------------------------------------------------------------------------------- */
+
+static bool is_whole(double number)
+{
+    return number == floor(number) && fabs(number) <= INT32_MAX;
+}
+
+/* The number as integers compare with it: whole, or an infinity that answers the same. */
+static double whole_bound(const char *name, double number)
+{
+    if (number != number || is_whole(number) || number == INT32_MIN)
+        return number;
+    if (number > INT32_MAX || number < INT32_MIN)
+        return number > 0 ? INFINITY : -INFINITY;
+    if (strcmp(name, "lt") == 0 || strcmp(name, "ge") == 0)
+        return ceil(number);
+    return strcmp(name, "le") == 0 || strcmp(name, "gt") == 0 ? floor(number) : INFINITY;
+}
+
+/* Integers with integers or a number, exactly. *done is false where that is left to the floats. */
+static lx_code compare_integers(lx_tensor *target, const comparison *found, lx_operand a, lx_operand b, bool *done,
+                                lx_error *error)
+{
+    lx_tensor casts[2] = {{0}, {0}};
+    *done = false;
+    if (!a.tensor)
+        return compare_integers(target, find_comparison(found->swapped), b, a, done, error);
+    if (b.tensor ? a.tensor->dtype == LX_FLOAT32 || b.tensor->dtype == LX_FLOAT32 : a.tensor->dtype != LX_INT32)
+        return LX_OK;
+    const double bound = b.tensor ? 0 : whole_bound(found->name, b.number);
+    *done = true;
+    if (bound - bound != 0) { /* answered alike for all integers: those of a float that any of them is rounded to */
+        if (lx_cast(&casts[0], a.tensor, LX_FLOAT32, error))
+            return error->code;
+        lx_binary_into(target, found->name, (lx_operand){&casts[0], 0}, (lx_operand){NULL, bound}, error);
+    } else if (!lx_cast(&casts[0], a.tensor, LX_INT32, error) &&
+               !(b.tensor && lx_cast(&casts[1], b.tensor, LX_INT32, error))) {
+        const elementwise_args args = {.i = (int)bound};
+        const lx_tensor *operands[3] = {&casts[0], b.tensor ? &casts[1] : target, target};
+        run_elementwise(found->name, b.tensor ? found->tensors : found->number_right, operands, b.tensor ? 3 : 2, args,
+                        error);
+    }
+    lx_tensor_free(&casts[0]);
+    lx_tensor_free(&casts[1]);
+    return error->code;
+}
+
+/* Whether a result of whole operands is whole, and may be too large to be exact. */
+static bool grows(const char *name)
+{
+    static const char *const names[] = {"add", "sub", "mul", "pow"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* int32 with integers or a whole number: numbers must be exact as float32 too. */
+static lx_code check_integers(const char *name, lx_operand a, lx_operand b, bool *integers, lx_error *error)
+{
+    const lx_tensor *one = a.tensor ? a.tensor : b.tensor, *other = a.tensor && b.tensor ? b.tensor : NULL;
+    const double number = a.tensor ? b.number : a.number;
+    *integers = one->dtype != LX_FLOAT32 && (one->dtype == LX_INT32 || (other && other->dtype == LX_INT32)) &&
+                (other ? other->dtype != LX_FLOAT32 : is_whole(number));
+    if (*integers && !other && fabs(number) > LX_EXACT_MOST)
+        return lx_fail(error, LX_EARG, "%s: integers are computed as float32, which is exact below 2^24 (16777216), got "
+                       "%.0f; convert the tensor with :float() where rounding does no harm", name, number);
+    return LX_OK;
+}
+
 lx_code lx_binary_into(lx_tensor *target, const char *name, lx_operand a, lx_operand b, lx_error *error)
 {
     const op *found = find(binary_ops, name, error);
+    const comparison *compares = find_comparison(name);
+    bool integers, done = false;
     if (!found)
         return error->code;
     const lx_kernel *kernel = !a.tensor ? found->number_left : !b.tensor ? found->number_right : found->tensors;
@@ -290,12 +418,20 @@ lx_code lx_binary_into(lx_tensor *target, const char *name, lx_operand a, lx_ope
     const lx_tensor *operands[3] = {&casts[0], &casts[1], target};
     operands[count] = target;
     if (target->dtype != result_dtype(name))
-        return lx_fail(error, LX_EARG, "%s: cannot write %s into %s", name, lx_dtype_name(result_dtype(name)),
-                       lx_dtype_name(target->dtype));
+        return fail_dtype(name, target, error);
     for (int i = 0; i < count; i++)
-        if (check_fits(name, target, inputs[i], error) || lx_cast(&casts[i], inputs[i], LX_FLOAT32, error))
+        if (check_fits(name, target, inputs[i], error))
+            return error->code;
+    if (compares && (compare_integers(target, compares, a, b, &done, error) || done))
+        return error->code;
+    if (check_integers(found->name, a, b, &integers, error))
+        return error->code;
+    for (int i = 0; i < count; i++)
+        if (lx_exact_float(&casts[i], found->name, inputs[i], error))
             goto done;
     run_elementwise(name, kernel, operands, count + 1, args, error);
+    if (!error->code && integers && grows(name))
+        lx_check_exact(found->name, target, error);
 done:
     lx_tensor_free(&casts[0]);
     lx_tensor_free(&casts[1]);
@@ -323,7 +459,7 @@ lx_code lx_binary(lx_tensor *out, const char *name, lx_operand a, lx_operand b, 
 lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tensor *b, double s, lx_error *error)
 {
     if (target->dtype != LX_FLOAT32 || a->dtype != LX_FLOAT32 || b->dtype != LX_FLOAT32)
-        return lx_fail(error, LX_EARG, "add: a scaled sum needs float32 tensors");
+        return lx_fail(error, LX_EARG, "add_: a scaled sum needs float32 tensors");
     if (check_fits("add", target, a, error) || check_fits("add", target, b, error))
         return error->code;
     const elementwise_args args = {.s = (float)s};
@@ -333,16 +469,19 @@ lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tenso
 lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, const lx_tensor *b, lx_error *error)
 {
     lx_tensor mask = {0}, left = {0}, right = {0}, both = {0};
+    const lx_dtype dtype = a->dtype == LX_INT32 && b->dtype == LX_INT32 ? LX_INT32 : LX_FLOAT32;
+    const lx_kernel *kernel = dtype == LX_INT32 ? &k_where_int : &k_where;
     int ndim;
     long shape[LX_MAX_DIMS];
     if (lx_broadcast_shape("where", a, b, &both.ndim, both.shape, error) ||
         lx_broadcast_shape("where", &both, condition, &ndim, shape, error))
         return error->code;
-    if (!lx_cast(&mask, condition, LX_UINT8, error) && !lx_cast(&left, a, LX_FLOAT32, error) &&
-        !lx_cast(&right, b, LX_FLOAT32, error) &&
-        !lx_tensor_new(out, a->storage->device, LX_FLOAT32, ndim, shape, error)) {
+    if (!lx_cast(&mask, condition, LX_UINT8, error) &&
+        !(dtype == LX_INT32 ? lx_cast(&left, a, dtype, error) : lx_exact_float(&left, "where", a, error)) &&
+        !(dtype == LX_INT32 ? lx_cast(&right, b, dtype, error) : lx_exact_float(&right, "where", b, error)) &&
+        !lx_tensor_new(out, a->storage->device, dtype, ndim, shape, error)) {
         const elementwise_args args = {0};
-        if (run_elementwise("where", &k_where, (const lx_tensor *const[]){&left, &right, &mask, out}, 4, args, error))
+        if (run_elementwise("where", kernel, (const lx_tensor *const[]){&left, &right, &mask, out}, 4, args, error))
             lx_tensor_free(out);
     }
     lx_tensor_free(&mask);
@@ -371,19 +510,30 @@ lx_code lx_fill(lx_tensor *target, double value, lx_error *error)
     const double least = target->dtype == LX_UINT8 ? 0 : INT32_MIN, most = target->dtype == LX_UINT8 ? 255 : INT32_MAX;
     elementwise_args args = {.s = (float)value};
     if (target->dtype != LX_FLOAT32) {
-        if (!(value >= least && value <= most))
-            return lx_fail(error, LX_EARG, "fill: %g does not fit into %s", value, lx_dtype_name(target->dtype));
+        if (!(value >= least && value <= most) || value != floor(value))
+            return lx_fail(error, LX_EARG, "fill_: %.17g does not fit into %s", value, lx_dtype_name(target->dtype));
         args.i = (int)value;
     }
     return run_elementwise("fill", kernels[target->dtype], (const lx_tensor *const[]){target}, 1, args, error);
 }
 
-lx_code lx_arange(lx_tensor *out, lx_device *device, double start, double step, long count, lx_error *error)
+lx_code lx_arange(lx_tensor *out, lx_device *device, lx_dtype dtype, double start, double step, long count,
+                  lx_error *error)
 {
-    if (lx_tensor_new(out, device, LX_FLOAT32, 1, &count, error))
+    const double last = count > 0 ? start + step * (double)(count - 1) : start;
+    const bool whole = dtype == LX_INT32 && is_whole(start) && is_whole(step) && is_whole(last);
+    if (dtype != LX_FLOAT32 && !whole)
+        return lx_fail(error, LX_EARG, "arange: %.17g to %.17g in steps of %.17g do not fit into %s", start, last, step,
+                       lx_dtype_name(dtype));
+    if (lx_tensor_new(out, device, dtype, 1, &count, error))
         return error->code;
-    const elementwise_args args = {.s = (float)start, .t = (float)step};
-    if (run_elementwise("arange", &k_arange, (const lx_tensor *const[]){out}, 1, args, error))
+    elementwise_args args = {.s = (float)start, .t = (float)step};
+    if (whole) {
+        args.first = (long)start;
+        args.step = (long)step;
+    }
+    const lx_kernel *kernel = whole ? &k_arange_int : &k_arange;
+    if (run_elementwise("arange", kernel, (const lx_tensor *const[]){out}, 1, args, error))
         lx_tensor_free(out);
     return error->code;
 }

@@ -5,16 +5,17 @@
 
 #include <string.h>
 
+#include "exact.h"
 #include "ops.h"
 #include "reduce.h"
 
-LX_KERNEL(gather, gather_check);
 LX_KERNEL(gather, index_select_int);
 LX_KERNEL(gather, index_select_uchar);
 LX_KERNEL(gather, take_along_int);
 LX_KERNEL(gather, take_along_uchar);
 LX_KERNEL(gather, index_add);
 LX_KERNEL(gather, scatter_along);
+LX_KERNEL(gather, last_along);
 
 /* ---- joining -------------------------------------------------------------------------------------------------- */
 
@@ -84,27 +85,18 @@ typedef struct {
     int ndim, dim;
 } checked_indices;
 
-/* Reads what gather_check found, and fails at the first index out of range. Arguments: what it found, the indices. */
+/* Fails at the first index out of range. */
 static lx_code report_bad(const void *params, const lx_argument *arguments, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
     const checked_indices *of = params;
-    const lx_argument bad = arguments[0], index = arguments[1];
-    const struct lx_runtime *runtime = bad.storage->device->runtime;
-    for (long i = 0; i < of->chunks; i++) {
-        int at, value;
-        if (runtime->read(bad.storage, bad.offset + (size_t)i * sizeof at, &at, sizeof at, error))
-            return error->code;
-        if (at < 0)
-            continue;
-        const long place = i * GATHER_CHECK_CHUNK + at;
-        if (runtime->read(index.storage, index.offset + (size_t)place * sizeof value, &value, sizeof value, error))
-            return error->code;
-        return lx_fail(error, LX_EARG,
-                       "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s", of->function,
-                       value, place + 1, of->shape[of->dim], of->dim + 1, lx_shape_text(of->ndim, of->shape, text));
-    }
-    return LX_OK;
+    long place;
+    int value;
+    if (lx_first_bad(arguments, of->chunks, &place, &value, error) || place < 0)
+        return error->code;
+    return lx_fail(error, LX_EARG,
+                   "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s", of->function, value,
+                   place + 1, of->shape[of->dim], of->dim + 1, lx_shape_text(of->ndim, of->shape, text));
 }
 
 static lx_code check_bad(const char *function, const lx_tensor *bad, const lx_tensor *index, int ndim,
@@ -120,25 +112,14 @@ static lx_code check_bad(const char *function, const lx_tensor *bad, const lx_te
     return lx_run_check(report_bad, &checked, sizeof checked, (const lx_tensor *const[]){bad, index}, 2, error);
 }
 
-/* Whether reading from the device makes the host wait for it. */
-static bool reading_waits(const lx_device *device)
-{
-    return strcmp(device->runtime->kind, "cpu") != 0;
-}
-
 /* The indices as dense int32, all of them found to be in range unless that would take a wait. */
 static lx_code prepare_index(lx_tensor *out, const char *function, const lx_tensor *index, int ndim,
                              const long *shape, int dim, lx_error *error)
 {
     lx_tensor converted = {0}, dense = {0}, bad = {0};
-    const long count = lx_tensor_count(index), chunks = (count + GATHER_CHECK_CHUNK - 1) / GATHER_CHECK_CHUNK;
-    const gather_args args = {.size = shape[dim], .count = count};
-    lx_device *device = index->storage->device;
     if (!lx_cast(&converted, index, LX_INT32, error) && !lx_contiguous(&dense, &converted, error) &&
-        (reading_waits(device) ||
-         (!lx_tensor_new(&bad, device, LX_INT32, 1, &chunks, error) &&
-          !LX_RUN(k_gather_check, chunks, 1, 1, count, args, error, &dense, &bad) &&
-          !check_bad(function, &bad, &dense, ndim, shape, dim, error))))
+        (lx_reading_waits(index->storage->device) || (!lx_find_bad(&bad, &dense, 1, shape[dim], error) &&
+                                                   !check_bad(function, &bad, &dense, ndim, shape, dim, error))))
         lx_tensor_share(out, &dense);
     lx_tensor_free(&converted);
     lx_tensor_free(&dense);
@@ -236,7 +217,7 @@ static lx_code add_by(lx_tensor *out, const char *function, const lx_kernel *ker
     lx_tensor dense = {0}, places = {0};
     const lx_axis axis = lx_axis_of(ndim, shape, dim);
     const gather_args args = {.size = axis.size, .count = src->shape[dim], .inner = axis.inner};
-    const long groups = (axis.inner + columns - 1) / columns;
+    const long groups = lx_ceil_div(axis.inner, columns);
     if (lx_same_device(function, src, index, error))
         return error->code;
     if (!prepare_index(&places, function, index, ndim, shape, dim, error) && !lx_dense_float(&dense, src, error) &&
@@ -275,4 +256,21 @@ lx_code lx_scatter_along(lx_tensor *out, int ndim, const long *shape, int dim, c
         return lx_fail(error, LX_EARG, "%s: the indices have shape %s, what to add has %s", function,
                        lx_shape_text(index->ndim, index->shape, left), lx_shape_text(src->ndim, src->shape, right));
     return add_by(out, function, &k_scatter_along, 1, ndim, shape, dim, index, src, error);
+}
+
+lx_code lx_last_along(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index, lx_error *error)
+{
+    static const char *const function = "scatter";
+    lx_tensor places = {0};
+    if (check_dim(function, ndim, shape, dim, error) || check_along(function, ndim, shape, dim, index, error))
+        return error->code;
+    const lx_axis axis = lx_axis_of(ndim, shape, dim);
+    const gather_args args = {.size = axis.size, .count = index->shape[dim], .inner = axis.inner};
+    const long work = (axis.size + args.count) * axis.inner * axis.outer;
+    if (!prepare_index(&places, function, index, ndim, shape, dim, error) &&
+        !lx_tensor_new(out, index->storage->device, LX_INT32, ndim, shape, error) &&
+        LX_RUN(k_last_along, axis.inner, axis.outer, 1, work, args, error, &places, out))
+        lx_tensor_free(out);
+    lx_tensor_free(&places);
+    return error->code;
 }

@@ -27,4 +27,7 @@ lx_code lx_take_along(lx_tensor *out, const lx_tensor *x, int dim, const lx_tens
 lx_code lx_scatter_along(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index,
                          const lx_tensor *src, lx_error *error);
 
+/* int32 of the shape: which element of its line of indices, from 1, is the last that names the place; 0 where none does. */
+lx_code lx_last_along(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index, lx_error *error);
+
 #endif

@@ -36,7 +36,7 @@ static lx_code convert(const lx_kernel *kernel, const lx_tensor *from, const lx_
 {
     const layout_args args = arguments_of(plain);
     const long lanes = from->storage->device->lanes;
-    const long pieces = (args.width + lanes - 1) / lanes, blocks = (plain->shape[1] + lanes - 1) / lanes;
+    const long pieces = lx_ceil_div(args.width, lanes), blocks = lx_ceil_div(plain->shape[1], lanes);
     return LX_RUN(*kernel, pieces, args.height, plain->shape[0] * blocks, lx_tensor_count(plain), args, error, from,
                   to);
 }

@@ -22,16 +22,6 @@ enum {
     CHUNK_LEAST = 1024    /* depth below which cutting it is not worth the sum of the parts */
 };
 
-static long ceil_div(long a, long b)
-{
-    return (a + b - 1) / b;
-}
-
-static long least(long a, long b)
-{
-    return a < b ? a : b;
-}
-
 static double work_of(const lx_product *job)
 {
     return 2.0 * (double)job->batch * (double)job->args.rows * (double)job->args.columns * (double)job->args.depth;
@@ -42,15 +32,15 @@ static double work_of(const lx_product *job)
 /* Cuts the depth into chunks if there are too few work-items without. */
 static void cut_depth(matmul_args *args, long items)
 {
-    const long wanted = least(ceil_div(ENOUGH_ITEMS, items), args->depth / CHUNK_LEAST);
-    args->chunk_depth = wanted > 1 ? ceil_div(ceil_div(args->depth, wanted), 64) * 64 : args->depth;
-    args->chunks = ceil_div(args->depth, args->chunk_depth);
+    const long wanted = lx_least(lx_ceil_div(ENOUGH_ITEMS, items), args->depth / CHUNK_LEAST);
+    args->chunk_depth = wanted > 1 ? lx_ceil_div(lx_ceil_div(args->depth, wanted), 64) * 64 : args->depth;
+    args->chunks = lx_ceil_div(args->depth, args->chunk_depth);
 }
 
 static long items_of(const lx_product *job)
 {
     const matmul_args *args = &job->args;
-    return ceil_div(args->rows, args->block_rows) * ceil_div(args->columns, args->block_columns) * job->batch;
+    return lx_ceil_div(args->rows, args->block_rows) * lx_ceil_div(args->columns, args->block_columns) * job->batch;
 }
 
 /* Cuts the rows into equal blocks, multiples of `tile`: of at most `most` rows, and smaller, though not below
@@ -59,19 +49,19 @@ static void cut_rows(lx_product *job, long most, long tile)
 {
     matmul_args *args = &job->args;
     args->block_rows = args->rows;
-    long count = least(ceil_div(ENOUGH_ITEMS, items_of(job)), args->rows / FEWEST_ROWS);
-    if (count < ceil_div(args->rows, most))
-        count = ceil_div(args->rows, most);
-    args->block_rows = ceil_div(ceil_div(args->rows, count), tile) * tile;
+    long count = lx_least(lx_ceil_div(ENOUGH_ITEMS, items_of(job)), args->rows / FEWEST_ROWS);
+    if (count < lx_ceil_div(args->rows, most))
+        count = lx_ceil_div(args->rows, most);
+    args->block_rows = lx_ceil_div(lx_ceil_div(args->rows, count), tile) * tile;
 }
 
 static void plan_strips(lx_product *job, int lanes)
 {
     matmul_args *args = &job->args;
     const long width = MATMUL_VECTORS * lanes;
-    const long fit = args->depth < MATMUL_DEPTH ? least(MATMUL_DEPTH / args->depth, MATMUL_STRIPS) : 1;
+    const long fit = args->depth < MATMUL_DEPTH ? lx_least(MATMUL_DEPTH / args->depth, MATMUL_STRIPS) : 1;
     args->block_columns = fit * width;
-    if (ceil_div(args->columns, args->block_columns) * job->batch < ENOUGH_ITEMS)
+    if (lx_ceil_div(args->columns, args->block_columns) * job->batch < ENOUGH_ITEMS)
         args->block_columns = width;
     cut_rows(job, STRIP_BLOCK, MATMUL_ROWS(lanes));
     cut_depth(args, items_of(job));
@@ -81,7 +71,7 @@ static void plan_dots(lx_product *job, int lanes)
 {
     matmul_args *args = &job->args;
     args->block_columns = DOT_BLOCK_COLUMNS;
-    if (ceil_div(args->columns, DOT_BLOCK_COLUMNS) * job->batch < ENOUGH_ITEMS)
+    if (lx_ceil_div(args->columns, DOT_BLOCK_COLUMNS) * job->batch < ENOUGH_ITEMS)
         args->block_columns = MATMUL_DOT_COLUMNS(lanes);
     cut_rows(job, DOT_BLOCK, MATMUL_DOT_ROWS);
     cut_depth(args, items_of(job));
@@ -91,9 +81,9 @@ static lx_code pack(lx_tensor *packed, const lx_tensor *a, lx_product *job, lx_e
 {
     matmul_args *args = &job->args;
     lx_device *device = a->storage->device;
-    const long tiles = ceil_div(args->rows, MATMUL_ROWS(device->lanes));
+    const long tiles = lx_ceil_div(args->rows, MATMUL_ROWS(device->lanes));
     const long one = tiles * args->depth * MATMUL_ROWS(device->lanes), copies = args->a_batch == 0 ? 1 : job->batch;
-    const long count = one * copies, pieces = ceil_div(args->depth, MATMUL_PACK_DEPTH);
+    const long count = one * copies, pieces = lx_ceil_div(args->depth, MATMUL_PACK_DEPTH);
     if (lx_tensor_new(packed, device, LX_FLOAT32, 1, &count, error) ||
         LX_RUN(k_matmul_pack, pieces, tiles, copies, count, *args, error, a, packed))
         return error->code;
@@ -105,7 +95,7 @@ static lx_code launch(const lx_kernel *kernel, const lx_product *job, const lx_t
                       lx_tensor *y, lx_error *error)
 {
     const matmul_args *args = &job->args;
-    return LX_RUN(*kernel, ceil_div(args->columns, args->block_columns), ceil_div(args->rows, args->block_rows),
+    return LX_RUN(*kernel, lx_ceil_div(args->columns, args->block_columns), lx_ceil_div(args->rows, args->block_rows),
                   job->batch * args->chunks, work_of(job), *args, error, a, b, y);
 }
 

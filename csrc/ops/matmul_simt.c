@@ -7,8 +7,8 @@
 #include "ops.h"
 #include "tiles.h"
 
-LX_SIMT_KERNEL(matmul, matmul_tiles);
-LX_SIMT_KERNEL(matmul, matmul_vectors);
+LX_SIMT_KERNEL(matmul, matmul_tiles, 3);
+LX_SIMT_KERNEL(matmul, matmul_vectors, 3);
 
 static const lx_tile tiles[] = {
     {128, 128, 8, 8, 8, 1.0}, {128, 128, 16, 8, 8, 1.0}, {128, 64, 16, 8, 4, 0.85}, {64, 128, 16, 4, 8, 0.85},
@@ -47,16 +47,6 @@ typedef struct {
     int count;
 } job;
 
-static long ceil_div(long a, long b)
-{
-    return (a + b - 1) / b;
-}
-
-static long least(long a, long b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- ways ------------------------------------------------------------------------------------------------------ */
 
 static bool few_rows(const matmul_args *args)
@@ -71,7 +61,7 @@ static double items_of(const job *j, const way *w)
     const double batch = (double)j->product.batch;
     if (!w->tile)
         return batch * (double)(few_rows(args) ? args->columns : args->rows) * w->slices;
-    return batch * (double)ceil_div(args->rows, w->tile->m) * (double)ceil_div(args->columns, w->tile->n) *
+    return batch * (double)lx_ceil_div(args->rows, w->tile->m) * (double)lx_ceil_div(args->columns, w->tile->n) *
            lx_tile_items(w->tile);
 }
 
@@ -93,8 +83,8 @@ static double guess(const job *j, const way *w)
     const double busy = fmin(1, items_of(j, w) * (double)w->chunks / (double)device->gpu.busy_items);
     double time = 4 * batch * depth * (rows + columns) * FLOPS_PER_BYTE;
     if (w->tile) {
-        const double m = (double)ceil_div(args->rows, w->tile->m) * w->tile->m;
-        const double n = (double)ceil_div(args->columns, w->tile->n) * w->tile->n;
+        const double m = (double)lx_ceil_div(args->rows, w->tile->m) * w->tile->m;
+        const double n = (double)lx_ceil_div(args->columns, w->tile->n) * w->tile->n;
         time = fmax(time, 2 * batch * depth * m * n / lx_tile_speed(device, w->tile));
     } else {
         time *= fmax(1, (double)COALESCED / neighbours(j, w));
@@ -110,7 +100,7 @@ static void add_way(job *j, way w)
     const long wanted = (long)ceil((double)j->a->storage->device->gpu.busy_items / items_of(j, &w));
     w.chunks = 1;
     j->ways[j->count++] = w;
-    w.chunks = least(wanted, j->product.args.depth / depth);
+    w.chunks = lx_least(wanted, j->product.args.depth / depth);
     if (w.chunks > 1)
         j->ways[j->count++] = w;
 }
@@ -119,7 +109,7 @@ static void add_way(job *j, way w)
 static void find_ways(job *j)
 {
     const matmul_args *args = &j->product.args;
-    if (least(args->rows, args->columns) <= MOST_VECTORS)
+    if (lx_least(args->rows, args->columns) <= MOST_VECTORS)
         for (int i = 0; i < SLICES; i++)
             add_way(j, (way){NULL, slices[i], 1});
     for (int i = 0; i < TILES; i++)
@@ -159,7 +149,7 @@ static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *produ
 {
     char options[LX_TILE_OPTIONS];
     const matmul_args *args = &product->args;
-    const long groups = ceil_div(args->rows, t->m) * ceil_div(args->columns, t->n) * args->chunks * product->batch;
+    const long groups = lx_ceil_div(args->rows, t->m) * lx_ceil_div(args->columns, t->n) * args->chunks * product->batch;
     const int length = lx_tile_options(t, options);
     snprintf(options + length, sizeof options - (size_t)length, " -DA_DEEP=%d -DB_DEEP=%d -DA_WIDE=%d -DB_WIDE=%d",
              j->a_deep, j->b_deep, j->a_wide, j->b_wide);
@@ -173,7 +163,7 @@ static lx_code run_vectors(const job *j, int share, const lx_product *product, c
     const matmul_args *args = &product->args;
     const bool few = few_rows(args);
     const long lines = few ? args->columns : args->rows, vectors = few ? args->rows : args->columns;
-    const long groups = ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
+    const long groups = lx_ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
     snprintf(options, sizeof options, "-DVECTORS=%ld -DSLICES=%d -DLINES_DEEP=%d -DFEW_ROWS=%d", vectors, share,
              few ? j->b_deep : j->a_deep, few);
     return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, work_of(product), *args, error,
@@ -187,8 +177,8 @@ static lx_code run_way(void *of, int index, lx_error *error)
     lx_tensor parts = {0};
     lx_product product = j->product;
     matmul_args *args = &product.args;
-    args->chunk_depth = ceil_div(ceil_div(args->depth, w->chunks), CHUNK_UNIT) * CHUNK_UNIT;
-    args->chunks = ceil_div(args->depth, args->chunk_depth);
+    args->chunk_depth = lx_ceil_div(lx_ceil_div(args->depth, w->chunks), CHUNK_UNIT) * CHUNK_UNIT;
+    args->chunks = lx_ceil_div(args->depth, args->chunk_depth);
     const bool cut = args->chunks > 1;
     const long count = product.batch * args->chunks * args->rows * args->columns;
     if (cut && lx_tensor_new(&parts, j->a->storage->device, LX_FLOAT32, 1, &count, error))

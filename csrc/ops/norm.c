@@ -15,8 +15,8 @@ LX_KERNEL(norm, batch_norm_backward);
 LX_KERNEL(norm, batch_norm_backward_blocked);
 LX_KERNEL(norm, row_norm);
 LX_KERNEL(norm, row_norm_backward);
-LX_SIMT_KERNEL(norm, row_norm_groups);
-LX_SIMT_KERNEL(norm, row_norm_backward_groups);
+LX_SIMT_KERNEL(norm, row_norm_groups, 1);
+LX_SIMT_KERNEL(norm, row_norm_backward_groups, 3);
 
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
 
@@ -31,7 +31,7 @@ static lx_code check_channels(const char *function, const lx_tensor *x, batch_no
     args->size = 1;
     for (int i = 2; i < x->ndim; i++)
         args->size *= x->shape[i];
-    args->stored = x->block ? (args->channels + x->block - 1) / x->block * x->block : args->channels;
+    args->stored = x->block ? lx_ceil_div(args->channels, x->block) * x->block : args->channels;
     return LX_OK;
 }
 

@@ -5,12 +5,12 @@
 
 #include "ops.h"
 
-LX_SIMT_KERNEL(norm, channel_moments);
-LX_SIMT_KERNEL(norm, channel_moments_join);
-LX_SIMT_KERNEL(norm, channel_gradients);
-LX_SIMT_KERNEL(norm, channel_gradients_join);
-LX_SIMT_KERNEL(norm, batch_norm_groups);
-LX_SIMT_KERNEL(norm, batch_norm_backward_groups);
+LX_SIMT_KERNEL(norm, channel_moments, 1);
+LX_SIMT_KERNEL(norm, channel_moments_join, 2);
+LX_SIMT_KERNEL(norm, channel_gradients, 4);
+LX_SIMT_KERNEL(norm, channel_gradients_join, 2);
+LX_SIMT_KERNEL(norm, batch_norm_groups, 5);
+LX_SIMT_KERNEL(norm, batch_norm_backward_groups, 7);
 
 enum {
     NEIGHBOURS = 32,     /* columns side by side, where a column has no neighbours of its own in memory */
@@ -20,24 +20,14 @@ enum {
     ROW_EACH = 4         /* elements of a row for which a work-item more is worth it */
 };
 
-static long ceil_div(long a, long b)
-{
-    return (a + b - 1) / b;
-}
-
-static long least(long a, long b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
 
 /* How the work-items of a group stand before `columns`, with at most `across` of these side by side. */
 static void stand(channel_args *args, long columns, long across)
 {
     args->columns = columns;
-    args->across = (int)least(across, columns);
-    args->blocks = ceil_div(columns, args->across);
+    args->across = (int)lx_least(across, columns);
+    args->blocks = lx_ceil_div(columns, args->across);
     args->along = 1;
     while (args->along * 2 * args->across <= NORM_ITEMS)
         args->along *= 2;
@@ -45,8 +35,8 @@ static void stand(channel_args *args, long columns, long across)
 
 static void cut(channel_args *args, long chunks)
 {
-    args->chunk = ceil_div(ceil_div(args->count, chunks), args->along) * args->along;
-    args->chunks = ceil_div(args->count, args->chunk);
+    args->chunk = lx_ceil_div(lx_ceil_div(args->count, chunks), args->along) * args->along;
+    args->chunks = lx_ceil_div(args->count, args->chunk);
 }
 
 static channel_args plan(const lx_tensor *x, const batch_norm_args *from)
@@ -66,8 +56,8 @@ static channel_args plan(const lx_tensor *x, const batch_norm_args *from)
 static channel_args plan_sums(const lx_tensor *x, const batch_norm_args *from)
 {
     channel_args args = plan(x, from);
-    const long wanted = least(ceil_div(ENOUGH_GROUPS, args.blocks), args.count / (args.along * EACH));
-    const long few = ceil_div(args.count, args.along * EACH_MOST);
+    const long wanted = lx_least(lx_ceil_div(ENOUGH_GROUPS, args.blocks), args.count / (args.along * EACH));
+    const long few = lx_ceil_div(args.count, args.along * EACH_MOST);
     cut(&args, wanted > few ? wanted : few);
     return args;
 }
@@ -76,7 +66,7 @@ static channel_args plan_sums(const lx_tensor *x, const batch_norm_args *from)
 static channel_args plan_values(const lx_tensor *x, const batch_norm_args *from)
 {
     channel_args args = plan(x, from);
-    cut(&args, ceil_div(args.count, args.along * EACH));
+    cut(&args, lx_ceil_div(args.count, args.along * EACH));
     return args;
 }
 
@@ -177,7 +167,7 @@ lx_code lx_run_rows_simt(const lx_kernel *kernel, long rows, long size, double e
     row_groups_args args = {.rows = rows, .size = size, .along = 1, .eps = (float)eps};
     while (args.along < ROW_ITEMS && args.along * ROW_EACH < size)
         args.along *= 2;
-    const long groups[3] = {ceil_div(rows, ROW_ITEMS / args.along), 1, 1};
+    const long groups[3] = {lx_ceil_div(rows, ROW_ITEMS / args.along), 1, 1};
     return lx_run_groups(kernel, NULL, groups, (const int[3]){ROW_ITEMS, 1, 1}, work, &args, sizeof args, tensors,
                          count, error);
 }

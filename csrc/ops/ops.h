@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#include "../device/recording.h"
+#include "../base/count.h"
+#include "../compile/recording.h"
 #include "../tensor/tensor.h"
 #include "conv2d.h"
 
@@ -61,16 +62,21 @@ bool lx_keeps_blocked(const char *name, lx_operand a, lx_operand b);
 /* The same, written into a tensor that exists (target may be a or b). */
 lx_code lx_unary_into(lx_tensor *target, const char *name, const lx_tensor *a, double s, double t, lx_error *error);
 lx_code lx_binary_into(lx_tensor *target, const char *name, lx_operand a, lx_operand b, lx_error *error);
+/* Whether a tensor can be written in place, and with what has the shape of `source` (NULL: any): its elements must not
+ * share memory, as those of an expanded one do. */
+lx_code lx_check_target(const char *function, const lx_tensor *target, const lx_tensor *source, lx_error *error);
 /* target = a + s b */
 lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tensor *b, double s, lx_error *error);
 
+/* float32, or int32 if a and b are. */
 lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, const lx_tensor *b, lx_error *error);
 
 /* target = source, converting the dtype and broadcasting source. */
 lx_code lx_copy(lx_tensor *target, const lx_tensor *source, lx_error *error);
 lx_code lx_fill(lx_tensor *target, double value, lx_error *error);
-/* out[i] = start + i step */
-lx_code lx_arange(lx_tensor *out, lx_device *device, double start, double step, long count, lx_error *error);
+/* out[i] = start + i step: float32, or int32 where both are whole and all of it fits. */
+lx_code lx_arange(lx_tensor *out, lx_device *device, lx_dtype dtype, double start, double step, long count,
+                  lx_error *error);
 
 /* A dense tensor of the same contents: the tensor itself shared when it is dense already, else a copy. */
 lx_code lx_contiguous(lx_tensor *out, const lx_tensor *in, lx_error *error);

@@ -44,11 +44,6 @@ static lx_code run_step(const char *name, const lx_kernel *kernel, const void *a
     const lx_tensor *operands[] = {weight, &dense, state1, state2};
     const long elements = lx_tensor_count(weight);
     lx_run(kernel, NULL, (const long[3]){elements, 1, 1}, (double)elements * 4, args, size, operands, count + 1, error);
-    weight->storage->version++;
-    if (state1)
-        state1->storage->version++;
-    if (state2)
-        state2->storage->version++;
     lx_tensor_free(&dense);
     return error->code;
 }

@@ -83,7 +83,7 @@ static lx_code dropout_blocked(lx_tensor *out, const lx_tensor *x, random_args a
 {
     const long *shape = x->shape;
     args.channels = shape[1];
-    args.blocks = (shape[1] + x->block - 1) / x->block;
+    args.blocks = lx_ceil_div(shape[1], x->block);
     args.plane = shape[2] * shape[3];
     if (lx_tensor_new_blocked(out, x->storage->device, shape, error))
         return error->code;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "exact.h"
 #include "ops.h"
 #include "reduce.h"
 #include "reduce_simt.h"
@@ -73,7 +74,7 @@ static lx_code reduce_pass(lx_tensor *out, const lx_tensor *x, const op *found, 
         return error->code;
     if (args->inner == 1)
         return LX_RUN(*found->first, outer * args->chunks, 1, 1, work, *args, error, x, out);
-    return LX_RUN(*found->second, (args->inner + columns - 1) / columns, args->chunks, outer, work, *args, error, x,
+    return LX_RUN(*found->second, lx_ceil_div(args->inner, columns), args->chunks, outer, work, *args, error, x,
                   out);
 }
 
@@ -91,7 +92,7 @@ static lx_code reduce_axis(lx_tensor *x, const op *found, lx_axis axis, lx_error
         lx_tensor next = {0};
         reduce_args args = {.size = axis.size, .inner = axis.inner};
         args.chunk = axis.inner == 1 ? REDUCE_ROW_CHUNK : REDUCE_COLUMN_CHUNK;
-        args.chunks = axis.size ? (axis.size + args.chunk - 1) / args.chunk : 1;
+        args.chunks = axis.size ? lx_ceil_div(axis.size, args.chunk) : 1;
         reduce_pass(&next, x, found, &args, axis.outer, error);
         lx_tensor_free(x);
         if (error->code)
@@ -157,6 +158,19 @@ static lx_code check_not_empty(const char *name, const lx_tensor *x, const bool 
                    lx_shape_text(x->ndim, x->shape, text));
 }
 
+/* Sums and products of int32 are exact if those of the magnitudes are, at which no partial result can be larger. */
+static lx_code check_total(const op *found, const lx_tensor *x, const bool *reduced, lx_error *error)
+{
+    lx_tensor sizes = {0}, total = {0};
+    if (x->dtype != LX_INT32 || !found->of_none)
+        return LX_OK;
+    if (!lx_check_exact(found->name, x, error) && !lx_unary(&sizes, "abs", x, 0, 0, error) && !lx_reduce(&total, found->name, &sizes, reduced, false, error))
+        lx_check_exact(found->name, &total, error);
+    lx_tensor_free(&sizes);
+    lx_tensor_free(&total);
+    return error->code;
+}
+
 lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep,
                   lx_error *error)
 {
@@ -166,7 +180,8 @@ lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bo
     if (!found || (!found->of_none && check_not_empty(name, x, reduced, error)))
         return error->code;
     memcpy(shape, x->shape, sizeof shape);
-    if (lx_dense_float(&now, x, error) || reduce_groups(&now, found, x->ndim, shape, reduced, error))
+    if (check_total(found, x, reduced, error) || lx_exact_dense_float(&now, name, x, error) ||
+        reduce_groups(&now, found, x->ndim, shape, reduced, error))
         return error->code;
     return shape_result(out, &now, x, reduced, keep, error);
 }
@@ -186,16 +201,16 @@ lx_code lx_arg_reduce(lx_tensor *out, const char *name, const lx_tensor *x, int 
         return lx_fail(error, LX_EARG, "%s: shape %s has more elements than an int32 counts", name,
                        lx_shape_text(x->ndim, x->shape, text));
     reduce_args args = {.size = axis.size, .inner = axis.inner, .chunk = REDUCE_ROW_CHUNK};
-    args.chunks = (axis.size + args.chunk - 1) / args.chunk;
+    args.chunks = lx_ceil_div(axis.size, args.chunk);
     const long count = axis.outer * axis.inner, partial = count * args.chunks, work = count * axis.size;
     lx_device *device = x->storage->device;
     if (device->form == LX_SIMT) {
-        if (!lx_dense_float(&dense, x, error) && !lx_arg_reduce_simt(&positions, name, &dense, axis, error))
+        if (!lx_exact_dense_float(&dense, found->name, x, error) && !lx_arg_reduce_simt(&positions, name, &dense, axis, error))
             shape_result(out, &positions, x, reduced, keep, error);
         lx_tensor_free(&dense);
         return error->code;
     }
-    if (!lx_dense_float(&dense, x, error) && !lx_tensor_new(&candidates, device, LX_INT32, 1, &partial, error) &&
+    if (!lx_exact_dense_float(&dense, found->name, x, error) && !lx_tensor_new(&candidates, device, LX_INT32, 1, &partial, error) &&
         !lx_tensor_new(&positions, device, LX_INT32, 1, &count, error) &&
         !LX_RUN(*found->first, axis.inner, args.chunks, axis.outer, work, args, error, &dense, &candidates) &&
         !LX_RUN(*found->second, axis.inner, axis.outer, 1, partial, args, error, &dense, &candidates, &positions))
@@ -211,7 +226,10 @@ lx_code lx_cumsum(lx_tensor *out, const lx_tensor *x, int dim, bool reverse, lx_
     lx_tensor dense = {0};
     const lx_axis axis = lx_axis_of(x->ndim, x->shape, dim);
     const reduce_args args = {.size = axis.size, .inner = axis.inner, .reverse = reverse};
-    if (lx_dense_float(&dense, x, error))
+    bool summed[LX_MAX_DIMS] = {false};
+    for (int i = 0; i < x->ndim; i++)
+        summed[i] = i == dim;
+    if (check_total(&reductions[0], x, summed, error) || lx_exact_dense_float(&dense, "cumsum", x, error))
         return error->code;
     if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
         LX_RUN(k_cumsum, axis.inner, axis.outer, 1, 4 * lx_tensor_count(x), args, error, &dense, out))
@@ -228,7 +246,7 @@ static lx_code run_valid_mean(lx_tensor *both, const lx_tensor *x, const lx_tens
     reduce_args args = {.size = size, .inner = 1, .chunk = REDUCE_ROW_CHUNK};
     if (device->form == LX_SIMT) /* more work-items, as long as one of them can add up what they find */
         args.chunk = size < REDUCE_ROW_CHUNK ? 64 : (size + 1023) / 1024;
-    args.chunks = (size + args.chunk - 1) / args.chunk;
+    args.chunks = lx_ceil_div(size, args.chunk);
     const long parts = 2 * args.chunks;
     lx_tensor sums = {0};
     if (!lx_tensor_new(&sums, device, LX_FLOAT32, 1, &parts, error) &&

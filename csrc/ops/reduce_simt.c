@@ -6,8 +6,8 @@
 
 #include "ops.h"
 
-LX_SIMT_KERNEL(reduce, reduce_groups);
-LX_SIMT_KERNEL(reduce, search_groups);
+LX_SIMT_KERNEL(reduce, reduce_groups, 1);
+LX_SIMT_KERNEL(reduce, search_groups, 2);
 
 enum {
     ALONG_COLUMNS = 8,  /* work-items that share a column where neighbours have enough other columns to read */
@@ -35,16 +35,6 @@ static const char *options_of(const char *name)
     return joins[i].options;
 }
 
-static long ceil_div(long a, long b)
-{
-    return (a + b - 1) / b;
-}
-
-static long least(long a, long b)
-{
-    return a < b ? a : b;
-}
-
 /* How the work-items of a group stand, and how many chunks there are: one, or what keeps the device busy. */
 static reduce_groups_args plan(lx_axis axis, bool in_chunks)
 {
@@ -52,21 +42,21 @@ static reduce_groups_args plan(lx_axis axis, bool in_chunks)
     const long most = axis.inner >= NEIGHBOURS ? ALONG_COLUMNS : REDUCE_ITEMS / axis.inner;
     while (args.along * 2 <= most && args.along * EACH_LEAST < axis.size)
         args.along *= 2;
-    args.across = (int)least(REDUCE_ITEMS / args.along, axis.inner);
-    args.together = (int)least(REDUCE_ITEMS / (args.across * args.along), axis.outer);
-    args.blocks = ceil_div(axis.inner, args.across);
-    const long groups = args.blocks * ceil_div(axis.outer, args.together);
+    args.across = (int)lx_least(REDUCE_ITEMS / args.along, axis.inner);
+    args.together = (int)lx_least(REDUCE_ITEMS / (args.across * args.along), axis.outer);
+    args.blocks = lx_ceil_div(axis.inner, args.across);
+    const long groups = args.blocks * lx_ceil_div(axis.outer, args.together);
     long chunks = 1;
     if (in_chunks && axis.size > args.along * EACH_MOST)
-        chunks = least(ceil_div(ENOUGH_GROUPS, groups), axis.size / (args.along * EACH_CUT));
-    args.chunk = axis.size ? ceil_div(ceil_div(axis.size, chunks), args.along) * args.along : 1;
-    args.chunks = axis.size ? ceil_div(axis.size, args.chunk) : 1;
+        chunks = lx_least(lx_ceil_div(ENOUGH_GROUPS, groups), axis.size / (args.along * EACH_CUT));
+    args.chunk = axis.size ? lx_ceil_div(lx_ceil_div(axis.size, chunks), args.along) * args.along : 1;
+    args.chunks = axis.size ? lx_ceil_div(axis.size, args.chunk) : 1;
     return args;
 }
 
 static long groups_of(const reduce_groups_args *args)
 {
-    return args->blocks * args->chunks * ceil_div(args->outer, args->together);
+    return args->blocks * args->chunks * lx_ceil_div(args->outer, args->together);
 }
 
 /* One pass: each chunk of x becomes one element of y. */

@@ -15,8 +15,34 @@ static double bytes_of(const lx_tensor *const *tensors, int count)
     return bytes;
 }
 
+/* Whether a tensor is inside its storage: a blocked one all of it, in whole blocks of the device's lanes. Of a plain one
+ * its first element is, for a tensor of many dimensions is launched part by part, from where each part starts. */
+static bool fits_storage(const lx_tensor *tensor)
+{
+    const long elements = (long)(tensor->storage->bytes / lx_dtype_size(tensor->dtype));
+    if (!tensor->block)
+        return lx_tensor_count(tensor) == 0 || (tensor->offset >= 0 && tensor->offset < elements);
+    const long channels = (tensor->shape[1] + tensor->block - 1) / tensor->block * tensor->block;
+    return tensor->block == tensor->storage->device->lanes && tensor->ndim == 4 && tensor->dtype == LX_FLOAT32 &&
+           tensor->offset == 0 && tensor->shape[0] * channels * tensor->shape[2] * tensor->shape[3] <= elements;
+}
+
+/* What every launch relies on: a kernel of its device's kind, and tensors of one device, each inside its storage. */
+static void check_launch(const lx_launch *launch, const lx_tensor *const *tensors)
+{
+    LX_ASSERT(launch->count >= 1 && launch->count <= LX_MAX_ARGUMENTS && tensors[0]);
+    LX_ASSERT((launch->kernel->native[LX_ISA_BASE] == NULL) == (launch->group[0] > 0));
+    for (int i = 0; i < launch->count; i++) {
+        if (!tensors[i])
+            continue;
+        LX_ASSERT(tensors[i]->storage && tensors[i]->storage->device == tensors[0]->storage->device);
+        LX_ASSERT(fits_storage(tensors[i]));
+    }
+}
+
 static lx_code launch_on(lx_launch *launch, const lx_tensor *const *tensors, lx_error *error)
 {
+    check_launch(launch, tensors);
     for (int i = 0; i < launch->count; i++)
         launch->arguments[i] = tensors[i] ? lx_argument_of(tensors[i]) : (lx_argument){NULL, 0};
     launch->bytes = bytes_of(tensors, launch->count);
@@ -24,7 +50,7 @@ static lx_code launch_on(lx_launch *launch, const lx_tensor *const *tensors, lx_
     bool done = false;
     if (device->recording && (lx_note_launch(device->recording, device, launch, &done, error) || done))
         return error->code;
-    return device->runtime->launch(device, launch, error);
+    return lx_device_launch(device, launch, error);
 }
 
 lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,

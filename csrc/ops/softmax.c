@@ -9,10 +9,10 @@ LX_KERNEL(softmax, softmax);
 LX_KERNEL(softmax, log_softmax);
 LX_KERNEL(softmax, softmax_backward);
 LX_KERNEL(softmax, log_softmax_backward);
-LX_SIMT_KERNEL(softmax, softmax_groups);
-LX_SIMT_KERNEL(softmax, log_softmax_groups);
-LX_SIMT_KERNEL(softmax, softmax_backward_groups);
-LX_SIMT_KERNEL(softmax, log_softmax_backward_groups);
+LX_SIMT_KERNEL(softmax, softmax_groups, 1);
+LX_SIMT_KERNEL(softmax, log_softmax_groups, 1);
+LX_SIMT_KERNEL(softmax, softmax_backward_groups, 2);
+LX_SIMT_KERNEL(softmax, log_softmax_backward_groups, 2);
 
 /* An operation: its name and its kernels. */
 typedef struct {

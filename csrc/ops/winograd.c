@@ -1,7 +1,7 @@
 #include "winograd.h"
 
 #include "../../kernels/winograd.h"
-#include "count.h"
+#include "../base/count.h"
 #include "ops.h"
 
 LX_KERNEL(winograd, winograd_weights);

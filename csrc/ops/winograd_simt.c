@@ -5,8 +5,8 @@
 #include "../../kernels/simt/winograd.h"
 #include "ops.h"
 
-LX_SIMT_KERNEL(winograd, winograd_weights);
-LX_SIMT_KERNEL(winograd, winograd_conv2d);
+LX_SIMT_KERNEL(winograd, winograd_weights, 1);
+LX_SIMT_KERNEL(winograd, winograd_conv2d, 3);
 
 enum {
     PRODUCTS = 16,
@@ -24,11 +24,6 @@ const lx_tile lx_winograd_tiles[LX_WINOGRAD_TILES] = {
     {.m = 16, .n = 16, .k = WINOGRAD_STEP, .item_m = 4, .item_n = 4},
 };
 
-static long ceil_div(long a, long b)
-{
-    return (a + b - 1) / b;
-}
-
 int lx_winograd_items(const lx_tile *tile)
 {
     return PRODUCTS * lx_tile_items(tile);
@@ -37,17 +32,17 @@ int lx_winograd_items(const lx_tile *tile)
 /* The tiles of 2x2 pixels of all images. */
 static long pixel_tiles(const conv2d_gemm_args *args)
 {
-    return args->batch * ceil_div(args->g.out_height, 2) * ceil_div(args->g.out_width, 2);
+    return args->batch * lx_ceil_div(args->g.out_height, 2) * lx_ceil_div(args->g.out_width, 2);
 }
 
 static long channel_tiles(const lx_tile *tile, const conv2d_gemm_args *args)
 {
-    return ceil_div(args->out_blocks * 4L, tile->m);
+    return lx_ceil_div(args->out_blocks * 4L, tile->m);
 }
 
 double lx_winograd_groups(const lx_tile *tile, const conv2d_gemm_args *args)
 {
-    return (double)channel_tiles(tile, args) * (double)ceil_div(pixel_tiles(args), tile->n) * args->groups;
+    return (double)channel_tiles(tile, args) * (double)lx_ceil_div(pixel_tiles(args), tile->n) * args->groups;
 }
 
 /* Bytes of two copies of what a step needs, or of the sums that change places in the end. */
@@ -81,7 +76,7 @@ static lx_code transform_weights(const lx_tile *tile, const conv2d_gemm_args *ar
                               .tiles = (int)channel_tiles(tile, args),
                               .tile_blocks = tile->m / 4};
     p.quads = (long)p.groups * p.tiles * p.in_blocks * 4 * p.tile_blocks;
-    const long count = p.quads * 4 * PRODUCTS, groups = ceil_div(p.quads, WINOGRAD_WEIGHT_ITEMS);
+    const long count = p.quads * 4 * PRODUCTS, groups = lx_ceil_div(p.quads, WINOGRAD_WEIGHT_ITEMS);
     if (lx_tensor_new(to, packed->storage->device, LX_FLOAT32, 1, &count, error))
         return error->code;
     return LX_RUN_GROUPS(k_winograd_weights, NULL, groups, 1, 1, WINOGRAD_WEIGHT_ITEMS, 1, WEIGHT_WORK * p.quads, p,
@@ -94,7 +89,7 @@ lx_code lx_winograd_simt(const lx_tile *tile, const conv2d_gemm_args *args, doub
     char options[LX_TILE_OPTIONS];
     lx_tensor weights = {0};
     lx_tile_options(tile, options);
-    const long groups = ceil_div(pixel_tiles(args), tile->n) * channel_tiles(tile, args);
+    const long groups = lx_ceil_div(pixel_tiles(args), tile->n) * channel_tiles(tile, args);
     lx_code code = transform_weights(tile, args, &weights, packed, error);
     if (!code)
         code = LX_RUN_GROUPS(k_winograd_conv2d, options, groups, args->parts, args->groups, lx_winograd_items(tile),

@@ -3,15 +3,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../base/count.h"
+
 size_t lx_dtype_size(lx_dtype dtype)
 {
     static const size_t sizes[] = {4, 1, 4};
+    LX_ASSERT_ROWS(sizes, LX_DTYPES);
     return sizes[dtype];
 }
 
 const char *lx_dtype_name(lx_dtype dtype)
 {
     static const char *const names[] = {"float32", "uint8", "int32"};
+    LX_ASSERT_ROWS(names, LX_DTYPES);
     return names[dtype];
 }
 
@@ -24,22 +28,22 @@ const char *lx_shape_text(int ndim, const long *shape, char *buffer)
     return buffer;
 }
 
-/* Elements of a shape; -1 if a size is negative or the bytes would not fit in memory's address space. */
-static long checked_count(int ndim, const long *shape, size_t element)
+long lx_shape_count(int ndim, const long *shape)
 {
     long count = 1;
-    for (int i = 0; i < ndim; i++)
-        if (shape[i] < 0)
+    bool empty = false;
+    for (int i = 0; i < ndim; i++) {
+        if (shape[i] < 0 || (shape[i] > 0 && __builtin_mul_overflow(count, shape[i], &count)) || count > INT64_MAX / 64)
             return -1;
-    for (int i = 0; i < ndim; i++)
-        if (__builtin_mul_overflow(count, shape[i], &count) || (size_t)count > (size_t)INT64_MAX / element / 16)
-            return -1;
-    return count;
+        empty |= shape[i] == 0;
+    }
+    return empty ? 0 : count;
 }
 
 /* Takes storage for `count` elements and sets all but the shape. An empty tensor still has a (tiny) storage. */
 static lx_code start(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim, long count, lx_error *error)
 {
+    LX_ASSERT(!out->storage); /* else what it holds is never released */
     const size_t bytes = (size_t)(count ? count : 1) * lx_dtype_size(dtype);
     lx_storage *storage = lx_storage_new(device, bytes, error);
     if (!storage)
@@ -52,13 +56,13 @@ static lx_code start(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim
     return LX_OK;
 }
 
-static lx_code check_shape(int ndim, const long *shape, size_t element, long *count, lx_error *error)
+static lx_code check_shape(int ndim, const long *shape, long *count, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
     *count = 0;
     if (ndim > LX_MAX_DIMS)
         return lx_fail(error, LX_EARG, "a tensor has at most %d dimensions, asked for %d", LX_MAX_DIMS, ndim);
-    *count = checked_count(ndim, shape, element);
+    *count = lx_shape_count(ndim, shape);
     if (*count < 0)
         return lx_fail(error, LX_EARG, "cannot make a tensor of shape %s", lx_shape_text(ndim, shape, text));
     return LX_OK;
@@ -78,7 +82,7 @@ static void set_shape(lx_tensor *out, int ndim, const long *shape)
 lx_code lx_tensor_new(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim, const long *shape, lx_error *error)
 {
     long count;
-    if (check_shape(ndim, shape, lx_dtype_size(dtype), &count, error) || start(out, device, dtype, ndim, count, error))
+    if (check_shape(ndim, shape, &count, error) || start(out, device, dtype, ndim, count, error))
         return error->code;
     set_shape(out, ndim, shape);
     return LX_OK;
@@ -94,8 +98,8 @@ lx_code lx_tensor_new_blocked(lx_tensor *out, lx_device *device, const long shap
 {
     const long block = device->lanes;
     long count;
-    long stored[4] = {shape[0], (shape[1] + block - 1) / block * block, shape[2], shape[3]};
-    if (check_shape(4, stored, sizeof(float), &count, error) || start(out, device, LX_FLOAT32, 4, count, error))
+    long stored[4] = {shape[0], lx_ceil_div(shape[1], block) * block, shape[2], shape[3]};
+    if (check_shape(4, stored, &count, error) || start(out, device, LX_FLOAT32, 4, count, error))
         return error->code;
     out->block = (int)block;
     for (int i = 0; i < 4; i++) {
@@ -107,6 +111,7 @@ lx_code lx_tensor_new_blocked(lx_tensor *out, lx_device *device, const long shap
 
 void lx_tensor_share(lx_tensor *out, const lx_tensor *from)
 {
+    LX_ASSERT(!out->storage || (out->storage == from->storage && out->offset == from->offset && out->block == from->block));
     lx_storage_retain(from->storage);
     *out = *from;
 }

@@ -5,10 +5,11 @@
 #define LX_TENSOR_H
 
 #include "../device/device.h"
+#include "../base/invariant.h"
 
 enum { LX_MAX_DIMS = 8 };
 
-typedef enum { LX_FLOAT32, LX_UINT8, LX_INT32 } lx_dtype;
+typedef enum { LX_FLOAT32, LX_UINT8, LX_INT32, LX_DTYPES } lx_dtype;
 
 typedef struct {
     lx_storage *storage;
@@ -19,6 +20,10 @@ typedef struct {
     long shape[LX_MAX_DIMS];
     long stride[LX_MAX_DIMS]; /* in elements; meaningless when blocked */
 } lx_tensor;
+
+/* Elements of a shape; -1 if a size is negative, or if so many bytes have no place in the address space. Sizes of 0 do not
+   excuse the others: they may be taken away, so the rest is to fit as well. */
+long lx_shape_count(int ndim, const long *shape);
 
 size_t lx_dtype_size(lx_dtype dtype);
 const char *lx_dtype_name(lx_dtype dtype);
@@ -51,14 +56,22 @@ lx_argument lx_argument_of(const lx_tensor *tensor);
 
 /* ---- views: share the storage, never copy (the caller checks that the input is not blocked) ---------------- */
 lx_code lx_narrow(lx_tensor *out, const lx_tensor *in, int dim, long start, long length, lx_error *error);
+/* Every step-th element, `length` of them. */
+lx_code lx_slice(lx_tensor *out, const lx_tensor *in, int dim, long start, long length, long step, lx_error *error);
 lx_code lx_select(lx_tensor *out, const lx_tensor *in, int dim, long index, lx_error *error);
 lx_code lx_permute(lx_tensor *out, const lx_tensor *in, const int *dims, int count, lx_error *error);
 lx_code lx_expand(lx_tensor *out, const lx_tensor *in, int ndim, const long *shape, lx_error *error);
 /* Fails if the strides do not allow it without a copy. One size may be -1. */
 lx_code lx_view(lx_tensor *out, const lx_tensor *in, int ndim, const long *shape, lx_error *error);
+/* Elements of the storage, the first of them `offset` after that of the input; fails if one is not in it. */
+lx_code lx_as_strided(lx_tensor *out, const lx_tensor *in, int ndim, const long *shape, const long *stride, long offset,
+                      lx_error *error);
 /* Inserts (or removes) a dimension of size 1 before `dim` (at `dim`). */
 lx_code lx_unsqueeze(lx_tensor *out, const lx_tensor *in, int dim, lx_error *error);
 lx_code lx_squeeze(lx_tensor *out, const lx_tensor *in, int dim, lx_error *error);
+
+/* The first dimension along which a tensor shows the same elements again, as an expanded one does; -1: none. */
+int lx_repeated_dim(const lx_tensor *tensor);
 
 /* The shape that a and b broadcast to, as NumPy's. */
 lx_code lx_broadcast_shape(const char *function, const lx_tensor *a, const lx_tensor *b, int *ndim, long *shape, lx_error *error);

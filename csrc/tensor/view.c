@@ -4,6 +4,7 @@
 /* Starts a view as a copy of the input; the caller then changes shape, stride and offset. */
 static lx_tensor view_of(const lx_tensor *in)
 {
+    LX_ASSERT(!in->block); /* its strides mean nothing */
     lx_storage_retain(in->storage);
     return *in;
 }
@@ -17,19 +18,29 @@ static lx_code check_dim(const char *function, const lx_tensor *in, int dim, int
                    lx_shape_text(in->ndim, in->shape, text));
 }
 
-lx_code lx_narrow(lx_tensor *out, const lx_tensor *in, int dim, long start, long length, lx_error *error)
+lx_code lx_slice(lx_tensor *out, const lx_tensor *in, int dim, long start, long length, long step, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
     if (check_dim("narrow", in, dim, in->ndim, error))
         return error->code;
-    if (start < 0 || length < 0 || start > in->shape[dim] || length > in->shape[dim] - start)
+    const long size = in->shape[dim];
+    if (step < 1)
+        return lx_fail(error, LX_EARG, "narrow: the step must be at least 1, got %ld", step);
+    if (start < 0 || length < 0 || start > size || length > (size - start) / step + ((size - start) % step > 0))
         return lx_fail(error, LX_EARG, "narrow: %ld elements from %ld do not fit dimension %d of shape %s", length,
                        start + 1, dim + 1, lx_shape_text(in->ndim, in->shape, text));
     lx_tensor view = view_of(in);
     view.offset += start * in->stride[dim];
     view.shape[dim] = length;
+    if (length > 1)
+        view.stride[dim] *= step;
     *out = view;
     return LX_OK;
+}
+
+lx_code lx_narrow(lx_tensor *out, const lx_tensor *in, int dim, long start, long length, lx_error *error)
+{
+    return lx_slice(out, in, dim, start, length, 1, error);
 }
 
 /* Removes dimension `dim` from a view's shape and strides. */
@@ -91,7 +102,8 @@ lx_code lx_expand(lx_tensor *out, const lx_tensor *in, int ndim, const long *sha
     if (!fits)
         return lx_fail(error, LX_EARG, "expand: shape %s cannot become %s; only dimensions of size 1 expand",
                        lx_shape_text(in->ndim, in->shape, from), lx_shape_text(ndim < 8 ? ndim : 8, shape, to));
-    lx_tensor view = view_of(in);
+    LX_ASSERT(!in->block);
+    lx_tensor view = *in;
     view.ndim = ndim;
     for (int i = 0; i < ndim; i++) {
         const long size = i < added ? 1 : in->shape[i - added];
@@ -99,6 +111,9 @@ lx_code lx_expand(lx_tensor *out, const lx_tensor *in, int ndim, const long *sha
         view.shape[i] = kept ? size : shape[i];
         view.stride[i] = kept ? in->stride[i - added] : 0;
     }
+    if (lx_shape_count(ndim, view.shape) < 0)
+        return lx_fail(error, LX_EARG, "expand: shape %s has too many elements", lx_shape_text(ndim, view.shape, to));
+    lx_storage_retain(view.storage);
     *out = view;
     return LX_OK;
 }
@@ -123,7 +138,7 @@ static lx_code infer_shape(const lx_tensor *in, int ndim, const long *shape, lon
         if (valid)
             known *= full[unknown] = count / known;
     }
-    if (valid && known == count)
+    if (valid && known == count && lx_shape_count(ndim, full) == count)
         return LX_OK;
     return lx_fail(error, LX_EARG, "view: shape %s (%ld elements) cannot be seen as %s",
                    lx_shape_text(in->ndim, in->shape, from), count, lx_shape_text(ndim < 8 ? ndim : 8, shape, to));
@@ -177,6 +192,40 @@ lx_code lx_view(lx_tensor *out, const lx_tensor *in, int ndim, const long *shape
     }
     *out = view;
     return LX_OK;
+}
+
+lx_code lx_as_strided(lx_tensor *out, const lx_tensor *in, int ndim, const long *shape, const long *stride, long offset,
+                      lx_error *error)
+{
+    char text[LX_SHAPE_TEXT];
+    lx_tensor view = *in;
+    long last = 0;
+    bool empty = false, valid = ndim <= LX_MAX_DIMS && lx_shape_count(ndim, shape) >= 0 &&
+                                !__builtin_add_overflow(in->offset, offset, &view.offset) && view.offset >= 0;
+    view.ndim = ndim;
+    for (int i = 0; valid && i < ndim; i++) {
+        long reach;
+        valid = shape[i] >= 0 && stride[i] >= 0 && !__builtin_mul_overflow(shape[i] - 1, stride[i], &reach) &&
+                !__builtin_add_overflow(last, reach, &last);
+        empty = empty || shape[i] == 0;
+        view.shape[i] = shape[i];
+        view.stride[i] = stride[i];
+    }
+    const long stored = (long)(in->storage->bytes / lx_dtype_size(in->dtype));
+    if (!valid || (!empty && (view.offset >= stored || last >= stored - view.offset)))
+        return lx_fail(error, LX_EARG, "as_strided: shape %s does not lie in the tensor's memory",
+                       lx_shape_text(ndim < 8 ? ndim : 8, shape, text));
+    lx_storage_retain(view.storage);
+    *out = view;
+    return LX_OK;
+}
+
+int lx_repeated_dim(const lx_tensor *tensor)
+{
+    for (int i = 0; i < tensor->ndim && !tensor->block; i++)
+        if (tensor->shape[i] > 1 && tensor->stride[i] == 0)
+            return i;
+    return -1;
 }
 
 lx_code lx_unsqueeze(lx_tensor *out, const lx_tensor *in, int dim, lx_error *error)

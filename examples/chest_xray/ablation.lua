@@ -5,21 +5,19 @@
 --
 -- Rows that are in the output file already are not measured again, so it can be interrupted and gone on with.
 
-package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-
 local argparse = require "argparse"
-local common = require "common"
+local options = require "luxel.command.options"
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 
-local parser = argparse("ablation.lua", "What enhancement and augmentation change.", common.NOTICE)
+local parser = argparse("ablation.lua", "What enhancement and augmentation change.", options.NOTICE)
 parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/."):count(1)
 parser:option("--out", "Markdown file for the table."):count(1)
-parser:option("--size", "Side of the images.", "64"):convert(math.tointeger)
-parser:option("--epochs", "Times to go through the images.", "4"):convert(math.tointeger)
-parser:option("--seeds", "Runs of each row.", "3"):convert(math.tointeger)
-local args = parser:parse()
+options.add_size(parser, "Side of the images.", 64)
+options.add_number(parser, "--epochs", "Times to go through the images.", 4, 1, 100000, true)
+options.add_number(parser, "--seeds", "Runs of each row.", 3, 1, 1000, true)
+local args = options.parse(parser)
 
 local FLIPS <const> = {{"hflip"}}
 local FULL <const> = {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}}
@@ -34,20 +32,20 @@ local ROWS <const> = {
 -- One run: figures of the last epoch, so that nothing is chosen on the validation set.
 local function measure(row, train_set, val_set, seed)
     lx.manual_seed(seed)
-    local net = common.models.cnn(args.size)
+    local net = lx.models.cnn {size = args.size}
     local optimizer = lx.optim.AdamW(net:parameters(), {lr = 0.001, weight_decay = 0.01})
     local steps = math.ceil(#train_set / 32) * args.epochs
     local out = os.tmpname()
     os.remove(out)
-    local result = common.must(lx.train.fit {
+    local result = options.must(lx.train.fit {
         net = net, optimizer = optimizer, train = train_set, val = val_set, epochs = args.epochs, batch = 32,
         seed = seed,
         scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = steps // 20, total = steps}), out = out,
-        loss = lx.nn.functional.binary_cross_entropy_with_logits, mean = common.MEAN, std = common.STD,
+        loss = lx.nn.functional.binary_cross_entropy_with_logits, mean = options.MEAN, std = options.STD,
         augment = row.augment or false, enhance = row.enhance,
     })
     if result.interrupted then os.exit(130, true) end
-    local logits = lx.train.predict(net, val_set, {mean = common.MEAN, std = common.STD, enhance = row.enhance})
+    local logits = lx.train.predict(net, val_set, {mean = options.MEAN, std = options.STD, enhance = row.enhance})
     local labels = core.to_table(val_set.labels)
     for _, name in ipairs {"best.safetensors", "last.safetensors", "log.csv"} do os.remove(out .. "/" .. name) end
     lfs.rmdir(out)
@@ -73,9 +71,9 @@ local function read_rows()
     return known
 end
 
-local frame = common.must(lx.data.image_folder(args.data))
-local train_frame, val_frame = common.must(frame:split {val = 0.15, seed = 1})
-local train_set, val_set = common.load(train_frame, args.size, false), common.load(val_frame, args.size, false)
+local frame = options.must(lx.data.image_folder(args.data))
+local train_frame, val_frame = options.must(frame:split {val = 0.15, seed = 1})
+local train_set, val_set = options.load(train_frame, args.size, false), options.load(val_frame, args.size, false)
 local positives = val_set.labels:sum():item()
 local known = read_rows()
 local lines = { -- of the file
@@ -102,6 +100,6 @@ for _, row in ipairs(ROWS) do
             accuracy, low, high)
     end
     lines[#lines + 1] = known[row[1]]
-    common.must(core.write_file(args.out, {table.concat(lines, "\n") .. "\n"}))
+    options.must(core.write_file(args.out, {table.concat(lines, "\n") .. "\n"}))
 end
 print(table.concat(lines, "\n"))

@@ -9,24 +9,22 @@
 -- so that at most one good radiograph in 200 raises an alarm; the table is of the last 10 %, and of the folders of
 -- --test.
 
-package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-
 local argparse = require "argparse"
-local common = require "common"
+local options = require "luxel.command.options"
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 local random = require "luxel.random"
 local nn = lx.nn
 
-local parser = argparse("learn_quality.lua", "Learns which way round radiographs are.", common.NOTICE)
+local parser = argparse("learn_quality.lua", "Learns which way round radiographs are.", options.NOTICE)
 parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/."):count(1)
 parser:option("--more", "Folder of more radiographs, upright and not inverted."):count("*")
 parser:option("--test", "NAME=FOLDER of radiographs to be measured on alone."):count("*")
 parser:option("--others", "Folder of pictures that are no chest radiographs, to be measured on alone.")
 parser:option("--out", "Lua file for the weights."):count(1)
-parser:option("--epochs", "Times to go through the images.", "12"):convert(math.tointeger)
-local args = parser:parse()
+options.add_number(parser, "--epochs", "Times to go through the images.", 12, 1, 100000, true)
+local args = options.parse(parser)
 
 -- Pixels of a side; classes are 2 * quarter turns + inverted, and the last one is anything else.
 local SIDE <const>, CLASSES <const> = 14, 9
@@ -233,11 +231,11 @@ local function write(net, limits)
         lines[#lines + 1] = "    },"
     end
     lines[#lines + 1] = "}\n"
-    common.must(core.write_file(args.out, {table.concat(lines, "\n")}))
+    options.must(core.write_file(args.out, {table.concat(lines, "\n")}))
 end
 
 lx.manual_seed(1)
-local frame = common.must(lx.data.image_folder(args.data))
+local frame = options.must(lx.data.image_folder(args.data))
 local sets = {parts(frame.path, frame.group)}
 for i, dir in ipairs(args.more) do
     local paths = files_of(dir)
@@ -267,7 +265,7 @@ for i, set in ipairs(sets) do
 end
 for _, test in ipairs(args.test) do
     local name, dir = test:match("^([^=]+)=(.+)$")
-    if not name then common.fail("--test expects NAME=FOLDER, got " .. test) end
+    if not name then options.fail("--test expects NAME=FOLDER, got " .. test) end
     measure(net, limits, name, load(files_of(dir)))
 end
 local function others(name, images)

@@ -3,8 +3,9 @@
 -- Every tensor has room for one Lua table, its slot: `{requires_grad=, grad=, node=, output=}`. An operation on
 -- tensors that require a gradient leaves a node behind: what it was, what it saved (`ctx`) and the slots of its
 -- inputs. Nodes hold slots, never tensors, so an intermediate result that no operation saved is garbage as soon as
--- the user drops it.
+-- the user drops it. A slot stands for one value of its tensor: a change in place gives the tensor another slot.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 local memory = require "luxel.memory"
 local recording = require "luxel.recording"
@@ -14,16 +15,54 @@ local shape_text, same_shape = require("luxel.shape").text, require("luxel.shape
 
 local autograd = {}
 
---- Every operation by name: `{name=, forward=, backward=, pure=, methods=}`.
+--- Every operation by name: `{name=, forward=, backward=, pure=, view=, methods=}`.
 ---@type table<string, table>
 autograd.registry = {}
 
-local enabled = true
 local sequence = 0 -- nodes count up, so that descending order is a reverse topological order
 
--- To-be-closed guards: they put the mode back on return and on error alike, and keep the traceback intact.
-local REENABLE = setmetatable({}, {__close = function() enabled = true end})
-local REDISABLE = setmetatable({}, {__close = function() enabled = false end})
+-- Whether operations are recorded is a mode of the coroutine that entered it, and of what that resumes meanwhile. Not
+-- of one that runs while the first is suspended; and one that is dropped takes its mode along. By coroutine: 2 n, or
+-- 2 n + 1 where it records; later ones have larger n.
+local modes = setmetatable({}, {__mode = "k"})
+local quiet = true -- nobody is in a mode: everything is recorded
+local entered = 0
+
+local running, status = coroutine.running, coroutine.status
+
+-- What is_enabled says where somebody is in a mode.
+local function look_up()
+    local mode = modes[running()]
+    if not mode then
+        for thread, other in pairs(modes) do -- of those that wait for this one to yield, the innermost counts
+            if status(thread) == "normal" and other > (mode or 0) then mode = other end
+        end
+    end
+    quiet = next(modes) == nil
+    return not mode or mode % 2 == 1
+end
+
+local function is_enabled()
+    return quiet or look_up()
+end
+
+-- To-be-closed: puts the mode back on return, on error, and where the coroutine is closed, and keeps the traceback
+-- intact.
+local LEAVE = {__close = function(before)
+    modes[running()] = before.mode
+    quiet = next(modes) == nil
+end}
+local LEAVE_LAST = setmetatable({}, LEAVE) -- for a coroutine that was in none before
+
+-- Enters a mode; what it returns ends it when it is closed.
+local function enter(enabled)
+    local thread = running()
+    local before = modes[thread]
+    entered = entered + 1
+    modes[thread] = 2 * entered + (enabled and 1 or 0)
+    quiet = false
+    return before and setmetatable({mode = before}, LEAVE) or LEAVE_LAST
+end
 
 -- `ctx.needs` of a call that is not recorded.
 local NO_NEEDS = setmetatable({}, {__newindex = function() error("ctx.needs is read-only", 2) end})
@@ -34,13 +73,14 @@ end
 
 -- ---- grad mode ------------------------------------------------------------------------------------------------
 
---- Calls `f(...)` without recording operations, and returns what it returns. The mode is restored on error too.
+--- Calls `f(...)` without recording operations, and returns what it returns. The mode is restored on error too. It is a
+--- mode of the coroutine that calls, and of those that it resumes meanwhile: while it is suspended inside, others
+--- record.
 ---@generic T
 ---@param f fun(...): T
 ---@return T
 function autograd.no_grad(f, ...)
-    local _ <close> = enabled and REENABLE or REDISABLE
-    enabled = false
+    local _ <close> = enter(false)
     return f(...)
 end
 
@@ -49,15 +89,14 @@ end
 ---@param f fun(...): T
 ---@return T
 function autograd.enable_grad(f, ...)
-    local _ <close> = enabled and REENABLE or REDISABLE
-    enabled = true
+    local _ <close> = enter(true)
     return f(...)
 end
 
 --- Whether operations are being recorded.
 ---@return boolean
 function autograd.is_grad_enabled()
-    return enabled
+    return is_enabled()
 end
 
 -- ---- slots ----------------------------------------------------------------------------------------------------
@@ -86,11 +125,11 @@ function autograd.set_requires_grad(tensor, flag)
     flag = flag ~= false
     local slot = getslot(tensor)
     if flag and tensor.dtype ~= "float32" then
-        error(("requires_grad_: only float32 tensors can require a gradient, this one is %s"):format(tensor.dtype), 2)
+        args.fail("requires_grad_: only float32 tensors can require a gradient, this one is %s", tensor.dtype)
     end
     if slot and slot.node then
         if flag then return tensor end
-        error("requires_grad_: the tensor is the result of a recorded operation; use t:detach() to cut it off", 2)
+        args.fail("requires_grad_: the tensor is the result of a recorded operation; use t:detach() to cut it off")
     end
     if slot then
         slot.requires_grad = flag
@@ -114,8 +153,7 @@ end
 function autograd.set_grad(tensor, grad)
     local slot = getslot(tensor)
     if grad ~= nil and not (is_tensor(grad) and same_shape(grad.shape, tensor.shape)) then
-        error(("grad: expected nil or a tensor of shape %s, got %s"):format(shape_text(tensor.shape),
-            is_tensor(grad) and shape_text(grad.shape) or type(grad)), 2)
+        args.fail("grad: expected nil or a tensor of shape %s, got %s", shape_text(tensor.shape), args.describe(grad))
     end
     if slot then
         slot.grad = grad
@@ -124,16 +162,6 @@ function autograd.set_grad(tensor, grad)
         setslot(tensor, slot)
     end
     if slot and recording.now then recording.sets_grad(slot) end
-end
-
---- Raises if `tensor` may not be changed in place now, because a recorded operation made it or reads it as a leaf.
----@param tensor Tensor
----@param name string the operation, for the message
-function autograd.check_inplace(tensor, name)
-    if enabled and autograd.requires_grad(tensor) then
-        error(("%s: the tensor requires a gradient, so it cannot be changed in place while operations are recorded; "
-            .. "wrap the call in lx.no_grad(function() ... end)"):format(name), 3)
-    end
 end
 
 -- ---- recording ------------------------------------------------------------------------------------------------
@@ -158,7 +186,7 @@ local function attach(node, arguments, index, out)
     for i = 1, node.count do
         taken = taken or rawequal(out, arguments[i])
     end
-    if taken then out = out:detach() end
+    if taken then out = core.expand(out, out.shape) end
     setslot(out, {requires_grad = true, node = node, output = index})
     return out
 end
@@ -175,9 +203,16 @@ local function attach_all(node, arguments, ...)
 end
 
 local function forward_unrecorded(definition, ctx, ...)
-    local _ <close> = REENABLE
-    enabled = false
+    local _ <close> = enter(false)
     return definition.forward(ctx, ...)
+end
+
+local function new_node(definition, ctx, slots, shapes, count)
+    sequence = sequence + 1
+    return {
+        definition = definition, ctx = ctx, inputs = slots, shapes = shapes, count = count, outputs = 1,
+        sequence = sequence,
+    }
 end
 
 local function record(definition, slots, count, arguments, ...)
@@ -186,11 +221,7 @@ local function record(definition, slots, count, arguments, ...)
         needs[i] = slots[i] ~= nil
         if slots[i] then shapes[i] = arguments[i].shape end
     end
-    sequence = sequence + 1
-    local node = {
-        definition = definition, ctx = {needs = needs}, inputs = slots, shapes = shapes, count = count,
-        sequence = sequence,
-    }
+    local node = new_node(definition, {needs = needs}, slots, shapes, count)
     return attach_all(node, arguments, forward_unrecorded(definition, node.ctx, ...))
 end
 
@@ -209,23 +240,19 @@ end
 --
 -- `pure = true` promises that backward keeps no reference to the gradients it is given or returns, and never returns
 -- a tensor saved in `ctx`: then they are freed as soon as they are used, without waiting for the collector.
+--
+-- `view = true` says that the result shows elements of the first argument as they are, so that writing into it while
+-- operations are recorded changes the history of both. Other results that share memory with an argument are refused
+-- there.
 ---@param name string for error messages and `autograd.registry`
----@param definition {forward: function, backward: function, pure: boolean?, methods: string[]?}
+---@param definition {forward: function, backward: function, pure: boolean?, view: boolean?, methods: string[]?}
 ---@return fun(...): ...
 function autograd.define(name, definition)
-    if type(name) ~= "string" or type(definition) ~= "table" then
-        error("define: expected a name and a table {forward=, backward=}", 2)
-    end
-    for _, key in ipairs {"forward", "backward"} do
-        if type(definition[key]) ~= "function" then
-            error(("define: %s: %s must be a function, got %s"):format(name, key, type(definition[key])), 2)
-        end
-    end
     definition.name = name
     autograd.registry[name] = definition
     local forward = definition.forward
     return function(...)
-        if enabled then
+        if is_enabled() then
             local slots
             local arguments, count = {...}, select("#", ...)
             for i = 1, count do
@@ -239,6 +266,162 @@ function autograd.define(name, definition)
         end
         return forward({needs = NO_NEEDS}, ...)
     end
+end
+
+-- ---- changes in place ------------------------------------------------------------------------------------------
+
+-- A recorded change in place is an operation like others, with a result of its own, that is then copied into the
+-- tensor: what it saved of the memory stays what it was, and the tensor takes the result's place in the graph. If it is
+-- a view, its base becomes another value too, of which the result is a part; other views of that base get another slot
+-- when they are next looked at (`metatable.refresh`), as views of the new value. `changed` in a slot is the version of
+-- the memory after the change that it stands for.
+
+local function clone(tensor)
+    return core.copy_(core.new(tensor.shape, tensor.dtype, tensor.device), tensor)
+end
+
+-- Where in the memory of `base` the elements of `view` are. Of those that it repeats, each is there once, and
+-- `repeated` are the dimensions along which it does. The base may have been freed.
+local function layout_of(view, base)
+    local shape, strides, offset = core.layout(view)
+    local base_shape, base_strides, base_offset = core.layout(base)
+    local layout = {
+        shape = shape, strides = strides, offset = offset - base_offset, base_shape = base_shape,
+        base_strides = base_strides, extent = 1, repeated = {},
+    }
+    for i, stride in ipairs(base_strides) do
+        layout.extent = layout.extent + math.max(base_shape[i] - 1, 0) * stride
+    end
+    for i, stride in ipairs(strides) do
+        if stride == 0 and shape[i] > 1 then
+            layout.repeated[#layout.repeated + 1], shape[i] = i, 1
+        end
+    end
+    return layout
+end
+
+-- A gradient of the base, `grad` or else zeros, and the part of it that belongs to the view.
+local function lay_out(layout, device, grad)
+    local all = core.new({layout.extent}, "float32", device)
+    local whole = core.as_strided(all, layout.base_shape, layout.base_strides, 0)
+    local part = core.as_strided(all, layout.shape, layout.strides, layout.offset)
+    if grad then core.copy_(whole, grad) else core.fill_(all, 0) end
+    all:free()
+    return whole, part
+end
+
+-- The value of a base after a view of it was changed: its first input is the base before, the second the view after.
+local CHANGE = {name = "change of a view", pure = true, backward = function(ctx, grad)
+    local whole, part = lay_out(ctx.layout, grad.device, grad)
+    local inner = clone(part)
+    core.fill_(part, 0)
+    part:free()
+    return whole, inner
+end}
+
+-- A view of a base that was changed after the view was made.
+local VIEW = {name = "view", view = true, pure = true, backward = function(ctx, grad)
+    local layout = ctx.layout
+    local whole, part = lay_out(layout, grad.device)
+    if #layout.repeated > 0 then grad = core.reduce("sum", grad, layout.repeated, true) end
+    core.copy_(part, grad)
+    part:free()
+    return whole
+end}
+
+local function give_slot(tensor, node, changed)
+    local old = getslot(tensor)
+    setslot(tensor, {requires_grad = true, node = node, output = 1, grad = old and old.grad, changed = changed})
+end
+
+-- A base that was changed since the version `seen` gives its view another slot. Called by C.
+core.metatable.refresh = function(view, seen)
+    local base = core.base(view)
+    local slot = base and getslot(base)
+    if not slot or not slot.changed or slot.changed <= seen then return end
+    local layout = layout_of(view, base)
+    give_slot(view, new_node(VIEW, {layout = layout}, {slot}, {layout.base_shape}, 1))
+end
+
+local function cannot_change(name, problem, way_out)
+    args.fail("%s: the tensor %s, so it cannot be changed in place while operations are recorded; %s", name, problem,
+        way_out)
+end
+
+-- Raises if there is a history that a change in place cannot become a part of. `slot` and `base_slot` may be nil.
+local function check_history(name, slot, base, base_slot)
+    local recorded = slot and slot.requires_grad
+    if recorded and not slot.node or base_slot and base_slot.requires_grad and not base_slot.node then
+        cannot_change(name, "is a leaf that requires a gradient, or a view of one",
+            "wrap the call in lx.no_grad(function() ... end)")
+    elseif base and not recorded then
+        cannot_change(name, "is a view, made while nothing was recorded, of the result of a recorded operation",
+            "make the view outside lx.no_grad, or detach() it")
+    elseif base and not slot.changed and not slot.node.definition.view then
+        cannot_change(name, ("is what %s returned, which shares memory with its argument"):format(
+            slot.node.definition.name), "change a clone() of it")
+    end
+end
+
+--- Whether a change of `tensor` in place has to be recorded, by `change`: because it has a history, or because of that
+--- of `source`, which it takes in. Raises if it has to be but cannot.
+---@param name string the method, for messages
+---@param tensor Tensor
+---@param source any what is taken in: matters if it is a tensor
+---@return boolean
+function autograd.records_change(name, tensor, source)
+    if not is_enabled() then return false end
+    local slot, base = getslot(tensor), core.base(tensor)
+    local base_slot = base and getslot(base)
+    local is_source = is_tensor(source)
+    if slot and slot.requires_grad or base_slot and base_slot.requires_grad then
+        check_history(name, slot, base, base_slot)
+    elseif not (is_source and autograd.requires_grad(source) and tensor.dtype == "float32") then
+        return false -- integers have no gradient, whatever is written into them
+    end
+    core.check_target(name, tensor, is_source and source or nil)
+    if base and not core.is_freed(base) then core.check_target(name, base) end
+    return true
+end
+
+-- What a node saved of the tensor's memory, before that changes, is saved as a copy.
+local function keep_saved(node, tensor)
+    local id = core.storage_id(tensor)
+    for key in pairs(node.versions or {}) do
+        local saved = node.ctx[key]
+        if core.storage_id(saved) == id and saved.device == tensor.device then
+            node.ctx[key] = clone(saved)
+            node.versions[key] = core.version(node.ctx[key])
+        end
+    end
+end
+
+local function is_saved(node, tensor)
+    for _, value in pairs(node.ctx) do
+        if rawequal(value, tensor) then return true end
+    end
+    return false
+end
+
+--- Changes a tensor in place to the result of a recorded operation, with its history. Only if `records_change` says so.
+---@param tensor Tensor
+---@param result Tensor of its shape, made by one operation and not used otherwise
+---@return Tensor tensor the same
+function autograd.change(tensor, result)
+    local slot, base = getslot(result), core.base(tensor)
+    local node = slot.node
+    if recording.now then recording.changes(base or tensor) end
+    keep_saved(node, tensor)
+    core.copy_(tensor, result)
+    if not is_saved(node, result) then result:free() end
+    local version = core.version(tensor)
+    if base then
+        local layout, before = layout_of(tensor, base), getslot(base)
+        local inputs = {before and before.requires_grad and before or nil, slot}
+        give_slot(base, new_node(CHANGE, {layout = layout}, inputs, {layout.base_shape, layout.shape}, 2), version)
+    end
+    give_slot(tensor, node, version)
+    return tensor
 end
 
 -- ---- the ledger: who holds which gradient ---------------------------------------------------------------------
@@ -314,8 +497,9 @@ end
 
 local function check_usable(node)
     if node.freed then
-        error(("backward: this graph was already freed; pass {retain_graph = true} to the first backward to go "
-            .. "through it again, or compute the result anew (operation: %s)"):format(node.definition.name), 0)
+        args.fail("backward: this graph was already freed; pass {retain_graph = true} to the first backward to go "
+            .. "through it again, or compute the result anew (operation: %s); what is kept from one step to the next, "
+            .. "as a module's buffer, is to be changed inside lx.no_grad", node.definition.name)
     end
 end
 
@@ -342,8 +526,8 @@ end
 local function check_saved(node)
     for key, version in pairs(node.versions or {}) do
         if core.version(node.ctx[key]) ~= version then
-            error(("backward: a tensor that %s saved (%s) was changed in place afterwards; use the form that returns "
-                .. "a new tensor, or clone() it before"):format(node.definition.name, tostring(key)), 0)
+            args.fail("backward: a tensor that %s saved (%s) was changed in place afterwards; use the form that "
+                .. "returns a new tensor, or clone() it before", node.definition.name, tostring(key))
         end
     end
 end
@@ -351,12 +535,12 @@ end
 local function check_gradient(node, index, grad)
     local name, shape = node.definition.name, node.shapes[index]
     if not is_tensor(grad) then
-        error(("backward of %s: gradient of argument %d should be a tensor or nil, got %s")
-            :format(name, index, type(grad)), 0)
+        args.fail("backward of %s: gradient of argument %d should be a tensor or nil, got %s", name, index,
+            args.describe(grad))
     end
     if not same_shape(grad.shape, shape) or grad.dtype ~= "float32" then
-        error(("backward of %s: gradient of argument %d is %s %s, the argument is float32 %s")
-            :format(name, index, grad.dtype, shape_text(grad.shape), shape_text(shape)), 0)
+        args.fail("backward of %s: gradient of argument %d is %s, the argument is float32 %s", name, index,
+            args.describe(grad), shape_text(shape))
     end
 end
 
@@ -391,8 +575,13 @@ local function run_node(ledger, pending, node, grads)
     end
     local results = table.pack(definition.backward(node.ctx, table.unpack(grads, 1, node.outputs)))
     if results.n > node.count then
-        error(("backward of %s returned %d gradients for %d arguments")
-            :format(definition.name, results.n, node.count), 0)
+        args.fail("backward of %s returned %d gradients for %d arguments", definition.name, results.n, node.count)
+    end
+    for i = results.n + 1, node.count do
+        if node.inputs[i] then
+            args.fail("backward of %s returned %d gradients, and argument %d requires one; return nil for it where it "
+                .. "has none", definition.name, results.n, i)
+        end
     end
     for i = 1, results.n do
         if results[i] and node.inputs[i] then check_gradient(node, i, results[i]) end
@@ -414,14 +603,13 @@ end
 local function initial_gradient(tensor, grad)
     if grad == nil then
         if tensor:numel() ~= 1 then
-            error(("backward: a tensor of shape %s needs a gradient argument of that shape; or reduce it first, "
-                .. "as in t:sum():backward()"):format(shape_text(tensor.shape)), 3)
+            args.fail("backward: grad: a tensor of shape %s needs a gradient argument of that shape; or reduce it "
+                .. "first, as in t:sum():backward()", shape_text(tensor.shape))
         end
         return tensor:detach():clone():fill_(1)
     end
-    if not is_tensor(grad) or not same_shape(grad.shape, tensor.shape) then
-        error(("backward: the gradient should be a tensor of shape %s, got %s"):format(shape_text(tensor.shape),
-            is_tensor(grad) and shape_text(grad.shape) or type(grad)), 3)
+    if not is_tensor(grad) or grad.dtype ~= "float32" or not same_shape(grad.shape, tensor.shape) then
+        args.fail("backward: grad: expected float32 %s, got %s", shape_text(tensor.shape), args.describe(grad))
     end
     return grad
 end
@@ -434,15 +622,14 @@ end
 function autograd.backward(tensor, grad, options)
     local slot = getslot(tensor)
     if slot and slot.compiled then
-        error("backward: the tensor was returned by a compiled function, which has no history to go back through; call "
-            .. "backward inside the function", 2)
+        args.fail("backward: the tensor was returned by a compiled function, which has no history to go back through; "
+            .. "call backward inside the function")
     end
     if not slot or not slot.requires_grad then
-        error("backward: the tensor does not require a gradient; make it from tensors with requires_grad = true, "
-            .. "outside lx.no_grad", 2)
+        args.fail("backward: the tensor does not require a gradient; make it from tensors with requires_grad = true, "
+            .. "outside lx.no_grad")
     end
-    local _ <close> = enabled and REENABLE or REDISABLE
-    enabled = false
+    local _ <close> = enter(false)
     grad = initial_gradient(tensor, grad)
     local ledger, pending = new_ledger(), {}
     ledger:hold(grad) -- never owned: it may be the user's

@@ -1,129 +1,210 @@
 --- Tensors and what belongs to them in one file: safetensors, which PyTorch and others read too.
 --
--- The format: eight bytes with the length of the header, a JSON header {name: {dtype, shape, data_offsets}}, the bytes.
--- Metadata there may only be text, so every value of ours is stored as JSON text.
+-- Metadata of that format may only be text. Luxel stores every value as JSON text, and adds "luxel.format", the version
+-- of this way of doing it, and "luxel.checksum", over the names, types, shapes and bytes of all tensors and over all
+-- metadata: the places in the file do not matter, so other programs may write the same contents in another order.
+-- Files of other programs have neither; their metadata stay text.
 
-local cjson = require "cjson.safe"
+local args = require "luxel.args"
 local core = require "luxel.core"
+local namespace = require "luxel.namespace"
+require "luxel.types"
+local json = require "luxel.json"
+local parts_of = require "luxel.train.parts"
+local safetensors = require "luxel.io.safetensors"
+local schema = require "luxel.schema"
 
 local checkpoint = {}
 
-local json = cjson.new()
-json.encode_number_precision(14) -- the most there is
-json.encode_sparse_array(true)
+local FORMAT <const> = "1"
+local RESERVED <const> = "^luxel%."
 
-local TO_NAME <const> = {float32 = "F32", uint8 = "U8", int32 = "I32"}
-local FROM_NAME <const> = {F32 = "float32", U8 = "uint8", I32 = "int32"}
-local BYTES <const> = {F32 = 4, U8 = 1, I32 = 4}
-local HEADER_LIMIT <const> = 64 << 20
-
-local function sorted_names(tensors)
-    local names = {}
-    for name in pairs(tensors) do names[#names + 1] = name end
+-- The checksum of tensors and metadata. `entries` have name, dtype, shape and the `sum` of their bytes.
+local function checksum_of(entries, metadata)
+    local parts, names = {}, {}
+    table.sort(entries, function(a, b) return a.name < b.name end)
+    for i, entry in ipairs(entries) do
+        parts[i] = ("<s4s4s4i8"):pack(entry.name, entry.dtype, table.concat(entry.shape, ","), entry.sum)
+    end
+    for name in pairs(metadata) do
+        if name ~= "luxel.checksum" then names[#names + 1] = name end
+    end
     table.sort(names)
-    return names
+    parts[#parts + 1] = ("<I8I8"):pack(#entries, #names)
+    for _, name in ipairs(names) do parts[#parts + 1] = ("<s4s4"):pack(name, metadata[name]) end
+    return ("xxh64:%016x"):format(core.checksum(table.concat(parts)))
 end
 
--- One entry of the header, written by hand: an empty shape must be [] and not {}.
-local function header_entry(name, tensor, start, stop)
-    return ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(json.encode(name), TO_NAME[tensor.dtype],
-        table.concat(tensor.shape, ","), start, stop)
+-- ---- writing --------------------------------------------------------------------------------------------------
+
+local function check_tensors(tensors)
+    for name, tensor in pairs(tensors) do
+        if type(name) ~= "string" or not utf8.len(name) or name == "__metadata__" then
+            args.fail("save: tensors: %s is no name for a tensor in a file, which is UTF-8 text", args.describe(name))
+        elseif not core.is_tensor(tensor) then
+            args.fail("save: tensors: '%s' should be a tensor, got %s", name, args.describe(tensor))
+        end
+    end
 end
 
---- Writes tensors and metadata. The old file stays until the new one is complete and on disk.
+-- Metadata as text by name.
+local function texts_of(metadata)
+    local texts = {["luxel.format"] = FORMAT}
+    for name, value in pairs(metadata) do
+        if type(name) ~= "string" or not utf8.len(name) then
+            args.fail("save: metadata: %s is no name, which is UTF-8 text", args.describe(name))
+        elseif name:find(RESERVED) then
+            args.fail("save: metadata: names that begin with 'luxel.' are Luxel's own, got '%s'", name)
+        end
+        local text, problem = json.encode(value, name)
+        if not text then args.fail("save: metadata cannot be stored: %s", problem) end
+        texts[name] = text
+    end
+    return texts
+end
+
+--- Writes tensors and metadata. The old file stays until the new one is complete and on disk. The same tensors and
+--- metadata give the same file, byte for byte.
 ---@param path string
 ---@param tensors table<string, Tensor>
----@param metadata table<string, any>? numbers, text, booleans and tables of them
+---@param metadata table<string, any>? finite numbers, text (UTF-8), booleans and tables of them; raises at others
 ---@return boolean? ok, string? message, string? code
 function checkpoint.save(path, tensors, metadata)
-    local entries, chunks, offset, text = {}, {false}, 0, {}
-    for key, value in pairs(metadata or {}) do
-        local encoded, problem = json.encode(value)
-        if not encoded then error(("save: metadata '%s' cannot be stored: %s"):format(key, problem), 2) end
-        text[#text + 1] = json.encode(key) .. ":" .. json.encode(encoded)
-    end
-    table.sort(text)
-    entries[1] = '"__metadata__":{' .. table.concat(text, ",") .. "}"
-    for _, name in ipairs(sorted_names(tensors)) do
-        local bytes = core.to_string(tensors[name])
-        entries[#entries + 1] = header_entry(name, tensors[name], offset, offset + #bytes)
-        chunks[#chunks + 1], offset = bytes, offset + #bytes
-    end
-    local header = "{" .. table.concat(entries, ",") .. "}"
-    header = header .. (" "):rep(-(#header + 8) % 64) -- so that the first tensor is aligned
-    chunks[1] = ("<I8"):pack(#header) .. header
-    return core.write_file(path, chunks)
+    check_tensors(tensors)
+    local texts, entries = texts_of(metadata or {}), safetensors.entries_of(tensors)
+    for _, entry in ipairs(entries) do entry.sum = core.checksum(entry.bytes) end
+    texts["luxel.checksum"] = checksum_of(table.move(entries, 1, #entries, 1, {}), texts)
+    return safetensors.write(path, entries, texts)
 end
 
-local function damaged(path, what)
-    return nil, ("%s is not a usable safetensors file: %s"):format(path, what), "format"
+-- ---- reading --------------------------------------------------------------------------------------------------
+
+-- Whether Luxel wrote it: any name of ours, so that damage to one of them does not make a foreign file of it.
+local function is_own(metadata)
+    for name in pairs(metadata) do
+        if name:find(RESERVED) then return true end
+    end
+    return false
 end
 
--- The header, checked: name -> {dtype, shape, start, stop}, and its length.
-local function read_header(path, file, size)
-    if size < 8 then return damaged(path, "it is too short") end
-    local length = ("<I8"):unpack(core.file_text(file, 0, 8))
-    if length < 2 or length > HEADER_LIMIT or length > size - 8 then
-        return damaged(path, "the length of its header is wrong; was it cut off?")
+-- What is wrong with a file of Luxel's, in words; nil if nothing is.
+local function mistake_in(file)
+    local format, stored = file.metadata["luxel.format"], file.metadata["luxel.checksum"]
+    if not format or not stored then return "it was damaged: a part of Luxel's own metadata is missing" end
+    if format ~= FORMAT then
+        return ("it has format %q of Luxel's, and this Luxel reads format %s: was it written by a later one?"):format(
+            format, FORMAT)
     end
-    local text = core.file_text(file, 8, length)
-    local header, problem = json.decode(text)
-    if type(header) ~= "table" or text:sub(1, 1) ~= "{" then
-        return damaged(path, "its header is no JSON object: " .. tostring(problem))
+    local entries = {}
+    for i, entry in ipairs(file.entries) do
+        entries[i] = {name = entry.name, dtype = entry.dtype, shape = entry.shape, sum = file:checksum(entry)}
     end
-    return header, length
+    if checksum_of(entries, file.metadata) ~= stored then
+        return "its checksum does not fit: it was damaged, or changed by another program, after it was written"
+    end
 end
 
--- A tensor of the file, or nil and what is wrong with its entry.
-local function read_tensor(file, size, base, entry)
-    local offsets, shape = type(entry) == "table" and entry.data_offsets, type(entry) == "table" and entry.shape
-    local dtype = type(entry) == "table" and FROM_NAME[entry.dtype]
-    if not dtype then return nil, ("dtype %s is not supported"):format(type(entry) == "table" and entry.dtype) end
-    if type(offsets) ~= "table" or type(shape) ~= "table" then return nil, "it has no shape or no offsets" end
-    local start, stop = math.tointeger(offsets[1]), math.tointeger(offsets[2])
-    local count, sizes = 1, {}
-    for i, length in ipairs(shape) do
-        sizes[i] = math.tointeger(length)
-        if not sizes[i] or sizes[i] < 0 or sizes[i] > size or count > size or #shape > 8 then
-            return nil, "its shape is not valid"
+-- Metadata of Luxel's as values, or nil and what is wrong with them.
+local function values_of(texts)
+    local values = {}
+    for name, text in pairs(texts) do
+        if not name:find(RESERVED) then
+            local value, problem = json.decode(text)
+            if value == nil then return nil, ("metadata '%s': %s"):format(name, problem) end
+            values[name] = value
         end
-        count = count * sizes[i] -- cannot overflow: both are at most the size of the file
     end
-    if not (start and stop) or start < 0 or stop < start or base + stop > size then
-        return nil, "its bytes lie outside the file; was it cut off?"
-    end
-    if stop - start ~= count * BYTES[entry.dtype] then return nil, "its shape and its bytes do not agree" end
-    return core.file_tensor(file, base + start, sizes, dtype)
+    if values.schema == nil then return values end
+    local ok, mistake = schema.check(values)
+    if not ok then return nil, "metadata " .. mistake end
+    return values
 end
 
---- Reads what `save` wrote (or another program, in this format). The tensors are on the cpu and are the file's own
---- bytes, which are read when they are first used: changing a tensor does not change the file, and `save` may replace
---- the file meanwhile, but nobody should write into it or cut it short while they are in use. `:clone()` makes them
---- independent, and `load_state_dict` copies.
+-- The metadata of an open file: values of Luxel's, after all checks, or another program's text.
+local function read_metadata(file)
+    if not is_own(file.metadata) then return file.metadata end
+    local values, mistake = nil, mistake_in(file)
+    if not mistake then values, mistake = values_of(file.metadata) end
+    if values then return values end
+    return nil, ("%s cannot be used: %s"):format(file.path, mistake), "format"
+end
+
+--- Reads what `save` wrote, or another program in this format. A file of `save`'s is compared with its checksum, and
+--- what describes a model in it with the schema (`luxel.schema`); metadata of other programs are text, byte for byte.
+---
+--- Integers become int32, truth values uint8 and floats float32; numbers out of range and other types are refused.
+---
+--- The tensors are on the cpu. Those of type float32, int32 and uint8 are the file's own bytes: changing a tensor does
+--- not change the file, and `save` may replace the file meanwhile, but nobody should write into it or cut it short
+--- while they are in use. `:clone()` makes them independent, and `load_state_dict` copies.
 ---@param path string
 ---@return table<string, Tensor>? tensors nil if the file cannot be used
 ---@return table<string, any>|string metadata or the message
----@return string? code
+---@return string? code "io", or "format" for a file that is damaged or not in this format
 function checkpoint.load(path)
-    local file <close>, size, code = core.map_file(path)
-    if not file then return nil, size, code end
-    local header, length, kind = read_header(path, file, size)
-    if not header then return nil, length, kind end
-    local tensors, metadata = {}, {}
-    for name, entry in pairs(header) do
-        if name == "__metadata__" then
-            for key, value in pairs(type(entry) == "table" and entry or {}) do
-                -- other programs store plain text
-                local decoded, problem = json.decode(value)
-                metadata[key] = problem and value or decoded
-            end
-        else
-            local tensor, problem = read_tensor(file, size, 8 + length, entry)
-            if not tensor then return damaged(path, ("tensor '%s': %s"):format(name, problem)) end
-            tensors[name] = tensor
-        end
+    local file <close>, problem, code = safetensors.open(path)
+    if not file then return nil, problem, code end
+    local metadata
+    metadata, problem, code = read_metadata(file)
+    if not metadata then return nil, problem, code end
+    local tensors = {}
+    for _, entry in ipairs(file.entries) do
+        tensors[entry.name], problem, code = file:tensor(entry)
+        if not tensors[entry.name] then return nil, problem, code end
     end
     return tensors, metadata
 end
 
-return checkpoint
+-- ---- trainings ------------------------------------------------------------------------------------------------
+
+local TRAINING <const> = "{kind: text, steps: integer(0..)[], groups: table[], scheduler: table?, "
+    .. "random: {seed: integer, stream: integer(0..)}, state: table?}"
+
+--- Writes all that a training loop of one's own needs to go on exactly: the network, the optimiser, the schedule, where
+--- the random numbers are, and its own numbers.
+---@param path string
+---@param parts {net: Module, optimizer: Optimizer, scheduler: Scheduler?, state: table?} state: finite numbers, text,
+---  booleans and tables of them, such as {epoch = 3, best = 0.9}
+---@return boolean? ok, string? message, string? code
+function checkpoint.save_training(path, parts)
+    local tensors, training = parts_of.pack(parts)
+    training.state = parts.state
+    return checkpoint.save(path, tensors, {training = training})
+end
+
+--- Reads what `save_training` wrote into a network, an optimiser and a schedule that were made in the same way.
+--- The options of the optimiser, its learning rates among them, are those of the file afterwards.
+---@param path string
+---@param parts {net: Module, optimizer: Optimizer, scheduler: Scheduler?}
+---@return table? state what was given to `save_training`, or an empty table; nil where the file cannot be used: then
+---  nothing has changed
+---@return string? message, string? code "io" or "format"; what is not of this network or optimiser is "format" too
+function checkpoint.load_training(path, parts)
+    local tensors, metadata, code = checkpoint.load(path)
+    if not tensors then return nil, metadata, code end
+    local training = metadata.training
+    local mistake = training == nil and "it holds no training" or args.problem("training", TRAINING, training)
+    if not mistake and (training.scheduler ~= nil) ~= (parts.scheduler ~= nil) then
+        mistake = training.scheduler and "it was trained with a schedule" or "it was trained without a schedule"
+    end
+    if mistake then return nil, ("%s cannot be gone on with: %s"):format(path, mistake), "format" end
+    local ok, problem = pcall(parts_of.unpack_into, parts, tensors, training)
+    if ok then return training.state or {} end
+    code, mistake = core.error_code(tostring(problem))
+    if code and code ~= "argument" then error(problem, 0) end -- the device or its memory, not the file
+    mistake = (mistake or tostring(problem)):gsub("^[^\n]-:%d+: ", ""):gsub("^load_training: ", "")
+    return nil, ("%s cannot be gone on with: %s"):format(path, mistake), "format"
+end
+
+local PARTS <const> = "net: module, optimizer: trained_by, scheduler: trained_by?"
+
+args.type("trained_by", "an optimizer or a scheduler, with a state_dict", "table", function(value)
+    local ok, method = pcall(function() return value.state_dict end)
+    return ok and type(method) == "function"
+end)
+
+return namespace("lx.checkpoint", args.publish("", checkpoint, {
+    save = "path: path, tensors: table, metadata: table?", load = "path: path",
+    save_training = "path: path, parts: {" .. PARTS .. ", state: table?}",
+    load_training = "path: path, parts: {" .. PARTS .. "}",
+}))

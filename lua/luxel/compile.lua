@@ -11,10 +11,13 @@
 --
 -- See docs/compile.md for what such a function may do.
 
+local args = require "luxel.args"
 local autograd = require "luxel.autograd"
 local core = require "luxel.core"
+local namespace = require "luxel.namespace"
 local notice = require "luxel.notice"
 local recording = require "luxel.recording"
+local unbroken = require "luxel.unbroken"
 
 local MOST_RECORDINGS <const> = 4 -- of a function, each for other arguments
 local MOST_ATTEMPTS <const> = 6   -- to find two calls of the same arguments that do the same
@@ -32,8 +35,9 @@ local MOST_LOST <const> = 8       -- recordings of which a tensor or module was 
 ---@field package seen integer entries
 ---@field package replays integer
 ---@field package lost integer recordings that can never be used again
-local Compiled = {}
-Compiled.__index = Compiled
+local Compiled = namespace.class("Compiled", {}, {"eager"})
+
+args.type("compiled", "a compiled function", "table", function(value) return getmetatable(value) == Compiled end)
 
 -- The gradient that a leaf has after replays, the same tensor in every recording: by slot.
 local homes = setmetatable({}, {__mode = "kv"})
@@ -120,32 +124,32 @@ end
 
 -- ---- recording ------------------------------------------------------------------------------------------------
 
--- Ends a recording that an error interrupts, and puts an outer state back.
-local GUARD = {__close = function(self, problem)
-    recording.now = nil
-    if self.collects then collectgarbage("restart") end
-    if problem and self.handle then self.handle:close() end
-end}
-
+-- Calls the function while the devices are recorded. Returns its results and a problem if there is one.
 local function call_recorded(self, now, ...)
-    now.handle = nil
-    local guard <close> = setmetatable({}, GUARD)
     -- Garbage may share a tensor's memory, and then no sum is made in that: so that two calls do the same, the
     -- collector comes before them, but not in between.
     collectgarbage()
-    guard.collects = collectgarbage("isrunning")
+    local collects = collectgarbage("isrunning")
     collectgarbage("stop")
-    local function start(handle, ...)
-        now.handle, guard.handle = handle, handle
-        recording.now = now
+    now.handle = nil
+    local function begin(handle, ...)
+        now.handle, recording.now = handle, now
         return table.pack(self.f(...))
     end
-    local results = start(core.record(...))
-    recording.now = nil
-    local problem = take_results(now, results)
-    if problem then now.handle:problem(problem) end
-    collectgarbage() -- what is still there outlives the call
-    problem = now.handle:settle(results, results.n)
+    local function run(...)
+        local results = begin(core.record(...))
+        recording.now = nil
+        local problem = take_results(now, results)
+        if problem then now.handle:problem(problem) end
+        collectgarbage() -- what is still there outlives the call
+        return results, now.handle:settle(results, results.n)
+    end
+    local function finish(ok)
+        recording.now = nil
+        if collects then collectgarbage("restart") end
+        if not ok and now.handle then now.handle:close() end
+    end
+    local results, problem = unbroken("compile", finish, run, ...)
     now.structure, now.changes = recording.structure, #now.actions
     return results, problem
 end
@@ -225,14 +229,13 @@ local function fits(now)
     return true
 end
 
-local STOP = {__close = function(self) self.handle:stop() end}
-
 -- Runs what changes numbers, with launches that only give them on.
 local function refresh(now)
-    local _ <close> = setmetatable({handle = now.handle}, STOP)
     now.handle:refresh(true)
-    for _, action in ipairs(now.actions) do action[1](action[2]) end
-    now.handle:refresh(false)
+    unbroken("live", function() now.handle:stop() end, function()
+        for _, action in ipairs(now.actions) do action[1](action[2]) end
+        now.handle:refresh(false)
+    end)
 end
 
 local function replay(self, now, ...)
@@ -355,9 +358,7 @@ end
 ---@param f fun(...): ...
 ---@param options {name: string?}? name: for messages; default where f is defined
 ---@return luxel.Compiled
-return function(f, options)
-    local callable = type(f) == "function" or type(f) == "table" and getmetatable(f) and getmetatable(f).__call
-    if not callable then error(("compile: expected a function, got %s"):format(type(f)), 2) end
+local function compile(f, options)
     local name = options and options.name
     if not name then
         local info = type(f) == "function" and debug.getinfo(f, "S")
@@ -367,3 +368,7 @@ return function(f, options)
         f = f, name = name, entries = {}, count = 0, seen = 0, said = {}, replays = 0, lost = 0,
     }, Compiled)
 end
+
+args.publish("Compiled:", Compiled, {facts = "compiled: compiled", reset = "compiled: compiled"})
+
+return args.public("compile", "f: function, options: {name: string?}?", compile)

@@ -1,7 +1,11 @@
 --- Devices: which there are, opening one, its memory, and waiting for it.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 local format = require "luxel.format"
+local namespace = require "luxel.namespace"
+local record = require "luxel.record"
+local types = require "luxel.types"
 
 local devices = {}
 
@@ -23,8 +27,10 @@ local devices = {}
 
 ---@class luxel.Devices: {[integer]: luxel.Device} print it to see it
 ---@field why string? why there are no more of them
-local Devices = {}
-Devices.__index = Devices
+local Devices = namespace.class("Devices", {}, {"why"})
+
+local Device = namespace.class("Device", {}, {"platform", "driver", "version", "memory", "largest", "local_memory",
+    "units", "lanes", "fp16", "shares_memory", "type", "threads", "form"})
 
 local function size_text(bytes)
     if not bytes then return "" end
@@ -35,15 +41,22 @@ end
 local COLUMNS <const> = {"device", "name", "type", "memory", "largest", "units", "lanes", "fp16", "driver"}
 local RIGHT <const> = {[4] = true, [5] = true, [6] = true, [7] = true}
 
-function Devices:__tostring()
+-- A table of devices in lines.
+local function lines_of(list)
     local rows = {COLUMNS}
-    for i, d in ipairs(self) do
+    for i, d in ipairs(list) do
         rows[i + 1] = {
             d.label, d.name, d.type, size_text(d.memory), size_text(d.largest), tostring(d.units), tostring(d.lanes),
             d.fp16 and "yes" or "no", d.driver and ("%s %s"):format(d.platform, d.driver) or "",
         }
     end
-    local lines = format.columns(rows, RIGHT)
+    return format.columns(rows, RIGHT)
+end
+
+function Device:__tostring() return table.concat(lines_of {self}, "\n") end
+
+function Devices:__tostring()
+    local lines = lines_of(self)
     if self.why then lines[#lines + 1] = self.why end
     return table.concat(lines, "\n")
 end
@@ -68,6 +81,7 @@ end
 function devices.devices()
     local list, reason = core.devices()
     list.why = why_no_more(list, reason)
+    for _, device in ipairs(list) do setmetatable(device, Device) end
     return setmetatable(list, Devices)
 end
 
@@ -78,11 +92,9 @@ end
 ---@return luxel.Device? device nil where there is none
 ---@return string? message, string? code
 function devices.device(name)
-    if type(name) ~= "string" then
-        error(("device: expected a name such as \"auto\", \"cpu\" or \"opencl\", got %s"):format(type(name)), 2)
-    end
     local device, message, code = core.device(name)
     if not device then return nil, message, code end
+    setmetatable(device, Device)
     if device.kind == "cpu" then return device end -- nobody need ask the drivers
     for _, known in ipairs((core.devices())) do
         if known.label == device.label then
@@ -92,26 +104,32 @@ function devices.device(name)
     return device
 end
 
+local new_memory = record("memory", {"live", "cached", "peak", "budget"}, function(self)
+    local words = {}
+    for i, name in ipairs {"live", "cached", "peak", "budget"} do
+        words[i] = self[name] and ("%s %.1f MiB"):format(name, self[name] / 1048576) or "no budget"
+    end
+    return "memory: " .. table.concat(words, ", ")
+end)
+
 --- Bytes in use, kept for reuse, the most ever in use, and how many there may be (nil: what the system has).
 ---@param device string? default "cpu"
 ---@return {live: integer, cached: integer, peak: integer, budget: integer?}
-function devices.memory(device) return core.memory(device) end
+function devices.memory(device) return new_memory(core.memory(types.label("memory: device", device or "cpu"))) end
 
 --- Lets a device use so many bytes and no more: beyond them, allocating fails with an error that says so.
 ---@param device string
 ---@param bytes integer|nil nil for no limit but the system's
 function devices.memory_budget(device, bytes)
-    if type(device) ~= "string" then
-        error(("memory_budget: expected the name of a device, got %s"):format(type(device)), 2)
-    end
-    core.set_budget(device, bytes)
+    core.set_budget(types.label("memory_budget: device", device), bytes)
 end
 
 --- Waits until a device, or every open one, has done all that was asked of it. Devices other than `cpu` compute while
 --- Lua goes on; what reads a tensor waits anyway, so this is for measuring time.
 ---@param device string?
 function devices.synchronize(device)
-    for _, label in ipairs(device and {device} or core.open_devices()) do core.synchronize(label) end
+    local labels = device and {types.label("synchronize: device", device)} or core.open_devices()
+    for _, label in ipairs(labels) do core.synchronize(label) end
 end
 
 local MODES <const> = {exact = true, fast = false}
@@ -123,9 +141,6 @@ local mode = "fast"
 ---@param new "fast"|"exact"|nil
 ---@return "fast"|"exact" mode the one in force
 function devices.math(new)
-    if new ~= nil and MODES[new] == nil then
-        error(("math: expected \"fast\" or \"exact\", got %s"):format(tostring(new)), 2)
-    end
     if new then
         mode = new
         core.set_exact(MODES[new])
@@ -138,4 +153,8 @@ end
 ---@return integer
 function devices.threads(count) return core.threads(count) end
 
-return devices
+return args.publish("", devices, {
+    devices = "", device = "name: string", memory = "device: string?",
+    memory_budget = "device: string, bytes: integer(0..)?", synchronize = "device: string?",
+    math = 'new: "fast"|"exact"?', threads = "count: integer(1..1024)?",
+})

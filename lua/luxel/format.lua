@@ -38,7 +38,8 @@ local function each_number(values, visit)
 end
 
 -- A function that writes one number, the same way for all of them.
-local function number_writer(values)
+local function number_writer(values, dtype)
+    if dtype ~= "float32" then return function(v) return ("%d"):format(v) end end
     local whole, largest, smallest = true, 0, math.huge
     each_number(values, function(v)
         if v ~= v or v == math.huge or v == -math.huge then return end
@@ -123,7 +124,7 @@ function format.tensor(t)
     if count == 0 then return last end
     local elide = count > ELIDE_ABOVE
     local values = core.to_table(elide and corners(t) or t)
-    local write = number_writer(values)
+    local write = number_writer(values, dtype)
     local style = {write = write, width = column_width(values, write)}
     local shown, lines = {}, {}
     for dim, size in ipairs(shape) do shown[dim] = positions(size, elide) end

@@ -1,6 +1,7 @@
 --- What the library says while something takes long, such as compiling kernels. By default a line on standard error,
 --- above the progress line if there is one.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 
 local notice = {
@@ -30,13 +31,11 @@ end
 --- Has `f(text)` called instead; `false` is for silence, nil for the line on standard error again.
 ---@param f fun(text: string)|false|nil
 function notice.on_notice(f)
-    if f ~= nil and f ~= false and type(f) ~= "function" then
-        error(("on_notice: expected a function, false or nil, got %s"):format(type(f)), 2)
-    end
     notice.handler = f
     core.set_notice(f == nil and show or f or nil)
 end
 
+notice.on_notice = args.public("on_notice", "f: function|false?", notice.on_notice)
 notice.on_notice(nil)
 
 return notice

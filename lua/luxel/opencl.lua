@@ -11,9 +11,11 @@
 --
 -- See docs/kernels.md for what the arguments may be, and examples/own_kernel.lua for a kernel with a gradient.
 
+local args = require "luxel.args"
 local autograd = require "luxel.autograd"
-local check = require "luxel.nn.check"
 local core = require "luxel.core"
+local namespace = require "luxel.namespace"
+local types = require "luxel.types"
 
 local opencl = {}
 
@@ -23,8 +25,13 @@ local opencl = {}
 ---@field options string
 ---@field package handles table<string, userdata> compiled, by device
 ---@operator call: fun(self: luxel.opencl.Kernel, range: luxel.opencl.Range, ...: luxel.opencl.Argument)
-local Kernel = {}
-Kernel.__index = Kernel
+local Kernel = namespace.class("Kernel", {}, {})
+
+args.type("kernel", "a kernel of lx.opencl.kernel", "table", function(value) return getmetatable(value) == Kernel end)
+args.type("c_name", "the name of a function in the source", "string", function(value)
+    return value:find("^[%a_][%w_]*$") ~= nil
+end)
+args.type("text", "text without zeros", "string", function(value) return not value:find("\0", 1, true) end)
 
 --- How many work-items run. `group` is left to the driver if absent; else it has to divide `global`.
 ---@class luxel.opencl.Range
@@ -50,27 +57,17 @@ local function device_of(kernel, ...)
         if core.is_tensor(argument) then
             local device = argument.device
             if device == "cpu" then
-                error(("%s: argument %d is on the cpu device, which runs only kernels that were compiled ahead of "
+                args.fail("%s: argument %d is on the cpu device, which runs only kernels that were compiled ahead of "
                     .. "time: move the tensors to an OpenCL device with t:to('opencl'), or put the kernel into "
-                    .. "kernels/ and rebuild (docs/kernels.md)"):format(kernel.name, i), 3)
+                    .. "kernels/ and rebuild (docs/kernels.md)", kernel.name, i)
             end
             return device
         end
     end
-    error(kernel.name .. ": none of the arguments is a tensor; the first tensor says which device runs the kernel", 3)
+    args.fail("%s: none of the arguments is a tensor; the first tensor says which device runs the kernel", kernel.name)
 end
 
-local function check_range(kernel, range)
-    if type(range) ~= "table" then
-        error(("%s: the first argument should be a table such as {global = {1024}, group = {64}}, got %s"):format(
-            kernel.name, type(range)), 3)
-    end
-    for key in pairs(range) do
-        if key ~= "global" and key ~= "group" then
-            error(("%s: unknown field %s of the range; it has global and group"):format(kernel.name, tostring(key)), 3)
-        end
-    end
-end
+local RANGE <const> = "{global: number|number[], group: number|number[]?}"
 
 --- Launches the kernel on the device of its first tensor and returns at once; reading a tensor waits.
 ---
@@ -80,7 +77,7 @@ end
 ---@param range luxel.opencl.Range
 ---@param ... luxel.opencl.Argument
 function Kernel:__call(range, ...)
-    check_range(self, range)
+    args.check(self.name .. ": range", RANGE, range)
     core.launch_kernel(compiled(self, device_of(self, ...)), autograd.is_grad_enabled(), range, ...)
 end
 
@@ -88,9 +85,9 @@ end
 ---@param device string? default "opencl"
 ---@return {name: string?, type: string?, written: boolean?}[] parameters without fields where the driver does not tell
 function Kernel:build(device)
-    local label = core.label(device or "opencl")
+    local label = types.label("Kernel:build: device", device or "opencl")
     if label == "cpu" then
-        error(self.name .. ": build: the cpu device runs only kernels that were compiled ahead of time", 2)
+        args.fail("Kernel:build: device: the cpu device runs only kernels that were compiled ahead of time")
     end
     return core.kernel_parameters(compiled(self, label))
 end
@@ -109,20 +106,9 @@ end
 --- options: what the compiler is told, such as "-DN=4"
 ---@return luxel.opencl.Kernel
 function opencl.kernel(definition)
-    if type(definition) ~= "table" then
-        error("opencl.kernel: expected a table {name = ..., source = ...}, got " .. type(definition), 2)
-    end
-    check.options("opencl.kernel", definition, {"name", "source", "options"})
-    local name, source, options = definition.name, definition.source, definition.options or ""
-    for key, value in pairs {name = name or false, source = source or false, options = options} do
-        if type(value) ~= "string" or value:find("\0", 1, true) then
-            error(("opencl.kernel: %s should be a string, got %s"):format(key, type(definition[key])), 2)
-        end
-    end
-    if not name:find("^[%a_][%w_]*$") then
-        error(("opencl.kernel: name should be that of a function in the source, got '%s'"):format(name), 2)
-    end
-    return setmetatable({name = name, source = source, options = options, handles = {}}, Kernel)
+    return setmetatable({
+        name = definition.name, source = definition.source, options = definition.options or "", handles = {},
+    }, Kernel)
 end
 
 --- The tensor itself if a kernel can take it as an argument: if its elements lie one after the other and begin where
@@ -133,4 +119,8 @@ function opencl.dense(t)
     return core.is_addressable(t) and t or t:clone()
 end
 
-return opencl
+args.publish("Kernel:", Kernel, {build = "kernel: kernel, device: string?"})
+
+return namespace("lx.opencl", args.publish("opencl.", opencl, {
+    kernel = "definition: {name: c_name, source: text, options: text?}", dense = "t: tensor",
+}))

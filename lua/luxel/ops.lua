@@ -5,9 +5,10 @@
 
 local autograd = require "luxel.autograd"
 local core = require "luxel.core"
-local same_shape = require("luxel.shape").same
+local shapes = require "luxel.shape"
 
 local define, unary, binary, where = autograd.define, core.unary, core.binary, core.where
+local same_shape = shapes.same
 
 local ops = {}
 
@@ -21,6 +22,10 @@ end
 
 local function scalar(value, device)
     return core.fill_(core.new({}, "float32", device), value)
+end
+
+local function copy_of(x)
+    return core.copy_(core.new(x.shape, x.dtype, x.device), x)
 end
 
 -- The gradient where the mask holds, 0 elsewhere (also where the gradient is NaN there).
@@ -92,16 +97,22 @@ ops.clamp = define("clamp", {
 
 -- ---- two operands ---------------------------------------------------------------------------------------------
 
--- `derivatives(grad, a, b, y, needs)` returns the gradients for a and b before broadcasting is undone.
-local function define_binary(name, saves, derivatives)
+-- `derivatives(grad, a, b, y, needs)` returns the gradients for a and b before broadcasting is undone. `for_a` and
+-- `for_b` say which of a, b and y each of them needs: what is not needed may be changed in place afterwards.
+local function define_binary(name, for_a, for_b, derivatives)
+    local function finder(operand)
+        local in_a, in_b = for_a:find(operand) ~= nil, for_b:find(operand) ~= nil
+        return function(needs) return in_a and needs[1] or in_b and needs[2] end
+    end
+    local saves_a, saves_b, saves_y = finder "a", finder "b", finder "y"
     ops[name] = define(name, {
         pure = true,
         forward = function(ctx, a, b)
             local y = binary(name, a, b)
             ctx.a_shape = ctx.needs[1] and a.shape
             ctx.b_shape = ctx.needs[2] and b.shape
-            if saves and (ctx.needs[1] or ctx.needs[2]) then ctx.a, ctx.b = a, b end
-            if saves == "y" and (ctx.needs[1] or ctx.needs[2]) then ctx.y = y end
+            ctx.a, ctx.b = saves_a(ctx.needs) and a or nil, saves_b(ctx.needs) and b or nil
+            ctx.y = saves_y(ctx.needs) and y or nil
             return y
         end,
         backward = function(ctx, grad)
@@ -111,38 +122,64 @@ local function define_binary(name, saves, derivatives)
     })
 end
 
-define_binary("add", false, function(g) return g, g end)
-define_binary("sub", false, function(g, _, _, _, needs) return g, needs[2] and unary("neg", g) end)
-define_binary("mul", true, function(g, a, b, _, needs)
+define_binary("add", "", "", function(g) return g, g end)
+define_binary("sub", "", "", function(g, _, _, _, needs) return g, needs[2] and unary("neg", g) end)
+define_binary("mul", "b", "a", function(g, a, b, _, needs)
     return needs[1] and mul(g, b), needs[2] and mul(g, a)
 end)
-define_binary("div", true, function(g, a, b, _, needs)
-    return needs[1] and div(g, b),
-        needs[2] and unary("neg", div(mul(g, a), type(b) == "number" and b * b or unary("square", b)))
+define_binary("div", "b", "ab", function(g, a, b, _, needs)
+    return needs[1] and div(g, b), needs[2] and unary("neg", mul(g, div(div(a, b), b)))
 end)
-define_binary("pow", "y", function(g, a, b, y, needs)
+define_binary("pow", "ab", "aby", function(g, a, b, y, needs)
     local ga, gb
-    if needs[1] then
-        local less = type(b) == "number" and b - 1 or binary("sub", b, 1)
-        ga = mul(mul(g, b), binary("pow", a, less))
+    if needs[1] and type(b) == "number" then
+        -- a^0 does not change with a, also where a^-1 is infinite
+        ga = b == 0 and no_slope(g) or mul(mul(g, b), binary("pow", a, b - 1))
+    elseif needs[1] then
+        ga = masked(binary("ne", b, 0), mul(mul(g, b), binary("pow", a, binary("sub", b, 1))))
     end
     if needs[2] then
-        -- 0^b does not change with b (b > 0); the logarithm there would make it NaN
-        local log = type(a) == "number" and (a == 0 and 0 or math.log(a)) or masked(binary("ne", a, 0), unary("log", a))
+        -- 0^b does not change with b (b >= 0); the logarithm there would make it NaN
+        local log = type(a) == "number" and math.log(a) or unary("log", a)
+        local changes = binary("lt", b, 0)
+        if type(a) ~= "number" then
+            changes = binary("maximum", binary("ne", a, 0), changes)
+        elseif a ~= 0 then
+            changes = nil
+        end
         gb = mul(g, mul(y, log))
+        if changes then gb = masked(changes, gb) end
     end
     return ga, gb
 end)
 
--- Where both are equal, each takes half.
-local function define_extremum(name, comparison)
-    define_binary(name, true, function(g, a, b)
-        local tie = mul(binary("eq", a, b), 0.5)
-        return mul(g, add(binary(comparison, a, b), tie)), mul(g, add(binary(comparison, b, a), tie))
+-- a - b floor(a / b)
+define_binary("remainder", "", "ab", function(g, a, b, _, needs)
+    return g, needs[2] and unary("neg", mul(g, binary("floor_divide", a, b)))
+end)
+
+-- a + s b
+ops.add_scaled = define("add_scaled", {
+    pure = true,
+    forward = function(ctx, a, b, s)
+        ctx.b_shape, ctx.s = ctx.needs[2] and b.shape, s
+        return core.add_scaled_(copy_of(a), b, s)
+    end,
+    backward = function(ctx, grad)
+        return ctx.needs[1] and grad or nil, ctx.b_shape and sum_to(mul(grad, ctx.s), ctx.b_shape) or nil
+    end,
+})
+
+-- Where both are equal, each takes half; where one is NaN, both take all, as in PyTorch.
+local function define_extremum(name, loses)
+    define_binary(name, "ab", "ab", function(g, a, b)
+        local shared = where(binary("eq", a, b), mul(g, 0.5), g)
+        local a_stays, b_stays = binary("eq", binary(loses, a, b), 0), binary("eq", binary(loses, b, a), 0)
+        return masked(a_stays, shared), masked(b_stays, shared)
     end)
 end
-define_extremum("maximum", "gt")
-define_extremum("minimum", "lt")
+define_extremum("maximum", "lt")
+define_extremum("minimum", "gt")
 
 ops.where = define("where", {
     pure = true,
@@ -163,7 +200,7 @@ ops.where = define("where", {
 -- A view whose gradient is the gradient in the shape of the input.
 local function define_reshaping(name, forward)
     ops[name] = define(name, {
-        pure = true,
+        pure = true, view = true,
         forward = function(ctx, x, ...)
             ctx.shape = x.shape
             return forward(x, ...)
@@ -177,7 +214,7 @@ define_reshaping("squeeze", core.squeeze)
 define_reshaping("unsqueeze", core.unsqueeze)
 
 ops.expand = define("expand", {
-    pure = true,
+    pure = true, view = true,
     forward = function(ctx, x, shape)
         ctx.shape = x.shape
         return core.expand(x, shape)
@@ -186,7 +223,7 @@ ops.expand = define("expand", {
 })
 
 ops.permute = define("permute", {
-    pure = true,
+    pure = true, view = true,
     forward = function(ctx, x, dims)
         ctx.dims = dims
         return core.permute(x, dims)
@@ -201,7 +238,7 @@ ops.permute = define("permute", {
 -- A part of the input: the gradient is zero outside it. `part(t, ...)` takes the same part of any tensor.
 local function define_part(name, part)
     ops[name] = define(name, {
-        pure = true,
+        pure = true, view = true,
         forward = function(ctx, x, ...)
             ctx.shape, ctx.arguments = x.shape, table.pack(...)
             return part(x, ...)
@@ -216,16 +253,33 @@ end
 define_part("narrow", core.narrow)
 define_part("select", core.select)
 
--- The same numbers in other memory.
+-- The same numbers in other memory, or in the same where they need no other.
 local function define_copying(name, forward)
     ops[name] = define(name, {
-        pure = true,
+        pure = true, view = true,
         forward = function(_, x, ...) return forward(x, ...) end,
         backward = function(_, grad) return grad end,
     })
 end
 define_copying("contiguous", core.contiguous)
-define_copying("clone", function(x) return core.copy_(core.new(x.shape, x.dtype, x.device), x) end)
+define_copying("clone", copy_of)
+
+-- What becomes of x when a number or another tensor is written into all of it.
+ops.fill = define("fill", {
+    pure = true,
+    forward = function(_, x, value) return core.fill_(core.new(x.shape, "float32", x.device), value) end,
+    backward = function(_, grad) return no_slope(grad) end,
+})
+ops.copy = define("copy", {
+    pure = true,
+    forward = function(ctx, x, source)
+        ctx.source_shape = ctx.needs[2] and source.shape
+        return core.expand(core.cast(source, "float32"), x.shape)
+    end,
+    backward = function(ctx, grad)
+        return ctx.needs[1] and no_slope(grad) or nil, ctx.source_shape and sum_to(grad, ctx.source_shape) or nil
+    end,
+})
 
 ops.to_device = define("to_device", {
     pure = true,
@@ -276,6 +330,15 @@ ops.take_along = define("take_along", {
     backward = function(ctx, grad) return core.scatter_along(ctx.shape, ctx.dim, ctx.index, grad) end,
 })
 
+ops.scatter_along = define("scatter_along", {
+    pure = true,
+    forward = function(ctx, x, shape, dim, index)
+        ctx.dim, ctx.index = dim, index
+        return core.scatter_along(shape, dim, index, x)
+    end,
+    backward = function(ctx, grad) return core.take_along(grad, ctx.dim, ctx.index) end,
+})
+
 ops.sort = define("sort", {
     pure = true,
     forward = function(ctx, x, dim, descending)
@@ -288,14 +351,6 @@ ops.sort = define("sort", {
 
 -- ---- reductions -----------------------------------------------------------------------------------------------
 
--- The shape with the reduced dimensions kept as 1.
-local function kept_shape(shape, dims)
-    local kept = {}
-    for i = 1, #shape do kept[i] = dims and shape[i] or 1 end
-    for _, dim in ipairs(dims or {}) do kept[dim < 0 and #shape + 1 + dim or dim] = 1 end
-    return kept
-end
-
 ops.sum = define("sum", {
     pure = true,
     forward = function(ctx, x, dims, keepdim)
@@ -303,11 +358,19 @@ ops.sum = define("sum", {
         return core.reduce("sum", x, dims, keepdim)
     end,
     backward = function(ctx, grad)
-        return core.expand(core.reshape(grad, kept_shape(ctx.shape, ctx.dims)), ctx.shape)
+        return core.expand(core.reshape(grad, shapes.kept(ctx.shape, ctx.dims)), ctx.shape)
     end,
 })
 
--- Each tied extreme element takes an equal share.
+-- The gradient of what was chosen among elements of x goes to all of them that are equal to it, in equal shares.
+local function share_among_equals(grad, x, y, dims)
+    local kept = shapes.kept(x.shape, dims)
+    local chosen = core.reshape(y, kept)
+    local mask = binary("eq", x, chosen)
+    local share = div(core.reshape(grad, kept), core.reduce("sum", mask, dims, true))
+    return mul(mask, core.reshape(share, kept))
+end
+
 local function define_extreme(name)
     ops[name .. "_over"] = define(name .. "_over", {
         pure = true,
@@ -316,16 +379,73 @@ local function define_extreme(name)
             if ctx.needs[1] then ctx.x, ctx.y, ctx.dims = x, y, dims end
             return y
         end,
-        backward = function(ctx, grad)
-            local kept = kept_shape(ctx.x.shape, ctx.dims)
-            local mask = binary("eq", ctx.x, core.reshape(ctx.y, kept))
-            local share = div(core.reshape(grad, kept), core.reduce("sum", mask, ctx.dims, true))
-            return mul(mask, core.reshape(share, kept))
-        end,
+        backward = function(ctx, grad) return share_among_equals(grad, ctx.x, ctx.y, ctx.dims) end,
     })
 end
 define_extreme("max")
 define_extreme("min")
+
+-- The median of all elements, which is found elsewhere.
+ops.median_over = define("median_over", {
+    pure = true,
+    forward = function(ctx, x, value)
+        if ctx.needs[1] then ctx.x, ctx.y = x, value end
+        return value
+    end,
+    backward = function(ctx, grad) return share_among_equals(grad, ctx.x, ctx.y) end,
+})
+
+-- The root of the variance; `divisor` is what the squares are divided by.
+ops.std = define("std", {
+    pure = true,
+    forward = function(ctx, x, dims, keepdim, count, divisor)
+        local centred = binary("sub", x, div(core.reduce("sum", x, dims, true), count))
+        local y = unary("sqrt", div(core.reduce("sum", unary("square", centred), dims, keepdim), divisor))
+        if ctx.needs[1] then ctx.centred, ctx.y, ctx.dims, ctx.divisor = centred, y, dims, divisor end
+        return y
+    end,
+    backward = function(ctx, grad)
+        local kept = shapes.kept(ctx.centred.shape, ctx.dims)
+        local slope = masked(binary("ne", ctx.y, 0), div(grad, ctx.y))
+        return mul(div(core.reshape(slope, kept), ctx.divisor), ctx.centred)
+    end,
+})
+
+-- What the p-norm of x is, and how it changes with x where x and the norm y (with dimensions kept) are not 0.
+local function norm_of(x, p, dims, keepdim)
+    local size = unary("abs", x)
+    if p == math.huge then return core.reduce("max", size, dims, keepdim) end
+    if p == -math.huge then return core.reduce("min", size, dims, keepdim) end
+    if p == 0 then return core.reduce("sum", binary("ne", x, 0), dims, keepdim) end
+    if p == 1 then return core.reduce("sum", size, dims, keepdim) end
+    if p == 2 then return unary("sqrt", core.reduce("sum", unary("square", x), dims, keepdim)) end
+    return binary("pow", core.reduce("sum", binary("pow", size, p), dims, keepdim), 1 / p)
+end
+
+local function norm_slope(grad, x, y, p, dims)
+    local size, sign = unary("abs", x), unary("sign", x)
+    if p == 0 then return no_slope(x) end
+    if p == 1 then return mul(grad, sign) end
+    if p == math.huge or p == -math.huge then
+        return mul(sign, share_among_equals(grad, size, y, dims))
+    end
+    local share = masked(binary("ne", y, 0), mul(grad, binary("pow", y, 1 - p)))
+    local power = p == 2 and x or mul(sign, binary("pow", size, p - 1))
+    return mul(p < 1 and masked(binary("ne", x, 0), power) or power, share)
+end
+
+ops.norm = define("norm", {
+    pure = true,
+    forward = function(ctx, x, p, dims, keepdim)
+        local y = norm_of(x, p, dims, keepdim)
+        if ctx.needs[1] then ctx.x, ctx.y, ctx.p, ctx.dims = x, y, p, dims end
+        return y
+    end,
+    backward = function(ctx, grad)
+        local kept = shapes.kept(ctx.x.shape, ctx.dims)
+        return norm_slope(core.reshape(grad, kept), ctx.x, core.reshape(ctx.y, kept), ctx.p, ctx.dims)
+    end,
+})
 
 ops.prod = define("prod", {
     pure = true,
@@ -339,7 +459,7 @@ ops.prod = define("prod", {
         local is_zero = binary("eq", x, 0)
         local zero_count = core.reduce("sum", is_zero, dims, true)
         local others = where(is_zero, scalar(1, x.device), x)
-        local product = mul(core.reshape(grad, kept_shape(x.shape, dims)), core.reduce("prod", others, dims, true))
+        local product = mul(core.reshape(grad, shapes.kept(x.shape, dims)), core.reduce("prod", others, dims, true))
         local wanted = binary("eq", binary("sub", zero_count, is_zero), 0)
         return masked(wanted, div(product, others))
     end,

@@ -4,10 +4,14 @@
 --     print(report)                      -- a table, the most expensive kernel first
 --     report:save_trace("step.json")     -- for chrome://tracing or ui.perfetto.dev
 
+local args = require "luxel.args"
 local cjson = require "cjson.safe"
+local fixed = require "luxel.fixed"
 local core = require "luxel.core"
 local format = require "luxel.format"
-local check = require "luxel.nn.check"
+local namespace = require "luxel.namespace"
+local types = require "luxel.types"
+local unbroken = require "luxel.unbroken"
 
 ---@class luxel.ProfileRow what one kernel did on one device; "read" and "write" stand for copies from and to it
 ---@field device string
@@ -28,14 +32,18 @@ local check = require "luxel.nn.check"
 ---@field results table what the function returned, and how many as `n`
 ---@field package records table<string, table[]> every launch, by device
 ---@field package notes string[] what the table does not show
-local Profile = {}
-Profile.__index = Profile
+local Profile = namespace.class("Profile", {}, {})
+
+args.type("profile", "a profile", "table", function(value) return getmetatable(value) == Profile end)
 
 -- ---- watching -------------------------------------------------------------------------------------------------
 
 ---@class luxel.ProfileSession devices that are being watched, until `stop`, `abandon` or its end as a closed variable
-local Session = {}
-Session.__index = Session
+local Session = namespace.class("ProfileSession", {}, {"started"})
+
+args.type("session", "a session of lx.profile.start", "table", function(value)
+    return getmetatable(value) == Session
+end)
 
 --- Ends the watching and forgets what the devices did.
 function Session:abandon()
@@ -158,10 +166,10 @@ local function add_events(events, process, device, records, started)
         cjson.encode(title(device)))
     for _, record in ipairs(records) do
         local seconds = math.max(record.seconds, 1e-12)
-        events[#events + 1] = ('{"name":%s,"cat":"kernel","ph":"X","pid":%d,"tid":1,"ts":%.3f,"dur":%.3f,'
-            .. '"args":{"GFLOP/s":%.3f,"GB/s":%.3f}}'):format(cjson.encode(record.name), process,
-                (record.start - started) * 1e6, record.seconds * 1e6, record.work / seconds / 1e9,
-                record.bytes / seconds / 1e9)
+        events[#events + 1] = ('{"name":%s,"cat":"kernel","ph":"X","pid":%d,"tid":1,"ts":%s,"dur":%s,'
+            .. '"args":{"GFLOP/s":%s,"GB/s":%s}}'):format(cjson.encode(record.name), process,
+                fixed((record.start - started) * 1e6, 3), fixed(record.seconds * 1e6, 3),
+                fixed(record.work / seconds / 1e9, 3), fixed(record.bytes / seconds / 1e9, 3))
     end
 end
 
@@ -178,10 +186,14 @@ end
 
 -- ---- lx.profile -----------------------------------------------------------------------------------------------
 
-local function labels_of(device)
+local function labels_of(where, device)
     if device == nil then return core.open_devices() end
-    local labels = {}
-    for i, name in ipairs(type(device) == "table" and device or {device}) do labels[i] = core.label(name) end
+    local labels, seen = {}, {}
+    for i, name in ipairs(type(device) == "table" and device or {device}) do
+        labels[i] = types.label(where, name)
+        if seen[labels[i]] then args.fail("%s: %s is there twice", where, labels[i]) end
+        seen[labels[i]] = true
+    end
     return labels
 end
 
@@ -202,7 +214,7 @@ local profile = {}
 --- Watches devices from now on; `session:stop()` gives the report. For what is no single function; else `lx.profile`.
 ---@param device string|string[]|nil default: every open device
 ---@return luxel.ProfileSession
-function profile.start(device) return start(labels_of(device)) end
+function profile.start(device) return start(labels_of("profile.start: device", device)) end
 
 --- Calls `f` and measures what the devices do meanwhile: time, launches, arithmetic and memory traffic of every kernel.
 --- An error in `f` ends the measurement and goes on. Kernels that are compiled for the first time distort it little,
@@ -212,12 +224,13 @@ function profile.start(device) return start(labels_of(device)) end
 ---@return luxel.Profile report
 ---@return string? message, string? code where the trace could not be written
 local function run(_, f, options)
-    if type(f) ~= "function" then error(("profile: expected a function, got %s"):format(type(f)), 2) end
-    options = check.options("profile", options, {"device", "trace"})
-    local labels = labels_of(options.device)
-    local session <close> = start(labels)
-    local results = table.pack(f())
-    local report = session:stop()
+    options = options or {}
+    local labels = labels_of("profile: options: option 'device'", options.device)
+    local session = start(labels)
+    local results = table.pack(unbroken("profile", function(ok)
+        if not ok then session:abandon() end
+    end, f))
+    local report <const> = session:stop()
     report.results = results
     if options.device == nil then note_unwatched(report, labels) end
     if options.trace then
@@ -227,4 +240,16 @@ local function run(_, f, options)
     return report
 end
 
-return setmetatable(profile, {__call = run})
+function Session:__tostring()
+    local labels = {}
+    for i, entry in ipairs(self.watched) do labels[i] = entry.label end
+    return "ProfileSession of " .. (#labels > 0 and table.concat(labels, ", ") or "nothing any more")
+end
+
+args.publish("Profile:", Profile, {save_trace = "profile: profile, path: path"})
+args.publish("ProfileSession:", Session, {stop = "session: session", abandon = "session: session"})
+args.publish("profile.", profile, {start = "device: string|string[]?"})
+namespace("lx.profile", profile)
+getmetatable(profile).__call = args.public("profile",
+    "self: any, f: function, options: {device: string|string[]?, trace: path?}?", run)
+return profile

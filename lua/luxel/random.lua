@@ -4,6 +4,8 @@
 -- through in epoch 3 does not change with the batch size, with the number of threads, or with what was drawn before.
 -- The generator is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 
+local args = require "luxel.args"
+
 local random = {}
 
 local GOLDEN <const> = 0x9E3779B97F4A7C15
@@ -27,7 +29,7 @@ function random.stream(...)
     for i = 1, select("#", ...) do
         local part = math.tointeger((select(i, ...)))
         if not part then
-            error(("random.stream: argument %d is %s, expects an integer"):format(i, tostring((select(i, ...)))), 2)
+            args.fail("random.stream: argument %d: expected an integer, got %s", i, args.describe((select(i, ...))))
         end
         state = mix(state + GOLDEN * i + part)
     end

@@ -9,7 +9,7 @@ local recording = {
 }
 
 ---@class luxel.Recording
----@field handle userdata what the devices do: csrc/lua/recording.c
+---@field handle userdata what the devices do: csrc/lua/bind_recording.c
 ---@field actions table[] `{f, argument}`: to be called before each replay
 ---@field grads table<table, Tensor|false> by slot: gradients of leaves at the end, where it sets them
 ---@field expects table<table, integer|false> by slot: gradients of leaves at the start, where it reads them
@@ -51,6 +51,15 @@ end
 ---@param slot table
 function recording.sets_grad(slot)
     recording.now.grads[slot] = slot.grad or false
+end
+
+--- Notes that a recorded operation changes a tensor in place. Only while there is a recording.
+---@param tensor Tensor the one whose memory it is
+function recording.changes(tensor)
+    if core.is_freed(tensor) or not recording.now.handle:made(tensor) then
+        recording.problem("gives a tensor from outside a history, which a replay would not; change it in lx.no_grad, "
+            .. "or return a new tensor")
+    end
 end
 
 -- Whether a field of a module is met for the first time.

@@ -1,16 +1,17 @@
 --- `lx.tune`: measures which way of computing each convolution and matrix product of a network is the fastest here.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 local lx = require "luxel"
-local check = require "luxel.nn.check"
+local namespace = require "luxel.namespace"
+local unbroken = require "luxel.unbroken"
 
 ---@class luxel.Tuned what was measured; print it to see it
 ---@field device string
 ---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[]
 --- usual: the time of what is taken untuned; rejected: candidates that did not run or gave another result
 ---@field saved boolean whether the next process finds it
-local Tuned = {}
-Tuned.__index = Tuned
+local Tuned = namespace.class("Tuned", {}, {"saved"})
 
 function Tuned:__tostring()
     if #self.entries == 0 then
@@ -50,15 +51,18 @@ local function keep_state(net)
     end
 end
 
+-- What training and prediction compute (`nn.fuse`), and the network layer by layer.
 local function run(net, shape, device)
-    lx.tidy(function()
-        net:train()
-        net:zero_grad()
-        local loss = net(lx.randn(shape, {device = device})):sum()
-        if loss.requires_grad then loss:backward() end
-        net:eval()
-        lx.no_grad(function() net(lx.randn(shape, {device = device})) end)
-    end)
+    for _, forward in ipairs {lx.nn.fuse(net), net} do
+        lx.tidy(function()
+            net:train()
+            net:zero_grad()
+            local loss = forward(lx.randn(shape, {device = device})):sum()
+            if loss.requires_grad then loss:backward() end
+            net:eval()
+            lx.no_grad(function() forward(lx.randn(shape, {device = device})) end)
+        end)
+    end
 end
 
 --- Runs a training step and an inference of the network on random numbers, and for each convolution and matrix product
@@ -69,21 +73,14 @@ end
 ---@param shape integer[] of the input, with the batch: `{32, 1, 224, 224}`
 ---@param options {again: boolean?}? again: measure also what was measured before
 ---@return luxel.Tuned
-return function(net, shape, options)
-    if type(net) ~= "table" or not net.named_modules then
-        error("tune: expected a module, got " .. type(net), 2)
-    end
-    if type(shape) ~= "table" then
-        error("tune: expected the shape of the input such as {32, 1, 224, 224}, got " .. type(shape), 2)
-    end
-    options = check.options("tune", options, {"again"})
+local function tune(net, shape, options)
     local first = net:parameters()[1]
     local device = first and first.device or "cpu"
-    if options.again then core.forget_tuning(device) end
+    if options and options.again then core.forget_tuning(device) end
     local known = #core.tuned(device)
     local restore = keep_state(net)
     core.tune(device, true)
-    local ok, message = pcall(run, net, shape, device)
+    local ok, message = pcall(unbroken, "tune", function() end, run, net, shape, device)
     core.tune(device, false)
     restore()
     if not ok then error(message, 0) end
@@ -92,3 +89,5 @@ return function(net, shape, options)
     return setmetatable({device = device, saved = saved, entries = table.move(entries, known + 1, #entries, 1, {})},
         Tuned)
 end
+
+return args.public("tune", "net: module, shape: integer(1..)[], options: {again: boolean?}?", tune)

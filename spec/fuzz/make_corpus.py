@@ -4,7 +4,9 @@
     /usr/bin/python3 spec/fuzz/make_corpus.py
 """
 import io
+import json
 import os
+import re
 import struct
 import sys
 
@@ -55,8 +57,23 @@ def files():
     for name, values in make_dicom.files().items():
         if name.endswith("/file"):
             out["dicom-" + name[:-5].replace("/", "-")] = values.tobytes()
+    for name, values in golden("formats").items():
+        if name.endswith("/file") or name.startswith("refused/"):
+            what = re.sub("/file$|^refused/", "", name)
+            out["made-" + re.sub("[^A-Za-z0-9_-]+", "-", what)] = values
+    for name, values in golden("headers").items():
+        if re.search("interlaced, all|tiffcp|predictor 7|frame 2|table of .* 10 bits.* 256|fields 7c00|adobe|4x2", name) and name.endswith("/file"):
+            out["made-" + re.sub("[^A-Za-z0-9_-]+", "-", name[:-5])] = values
     out.update(greedy())
     return out
+
+
+def golden(name):
+    """The tensors of bytes of a file of the golden values."""
+    with open(os.path.join(HERE, "..", "golden", name + ".safetensors"), "rb") as file:
+        length, = struct.unpack("<Q", file.read(8))
+        header, rest = json.loads(file.read(length)), file.read()
+    return {name: rest[slice(*entry["data_offsets"])] for name, entry in header.items() if entry["dtype"] == "U8"}
 
 
 def greedy():

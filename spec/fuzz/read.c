@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/image/codec.h"
-#include "../../csrc/image/image.h"
+#include "../../csrc/format/format.h"
 
 /* Of AddressSanitizer; gcc has no header for them. */
 int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
@@ -60,17 +59,14 @@ static long read_well, refused; /* of all readings */
 static size_t allowed_for(const uint8_t *bytes, size_t size)
 {
     static lx_error error;
-    lx_image_header header;
+    const lx_input in = {"fuzz", bytes, size, &error};
+    lx_image_info info;
     lx_dicom dicom;
     size_t width = 0, height = 0;
     error.code = LX_OK;
-    if (lx_image_inspect("fuzz", bytes, size, &header, &error) == LX_OK) {
-        width = (size_t)header.info.width;
-        height = (size_t)header.info.height;
-        if (header.format == LX_FORMAT_DICOM && lx_dicom_parse("fuzz", bytes, size, &dicom, &error) == LX_OK) {
-            width = (size_t)dicom.columns;
-            height = (size_t)dicom.rows * (size_t)dicom.samples;
-        }
+    if (lx_image_probe_memory(&in, true, &info, &dicom) == LX_OK) {
+        width = (size_t)info.width;
+        height = (size_t)info.height * (size_t)(dicom.samples > 1 ? dicom.samples : 1);
     }
     return (width + 32) * (height + 32) * 16 + 2 * size + (1 << 20);
 }
@@ -79,19 +75,21 @@ static size_t allowed_for(const uint8_t *bytes, size_t size)
 static void read_all_ways(const uint8_t *bytes, size_t size)
 {
     static lx_error error;
+    const lx_input in = {"fuzz", bytes, size, &error};
     const size_t limit = allowed_for(bytes, size);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         lx_picture picture;
         lx_image_info info;
         lx_dicom dicom;
         const lx_read_options options = {
-            .channels = i % 2 ? 3 : i == 4 ? 0 : 1, .as = (lx_read_as)(i % 3), .raw = i == 3, .frame = i == 2 ? 1 : 0};
+            .channels = i % 2 ? 3 : i == 4 ? 0 : 1, .as = (lx_read_as)(i % 3), .raw = i == 3, .frame = i == 2 ? 1 : i == 5 ? -1 : 0,
+            .as_stored = i == 4, .prefer_window = i == 1};
         error.code = LX_OK;
         memory.largest = limit;
         memory.most_live = 3 * limit;
         memory.live = 0;
         memory.watching = true;
-        const lx_code code = lx_image_read_memory("fuzz", bytes, size, &options, &picture, &info, &dicom, &error);
+        const lx_code code = lx_image_read_memory(&in, &options, &picture, &info, &dicom);
         memory.watching = false;
         if (code != error.code || (code != LX_OK && error.text[0] == '\0'))
             abort();
@@ -123,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 #else
 
-enum { MOST_FILES = 256, LARGEST = 1 << 20 };
+enum { MOST_FILES = 1024, LARGEST = 1 << 20 };
 
 static struct {
     uint8_t *bytes;

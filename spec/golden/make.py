@@ -345,6 +345,209 @@ for dim in (0, 1, 2):
          fixed={"i": indices(1, size[dim], *shape)})
 case("pick/index_by_tensor", lambda x, i: x[i.long() - 1], x=values(6, 7), fixed={"i": indices(1, 6, 11)})
 
+# ---- changes in place -----------------------------------------------------------------------------------------------
+
+
+def in_place(name, function, fixed=None, **inputs):
+    """`function` changes what it makes itself: leaves cannot be changed in place."""
+    case(f"in_place/{name}", function, fixed, **inputs)
+
+
+def zeros(*shape):
+    return torch.zeros(shape, dtype=torch.float64)
+
+
+def taken_in(x):
+    z = zeros(7)
+    z.add_(x * 2)
+    return z + x, z
+
+
+def chain(x, y):
+    z = x * 1
+    return z.mul_(y).sub_(x).add_(y, alpha=0.5).div_(3).tanh_() + z.square()
+
+
+def views_of_views(x, y):
+    z = zeros(5, 7)
+    part = z[1:4]
+    column = part.t()[2]
+    column.add_(x[:3, 0])
+    assert part.grad_fn  # PyTorch 1.13 takes it for a leaf until somebody asks
+    part.mul_(y).add_(x[1:4])
+    z[0] = y
+    z.t()[6].sub_(x[:, 1])
+    return z * z, part.exp(), column
+
+
+def base_after_view(x, y):
+    z = x * 2
+    turned, row = z.t(), z[3]
+    flat = z.view(-1)
+    z.mul_(y)
+    z[2].sub_(x[1])
+    return turned * 3, row.sin(), flat
+
+
+def overwritten(x, y):
+    z = x * y
+    w = z * 1
+    z[1].zero_()
+    z[:, 2].fill_(3)
+    z[3].copy_(y)
+    w.copy_(y)
+    return z * z, w * 2, x * 1
+
+
+def masked(x, y, m):
+    z = x.sin()
+    z.copy_(torch.where(m.bool(), y, z))
+    z.copy_(torch.where(z > 0.5, torch.tensor(0.5, dtype=torch.float64), z))
+    return z * y
+
+
+def expanded_view(x, y):
+    z = zeros(1, 7)
+    many = z.expand(5, 7)
+    columns = z.expand(5, 7)[:, 2:5].t()
+    z.add_(x)
+    return many * y, columns
+
+
+def through_detached(x):
+    z = x * 3
+    apart = z.detach()
+    apart.add_(x)
+    return z * 1, apart
+
+
+def with_itself(x):
+    z = x * 1
+    z.mul_(z.clone())
+    z[0].add_(z[1])
+    z[1:4].sub_(z[0:3].clone())
+    return z
+
+
+def limits(x, y):
+    z = x * 1
+    z[:2].clamp_(-0.5, 0.75)
+    z[2:] = torch.maximum(z[2:].clone(), y)
+    return z.square_().exp_()
+
+
+in_place("taken_in", taken_in, x=values(7))
+in_place("chain", chain, x=values(5, 7), y=positive(7))
+in_place("views_of_views", views_of_views, x=values(5, 7), y=values(7))
+in_place("base_after_view", base_after_view, x=values(5, 7), y=values(7))
+in_place("overwritten", overwritten, x=values(5, 7), y=values(7))
+in_place("masked", masked, x=values(5, 7), y=lambda rng: values(7)(rng) + 1 / 128, fixed={"m": bits(5, 7)})
+in_place("expanded_view", expanded_view, x=values(7), y=values(5, 7))
+in_place("through_detached", through_detached, x=values(7))
+in_place("with_itself", with_itself, x=values(5, 7))
+in_place("limits", limits, x=lambda rng: values(5, 7)(rng) + 1 / 128, y=values(7))
+
+# ---- where functions bend or end ------------------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+case("edge/pow_number", lambda a: (a ** 0, a ** 1, a ** 2), a=exactly([0.0, 0.5, -1.0, 0.0]))
+case("edge/pow_tensors", lambda a, b: a ** b, a=exactly([0.0, 0.0, 0.0, 2.0, 0.5]), b=exactly([0.0, 1.0, 2.0, 0.0, -1.0]))
+case("edge/pow_zero_base", lambda b: torch.zeros((), dtype=torch.float64) ** b, b=exactly([0.0, 1.0, 2.5]))
+case("edge/norm", lambda x: tuple(torch.linalg.vector_norm(x, p, 1) for p in (0, 1, 1.5, 2, 3, INF, -INF)),
+     x=exactly([[0.0, 0, 0], [3, -4, 0], [2, 2, -2]]))
+case("edge/norm_half", lambda x: torch.linalg.vector_norm(x, 0.5, 1), x=exactly([[3.0, -4, 0], [2, 2, -2]]))
+case("edge/std", lambda x: (x.std(1), x.std(1, unbiased=False), x.std()), x=exactly([[2.0, 2, 2], [1, 2, 4]]))
+case("edge/std_all_equal", lambda x: x.std(), x=exactly([2.0, 2, 2]))
+case("edge/one_element", lambda x: (x.var(1), x.std(1), x.var(1, unbiased=False)), x=exactly([[2.0], [3.0]]))
+case("edge/clamp", lambda x: (x.clamp(-0.5, 0.5), x.clamp(max=0.5), x.clamp(5, 2)), x=exactly([-1.0, -0.5, 0, 0.5, 1]))
+case("edge/clamp_crossed", lambda x: x.clamp(5, 2), fixed={"x": exactly([1.0, 2, 3, 5, 7, NAN])})
+case("edge/abs", lambda x: (x.abs(), torch.sign(x), torch.relu(x)), x=exactly([-1.0, 0, 1]))
+case("edge/ties", lambda a, b: (torch.maximum(a, b), torch.minimum(a, b)), a=exactly([1.0, 2, 3]), b=exactly([1.0, 3, 2]))
+case("edge/ties_nan", lambda a, b: (torch.maximum(a, b), torch.minimum(a, b)), a=exactly([1.0, NAN]), b=exactly([NAN, 2.0]))
+case("edge/extreme_ties", lambda x: (x.amax(1), x.amin(), x.max(), x.max(1)[0]), x=exactly([[1.0, 3, 3], [3, 1, 2]]))
+case("edge/median_ties", lambda x: x.median(), x=exactly([2.0, 1, 2, 3, 2]))
+case("edge/domain", lambda x: (x.sqrt(), x.log(), x.rsqrt(), x.reciprocal()), x=exactly([0.0, 4.0]))
+case("edge/div", lambda a, b: a / b, a=exactly([1e-30, 0.0, 2.0]), b=exactly([1e-30, 4.0, 1e25]))
+case("edge/prod", lambda x: x.prod(1), x=exactly([[0.0, 0, 3], [0, 2, 3], [1, 2, 3]]))
+
+apart = lambda *shape: lambda rng: positive(*shape)(rng) + 0.5
+for kind, (a, b) in {"same": ((5, 7), (5, 7)), "row": ((5, 7), (7,)), "left": ((7,), (3, 5, 7))}.items():
+    case(f"binary/remainder_{kind}", lambda a, b: torch.remainder(a, b), a=lambda rng, a=a: 3 * values(*a)(rng) + 1 / 256, b=apart(*b))
+case("binary/remainder_number_right", lambda a: torch.remainder(a, 1.25), a=lambda rng: 3 * values(5, 7)(rng) + 1 / 256)
+case("binary/remainder_number_left", lambda a: torch.remainder(torch.tensor(5.5, dtype=torch.float64), a),
+     a=lambda rng: -1 / 256 - apart(5, 7)(rng))
+case("binary/floored", lambda a, b: (torch.remainder(a, b), torch.floor_divide(a, b)),
+     fixed={"a": exactly([7.0, -7, 7, -7, 5.5, 6, -6, 0, 1]), "b": exactly([3.0, 3, -3, -3, -2, 3, 3, 5, 0])})
+case("binary/floor_divide", lambda a, b: (torch.floor_divide(a, b), torch.floor_divide(a, 1.25)),
+     fixed={"a": values(5, 7), "b": values(7)})
+
+# ---- picking by masks and positions, putting elements elsewhere -----------------------------------------------------
+
+case("pick/nonzero", lambda x: torch.nonzero(x) + 1, fixed={"x": lambda rng: indices(-1, 1, 3, 5, 4)(rng).double()})
+case("pick/masked_select", lambda x, m: x.masked_select(m.bool()), x=values(3, 5, 7), fixed={"m": bits(3, 5, 7)})
+case("pick/masked_select_broadcast", lambda x, m: x.masked_select(m.bool()), x=values(5, 1), fixed={"m": bits(3, 1, 7)})
+case("pick/index_by_mask", lambda x, m: x[m.bool()] * 2, x=values(5, 7), fixed={"m": bits(5, 7)})
+case("pick/index_by_mask_of_rows", lambda x, m: x[m.bool()], x=values(9, 2, 3), fixed={"m": bits(9)})
+case("pick/index_by_mask_of_two", lambda x, m: x[m.bool()], x=values(4, 5, 3), fixed={"m": bits(4, 5)})
+case("pick/index_steps", lambda x: x[0::2, 1:6:3], x=values(5, 7))
+
+
+def assigned(x, key, value):
+    x = x.clone()
+    x[key] = value
+    return x
+
+
+case("pick/assign", lambda x, m, r, v, i, rows, w: (
+    assigned(x, m.bool(), v[:int(m.sum())]), assigned(x, r.bool(), w), assigned(x, i.long() - 1, rows),
+    assigned(x, (slice(0, 5, 2), slice(1, 7, 3)), 7)),
+    fixed={"x": values(5, 7), "m": bits(5, 7), "r": bits(5), "v": values(35), "i": exactly([4, 1, 3], torch.int32),
+           "rows": values(3, 7), "w": values(7)})
+for dim in (0, 1, 2):
+    shape = [3, 4, 5]
+    unique = lambda rng, dim=dim: torch.from_numpy((np.argsort(rng.rand(3, 4, 5), axis=dim) + 1).astype(np.int32))
+    case(f"pick/scatter_{dim + 1}", lambda x, i, source: x.scatter(dim, i.long() - 1, source), x=values(*shape),
+         source=values(*shape), fixed={"i": unique})
+    case(f"pick/scatter_add_{dim + 1}", lambda x, i, source: x.scatter_add(dim, i.long() - 1, source), x=values(*shape),
+         source=values(*shape), fixed={"i": indices(1, shape[dim], *shape)})
+case("pick/scatter_number", lambda x, i: x.scatter(1, i.long() - 1, 2.5), x=values(3, 7), fixed={"i": indices(1, 7, 3, 2)})
+case("pick/one_hot", lambda i, j: (F.one_hot(i.long() - 1, 7).byte(), F.one_hot(j.long() - 1).byte()),
+     fixed={"i": indices(1, 7, 3, 5), "j": exactly([2, 5, 1], torch.int32)})
+case("move/flip", lambda x: (x.flip(1), x.flip(0, 2)), x=values(3, 5, 7))
+case("move/roll", lambda x: (x.roll(2, 1), x.roll((-3, 9), (0, 2)), x.roll(4)), x=values(3, 5, 7))
+case("move/split", lambda x: (*x.split(2, 1), *x.split((1, 4, 2), 2)), x=values(3, 5, 7))
+case("move/tile", lambda x: (x.repeat(2, 3), x.repeat(2, 1, 2)), x=values(3, 5))
+case("move/repeat_interleave", lambda x: (x.repeat_interleave(3, 1), x.repeat_interleave(2)), x=values(3, 5))
+case("move/triangles", lambda x: (x.tril(), x.tril(-1), x.triu(), x.triu(2)), x=values(2, 5, 7))
+case("move/outer", lambda a, b: torch.outer(a, b), a=values(5), b=values(7))
+
+# ---- order statistics, distances, sums of products ------------------------------------------------------------------
+
+for dim in (0, 1, 2):
+    case(f"order/median_{dim + 1}", lambda x: one_based(x.median(dim)), x=distinct(4, 5, 6))
+case("order/median_keep", lambda x: one_based(x.median(1, keepdim=True)), x=distinct(4, 5, 6))
+case("order/median_whole", lambda x: x.median(), x=distinct(4, 5, 7))
+case("order/median_nan", lambda x: (*one_based(x.median(1)), x.median()),
+     fixed={"x": exactly([[1.0, NAN, 3, NAN], [4, 3, 2, 1], [NAN, 1, 2, 3]])})
+Q = torch.tensor([0.0, 0.1, 0.5, 0.77, 1.0], dtype=torch.float64)
+case("order/quantile", lambda x: (torch.quantile(x, 0.3, 1), torch.quantile(x, Q, 2), torch.quantile(x, 0.85),
+                                  torch.quantile(x, Q, 0, keepdim=True)), x=distinct(4, 5, 7))
+for how in ("lower", "higher", "nearest", "midpoint"):
+    case(f"order/quantile_{how}", lambda x: torch.quantile(x, Q, 1, interpolation=how), x=distinct(3, 6))
+case("order/quantile_nan", lambda x: torch.quantile(x, 0.5, 1), fixed={"x": exactly([[1.0, NAN, 3], [3, 2, 1]])})
+case("order/unique", lambda x, i: (torch.unique(x), torch.unique(i)),
+     fixed={"x": lambda rng: indices(-3, 3, 5, 7)(rng).double() / 2, "i": indices(1, 5, 11)})
+case("product/cdist", lambda a, b: (torch.cdist(a, b), torch.cdist(a, b, 1), torch.cdist(a, b, 3)), a=values(2, 4, 3),
+     b=values(2, 5, 3))
+case("product/cdist_zero", lambda a, b: torch.cdist(a, b), a=exactly([[1.0, 2], [0, 0]]), b=exactly([[1.0, 2], [3, 4]]))
+EINSUMS = {"ij,jk->ik": ((3, 5), (5, 7)), "bij,bjk->bik": ((2, 3, 5), (2, 5, 4)), "ij,kj": ((3, 5), (4, 5)),
+           "ij->ji": ((3, 5),), "ijk->j": ((3, 5, 2),), "i,j->ij": ((3,), (5,)), "ij,ij->": ((3, 5), (3, 5)),
+           "bhqd,bhkd->bhqk": ((2, 3, 4, 5), (2, 3, 6, 5)), "ij,jk,kl->il": ((2, 3), (3, 4), (4, 5)),
+           "ijk,k->ij": ((2, 3, 5), (5,)), "ijm,j->i": ((2, 3, 4), (3,)), "bi,bi->b": ((3, 5), (3, 5))}
+for equation, shapes in EINSUMS.items():
+    case(f"einsum/{equation}", lambda equation=equation, **i: torch.einsum(equation, *i.values()),
+         **{"abc"[n]: values(*shape) for n, shape in enumerate(shapes)})
+
 # ---- products -------------------------------------------------------------------------------------------------------
 
 MATMUL = {"square": ((7, 7), (7, 7)), "odd": ((5, 11), (11, 3)), "wide": ((3, 9), (9, 65)),
@@ -480,6 +683,27 @@ for corners in (False, True):
     case(f"interpolate/bilinear_to_one{suffix}", lambda x: bilinear(x, size=(1, 1)), x=values(2, 3, 5, 6))
     case(f"interpolate/bilinear_from_one{suffix}", lambda x: bilinear(x, size=(3, 4)), x=values(2, 3, 1, 1))
 
+# ---- padding --------------------------------------------------------------------------------------------------------
+
+for mode in ("reflect", "replicate", "circular"):
+    case(f"pad/{mode}", lambda x, mode=mode: (F.pad(x, (3, 1, 0, 2), mode), F.pad(x, (0, 0, 2, 2), mode)),
+         x=values(2, 17, 3, 5))
+    case(f"pad/{mode}_signals", lambda x, mode=mode: F.pad(x, (2, 3), mode), x=values(2, 3, 4))
+case("pad/constant", lambda x: (F.pad(x, (3, 1, 0, 2)), F.pad(x, (1, 2, 3, 4, 5, 6), value=2.5), F.pad(x, (0, 0))),
+     x=values(2, 17, 3, 5))
+case("pad/negative", lambda x: (F.pad(x, (-1, -2)), F.pad(x, (1, -3, -2, 4), value=-1.5)), x=values(3, 5, 7))
+case("pad/beyond_the_size", lambda x: F.pad(x, (5, 6, 4, 3), "replicate"), x=values(1, 2, 2, 3))
+
+# ---- convolution in one dimension -----------------------------------------------------------------------------------
+
+case("conv1d/plain", lambda x, w, b: F.conv1d(x, w, b), x=values(2, 3, 11), w=values(17, 3, 5), b=values(17))
+case("conv1d/options", lambda x, w: F.conv1d(x, w, None, 3, 2, 2), x=values(2, 19, 13), w=values(5, 19, 3))
+case("conv1d/groups", lambda x, w, b: F.conv1d(x, w, b, 1, 1, 1, 6), x=values(1, 6, 7), w=values(12, 1, 3), b=values(12))
+case("pool1d/max", lambda x: F.max_pool1d(x, 3, 2, 1), x=distinct(2, 19, 8))
+case("pool1d/avg", lambda x: (F.avg_pool1d(x, 3), F.avg_pool1d(x, 3, 2, 1), F.avg_pool1d(x, 3, 1, 1, False, False)),
+     x=values(2, 19, 8))
+case("pool1d/adaptive", lambda x: (F.adaptive_avg_pool1d(x, 3), F.adaptive_avg_pool1d(x, 1)), x=values(2, 19, 8))
+
 # ---- normalisation --------------------------------------------------------------------------------------------------
 
 
@@ -514,6 +738,25 @@ case("layer_norm/last", lambda x, weight, bias: F.layer_norm(x, (17,), weight, b
 case("layer_norm/two_dims", lambda x, weight, bias: F.layer_norm(x, (5, 7), weight, bias, eps=0.01),
      x=values(3, 5, 7), weight=values(5, 7), bias=values(5, 7))
 case("layer_norm/plain", lambda x: F.layer_norm(x, (7,)), x=values(5, 7))
+case("batch_norm/signals", lambda **i: batch_norm(**i, training=True), x=values(3, 7, 5), weight=values(7),
+     bias=values(7), fixed=STATS(7))
+case("batch_norm/signals_evaluation", lambda **i: batch_norm(**i), x=values(3, 7, 5), weight=values(7),
+     bias=values(7), fixed=STATS(7))
+
+
+def instance_norm(x, mean=None, var=None, weight=None, bias=None, **options):
+    running = [None if t is None else t.clone() for t in (mean, var)]
+    y = F.instance_norm(x, *running, weight, bias, **options)
+    return y if mean is None else (y, *running)
+
+
+case("instance_norm/plain", instance_norm, x=values(2, 19, 3, 5))
+case("instance_norm/affine", lambda **i: instance_norm(**i, eps=0.01), x=values(3, 5, 3, 4), weight=values(5),
+     bias=values(5))
+case("instance_norm/running", lambda **i: instance_norm(**i, momentum=0.3), x=values(3, 5, 3, 4), weight=values(5),
+     bias=values(5), fixed=STATS(5))
+case("instance_norm/evaluation", lambda **i: instance_norm(**i, use_input_stats=False), x=values(3, 5, 3, 4),
+     weight=values(5), bias=values(5), fixed=STATS(5))
 
 # ---- activations ----------------------------------------------------------------------------------------------------
 
@@ -596,6 +839,68 @@ for name, f in LOSSES.items():
          fixed={"t": with_missing(between(5, 7))})
 
 
+for reduction in ("mean", "sum", "none"):
+    case(f"huber/{reduction}", lambda x, t, r=reduction: F.huber_loss(x, t, reduction=r, delta=0.7), x=values(5, 7),
+         fixed={"t": between(5, 7)})
+case("huber/default", lambda x, t: F.huber_loss(x, t), x=values(2, 3, 5), fixed={"t": between(2, 3, 5)})
+case("huber/missing", lambda x, t: masked_mean(F.huber_loss(x, present(t), reduction="none"), t), x=values(5, 7),
+     fixed={"t": with_missing(between(5, 7))})
+
+NLL = lambda x, t, **o: F.nll_loss(F.log_softmax(x, 1), t.long() - 1, **o)
+for reduction in ("mean", "sum", "none"):
+    case(f"nll/{reduction}", lambda x, t, r=reduction: NLL(x, t, reduction=r), x=values(7, 5),
+         fixed={"t": indices(1, 5, 7)})
+case("nll/not_normalised", lambda x, t: F.nll_loss(x, t.long() - 1), x=values(7, 5), fixed={"t": indices(1, 5, 7)})
+case("nll/images_weight", lambda x, t, w: NLL(x, t, weight=w), x=values(2, 3, 5, 4),
+     fixed={"t": indices(1, 3, 2, 5, 4), "w": positive(3)})
+case("nll/ignore_index", lambda x, t: F.nll_loss(x, torch.where(t == -100, t, t - 1).long(), ignore_index=-100),
+     x=values(7, 5), fixed={"t": IGNORED})
+
+chances = lambda rng: torch.from_numpy(rng.randint(0, 65, (5, 7)) / 64.0)  # some of them 0
+for reduction in ("mean", "sum", "none", "batchmean"):
+    case(f"kl_div/{reduction}", lambda x, t, r=reduction: F.kl_div(F.log_softmax(x, 1), t, reduction=r),
+         x=values(5, 7), fixed={"t": chances})
+case("kl_div/log_target", lambda x, t: F.kl_div(x, t, reduction="batchmean", log_target=True), x=values(5, 7),
+     t=values(5, 7))
+case("kl_div/target_gradient", lambda x, t: F.kl_div(x, t, reduction="sum"), x=values(5, 7), t=positive(5, 7))
+case("kl_div/missing", lambda x, t: masked_mean(F.kl_div(x, present(t), reduction="none"), t), x=values(5, 7),
+     fixed={"t": with_missing(chances)})
+
+
+def overlap(x, t, of):
+    """`of(p, t)` of the labelled pixels of each image and channel, and whether there are any."""
+    rows = []
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            known = ~torch.isnan(t[n, c])
+            rows.append(of(torch.sigmoid(x[n, c])[known], t[n, c][known]) * float(known.any()))
+    return torch.stack(rows).reshape(x.shape[:2])
+
+
+def dice(p, t, smooth=1):
+    return 1 - (2 * (p * t).sum() + smooth) / ((p ** 2).sum() + (t ** 2).sum() + smooth)
+
+
+def tversky(p, t, alpha=0.3, beta=0.7, smooth=1):
+    hit, false_alarm, missed = (p * t).sum(), (p * (1 - t)).sum(), ((1 - p) * t).sum()
+    return 1 - (hit + smooth) / (hit + alpha * false_alarm + beta * missed + smooth)
+
+
+MASKS = {"dice": dice, "tversky": tversky}
+for name, of in MASKS.items():
+    case(f"{name}/mean", lambda x, t, of=of: overlap(x, t, of).mean(), x=values(2, 3, 5, 7),
+         fixed={"t": labels(2, 3, 5, 7)})
+    case(f"{name}/sum", lambda x, t, of=of: overlap(x, t, of).sum(), x=values(2, 3, 11), fixed={"t": labels(2, 3, 11)})
+    case(f"{name}/missing", lambda x, t, of=of: overlap(x, t, of).mean(), x=values(2, 3, 35),
+         fixed={"t": with_missing(labels(2, 3, 35))})
+    case(f"{name}/missing_channel", lambda x, t, of=of: overlap(x, t, of).sum() / 2, x=values(1, 3, 4),
+         fixed={"t": exactly([[[1.0, 0, 0, 1], [float("nan")] * 4, [0.0, 0, 0, float("nan")]]])})
+case("dice/plain_none", lambda x, t: overlap(x, t, lambda p, t: 1 - 2 * (p * t).sum() / (p.sum() + t.sum())),
+     x=values(2, 3, 5, 7), fixed={"t": labels(2, 3, 5, 7)})
+case("tversky/options_none", lambda x, t: overlap(x, t, lambda p, t: tversky(p, t, 0.8, 0.4, 0.5)),
+     x=values(2, 3, 5, 7), fixed={"t": labels(2, 3, 5, 7)})
+
+
 def focal(x, t, alpha=0.25, gamma=2):
     p = torch.sigmoid(x)
     p_t = p * t + (1 - p) * (1 - t)
@@ -662,6 +967,36 @@ def batch_norm_layer(x, weight, bias):
 
 
 case("layer/BatchNorm2d", batch_norm_layer, x=values(3, 5, 4, 3), weight=values(5), bias=values(5))
+
+
+def norm_layer(kind, x, weight=None, bias=None, **options):
+    layer = kind(x.shape[1], **options).double()
+    running = [] if layer.running_mean is None else [layer.running_mean, layer.running_var]
+    for parameter, value in ((layer.weight, weight), (layer.bias, bias)):
+        if parameter is not None:
+            parameter.data = value.detach()
+    layer(x.detach())
+    layer.eval()
+    return (layer(x), *[r.clone() for r in running])
+
+
+case("layer/BatchNorm1d", lambda x, weight, bias: norm_layer(torch.nn.BatchNorm1d, x, weight, bias), x=values(5, 7),
+     fixed={"weight": values(7), "bias": values(7)})
+case("layer/BatchNorm1d_signals", lambda x: norm_layer(torch.nn.BatchNorm1d, x, affine=False, momentum=0.3),
+     x=values(3, 7, 5))
+case("layer/InstanceNorm2d", lambda x, weight, bias: norm_layer(
+    torch.nn.InstanceNorm2d, x, weight, bias, affine=True, track_running_stats=True), x=values(2, 5, 3, 4),
+    fixed={"weight": values(5), "bias": values(5)})
+case("layer/InstanceNorm2d_plain", lambda x: norm_layer(torch.nn.InstanceNorm2d, x), x=values(2, 5, 3, 4))
+case("layer/Conv1d", lambda x, weight, bias: F.conv1d(x, weight, bias, 2, 3, 2, 3), x=values(2, 6, 13),
+     weight=values(9, 2, 3), bias=values(9))
+case("layer/Conv1d_same", lambda x, weight: F.conv1d(x, weight, None, padding="same"), x=values(1, 3, 7),
+     weight=values(4, 3, 5))
+case("layer/pooling_1d", lambda x: (F.max_pool1d(x, 3, 2, 1), F.avg_pool1d(x, 3, 2, 1, count_include_pad=False),
+                                    F.avg_pool1d(x, 2), F.adaptive_avg_pool1d(x, 4)), x=distinct(2, 19, 7))
+case("layer/padding", lambda x: (F.pad(x, (2, 1, 0, 3)), F.pad(x, (2, 1, 0, 3), "reflect"),
+                                 F.pad(x, (2, 1, 0, 3), "replicate"), F.pad(x, (-1, 2, 1, -2))),
+     x=values(2, 3, 5, 7))
 case("layer/GroupNorm", lambda x, weight, bias: F.group_norm(x, 2, weight, bias, 1e-3), x=values(2, 6, 3, 4),
      weight=values(6), bias=values(6))
 case("layer/LayerNorm", lambda x, weight, bias: F.layer_norm(x, (3, 5), weight, bias), x=values(4, 3, 5),
@@ -677,7 +1012,11 @@ case("layer/Upsample", lambda x: (F.interpolate(x, scale_factor=2),
 case("layer/Sequential", lambda x, w, b, v: F.linear(F.relu(F.conv2d(x, w, b)).flatten(1), v) * 2, x=values(3, 2, 4, 5),
      w=values(3, 2, 3, 3), b=values(3), v=values(4, 18))
 case("layer/losses", lambda x, t, c: (BCE(x, t, reduction="sum"), CE(x, c, label_smoothing=0.1), F.mse_loss(x, t),
-                                      F.l1_loss(x, t), F.smooth_l1_loss(x, t, beta=2.0), focal(x, t, gamma=3).mean()),
+                                      F.l1_loss(x, t), F.smooth_l1_loss(x, t, beta=2.0), focal(x, t, gamma=3).mean(),
+                                      F.huber_loss(x, t, delta=2.0), F.nll_loss(x, c.long() - 1, reduction="sum"),
+                                      F.kl_div(x, t, reduction="batchmean"),
+                                      overlap(x[None], t[None], dice).mean(),
+                                      overlap(x[None], t[None], lambda p, t: tversky(p, t, 0.5, 0.5)).sum()),
      x=values(7, 5), fixed={"t": labels(7, 5), "c": indices(1, 5, 7)})
 
 # ---- optimisers and schedules ---------------------------------------------------------------------------------------

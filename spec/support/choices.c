@@ -78,6 +78,15 @@ int main(void)
     device.tuning.measuring = false;
     lx_choose(&device, &choice, &error);
     printf("afterwards %d, error %d\n", last, (int)error.code);
+    /* more problems than room is reserved for at once */
+    device.tuning.measuring = true;
+    for (int i = 0; i < 70; i++) {
+        char problem[16];
+        snprintf(problem, sizeof problem, "problem %d", i);
+        lx_choice another = {problem, 2, 0, NULL, name, run, NULL, 0, sizeof memory};
+        lx_choose(&device, &another, &error);
+    }
+    printf("%d problems known\n", device.tuning.count);
     lx_tuning_free(&device.tuning);
     return 0;
 }

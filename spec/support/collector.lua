@@ -3,11 +3,17 @@
 
 collectgarbage("generational")
 local core = require "luxel.core"
-for name, f in pairs(core) do
-    if type(f) == "function" then
-        core[name] = function(...)
-            collectgarbage("step")
-            return f(...)
-        end
+
+-- Named as a file of the library, so that errors are not blamed on the wrapper.
+local home = assert(package.searchpath("luxel", package.path)):gsub("init%.lua$", "")
+local wrap = assert(load([[
+    local f = ...
+    return function(...)
+        collectgarbage("step")
+        return f(...)
     end
+]], "@" .. home .. "collector.lua"))
+
+for name, f in pairs(core) do
+    if type(f) == "function" then core[name] = wrap(f) end
 end

@@ -52,13 +52,28 @@ end
 others["numbers on either side"] = function(device)
     local results = {}
     local t = lx.arange(0, 35, 1):view(5, 7):to(device)
-    for _, name in ipairs {"add", "sub", "mul", "div", "pow", "maximum", "minimum", "relu_backward", "eq", "ne", "lt",
-        "le", "gt", "ge"} do
+    for _, name in ipairs {"add", "sub", "mul", "div", "floor_divide", "remainder", "pow", "maximum", "minimum",
+        "relu_backward", "eq", "ne", "lt", "le", "gt", "ge"} do
+        results[#results + 1] = core.binary(name, t, t:t():contiguous():view(5, 7))
         results[#results + 1] = core.binary(name, t, 3.5)
         results[#results + 1] = core.binary(name, 3.5, t)
     end
     return table.unpack(results)
 end
+
+-- Integers are compared, chosen and counted as such; the last of several writers of an element is found.
+function others.integers(device)
+    local a = lx.arange(0, 35, 1, {dtype = "int32"}):view(5, 7):to(device)
+    local b = lx.arange(34, -1, -1, {dtype = "int32"}):view(5, 7):to(device)
+    local results = {core.arange(0, 1, 37, device, "int32"), core.where(core.binary("lt", a, b), a, b)}
+    for _, name in ipairs {"eq", "ne", "lt", "le", "gt", "ge"} do results[#results + 1] = core.binary(name, a, b) end
+    local places = lx.tensor({3, 1, 3, 5}, {dtype = "int32"}):to(device)
+    results[#results + 1] = core.last_along({5}, 1, places)
+    return table.unpack(results)
+end
+
+-- Longer than what one work-item sorts.
+others["a long row sorted"] = function(device) return core.sort(lx.randn(2, 9001):to(device), 2, false) end
 
 -- Large enough for its sums to be made in parts that are then joined.
 others["batch norm in parts"] = function(device)
@@ -172,9 +187,9 @@ end
 
 -- All cases that there are: {name, run}, where run returns what is wrong, or nil.
 local function all_cases()
-    local golden, running = require "golden", require "running"
-    local stored, all = golden.load("spec/golden/golden.safetensors"), {}
-    for _, case in ipairs(require "cases") do
+    local cases, golden, running = require "cases", require "golden", require "running"
+    local stored, all = golden.load("spec/golden/golden.safetensors", cases), {}
+    for _, case in ipairs(cases) do
         local wanted = stored[case.name]
         for _, layout in ipairs {"as_stored", "blocked"} do
             if layout == "as_stored" or running.has_images(wanted) then

@@ -62,12 +62,17 @@ function running.is_recorded(output) return lx.is_tensor(output) and output.requ
 --- Runs forward and backward; returns inputs (with their gradients) and the list of results.
 function running.run(case, wanted, layout, device)
     local inputs = running.inputs_of(wanted, layout, device)
+    local versions = {}
+    for name, input in pairs(inputs) do versions[name] = core.version(input) end
     local outputs = table.pack(case.run(inputs))
     for number = 1, outputs.n do
         if running.is_recorded(outputs[number]) then
             local grad = layout(golden.output_gradient(number, outputs[number].shape):to(device))
             outputs[number]:backward(grad, {retain_graph = true})
         end
+    end
+    for name, input in pairs(inputs) do
+        assert(core.version(input) == versions[name], name .. " counts as written")
     end
     return inputs, outputs
 end

@@ -11,9 +11,9 @@ local x, y = lx.randn(3, 1, 17, 19), lx.tensor {{0}, {1}, {0 / 0}}
 local net = nn.Sequential(nn.Conv2d(1, 5, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 18, 3),
     nn.BatchNorm2d(18), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5), nn.Linear(18, 1))
 local optimizer = lx.optim.AdamW(net:parameters(), {lr = 1e-3})
-for _ = 1, 2 do
+for _, forward in ipairs {net, nn.fuse(net)} do
     optimizer:zero_grad()
-    local loss = F.binary_cross_entropy_with_logits(net(x), y)
+    local loss = F.binary_cross_entropy_with_logits(forward(x), y)
     loss:backward()
     optimizer:step()
 end

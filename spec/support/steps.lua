@@ -17,7 +17,7 @@ local y = lx.tensor({{0}, {1}, {1}, {0}}, {device = device})
 local losses = {}
 for step = 1, tonumber(os.getenv("STEPS") or 5) do
     optimizer:zero_grad()
-    local loss <close> = nn.functional.binary_cross_entropy_with_logits(net(x), y)
+    local loss <close> = nn.functional.binary_cross_entropy_with_logits(nn.fuse(net)(x), y)
     losses[step] = ("%.9g"):format(loss:item())
     loss:backward()
     optimizer:step()

@@ -1,18 +1,26 @@
-/* The cpu device: kernels compiled ahead of time, run over OpenMP threads. Storage handles are plain addresses. */
-#include <omp.h>
+/* The cpu device: kernels compiled ahead of time, run by a pool of threads. Storage handles are plain addresses. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../base/clock.h"
+#include "../../base/memory.h"
 #include "../blocks.h"
 #include "../device.h"
 #include "../plan.h"
+#include "../../base/pool.h"
+
+/* What waking threads is worth for: so much work (of operations that take longer than they look), and either bytes or
+ * work that keep one of them busy for some ten microseconds. */
+enum { SHARED_FROM = 32768, SHARED_FROM_BYTES = 256 << 10, SHARED_FROM_WORK = 1500000 };
+
+enum { SLICE = 50000000, MOST_SLICES = 65536 }; /* work of a task, at most */
 
 typedef struct {
     lx_device device;
     lx_isa isa;
-    int threads;
+    lx_pool *pool;
     lx_block_cache cache;
 } lx_cpu;
 
@@ -50,6 +58,13 @@ static void cpu_trim(lx_device *device)
     }
 }
 
+/* Work that has begun to change what was there before the call is not given up any more. */
+static void note_change(const lx_storage *storage)
+{
+    if (storage->id <= storage->device->call.storages)
+        storage->device->call.changes = true;
+}
+
 static lx_code cpu_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error)
 {
     (void)error;
@@ -60,29 +75,58 @@ static lx_code cpu_read(lx_storage *from, size_t offset, void *to, size_t bytes,
 static lx_code cpu_write(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error)
 {
     (void)error;
+    note_change(to);
     memcpy((char *)to->handle + offset, from, bytes);
     return LX_OK;
 }
 
+/* A launch as the threads see it. */
+typedef struct {
+    lx_native *kernel;
+    const void *params;
+    void *buffers[LX_MAX_ARGUMENTS];
+    lx_plan plan;
+} job;
+
+static void do_task(void *work, long index)
+{
+    const job *of = work;
+    const lx_span span = lx_span_of(of->plan, index);
+    of->kernel(&span, of->buffers, of->params);
+}
+
+/* Small launches are for the calling thread alone; large ones are cut so small that it is asked every few milliseconds
+ * whether to go on. */
+static long tasks_wanted(const lx_launch *launch, int threads)
+{
+    const bool shared = launch->work >= SHARED_FROM &&
+                        (launch->bytes >= SHARED_FROM_BYTES || launch->work >= SHARED_FROM_WORK);
+    const long least = threads > 1 && shared ? (long)threads * LX_TASKS_PER_THREAD : 1;
+    const double slices = launch->work / SLICE;
+    return slices <= (double)least ? least : slices < MOST_SLICES ? (long)slices : MOST_SLICES;
+}
+
 static lx_code cpu_launch(lx_device *device, const lx_launch *launch, lx_error *error)
 {
-    (void)error;
     const lx_cpu *cpu = (const lx_cpu *)device;
-    lx_native *const kernel = launch->kernel->native[cpu->isa];
     const double start = device->profile ? lx_now() : 0.0;
-    void *buffers[LX_MAX_ARGUMENTS] = {NULL};
-    for (int i = 0; i < launch->count; i++)
-        if (launch->arguments[i].storage)
-            buffers[i] = (char *)launch->arguments[i].storage->handle + launch->arguments[i].offset;
+    job work = {.kernel = launch->kernel->native[cpu->isa], .params = launch->params};
+    for (int i = 0; i < launch->count; i++) {
+        lx_storage *storage = launch->arguments[i].storage;
+        if (!storage)
+            continue;
+        work.buffers[i] = (char *)storage->handle + launch->arguments[i].offset;
+        if (!launch->kernel->writes || *launch->kernel->writes >> i & 1)
+            note_change(storage);
+    }
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
     long tasks;
-    const lx_plan plan = lx_plan_tasks(launch->size, launch->work, cpu->threads, &tasks);
-#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads) if (tasks > 1)
-    for (long task = 0; task < tasks; task++) {
-        const lx_span span = lx_span_of(plan, task);
-        kernel(&span, buffers, launch->params);
-    }
+    work.plan = lx_plan_tasks(launch->size, launch->work, tasks_wanted(launch, lx_pool_threads(cpu->pool)), &tasks);
+    if (tasks == 1)
+        do_task(&work, 0);
+    else if (lx_pool_run(cpu->pool, tasks, do_task, &work, error))
+        return error->code;
     if (device->profile)
         lx_profile_add(device->profile, launch->kernel->name, start, lx_now() - start, launch->work, launch->bytes);
     return LX_OK;
@@ -99,8 +143,8 @@ static int cpu_threads(lx_device *device, int set)
 {
     lx_cpu *cpu = (lx_cpu *)device;
     if (set > 0)
-        cpu->threads = set;
-    return cpu->threads;
+        lx_pool_resize(cpu->pool, set);
+    return lx_pool_threads(cpu->pool);
 }
 
 static lx_code cpu_watch(lx_device *device, lx_profile *profile, lx_error *error)
@@ -116,6 +160,7 @@ static void cpu_close(lx_device *device)
     cpu_trim(device);
     lx_tuning_free(&device->tuning);
     lx_blocks_close(&cpu->cache);
+    lx_pool_close(cpu->pool);
     free(cpu);
 }
 
@@ -143,6 +188,11 @@ static lx_isa choose_isa(void)
     return best;
 }
 
+lx_pool *lx_cpu_pool(lx_device *device)
+{
+    return ((lx_cpu *)device)->pool;
+}
+
 lx_device *lx_cpu_open(lx_error *error)
 {
     static const char *const isa_names[] = {"baseline", "AVX2", "AVX-512"};
@@ -153,7 +203,11 @@ lx_device *lx_cpu_open(lx_error *error)
         return NULL;
     }
     cpu->isa = choose_isa();
-    cpu->threads = omp_get_max_threads();
+    cpu->pool = lx_pool_open(lx_default_threads(), error);
+    if (!cpu->pool) {
+        free(cpu);
+        return NULL;
+    }
     cpu->device.runtime = &cpu_runtime;
     cpu->device.lanes = isa_lanes[cpu->isa];
     atomic_init(&cpu->device.references, 1);
@@ -161,6 +215,7 @@ lx_device *lx_cpu_open(lx_error *error)
     cpu->device.budget = SIZE_MAX;
     lx_blocks_open(&cpu->cache);
     snprintf(cpu->device.label, sizeof cpu->device.label, "cpu");
-    snprintf(cpu->device.name, sizeof cpu->device.name, "cpu (%s, %d threads)", isa_names[cpu->isa], cpu->threads);
+    snprintf(cpu->device.name, sizeof cpu->device.name, "cpu (%s, %d threads)", isa_names[cpu->isa],
+             lx_pool_threads(cpu->pool));
     return &cpu->device;
 }

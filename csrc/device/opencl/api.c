@@ -1,10 +1,20 @@
 #include "api.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "../../base/fork.h"
+
+/* A fact of the process, as csrc/base/fork.c has another: 1 + lx_forks() when drivers were first loaded; 0: never. */
+static atomic_uint begun;
 
 lx_code lx_opencl_load(lx_opencl_api *api, lx_error *error)
 {
+    unsigned before = 0;
+    if (!atomic_compare_exchange_strong(&begun, &before, 1 + lx_forks()) && before != 1 + lx_forks())
+        return lx_fail(error, LX_EDEVICE, "OpenCL was used before this process was forked off, and cannot be used in it; first "
+                                          "use it after the fork, or go on with cpu");
     const char *other = getenv("LUXEL_OPENCL_LIBRARY");
     /* once loaded it stays: drivers have threads and do not all bear to be unloaded */
     api->library = dlopen(other ? other : "libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "../blocks.h"
-#include "../recording.h"
+#include "../device.h"
 #include "api.h"
 #include "programs.h"
 
@@ -27,6 +27,7 @@ typedef struct {
     size_t largest;     /* bytes that one buffer may have */
     int units;          /* that compute at once */
     bool shares_memory; /* with the host: buffers are its memory */
+    unsigned forks;     /* lx_forks() when it was opened: in a process forked off since, its driver must be left alone */
     bool lost;          /* the device failed: nothing more is launched */
     bool checking;      /* buffers are as large as was asked, used once, and full of NaN at first: finds misuse */
     lx_opencl_watched *watched;
@@ -40,8 +41,11 @@ lx_opencl *lx_opencl_of(lx_device *device);
 /* The error of a call, where `what` says for what it was made. */
 lx_code lx_opencl_fail(lx_opencl *self, lx_error *error, const char *what, cl_int status);
 
-/* The error of a launch on a device that failed before. */
-lx_code lx_opencl_fail_lost(lx_opencl *self, lx_error *error);
+/* Whether the driver is this process's to call. */
+bool lx_opencl_is_here(const lx_opencl *self);
+
+/* Fails where the device takes no more work: it failed before, or it belongs to the process before a fork. */
+lx_code lx_opencl_check_usable(lx_opencl *self, lx_error *error);
 
 /* Adds an event to what is watched; takes it over. Only while there is a profile. */
 void lx_opencl_watch_event(lx_opencl *self, cl_event event, const char *name, double work, double bytes);

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../base/clock.h"
+#include "../../base/fork.h"
+#include "../../base/memory.h"
 #include "../plan.h"
 #include "internal.h"
 #include "platforms.h"
@@ -15,7 +18,8 @@
 enum {
     PAGE = 4096,       /* drivers use host memory where it is only if it starts on one */
     GROUP = 256,       /* work-items of a group where a kernel does not say */
-    MOST_GROUPS = 65535 /* along the second and third dimension: NVIDIA's limit */
+    MOST_GROUPS = 65535, /* along the second and third dimension: NVIDIA's limit */
+    PARALLEL_FROM = 32768 /* below this much work, waking threads of a processor costs more than it gives */
 };
 
 /* ---- errors -------------------------------------------------------------------------------------------------- */
@@ -36,8 +40,24 @@ static bool look_for_loss(lx_opencl *self, cl_int status)
     return self->lost;
 }
 
-lx_code lx_opencl_fail_lost(lx_opencl *self, lx_error *error)
+bool lx_opencl_is_here(const lx_opencl *self)
 {
+    return self->forks == lx_forks();
+}
+
+/* Drivers have threads and connections that a forked process has not. */
+static lx_code check_here(const lx_opencl *self, lx_error *error)
+{
+    return lx_opencl_is_here(self) ? LX_OK
+                                   : lx_fail(error, LX_EDEVICE, "%s (%s) was opened before this process was forked off, and "
+                                                                "cannot be used in it; first use OpenCL after the fork, or go "
+                                                                "on with cpu", self->device.label, self->device.name);
+}
+
+lx_code lx_opencl_check_usable(lx_opencl *self, lx_error *error)
+{
+    if (check_here(self, error) || !self->lost)
+        return error->code;
     return lx_fail(error, LX_EDEVICE, "%s (%s) failed and takes no more work; what is on it may still be read, to save "
                                       "it; then start anew or go on with another device", self->device.label,
                    self->device.name);
@@ -104,6 +124,8 @@ static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, s
 {
     lx_opencl *self = (lx_opencl *)device;
     cl_int status = CL_SUCCESS;
+    if (check_here(self, error))
+        return error->code;
     *capacity = self->checking && bytes ? bytes : lx_block_size(bytes);
     if (bytes <= self->largest && *capacity > self->largest)
         *capacity = bytes; /* the class would be too large, the block is not */
@@ -128,6 +150,8 @@ static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, s
 static void opencl_release(lx_device *device, void *handle, size_t capacity)
 {
     lx_opencl *self = (lx_opencl *)device;
+    if (!lx_opencl_is_here(self))
+        return;
     if (is_kept(self, capacity) && lx_block_keep(&self->cache, handle, capacity))
         atomic_fetch_add(&device->memory.cached, capacity);
     else
@@ -139,6 +163,8 @@ static void opencl_trim(lx_device *device)
     lx_opencl *self = (lx_opencl *)device;
     void *block;
     size_t size;
+    if (!lx_opencl_is_here(self))
+        return;
     while ((block = lx_block_take_any(&self->cache, &size))) {
         atomic_fetch_sub(&device->memory.cached, size);
         self->api.clReleaseMemObject(block);
@@ -199,6 +225,8 @@ static lx_code opencl_read(lx_storage *from, size_t offset, void *to, size_t byt
     cl_event event = NULL;
     if (bytes == 0)
         return LX_OK;
+    if (check_here(self, error))
+        return error->code;
     if (self->lost) /* its queue is broken; a new one may reach the memory all the same */
         open_queue(self);
     atomic_fetch_add(&self->device.waits, 1);
@@ -222,8 +250,8 @@ static lx_code opencl_write(lx_storage *to, size_t offset, const void *from, siz
     cl_event event;
     if (bytes == 0)
         return LX_OK;
-    if (self->lost)
-        return lx_opencl_fail_lost(self, error);
+    if (lx_opencl_check_usable(self, error))
+        return error->code;
     void *staged = malloc(bytes);
     if (!staged)
         return lx_fail(error, LX_ENOMEM, "out of memory: %.1f MiB on their way to %s", (double)bytes / 1048576.0,
@@ -303,7 +331,8 @@ static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most,
     }
     if (launch->group[0])
         return;
-    *plan = lx_plan_tasks(launch->size, launch->work, self->units, &tasks);
+    const bool alone = self->units == 1 || launch->work < PARALLEL_FROM;
+    *plan = lx_plan_tasks(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD, &tasks);
     if (self->device.form == LX_SIMT)
         spread(launch, most, size, group);
     else
@@ -318,8 +347,8 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
     cl_event event = NULL;
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
-    if (self->lost)
-        return lx_opencl_fail_lost(self, error);
+    if (lx_opencl_check_usable(self, error))
+        return error->code;
     pthread_mutex_lock(&self->lock);
     lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, launch->options, error);
     cl_int status = CL_SUCCESS;
@@ -341,8 +370,8 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
 static lx_code opencl_finish(lx_device *device, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
-    if (self->lost)
-        return lx_opencl_fail_lost(self, error);
+    if (lx_opencl_check_usable(self, error))
+        return error->code;
     atomic_fetch_add(&device->waits, 1);
     const cl_int status = self->api.clFinish(self->queue);
     return status == CL_SUCCESS ? LX_OK : lx_opencl_fail(self, error, "cannot finish", status);
@@ -381,6 +410,10 @@ static void note_watched(lx_opencl *self, lx_profile *profile)
 static lx_code opencl_watch(lx_device *device, lx_profile *profile, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
+    if (!lx_opencl_is_here(self)) {
+        device->profile = NULL;
+        return profile ? check_here(self, error) : LX_OK;
+    }
     const cl_int finished = self->api.clFinish(self->queue);
     if (device->profile)
         note_watched(self, device->profile);
@@ -393,18 +426,24 @@ static lx_code opencl_watch(lx_device *device, lx_profile *profile, lx_error *er
 
 /* ---- opening and closing ------------------------------------------------------------------------------------- */
 
-static void opencl_close(lx_device *device)
+static void leave_driver(lx_opencl *self)
 {
-    lx_opencl *self = (lx_opencl *)device;
     if (self->queue)
-        opencl_trim(device);
+        opencl_trim(&self->device);
     lx_opencl_free_programs(&self->programs);
-    lx_tuning_free(&device->tuning);
     if (self->queue)
         self->api.clReleaseCommandQueue(self->queue);
     if (self->context)
         self->api.clReleaseContext(self->context);
     lx_opencl_unload(&self->api);
+}
+
+static void opencl_close(lx_device *device)
+{
+    lx_opencl *self = (lx_opencl *)device;
+    if (lx_opencl_is_here(self))
+        leave_driver(self);
+    lx_tuning_free(&device->tuning);
     lx_blocks_close(&self->cache);
     pthread_mutex_destroy(&self->lock);
     free(self);
@@ -418,6 +457,12 @@ static const struct lx_runtime opencl_runtime = {
 lx_opencl *lx_opencl_of(lx_device *device)
 {
     return device->runtime == &opencl_runtime ? (lx_opencl *)device : NULL;
+}
+
+bool lx_opencl_left_behind(lx_device *device)
+{
+    const lx_opencl *self = lx_opencl_of(device);
+    return self && !lx_opencl_is_here(self);
 }
 
 /* GPUs take the SIMT form and blocks of four channels, processors the tile form and blocks as wide as their vectors.
@@ -525,6 +570,7 @@ lx_device *lx_opencl_open(int index, lx_error *error)
         return NULL;
     }
     self->device.runtime = &opencl_runtime;
+    self->forks = lx_forks();
     self->device.limit = self->device.budget = SIZE_MAX;
     atomic_init(&self->device.references, 1);
     lx_blocks_open(&self->cache);

@@ -26,4 +26,7 @@ int lx_opencl_select(const lx_opencl_info *list, int count, const char *name);
 /* Opens the device at `index` of the list; NULL and an error if that fails. */
 lx_device *lx_opencl_open(int index, lx_error *error);
 
+/* Whether it is an OpenCL device that was opened before this process was forked off, and is of no use in it. */
+bool lx_opencl_left_behind(lx_device *device);
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../base/clock.h"
 #include "sources.h"
 
 static lx_code fail(const lx_opencl_programs *self, lx_error *error, const char *what, cl_int status)
@@ -43,7 +44,7 @@ static cl_program load(const lx_opencl_programs *self, const lx_hash *key, const
 {
     size_t length;
     cl_int status, taken;
-    const unsigned char *bytes = lx_disk_load(key, &length);
+    const unsigned char *bytes = lx_cache_load(key, &length);
     if (!bytes)
         return NULL;
     cl_program program =
@@ -66,7 +67,7 @@ static void store(const lx_opencl_programs *self, const lx_hash *key, cl_program
         return;
     unsigned char *bytes = malloc(length);
     if (bytes && self->api->clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL) == CL_SUCCESS)
-        lx_disk_store(key, bytes, length);
+        lx_cache_store(key, bytes, length);
     free(bytes);
 }
 

@@ -2,8 +2,8 @@
 #ifndef LX_OPENCL_PROGRAMS_H
 #define LX_OPENCL_PROGRAMS_H
 
+#include "../../base/cache.h"
 #include "../device.h"
-#include "../disk.h"
 #include "api.h"
 
 typedef struct lx_opencl_kernel lx_opencl_kernel;

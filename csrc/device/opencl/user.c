@@ -114,10 +114,10 @@ static void find_parameters(lx_opencl *self, lx_user_kernel *kernel, const char 
     for (int i = 0; i < kernel->count; i++)
         told = ask_parameter(&self->api, kernel->handle, (cl_uint)i, &kernel->parameters[i]) && told;
     if (told && self->programs.stored) {
-        lx_disk_store(&key, kernel->parameters, bytes);
+        lx_cache_store(&key, kernel->parameters, bytes);
     } else if (!told) {
         size_t length = 0;
-        void *stored = lx_disk_load(&key, &length);
+        void *stored = lx_cache_load(&key, &length);
         if (stored && length == bytes)
             memcpy(kernel->parameters, stored, bytes);
         free(stored);
@@ -180,8 +180,8 @@ static lx_code build(lx_opencl *self, lx_user_kernel *kernel, const char *source
                      lx_error *error)
 {
     cl_int status;
-    if (self->lost)
-        return lx_opencl_fail_lost(self, error);
+    if (lx_opencl_check_usable(self, error))
+        return error->code;
     const size_t room = strlen(options) + 64;
     char *all = malloc(room);
     if (!all)
@@ -229,9 +229,10 @@ void lx_user_kernel_free(lx_user_kernel *kernel)
     if (!kernel)
         return;
     const lx_opencl *self = lx_opencl_of(kernel->device);
-    if (kernel->handle)
+    const bool here = lx_opencl_is_here(self);
+    if (here && kernel->handle)
         self->api.clReleaseKernel(kernel->handle);
-    if (kernel->program)
+    if (here && kernel->program)
         self->api.clReleaseProgram(kernel->program);
     lx_device_release(kernel->device);
     free(kernel->name);
@@ -370,16 +371,19 @@ lx_code lx_user_kernel_launch(lx_user_kernel *kernel, const lx_range *range, con
     cl_mem parts[LX_MAX_PARAMETERS] = {NULL};
     size_t group[3];
     const bool grouped = choose_group(kernel, range, group);
-    if (self->lost)
-        return lx_opencl_fail_lost(self, error);
+    if (lx_opencl_check_usable(self, error))
+        return error->code;
     if (kernel->device->recording)
-        lx_note_problem(kernel->device->recording, "launches %s, a kernel of your own", kernel->name);
+        kernel->device->recorder->problem(kernel->device->recording, "launches %s, a kernel of your own", kernel->name);
     if ((grouped && check_group(self, kernel, range, group, error)) || check_local(self, kernel, arguments, error) ||
         check_offsets(kernel, arguments, error))
         return error->code;
     for (int i = 0; i < range->dims; i++)
         if (range->global[i] == 0)
             return LX_OK;
+    for (int i = 0; i < kernel->count; i++)
+        if (arguments[i].pass == LX_PASS_BUFFER && !kernel->parameters[i].constant)
+            lx_storage_written(arguments[i].storage);
     if (!set_arguments(self, kernel, arguments, parts, error))
         enqueue(self, kernel, range, grouped ? group : NULL, bytes, error);
     for (int i = 0; i < kernel->count; i++)

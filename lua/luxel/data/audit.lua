@@ -1,8 +1,9 @@
 --- What is in a folder of radiographs, and what is wrong with it: `lx.data.audit(dir)`.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 local image_folder = require "luxel.data.image_folder"
-local options = require "luxel.data.options"
+local namespace = require "luxel.namespace"
 local quality = require "luxel.vision.quality"
 
 -- Files read in one call: enough to keep all cores busy, few enough for a smooth progress report.
@@ -18,7 +19,7 @@ local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>,
 ---@class luxel.Audit
 ---@field frame luxel.Frame
 ---@field records table[] for each image what `core.survey` says, or false where it cannot be read
----@field unreadable {path: string, message: string}[]
+---@field unreadable {path: string, message: string, code: string}[]
 ---@field classes table[] name, images, patients, histogram (shares of 64 levels) of each class
 ---@field parts table[] name, images, and classes (images of each) of train, val, test, where there are such
 ---@field sizes table width and height: least, median, most; distinct: number of different sizes
@@ -29,11 +30,12 @@ local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>,
 ---@field near {a: integer, b: integer, distance: integer, correlation: number}[] pairs that look the same
 ---@field patients table number, most (images of one), several (patients with more than one)
 ---@field in_two_parts string[] patients with images in more than one part
----@field in_two_classes string[] patients with images of both classes
+---@field in_two_classes string[] patients with images of several classes
 ---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and
 ---  what is probably no chest radiograph
-local Audit = {}
-Audit.__index = Audit
+local Audit = namespace.class("Audit", {}, {"patients"})
+
+args.type("audit", "an audit", "table", function(value) return getmetatable(value) == Audit end)
 
 local function sorted(set)
     local list = {}
@@ -46,10 +48,14 @@ local function read_all(frame, progress)
     local records, unreadable = {}, {}
     for first = 1, #frame, CHUNK do
         local last = math.min(first + CHUNK - 1, #frame)
-        for i, record in ipairs(core.survey(table.move(frame.path, first, last, 1, {}))) do
+        local found, message, code = core.survey(table.move(frame.path, first, last, 1, {}))
+        if not found then return nil, message, code end
+        for i, record in ipairs(found) do
             local at = first + i - 1
-            records[at] = type(record) == "table" and record
-            if not records[at] then unreadable[#unreadable + 1] = {path = frame.path[at], message = record} end
+            records[at] = not record.message and record
+            if not records[at] then
+                unreadable[#unreadable + 1] = {path = frame.path[at], message = record.message, code = record.code}
+            end
         end
         if progress then progress(last, #frame) end
     end
@@ -60,7 +66,7 @@ end
 
 local function describe_classes(frame, records)
     local classes = {}
-    for label = 0, 1 do
+    for label = 0, #frame.classes - 1 do
         local class = {name = frame.classes[label + 1], images = 0, histogram = {}}
         local patients, count, read = {}, 0, 0
         for bin = 1, 64 do class.histogram[bin] = 0 end
@@ -86,17 +92,18 @@ local function describe_classes(frame, records)
 end
 
 local function describe_parts(frame)
-    local counts, parts = {}, {}
+    local counts, totals, parts = {}, {}, {}
     for i = 1, #frame do
         local part, class = frame.part[i], frame.label[i] + 1
         if part then
-            counts[part] = counts[part] or {0, 0}
+            counts[part], totals[part] = counts[part] or {}, (totals[part] or 0) + 1
+            for k = #counts[part] + 1, #frame.classes do counts[part][k] = 0 end
             counts[part][class] = counts[part][class] + 1
         end
     end
     for _, name in ipairs {"train", "val", "test"} do
         local classes = counts[name]
-        if classes then parts[#parts + 1] = {name = name, images = classes[1] + classes[2], classes = classes} end
+        if classes then parts[#parts + 1] = {name = name, images = totals[name], classes = classes} end
     end
     return parts
 end
@@ -226,18 +233,24 @@ end
 
 --- Looks through a folder as `image_folder` reads it: every file once.
 ---@param dir string
----@param opts? {progress: fun(done: integer, total: integer)?, classes: table?} classes as of image_folder
+---@param options? {progress: fun(done: integer, total: integer)?, classes: table?, positive: string?,
+---  patient: string?} classes, positive and patient as of image_folder
 ---@return luxel.Audit? audit, string? message, string? code
-local function audit(dir, opts)
-    opts = options.read("audit", opts, {progress = options.UNSET, classes = options.UNSET})
-    local frame, message, code = image_folder(dir, opts.classes and {classes = opts.classes})
+local function audit(dir, options)
+    local opts = options or {}
+    local frame, message, code = image_folder(dir, {
+        classes = opts.classes, positive = opts.positive, patient = opts.patient,
+    })
     if not frame then return nil, message, code end
     if #frame == 0 then return nil, ("audit: %s has no images"):format(dir), "format" end
     local self = setmetatable({dir = dir, frame = frame}, Audit)
-    self.records, self.unreadable = read_all(frame, opts.progress)
+    local records, unreadable
+    records, unreadable, code = read_all(frame, opts.progress)
+    if not records then return nil, unreadable, code end
+    self.records, self.unreadable = records, unreadable
     if #self.unreadable == #frame then
         return nil, ("audit: none of the %d images of %s can be read; the first: %s"):format(#frame, dir,
-            self.unreadable[1].message), "format"
+            self.unreadable[1].message), self.unreadable[1].code
     end
     self.classes, self.parts = describe_classes(frame, self.records), describe_parts(frame)
     describe_files(self)
@@ -253,6 +266,11 @@ end
 ---@return string[]
 function Audit:conflicts(a, b)
     local frame, found = self.frame, {}
+    for name, i in pairs {a = a, b = b} do
+        if i > #frame then
+            args.fail("Audit:conflicts: %s: there are %d images, got %s", name, #frame, args.describe(i))
+        end
+    end
     if frame.label[a] ~= frame.label[b] then found[#found + 1] = "class" end
     if frame.part[a] ~= frame.part[b] then found[#found + 1] = "part" end
     if frame.groups_known and frame.group[a] ~= frame.group[b] then found[#found + 1] = "patient" end
@@ -296,7 +314,7 @@ function Audit:findings()
     end
     if #self.near > 0 then add("pairs that look the same: %d%s", #self.near, count_conflicts(self, pairs_of)) end
     if #self.in_two_parts > 0 then add("patients in more than one part: %d", #self.in_two_parts) end
-    if #self.in_two_classes > 0 then add("patients in both classes: %d", #self.in_two_classes) end
+    if #self.in_two_classes > 0 then add("patients in several classes: %d", #self.in_two_classes) end
     if self.patients and self.patients.several > 0 then
         add("patients with several images: %d of %d, up to %d images of one; split by patient", self.patients.several,
             self.patients.number, self.patients.most)
@@ -325,4 +343,10 @@ end
 ---@return boolean? ok, string? message, string? code
 function Audit:report(path) return require("luxel.data.audit_report")(self, path) end
 
-return audit
+args.publish("Audit:", Audit, {
+    conflicts = "audit: audit, a: integer(1..), b: integer(1..)", copies = "audit: audit", findings = "audit: audit",
+    report = "audit: audit, path: path",
+})
+
+return args.public("audit",
+    "dir: path, options: {progress: function?, classes: classes?, positive: text?, patient: text?}?", audit)

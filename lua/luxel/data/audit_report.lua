@@ -1,6 +1,7 @@
 --- The page of an audit: one HTML file with everything in it, for the screen, light or dark, and for paper.
 
 local core = require "luxel.core"
+local fixed = require "luxel.fixed"
 local geometry = require "luxel.vision.geometry"
 local read = require "luxel.vision.read"
 
@@ -95,6 +96,12 @@ local function table_of(head, rows)
     return table.concat(out)
 end
 
+-- The first two classes have the colours of the page's style.
+local function colour_of(class)
+    if class <= 2 then return class == 1 and "var(--a)" or "var(--b)" end
+    return ("hsl(%d 55%% 45%%)"):format(class * 67 % 360)
+end
+
 -- Lines of the share of each level, one a class.
 local function plot_levels(self)
     local width, height, most = 640, 200, 0
@@ -107,10 +114,10 @@ local function plot_levels(self)
     for i, class in ipairs(self.classes) do
         local points = {}
         for bin, share in ipairs(class.histogram) do
-            points[bin] = ("%.1f,%.1f"):format(10 + (bin - 1) * width / 63,
-                10 + height * (1 - math.min(1, share / math.max(most, 1e-9))))
+            points[bin] = fixed(10 + (bin - 1) * width / 63, 1) .. ","
+                .. fixed(10 + height * (1 - math.min(1, share / math.max(most, 1e-9))), 1)
         end
-        local colour = i == 1 and "var(--a)" or "var(--b)"
+        local colour = colour_of(i)
         out[#out + 1] = ('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>'):format(colour,
             table.concat(points, " "))
         out[#out + 1] = ('<text x="60" y="%d" style="fill:%s">%s</text>'):format(10 + i * 16, colour,
@@ -141,9 +148,9 @@ local function plot_sizes(self)
     table.sort(keys)
     for k = 1, math.min(#keys, 3000) do
         local w, h, label = keys[k]:match("(%d+),(%d+),(%d+)")
-        out[#out + 1] = ('<circle cx="%.1f" cy="%.1f" r="%.1f" fill="var(--%s)" fill-opacity=".55"/>'):format(
-            40 + w / most * 600, 10 + side * (1 - h / most), math.min(9, 2 + math.log(counts[keys[k]], 4)),
-            label == "0" and "a" or "b")
+        out[#out + 1] = ('<circle cx="%s" cy="%s" r="%s" fill="%s" fill-opacity=".55"/>'):format(
+            fixed(40 + w / most * 600, 1), fixed(10 + side * (1 - h / most), 1),
+            fixed(math.min(9, 2 + math.log(counts[keys[k]], 4)), 1), colour_of(label + 1))
     end
     out[#out + 1] = ('<path d="M40 10V%dH640" fill="none" stroke="var(--line)"/>'):format(side + 10)
     out[#out + 1] = ('<text x="36" y="20" text-anchor="end">%d</text>'):format(most)
@@ -210,7 +217,7 @@ local function write_patients(self, out)
         self.patients.number, self.patients.several, self.patients.most)
     for _, list in ipairs {
         {self.in_two_parts, "Patients with images in more than one part"},
-        {self.in_two_classes, "Patients in both classes"},
+        {self.in_two_classes, "Patients in several classes"},
     } do
         if #list[1] > 0 then
             local names = {}

@@ -1,18 +1,21 @@
 --- A dataset: images with labels and patients, either in memory as bytes of one size, or decoded from their files when
 --- they are first wanted.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
-local options = require "luxel.data.options"
+local namespace = require "luxel.namespace"
 local split = require "luxel.data.split"
 
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? side of the images that batches give unless told otherwise
----@field labels luxel.Tensor float32 [N]: 1 positive, 0 negative, NaN missing
+---@field task "binary"|"classes"|"labels" see luxel.Frame
+---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0
+---  and 1
 ---@field paths string[]
 ---@field groups any[]|false the patient of each image; false where no name told one
----@field classes string[] the names of label 0 and label 1
----@field failed {path: string, message: string}[] files that could not be read, and are not in the rest
+---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels
+---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
 ---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they
 ---  are in memory) from the top left, where known
 ---@field masks string[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion: files, or uint8
@@ -22,8 +25,11 @@ local split = require "luxel.data.split"
 ---@field private store luxel.Store?
 ---@field private extents table<integer, luxel.ImageInfo>? sizes of files that were asked for
 ---@field private places integer[]? where in the store each image is
-local Dataset = {}
-Dataset.__index = Dataset
+---@field private pixels integer[]? what the pixels of each image are known by, where its file was decoded for it
+local Dataset = namespace.class("Dataset", {}, {"images", "size", "groups", "boxes", "masks", "memory", "reduce",
+    "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks", "pixels"})
+
+args.type("dataset", "a dataset", "table", function(value) return getmetatable(value) == Dataset end)
 
 -- Bytes of decoded images that are kept unless told otherwise.
 local MEMORY <const> = 1 << 30
@@ -33,10 +39,16 @@ local CHUNK <const> = 64
 
 local dataset = {}
 
+local function task_of(fields)
+    if fields.labels.ndim == 2 then return "labels" end
+    return #fields.classes == 2 and "binary" or "classes"
+end
+
 --- A dataset of the given fields; images in memory tell the size of batches.
 ---@return luxel.Dataset
 function dataset.new(fields)
     fields.size = fields.size or fields.images and fields.images.shape[4]
+    fields.task = fields.task or task_of(fields)
     return setmetatable(fields, Dataset)
 end
 
@@ -44,14 +56,40 @@ function Dataset:__len()
     return #self.paths
 end
 
-function Dataset:__tostring()
-    local positives = 0
+--- How many images each class has; of several labels, how many have each; and how many have no label at all.
+---@return integer[] counts in the order of `classes`
+---@return integer missing
+function Dataset:counts()
+    local counts, missing = {}, 0
+    for k = 1, #self.classes do counts[k] = 0 end
     for _, label in ipairs(core.to_table(self.labels)) do
-        positives = positives + (label == 1 and 1 or 0)
+        if type(label) == "table" then
+            local known = false
+            for k, value in ipairs(label) do
+                counts[k] = counts[k] + (value == 1 and 1 or 0)
+                known = known or value == value
+            end
+            missing = missing + (known and 0 or 1)
+        elseif label ~= label then
+            missing = missing + 1
+        else
+            local class = math.tointeger(label) + 1
+            counts[class] = counts[class] + 1
+        end
     end
-    local sizes = not self.images and "in their own sizes" or ("of %dx%d"):format(self.size, self.size)
-    return ("Dataset: %d images %s, %d %s and %d %s%s"):format(#self, sizes, #self - positives, self.classes[1],
-        positives, self.classes[2],
+    return counts, missing
+end
+
+function Dataset:__tostring()
+    local counts, missing = self:counts()
+    local words = {}
+    for k, name in ipairs(self.classes) do words[k] = ("%d %s"):format(counts[k], name) end
+    local sizes = not self.images and "in their own sizes" or ("of %dx%d"):format(self.images.shape[4],
+        self.images.shape[3])
+    local shown = #words <= 4 and table.concat(words, #words == 2 and " and " or ", ")
+        or ("%s, ... (%d %s)"):format(table.concat(words, ", ", 1, 3), #words, self.task)
+    return ("Dataset: %d images %s, %s%s%s"):format(#self, sizes, shown,
+        missing > 0 and (", %d without a label"):format(missing) or "",
         #self.failed > 0 and (", %d files could not be read"):format(#self.failed) or "")
 end
 
@@ -68,20 +106,26 @@ local function pick(from, indices)
     return out
 end
 
+-- The place of an image, which has to be there.
+local function check_place(self, where, i)
+    if i < 1 or i > #self then
+        args.fail("Dataset:%s: there is no image %s, they are numbered from 1 to %d", where, args.describe(i), #self)
+    end
+    return math.tointeger(i)
+end
+
 --- A new dataset of the images at `indices`, in that order.
 ---@param indices integer[]
 ---@return luxel.Dataset
 function Dataset:subset(indices)
-    for i, from in ipairs(indices) do
-        if math.type(from) ~= "integer" or from < 1 or from > #self then
-            error(("subset: indices[%d] is %s, expects an integer of 1..%d"):format(i, tostring(from), #self), 2)
-        end
-    end
+    local places = {}
+    for i, from in ipairs(indices) do places[i] = check_place(self, "subset: indices", from) end
+    indices = places
     return dataset.new {
         images = pick(self.images, indices), labels = pick(self.labels, indices), paths = pick(self.paths, indices),
         groups = pick(self.groups, indices), boxes = pick(self.boxes, indices), masks = pick(self.masks, indices),
-        classes = self.classes, failed = {}, size = self.size, reduce = self.reduce, memory = self.memory,
-        store = self.store,
+        classes = self.classes, task = self.task, failed = {}, size = self.size, reduce = self.reduce,
+        memory = self.memory, store = self.store, pixels = pick(self.pixels, indices),
         places = self.store and (self.places and pick(self.places, indices) or table.move(indices, 1, #indices, 1, {})),
     }
 end
@@ -115,9 +159,14 @@ end
 ---@param i integer
 ---@return integer height, integer width
 function Dataset:extent(i)
+    i = check_place(self, "extent: i", i)
     if self.images then return self.images.shape[3], self.images.shape[4] end
     self.extents = self.extents or {}
-    self.extents[i] = self.extents[i] or assert(core.probe_image(self.paths[i]))
+    if not self.extents[i] then
+        local info, message = core.probe_image(self.paths[i])
+        if not info then args.fail("Dataset:extent: %s", message) end
+        self.extents[i] = info
+    end
     return self.extents[i].height, self.extents[i].width
 end
 
@@ -126,61 +175,87 @@ end
 ---@return luxel.Tensor? image uint8 (float32 on the scale 0..255 where the file has more than 8 bits) [C,H,W]
 ---@return string? message, string? code
 function Dataset:image(i)
+    i = check_place(self, "image: i", i)
     local store, places = self:source()
     return store:image(places and places[i] or i)
 end
 
+--- What the pixels of each image are known by, as they were decoded, whatever its file is called; 0 where it was not
+--- read yet. Images in memory that come from no file are known by their samples.
+---@return integer[]
+function Dataset:hashes()
+    if self.pixels then return self.pixels end
+    local store, places = self:source()
+    local all = store:hashes()
+    return places and pick(all, places) or all
+end
+
 --- Training, validation and test datasets, as `Frame:split` makes them; images of unknown patients are split singly.
----@param opts? {val?: number, test?: number, seed?: integer} shares of the images, default 0.15 and 0; seed 1
+---@param options? {val?: number, test?: number, seed?: integer} val: share of the images, default 0.15; test: default
+--- 0; seed: default 1
 ---@return luxel.Dataset? train, luxel.Dataset|string val, luxel.Dataset|string test nil, message, code where too few
-function Dataset:split(opts)
-    local train, val, test = split(core.to_table(self.labels), self.groups or self.paths, opts)
+function Dataset:split(options)
+    local train, val, test = split("Dataset:split", core.to_table(self.labels), self.groups or self.paths, options)
     if not train then
         return nil, val, test
     end
     return self:subset(train), self:subset(val), self:subset(test)
 end
 
+-- Boxes of a file in pixels of the image that it became.
+local function scale_boxes(boxes, path, shape)
+    if #boxes == 0 then return boxes end
+    local info, out = core.probe_image(path), {}
+    local across, down = shape[4] / info.width, shape[3] / info.height
+    for i, box in ipairs(boxes) do
+        out[i] = {x = box.x * across, y = box.y * down, w = box.w * across, h = box.h * down, label = box.label}
+    end
+    return out
+end
+
 -- Takes over the decoded images of one chunk: `first` is the chunk's place in the frame.
-local function keep_decoded(out, frame, first, decoded, ok, messages)
+local function keep_decoded(out, frame, first, decoded, ok, messages, codes, hashes)
     for i = 1, #ok do
         local row = first + i - 1
         if ok[i] then
             local n = #out.paths + 1
             copy_image(out.images, n, decoded, i)
             out.paths[n], out.groups[n], out.labels[n] = frame.path[row], frame.group[row], frame.label[row]
+            out.pixels[n] = hashes[i]
+            if frame.boxes then out.boxes[n] = scale_boxes(frame.boxes[row], frame.path[row], out.images.shape) end
         else
-            table.insert(out.failed, {path = frame.path[row], message = messages[i]})
+            table.insert(out.failed, {path = frame.path[row], message = messages[i], code = codes[i]})
         end
     end
 end
 
 --- `Frame:load`.
 ---@param frame luxel.Frame
----@param opts? {size?: integer, strict?: boolean, progress?: fun(done: integer, total: integer)}
+---@param options? {size?: integer, strict?: boolean, progress?: fun(done: integer, total: integer)}
 ---@return luxel.Dataset? dataset, string? message, string? code
-function dataset.load(frame, opts)
-    opts = options.read("load", opts, {size = 128, strict = false, progress = options.UNSET})
-    options.check_number("load", "size", opts.size, 1, 4096, true)
+function dataset.load(frame, options)
+    local opts = args.with_defaults(options, {size = 128})
     if #frame == 0 then
         return nil, "load: the frame has no images", "format"
     end
     local total, size = #frame, math.tointeger(opts.size)
     local out = {
         images = core.new({total, 1, size, size}, "uint8"),
-        paths = {}, groups = {}, labels = {}, failed = {}, classes = frame.classes,
+        paths = {}, groups = {}, labels = {}, failed = {}, pixels = {}, classes = frame.classes, task = frame.task,
+        boxes = frame.boxes and {},
     }
     for first = 1, total, CHUNK do
         local last = math.min(first + CHUNK - 1, total)
-        local decoded, ok, messages = core.decode_images(table.move(frame.path, first, last, 1, {}), size)
+        local paths = table.move(frame.path, first, last, 1, {})
+        local decoded, ok, messages, codes, hashes = core.decode_images(paths, size)
         if not decoded then
             return nil, ok, messages
         end
-        keep_decoded(out, frame, first, decoded, ok, messages)
+        keep_decoded(out, frame, first, decoded, ok, messages, codes, hashes)
         core.free(decoded)
         local bad = out.failed[1]
         if opts.strict and bad then
-            return nil, ("%s: %s"):format(bad.path, bad.message), "format"
+            return nil, ("%s: %s"):format(bad.path, bad.message), bad.code
         end
         if opts.progress then
             opts.progress(last, total)
@@ -188,7 +263,7 @@ function dataset.load(frame, opts)
     end
     if #out.paths == 0 then
         return nil, ("load: none of the %d images could be read; the first, %s: %s"):format(
-            total, out.failed[1].path, out.failed[1].message), "format"
+            total, out.failed[1].path, out.failed[1].message), out.failed[1].code
     end
     out.images = core.narrow(out.images, 1, 1, #out.paths)
     out.labels = core.from_table(out.labels, "float32")
@@ -196,7 +271,8 @@ function dataset.load(frame, opts)
     return dataset.new(out)
 end
 
--- Decodes all images of a store into its cache file; an interrupt leaves no half of it.
+-- Decodes all images of a store into its cache file; an interrupt leaves no half of it. Where an image cannot be read
+-- for a reason that may pass (memory, permissions, the disk) none is made: it would lack that image for ever.
 local function build_cache(store, total, progress)
     for first = 1, total, CHUNK do
         local last = math.min(first + CHUNK - 1, total)
@@ -207,16 +283,12 @@ local function build_cache(store, total, progress)
     return store:finish()
 end
 
--- What is not in the cache because it cannot be read, with the reasons, and the places of the rest.
+-- What is not in the cache because its file is no image, with the reasons, and the places of the rest.
 local function sort_out(store, frame)
-    local failed, rows, missing = {}, {}, {}
-    for _, i in ipairs(store:missing()) do
-        local _, message = store:image(i)
-        missing[i] = message or "it was left out of the cache"
-    end
+    local failed, rows, refused = {}, {}, store:refused()
     for i = 1, #frame do
-        if missing[i] then
-            failed[#failed + 1] = {path = frame.path[i], message = missing[i]}
+        if refused[i] then
+            failed[#failed + 1] = {path = frame.path[i], message = refused[i], code = "format"}
         else
             rows[#rows + 1] = i
         end
@@ -224,21 +296,14 @@ local function sort_out(store, frame)
     return failed, rows
 end
 
-local OPEN <const> = {
-    size = 224, reduce = 0, channels = 1, memory = MEMORY, cache = options.UNSET, strict = false,
-    progress = options.UNSET,
-}
+local OPEN <const> = {size = 224, reduce = 0, channels = 1, memory = MEMORY}
 
 --- `Frame:open`.
 ---@param frame luxel.Frame
----@param opts? table
+---@param options? table
 ---@return luxel.Dataset? dataset, string? message, string? code
-function dataset.open(frame, opts)
-    opts = options.read("open", opts, OPEN)
-    options.check_number("open", "size", opts.size, 1, 4096, true)
-    options.check_number("open", "reduce", opts.reduce, 0, 16384, true)
-    options.check_number("open", "memory", opts.memory, 0, math.huge)
-    if opts.channels ~= 1 and opts.channels ~= 3 then error("open: channels expects 1 or 3", 3) end
+function dataset.open(frame, options)
+    local opts = args.with_defaults(options, OPEN)
     if #frame == 0 then return nil, "open: the frame has no images", "format" end
     local store, message, code = core.store_files(frame.path, {
         channels = opts.channels, side = opts.reduce, memory = opts.memory, cache = opts.cache,
@@ -264,12 +329,111 @@ function dataset.open(frame, opts)
     local whole = dataset.new {
         store = store, size = opts.size, reduce = opts.reduce, memory = opts.memory, paths = frame.path,
         labels = core.from_table(frame.label, "float32"),
-        groups = frame.groups_known and frame.group, classes = frame.classes, failed = {},
+        groups = frame.groups_known and frame.group, classes = frame.classes, task = frame.task, failed = {},
+        boxes = frame.boxes,
     }
     if not rows or #rows == #frame then return whole end
     local rest = whole:subset(rows)
     rest.failed = failed
     return rest
 end
+
+-- Labels as a tensor, which have to fit the images and the classes.
+local function check_labels(opts, count)
+    local labels = core.is_tensor(opts.labels) and opts.labels or core.from_table(opts.labels, "float32")
+    local shape = labels.shape
+    if labels.ndim > 2 or shape[1] ~= count then
+        args.fail("dataset: options: option 'labels': expected a label for each of %d images, [%d] or [%d,K], got "
+            .. "[%s]", count,
+            count, count, table.concat(shape, ","))
+    end
+    if labels.ndim == 2 and shape[2] == 1 and opts.task ~= "labels" then labels = core.view(labels, {count}) end
+    return core.to_device(labels:float(), "cpu")
+end
+
+-- What a label may be: a class number, or 0 and 1; NaN where it is missing.
+local function check_values(labels, classes, several)
+    for i, label in ipairs(core.to_table(labels)) do
+        for _, value in ipairs(several and label or {label}) do
+            local most = several and 1 or #classes - 1
+            if value == value and (value < 0 or value > most or value % 1 ~= 0) then
+                args.fail("dataset: options: option 'labels': image %d: expected %s, got %s", i, several
+                    and "0, 1 or NaN"
+                    or ("a class number from 0 to %d, or NaN"):format(most), value)
+            end
+        end
+    end
+end
+
+local function default_names(labels)
+    if labels.ndim == 2 then
+        local names = {}
+        for k = 1, labels.shape[2] do names[k] = "label " .. k end
+        return names
+    end
+    local most = 1
+    for _, label in ipairs(core.to_table(labels)) do
+        if label == label and label > most then most = label end
+    end
+    if most <= 1 then return {"negative", "positive"} end
+    local names = {}
+    for k = 0, most do names[#names + 1] = ("class %d"):format(k) end
+    return names
+end
+
+--- A dataset of images in memory.
+---@param options {images: Tensor, labels: Tensor|number[]|number[][], classes: string[]?,
+---  task: "binary"|"classes"|"labels"?, patients: any[]?, paths: string[]?, boxes: table[][]?, masks: Tensor|string[]?,
+---  size: integer?} images: uint8 or float32 of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0
+---  negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other;
+---  NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a
+---  softmax); patients: so that a split has each of them on one side; size: of batches, default W
+---@return luxel.Dataset
+function dataset.of(options)
+    local images = options.images
+    if images.ndim ~= 4 or (images.shape[2] ~= 1 and images.shape[2] ~= 3) or images.dtype == "int32" then
+        args.fail("dataset: options: option 'images': expected uint8 or float32 [N,1,H,W] or [N,3,H,W], got %s",
+            args.describe(images))
+    end
+    local count = images.shape[1]
+    local labels = check_labels(options, count)
+    local classes = options.classes or default_names(labels)
+    local several = labels.ndim == 2
+    local task = options.task or several and "labels" or #classes == 2 and "binary" or "classes"
+    if (task == "labels") ~= several or task == "binary" and #classes ~= 2 or several
+        and #classes ~= labels.shape[2] then
+        args.fail("dataset: options: %d classes and labels [%s] do not make the task '%s'", #classes,
+            table.concat(labels.shape, ","), task)
+    end
+    check_values(labels, classes, several)
+    local paths = options.paths
+    for _, name in ipairs {"patients", "paths", "boxes"} do
+        if options[name] and #options[name] ~= count then
+            args.fail("dataset: options: option '%s': expected one for each of %d images, got %d", name, count,
+                #options[name])
+        end
+    end
+    if not paths then
+        paths = {}
+        for i = 1, count do paths[i] = "image " .. i end
+    end
+    return dataset.new {
+        images = images, labels = labels, classes = classes, task = task, groups = options.patients or false,
+            paths = paths,
+        boxes = options.boxes, masks = options.masks, size = options.size, failed = {},
+    }
+end
+
+dataset.of = args.public("dataset", "options: {images: tensor, labels: tensor|table, classes: text[]?, "
+    .. "task: \"binary\"|\"classes\"|\"labels\"?, patients: table?, paths: text[]?, boxes: table[]?, "
+    .. "masks: tensor|text[]?, size: integer(1..4096)?}", dataset.of)
+
+args.publish("Dataset:", Dataset, {
+    subset = "dataset: dataset, indices: integer[]",
+    source = "dataset: dataset", mask_source = "dataset: dataset",
+    extent = "dataset: dataset, i: integer", image = "dataset: dataset, i: integer", counts = "dataset: dataset",
+    hashes = "dataset: dataset",
+    split = "dataset: dataset, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
+})
 
 return dataset

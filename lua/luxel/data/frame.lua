@@ -1,20 +1,29 @@
---- A frame: a table of image files with their label, patient and part, before any of them is read.
+--- A frame: a table of image files with their labels, patient and part, before any of them is read.
 
+local args = require "luxel.args"
 local dataset = require "luxel.data.dataset"
+local namespace = require "luxel.namespace"
 local random = require "luxel.random"
 local split = require "luxel.data.split"
 
 ---@class luxel.Frame
+---@field task "binary"|"classes"|"labels" what is asked of an image: which of two classes, which of many, which of
+---  several labels that do not exclude each other
+---@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels
 ---@field path string[]
----@field label integer[] 0 negative, 1 positive
+---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing)
 ---@field group string[] the patient; the path where it is not known
----@field part (string|false)[] "train", "val" or "test" where the folder says so
----@field classes string[] the names of label 0 and label 1
----@field groups_known boolean whether any file name tells its patient
----@field root string the folder it was read from
-local Frame = {}
+---@field source (string|false)[] what told the patient; false where nothing did
+---@field part (string|false)[] "train", "val" or "test" where it is known
+---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
+---@field groups_known boolean whether anything told any patient
+---@field left_out {path: string, why: string}[] files that are no images of a class
+---@field root string the folder or the table it was read from
+local Frame = namespace.class("Frame", {}, {"boxes"})
 
-local COLUMNS <const> = {"path", "label", "group", "part"}
+args.type("frame", "a frame", "table", function(value) return getmetatable(value) == Frame end)
+
+local COLUMNS <const> = {"path", "label", "group", "source", "part", "boxes"}
 
 -- frame[i] is the i-th row.
 function Frame.__index(self, key)
@@ -22,7 +31,10 @@ function Frame.__index(self, key)
         return Frame[key]
     end
     local path = self.path[key]
-    return path and {path = path, label = self.label[key], group = self.group[key], part = self.part[key]}
+    return path and {
+        path = path, label = self.label[key], group = self.group[key], part = self.part[key],
+        boxes = self.boxes and self.boxes[key],
+    }
 end
 
 function Frame:__len()
@@ -31,13 +43,16 @@ end
 
 -- The rows at `positions`, in that order.
 local function take(self, positions)
-    local out = {classes = self.classes, groups_known = self.groups_known, root = self.root}
+    local out = {
+        task = self.task, classes = self.classes, groups_known = self.groups_known, root = self.root,
+        left_out = self.left_out,
+    }
     for _, name in ipairs(COLUMNS) do
         local from, column = self[name], {}
-        for i, position in ipairs(positions) do
+        for i, position in ipairs(from and positions or {}) do
             column[i] = from[position]
         end
-        out[name] = column
+        out[name] = from and column
     end
     return setmetatable(out, Frame)
 end
@@ -49,7 +64,7 @@ function Frame:shuffle(seed)
     return take(self, random.stream(seed or 1):permutation(#self))
 end
 
---- A new frame with the rows for which `keep(row, i)` is true; a row has path, label, group and part.
+--- A new frame with the rows for which `keep(row, i)` is true; a row has path, label, group, part and boxes.
 ---@param keep fun(row: table, i: integer): any
 ---@return luxel.Frame
 function Frame:filter(keep)
@@ -62,17 +77,27 @@ function Frame:filter(keep)
     return take(self, positions)
 end
 
---- The rows that the folder puts into `name` ("train", "val" or "test").
+--- The rows of the part `name` ("train", "val" or "test").
 ---@return luxel.Frame
 function Frame:in_part(name)
     return self:filter(function(row) return row.part == name end)
 end
 
---- Training, validation and test frames, no patient in two of them, each with about the same share of positives.
----@param opts? {val?: number, test?: number, seed?: integer} shares of the images, default 0.15 and 0; seed 1
+--- How many images have no known patient, and would be split singly.
+---@return integer
+function Frame:unknown_patients()
+    local count = 0
+    for i = 1, #self do count = count + (self.source[i] and 0 or 1) end
+    return count
+end
+
+--- Training, validation and test frames, no patient in two of them, each with about the same share of every class (of
+--- several labels: of the rarest one that an image has). Images of unknown patients are split singly.
+---@param options? {val?: number, test?: number, seed?: integer} val: share of the images, default 0.15; test: default
+--- 0; seed: default 1
 ---@return luxel.Frame? train, luxel.Frame|string val, luxel.Frame|string test nil, message, code with too few patients
-function Frame:split(opts)
-    local train, val, test = split(self.label, self.group, opts)
+function Frame:split(options)
+    local train, val, test = split("Frame:split", self.label, self.group, options)
     if not train then
         return nil, val, test
     end
@@ -80,11 +105,11 @@ function Frame:split(opts)
 end
 
 --- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes.
----@param opts? {size?: integer, strict?: boolean, progress?: fun(done: integer, total: integer)} size 128 pixels.
----  A file that cannot be read is listed in `failed`, or with `strict` ends the reading.
+---@param options? {size?: integer, strict?: boolean, progress?: fun(done: integer, total: integer)} size: pixels,
+--- default 128; strict: a file that cannot be read ends the reading, else it is listed in `failed`
 ---@return luxel.Dataset? dataset, string? message, string? code
-function Frame:load(opts)
-    return dataset.load(self, opts)
+function Frame:load(options)
+    return dataset.load(self, options)
 end
 
 --- A dataset of the images in their own sizes, each decoded when a batch first wants it; batches bring them to `size`.
@@ -93,27 +118,36 @@ end
 --- that is used again as long as the images, their times of change and these options are the same; a damaged or
 --- foreign file is made anew. With `reduce`, larger images are kept at that length of their shorter side: twice the
 --- size of what the network sees loses nothing that it could see, and is read much faster.
----@param opts? {size?: integer, reduce?: integer, channels?: integer, memory?: integer, cache?: string,
----  strict?: boolean, progress?: fun(done: integer, total: integer)} size 224 pixels, reduce 0 (never), channels 1,
----  memory 1 GiB (and as much again for masks, where there are some). A file that cannot be read is listed in
----  `failed` where there is a cache (an error with `strict`); without one it is an error of the batch that needs it.
+---@param options? {size?: integer, reduce?: integer, channels?: integer, memory?: integer, cache?: string, strict?:
+--- boolean, progress?: fun(done: integer, total: integer)} size: pixels, default 224; reduce: pixels, default 0,
+--- which is never; channels: default 1; memory: bytes, default 1 GiB, and as much again for masks, where there are
+--- some; strict: a file that cannot be read is an error where there is a cache, else it is listed in `failed`;
+--- without a cache it is an error of the batch that needs it
 ---@return luxel.Dataset? dataset, string? message, string? code
-function Frame:open(opts)
-    return dataset.open(self, opts)
+function Frame:open(options)
+    return dataset.open(self, options)
 end
 
--- What the rows hold, one class: images and patients.
-local function count_class(self, label)
-    local images, patients, seen = 0, 0, {}
+-- ---- printing -----------------------------------------------------------------------------------------------------
+
+-- The rows that a class or a label counts: images, patients, and how many have no label.
+local function count_class(self, class)
+    local images, patients, missing, seen = 0, 0, 0, {}
     for i = 1, #self do
-        if self.label[i] == label then
+        local label = self.label[i]
+        local here = label == class - 1
+        if type(label) == "table" then
+            here = label[class] == 1
+            missing = missing + (label[class] ~= label[class] and 1 or 0)
+        end
+        if here then
             images = images + 1
             if not seen[self.group[i]] then
                 seen[self.group[i]], patients = true, patients + 1
             end
         end
     end
-    return images, patients
+    return images, patients, missing
 end
 
 -- Images by part, in order of appearance, and how many patients are in more than one part.
@@ -138,30 +172,94 @@ local function count_parts(self)
     return names, in_two
 end
 
+-- "3 no image by its name (a.txt, b.gif, ...)" for each reason.
+local function describe_left_out(self)
+    local reasons, by_reason = {}, {}
+    for _, entry in ipairs(self.left_out) do
+        if not by_reason[entry.why] then
+            by_reason[entry.why] = {}
+            reasons[#reasons + 1] = entry.why
+        end
+        table.insert(by_reason[entry.why], entry.path:match("[^/]*$"))
+    end
+    for i, why in ipairs(reasons) do
+        local names = by_reason[why]
+        reasons[i] = ("%d %s (%s%s)"):format(#names, why, table.concat(names, ", ", 1, math.min(3, #names)),
+            #names > 3 and ", ..." or "")
+    end
+    return table.concat(reasons, "; ")
+end
+
+-- What told the patients, with the number of images.
+local function describe_sources(self)
+    local counts, names = {}, {}
+    for _, source in ipairs(self.source) do
+        if source then
+            if not counts[source] then counts[source], names[#names + 1] = 0, source end
+            counts[source] = counts[source] + 1
+        end
+    end
+    for i, name in ipairs(names) do names[i] = ("%s (%d)"):format(name, counts[name]) end
+    return table.concat(names, ", ")
+end
+
+-- Two classes whose names differ in letter case or spaces alone: mostly one class, written in two ways.
+local function alike(classes)
+    local seen = {}
+    for _, name in ipairs(classes) do
+        local plain = name:lower():gsub("%s+", "")
+        if seen[plain] then return seen[plain], name end
+        seen[plain] = name
+    end
+end
+
 function Frame:__tostring()
-    local width = math.max(#self.classes[1], #self.classes[2], 5)
-    local form = "  %-" .. width .. "s  %7s  %6s  %8s"
+    local width = 5
+    for _, class in ipairs(self.classes) do width = math.max(width, #class) end
+    local form = "  %-" .. width .. "s  %7s  %6s  %8s%s"
     local lines = {
         ("Frame: %d images in %s"):format(#self, self.root),
-        form:format("class", "images", "share", "patients"),
+        (form:format(self.task == "labels" and "label" or "class", "images", "share", "patients",
+            self.task == "labels" and "  missing" or "")),
     }
-    for label = 0, 1 do
-        local images, patients = count_class(self, label)
-        lines[#lines + 1] = form:format(self.classes[label + 1], images,
-            #self > 0 and ("%.1f%%"):format(100 * images / #self) or "-", self.groups_known and patients or "unknown")
+    for class, name in ipairs(self.classes) do
+        local images, patients, missing = count_class(self, class)
+        lines[#lines + 1] = form:format(name, images, #self > 0 and ("%.1f%%"):format(100 * images / #self) or "-",
+            self.groups_known and patients or "unknown", self.task == "labels" and ("  %7d"):format(missing) or "")
     end
+    local function add(text, ...) lines[#lines + 1] = ("  " .. text):format(...) end
+    if self.task == "binary" then add("the disease is %s, label 1", self.classes[2]) end
+    local first, second = alike(self.classes)
+    if first then add("! the classes '%s' and '%s' differ in letter case or spaces alone", first, second) end
     local parts, in_two = count_parts(self)
-    if #parts > 0 then
-        lines[#lines + 1] = "  parts: " .. table.concat(parts, ", ")
+    if #parts > 0 then add("parts: %s", table.concat(parts, ", ")) end
+    if in_two > 0 and self.groups_known then add("%d patient numbers occur in more than one part", in_two) end
+    if self.groups_known and #self > 0 then add("patients by %s", describe_sources(self)) end
+    local unknown = self:unknown_patients()
+    if unknown > 0 then
+        add("! nothing tells the patient of %s: %s split by image, and a patient may be on both sides; say it with "
+            .. "patient = PATTERN or a column", unknown == #self and "any image" or ("%d images"):format(unknown),
+            unknown == #self and "they are" or "these are")
     end
-    if in_two > 0 and self.groups_known then
-        lines[#lines + 1] = ("  %d patient numbers occur in more than one part"):format(in_two)
-    end
+    if #self.left_out > 0 then add("left out: %s", describe_left_out(self)) end
     return table.concat(lines, "\n")
 end
+
+args.publish("Frame:", Frame, {
+    shuffle = "frame: frame, seed: integer?",
+    filter = "frame: frame, keep: function",
+    in_part = 'frame: frame, name: "train"|"val"|"test"',
+    unknown_patients = "frame: frame",
+    split = "frame: frame, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
+    load = "frame: frame, options: {size: integer(1..4096)?, strict: boolean?, progress: function?}?",
+    open = "frame: frame, options: {size: integer(1..4096)?, reduce: integer(0..16384)?, channels: 1|3?, "
+        .. "memory: number(0..)?, cache: path?, strict: boolean?, progress: function?}?",
+})
 
 --- A frame of the given columns.
 ---@return luxel.Frame
 return function(columns)
+    columns.groups_known = false
+    for i = 1, #columns.path do columns.groups_known = columns.groups_known or columns.source[i] ~= false end
     return setmetatable(columns, Frame)
 end

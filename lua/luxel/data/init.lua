@@ -1,15 +1,19 @@
 --- Data: frames of files, datasets in memory, batches, and synthetic radiographs for trying things out.
 
 local mix = require "luxel.data.mix"
+local namespace = require "luxel.namespace"
 local phantom = require "luxel.data.phantom"
 
-return {
+return namespace("lx.data", {
     audit = require "luxel.data.audit",
     image_folder = require "luxel.data.image_folder",
-    chest_xray = require "luxel.data.chest_xray",
+    frame = require "luxel.data.rows",
+    dataset = require("luxel.data.dataset").of,
+    patient = require("luxel.data.patients").of,
     batches = require "luxel.data.loader",
+    unseen = require("luxel.data.seen").unseen,
     mixup = mix.mixup,
     cutmix = mix.cutmix,
     phantom = phantom.dataset,
     phantom_save = phantom.save,
-}
+})

@@ -1,34 +1,22 @@
 --- Batches: shuffled or balanced, enhanced and augmented, normalised, made ahead by threads of C. Order and
 --- augmentation of an image depend on (seed, epoch, image) alone.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
-local options = require "luxel.data.options"
 local pipeline = require "luxel.vision.pipeline"
 local random = require "luxel.random"
+local types = require "luxel.types"
 
 -- What `augment = true` stands for.
 local AUGMENT <const> = {{"hflip", p = 0.5}, {"rotate", 10}, {"shift", 0.1}, {"zoom", 0.1}}
 
 local DEFAULTS <const> = {
-    batch = 32, shuffle = true, balanced = false, seed = 1, epoch = 1, enhance = options.UNSET, augment = false,
-    size = options.UNSET,
-    drop_last = false, mean = 0, std = 1, skip = 0, device = options.UNSET, threads = options.UNSET, memory = 64 << 20,
-    idle = options.UNSET,
+    batch = 32, shuffle = true, balanced = false, seed = 1, epoch = 1, augment = false, drop_last = false, mean = 0,
+    std = 1, skip = 0, memory = 64 << 20,
 }
 
 -- Seconds after which a wait for a batch looks up, so that Ctrl-C is noticed.
 local PATIENCE <const> = 0.05
-
-local function check(opts)
-    options.check_number("batches", "batch", opts.batch, 1, 65536, true, 4)
-    options.check_number("batches", "memory", opts.memory, 0, math.huge, false, 4)
-    options.check_number("batches", "skip", opts.skip, 0, math.huge, true, 4)
-    if opts.threads then options.check_number("batches", "threads", opts.threads, 0, 64, true, 4) end
-    if opts.size then options.check_number("batches", "size", opts.size, 1, 4096, true, 4) end
-    if type(opts.mean) ~= "number" or type(opts.std) ~= "number" or opts.std <= 0 then
-        error("batches: mean and std expect numbers, std a positive one", 4)
-    end
-end
 
 -- ---- order ----------------------------------------------------------------------------------------------------
 
@@ -36,6 +24,10 @@ end
 -- again. Images without a label are left out.
 local function balanced_order(labels, opts)
     local classes, names = {}, {}
+    if type(labels[1]) == "table" then
+        args.fail("batches: options: option 'balanced': an image of this dataset has several labels, and no class "
+            .. "of its own")
+    end
     for i, label in ipairs(labels) do
         if label == label then
             if not classes[label] then
@@ -84,10 +76,12 @@ end
 -- What every image goes through, and then what chance does with it.
 local function all_steps(opts)
     local augment = opts.augment == true and AUGMENT or opts.augment or {}
+    pipeline.check("batches: options: option 'augment'", augment)
     if not opts.enhance then return augment end
-    if type(augment) ~= "table" then error("batches: augment expects true, a pipeline or its steps", 4) end
-    local given = augment.steps or augment
-    local steps = table.move(opts.enhance, 1, #opts.enhance, 1, {})
+    pipeline.check_first("batches: options: option 'enhance'", opts.enhance)
+    local given = pipeline.steps_of(augment)
+    local before = pipeline.steps_of(opts.enhance)
+    local steps = table.move(before, 1, #before, 1, {})
     table.move(given, 1, #given, #steps + 1, steps)
     steps.size, steps.fit, steps.fill = given.size, given.fit, given.fill
     return steps
@@ -98,9 +92,10 @@ local function steps_of(dataset, opts)
     local steps = all_steps(opts)
     local size = opts.size or pipeline.size_of(steps) or dataset.size
     if not size then
-        error("batches: the images of this dataset have sizes of their own; say the batches' with size = 224", 3)
+        args.fail("batches: options: the images of this dataset have sizes of their own; say that of batches, as in "
+            .. "size = 224")
     end
-    return pipeline.sized(steps, size), size
+    return pipeline.sized("batches: options: option 'augment'", steps, size), size
 end
 
 local function image_bytes(channels, size) return channels * size * size * 4 end
@@ -150,14 +145,30 @@ local function wait(loader, idle)
     end
 end
 
+-- The labels of a batch, as losses want them: [B,1] of two classes, [B,K] of several labels, and of many classes [B],
+-- the numbers from 1.
+local function targets_of(dataset, labels, indices, device)
+    local targets = {}
+    for i, index in ipairs(indices) do
+        local label = labels[index]
+        if dataset.task == "binary" then
+            targets[i] = {label}
+        else
+            targets[i] = dataset.task == "classes" and label + 1 or label
+        end
+    end
+    return core.from_table(targets, "float32", device)
+end
+
 --- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
 --
--- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1]; indices is int32 [B] on the cpu, the places in
--- the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu; where it has boxes they come
--- fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without those that left the image. The same
--- options give the same batches on every device and with any number of threads. The last batch is smaller where the
--- images do not divide, or left out with `drop_last`. A file that cannot be read is an error that names it, at the
--- batch it belongs to.
+-- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1] of two classes (0 and 1), [B,K] of several
+-- labels, and of many classes [B], numbers from 1 as `F.cross_entropy` wants them, NaN where one is missing; indices
+-- is int32 [B] on the cpu, the places in the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on
+-- the cpu; where it has boxes they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without
+-- those that left the image. The same options give the same batches on every device and with any number of threads.
+-- The last batch is smaller where the images do not divide, or left out with `drop_last`. A file that cannot be read
+-- is an error that names it, at the batch it belongs to.
 --
 -- `augment` is a pipeline (`lx.vision.pipeline`) or its steps; `true` stands for mirrored every other time, turned by
 -- up to 10 degrees, moved by up to a tenth and scaled by up to a tenth. Note that mirroring moves the heart to the
@@ -167,22 +178,20 @@ end
 --
 -- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param opts? table batch = 32, shuffle = true, balanced = false (each class as often as the others), seed = 1,
----  epoch = 1, augment = false, size = S (else the pipeline's, else the dataset's), drop_last = false, mean = 0, std
----  = 1, skip = 0 (batches to leave out, to go on within an epoch), device = NAME (else the cpu), threads = N (that
----  read ahead; 0: the threads that compute do it in between, the default on the cpu), memory = 64 MiB (bytes of
----  batches that are made ahead), idle = function() called now and then while a batch is waited for
+---@param options? table balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's;
+---  skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is
+---  for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made
+---  ahead; idle: called without arguments now and then while a batch is waited for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
-return function(dataset, opts)
-    opts = options.read("batches", opts, DEFAULTS)
-    check(opts)
+local function iterate(dataset, options)
+    local opts = args.with_defaults(options, DEFAULTS)
     local labels = core.to_table(dataset.labels)
     local order = visiting_order(dataset, labels, opts)
     local draws = draws_of(order, #dataset)
     local last = opts.drop_last and #order - #order % opts.batch or #order
     local first = math.min(opts.skip * opts.batch, last) + 1
     order, draws = table.move(order, first, last, 1, {}), table.move(draws, first, last, 1, {})
-    local device = opts.device and core.label(opts.device) or "cpu"
+    local device = opts.device and types.label("batches: options: option 'device'", opts.device) or "cpu"
     local steps, size = steps_of(dataset, opts)
     local loader = #order > 0 and open_loader(dataset, order, draws, steps, size, opts, device) or nil
     local done = 0
@@ -190,15 +199,19 @@ return function(dataset, opts)
         local n = math.min(opts.batch, #order - done)
         if n == 0 then return nil end
         local x, masks = wait(loader, opts.idle)
-        local indices, targets = table.move(order, done + 1, done + n, 1, {}), {}
-        for i, index in ipairs(indices) do targets[i] = {labels[index]} end
+        local indices = table.move(order, done + 1, done + n, 1, {})
         local boxes = dataset.boxes and move_boxes(dataset, indices, draws, done, steps, opts)
         done = done + n
         if device ~= "cpu" then
             local here <close> = x
             x = core.to_device(here, device)
         end
-        return x, core.from_table(targets, "float32", device), core.from_table(indices, "int32"), masks, boxes
+        return x, targets_of(dataset, labels, indices, device), core.from_table(indices, "int32"), masks, boxes
     end
     return next_batch, nil, nil, loader
 end
+
+return args.public("batches", "dataset: dataset, options: {batch: integer(1..65536)?, shuffle: boolean?, "
+    .. "balanced: boolean?, seed: integer?, epoch: integer?, enhance: table?, augment: boolean|table?, "
+    .. "size: integer(1..4096)?, drop_last: boolean?, mean: finite?, std: number(1e-6..1e6)?, skip: integer(0..)?, "
+    .. "device: string?, threads: integer(0..64)?, memory: number(0..)?, idle: function?}?", iterate)

@@ -7,8 +7,8 @@
 --- Targets become shares, so the loss has to take them: binary_cross_entropy_with_logits does. A missing one, NaN,
 --- makes the mixture's missing.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
-local options = require "luxel.data.options"
 local random = require "luxel.random"
 
 local mix = {}
@@ -30,14 +30,15 @@ end
 local DEFAULTS <const> = {alpha = 0.2, seed = 1, index = 1}
 
 -- The share of each image that stays, the stream it was drawn from, and the partners' places.
-local function draw(name, x, y, opts, dims)
-    opts = options.read(name, opts, DEFAULTS, 4)
-    options.check_number(name, "alpha", opts.alpha, 1e-3, 1e3, false, 4)
+local function draw(name, x, y, options)
+    local opts = args.with_defaults(options, DEFAULTS)
     local shape = x.shape
-    if #shape ~= dims or y.shape[1] ~= shape[1] then
-        error(("%s: expects images [N,C,H,W] and as many targets, got [%s] and [%s]"):format(name,
-            table.concat(shape, ","), table.concat(y.shape, ",")), 3)
+    if #shape ~= 4 then args.fail("%s: x: expected images [N,C,H,W], got %s", name, args.describe(x)) end
+    if y.shape[1] ~= shape[1] or y.device ~= x.device then
+        args.fail("%s: y: expected as many targets as there are images, %d on %s, got %s on %s", name, shape[1],
+            x.device, args.describe(y), y.device)
     end
+    if shape[1] == 0 then args.fail("%s: x: there are no images", name) end
     local stream = random.stream(opts.seed, opts.index)
     local a, b = gamma(stream, opts.alpha), gamma(stream, opts.alpha)
     local partners = core.from_table(stream:permutation(shape[1]), "int32", x.device)
@@ -52,10 +53,11 @@ end
 --- Beta(alpha, alpha), once for the batch.
 ---@param x Tensor [N,C,H,W]
 ---@param y Tensor [N,...]
----@param opts? {alpha: number?, seed: integer?, index: integer?} 0.2; seed and index name what is drawn
+---@param options? {alpha: number?, seed: integer?, index: integer?} alpha: default 0.2; seed, index: name what is
+--- drawn, default 1
 ---@return Tensor x, Tensor y, number share
-function mix.mixup(x, y, opts)
-    local share, _, partners = draw("mixup", x, y, opts, 4)
+function mix.mixup(x, y, options)
+    local share, _, partners = draw("mixup", x, y, options)
     return blend(x, partners, share), blend(y, partners, share), share
 end
 
@@ -63,10 +65,11 @@ end
 --- drawn evenly, its area so that Beta(alpha, alpha) stays.
 ---@param x Tensor [N,C,H,W]
 ---@param y Tensor [N,...]
----@param opts? {alpha: number?, seed: integer?, index: integer?} 0.2; seed and index name what is drawn
+---@param options? {alpha: number?, seed: integer?, index: integer?} alpha: default 0.2; seed, index: name what is
+--- drawn, default 1
 ---@return Tensor x, Tensor y, number share
-function mix.cutmix(x, y, opts)
-    local share, stream, partners = draw("cutmix", x, y, opts, 4)
+function mix.cutmix(x, y, options)
+    local share, stream, partners = draw("cutmix", x, y, options)
     local height, width = x.shape[3], x.shape[4]
     local side = math.sqrt(1 - share)
     local function range(size)
@@ -84,4 +87,6 @@ function mix.cutmix(x, y, opts)
     return out, blend(y, partners, share), share
 end
 
-return mix
+local OPTIONS <const> = "x: tensor, y: tensor, options: {alpha: number(1e-3..1e3)?, seed: integer?, index: integer?}?"
+
+return args.publish("", mix, {mixup = OPTIONS, cutmix = OPTIONS})

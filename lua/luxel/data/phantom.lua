@@ -7,9 +7,9 @@
 -- on the seed alone, on every machine and device.
 
 local lfs = require "lfs"
+local args = require "luxel.args"
 local core = require "luxel.core"
 local dataset = require "luxel.data.dataset"
-local options = require "luxel.data.options"
 local random = require "luxel.random"
 
 local exp, sqrt, floor, abs, min, max = math.exp, math.sqrt, math.floor, math.abs, math.min, math.max
@@ -394,14 +394,6 @@ local phantom = {}
 
 local DEFAULTS <const> = {n = 200, size = 128, seed = 1, infected = 0.5}
 
-local function read_options(caller, opts)
-    opts = options.read(caller, opts, DEFAULTS, 4)
-    options.check_number(caller, "n", opts.n, 1, 1000000, true, 4)
-    options.check_number(caller, "size", opts.size, 16, 2048, true, 4)
-    options.check_number(caller, "infected", opts.infected, 0, 1, false, 4)
-    return opts
-end
-
 -- Calls `use(i, bytes, label, patient, nth, boxes)` for each image. A patient has one to three films, is infected on
 -- all of them or on none; patients are infected so that the share of infected films stays near the one asked for.
 local function each(opts, use)
@@ -432,12 +424,14 @@ end
 
 --- Synthetic radiographs in memory, with `boxes` of the opacities; about 6 ms each at 128 pixels. The same options give
 --- the same pictures everywhere.
----@param opts? {n?: integer, size?: integer, seed?: integer, infected?: number} 200 images of 128 pixels, seed 1,
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number} 200 images of 128 pixels, seed 1,
 ---  half of them infected
 ---@return luxel.Dataset
-function phantom.dataset(opts)
-    opts = read_options("phantom", opts)
+function phantom.dataset(options)
+    local opts = args.with_defaults(options, DEFAULTS)
     local n, size = math.tointeger(opts.n), math.tointeger(opts.size)
+    -- another seed draws other people
+    local people = opts.seed == DEFAULTS.seed and "person" or ("seed %d, person"):format(opts.seed)
     local out = {
         images = core.new({n, 1, size, size}, "uint8"),
         paths = {}, labels = {}, groups = {}, boxes = {}, failed = {}, classes = CLASSES,
@@ -447,7 +441,7 @@ function phantom.dataset(opts)
         core.copy_(core.narrow(out.images, 1, i, 1), image)
         core.free(image)
         out.paths[i], out.labels[i] = file_name(label, patient, nth), label
-        out.groups[i], out.boxes[i] = "person" .. patient, boxes
+        out.groups[i], out.boxes[i] = people .. patient, boxes
     end)
     out.labels = core.from_table(out.labels, "float32")
     return dataset.new(out)
@@ -466,13 +460,10 @@ end
 --- Writes the same images as PNG files, in the layout that `image_folder` reads (DIR/NORMAL, DIR/PNEUMONIA), and their
 --- boxes as DIR/boxes.csv.
 ---@param dir string made if need be
----@param opts? table as for `phantom`
+---@param options? table as for `phantom`
 ---@return integer? count, string? message, string? code
-function phantom.save(dir, opts)
-    if type(dir) ~= "string" then
-        error("phantom_save: dir expects a string, got " .. type(dir), 2)
-    end
-    opts = read_options("phantom_save", opts)
+function phantom.save(dir, options)
+    local opts = args.with_defaults(options, DEFAULTS)
     local size, lines = math.tointeger(opts.size), {"image,x,y,w,h"}
     for _, class in ipairs(CLASSES) do
         make_folders(dir .. "/" .. class)
@@ -500,4 +491,10 @@ function phantom.save(dir, opts)
     return count
 end
 
-return phantom
+local OPTIONS <const> =
+    "options: {n: integer(1..1000000)?, size: integer(16..2048)?, seed: integer?, infected: number(0..1)?}?"
+
+return {
+    dataset = args.public("phantom", OPTIONS, phantom.dataset),
+    save = args.public("phantom_save", "dir: path, " .. OPTIONS, phantom.save),
+}

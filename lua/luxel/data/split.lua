@@ -1,25 +1,58 @@
---- Splitting by patient, so that no patient is in two parts, with the share of positives about kept.
+--- Splitting by patient, so that no patient is in two parts, with the share of each class about kept.
 
-local options = require "luxel.data.options"
+local args = require "luxel.args"
 local random = require "luxel.random"
 
--- Patients in strata: only negative images, only positive ones, both.
+-- How many images have each label of several.
+local function positives_of(labels)
+    local counts = {}
+    for _, row in ipairs(labels) do
+        for k, value in ipairs(row) do counts[k] = (counts[k] or 0) + (value == 1 and 1 or 0) end
+    end
+    return counts
+end
+
+-- A function from an image to what its part should have its share of: its class, or the rarest label that it has.
+local function kind_of(labels)
+    if type(labels[1]) ~= "table" then return function(i) return labels[i] == labels[i] and labels[i] or "none" end end
+    local counts = positives_of(labels)
+    return function(i)
+        local rarest
+        for k, value in ipairs(labels[i]) do
+            if value == 1 and (not rarest or counts[k] < counts[rarest]) then rarest = k end
+        end
+        return rarest or "none"
+    end
+end
+
+-- Patients in strata: those whose images are all of one kind together, by kind, and those of several kinds at the end.
 local function strata_of(labels, groups)
-    local list, by_name = {}, {}
+    local units, by_name, kind = {}, {}, kind_of(labels)
     for i = 1, #labels do
         local unit = by_name[groups[i]]
         if not unit then
-            unit = {positives = 0}
-            by_name[groups[i]], list[#list + 1] = unit, unit
+            unit = {kind = kind(i)}
+            by_name[groups[i]], units[#units + 1] = unit, unit
+        elseif unit.kind ~= kind(i) then
+            unit.kind = "several"
         end
         unit[#unit + 1] = i
-        unit.positives = unit.positives + (labels[i] == 1 and 1 or 0)
     end
-    local strata = {{}, {}, {}}
-    for _, unit in ipairs(list) do
-        local which = unit.positives == 0 and 1 or unit.positives == #unit and 2 or 3
-        table.insert(strata[which], unit)
+    local names, by_kind = {}, {}
+    for _, unit in ipairs(units) do
+        if not by_kind[unit.kind] then
+            by_kind[unit.kind] = {}
+            names[#names + 1] = unit.kind
+        end
+        table.insert(by_kind[unit.kind], unit)
     end
+    -- numbers in their order, and then words
+    table.sort(names, function(a, b)
+        if type(a) ~= type(b) then return type(a) == "number" end
+        return a < b
+    end)
+    local strata = {}
+    for i, name in ipairs(names) do strata[i] = by_kind[name] end
     return strata
 end
 
@@ -39,16 +72,15 @@ local function deal(part, stratum, order, at, share, images, to_come)
 end
 
 --- Positions of the training, validation and test images, each ascending.
----@param labels number[]
+---@param name string of the public function
+---@param labels (number|number[])[]
 ---@param groups any[] the patient of each image
----@param opts? {val?: number, test?: number, seed?: integer} shares, default 0.15 and 0; seed 1
+---@param options? {val?: number, test?: number, seed?: integer} shares, default 0.15 and 0; seed 1
 ---@return integer[]? train, integer[]|string val, integer[]|string test nil, message, "format" with too few patients
-local function split(labels, groups, opts)
-    opts = options.read("split", opts, {val = 0.15, test = 0, seed = 1})
-    options.check_number("split", "val", opts.val, 0, 1)
-    options.check_number("split", "test", opts.test, 0, 1)
+local function split(name, labels, groups, options)
+    local opts = args.with_defaults(options, {val = 0.15, test = 0, seed = 1})
     if opts.val + opts.test >= 1 then
-        error(("split: val %g and test %g leave nothing for training"):format(opts.val, opts.test), 3)
+        args.fail("%s: options: val %g and test %g leave nothing for training", name, opts.val, opts.test)
     end
     local train, val, test = {}, {}, {}
     for which, stratum in ipairs(strata_of(labels, groups)) do
@@ -64,9 +96,9 @@ local function split(labels, groups, opts)
             table.move(unit, 1, #unit, #train + 1, train)
         end
     end
-    for name, part in pairs {train = train, val = opts.val > 0 and val or {0}, test = opts.test > 0 and test or {0}} do
+    for rest, part in pairs {train = train, val = opts.val > 0 and val or {0}, test = opts.test > 0 and test or {0}} do
         if #part == 0 then
-            return nil, ("split: %d images of too few patients: nothing is left for %s"):format(#labels, name), "format"
+            return nil, ("split: %d images of too few patients: nothing is left for %s"):format(#labels, rest), "format"
         end
         table.sort(part)
     end

@@ -1,114 +1,108 @@
---- Argument checks of functions, layers and optimisers. Messages name the function, the argument and the shapes.
+--- Checks of what declarations cannot say: shapes that depend on the layer or on each other. Messages begin with the
+-- function or the layer: `Conv2d(1, 8, 3): input: expected float32 [N,1,H,W], got uint8 [1,28,28]`.
 
+local args = require "luxel.args"
+local core = require "luxel.core"
 local shapes = require "luxel.shape"
 
-local check = {}
+local check = {shape_text = shapes.text}
 
-check.shape_text = shapes.text
+args.type("size", "an integer from 1 to 2147483647", "number", function(value)
+    return math.tointeger(value) ~= nil and value >= 1 and value < 1 << 31
+end)
 
---- `float32 [8,1,224,224]` for a tensor, the type for anything else.
----@param value any
----@return string
-function check.describe(value)
-    if type(value) ~= "userdata" then return type(value) end
-    return value.dtype .. " " .. check.shape_text(value.shape)
+args.type("probability", "a number from 0 to below 1", "number", function(value) return value >= 0 and value < 1 end)
+
+--- Raises `owner: message` at the user's line.
+---@param owner string|Module a function's name, or a layer
+---@param message string a format for what follows
+function check.fail(owner, message, ...)
+    args.fail("%s", (type(owner) == "string" and owner or owner:describe()) .. ": " .. message:format(...))
 end
 
---- Raises `name: message` at the caller of the function that calls the check (level 3), or further out.
----@param name string
----@param message string with `%s` for each further argument
-function check.fail(name, message, ...)
-    error(name .. ": " .. message:format(...), 4)
+local function fits(shape, form)
+    local some = form[#form] == "..." -- any number of further dimensions
+    local count = some and #form - 1 or #form
+    if #shape < count or #shape > count and not some then return false end
+    for i = 1, count do
+        if type(form[i]) == "number" and form[i] ~= shape[i] then return false end
+    end
+    return true
 end
 
---- Raises unless `value` is a float32 tensor (with `ndim` dimensions, if given).
----@param name string the function or layer
+--- Raises unless `value` is a float32 tensor of a shape.
+---@param owner string|Module
 ---@param argument string what the value is to it
 ---@param value any
----@param ndim integer?
-function check.float(name, argument, value, ndim)
-    if type(value) ~= "userdata" then
-        check.fail(name, "%s should be a tensor, got %s", argument, type(value))
-    end
-    if value.dtype ~= "float32" then
-        check.fail(name, "%s should be float32, got %s (convert it with :float())", argument, check.describe(value))
-    end
-    if ndim and value.ndim ~= ndim then
-        check.fail(name, "%s should have %d dimensions, got %s", argument, ndim, check.describe(value))
-    end
+---@param form (integer|string)[]? sizes, names for sizes that may be any, and at the end "..." for further dimensions
+function check.float(owner, argument, value, form)
+    if core.is_usable(value) and value.dtype == "float32" and (not form or fits(value.shape, form)) then return end
+    local hint = core.is_usable(value) and value.dtype ~= "float32" and " (convert it with :float())" or ""
+    check.fail(owner, "%s: expected float32%s, got %s%s", argument, form and " " .. shapes.text(form) or "",
+        args.describe(value), hint)
 end
 
 --- Raises unless `value` is nil or a float32 vector of the given length.
----@param name string
+---@param owner string|Module
 ---@param argument string
 ---@param value any
 ---@param length integer
-function check.vector(name, argument, value, length)
-    if value == nil then return end
-    if type(value) ~= "userdata" or value.dtype ~= "float32" or value.ndim ~= 1 or value.shape[1] ~= length then
-        check.fail(name, "%s should be float32 [%d], got %s", argument, length, check.describe(value))
-    end
+function check.vector(owner, argument, value, length)
+    if value ~= nil then check.float(owner, argument, value, {length}) end
 end
 
 --- Raises unless both tensors have the same shape.
----@param name string
+---@param owner string|Module
 ---@param first string
 ---@param a Tensor
 ---@param second string
 ---@param b Tensor
-function check.same_shape(name, first, a, second, b)
-    local x, y = check.shape_text(a.shape), check.shape_text(b.shape)
-    if x ~= y then check.fail(name, "%s has shape %s, %s has %s; they should be equal", first, x, second, y) end
+function check.same_shape(owner, first, a, second, b)
+    if shapes.same(a.shape, b.shape) then return end
+    check.fail(owner, "%s: expected the shape of %s, %s, got %s", second, first, shapes.text(a.shape),
+        shapes.text(b.shape))
 end
 
---- An integer option of at least `minimum`.
+--- An index of a dimension from 1, where negative ones count from the end.
+---@param owner string|Module
+---@param dim integer
+---@param x Tensor
 ---@return integer
-function check.integer(name, argument, value, minimum)
-    local integer = math.tointeger(value)
-    if not integer or integer < minimum then
-        check.fail(name, "%s should be an integer of at least %d, got %s", argument, minimum, tostring(value))
+function check.dim(owner, dim, x)
+    local index = dim < 0 and dim + x.ndim + 1 or dim
+    if index < 1 or index > x.ndim then
+        check.fail(owner, "dim: expected an integer from 1 to %d (or -1 to -%d) for %s, got %d", x.ndim, x.ndim,
+            args.describe(x), dim)
     end
-    return integer --[[@as integer]]
+    return math.tointeger(index) --[[@as integer]]
 end
 
---- A size for height and width: an integer for both, or `{h, w}`.
----@param name string
----@param argument string
----@param value any
----@param minimum integer
----@return integer[] pair {h, w}
-function check.pair(name, argument, value, minimum)
-    local h, w = value, value
-    if type(value) == "table" then h, w = value[1], value[2] end
-    h, w = math.tointeger(h), math.tointeger(w)
-    if not h or not w or h < minimum or w < minimum then
-        local got = type(value) == "table" and "{" .. tostring(value[1]) .. ", " .. tostring(value[2]) .. "}"
-        check.fail(name, "%s should be an integer or a pair {h, w} of at least %d, got %s", argument, minimum,
-            got or tostring(value))
-    end
-    return {h, w}
+--- A size for height and width as `{h, w}`.
+---@param size integer|integer[]
+---@return integer[]
+function check.pair(size)
+    if type(size) ~= "table" then return {math.tointeger(size), math.tointeger(size)} end
+    return {math.tointeger(size[1]), math.tointeger(size[2])}
 end
 
---- Raises if `options` is not nil or a table, or has a key that is not among `allowed` (a typing mistake, usually).
----@param name string
----@param options table?
----@param allowed string[]
----@return table options never nil
-function check.options(name, options, allowed)
-    if options == nil then return {} end
-    if type(options) ~= "table" then
-        check.fail(name, "options should be a table such as {%s = ...}, got %s", allowed[1], type(options))
-    end
-    for key in pairs(options) do
-        local known = false
-        for _, candidate in ipairs(allowed) do
-            known = known or candidate == key
-        end
-        if not known then
-            check.fail(name, "unknown option %s; the options are %s", tostring(key), table.concat(allowed, ", "))
+--- Raises unless the padding of a pooling is at most half of its windows.
+---@param owner string|Module
+---@param padding integer[]
+---@param kernel integer[]
+function check.padding(owner, padding, kernel)
+    for i = 1, #kernel do
+        if padding[i] * 2 > kernel[i] then
+            check.fail(owner, "padding (%d) should be at most half of the kernel (%d)", padding[i], kernel[i])
         end
     end
-    return options
+end
+
+--- `12,345,678`
+---@param number integer
+---@return string
+function check.commas(number)
+    local text = tostring(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+    return (text:gsub("^,", ""))
 end
 
 return check

@@ -1,20 +1,11 @@
 --- Modules made of modules: Sequential, ModuleList.
 
-local autograd = require "luxel.autograd"
-local core = require "luxel.core"
+local args = require "luxel.args"
 local Module = require "luxel.nn.module"
-local linear = require "luxel.nn.linear"
-local norm = require "luxel.nn.norm"
-local recording = require "luxel.recording"
-local simple = require "luxel.nn.simple"
+local declare = require "luxel.nn.declare"
+local fuse = require "luxel.nn.fuse"
 
 local layers = {}
-
--- The metatables of the layers that keep no tensor. Subclasses are not among them.
-local BUILT_IN = {}
-for _, part in ipairs {linear, norm, simple} do
-    for _, class in pairs(part) do BUILT_IN[class.instance_metatable] = true end
-end
 
 -- Children are named "0", "1" ... as PyTorch does, while Lua counts from 1.
 local function append(self, module)
@@ -23,7 +14,9 @@ local function append(self, module)
 end
 
 local function init_children(self, ...)
-    for i = 1, select("#", ...) do append(self, (select(i, ...))) end
+    for i = 1, select("#", ...) do
+        append(self, args.check(("%s: module %d"):format(self.class_name, i), "submodule", (select(i, ...))))
+    end
 end
 
 local function child_at(self, index)
@@ -31,7 +24,7 @@ local function child_at(self, index)
     if math.tointeger(index) and index < 0 then index = index + count + 1 end
     local child = math.tointeger(index) and rawget(self, "_modules").values[tostring(math.tointeger(index) - 1)]
     if not child then
-        error(("%s: there is no module %s, it has %d"):format(self.class_name, tostring(index), count), 3)
+        args.fail("%s:get: index: there is no module %d, it has %d", self.class_name, index, count)
     end
     return child
 end
@@ -59,83 +52,12 @@ function Sequential:append(module) return append(self, module) end
 ---@return Module
 function Sequential:get(index) return child_at(self, index) end
 
-local function is_plain(module, class)
-    return module ~= nil and getmetatable(module) == class.instance_metatable and not rawget(module, "_hooks")
-end
-
--- Whether neither the module nor a hook can have kept a tensor that went through it.
-local function keeps_nothing(module)
-    return BUILT_IN[getmetatable(module)] and not rawget(module, "_hooks")
-end
-
--- What a batch normalisation by running statistics makes of the convolution before it: {weight, bias, tensors,
--- versions}, the last two of what it was made from, by the normalisation.
-local folded = setmetatable({}, {__mode = "k"})
-
-local function is_current(fold, tensors)
-    for i = 1, 6 do
-        local tensor = tensors[i]
-        if not rawequal(fold.tensors[i], tensor) or tensor and core.version(tensor) ~= fold.versions[i] then
-            return false
-        end
-    end
-    return true
-end
-
--- A convolution with the normalisation after it in its weight and bias: for inference, where both stay as they are.
-local function fold_of(conv, batch_norm)
-    local tensors = {conv.weight, conv.bias or false, batch_norm.weight or false, batch_norm.bias or false,
-        batch_norm.running_mean, batch_norm.running_var}
-    local fold = folded[batch_norm]
-    if fold and is_current(fold, tensors) and not recording.now then return fold end -- a replay makes it anew as well
-    local scale = (batch_norm.running_var + batch_norm.eps):rsqrt()
-    if batch_norm.weight then scale = scale * batch_norm.weight end
-    local bias = (conv.bias and conv.bias - batch_norm.running_mean or -batch_norm.running_mean) * scale
-    fold = {
-        weight = conv.weight * scale:view(conv.out_channels, 1, 1, 1),
-        bias = batch_norm.bias and bias + batch_norm.bias or bias, tensors = tensors, versions = {},
-    }
-    for i, tensor in ipairs(tensors) do fold.versions[i] = tensor and core.version(tensor) end
-    if not recording.now then folded[batch_norm] = fold end
-    return fold
-end
-
-local function can_fold(batch_norm, conv)
-    return is_plain(batch_norm, norm.BatchNorm2d) and not batch_norm.training and batch_norm.running_mean
-        and batch_norm.channels == conv.out_channels and not autograd.is_grad_enabled()
-end
-
---- Conv2d or Linear followed by ReLU is one operation, and so is Conv2d, ReLU, MaxPool2d. When nothing is recorded, a
---- result that only passes from one built-in layer to the next is freed at once, and a BatchNorm2d that normalises by
---- running statistics is part of the Conv2d before it.
+--- One module after the other, exactly as if they were called by hand; several at a time in a view made by `nn.fuse`.
 ---@param x Tensor
 ---@return Tensor
 function Sequential:forward(x)
-    local modules = self:children()
-    local passing = false -- whether x was made by a built-in layer here, so that nobody else has it
-    local i = 1
-    while modules[i] do
-        local module = modules[i]
-        local y
-        local convolves = is_plain(module, linear.Conv2d)
-        local fold = convolves and can_fold(modules[i + 1], module) and fold_of(module, modules[i + 1]) or nil
-        if fold then i = i + 1 end
-        if (convolves or is_plain(module, linear.Linear)) and is_plain(modules[i + 1], simple.ReLU) then
-            local pool = convolves and is_plain(modules[i + 2], simple.MaxPool2d) and modules[i + 2] or nil
-            y = module:forward(x, "relu", pool, fold)
-            i = i + (pool and 2 or 1)
-        elseif fold then
-            y = module:forward(x, nil, nil, fold)
-        else
-            y = module(x)
-        end
-        if not rawequal(y, x) then
-            if passing and keeps_nothing(module) and not autograd.is_grad_enabled() then x:free() end
-            passing = keeps_nothing(module)
-        end
-        passing = passing and keeps_nothing(module)
-        x, i = y, i + 1
-    end
+    if fuse.is_running() then return fuse.run(self, Sequential, x) end
+    for _, module in self:named_children() do x = module(x) end
     return x
 end
 
@@ -151,10 +73,16 @@ layers.ModuleList = ModuleList
 function ModuleList:init(...)
     local first = ...
     if type(first) == "table" and getmetatable(first) == nil then
+        if select("#", ...) > 1 then args.fail("ModuleList: takes modules, or one list of them; got more besides") end
         init_children(self, table.unpack(first))
     else
         init_children(self, ...)
     end
+end
+
+--- Says that a list computes nothing.
+function ModuleList:forward()
+    args.fail("%s: a list has no forward; call its modules, or make it an nn.Sequential", self.class_name)
 end
 
 --- Adds a module at the end.
@@ -177,17 +105,26 @@ function ModuleList:each()
     end
 end
 
--- `#sequential` and `list[1]` work as on any Lua list.
+-- `#sequential`, `list[1]` and `list[1] = module` work as on any Lua list: luxel.nn.module asks for these.
 for _, class in pairs(layers) do
-    local meta = class.instance_metatable
-    local index = meta.__index
-    meta.__len = function(self) return #self:children() end
-    meta.__index = function(self, key)
-        if math.type(key) == "integer" then
-            return rawget(self, "_modules").values[tostring(key < 0 and key + #self or key - 1)]
-        end
-        return index(self, key)
+    function class:item(index)
+        if index < 0 then index = index + #self + 1 end
+        return rawget(self, "_modules").values[tostring(index - 1)]
     end
+
+    function class:set_item(index, module)
+        local count = #self
+        if index < 1 or index > count + 1 then
+            args.fail("%s: [%d]: expected an index from 1 to %d", self.class_name, index, count + 1)
+        end
+        self[tostring(index - 1)] = args.check(("%s: [%d]"):format(self.class_name, index), "submodule", module)
+    end
+
+    declare(class, {
+        init = class == Sequential and "...: submodule" or "...: submodule|submodule[]", append = "module: submodule",
+        get = "index: integer", forward = class == Sequential and "x: any?" or "...: any?", item = "index: integer",
+        set_item = "index: integer, module: any?",
+    })
 end
 
 return layers

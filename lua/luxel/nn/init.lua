@@ -1,12 +1,14 @@
 --- Networks: `lx.nn`. Modules and their names follow PyTorch.
 
 local Module = require "luxel.nn.module"
+local namespace = require "luxel.namespace"
 
 local nn = {
     Module = Module,
     Parameter = Module.Parameter,
     class = Module.class,
     functional = require "luxel.nn.functional",
+    fuse = require("luxel.nn.fuse").fuse,
     init = require "luxel.nn.initialisers",
     summary = require "luxel.nn.summary",
 }
@@ -15,4 +17,4 @@ for _, part in ipairs {"linear", "norm", "simple", "container", "loss"} do
     for name, class in pairs(require("luxel.nn." .. part)) do nn[name] = class end
 end
 
-return nn
+return namespace("lx.nn", nn)

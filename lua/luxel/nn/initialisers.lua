@@ -1,11 +1,18 @@
 --- Initialisers (`nn.init`): each fills a tensor in place, unrecorded, and returns it.
 
+local args = require "luxel.args"
+local core = require "luxel.core"
 local lx = require "luxel"
-local check = require "luxel.nn.check"
+local namespace = require "luxel.namespace"
 
 local init = {}
 
 local skipping = false -- see init.skip
+
+-- Values are drawn as float32, into tensors of that dtype alone.
+args.type("float_tensor", "a float32 tensor", "userdata", function(value)
+    return core.is_usable(value) and value.dtype == "float32"
+end)
 
 local function fill(tensor, source)
     lx.no_grad(function() tensor:copy_(source) end)
@@ -33,10 +40,12 @@ function init.constant_(tensor, value)
     return lx.no_grad(function() return tensor:fill_(value) end)
 end
 
+--- 0 everywhere.
 ---@param tensor Tensor
 ---@return Tensor tensor
 function init.zeros_(tensor) return init.constant_(tensor, 0) end
 
+--- 1 everywhere.
 ---@param tensor Tensor
 ---@return Tensor tensor
 function init.ones_(tensor) return init.constant_(tensor, 1) end
@@ -49,6 +58,7 @@ function init.ones_(tensor) return init.constant_(tensor, 1) end
 function init.uniform_(tensor, low, high)
     if skipping then return tensor end
     low, high = low or 0, high or 1
+    if low > high then args.fail("uniform_: low: expected at most high (%g), got %g", high, low) end
     return fill(tensor, lx.rand(tensor.shape, {device = tensor.device}):mul_(high - low):add_(low))
 end
 
@@ -62,18 +72,20 @@ function init.normal_(tensor, mean, std)
     return fill(tensor, lx.randn(tensor.shape, {device = tensor.device}):mul_(std or 1):add_(mean or 0))
 end
 
---- How many values come into and go out of one unit: for [O,I] I and O, for [O,I,KH,KW] I KH KW and O KH KW.
----@param tensor Tensor with at least 2 dimensions
----@return integer fan_in
----@return integer fan_out
-function init.fans(tensor)
+local function fans(name, tensor)
     local shape, window = tensor.shape, 1
-    if #shape < 2 then
-        error("fans: the tensor should have at least 2 dimensions, got " .. check.describe(tensor), 2)
+    if #shape < 2 or tensor:numel() == 0 then
+        args.fail("%s: tensor: expected at least 2 dimensions and some elements, got %s", name, args.describe(tensor))
     end
     for i = 3, #shape do window = window * shape[i] end
     return shape[2] * window, shape[1] * window
 end
+
+--- How many values come into and go out of one unit: for [O,I] I and O, for [O,I,KH,KW] I KH KW and O KH KW.
+---@param tensor Tensor with at least 2 dimensions
+---@return integer fan_in
+---@return integer fan_out
+function init.fans(tensor) return fans("fans", tensor) end
 
 --- How much the activation shrinks the standard deviation: the factor that makes up for it.
 ---@param nonlinearity "linear"|"conv2d"|"sigmoid"|"tanh"|"relu"|"leaky_relu"
@@ -83,26 +95,21 @@ function init.gain(nonlinearity, slope)
     if nonlinearity == "relu" then return math.sqrt(2) end
     if nonlinearity == "leaky_relu" then return math.sqrt(2 / (1 + (slope or 0.01) ^ 2)) end
     if nonlinearity == "tanh" then return 5 / 3 end
-    if nonlinearity == "linear" or nonlinearity == "conv2d" or nonlinearity == "sigmoid" then return 1 end
-    error("gain: unknown nonlinearity " .. tostring(nonlinearity), 2)
+    return 1
 end
 
 -- The standard deviation that keeps the variance through a layer (He et al. 2015).
 local function kaiming_std(name, tensor, options)
-    options = check.options(name, options, {"a", "mode", "nonlinearity"})
-    local fan_in, fan_out = init.fans(tensor)
-    local mode = options.mode or "fan_in"
-    if mode ~= "fan_in" and mode ~= "fan_out" then
-        check.fail(name, 'mode should be "fan_in" or "fan_out", got %s', tostring(mode))
-    end
+    options = options or {}
+    local fan_in, fan_out = fans(name, tensor)
     local gain = init.gain(options.nonlinearity or "leaky_relu", options.a or 0)
-    return gain / math.sqrt(mode == "fan_in" and fan_in or fan_out)
+    return gain / math.sqrt(options.mode == "fan_out" and fan_out or fan_in)
 end
 
 --- He et al. 2015, uniform.
 ---@param tensor Tensor
----@param options {a: number, mode: "fan_in"|"fan_out", nonlinearity: string}? a (the slope of leaky_relu) 0, "fan_in"
---- and "leaky_relu"
+---@param options {a: number, mode: "fan_in"|"fan_out", nonlinearity: string}? a: the slope of leaky_relu, default 0;
+--- mode: default "fan_in"; nonlinearity: default "leaky_relu"
 ---@return Tensor tensor
 function init.kaiming_uniform_(tensor, options)
     local bound = math.sqrt(3) * kaiming_std("kaiming_uniform_", tensor, options)
@@ -117,8 +124,8 @@ function init.kaiming_normal_(tensor, options)
     return init.normal_(tensor, 0, kaiming_std("kaiming_normal_", tensor, options))
 end
 
-local function xavier_std(tensor, gain)
-    local fan_in, fan_out = init.fans(tensor)
+local function xavier_std(name, tensor, gain)
+    local fan_in, fan_out = fans(name, tensor)
     return (gain or 1) * math.sqrt(2 / (fan_in + fan_out))
 end
 
@@ -127,7 +134,7 @@ end
 ---@param gain number? 1
 ---@return Tensor tensor
 function init.xavier_uniform_(tensor, gain)
-    local bound = math.sqrt(3) * xavier_std(tensor, gain)
+    local bound = math.sqrt(3) * xavier_std("xavier_uniform_", tensor, gain)
     return init.uniform_(tensor, -bound, bound)
 end
 
@@ -136,7 +143,20 @@ end
 ---@param gain number? 1
 ---@return Tensor tensor
 function init.xavier_normal_(tensor, gain)
-    return init.normal_(tensor, 0, xavier_std(tensor, gain))
+    return init.normal_(tensor, 0, xavier_std("xavier_normal_", tensor, gain))
 end
 
-return init
+local KAIMING <const> = 'tensor: float_tensor, options: {a: finite?, mode: "fan_in"|"fan_out"?, '
+    .. 'nonlinearity: "linear"|"conv2d"|"sigmoid"|"tanh"|"relu"|"leaky_relu"?}?'
+
+args.publish("", init, {
+    skip = "build: function, ...: any?", constant_ = "tensor: tensor, value: number", zeros_ = "tensor: tensor",
+    ones_ = "tensor: tensor", uniform_ = "tensor: float_tensor, low: finite?, high: finite?",
+    normal_ = "tensor: float_tensor, mean: finite?, std: finite(0..)?", fans = "tensor: tensor",
+    gain = 'nonlinearity: "linear"|"conv2d"|"sigmoid"|"tanh"|"relu"|"leaky_relu", slope: finite?',
+    kaiming_uniform_ = KAIMING, kaiming_normal_ = KAIMING,
+    xavier_uniform_ = "tensor: float_tensor, gain: finite(0..)?",
+    xavier_normal_ = "tensor: float_tensor, gain: finite(0..)?",
+})
+
+return namespace("lx.nn.init", init)

@@ -1,9 +1,12 @@
---- Layers with weights: Conv2d, ConvTranspose2d, Linear, Embedding.
+--- Layers with weights: Conv1d, Conv2d, ConvTranspose2d, Linear, Embedding.
 
+local args = require "luxel.args"
+local core = require "luxel.core"
 local lx = require "luxel"
 local F = require "luxel.nn.functional"
 local Module = require "luxel.nn.module"
 local check = require "luxel.nn.check"
+local declare = require "luxel.nn.declare"
 local init = require "luxel.nn.initialisers"
 
 local layers = {}
@@ -17,7 +20,14 @@ local function reset(self)
     end
 end
 
+local MOST_ELEMENTS <const> = 2 ^ 40
+
 local function add_parameters(self, weight_shape, outputs, with_bias)
+    local count = 1.0
+    for _, size in ipairs(weight_shape) do count = count * size end
+    if count > MOST_ELEMENTS then
+        args.fail("%s: a weight of shape %s is too large", self.class_name, check.shape_text(weight_shape))
+    end
     self.weight = Module.Parameter(lx.empty(weight_shape))
     if with_bias ~= false then self.bias = Module.Parameter(lx.empty(outputs)) end
     reset(self)
@@ -36,18 +46,14 @@ end
 
 -- ---- convolutions ---------------------------------------------------------------------------------------------
 
--- The fields that both convolutions share.
+-- The fields that all convolutions share.
 local function init_convolution(self, inputs, outputs, kernel, options)
-    local name = self.class_name
-    self.in_channels = check.integer(name, "in_channels", inputs, 1)
-    self.out_channels = check.integer(name, "out_channels", outputs, 1)
-    self.kernel = check.pair(name, "kernel", kernel, 1)
-    self.stride = check.pair(name, "stride", options.stride or 1, 1)
-    self.dilation = check.pair(name, "dilation", options.dilation or 1, 1)
-    self.groups = check.integer(name, "groups", options.groups or 1, 1)
+    self.in_channels, self.out_channels, self.groups = inputs, outputs, options.groups or 1
+    self.kernel = check.pair(kernel)
+    self.stride, self.dilation = check.pair(options.stride or 1), check.pair(options.dilation or 1)
     if inputs % self.groups ~= 0 or outputs % self.groups ~= 0 then
-        error(("%s: groups (%d) should divide in_channels (%d) and out_channels (%d)"):format(name, self.groups,
-            inputs, outputs), 4)
+        args.fail("%s: groups (%d) should divide in_channels (%d) and out_channels (%d)", self.class_name, self.groups,
+            inputs, outputs)
     end
 end
 
@@ -57,8 +63,8 @@ local function same_padding(self)
     for i = 1, 2 do
         local reach = self.dilation[i] * (self.kernel[i] - 1)
         if reach % 2 ~= 0 or self.stride[i] ~= 1 then
-            error(('%s: padding "same" needs stride 1 and an odd kernel, got stride %d and kernel %d'):format(
-                self.class_name, self.stride[i], self.kernel[i]), 4)
+            args.fail('%s: padding "same" needs stride 1 and an odd kernel, got stride %d and kernel %d',
+                self.class_name, self.stride[i], self.kernel[i])
         end
         padding[i] = reach // 2
     end
@@ -66,11 +72,7 @@ local function same_padding(self)
 end
 
 local function check_image(self, x)
-    check.float(self:describe(), "input", x, 4)
-    if x.shape[2] ~= self.in_channels then
-        error(("%s: input should be [N,%d,H,W], got %s"):format(self:describe(), self.in_channels,
-            check.shape_text(x.shape)), 3)
-    end
+    check.float(self, "input", x, {"N", self.in_channels, "H", "W"})
 end
 
 local function convolution_text(self)
@@ -92,30 +94,26 @@ layers.Conv2d = Conv2d
 ---@param out_channels integer
 ---@param kernel integer|integer[]
 ---@param options {stride: integer|integer[], padding: integer|integer[]|"same", dilation: integer|integer[],
---- groups: integer, bias: boolean}?
+--- groups: integer, bias: boolean}? stride, dilation, groups: default 1; padding: default 0; "same" keeps the size, at
+--- stride 1; bias: default true
 function Conv2d:init(in_channels, out_channels, kernel, options)
-    options = check.options("Conv2d", options, {"stride", "padding", "dilation", "groups", "bias"})
+    options = options or {}
     init_convolution(self, in_channels, out_channels, kernel, options)
-    self.padding = options.padding == "same" and same_padding(self)
-        or check.pair("Conv2d", "padding", options.padding or 0, 0)
+    self.padding = options.padding == "same" and same_padding(self) or check.pair(options.padding or 0)
     add_parameters(self, {out_channels, in_channels // self.groups, self.kernel[1], self.kernel[2]}, out_channels,
         options.bias)
 end
 
---- With `activation` "relu", the result goes through ReLU in the same pass, and with `pool` through that layer too;
---- `fold` has a weight and a bias for the layer's own (`Sequential` uses this).
+--- Raises unless the layer takes this input.
+---@param x any
+function Conv2d:check_input(x) check_image(self, x) end
+
 ---@param x Tensor [N,in_channels,H,W]
----@param activation "relu"|nil
----@param pool MaxPool2d?
----@param fold {weight: Tensor, bias: Tensor}?
----@return Tensor
-function Conv2d:forward(x, activation, pool, fold)
+---@return Tensor [N,out_channels,H',W'], see `F.conv2d`
+function Conv2d:forward(x)
     check_image(self, x)
-    fold = fold or self
-    return F.conv2d(x, fold.weight, fold.bias, {
+    return F.conv2d(x, self.weight, self.bias, {
         stride = self.stride, padding = self.padding, dilation = self.dilation, groups = self.groups,
-        relu = activation == "relu",
-        max_pool = pool and {kernel = pool.kernel, stride = pool.stride, padding = pool.padding},
     })
 end
 
@@ -124,6 +122,62 @@ Conv2d.extra = convolution_text
 function Conv2d:multiply_adds(_, output)
     return output:numel() * self.weight:numel() // self.out_channels
 end
+
+declare(Conv2d, {
+    init = "in_channels: size, out_channels: size, kernel: pair(1..), options: {stride: pair(1..)?, "
+        .. 'padding: pair(0..)|"same"?, dilation: pair(1..)?, groups: size?, bias: boolean?}?',
+    forward = "x: any?", check_input = "x: any?", multiply_adds = "x: tensor, y: tensor",
+})
+
+---@class Conv1d: Module
+---@field weight Tensor [out_channels, in_channels/groups, K]
+---@field bias Tensor? [out_channels]
+---@overload fun(in_channels: integer, out_channels: integer, kernel: integer, options: table?): Conv1d
+local Conv1d = Module.class("Conv1d")
+layers.Conv1d = Conv1d
+
+--- `nn.Conv1d(1, 32, 5, {padding = 2})`: convolution of [N,in_channels,L]; see `F.conv1d` for the resulting size.
+---@param in_channels integer
+---@param out_channels integer
+---@param kernel integer
+---@param options {stride: integer, padding: integer|"same", dilation: integer, groups: integer, bias: boolean}?
+function Conv1d:init(in_channels, out_channels, kernel, options)
+    options = options or {}
+    init_convolution(self, in_channels, out_channels, {1, kernel}, {
+        stride = {1, options.stride or 1}, dilation = {1, options.dilation or 1}, groups = options.groups,
+    })
+    self.padding = options.padding == "same" and same_padding(self) or {0, options.padding or 0}
+    add_parameters(self, {out_channels, in_channels // self.groups, kernel}, out_channels, options.bias)
+end
+
+---@param x Tensor [N,in_channels,L]
+---@return Tensor [N,out_channels,L'], see `F.conv1d`
+function Conv1d:forward(x)
+    check.float(self, "input", x, {"N", self.in_channels, "L"})
+    return F.conv1d(x, self.weight, self.bias, {
+        stride = self.stride[2], padding = self.padding[2], dilation = self.dilation[2], groups = self.groups,
+    })
+end
+
+function Conv1d:extra()
+    local text = ("%d, %d, %d"):format(self.in_channels, self.out_channels, self.kernel[2])
+    for _, option in ipairs {{"stride", 1}, {"padding", 0}, {"dilation", 1}} do
+        local value = self[option[1]][2]
+        if value ~= option[2] then text = ("%s, %s=%d"):format(text, option[1], value) end
+    end
+    if self.groups > 1 then text = text .. ", groups=" .. self.groups end
+    return text .. (self.bias and "" or ", bias=false")
+end
+
+function Conv1d:multiply_adds(_, output)
+    return output:numel() * self.weight:numel() // self.out_channels
+end
+
+declare(Conv1d, {
+    init = "in_channels: size, out_channels: size, kernel: size, options: {stride: size?, "
+        .. 'padding: integer(0..)|"same"?, dilation: size?, groups: size?, bias: boolean?}?',
+    forward = "x: any?", multiply_adds = "x: tensor, y: tensor",
+})
 
 ---@class ConvTranspose2d: Module
 ---@field weight Tensor [in_channels, out_channels/groups, KH, KW]
@@ -139,17 +193,15 @@ layers.ConvTranspose2d = ConvTranspose2d
 ---@param options {stride: integer|integer[], padding: integer|integer[], output_padding: integer|integer[],
 --- dilation: integer|integer[], groups: integer, bias: boolean}?
 function ConvTranspose2d:init(in_channels, out_channels, kernel, options)
-    options = check.options("ConvTranspose2d", options,
-        {"stride", "padding", "output_padding", "dilation", "groups", "bias"})
+    options = options or {}
     init_convolution(self, in_channels, out_channels, kernel, options)
-    self.padding = check.pair("ConvTranspose2d", "padding", options.padding or 0, 0)
-    self.output_padding = check.pair("ConvTranspose2d", "output_padding", options.output_padding or 0, 0)
+    self.padding, self.output_padding = check.pair(options.padding or 0), check.pair(options.output_padding or 0)
     add_parameters(self, {in_channels, out_channels // self.groups, self.kernel[1], self.kernel[2]}, out_channels,
         options.bias)
 end
 
 ---@param x Tensor [N,in_channels,H,W]
----@return Tensor
+---@return Tensor [N,out_channels,H',W'], see `F.conv_transpose2d`
 function ConvTranspose2d:forward(x)
     check_image(self, x)
     return F.conv_transpose2d(x, self.weight, self.bias, {
@@ -163,6 +215,12 @@ ConvTranspose2d.extra = convolution_text
 function ConvTranspose2d:multiply_adds(input)
     return input:numel() * self.weight:numel() // self.in_channels
 end
+
+declare(ConvTranspose2d, {
+    init = "in_channels: size, out_channels: size, kernel: pair(1..), options: {stride: pair(1..)?, "
+        .. "padding: pair(0..)?, output_padding: pair(0..)?, dilation: pair(1..)?, groups: size?, bias: boolean?}?",
+    forward = "x: any?", multiply_adds = "x: tensor, y: tensor?",
+})
 
 -- ---- Linear ---------------------------------------------------------------------------------------------------
 
@@ -178,24 +236,25 @@ layers.Linear = Linear
 ---@param out_features integer
 ---@param options {bias: boolean}?
 function Linear:init(in_features, out_features, options)
-    options = check.options("Linear", options, {"bias"})
-    self.in_features = check.integer("Linear", "in_features", in_features, 1)
-    self.out_features = check.integer("Linear", "out_features", out_features, 1)
-    add_parameters(self, {out_features, in_features}, out_features, options.bias)
+    self.in_features, self.out_features = in_features, out_features
+    add_parameters(self, {out_features, in_features}, out_features, options and options.bias)
 end
 
---- With `activation` "relu", the result goes through ReLU in the same pass (`Sequential` uses this).
----@param x Tensor [...,in_features]
----@param activation "relu"|nil
----@return Tensor
-function Linear:forward(x, activation)
-    check.float(self:describe(), "input", x)
+--- Raises unless the layer takes this input.
+---@param x any
+function Linear:check_input(x)
+    check.float(self, "input", x)
     local shape = x.shape
     if shape[#shape] ~= self.in_features then
-        error(("%s: the last dimension of the input should be %d, got %s"):format(self:describe(), self.in_features,
-            check.shape_text(shape)), 2)
+        check.fail(self, "input: expected float32 [...,%d], got %s", self.in_features, args.describe(x))
     end
-    return F.linear(x, self.weight, self.bias, {relu = activation == "relu"})
+end
+
+---@param x Tensor [...,in_features]
+---@return Tensor [...,out_features]
+function Linear:forward(x)
+    self:check_input(x)
+    return F.linear(x, self.weight, self.bias)
 end
 
 function Linear:extra()
@@ -205,6 +264,11 @@ end
 function Linear:multiply_adds(_, output)
     return output:numel() * self.in_features
 end
+
+declare(Linear, {
+    init = "in_features: size, out_features: size, options: {bias: boolean?}?", forward = "x: any?",
+    check_input = "x: any?", multiply_adds = "x: tensor, y: tensor",
+})
 
 -- ---- Embedding ------------------------------------------------------------------------------------------------
 
@@ -218,17 +282,16 @@ layers.Embedding = Embedding
 ---@param count integer
 ---@param size integer
 function Embedding:init(count, size)
-    self.count = check.integer("Embedding", "count", count, 1)
-    self.size = check.integer("Embedding", "size", size, 1)
+    self.count, self.size = count, size
     self.weight = Module.Parameter(lx.empty(count, size))
     init.normal_(self.weight)
 end
 
 ---@param indices Tensor int32 [...]
----@return Tensor
+---@return Tensor the shape of the indices, then a dimension of the size of a row
 function Embedding:forward(indices)
-    if type(indices) ~= "userdata" or indices.dtype ~= "int32" then
-        error(("%s: the input should be int32 indices, got %s"):format(self:describe(), check.describe(indices)), 2)
+    if not core.is_usable(indices) or indices.dtype ~= "int32" then
+        check.fail(self, "input: expected int32 indices, got %s", args.describe(indices))
     end
     return F.embedding(indices, self.weight)
 end
@@ -236,5 +299,7 @@ end
 function Embedding:extra()
     return ("%d, %d"):format(self.count, self.size)
 end
+
+declare(Embedding, {init = "count: size, size: size", forward = "indices: any?"})
 
 return layers

@@ -14,11 +14,19 @@
 --     end
 --     local net = Net(2)          -- calls init
 --     local logits = net(images)  -- calls forward
+--
+-- What would be lost without a word is refused: parameters and modules in a plain table (lists of modules are
+-- `nn.ModuleList`) or in a field of a class, and leaves that require a gradient but are no parameters. A module that is
+-- used but not to be trained or saved along stays in a local variable, or behind a function.
 
-local core = require "luxel.core"
-local lx = require "luxel"
+local args = require "luxel.args"
 local check = require "luxel.nn.check"
+local core = require "luxel.core"
+local declare = require "luxel.nn.declare"
+local lx = require "luxel"
+local near = require "luxel.near"
 local recording = require "luxel.recording"
+local types = require "luxel.types"
 
 -- A list of named things that remembers the order of their first assignment.
 local Registry = {}
@@ -54,26 +62,101 @@ end
 ---@class Module
 ---@field training boolean true after `train()`, the initial state; false after `eval()`
 ---@operator call(...): ...
-local Module = {class_name = "Module"}
+local Module = {class_name = "Module", optional_state = {}}
 
 local REGISTRIES = {"_parameters", "_buffers", "_modules"}
+local WORDS = {_parameters = "parameter", _buffers = "buffer", _modules = "module"}
 
 local function is_module(value)
     return type(value) == "table" and rawget(value, "_modules") ~= nil
 end
 
--- Where a value assigned to `key` goes.
-local function home_of(self, key, value)
-    if is_module(value) then return "_modules" end
-    if type(value) ~= "userdata" then return "_fields" end
-    local slot = core.getslot(value)
+local function is_view(value)
+    local meta = getmetatable(value)
+    return type(meta) == "table" and rawget(meta, "is_view") == true
+end
+
+-- A module itself, where a view of one cannot take its place.
+args.type("submodule", "a module", "table", is_module)
+
+local function is_parameter(value)
+    local slot = core.is_usable(value) and core.getslot(value)
+    return slot and slot.parameter == true
+end
+
+-- What a plain table has inside that belongs to a module, and where: "a Linear at [2]"; nil if nothing.
+local function find_inside(value, place, seen)
+    if is_module(value) then return ("a %s at %s"):format(value.class_name, place) end
+    if is_view(value) then return "a view made by nn.fuse at " .. place end
+    if is_parameter(value) then return ("a parameter at %s"):format(place) end
+    if type(value) ~= "table" or getmetatable(value) ~= nil or seen[value] then return nil end
+    seen[value] = true
+    for key, inner in next, value do
+        if type(inner) == "table" or type(inner) == "userdata" then
+            local at = type(key) == "string" and place .. "." .. key or ("%s[%s]"):format(place, tostring(key))
+            local found = find_inside(inner, at, seen)
+            if found then return found end
+        end
+    end
+end
+
+-- Parameters and modules in a plain table would never be trained, moved or saved.
+local function refuse_hidden(self, key, value)
+    local found = find_inside(value, tostring(key), {})
+    if not found then return end
+    args.fail("%s: %s is a plain table that holds %s, which would not be trained, moved or saved; for modules use "
+        .. "nn.ModuleList(%s), and give each parameter a name of its own", self.class_name, tostring(key), found,
+        "{...}")
+end
+
+-- A name becomes a part of the keys of `state_dict`, and must not hide a method.
+local function check_name(self, key, home)
+    local word = WORDS[home]
+    if type(key) ~= "string" or key == "" or key:find(".", 1, true) then
+        args.fail("%s: the name of a %s should be a string without dots, got %s; for numbered modules there is "
+            .. "nn.ModuleList", self.class_name, word, args.describe(key))
+    elseif type(getmetatable(self).class[key]) == "function" then
+        args.fail("%s: %s is a method, and no name for a %s", self.class_name, key, word)
+    end
+end
+
+local function home_of_tensor(self, key, tensor)
+    local slot = core.getslot(tensor)
     if slot and slot.parameter then return "_parameters" end
     if rawget(self, "_buffers").values[key] then return "_buffers" end
     if rawget(self, "_parameters").values[key] then
-        error(("%s: %s is a parameter; assign nn.Parameter(tensor), or copy into it with copy_"):format(
-            self.class_name, tostring(key)), 3)
+        args.fail("%s: %s is a parameter; assign nn.Parameter(tensor), or copy into it with copy_", self.class_name,
+            tostring(key))
+    elseif slot and slot.requires_grad and not slot.node then
+        args.fail("%s: %s requires a gradient, but is no parameter: it would not be trained or saved; assign "
+            .. "nn.Parameter(tensor), or tensor:detach()", self.class_name, tostring(key))
     end
     return "_fields"
+end
+
+-- Where a value assigned to `key` goes.
+local function home_of(self, key, value)
+    local home = "_fields"
+    if is_module(value) then
+        home = "_modules"
+    elseif core.is_usable(value) then
+        home = home_of_tensor(self, key, value)
+    elseif is_view(value) then
+        args.fail("%s: %s is a view made by nn.fuse; assign the network itself", self.class_name, tostring(key))
+    elseif type(value) == "table" then
+        refuse_hidden(self, key, value)
+    end
+    if home ~= "_fields" then
+        check_name(self, key, home)
+    elseif value ~= nil then
+        for _, registry in ipairs(REGISTRIES) do
+            if rawget(self, registry).values[key] ~= nil then
+                args.fail("%s: %s is a %s and cannot become %s; nil removes it", self.class_name, tostring(key),
+                    WORDS[registry], args.describe(value))
+            end
+        end
+    end
+    return home
 end
 
 -- What a recording has to find as it was: the rest of a module changes by assignment, which is counted.
@@ -82,22 +165,20 @@ local PLAIN <const> = {number = true, string = true, boolean = true, ["nil"] = t
 -- A class's instances. Nothing is stored under its own name, so that every assignment comes by here: a plain field
 -- that later becomes a module must not stay unregistered.
 local function instance_metatable(class)
-    local meta = {__name = class.class_name}
-    local function find(self, key)
-        local value = rawget(self, "_fields")[key]
-        if value ~= nil then return value end
-        for i = 1, 3 do
-            value = rawget(self, REGISTRIES[i]).values[key]
-            if value ~= nil then return value end
-        end
-        return class[key]
-    end
+    local meta = {__name = class.class_name, class = class}
     function meta.__index(self, key)
-        local value = find(self, key)
+        local value = self._fields[key]
+        if value == nil then value = self._parameters.values[key] end
+        if value == nil then value = self._modules.values[key] end
+        if value == nil then value = self._buffers.values[key] end
+        if value == nil and class.item and math.type(key) == "integer" then return class.item(self, key) end
+        if value == nil then value = class[key] end
         if recording.now and PLAIN[type(value)] then recording.reads_field(self, key, value) end
         return value
     end
+    function meta.__len(self) return class.item and #rawget(self, "_modules").names or 0 end
     function meta.__newindex(self, key, value)
+        if math.type(key) == "integer" and class.set_item then return class.set_item(self, key, value) end
         local home = home_of(self, key, value)
         if recording.now then recording.sets_field(self, key) end
         for i = 1, 3 do
@@ -125,15 +206,49 @@ local function instance_metatable(class)
     function meta.__tostring(self)
         return self:describe_tree()
     end
+    -- What completion offers besides the methods of the class.
+    function meta.names(self)
+        local names = {}
+        for name in pairs(rawget(self, "_fields")) do names[#names + 1] = name end
+        for i = 1, 3 do
+            for _, name in ipairs(rawget(self, REGISTRIES[i]).names) do names[#names + 1] = name end
+        end
+        return names
+    end
     return meta
 end
 
 local function construct(class, ...)
-    local self = {_fields = {training = true}}
+    local self = {_fields = {training = true}, _ready = {}}
     for i = 1, 3 do self[REGISTRIES[i]] = new_registry() end
     setmetatable(self, class.instance_metatable)
     self:init(...)
     return self
+end
+
+-- `nn.Linear(in_features: integer(1..), ...)`, or the name alone of a user's class.
+local function class_text(class)
+    local init = rawget(class, "init")
+    local declaration = args.declared[init]
+    local signature = declaration and declaration.signature:gsub("^[^,]+,? ?", "")
+    return ("%s (class)%s"):format(class.class_name,
+        signature and (": nn.%s(%s)"):format(class.class_name, signature) or "")
+end
+
+local function make_class(class, parent)
+    class.instance_metatable = instance_metatable(class)
+    return setmetatable(class, {
+        __newindex = function(_, key, value)
+            local found = find_inside(value, tostring(key), {})
+            if found then
+                args.fail("%s.%s: %s belongs to no module, and would not be trained, moved or saved; assign it in "
+                    .. "init, to self.%s", class.class_name, tostring(key), found, tostring(key))
+            end
+            rawset(class, key, value)
+        end,
+        __name = ("class %s (a call, %s(), makes a module)"):format(class.class_name, class.class_name),
+        __index = parent, __call = construct, __tostring = class_text,
+    })
 end
 
 --- A new class of modules. Calling it makes an instance and passes the arguments to `init`. A subclass reaches the
@@ -142,38 +257,52 @@ end
 ---@param parent table? a class made by this function; default `nn.Module`
 ---@return table class
 function Module.class(name, parent)
-    if type(name) ~= "string" then error("class: the name should be a string, got " .. type(name), 2) end
-    parent = parent or Module
-    if type(parent) ~= "table" or not rawget(parent, "class_name") then
-        error("class: the parent should be a class made by nn.class", 2)
+    if parent ~= nil and not rawget(parent, "instance_metatable") then
+        args.fail("class: parent: expected a class made by nn.class, got %s", args.describe(parent))
     end
-    local class = setmetatable({class_name = name}, {__index = parent, __call = construct})
-    class.instance_metatable = instance_metatable(class)
-    return class
+    return make_class({class_name = name}, parent or Module)
 end
 
+Module.class = args.public("class", "name: string, parent: table?", Module.class)
+
 --- Marks a tensor as a parameter: it requires a gradient, and a module that it is assigned to lists it.
----@param tensor Tensor float32
+---@param tensor Tensor float32, not the result of a recorded operation
 ---@return Tensor tensor the same
 function Module.Parameter(tensor)
-    if type(tensor) ~= "userdata" then error("Parameter: expected a tensor, got " .. type(tensor), 2) end
+    local slot = core.getslot(tensor)
+    if tensor.dtype ~= "float32" or slot and slot.node then
+        args.fail("Parameter: tensor: expected a float32 tensor that no recorded operation made, got %s%s",
+            args.describe(tensor), slot and slot.node and ", which has a history; detach() it" or "")
+    end
     tensor:requires_grad_(true)
     core.getslot(tensor).parameter = true
     return tensor
 end
+
+Module.Parameter = args.public("Parameter", "tensor: tensor", Module.Parameter)
 
 --- Called by the constructor with its arguments; a class replaces it.
 function Module:init() end -- luacheck: ignore 212
 
 --- What the module computes; a class replaces it, and users call the module itself.
 function Module:forward()
-    error(self.class_name .. ": the class does not define forward", 2)
+    local names = {}
+    for name, value in next, getmetatable(self).class do
+        if type(value) == "function" and name ~= "forward" then names[#names + 1] = name end
+    end
+    local found = near.find("forward", names)
+    args.fail("%s: the class does not define forward%s", self.class_name,
+        found and (" (but '%s'; did you mean that?)"):format(found) or "")
 end
 
 --- Adds a tensor that is saved and moved with the module but not trained.
 ---@param name string
 ---@param tensor Tensor
 function Module:register_buffer(name, tensor)
+    check_name(self, name, "_buffers")
+    if self[name] ~= nil and not rawget(self, "_buffers").values[name] then
+        args.fail("%s:register_buffer: name: '%s' is taken already", self.class_name, name)
+    end
     rawget(self, "_buffers"):set(name, tensor)
 end
 
@@ -181,10 +310,8 @@ end
 ---@param name string
 ---@param module Module
 function Module:add_module(name, module)
-    if not is_module(module) then
-        error(("%s: %s should be a module, got %s"):format(self.class_name, name, type(module)), 3)
-    end
-    rawget(self, "_modules"):set(name, module)
+    self[name] = nil
+    self[name] = module
 end
 
 --- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. A function that
@@ -210,6 +337,9 @@ end
 local function walk(self, visit, repeated, prefix, seen)
     if seen[self] and not repeated then return end
     seen[self] = true
+    for key, value in next, rawget(self, "_fields") do -- what was put into a table after that was assigned
+        if type(value) == "table" then refuse_hidden(self, key, value) end
+    end
     visit(prefix, self)
     for name, child in rawget(self, "_modules"):each() do
         walk(child, visit, repeated, prefix == "" and name or prefix .. "." .. name, seen)
@@ -297,6 +427,39 @@ function Module:apply(f)
     return self
 end
 
+-- A value of a module's field as its copy has it: plain tables and tensors are copied, other things are the same.
+local function copied(value, copies)
+    if copies[value] ~= nil then return copies[value] end
+    local copy = value
+    if is_module(value) then
+        copy = {_ready = value._ready}
+        copies[value] = copy
+        copy._fields = copied(rawget(value, "_fields"), copies)
+        for _, registry in ipairs(REGISTRIES) do
+            copy[registry] = new_registry()
+            for name, inner in rawget(value, registry):each() do copy[registry]:set(name, copied(inner, copies)) end
+        end
+        setmetatable(copy, getmetatable(value))
+    elseif core.is_usable(value) then
+        local slot = core.getslot(value)
+        copy = value:detach():clone()
+        if slot and slot.parameter then Module.Parameter(copy):requires_grad_(slot.requires_grad) end
+        copies[value] = copy
+    elseif type(value) == "table" and getmetatable(value) == nil then
+        copy = {}
+        copies[value] = copy
+        for key, inner in next, value do copy[key] = copied(inner, copies) end
+    end
+    return copy
+end
+
+--- A copy with parameters, buffers and fields of its own; what was shared inside is shared inside the copy. Gradients
+--- and forward hooks are left behind, and functions and objects with a metatable (an optimiser, say) are the same ones.
+---@return Module
+function Module:clone()
+    return copied(self, {})
+end
+
 -- ---- state ----------------------------------------------------------------------------------------------------
 
 --- Switches training behaviour (dropout, batch statistics) on, or off with `train(false)`.
@@ -328,6 +491,7 @@ end
 ---@param device string
 ---@return Module self
 function Module:to(device)
+    device = types.label("Module:to: device", device)
     for _, tensor in ipairs(self:buffers()) do core.move_(tensor, device) end
     for _, parameter in ipairs(self:parameters()) do
         core.move_(parameter, device)
@@ -342,7 +506,10 @@ local function state_entries(self)
     walk(self, function(prefix, module)
         for _, registry in ipairs {"_parameters", "_buffers"} do
             for name, tensor in rawget(module, registry):each() do
-                entries[#entries + 1] = {prefix == "" and name or prefix .. "." .. name, tensor}
+                entries[#entries + 1] = {
+                    prefix == "" and name or prefix .. "." .. name, tensor,
+                    optional = module.optional_state[name],
+                }
             end
         end
     end, true, "", {})
@@ -374,13 +541,14 @@ end
 
 --- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
 --- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
+--- What a class names in `optional_state` may be missing.
 ---@param state table<string, Tensor>
 ---@param options {strict: boolean?, assign: boolean?}? with strict = false, missing and unexpected keys are left out;
 --- with assign, tensors of the module's dtype and device are not copied: the module computes with them (quick after
 --- `lx.load`, as long as nobody writes into the file)
 ---@return {missing: string[], unexpected: string[]} left_out
 function Module:load_state_dict(state, options)
-    options = check.options("load_state_dict", options, {"strict", "assign"})
+    options = options or {}
     local missing, unexpected, misshapen, known = {}, {}, {}, {}
     local entries = state_entries(self)
     for _, entry in ipairs(entries) do
@@ -388,7 +556,10 @@ function Module:load_state_dict(state, options)
         known[name] = true
         local given = state[name]
         if given == nil then
-            missing[#missing + 1] = name
+            if not entry.optional then missing[#missing + 1] = name end
+        elseif not core.is_usable(given) then
+            misshapen[#misshapen + 1] = ("%s is %s, the module has %s"):format(name, args.describe(given),
+                check.shape_text(tensor.shape))
         elseif check.shape_text(given.shape) ~= check.shape_text(tensor.shape) then
             misshapen[#misshapen + 1] = ("%s is %s, the module has %s"):format(name, check.shape_text(given.shape),
                 check.shape_text(tensor.shape))
@@ -403,7 +574,7 @@ function Module:load_state_dict(state, options)
         add_list(lines, "missing", missing)
         add_list(lines, "unexpected", unexpected)
     end
-    if #lines > 1 then error(table.concat(lines, "\n"), 2) end
+    if #lines > 1 then args.fail("%s", table.concat(lines, "\n")) end
     lx.no_grad(function()
         for _, entry in ipairs(entries) do
             local tensor, given = entry[2], state[entry[1]]
@@ -422,14 +593,6 @@ end
 --- The options shown in brackets when printed; a class replaces it.
 ---@return string
 function Module:extra() return "" end -- luacheck: ignore 212
-
---- `12,345,678`
----@param number integer
----@return string
-function Module.with_commas(number)
-    local text = tostring(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-    return (text:gsub("^,", ""))
-end
 
 --- The number of elements of all parameters, shared ones once.
 ---@return integer
@@ -451,7 +614,7 @@ end
 function Module:describe_tree(indent)
     indent = indent or ""
     local count = self:count_parameters()
-    local suffix = count > 0 and ("  [%s]"):format(Module.with_commas(count)) or ""
+    local suffix = count > 0 and ("  [%s]"):format(check.commas(count)) or ""
     local lines = {}
     for name, child in self:named_children() do
         lines[#lines + 1] = ("%s  (%s): %s"):format(indent, name, child:describe_tree(indent .. "  "))
@@ -459,5 +622,13 @@ function Module:describe_tree(indent)
     if #lines == 0 then return self:describe() .. suffix end
     return ("%s(%s%s\n%s\n%s)"):format(self.class_name, self:extra(), suffix, table.concat(lines, "\n"), indent)
 end
+
+make_class(Module, nil)
+declare(Module, {
+    init = "...: any?", forward = "...: any?", register_buffer = "name: string, tensor: tensor",
+    add_module = "name: string, module: submodule", register_forward_hook = "hook: function", apply = "f: function",
+    train = "mode: boolean?", requires_grad_ = "flag: boolean?", to = "device: string",
+    load_state_dict = "state: table, options: {strict: boolean?, assign: boolean?}?", describe_tree = "indent: string?",
+})
 
 return Module

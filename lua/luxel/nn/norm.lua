@@ -1,9 +1,12 @@
---- Normalisation layers: BatchNorm2d, GroupNorm, LayerNorm.
+--- Normalisation layers: BatchNorm1d, BatchNorm2d, InstanceNorm2d, GroupNorm, LayerNorm.
 
+local args = require "luxel.args"
+local core = require "luxel.core"
 local lx = require "luxel"
 local F = require "luxel.nn.functional"
 local Module = require "luxel.nn.module"
 local check = require "luxel.nn.check"
+local declare = require "luxel.nn.declare"
 
 local layers = {}
 
@@ -13,6 +16,85 @@ local function add_affine(self, shape, affine)
     self.bias = Module.Parameter(lx.zeros(shape))
 end
 
+local function add_running(self, channels)
+    self:register_buffer("running_mean", lx.zeros(channels))
+    self:register_buffer("running_var", lx.ones(channels))
+    self:register_buffer("num_batches_tracked", lx.tensor(0, {dtype = "int32"}))
+end
+
+-- Counts a batch if the layer trains, and gives the share that it has in the running statistics.
+local function momentum_of(self)
+    if not self.training or not self.num_batches_tracked then return self.momentum or nil end
+    self.num_batches_tracked:copy_(self.num_batches_tracked + 1)
+    return self.momentum or 1 / self.num_batches_tracked:item()
+end
+
+local function channels_text(self)
+    local text = tostring(self.channels)
+    if self.eps ~= 1e-5 then text = text .. (", eps=%g"):format(self.eps) end
+    if self.momentum == false then
+        text = text .. ", momentum=false"
+    elseif self.momentum ~= 0.1 then
+        text = text .. (", momentum=%g"):format(self.momentum)
+    end
+    return text
+end
+
+-- PyTorch before 0.4.1 counted no batches.
+local OPTIONAL_STATE <const> = {num_batches_tracked = true}
+
+local OPTIONS <const> = "{eps: finite(0..)?, momentum: number(0..1)|boolean?, affine: boolean?, "
+    .. "track_running_stats: boolean?}?"
+
+-- ---- over the batch -------------------------------------------------------------------------------------------
+
+-- The two layers differ in the inputs they take alone.
+local function init_batch_norm(self, channels, options)
+    options = options or {}
+    if options.momentum == true then
+        args.fail("%s: options: option 'momentum': expected a number from 0 to 1 or false, got true", self.class_name)
+    end
+    self.channels, self.eps = channels, options.eps or 1e-5
+    self.momentum = options.momentum == nil and 0.1 or options.momentum
+    add_affine(self, {channels}, options.affine)
+    if options.track_running_stats ~= false then add_running(self, channels) end
+end
+
+local function normalise(self, x)
+    local momentum = momentum_of(self)
+    return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
+        training = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps,
+    })
+end
+
+---@class BatchNorm1d: Module
+---@field weight Tensor? [channels]
+---@field bias Tensor? [channels]
+---@field running_mean Tensor? [channels]
+---@field running_var Tensor? [channels]
+---@overload fun(channels: integer, options: table?): BatchNorm1d
+local BatchNorm1d = Module.class("BatchNorm1d")
+layers.BatchNorm1d = BatchNorm1d
+BatchNorm1d.optional_state = OPTIONAL_STATE
+
+--- `nn.BatchNorm1d(64)`: as BatchNorm2d, for [N,channels] and [N,channels,L].
+---@param channels integer
+---@param options {eps: number, momentum: number|false, affine: boolean, track_running_stats: boolean}? eps: default
+--- 1e-5; momentum: default 0.1; false keeps a plain average of all batches; affine, track_running_stats: default true
+function BatchNorm1d:init(channels, options) init_batch_norm(self, channels, options) end
+
+---@param x Tensor [N,channels] or [N,channels,L]
+---@return Tensor of the shape of x
+function BatchNorm1d:forward(x)
+    local form = core.is_usable(x) and x.ndim == 2 and {"N", self.channels} or {"N", self.channels, "L"}
+    check.float(self, "input", x, form)
+    return normalise(self, x)
+end
+
+BatchNorm1d.extra = channels_text
+
+declare(BatchNorm1d, {init = "channels: size, options: " .. OPTIONS, forward = "x: any?"})
+
 ---@class BatchNorm2d: Module
 ---@field weight Tensor? [channels]
 ---@field bias Tensor? [channels]
@@ -21,46 +103,63 @@ end
 ---@overload fun(channels: integer, options: table?): BatchNorm2d
 local BatchNorm2d = Module.class("BatchNorm2d")
 layers.BatchNorm2d = BatchNorm2d
+BatchNorm2d.optional_state = OPTIONAL_STATE
 
 --- `nn.BatchNorm2d(64)`: normalises each channel of [N,channels,H,W], by the batch while training, by running
 --- statistics after `eval()`.
 ---@param channels integer
----@param options {eps: number, momentum: number|false, affine: boolean, track_running_stats: boolean}? 1e-5, 0.1,
---- true and true; momentum false keeps a plain average of all batches
-function BatchNorm2d:init(channels, options)
-    options = check.options("BatchNorm2d", options, {"eps", "momentum", "affine", "track_running_stats"})
-    self.channels = check.integer("BatchNorm2d", "channels", channels, 1)
-    self.eps = options.eps or 1e-5
-    self.momentum = options.momentum == nil and 0.1 or options.momentum
-    add_affine(self, {channels}, options.affine)
-    if options.track_running_stats ~= false then
-        self:register_buffer("running_mean", lx.zeros(channels))
-        self:register_buffer("running_var", lx.ones(channels))
-        self:register_buffer("num_batches_tracked", lx.tensor(0, {dtype = "int32"}))
-    end
-end
+---@param options {eps: number, momentum: number|false, affine: boolean, track_running_stats: boolean}? eps: default
+--- 1e-5; momentum: default 0.1; false keeps a plain average of all batches; affine, track_running_stats: default true
+function BatchNorm2d:init(channels, options) init_batch_norm(self, channels, options) end
 
 ---@param x Tensor [N,channels,H,W]
----@return Tensor
+---@return Tensor of the shape of x
 function BatchNorm2d:forward(x)
-    check.float(self:describe(), "input", x, 4)
-    if x.shape[2] ~= self.channels then
-        error(("%s: input should be [N,%d,H,W], got %s"):format(self:describe(), self.channels,
-            check.shape_text(x.shape)), 2)
-    end
-    local momentum = self.momentum
-    if self.training and self.num_batches_tracked then
-        self.num_batches_tracked:copy_(self.num_batches_tracked + 1)
-        momentum = momentum or 1 / self.num_batches_tracked:item()
-    end
-    return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
-        training = self.training or self.running_mean == nil, momentum = momentum or nil, eps = self.eps,
+    check.float(self, "input", x, {"N", self.channels, "H", "W"})
+    return normalise(self, x)
+end
+
+BatchNorm2d.extra = channels_text
+
+declare(BatchNorm2d, {init = "channels: size, options: " .. OPTIONS, forward = "x: any?"})
+
+-- ---- over each image ------------------------------------------------------------------------------------------
+
+---@class InstanceNorm2d: Module
+---@field weight Tensor? [channels], with `affine`
+---@field bias Tensor? [channels], with `affine`
+---@field running_mean Tensor? [channels], with `track_running_stats`
+---@field running_var Tensor? [channels], with `track_running_stats`
+---@overload fun(channels: integer, options: table?): InstanceNorm2d
+local InstanceNorm2d = Module.class("InstanceNorm2d")
+layers.InstanceNorm2d = InstanceNorm2d
+
+--- `nn.InstanceNorm2d(64)`: normalises each channel of each image of [N,channels,H,W] by itself (Ulyanov et al. 2016);
+--- with `track_running_stats`, by running statistics after `eval()`.
+---@param channels integer
+---@param options {eps: number, momentum: number|false, affine: boolean, track_running_stats: boolean}? eps: default
+--- 1e-5; momentum: default 0.1; affine, track_running_stats: default false
+function InstanceNorm2d:init(channels, options)
+    options = options or {}
+    init_batch_norm(self, channels, {
+        eps = options.eps, momentum = options.momentum, affine = options.affine == true,
+        track_running_stats = options.track_running_stats == true,
     })
 end
 
-function BatchNorm2d:extra()
-    return ("%d%s"):format(self.channels, self.eps ~= 1e-5 and (", eps=%g"):format(self.eps) or "")
+---@param x Tensor [N,channels,H,W]
+---@return Tensor of the shape of x
+function InstanceNorm2d:forward(x)
+    check.float(self, "input", x, {"N", self.channels, "H", "W"})
+    local momentum = momentum_of(self)
+    return F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
+        use_input_stats = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps,
+    })
 end
+
+InstanceNorm2d.extra = channels_text
+
+declare(InstanceNorm2d, {init = "channels: size, options: " .. OPTIONS, forward = "x: any?"})
 
 ---@class GroupNorm: Module
 ---@field weight Tensor? [channels]
@@ -72,32 +171,29 @@ layers.GroupNorm = GroupNorm
 --- `nn.GroupNorm(8, 64)`: normalises each of `groups` groups of channels of each image.
 ---@param groups integer
 ---@param channels integer
----@param options {eps: number, affine: boolean}?
+---@param options {eps: number, affine: boolean}? eps: default 1e-5; affine: default true
 function GroupNorm:init(groups, channels, options)
-    options = check.options("GroupNorm", options, {"eps", "affine"})
-    self.groups = check.integer("GroupNorm", "groups", groups, 1)
-    self.channels = check.integer("GroupNorm", "channels", channels, 1)
     if channels % groups ~= 0 then
-        error(("GroupNorm: groups (%d) should divide channels (%d)"):format(groups, channels), 3)
+        args.fail("GroupNorm: groups (%d) should divide channels (%d)", groups, channels)
     end
-    self.eps = options.eps or 1e-5
-    add_affine(self, {channels}, options.affine)
+    self.groups, self.channels, self.eps = groups, channels, options and options.eps or 1e-5
+    add_affine(self, {channels}, options and options.affine)
 end
 
 ---@param x Tensor [N,channels,...]
----@return Tensor
+---@return Tensor of the shape of x
 function GroupNorm:forward(x)
-    check.float(self:describe(), "input", x)
-    if x.shape[2] ~= self.channels then
-        error(("%s: input should be [N,%d,...], got %s"):format(self:describe(), self.channels,
-            check.shape_text(x.shape)), 2)
-    end
+    check.float(self, "input", x, {"N", self.channels, "..."})
     return F.group_norm(x, self.groups, self.weight, self.bias, {eps = self.eps})
 end
 
 function GroupNorm:extra()
     return ("%d, %d"):format(self.groups, self.channels)
 end
+
+declare(GroupNorm, {
+    init = "groups: size, channels: size, options: {eps: finite(0..)?, affine: boolean?}?", forward = "x: any?",
+})
 
 ---@class LayerNorm: Module
 ---@field weight Tensor? of the shape normalised over
@@ -108,25 +204,24 @@ layers.LayerNorm = LayerNorm
 
 --- `nn.LayerNorm({64, 7, 7})`: normalises over the last dimensions, which have this shape.
 ---@param shape integer|integer[]
----@param options {eps: number, affine: boolean}?
+---@param options {eps: number, affine: boolean}? eps: default 1e-5; affine: default true
 function LayerNorm:init(shape, options)
-    options = check.options("LayerNorm", options, {"eps", "affine"})
-    if type(shape) ~= "table" then shape = {shape} end
-    self.shape = {}
-    for i, size in ipairs(shape) do self.shape[i] = check.integer("LayerNorm", "shape", size, 1) end
-    self.eps = options.eps or 1e-5
-    add_affine(self, self.shape, options.affine)
+    if type(shape) == "number" then shape = {shape} end
+    if #shape == 0 then args.fail("LayerNorm: shape: expected at least one size, got an empty list") end
+    self.shape = table.move(shape, 1, #shape, 1, {})
+    self.eps = options and options.eps or 1e-5
+    add_affine(self, self.shape, options and options.affine)
 end
 
 ---@param x Tensor [...,unpack(shape)]
----@return Tensor
+---@return Tensor of the shape of x
 function LayerNorm:forward(x)
-    check.float(self:describe(), "input", x)
+    check.float(self, "input", x)
     local xs = x.shape
     for i, size in ipairs(self.shape) do
         if xs[#xs - #self.shape + i] ~= size then
-            error(("%s: the last dimensions of the input should be %s, got %s"):format(self:describe(),
-                check.shape_text(self.shape), check.shape_text(xs)), 2)
+            check.fail(self, "input: expected float32 [...,%s], got %s", table.concat(self.shape, ","),
+                args.describe(x))
         end
     end
     return F.layer_norm(x, self.shape, self.weight, self.bias, {eps = self.eps})
@@ -135,5 +230,9 @@ end
 function LayerNorm:extra()
     return check.shape_text(self.shape)
 end
+
+declare(LayerNorm, {
+    init = "shape: size|size[], options: {eps: finite(0..)?, affine: boolean?}?", forward = "x: any?",
+})
 
 return layers

@@ -5,6 +5,18 @@ local autograd = require "luxel.autograd"
 
 local ops = {}
 
+--- What an operation on rows [R,D] gives along a dimension of x.
+---@param op fun(rows: Tensor): Tensor
+---@param x Tensor
+---@param dim integer from 1
+---@return Tensor y of x's shape
+function ops.along(op, x, dim)
+    local last = x.ndim
+    if dim ~= last then x = x:transpose(dim, last) end
+    local y = last == 2 and op(x) or op(x:reshape(-1, x.shape[last])):reshape(x.shape)
+    return dim == last and y or y:transpose(dim, last)
+end
+
 -- Every backward below keeps nothing of what it is given and returns nothing that was saved: pure.
 local function define(name, forward, backward)
     ops[name] = autograd.define(name, {forward = forward, backward = backward, pure = true})

@@ -1,8 +1,11 @@
---- Layers without weights: pooling, resizing, activations, dropout, Flatten, Identity.
+--- Layers without weights: pooling, padding, resizing, activations, dropout, Flatten, Identity.
 
+local args = require "luxel.args"
+local core = require "luxel.core"
 local F = require "luxel.nn.functional"
 local Module = require "luxel.nn.module"
 local check = require "luxel.nn.check"
+local declare = require "luxel.nn.declare"
 
 local layers = {}
 
@@ -16,13 +19,16 @@ local function pair_text(pair)
     return pair[1] == pair[2] and tostring(pair[1]) or ("{%d,%d}"):format(pair[1], pair[2])
 end
 
+local IMAGES <const> = {"N", "C", "H", "W"}
+local SIGNALS <const> = {"N", "C", "L"}
+
 -- ---- pooling --------------------------------------------------------------------------------------------------
 
 local function init_pool(self, kernel, options)
-    local name = self.class_name
-    self.kernel = check.pair(name, "kernel", kernel, 1)
-    self.stride = check.pair(name, "stride", options.stride or self.kernel, 1)
-    self.padding = check.pair(name, "padding", options.padding or 0, 0)
+    options = options or {}
+    self.kernel = check.pair(kernel)
+    self.stride, self.padding = check.pair(options.stride or kernel), check.pair(options.padding or 0)
+    check.padding(self.class_name, self.padding, self.kernel)
 end
 
 local function pool_text(self)
@@ -42,16 +48,18 @@ MaxPool2d.extra = pool_text
 --- `nn.MaxPool2d(2)`: the largest value of each window of [N,C,H,W].
 ---@param kernel integer|integer[]
 ---@param options {stride: integer|integer[], padding: integer|integer[]}? stride defaults to the kernel
-function MaxPool2d:init(kernel, options)
-    init_pool(self, kernel, check.options("MaxPool2d", options, {"stride", "padding"}))
-end
+function MaxPool2d:init(kernel, options) init_pool(self, kernel, options) end
 
 ---@param x Tensor [N,C,H,W]
----@return Tensor
+---@return Tensor [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
 function MaxPool2d:forward(x)
-    check.float(self:describe(), "input", x, 4)
+    check.float(self, "input", x, IMAGES)
     return F.max_pool2d(x, self.kernel, {stride = self.stride, padding = self.padding})
 end
+
+declare(MaxPool2d, {
+    init = "kernel: pair(1..), options: {stride: pair(1..)?, padding: pair(0..)?}?", forward = "x: any?",
+})
 
 ---@class AvgPool2d: Module
 ---@overload fun(kernel: integer|integer[], options: table?): AvgPool2d
@@ -62,18 +70,81 @@ AvgPool2d.extra = pool_text
 ---@param kernel integer|integer[]
 ---@param options {stride: integer|integer[], padding: integer|integer[], count_include_pad: boolean}?
 function AvgPool2d:init(kernel, options)
-    options = check.options("AvgPool2d", options, {"stride", "padding", "count_include_pad"})
     init_pool(self, kernel, options)
-    self.count_include_pad = options.count_include_pad ~= false
+    self.count_include_pad = not options or options.count_include_pad ~= false
 end
 
 ---@param x Tensor [N,C,H,W]
----@return Tensor
+---@return Tensor [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
 function AvgPool2d:forward(x)
-    check.float(self:describe(), "input", x, 4)
+    check.float(self, "input", x, IMAGES)
     return F.avg_pool2d(x, self.kernel,
         {stride = self.stride, padding = self.padding, count_include_pad = self.count_include_pad})
 end
+
+declare(AvgPool2d, {
+    init = "kernel: pair(1..), options: {stride: pair(1..)?, padding: pair(0..)?, count_include_pad: boolean?}?",
+    forward = "x: any?",
+})
+
+local function init_pool1d(self, kernel, options)
+    options = options or {}
+    self.kernel, self.stride, self.padding = kernel, options.stride or kernel, options.padding or 0
+    check.padding(self.class_name, {self.padding}, {kernel})
+end
+
+local function pool1d_text(self)
+    local text = tostring(self.kernel)
+    if self.stride ~= self.kernel then text = text .. ", stride=" .. self.stride end
+    return self.padding > 0 and text .. ", padding=" .. self.padding or text
+end
+
+---@class MaxPool1d: Module
+---@overload fun(kernel: integer, options: table?): MaxPool1d
+local MaxPool1d = layer("MaxPool1d")
+MaxPool1d.extra = pool1d_text
+
+--- `nn.MaxPool1d(2)`: the largest value of each window of [N,C,L].
+---@param kernel integer
+---@param options {stride: integer, padding: integer}? stride defaults to the kernel
+function MaxPool1d:init(kernel, options) init_pool1d(self, kernel, options) end
+
+---@param x Tensor [N,C,L]
+---@return Tensor [N,C,L'], L' = (L + 2 padding - kernel) / stride + 1, rounded down
+function MaxPool1d:forward(x)
+    check.float(self, "input", x, SIGNALS)
+    return F.max_pool1d(x, self.kernel, {stride = self.stride, padding = self.padding})
+end
+
+declare(MaxPool1d, {
+    init = "kernel: size, options: {stride: size?, padding: integer(0..)?}?", forward = "x: any?",
+})
+
+---@class AvgPool1d: Module
+---@overload fun(kernel: integer, options: table?): AvgPool1d
+local AvgPool1d = layer("AvgPool1d")
+AvgPool1d.extra = pool1d_text
+
+--- `nn.AvgPool1d(2)`: the mean of each window of [N,C,L].
+---@param kernel integer
+---@param options {stride: integer, padding: integer, count_include_pad: boolean}?
+function AvgPool1d:init(kernel, options)
+    init_pool1d(self, kernel, options)
+    self.count_include_pad = not options or options.count_include_pad ~= false
+end
+
+---@param x Tensor [N,C,L]
+---@return Tensor [N,C,L'], L' = (L + 2 padding - kernel) / stride + 1, rounded down
+function AvgPool1d:forward(x)
+    check.float(self, "input", x, SIGNALS)
+    return F.avg_pool1d(x, self.kernel,
+        {stride = self.stride, padding = self.padding, count_include_pad = self.count_include_pad})
+end
+
+declare(AvgPool1d, {
+    init = "kernel: size, options: {stride: size?, padding: integer(0..)?, count_include_pad: boolean?}?",
+    forward = "x: any?",
+})
 
 ---@class AdaptiveAvgPool2d: Module
 ---@overload fun(size: integer|integer[]): AdaptiveAvgPool2d
@@ -81,18 +152,37 @@ local AdaptiveAvgPool2d = layer("AdaptiveAvgPool2d")
 
 --- `nn.AdaptiveAvgPool2d(7)`: [N,C,H,W] to [N,C,7,7] by means.
 ---@param size integer|integer[]
-function AdaptiveAvgPool2d:init(size)
-    self.size = check.pair("AdaptiveAvgPool2d", "size", size, 1)
-end
+function AdaptiveAvgPool2d:init(size) self.size = check.pair(size) end
 
 ---@param x Tensor [N,C,H,W]
 ---@return Tensor [N,C,size,size]
 function AdaptiveAvgPool2d:forward(x)
-    check.float(self:describe(), "input", x, 4)
+    check.float(self, "input", x, IMAGES)
     return F.adaptive_avg_pool2d(x, self.size)
 end
 
 function AdaptiveAvgPool2d:extra() return pair_text(self.size) end
+
+declare(AdaptiveAvgPool2d, {init = "size: pair(1..2147483647)", forward = "x: any?"})
+
+---@class AdaptiveAvgPool1d: Module
+---@overload fun(size: integer): AdaptiveAvgPool1d
+local AdaptiveAvgPool1d = layer("AdaptiveAvgPool1d")
+
+--- `nn.AdaptiveAvgPool1d(7)`: [N,C,L] to [N,C,7] by means.
+---@param size integer
+function AdaptiveAvgPool1d:init(size) self.size = size end
+
+---@param x Tensor [N,C,L]
+---@return Tensor [N,C,size]
+function AdaptiveAvgPool1d:forward(x)
+    check.float(self, "input", x, SIGNALS)
+    return F.adaptive_avg_pool1d(x, self.size)
+end
+
+function AdaptiveAvgPool1d:extra() return tostring(self.size) end
+
+declare(AdaptiveAvgPool1d, {init = "size: size", forward = "x: any?"})
 
 ---@class GlobalAvgPool2d: Module
 ---@overload fun(): GlobalAvgPool2d
@@ -102,9 +192,11 @@ local GlobalAvgPool2d = layer("GlobalAvgPool2d")
 ---@param x Tensor [N,C,H,W]
 ---@return Tensor [N,C]
 function GlobalAvgPool2d:forward(x)
-    check.float(self:describe(), "input", x, 4)
+    check.float(self, "input", x, IMAGES)
     return x:mean({3, 4})
 end
+
+declare(GlobalAvgPool2d, {forward = "x: any?"})
 
 ---@class GlobalMaxPool2d: Module
 ---@overload fun(): GlobalMaxPool2d
@@ -114,8 +206,41 @@ local GlobalMaxPool2d = layer("GlobalMaxPool2d")
 ---@param x Tensor [N,C,H,W]
 ---@return Tensor [N,C]
 function GlobalMaxPool2d:forward(x)
-    check.float(self:describe(), "input", x, 4)
+    check.float(self, "input", x, IMAGES)
     return (x:flatten(3):max(3))
+end
+
+declare(GlobalMaxPool2d, {forward = "x: any?"})
+
+-- ---- padding and resizing -------------------------------------------------------------------------------------
+
+-- Layers around `F.pad`; the padding is an integer for all sides, or {left, right, top, bottom}.
+for name, mode in pairs {ZeroPad2d = "constant", ReflectionPad2d = "reflect", ReplicationPad2d = "replicate"} do
+    local class = layer(name)
+
+    function class:init(padding)
+        if type(padding) == "number" then padding = {padding, padding, padding, padding} end
+        if #padding ~= 4 then
+            args.fail("%s: padding: expected an integer or {left, right, top, bottom}, got a list of %d", name,
+                #padding)
+        end
+        self.padding = table.move(padding, 1, 4, 1, {})
+    end
+
+    function class:forward(x)
+        check.float(self, "input", x, IMAGES)
+        return F.pad(x, self.padding, {mode = mode})
+    end
+
+    function class:extra()
+        local p = self.padding
+        if p[1] == p[2] and p[1] == p[3] and p[1] == p[4] then return tostring(p[1]) end
+        return "{" .. table.concat(p, ",") .. "}"
+    end
+
+    local side = mode == "constant" and "integer(-2147483647..2147483647)" or "integer(0..2147483647)"
+    declare(class, {init = ("padding: %s|%s[]"):format(side, side), forward = "x: any?"})
+    args.described_by(class.init, F.pad)
 end
 
 ---@class Upsample: Module
@@ -125,34 +250,41 @@ local Upsample = layer("Upsample")
 --- `nn.Upsample({scale = 2, mode = "bilinear"})`: resizes [N,C,H,W]; see `F.interpolate`.
 ---@param options {size: integer|integer[], scale: number, mode: "nearest"|"bilinear", align_corners: boolean}
 function Upsample:init(options)
-    self.options = check.options("Upsample", options, {"size", "scale", "mode", "align_corners"})
-    if (self.options.size == nil) == (self.options.scale == nil) then
-        error("Upsample: give either size = {h, w} or scale = number", 3)
+    if (options.size == nil) == (options.scale == nil) then
+        args.fail("Upsample: options: give either size = {h, w} or scale = number")
     end
+    self.options = args.with_defaults(options, {mode = "nearest"})
 end
 
 ---@param x Tensor [N,C,H,W]
----@return Tensor
+---@return Tensor [N,C,H',W'], of the size asked for
 function Upsample:forward(x)
-    check.float(self:describe(), "input", x, 4)
+    check.float(self, "input", x, IMAGES)
     return F.interpolate(x, self.options)
 end
 
 function Upsample:extra()
     local options = self.options
-    local size = options.size and "size=" .. pair_text(check.pair("Upsample", "size", options.size, 1))
-        or ("scale=%g"):format(options.scale)
-    return size .. ", mode=" .. (options.mode or "nearest")
+    local size = options.size and "size=" .. pair_text(check.pair(options.size)) or ("scale=%g"):format(options.scale)
+    return size .. ", mode=" .. options.mode
 end
+
+declare(Upsample, {
+    init = "options: {size: pair(1..2147483647)?, scale: finite(0..)?, "
+        .. 'mode: "nearest"|"bilinear"?, align_corners: boolean?}',
+    forward = "x: any?",
+})
 
 -- ---- activations ----------------------------------------------------------------------------------------------
 
 for name, f in pairs {ReLU = F.relu, SiLU = F.silu, GELU = F.gelu, Sigmoid = F.sigmoid, Tanh = F.tanh} do
     local class = layer(name)
     function class:forward(x)
-        check.float(self:describe(), "input", x)
+        check.float(self, "input", x)
         return f(x)
     end
+    declare(class, {forward = "x: any?"})
+    args.described_by(class.init, f)
 end
 
 ---@class LeakyReLU: Module
@@ -161,18 +293,18 @@ local LeakyReLU = layer("LeakyReLU")
 
 --- `nn.LeakyReLU(0.1)`
 ---@param slope number? where negative, 0.01
-function LeakyReLU:init(slope)
-    self.slope = slope or 0.01
-end
+function LeakyReLU:init(slope) self.slope = slope or 0.01 end
 
 ---@param x Tensor
----@return Tensor
+---@return Tensor of the shape of x
 function LeakyReLU:forward(x)
-    check.float(self:describe(), "input", x)
+    check.float(self, "input", x)
     return F.leaky_relu(x, self.slope)
 end
 
 function LeakyReLU:extra() return ("%g"):format(self.slope) end
+
+declare(LeakyReLU, {init = "slope: finite?", forward = "x: any?"})
 
 ---@class Softmax: Module
 ---@overload fun(dim: integer): Softmax
@@ -180,39 +312,35 @@ local Softmax = layer("Softmax")
 
 --- `nn.Softmax(2)`: over the classes of [N,C].
 ---@param dim integer
-function Softmax:init(dim)
-    if math.tointeger(dim) == nil then error("Softmax: dim should be an integer, got " .. tostring(dim), 3) end
-    self.dim = dim
-end
+function Softmax:init(dim) self.dim = dim end
 
 ---@param x Tensor
----@return Tensor
+---@return Tensor of the shape of x; adds up to 1 over `dim`
 function Softmax:forward(x)
-    check.float(self:describe(), "input", x)
-    return F.softmax(x, self.dim)
+    check.float(self, "input", x)
+    return F.softmax(x, check.dim(self, self.dim, x))
 end
 
 function Softmax:extra() return tostring(self.dim) end
+
+declare(Softmax, {init = "dim: integer", forward = "x: any?"})
 
 -- ---- dropout --------------------------------------------------------------------------------------------------
 
 for name, f in pairs {Dropout = F.dropout, Dropout2d = F.dropout2d} do
     local class = layer(name)
 
-    function class:init(p)
-        p = p or 0.5
-        if type(p) ~= "number" or not (p >= 0 and p < 1) then
-            error(("%s: the probability should be at least 0 and below 1, got %s"):format(name, tostring(p)), 3)
-        end
-        self.p = p
-    end
+    function class:init(p) self.p = p or 0.5 end
 
     function class:forward(x)
-        check.float(self:describe(), "input", x, name == "Dropout2d" and 4 or nil)
+        check.float(self, "input", x, name == "Dropout2d" and IMAGES or nil)
         return f(x, self.p, self.training)
     end
 
     function class:extra() return ("%g"):format(self.p) end
+
+    declare(class, {init = "p: probability?", forward = "x: any?"})
+    args.described_by(class.init, f)
 end
 
 -- ---- shape ----------------------------------------------------------------------------------------------------
@@ -229,18 +357,25 @@ function Flatten:init(first, last)
 end
 
 ---@param x Tensor
----@return Tensor
+---@return Tensor [N,features] unless `first` and `last` say otherwise
 function Flatten:forward(x)
-    if type(x) ~= "userdata" then error("Flatten: input should be a tensor, got " .. type(x), 2) end
-    return x:flatten(self.first, self.last)
+    if not core.is_usable(x) then check.fail(self, "input: expected a tensor, got %s", args.describe(x)) end
+    local first, last = check.dim(self, self.first, x), check.dim(self, self.last, x)
+    if first > last then check.fail(self, "the first dimension (%d) is after the last (%d)", first, last) end
+    return x:flatten(first, last)
 end
+
+declare(Flatten, {init = "first: integer?, last: integer?", forward = "x: any?"})
 
 ---@class Identity: Module
 ---@overload fun(): Identity
 local Identity = layer("Identity")
 
+--- What it is given, as it is.
 ---@param x any
 ---@return any x
 function Identity:forward(x) return x end -- luacheck: ignore 212
+
+declare(Identity, {forward = "x: any?"})
 
 return layers

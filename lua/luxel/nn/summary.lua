@@ -1,12 +1,16 @@
 --- `nn.summary`: what each layer of a network makes, holds and costs.
 
+local args = require "luxel.args"
 local lx = require "luxel"
-local Module = require "luxel.nn.module"
 local check = require "luxel.nn.check"
 
 -- Runs the network once in eval mode, unrecorded, with a hook on every module without children.
 local function trace(net, input)
     local rows, removers, modes = {}, {}, {}
+    local _ <close> = setmetatable({}, {__close = function()
+        for _, remove in ipairs(removers) do remove() end
+        for module, training in pairs(modes) do module.training = training end
+    end})
     for name, module in net:named_modules() do
         modes[module] = module.training
         if #module:children() == 0 then
@@ -21,13 +25,8 @@ local function trace(net, input)
             end)
         end
     end
-    local ok, message = xpcall(function()
-        net:eval()
-        lx.no_grad(net, input)
-    end, debug.traceback)
-    for _, remove in ipairs(removers) do remove() end
-    for module, training in pairs(modes) do module.training = training end
-    if not ok then error(message, 0) end
+    net:eval()
+    lx.no_grad(net, input)
     return rows
 end
 
@@ -56,7 +55,7 @@ local Summary = {__name = "Summary"}
 Summary.__index = Summary
 
 function Summary:__tostring()
-    local commas = Module.with_commas
+    local commas = check.commas
     local lines = {{"name", "layer", "output", "parameters", "multiply-adds"}}
     for _, row in ipairs(self.rows) do
         lines[#lines + 1] = {
@@ -75,22 +74,16 @@ end
 ---@param options {dtype: string}? of the input, "float32"
 ---@return {rows: table[], parameters: integer, multiply_adds: integer} summary rows hold name, layer, shape,
 --- parameters and multiply_adds; the total counts shared parameters once
-return function(net, shape, options)
-    if type(net) ~= "table" or not net.named_modules then
-        error("summary: expected a module, got " .. type(net), 2)
-    end
-    if type(shape) ~= "table" then
-        error("summary: expected the shape of the input such as {1, 1, 224, 224}, got " .. type(shape), 2)
-    end
-    options = check.options("summary", options, {"dtype"})
-    local first = net:parameters()[1]
-    local make = options.dtype == "int32" and lx.ones or lx.zeros -- ones: an index that every embedding has
-    local input = make(shape, {dtype = options.dtype or "float32", device = first and first.device})
-    local rows = trace(net, input)
-    local total = 0
-    for _, row in ipairs(rows) do
-        total = total + row.multiply_adds
-        row.module = nil
-    end
-    return setmetatable({rows = rows, parameters = net:count_parameters(), multiply_adds = total}, Summary)
-end
+return args.public("summary", "net: module, shape: integer(0..)[], options: {dtype: \"float32\"|\"int32\"?}?",
+    function(net, shape, options)
+        local first = net:parameters()[1]
+        local dtype = options and options.dtype or "float32"
+        local make = dtype == "int32" and lx.ones or lx.zeros -- ones: an index that every embedding has
+        local rows = trace(net, make(shape, {dtype = dtype, device = first and first.device}))
+        local total = 0
+        for _, row in ipairs(rows) do
+            total = total + row.multiply_adds
+            row.module = nil
+        end
+        return setmetatable({rows = rows, parameters = net:count_parameters(), multiply_adds = total}, Summary)
+    end)

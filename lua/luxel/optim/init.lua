@@ -3,11 +3,13 @@
 -- `optim.AdamW(net:parameters(), {lr = 1e-3})`, or with groups that differ in their options:
 -- `optim.SGD({{params = a}, {params = b, lr = 0.01}}, {lr = 0.1})`.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 local lx = require "luxel"
 local memory = require "luxel.memory"
+local namespace = require "luxel.namespace"
 local recording = require "luxel.recording"
-local check = require "luxel.nn.check"
+local shapes = require "luxel.shape"
 
 local optim = {}
 
@@ -15,63 +17,64 @@ local optim = {}
 ---@field groups table[] `{params = Tensor[], lr =, ...}`: schedulers change `lr` here
 local Optimizer = {}
 
-local function check_betas(name, betas)
+args.type("betas", "two numbers {beta1, beta2} from 0 to below 1", "table", function(value)
     for i = 1, 2 do
-        local beta = betas[i]
-        if type(beta) ~= "number" or beta ~= beta or beta < 0 or beta >= 1 then
-            error(("%s: betas should be two numbers from 0 to below 1, got %s"):format(name, tostring(beta)), 5)
-        end
+        if type(value[i]) ~= "number" or not (value[i] >= 0 and value[i] < 1) then return false end
+    end
+    return #value == 2
+end)
+
+-- A parameter that an optimiser can change: a leaf, for what an operation made is gone after the step.
+local function check_parameter(where, parameter)
+    local slot = core.is_usable(parameter) and core.getslot(parameter)
+    if not core.is_usable(parameter) or parameter.dtype ~= "float32" then
+        args.fail("%s: expected a float32 tensor, got %s", where, args.describe(parameter))
+    elseif slot and slot.node then
+        args.fail("%s: expected a parameter, got %s that a recorded operation made; detach() it, or give what it was "
+            .. "made from", where, args.describe(parameter))
     end
 end
 
-local function copy_options(target, options, defaults, name)
-    for key, value in pairs(options) do
-        if key ~= "params" then
-            if defaults[key] == nil then
-                local known = {}
-                for option in pairs(defaults) do known[#known + 1] = option end
-                table.sort(known)
-                error(("%s: unknown option %s; the options are %s"):format(name, tostring(key),
-                    table.concat(known, ", ")), 4)
-            end
-            if type(value) ~= type(defaults[key]) then
-                error(("%s: %s should be a %s, got %s"):format(name, key, type(defaults[key]), type(value)), 4)
-            end
-            if type(value) == "number" and (value ~= value or value < 0) then
-                error(("%s: %s should be at least 0, got %s"):format(name, key, tostring(value)), 4)
-            end
-            if type(value) == "table" then check_betas(name, value) end
-            target[key] = value
-        end
+-- The parameters of a group, checked.
+local function check_list(where, params)
+    if type(params) ~= "table" or getmetatable(params) ~= nil then
+        args.fail("%s: expected a list of parameters, as net:parameters() gives, got %s", where, args.describe(params))
+    elseif #params == 0 then
+        args.fail("%s: the list is empty, there is nothing to train; it should be net:parameters() of a network with "
+            .. "some", where)
     end
-    return target
-end
-
-local function check_parameters(name, params)
-    if type(params) ~= "table" or #params == 0 then
-        error(name .. ": expected a list of parameters (net:parameters()) that is not empty", 4)
-    end
-    for i, parameter in ipairs(params) do
-        if type(parameter) ~= "userdata" or parameter.dtype ~= "float32" then
-            error(("%s: parameter %d should be a float32 tensor, got %s"):format(name, i,
-                check.describe(parameter)), 4)
+    for key, parameter in next, params do
+        if math.type(key) ~= "integer" then
+            args.fail("%s: expected a list of parameters, as net:parameters() gives, got a table with the name '%s'",
+                where, tostring(key))
         end
+        check_parameter(("%s: %d"):format(where, key), parameter)
     end
 end
 
 local function init_optimizer(self, params, options)
-    local name, defaults = self.class_name, self.defaults
+    local name = self.class_name
     recording.problem("makes an optimiser; make it before")
-    options = copy_options(copy_options({}, defaults, defaults, name), options or {}, defaults, name)
-    local given = params
-    if type(params) ~= "table" or type(params[1]) ~= "table" then given = {{params = params}} end
+    options = args.with_defaults(options, self.defaults)
+    local first = type(params) == "table" and rawget(params, 1)
+    local grouped = type(first) == "table" and getmetatable(first) == nil
     self.groups, self.parameters, self.state = {}, {}, {}
     local seen = {}
-    for i, group in ipairs(given) do
-        check_parameters(name, group.params)
-        self.groups[i] = copy_options(copy_options({params = {}}, options, defaults, name), group, defaults, name)
+    for i, group in ipairs(grouped and params or {{params = params}}) do
+        local where = name .. ": params"
+        if grouped then
+            where = ("%s: group %d"):format(name, i)
+            args.check(where, ("{params: any, %s}"):format(self.signature), group)
+            where = where .. ": params"
+        end
+        check_list(where, group.params)
+        self.groups[i] = args.with_defaults(group, options)
+        if self.groups[i].nesterov and (self.groups[i].momentum == 0 or self.groups[i].dampening ~= 0) then
+            args.fail("%s: option 'nesterov': needs a momentum, and no dampening", name)
+        end
+        self.groups[i].params = {}
         for j, parameter in ipairs(group.params) do
-            if seen[parameter] then error(name .. ": a parameter is listed twice", 3) end
+            if seen[parameter] then args.fail("%s: parameter %d is listed twice", where, j) end
             seen[parameter] = true
             self.groups[i].params[j] = parameter
             self.parameters[#self.parameters + 1] = parameter
@@ -80,15 +83,50 @@ local function init_optimizer(self, params, options)
     end
 end
 
-local function define(name, defaults, update)
-    local class = {class_name = name, defaults = defaults, update = update}
+local function number_text(value)
+    if type(value) == "table" then return ("{%g, %g}"):format(value[1], value[2]) end
+    return type(value) == "number" and ("%g"):format(value) or tostring(value)
+end
+
+-- `lr=0.01, momentum=0.9` of a group.
+local function group_text(self, group)
+    local words = {}
+    for name, default in pairs(self.defaults) do
+        local text = number_text(group[name])
+        if name ~= "lr" and text ~= number_text(default) then words[#words + 1] = name .. "=" .. text end
+    end
+    table.sort(words)
+    table.insert(words, 1, "lr=" .. number_text(group.lr))
+    return table.concat(words, ", ")
+end
+
+-- `SGD(lr=0.1, momentum=0.9)  [8 parameters of 1,234 numbers]`, with a line for each group if there are several.
+local function text_of(self)
+    local lines = {}
+    for i, group in ipairs(self.groups) do
+        local count = 0
+        for _, parameter in ipairs(group.params) do count = count + parameter:numel() end
+        lines[i] = ("%s(%s)  [%d parameter%s of %d numbers]"):format(self.class_name, group_text(self, group),
+            #group.params, #group.params == 1 and "" or "s", count)
+    end
+    return table.concat(lines, "\n")
+end
+
+-- `signature`: the options with their types; `defaults`: their values where they are left out.
+local function define(name, signature, defaults, update)
+    local class = {class_name = name, defaults = defaults, signature = signature, update = update, __tostring = text_of}
     class.__index = class
     class.__name = name
-    setmetatable(class, {__index = Optimizer, __call = function(_, params, options)
+    local make = args.public(name, ("params: any?, options: {%s}?"):format(signature), function(params, options)
         local self = setmetatable({}, class)
         init_optimizer(self, params, options)
         return self
-    end})
+    end)
+    args.declared[class] = args.declared[make]
+    setmetatable(class, {
+        __index = Optimizer, __call = function(_, ...) return make(...) end, __name = "class " .. name,
+        __tostring = function() return ("%s (class): lx.optim.%s(params, {%s})"):format(name, name, signature) end,
+    })
     optim[name] = class
 end
 
@@ -110,7 +148,11 @@ end
 --- Changes every parameter that has a gradient.
 function Optimizer:step()
     local index = 0
-    for _, group in ipairs(self.groups) do
+    for i, group in ipairs(self.groups) do
+        if not (group.lr >= 0 and group.lr < math.huge) then -- changed by hand, or by a schedule of the user's
+            args.fail("Optimizer:step: group %d: lr: expected a finite number of at least 0, got %s", i,
+                args.describe(group.lr))
+        end
         for _, parameter in ipairs(group.params) do
             index = index + 1
             local grad = parameter.grad
@@ -150,20 +192,39 @@ end
 
 local function check_dict(self, dict)
     local name = self.class_name
-    if type(dict) ~= "table" or dict.kind ~= name then
-        check.fail("load_state_dict", "the state is of %s, the optimiser is %s",
-            type(dict) == "table" and tostring(dict.kind) or type(dict), name)
+    if dict.kind ~= name then
+        args.fail("Optimizer:load_state_dict: dict: the state is of %s, the optimiser is %s",
+            type(dict.kind) == "string" and dict.kind or args.describe(dict.kind), name)
+    end
+    for _, key in ipairs {"steps", "groups", "tensors"} do
+        args.check("Optimizer:load_state_dict: dict." .. key, "table", dict[key])
     end
     if #dict.steps ~= #self.parameters or #dict.groups ~= #self.groups then
-        check.fail("load_state_dict", "the state has %d parameters in %d groups, the optimiser has %d in %d",
+        args.fail(
+            "Optimizer:load_state_dict: dict: the state has %d parameters in %d groups, the optimiser has %d in %d",
             #dict.steps, #dict.groups, #self.parameters, #self.groups)
     end
+    for i, group in ipairs(dict.groups) do
+        local where = ("load_state_dict: dict.groups: %d"):format(i)
+        args.check(where, ("{%s}"):format(self.signature), group)
+        for key in pairs(self.defaults) do
+            if group[key] == nil then args.fail("%s: the option '%s' is missing", where, key) end
+        end
+    end
+    for i, step in ipairs(dict.steps) do
+        args.check(("load_state_dict: dict.steps: %d"):format(i), "integer(0..)", step)
+    end
     for key, tensor in pairs(dict.tensors) do
-        local index = math.tointeger(tonumber(key:match("^(%d+)%.")))
+        local index = math.tointeger(tonumber(tostring(key):match("^(%d+)%.")))
+        args.check("Optimizer:load_state_dict: dict.tensors." .. tostring(key), "tensor", tensor)
+        if tensor.dtype ~= "float32" then
+            args.fail("Optimizer:load_state_dict: dict.tensors.%s: expected float32, got %s", key,
+                args.describe(tensor))
+        end
         local parameter = index and self.parameters[index]
-        if not parameter or check.shape_text(parameter.shape) ~= check.shape_text(tensor.shape) then
-            check.fail("load_state_dict", "%s is %s, the parameter is %s", key, check.shape_text(tensor.shape),
-                parameter and check.shape_text(parameter.shape) or "missing")
+        if not parameter or shapes.text(parameter.shape) ~= shapes.text(tensor.shape) then
+            args.fail("Optimizer:load_state_dict: dict: %s is %s, the parameter is %s", key, shapes.text(tensor.shape),
+                parameter and shapes.text(parameter.shape) or "missing")
         end
     end
 end
@@ -182,6 +243,10 @@ end
 ---@param dict table
 function Optimizer:load_state_dict(dict)
     check_dict(self, dict)
+    for i, group in ipairs(dict.groups) do
+        args.check(("Optimizer:load_state_dict: dict: group %d"):format(i), ("{%s}"):format(self.signature), group)
+        args.check(("Optimizer:load_state_dict: dict.steps: %d"):format(i), "integer(0..)", dict.steps[i])
+    end
     for i, group in ipairs(dict.groups) do
         for key, value in pairs(group) do self.groups[i][key] = value end
     end
@@ -207,9 +272,13 @@ end
 -- ---- the rules ------------------------------------------------------------------------------------------------
 
 --- Stochastic gradient descent, with momentum as in Sutskever et al. 2013 (PyTorch's form).
----@type fun(params: table, options: {lr: number, momentum: number, dampening: number, nesterov: boolean,
---- weight_decay: number}?): Optimizer
-define("SGD", {lr = 0.01, momentum = 0, dampening = 0, nesterov = false, weight_decay = 0},
+---@param params Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options {lr: number, momentum: number, dampening: number, nesterov: boolean,
+--- weight_decay: number}?
+---@return Optimizer
+define("SGD", "lr: finite(0..)?, momentum: finite(0..)?, dampening: finite?, nesterov: boolean?, "
+    .. "weight_decay: finite(0..)?",
+    {lr = 0.01, momentum = 0, dampening = 0, nesterov = false, weight_decay = 0},
     function(parameter, grad, state, group)
         local momentum = group.momentum > 0 and buffer(state, "momentum", parameter) or nil
         core.sgd_step(parameter, grad, momentum, {
@@ -217,6 +286,8 @@ define("SGD", {lr = 0.01, momentum = 0, dampening = 0, nesterov = false, weight_
             weight_decay = group.weight_decay, first = state.step == 1,
         })
     end)
+
+local ADAM <const> = "lr: finite(0..)?, betas: betas?, eps: finite(0..)?, weight_decay: finite(0..)?"
 
 local function adam(decoupled)
     return function(parameter, grad, state, group)
@@ -228,19 +299,29 @@ local function adam(decoupled)
 end
 
 --- Adam (Kingma and Ba 2015); weight decay is added to the gradient.
----@type fun(params: table, options: {lr: number, betas: number[], eps: number,
---- weight_decay: number}?): Optimizer
-define("Adam", {lr = 1e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0}, adam(false))
+---@param params Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options {lr: number, betas: number[], eps: number,
+--- weight_decay: number}?
+---@return Optimizer
+define("Adam", ADAM,
+    {lr = 1e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0}, adam(false))
 
 --- Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019).
----@type fun(params: table, options: {lr: number, betas: number[], eps: number,
---- weight_decay: number}?): Optimizer
-define("AdamW", {lr = 1e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0.01}, adam(true))
+---@param params Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options {lr: number, betas: number[], eps: number,
+--- weight_decay: number}?
+---@return Optimizer
+define("AdamW", ADAM,
+    {lr = 1e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0.01}, adam(true))
 
 --- RMSprop (Hinton's lecture 6e), with optional momentum.
----@type fun(params: table, options: {lr: number, alpha: number, eps: number, weight_decay: number,
---- momentum: number}?): Optimizer
-define("RMSprop", {lr = 0.01, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0},
+---@param params Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options {lr: number, alpha: number, eps: number, weight_decay: number,
+--- momentum: number}?
+---@return Optimizer
+define("RMSprop", "lr: finite(0..)?, alpha: number(0..1)?, eps: finite(0..)?, weight_decay: finite(0..)?, "
+    .. "momentum: finite(0..)?",
+    {lr = 0.01, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0},
     function(parameter, grad, state, group)
         local momentum = group.momentum > 0 and buffer(state, "momentum", parameter) or nil
         core.rmsprop_step(parameter, grad, buffer(state, "square_avg", parameter), momentum, {
@@ -251,7 +332,8 @@ define("RMSprop", {lr = 0.01, alpha = 0.99, eps = 1e-8, weight_decay = 0, moment
 
 -- ---- clipping -------------------------------------------------------------------------------------------------
 
-local function gradients(params)
+local function gradients(name, params)
+    for i, parameter in ipairs(params) do check_parameter(("%s: params: %d"):format(name, i), parameter) end
     local list, seen = {}, {}
     for _, parameter in ipairs(params) do
         if parameter.grad and not seen[parameter] then
@@ -263,20 +345,13 @@ local function gradients(params)
     return list
 end
 
-local function check_limit(name, limit)
-    if type(limit) ~= "number" or limit ~= limit or limit <= 0 then
-        check.fail(name, "the limit should be a number above 0, got %s", tostring(limit))
-    end
-end
-
 --- Scales all gradients by one factor so that their common Euclidean norm is at most `max_norm`.
 --- Nothing is read from the device, so nobody waits for it.
 ---@param params Tensor[] on one device
 ---@param max_norm number
 ---@return Tensor norm before scaling, 0-d; where it is NaN or infinite the gradients are left as they are
 function optim.clip_grad_norm_(params, max_norm)
-    check_limit("clip_grad_norm_", max_norm)
-    local grads = gradients(params)
+    local grads = gradients("clip_grad_norm_", params)
     if #grads == 0 then return lx.tensor(0) end
     return memory.tidy(lx.no_grad, function()
         local norms = {}
@@ -292,12 +367,25 @@ end
 ---@param params Tensor[]
 ---@param limit number
 function optim.clip_grad_value_(params, limit)
-    check_limit("clip_grad_value_", limit)
     lx.no_grad(function()
-        for _, grad in ipairs(gradients(params)) do grad:clamp_(-limit, limit) end
+        for _, grad in ipairs(gradients("clip_grad_value_", params)) do grad:clamp_(-limit, limit) end
     end)
 end
 
+args.type("optimizer", "an optimiser of lx.optim", "table", function(value)
+    local meta = getmetatable(getmetatable(value))
+    return type(meta) == "table" and meta.__index == Optimizer
+end)
+
+args.publish("Optimizer:", Optimizer, {
+    step = "optimizer: optimizer", zero_grad = "optimizer: optimizer", state_dict = "optimizer: optimizer",
+    load_state_dict = "optimizer: optimizer, dict: table",
+})
+
+args.publish("", optim, {
+    clip_grad_norm_ = "params: tensor[], max_norm: positive", clip_grad_value_ = "params: tensor[], limit: positive",
+})
+
 optim.lr_scheduler = require "luxel.optim.lr_scheduler"
 
-return optim
+return namespace("lx.optim", optim)

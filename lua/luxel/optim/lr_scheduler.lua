@@ -1,15 +1,23 @@
 --- Learning-rate schedules: `lx.optim.lr_scheduler`. Each sets `lr` of the optimiser's groups when it is made and at
 --- every `step`, which belongs after the optimiser's step (or, for ReduceLROnPlateau and StepLR, after an epoch).
 
-local check = require "luxel.nn.check"
+local args = require "luxel.args"
+local namespace = require "luxel.namespace"
 local recording = require "luxel.recording"
 
 local lr_scheduler = {}
 
 ---@class Scheduler
 ---@field optimizer Optimizer
+---@field unit "step"|"epoch"|"metric" after what a step belongs: the optimiser's step, an epoch, or the validation that
+---  gives the metric; `lx.train.fit` does so
 ---@field last_step integer how often `step` was called
 local Scheduler = {}
+
+args.type("scheduler", "a schedule of lx.optim.lr_scheduler", "table", function(value)
+    local meta = getmetatable(getmetatable(value))
+    return type(meta) == "table" and meta.__index == Scheduler
+end)
 
 -- What besides the initial rates changes as a schedule goes on; the last three are ReduceLROnPlateau's.
 local COUNTERS = {"last_step", "best", "bad", "cooling"}
@@ -20,7 +28,8 @@ local function apply(self)
     end
 end
 
---- Goes on by one step.
+--- Goes on by one step. The metric is for ReduceLROnPlateau; others go on alike with any.
+---@param metric number?
 function Scheduler:step()
     recording.live(function()
         self.last_step = self.last_step + 1
@@ -44,48 +53,68 @@ function Scheduler:state_dict()
     return state
 end
 
+--- Takes over what `state_dict` returned. Raises if it does not fit.
 ---@param state table from `state_dict`
 function Scheduler:load_state_dict(state)
-    if type(state) ~= "table" or type(state.base) ~= "table" or #state.base ~= #self.base then
-        error("load_state_dict: the state is not of a schedule for " .. #self.base .. " groups", 2)
+    args.check("Scheduler:load_state_dict: state",
+        "{base: finite[], last_step: integer(0..), best: finite?, bad: integer(0..)?, "
+        .. "cooling: integer(0..)?}", state)
+    if #state.base ~= #self.base then
+        args.fail("Scheduler:load_state_dict: state: it is of a schedule for %d groups, not %d", #state.base,
+            #self.base)
+    end
+    for _, key in ipairs {"bad", "cooling"} do
+        if (self[key] == nil) ~= (state[key] == nil) then
+            args.fail("load_state_dict: state: '%s' %s", key, state[key] and "is of another schedule" or "is missing")
+        end
     end
     for _, key in ipairs(COUNTERS) do self[key] = state[key] end
     self.base = table.move(state.base, 1, #state.base, 1, {})
     if self.rate then apply(self) end
 end
 
-local function is_positive_integer(value)
-    return math.tointeger(value) ~= nil and value >= 1
-end
-
-local function need(name, options, keys)
-    for _, key in ipairs(keys) do
-        if not is_positive_integer(options[key]) then
-            check.fail(name, "%s should be a number of steps, got %s", key, tostring(options[key]))
-        end
+-- `StepLR(gamma=0.1, step_size=30)  [step 7, lr 0.01]`
+local function text_of(self)
+    local words, rates = {}, {}
+    for name, value in pairs(self.options) do
+        words[#words + 1] = name .. "=" .. (type(value) == "number" and ("%g"):format(value) or tostring(value))
     end
+    table.sort(words)
+    for i, group in ipairs(self.optimizer.groups) do rates[i] = ("%g"):format(group.lr) end
+    return ("%s(%s)  [step %d, lr %s]"):format(self.class_name, table.concat(words, ", "), self.last_step,
+        table.concat(rates, ", "))
 end
 
--- `prepare(options)` checks and completes the options; `rate(options, base, step)` is the schedule.
-local function define(name, prepare, rate, methods)
-    local class = {class_name = name, rate = rate}
+-- `signature`: the options with their types; `defaults`: their values where they are left out; `check(options)` looks
+-- at what belongs together; `rate(options, base, step)` is the schedule.
+-- `unit`: after what a step belongs: the optimiser's "step", an "epoch", or the validation that gives its "metric".
+local function define(name, unit, signature, defaults, check, rate, methods)
+    local class = {
+        class_name = name, unit = unit, rate = rate, defaults = defaults, __name = name, __tostring = text_of,
+    }
     for key, value in pairs(methods or {}) do class[key] = value end
     class.__index = class
-    lr_scheduler[name] = setmetatable(class, {__index = Scheduler, __call = function(_, optimizer, options)
-        if type(optimizer) ~= "table" or type(optimizer.groups) ~= "table" then
-            error(name .. ": expected an optimiser, got " .. type(optimizer), 2)
-        end
-        if options ~= nil and type(options) ~= "table" then
-            error(name .. ": options should be a table, got " .. type(options), 2)
-        end
-        recording.problem("makes a schedule; make it before")
-        local self = setmetatable({optimizer = optimizer, base = {}, last_step = 0}, class)
-        self.options = prepare(options or {}, self)
-        for i, group in ipairs(optimizer.groups) do self.base[i] = group.lr end
-        if rate then apply(self) end
-        return self
-    end})
+    local needed = not signature:match("^[^,]+%?") -- the first option comes first because it is needed, if any is
+    local make = args.public(name, ("optimizer: optimizer, options: {%s}%s"):format(signature, needed and "" or "?"),
+        function(optimizer, options)
+            recording.problem("makes a schedule; make it before")
+            local self = setmetatable({optimizer = optimizer, base = {}, last_step = 0}, class)
+            self.options = args.with_defaults(options, defaults)
+            check(self.options, self)
+            for i, group in ipairs(optimizer.groups) do self.base[i] = group.lr end
+            if rate then apply(self) end
+            return self
+        end)
+    args.declared[class] = args.declared[make]
+    lr_scheduler[name] = setmetatable(class, {
+        __index = Scheduler, __call = function(_, ...) return make(...) end, __name = "class " .. name,
+        __tostring = function()
+            return ("%s (class): lx.optim.lr_scheduler.%s(optimizer, {%s})"):format(name, name, signature)
+        end,
+    })
 end
+
+local function nothing() end
 
 local function half_cosine(from, to, part)
     return to + (from - to) * (1 + math.cos(math.pi * part)) / 2
@@ -93,26 +122,21 @@ end
 
 --- `StepLR(optimizer, {step_size = 30, gamma = 0.1})`: the rate times gamma every `step_size` steps.
 ---@type fun(optimizer: Optimizer, options: {step_size: integer, gamma: number?}): Scheduler
-define("StepLR", function(options)
-    check.options("StepLR", options, {"step_size", "gamma"})
-    need("StepLR", options, {"step_size"})
-    return {step_size = options.step_size, gamma = options.gamma or 0.1}
-end, function(options, base, step)
+define("StepLR", "epoch", "step_size: integer(1..), gamma: finite(0..)?", {gamma = 0.1}, nothing, function(options,
+    base, step)
     return base * options.gamma ^ (step // options.step_size)
 end)
 
 --- `CosineWarmup(optimizer, {warmup = 100, total = 2000, min_lr = 0})`: rises linearly to the optimiser's rate in
 --- `warmup` steps, then falls along half a cosine to `min_lr` at step `total`.
 ---@type fun(optimizer: Optimizer, options: {warmup: integer?, total: integer, min_lr: number?}): Scheduler
-define("CosineWarmup", function(options)
-    check.options("CosineWarmup", options, {"warmup", "total", "min_lr"})
-    need("CosineWarmup", options, {"total"})
-    local warmup = options.warmup or 0
-    if math.tointeger(warmup) == nil or warmup < 0 or warmup >= options.total then
-        check.fail("CosineWarmup", "warmup should be a number of steps below total (%d), got %s", options.total,
-            tostring(warmup))
+define("CosineWarmup", "step", "total: integer(1..), warmup: integer(0..)?, min_lr: finite(0..)?", {warmup = 0,
+    min_lr = 0},
+function(options)
+    if options.warmup >= options.total then
+        args.fail("CosineWarmup: option 'warmup': expected a number of steps below total (%d), got %d", options.total,
+            options.warmup)
     end
-    return {warmup = warmup, total = options.total, min_lr = options.min_lr or 0}
 end, function(options, base, step)
     if step < options.warmup then return base * (step + 1) / options.warmup end
     local part = math.min(1, (step - options.warmup) / (options.total - options.warmup))
@@ -124,21 +148,9 @@ end)
 --- left alone.
 ---@type fun(optimizer: Optimizer, options: {max_lr: number, total: integer, pct_start: number?, div_factor: number?,
 --- final_div_factor: number?}): Scheduler
-define("OneCycleLR", function(options)
-    check.options("OneCycleLR", options, {"max_lr", "total", "pct_start", "div_factor", "final_div_factor"})
-    need("OneCycleLR", options, {"total"})
-    if type(options.max_lr) ~= "number" or options.max_lr <= 0 then
-        check.fail("OneCycleLR", "max_lr should be a number above 0, got %s", tostring(options.max_lr))
-    end
-    local start = options.pct_start or 0.3
-    if type(start) ~= "number" or start < 0 or start > 1 then
-        check.fail("OneCycleLR", "pct_start should be from 0 to 1, got %s", tostring(start))
-    end
-    return {
-        max_lr = options.max_lr, total = options.total, pct_start = start, div_factor = options.div_factor or 25,
-        final_div_factor = options.final_div_factor or 1e4,
-    }
-end, function(options, _, step)
+define("OneCycleLR", "step", "max_lr: positive, total: integer(1..), pct_start: number(0..1)?, div_factor: positive?, "
+    .. "final_div_factor: positive?", {pct_start = 0.3, div_factor = 25, final_div_factor = 1e4}, nothing,
+function(options, _, step)
     local low = options.max_lr / options.div_factor
     local peak = options.pct_start * options.total - 1
     local last = options.total - 1
@@ -157,25 +169,15 @@ end
 --- the metric was no better than the best (by the share `threshold`) for more than `patience` steps.
 ---@type fun(optimizer: Optimizer, options: {mode: "min"|"max"|nil, factor: number?, patience: integer?,
 --- threshold: number?, min_lr: number?, cooldown: integer?}?): Scheduler
-define("ReduceLROnPlateau", function(options, self)
-    check.options("ReduceLROnPlateau", options, {"mode", "factor", "patience", "threshold", "min_lr", "cooldown"})
-    local mode, factor = options.mode or "min", options.factor or 0.1
-    if mode ~= "min" and mode ~= "max" then
-        check.fail("ReduceLROnPlateau", 'mode should be "min" or "max", got %s', tostring(mode))
-    end
-    if type(factor) ~= "number" or factor <= 0 or factor >= 1 then
-        check.fail("ReduceLROnPlateau", "factor should be between 0 and 1, got %s", tostring(factor))
+define("ReduceLROnPlateau", "metric", 'mode: "min"|"max"?, factor: number(0..1)?, patience: integer(0..)?, '
+    .. "threshold: finite(0..)?, min_lr: finite(0..)?, cooldown: integer(0..)?",
+{mode = "min", factor = 0.1, patience = 10, threshold = 1e-4, min_lr = 0, cooldown = 0}, function(options, self)
+    if options.factor == 0 or options.factor == 1 then
+        args.fail("ReduceLROnPlateau: option 'factor': expected a number between 0 and 1, got %g", options.factor)
     end
     self.bad, self.cooling = 0, 0
-    return {
-        mode = mode, factor = factor, patience = options.patience or 10, threshold = options.threshold or 1e-4,
-        min_lr = options.min_lr or 0, cooldown = options.cooldown or 0,
-    }
 end, nil, {
-    step = function(self, metric)
-        if type(metric) ~= "number" then
-            error("ReduceLROnPlateau: step needs the metric, a number, got " .. type(metric), 2)
-        end
+    step = args.public(":step", "scheduler: scheduler, metric: number", function(self, metric)
         local options = self.options
         recording.problem("steps a schedule by a metric; do that outside")
         self.last_step = self.last_step + 1
@@ -192,7 +194,13 @@ end, nil, {
             end
             self.cooling, self.bad = options.cooldown, 0
         end
-    end,
+    end),
 })
 
-return lr_scheduler
+
+args.publish("Scheduler:", Scheduler, {
+    step = "scheduler: scheduler, metric: number?", get_last_lr = "scheduler: scheduler",
+    state_dict = "scheduler: scheduler", load_state_dict = "scheduler: scheduler, state: table",
+})
+
+return namespace("lx.optim.lr_scheduler", lr_scheduler)

@@ -1,11 +1,15 @@
 --- How training shows itself in a terminal: a bar while an epoch runs, and a line when it is done.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
+local namespace = require "luxel.namespace"
 local notice = require "luxel.notice"
 
 ---@class luxel.Console
-local Console = {}
-Console.__index = Console
+local Console = namespace.class("Console", {}, {})
+
+args.type("console", "a console", "table", function(value) return getmetatable(value) == Console end)
+args.type("file", "an open file", "userdata", function(value) return io.type(value) == "file" end)
 
 local BAR <const> = 24
 
@@ -13,7 +17,7 @@ local BAR <const> = 24
 ---@param seconds number
 ---@return string
 local function duration(seconds)
-    seconds = math.floor(seconds + 0.5)
+    seconds = math.floor(math.max(-1e9, math.min(seconds, 1e9)) + 0.5)
     if seconds < 60 then return ("%d s"):format(seconds) end
     if seconds < 3600 then return ("%d:%02d"):format(seconds // 60, seconds % 60) end
     return ("%d:%02d:%02d"):format(seconds // 3600, seconds // 60 % 60, seconds % 60)
@@ -38,7 +42,7 @@ end
 
 --- Reading files: done of total.
 function Console:reading(done, total)
-    local filled = BAR * done // total
+    local filled = math.min(BAR, BAR * math.min(done, total) // total)
     draw(self, ("reading images [%s%s] %d/%d"):format(("="):rep(filled), (" "):rep(BAR - filled), done, total))
     if done == total then draw(self, "") end
 end
@@ -50,7 +54,7 @@ function Console:step(s)
     local now = core.now()
     if now - self.last < 0.1 and s.batch < s.batches then return end
     self.last = now
-    local filled = BAR * s.batch // s.batches
+    local filled = math.max(0, BAR * math.min(s.batch, s.batches) // s.batches)
     draw(self, ("epoch %d/%d [%s%s] %d/%d  loss %.4f  %.1f images/s  %s left"):format(s.epoch, s.epochs,
         ("="):rep(filled), (" "):rep(BAR - filled), s.batch, s.batches, s.loss, s.rate, duration(s.left)))
 end
@@ -67,8 +71,22 @@ end
 --- A console on a stream (default standard error). The bar is only drawn where somebody watches.
 ---@param stream file*?
 ---@return luxel.Console
-return function(stream)
+local function console(stream)
     stream = stream or io.stderr
     local live = stream == io.stderr and core.is_terminal(2) or stream == io.stdout and core.is_terminal(1)
     return setmetatable({stream = stream, live = live, last = -1, drawn = false}, Console)
 end
+
+function Console:__tostring() return "Console on " .. tostring(self.stream) end
+
+args.publish("Console:", Console, {
+    message = "console: console, text: string",
+    reading = "console: console, done: integer(0..), total: integer(1..)",
+    step = "console: console, s: {epoch: integer, epochs: integer, batch: integer, batches: integer(1..), "
+        .. "rate: number, loss: number, left: finite}",
+    epoch = "console: console, e: {epoch: integer, epochs: integer, loss: number, val_loss: number, "
+        .. "val_accuracy: number, val_auc: number?, threshold: number?, learning_rate: number?, "
+        .. "images_per_second: number, seconds: finite, is_best: boolean?}",
+})
+
+return args.public("console", "stream: file?", console)

@@ -1,18 +1,23 @@
---- Training a two-class network: `fit` runs the epochs, `predict` gives logits.
+--- Training: `fit` runs the epochs, `predict` gives logits or probabilities.
 --
 --     local result = lx.train.fit {
 --         net = net, optimizer = optimizer, loss = loss, train = train_set, val = val_set,
 --         epochs = 10, out = "runs/first",
 --     }
 
+local args = require "luxel.args"
 local batches = require "luxel.data.loader"
-local calibration = require "luxel.calibration"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
-local metrics = require "luxel.metrics"
+local namespace = require "luxel.namespace"
+local pipeline = require "luxel.vision.pipeline"
+local record = require "luxel.record"
 local run = require "luxel.train.run"
+local schema = require "luxel.schema"
+local task = require "luxel.train.task"
+local new_average = require "luxel.train.average"
 
 local train = {console = console}
 
@@ -26,21 +31,13 @@ end
 local forwards = setmetatable({}, {__mode = "k"})
 
 local function forward_of(net, options)
-    if options.compile == false then return net end
-    if not forwards[net] then forwards[net] = lx.compile(net, {name = "predict"}) end
+    if options.compile == false then return lx.nn.fuse(net) end
+    if not forwards[net] then forwards[net] = lx.compile(lx.nn.fuse(net), {name = "predict"}) end
     return forwards[net]
 end
 
---- The logit of every image of a dataset, in order, without augmentation, computed where the network is.
----@param net Module
----@param dataset luxel.Dataset
----@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
----  enhance: table?}? compile: false calls the network each time instead of replaying what `lx.compile` recorded;
----  size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but
----  without chance
----@return number[]
-function train.predict(net, dataset, options)
-    options = options or {}
+-- The logit, or the row of logits, of every image of a dataset, in order.
+local function find_logits(name, net, dataset, options, check)
     local logits = {}
     local was_training = net.training
     net:eval()
@@ -48,31 +45,124 @@ function train.predict(net, dataset, options)
         local batch, forward = options.batch or 32, forward_of(net, options)
         for x in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
-            threads = options.threads, size = options.size, enhance = options.enhance,
+            threads = options.threads, size = options.size, enhance = options.enhance, idle = options.idle,
         }) do
-            local out <close> = forward(x)
-            table.move(core.to_table(out:flatten()), 1, out.shape[1], #logits + 1, logits)
+            local out <close> = args.check(name .. ": net: its result", "tensor", forward(x))
+            if check then check(out.shape) end
+            local rows = task.rows(name, out, x.shape[1])
+            table.move(rows, 1, #rows, #logits + 1, logits)
             x:free()
+            if options.progress_of then options.progress_of(#logits, #dataset) end
         end
     end)
     if was_training then net:train() end
     return logits
 end
 
+-- A number that is not finite, as people write it.
+local function word_of(value) return value ~= value and "NaN" or value > 0 and "infinity" or "-infinity" end
+
+-- The first number of a logit or a row of them that is not finite.
+local function bad_number(logit)
+    for _, value in ipairs(type(logit) == "table" and logit or {logit}) do
+        if value - value ~= 0 then return value end
+    end
+end
+
+-- Which of the logits are no finite numbers, in words that name the images; nil if all are.
+local function not_finite(logits, dataset)
+    local first, others = nil, 0
+    for i, logit in ipairs(logits) do
+        if bad_number(logit) then
+            if first then others = others + 1 else first = i end
+        end
+    end
+    if not first then return nil end
+    return ("the network gives %s for %s%s"):format(word_of(bad_number(logits[first])),
+        dataset.paths[first] or "image " .. first,
+        others > 0 and (" and no finite numbers for %d others"):format(others) or "")
+end
+
+--- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
+--- where the network gives several. One that is not finite is an error that names the image.
+---@param net Module
+---@param dataset luxel.Dataset
+---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
+---  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil, idle: function?}?
+---  mean 0.5 and std 0.25 by default, as of `fit`;
+---  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
+---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
+---  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
+---  the task "classes" by softmax; task: default that of the dataset
+---@return number[]|number[][]
+function train.predict(net, dataset, options)
+    local opts = args.with_defaults(options, {mean = 0.5, std = 0.25})
+    if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
+    local logits = find_logits("predict", net, dataset, opts)
+    local mistake = not_finite(logits, dataset)
+    if mistake then core.raise("result", "predict: " .. mistake .. "; its weights or the images are damaged") end
+    if not opts.probabilities then return logits end
+    local kind = opts.task or dataset.task
+    local several = type(logits[1]) == "table"
+    if #logits > 0 and several ~= (kind ~= "binary") then
+        args.fail("predict: options: option 'task': the network gives %s for each image, which is not of the task "
+            .. "'%s'; say "
+            .. "which one it is", several and #logits[1] .. " logits" or "one logit", kind)
+    end
+    for i, logit in ipairs(logits) do logits[i] = task.kinds[kind].probabilities(logit, opts.calibration or nil) end
+    return logits
+end
+
+-- Ends a run that goes nowhere: `fit` returns this with the code "diverged".
+local function diverge(...) error({luxel = (...):format(select(2, ...))}, 0) end
+
+-- Targets for the loss, of all validation images.
+local function targets_of(fit, labels)
+    if fit.task == "labels" then return core.from_table(labels, "float32", fit.device) end
+    local out = {}
+    for i, label in ipairs(labels) do out[i] = fit.task == "classes" and label + 1 or {label} end
+    return core.from_table(out, "float32", fit.device)
+end
+
+local function logits_tensor(fit, logits)
+    local out = core.from_table(logits, "float32", fit.device)
+    return fit.task == "binary" and out:view {#logits, 1} or out
+end
+
+-- Whether all logits are from 0 to 1, as of hardly any network that ends without a sigmoid.
+local function are_probabilities(logits)
+    for _, logit in ipairs(logits) do
+        for _, value in ipairs(type(logit) == "table" and logit or {logit}) do
+            if value < 0 or value > 1 then return false end
+        end
+    end
+    return #logits >= 8 -- fewer may be so by chance
+end
+
 -- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
 local function validate(fit)
-    local logits = train.predict(fit.net, fit.val, fit)
-    local labels = core.to_table(fit.val.labels)
-    local fitted = calibration.fit(logits, labels)
-    local probabilities = {}
-    for i, logit in ipairs(logits) do probabilities[i] = calibration.probability(fitted, logit) end
-    local threshold = metrics.youden(probabilities, labels) or 0.5
-    local function column(numbers) return core.from_table(numbers, "float32", fit.device):view {#numbers, 1} end
-    local loss = fit.loss(column(logits), column(labels)):item()
-    return {
-        loss = loss, accuracy = metrics.accuracy(probabilities, labels, threshold),
-        auc = metrics.auc(probabilities, labels), threshold = threshold, calibration = fitted,
-    }
+    local logits = find_logits("fit", fit.net, fit.val, fit, function(shape) task.check_outputs("fit", fit.val,
+        shape) end)
+    local mistake = not_finite(logits, fit.val)
+    if mistake then
+        diverge("after epoch %d %s; the learning rate (%g) is probably too high; lower it, or clip gradients",
+            fit.state.epoch + 1, mistake, fit.optimizer.groups[1].lr)
+    end
+    if fit.state.epoch == 0 and are_probabilities(logits) then
+        fit.progress:message("[WARN] the network gives numbers from 0 to 1 only; fit takes them for logits: leave "
+            .. "out a sigmoid or softmax at its end")
+    end
+    local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
+    local fitted, probabilities = kind.fit(logits, labels), {}
+    for i, logit in ipairs(logits) do probabilities[i] = kind.probabilities(logit, fitted or nil) end
+    local found = kind.judge(probabilities, labels)
+    found.loss = lx.no_grad(function() return fit.loss(logits_tensor(fit, logits), targets_of(fit, labels)):item() end)
+    if found.loss - found.loss ~= 0 then
+        diverge("the loss on the validation images became %s after epoch %d", word_of(found.loss), fit.state.epoch + 1)
+    end
+    found.calibration = fitted
+    found.chosen = {threshold = found.chosen, calibration = fitted and kind.method or "none", images = #fit.val}
+    return found
 end
 
 -- ---- when it goes wrong ---------------------------------------------------------------------------------------
@@ -101,39 +191,66 @@ local function fail_not_finite(fit, value, x, indices)
             .. (": the learning rate (%g) is probably too high; lower it, or clip gradients"):format(
                 fit.optimizer.groups[1].lr)
     end
-    error({luxel = ("the loss became %s at epoch %d, step %d; %s"):format(value ~= value and "NaN" or "infinite",
-        fit.state.epoch + 1, fit.state.step + 1, cause)}, 0)
+    diverge("the loss became %s at epoch %d, step %d; %s", word_of(value), fit.state.epoch + 1, fit.state.step + 1,
+        cause)
 end
 
 -- ---- one step -------------------------------------------------------------------------------------------------
 
--- The two halves of a step, compiled unless an option says otherwise.
+-- The two halves of a step, compiled unless an option says otherwise. Of several batches that make one step, each has a
+-- share of the loss, and the first forgets the gradients of the step before.
 local function prepare_step(fit)
-    function fit.find_gradients(x, y)
-        fit.optimizer:zero_grad()
-        local loss = fit.loss(fit.net(x), y)
-        loss:backward()
+    local net = lx.nn.fuse(fit.net)
+    local function add_gradients(x, y, share)
+        local out = args.check("fit: net: its result", "tensor", net(x))
+        task.check_outputs("fit", fit.train, out.shape)
+        local loss = args.check("fit: options: option 'loss': its result", "tensor", fit.loss(out, y))
+        local part = share == 1 and loss or loss * share
+        part:backward()
         return loss
     end
+    function fit.find_gradients(x, y)
+        fit.optimizer:zero_grad()
+        return add_gradients(x, y, 1)
+    end
+    function fit.begin_gradients(x, y, share)
+        fit.optimizer:zero_grad()
+        return add_gradients(x, y, share)
+    end
+    fit.add_gradients = add_gradients
     function fit.update()
         if fit.clip then lx.optim.clip_grad_norm_(fit.optimizer.parameters, fit.clip) end
         fit.optimizer:step()
-        if fit.scheduler then fit.scheduler:step() end
+        if fit.scheduler and fit.per == "step" then fit.scheduler:step() end
     end
     if fit.compile == false then return end
-    fit.find_gradients = lx.compile(fit.find_gradients, {name = "fit"})
+    for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients"} do
+        fit[name] = lx.compile(fit[name], {name = "fit"})
+    end
     if fit.clip then fit.update = lx.compile(fit.update, {name = "fit, the update"}) end
 end
 
 -- Reading the loss is the only wait for the device. It comes as late as the weights can still be kept from a loss that
 -- is no number: the device has the backward pass to do meanwhile, and then the optimiser's step while Lua assembles the
 -- next batch.
-local function train_step(fit, x, y, indices)
-    local loss <close> = fit.find_gradients(x, y)
+-- `first`, `last`: of the batches that make a step together, `of` in number.
+local function train_step(fit, x, y, indices, first, last, of)
+    local loss <close> = of == 1 and fit.find_gradients(x, y)
+        or (first and fit.begin_gradients or fit.add_gradients)(x, y, 1 / of)
     local value = loss:item()
-    if value ~= value or value == math.huge then fail_not_finite(fit, value, x, indices) end
+    if value - value ~= 0 then fail_not_finite(fit, value, x, indices) end
+    if not last then return value end
     fit.update()
+    if fit.average then fit.average:update() end
     return value
+end
+
+-- Notes and says what could not be saved, and why.
+local function warn_unless(fit, ok, message)
+    if ok then return true end
+    fit.save_problem = message
+    fit.progress:message("[WARN] could not save: " .. message)
+    return false
 end
 
 -- ---- profile --------------------------------------------------------------------------------------------------
@@ -148,8 +265,9 @@ local function show_profile(fit)
     local clock = fit.clock
     fit.progress:message(("making batches took %.1f %% of the time so far"):format(
         100 * clock.loading / (clock.loading + clock.training)))
-    local ok, message = report:save_trace(path)
-    fit.progress:message(ok and ("trace of these training steps in " .. path) or "[WARN] no trace: " .. message)
+    if warn_unless(fit, report:save_trace(path)) then
+        fit.progress:message("trace of these training steps in " .. path)
+    end
 end
 
 -- Before each step, with the option `profile`.
@@ -174,106 +292,265 @@ local function time_left(fit, steps_per_epoch, batch)
     return step_time * (steps_per_epoch * epochs_left - batch) + validation * epochs_left
 end
 
+-- Tells a callback, which ends the run by returning "stop".
+local function tell(fit, name, event)
+    local callback = fit.callbacks and fit.callbacks[name]
+    if not callback then return end
+    local answer = callback(event)
+    if answer == "stop" then
+        fit.stopped = true
+    elseif answer ~= nil then
+        args.fail("fit: options: option 'callbacks': '%s' should return \"stop\" or nothing, got %s", name,
+            args.describe(answer))
+    end
+end
+
+-- How many batches an epoch has.
+local function steps_of(fit)
+    if fit.drop_last then return #fit.train // fit.batch end
+    return math.ceil(#fit.train / fit.batch)
+end
+
+-- The state counts what has become steps of the optimiser; batches that wait for others of theirs are counted apart,
+-- since their gradients are not saved.
 local function run_epoch(fit)
     local state, clock = fit.state, fit.clock
-    local epoch, steps = state.epoch + 1, math.ceil(#fit.train / fit.batch)
+    local epoch, steps = state.epoch + 1, steps_of(fit)
     fit.net:train()
     local started, images = core.now(), 0
     local asked = started
+    local waiting = {step = 0, seen = 0, loss_sum = 0.0}
+    fit.random = table.pack(core.random_state())
     for x, y, indices in batches(fit.train, {
         batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
-        balanced = fit.balanced,
+        balanced = fit.balanced, drop_last = fit.drop_last,
         mean = fit.mean, std = fit.std, skip = state.step, device = fit.device, threads = fit.threads,
         size = fit.size, idle = coroutine.yield,
     }) do
         if fit.profile then follow_profile(fit) end
         local before = core.now()
         clock.loading = clock.loading + before - asked
-        local count = y.shape[1]
-        local value = train_step(fit, x, y, indices)
+        local count, begun = y.shape[1], state.step
+        local of = math.min(fit.accumulate, steps - begun)
+        local last = waiting.step + 1 == of
+        local value = train_step(fit, x, y, indices, waiting.step == 0, last, of)
         x:free()
-        state.step, state.seen = state.step + 1, state.seen + count
-        state.loss_sum = state.loss_sum + value * count
+        waiting.step, waiting.seen = waiting.step + 1, waiting.seen + count
+        waiting.loss_sum = waiting.loss_sum + value * count
         images = images + count
         clock.training, clock.steps = clock.training + core.now() - before, clock.steps + 1
-        fit.progress:step {
-            epoch = epoch, epochs = fit.epochs, batch = state.step, batches = steps,
-            loss = state.loss_sum / state.seen, rate = images / (core.now() - started),
-            left = time_left(fit, steps, state.step),
+        local step = {
+            epoch = epoch, epochs = fit.epochs, batch = state.step + waiting.step, batches = steps,
+            loss = (state.loss_sum + waiting.loss_sum) / (state.seen + waiting.seen),
+            rate = images / (core.now() - started), left = time_left(fit, steps, state.step + waiting.step),
         }
+        if last then
+            for name, value_of in pairs(waiting) do state[name], waiting[name] = state[name] + value_of, 0 end
+            fit.random = table.pack(core.random_state())
+        end
+        fit.progress:step(step)
+        if last then tell(fit, "step", step) end
         coroutine.yield()
+        if fit.stopped then break end
         asked = core.now()
     end
+    fit.random = nil
     if fit.session then show_profile(fit) end
     return images / math.max(core.now() - started, 1e-9)
 end
 
-local function warn_unless(fit, ok, message)
-    if ok then return end
-    fit.save_problem = message
-    fit.progress:message("[WARN] could not save: " .. message)
+-- The moment that last.safetensors holds, in words; nil if it holds none.
+local function saved_moment(fit)
+    local epoch, step = run.moment_in_file(fit)
+    return epoch and ("after epoch %d, step %d"):format(epoch, step)
 end
 
--- Writes last.safetensors; `fit.saved` says which moment is in it.
-local function save_state(fit)
-    local ok, message = run.save_state(fit)
-    if ok then fit.saved = ("after epoch %d, step %d"):format(fit.state.epoch, fit.state.step) end
-    warn_unless(fit, ok, message)
+-- What the best epoch has the largest of; nil where it is not defined.
+local BY <const> = {
+    auc = function(found) return found.auc end, accuracy = function(found) return found.accuracy end,
+    loss = function(found) return -found.loss end,
+}
+
+-- Calls `f` while the network has the weights that are judged and kept.
+local function with_judged_weights(fit, f, ...)
+    if not fit.average then return f(...) end
+    local list = table.pack(...)
+    return fit.average:within(function() return f(table.unpack(list, 1, list.n)) end)
 end
 
+-- Takes note of a best epoch, if its model is in the file: `state.best` is what best.safetensors holds.
+local function save_best(fit, found)
+    if not warn_unless(fit, with_judged_weights(fit, run.save_model, fit, "best.safetensors")) then return false end
+    local state = fit.state
+    state.best = {
+        epoch = state.epoch, loss = found.loss, auc = found.auc, accuracy = found.accuracy,
+        threshold = type(found.threshold) == "number" and found.threshold or nil, value = found.value,
+    }
+    return true
+end
+
+-- The largest value, and of equal ones the smallest loss; where it is not defined, the loss alone.
 local function better(found, best)
     if not best then return true end
-    local auc, best_auc = found.auc or 0, best.auc or 0
-    return auc > best_auc or auc == best_auc and found.loss < best.loss
+    local value, best_value = found.value or -math.huge, best.value or -math.huge
+    return value > best_value or value == best_value and found.loss < best.loss
 end
 
 -- Validates, logs and saves after an epoch.
 local function finish_epoch(fit, images_per_second, started)
     local state, clock = fit.state, fit.clock
     local before = core.now()
-    local found = validate(fit)
+    local found = with_judged_weights(fit, validate, fit)
     clock.validating, clock.validations = clock.validating + core.now() - before, clock.validations + 1
-    local is_best = better(found, state.best)
-    local loss = state.loss_sum / state.seen
+    local by = BY[fit.best] or fit.best
+    found.value = args.check("fit: options: option 'best': its result", "number?", by(found))
+    local loss, rate = state.loss_sum / state.seen, fit.optimizer.groups[1].lr
     state.epoch, state.step, state.seen, state.loss_sum = state.epoch + 1, 0, 0, 0.0
-    state.threshold, state.calibration = found.threshold, found.calibration
-    state.metrics = {loss = loss, val_loss = found.loss, val_accuracy = found.accuracy, val_auc = found.auc}
-    if is_best then
-        state.best = {epoch = state.epoch, loss = found.loss, auc = found.auc, accuracy = found.accuracy,
-            threshold = found.threshold}
-        warn_unless(fit, run.save_model(fit, "best.safetensors"))
+    state.threshold, state.calibration, state.chosen = found.threshold, found.calibration, found.chosen
+    state.metrics = {
+        loss = loss, val_loss = found.loss, val_accuracy = found.accuracy, val_auc = found.auc, best_by = found.value,
+    }
+    if fit.scheduler and fit.per == "epoch" then fit.scheduler:step() end
+    if fit.scheduler and fit.per == "metric" then
+        fit.scheduler:step(fit.scheduler.options.mode == "max" and (found.value or -found.loss) or found.loss)
     end
-    save_state(fit)
+    local is_best = better(found, state.best) and save_best(fit, found)
+    state.waited = is_best and 0 or state.waited + 1
+    warn_unless(fit, run.save_state(fit))
     local row = {
         epoch = state.epoch, epochs = fit.epochs, loss = loss, val_loss = found.loss, val_accuracy = found.accuracy,
-        val_auc = found.auc, threshold = found.threshold, learning_rate = fit.optimizer.groups[1].lr,
-        images_per_second = images_per_second, seconds = core.now() - started, is_best = is_best,
+        val_auc = found.auc, threshold = type(found.threshold) == "number" and found.threshold or nil,
+        learning_rate = rate, images_per_second = images_per_second, seconds = core.now() - started, is_best = is_best,
     }
     warn_unless(fit, run.write_log(fit, row))
     fit.progress:epoch(row)
+    tell(fit, "epoch", row)
 end
 
 -- ---- the whole run --------------------------------------------------------------------------------------------
 
 local DEFAULTS <const> = {
-    batch = 32, seed = 1, mean = 0.5, std = 0.25, augment = false, balanced = false, metadata = {},
+    batch = 32, seed = 1, mean = 0.5, std = 0.25, augment = false, balanced = false, metadata = {}, accumulate = 1,
+    best = "auc", drop_last = false,
 }
-local REQUIRED <const> = {"net", "optimizer", "loss", "train", "val", "epochs", "out"}
+
+-- The datasets belong together.
+local function check_datasets(fit)
+    for _, name in ipairs {"train", "val"} do
+        if #fit[name] == 0 then args.fail("fit: options: option '%s': a dataset without images", name) end
+    end
+    local train_set, val_set = fit.train, fit.val
+    if train_set.task ~= val_set.task or #train_set.classes ~= #val_set.classes then
+        args.fail("fit: options: option 'val': it has the task '%s' of %d classes, and the training images have "
+            .. "'%s' of %d",
+            val_set.task, #val_set.classes, train_set.task, #train_set.classes)
+    end
+    for k, name in ipairs(train_set.classes) do
+        if val_set.classes[k] ~= name then
+            args.fail("fit: options: option 'val': its class %d is %s, and that of the training images %s", k,
+                val_set.classes[k], name)
+        end
+    end
+    if fit.drop_last and #train_set < fit.batch then
+        args.fail("fit: options: option 'drop_last': %d images do not make a batch of %d", #train_set, fit.batch)
+    end
+end
+
+local function has_norm(net, pattern)
+    for _, module in net:named_modules() do
+        if tostring(module.class_name):find(pattern) then return true end
+    end
+    return false
+end
+
+-- How many patients of the second list are in the first one too, and how many it has.
+local function shared_patients(first, second)
+    local known, counted, shared, count = {}, {}, 0, 0
+    for _, patient in ipairs(first) do known[patient] = true end
+    for _, patient in ipairs(second) do
+        if not counted[patient] then
+            counted[patient], count = true, count + 1
+            if known[patient] then shared = shared + 1 end
+        end
+    end
+    return shared, count
+end
+
+-- Says what the figures of a run cannot be, before it begins.
+local function warn_of_data(fit)
+    local function warn(form, ...) fit.progress:message(("[WARN] " .. form):format(...)) end
+    if fit.train == fit.val then
+        warn("the validation images are the training images: every figure is too good")
+    elseif fit.train.groups and fit.val.groups then
+        local shared, count = shared_patients(fit.train.groups, fit.val.groups)
+        if shared > 0 then
+            warn("%d of the %d patients of the validation images are called as some of the training images: if they "
+                .. "are the same, every figure is too good", shared, count)
+        end
+    end
+    for name, set in pairs {["training images"] = fit.train, ["validation images"] = fit.val} do
+        local counts, missing = set:counts()
+        local there, known = {}, 0
+        for k, count in ipairs(counts) do
+            known = known + count
+            if count > 0 then there[#there + 1] = set.classes[k] end
+        end
+        if set.task ~= "labels" and known == 0 then
+            args.fail("fit: options: option '%s': no image has a label", name == "training images" and "train" or "val")
+        elseif set.task ~= "labels" and #there == 1 then
+            warn(name == "training images" and "the %s are all of the class %s: there is nothing to tell apart"
+                or "the %s are all of the class %s: there is no AUC, and no threshold or calibration can be chosen",
+                    name,
+                there[1])
+        elseif set.task == "labels" and #there < #set.classes then
+            local absent = {}
+            for k, count in ipairs(counts) do absent[#absent + 1] = count == 0 and set.classes[k] or nil end
+            warn("no image of the %s has %s: there is no AUC of them", name, table.concat(absent, ", "))
+        end
+        if missing > 0 then warn("%d of the %s have no label, and count for nothing", missing, name) end
+    end
+    if #fit.train % fit.batch == 1 and not fit.drop_last and has_norm(fit.net, "^BatchNorm") then
+        local text = "the last batch of an epoch has one image, of which batch normalisation %s; drop_last = true "
+            .. "leaves it out"
+        if has_norm(fit.net, "^BatchNorm1d$") then args.fail("fit: options: option 'batch': " .. text,
+            "can tell nothing") end
+        warn(text, "can tell little")
+    end
+end
+
+-- An optimiser of another network would leave this one as it is.
+local function check_optimizer(fit)
+    local parameters, own = rawget(fit.optimizer, "parameters"), {}
+    if type(parameters) ~= "table" then return end
+    for _, parameter in ipairs(fit.net:parameters()) do own[parameter] = true end
+    for _, parameter in ipairs(parameters) do
+        if own[parameter] then return end
+    end
+    args.fail("fit: options: option 'optimizer': none of its parameters is one of the network's; make it of "
+        .. "net:parameters()")
+end
 
 local function prepare(options)
     local fit = {
-        state = {epoch = 0, step = 0, seen = 0, loss_sum = 0.0},
+        state = {epoch = 0, step = 0, seen = 0, loss_sum = 0.0, waited = 0},
         clock = {loading = 0, training = 0, steps = 0, validating = 0, validations = 0},
         progress = console(),
     }
     for key, value in pairs(DEFAULTS) do fit[key] = value end
     for key, value in pairs(options) do fit[key] = value end
-    for _, name in ipairs(REQUIRED) do
-        if fit[name] == nil then error(("fit: option '%s' is missing"):format(name), 3) end
-    end
+    if fit.augment and fit.augment ~= true then pipeline.check("fit: options: option 'augment'", fit.augment) end
+    if fit.enhance then pipeline.check_first("fit: options: option 'enhance'", fit.enhance) end
+    check_datasets(fit)
+    check_optimizer(fit)
+    fit.task = fit.train.task
+    fit.loss = fit.loss or task.kinds[fit.task].loss
+    fit.per = fit.scheduler and (fit.scheduler.unit or "step")
+    local fits, mistake = schema.check(run.describe(fit))
+    if not fits then args.fail("fit: options: option 'metadata': %s", mistake) end
     fit.device = device_of(fit.net)
+    fit.average = fit.ema and new_average(fit.net, fit.ema)
+    fit.recipe = run.recipe_of(fit)
     prepare_step(fit)
-    if #fit.train == 0 or #fit.val == 0 then error("fit: the training and validation sets need images", 3) end
     return fit
 end
 
@@ -292,12 +569,22 @@ end
 
 -- Runs until the last epoch, yielding after every step and every epoch.
 local function run_all(fit)
-    while fit.state.epoch < fit.epochs do
+    local function is_over()
+        return fit.stopped or fit.state.epoch >= fit.epochs or fit.patience and fit.state.waited >= fit.patience
+    end
+    while not is_over() do
         local started = core.now()
         finish_epoch(fit, run_epoch(fit), started)
         coroutine.yield()
     end
+    if fit.patience and fit.state.waited >= fit.patience and fit.state.epoch < fit.epochs then
+        fit.progress:message(("ended after epoch %d: no better epoch for %d"):format(fit.state.epoch, fit.patience))
+    end
 end
+
+-- Whether an error says where it was raised. Those that the library raises do not, in a coroutine that has no line of
+-- the user's: they get that of the call of `fit`.
+local function has_place(problem) return type(problem) == "string" and problem:find("^[^\n]-:%d+: ") ~= nil end
 
 -- Ctrl-C reaches the lua program as an error in its main coroutine. The work is done in another one, so that it can
 -- only strike between two steps, when weights, optimiser and random state belong together.
@@ -307,17 +594,18 @@ local function drive(fit)
     local _ <close> = setmetatable({}, {__close = function() coroutine.close(work) end})
     repeat
         local ok, problem = coroutine.resume(work, fit)
-        if not ok then error(type(problem) == "string" and debug.traceback(work, problem) or problem, 0) end
+        if not ok then error(has_place(problem) and debug.traceback(work, problem) or problem, 0) end
     until coroutine.status(work) == "dead"
 end
 
 -- What there is to go on with after a failure, in words. What the weights were is saved if it can still be read.
 local function describe_rest(fit)
-    local rest = fit.saved and ("%s/last.safetensors holds the run %s, go on with resume"):format(fit.out, fit.saved)
-        or "no epoch was done, so there is nothing to go on with"
+    local saved = saved_moment(fit)
+    local rest = saved and ("%s/last.safetensors holds the run %s, go on with resume"):format(fit.out, saved)
+        or "no epoch was saved, so there is nothing to go on with"
     if fit.state.epoch == 0 and fit.state.step == 0 then return rest end
-    local read, saved = pcall(run.save_model, fit, "rescued.safetensors")
-    if not read or not saved then return rest end
+    local read, rescued = pcall(run.save_model, fit, "rescued.safetensors")
+    if not read or not rescued then return rest end
     return ("%s; the weights at the failure are in %s/rescued.safetensors"):format(rest, fit.out)
 end
 
@@ -326,54 +614,146 @@ local function give_up(fit, problem)
     if type(problem) == "table" and problem.luxel then return nil, problem.luxel, "diverged" end
     local code, text = core.error_code(tostring(problem))
     if fit.session then fit.session:abandon() end
-    if not code or code == "argument" then error(problem, 0) end
+    if not code or code == "argument" then
+        if type(problem) == "string" and not has_place(problem) then args.fail("%s", problem) end
+        error(problem, 0)
+    end
     return nil, ("epoch %d, step %d: %s\n%s"):format(fit.state.epoch + 1, fit.state.step + 1, text,
         describe_rest(fit)), code
 end
 
---- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
---- last.safetensors (with all that `resume` needs) and log.csv. Ctrl-C ends it with a usable last.safetensors.
----
---- It computes on the device of the network's parameters, and moves the batches there.
----
---- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
---- the moment go to rescued.safetensors if they can still be read.
----
---- The threshold (Youden's) and the calibration of the probabilities are chosen on the validation set and stored.
----@param options {net: Module, optimizer: Optimizer, loss: fun(logits: Tensor, labels: Tensor): Tensor,
----  train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, scheduler: Scheduler?, batch: integer?,
----  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
----  mean: number?, std: number?, clip: number?, metadata: table?, resume: boolean?, progress: luxel.Console?,
----  profile: string?, compile: boolean?}
----  augment, balanced, size, threads: as of `lx.data.batches`; enhance: steps without chance that every image goes
----  through, in training before the augmentation, and in validation;
----  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
----  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
----@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result
----@return string? message, string? code
-function train.fit(options)
-    local fit = prepare(options)
+-- The best epoch, if its model is in the folder in the end.
+local function confirmed_best(fit)
+    local best, found = fit.state.best, fit.state.best and run.best_in_file(fit)
+    if found and found.epoch == best.epoch and found.loss == best.loss then return best end
+    if best then
+        warn_unless(fit, nil, ("%s/best.safetensors no longer holds the model of epoch %d"):format(fit.out, best.epoch))
+    end
+end
+
+local new_result = record("training", {"best", "epoch", "interrupted", "save_problem"}, function(self)
+    local words, best = {("training: %d epochs"):format(self.epoch)}, self.best
+    if best then
+        words[2] = ("the best is epoch %d, validation loss %.4f, AUC %s"):format(best.epoch, best.loss,
+            best.auc and ("%.4f"):format(best.auc) or "n/a")
+    end
+    if self.interrupted then words[#words + 1] = "interrupted" end
+    if self.save_problem then words[#words + 1] = "could not save: " .. self.save_problem end
+    return table.concat(words, "; ")
+end)
+
+-- Where a run begins: in an empty folder, in one whose run it goes on with, or in one whose run it replaces.
+local function begin(fit)
     local ok, message, code = make_folder(fit.out)
     if not ok then return nil, message, code end
+    fit.lock, message, code = core.lock_folder(fit.out)
+    if not fit.lock then return nil, message, code end
     if fit.resume then
         ok, message, code = run.resume(fit)
         if not ok then return nil, message, code end
-        fit.saved = ("after epoch %d, step %d"):format(fit.state.epoch, fit.state.step)
-        fit.progress:message("going on " .. fit.saved)
+        -- what is in the file counts; a process that ended between the two files left the best of an epoch that will
+        -- be done again, and be the best again
+        local found = run.best_in_file(fit)
+        if not found or found.epoch <= fit.state.epoch then fit.state.best = found end
+        fit.progress:message(("going on after epoch %d, step %d"):format(fit.state.epoch, fit.state.step))
+    elseif not fit.overwrite and run.exists(fit) then
+        return nil, ("%s holds a run already: resume = true goes on with it, overwrite = true replaces it"):format(
+            fit.out),
+            "exists"
+    else
+        run.clear(fit)
     end
-    run.open_log(fit)
+    return run.open_log(fit)
+end
+
+--- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
+--- last.safetensors (with all that `resume` needs), log.csv, and an event file of the same curves for TensorBoard.
+--- Ctrl-C ends it with a usable last.safetensors.
+---
+--- It computes on the device of the network's parameters, and moves the batches there.
+---
+--- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
+--- each. Thresholds (Youden's) and the calibration of the probabilities (Platt's scaling, or of many classes a
+--- temperature) are chosen on the validation set and stored.
+---
+--- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
+--- the moment go to rescued.safetensors if they can still be read.
+---@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer,
+---  out: string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?,
+---  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
+---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
+---  best: "auc"|"accuracy"|"loss"|(fun(found: table): number?)|nil, patience: integer?,
+---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
+---  progress: luxel.Console?, profile: string?, compile: boolean?}
+---  loss: default binary cross-entropy of logits, of many classes cross-entropy;
+---  augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
+---  image goes through, in training before the augmentation, and in validation;
+---  accumulate: so many batches make one step of the optimiser, as if they were one;
+---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
+---  best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy,
+---  auc, ...}; patience: ends the run after so many epochs without a better one;
+---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
+---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
+---  resume, overwrite: what to do with a run that `out` holds already;
+---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
+---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
+---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
+---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
+---  "device" or "memory"
+function train.fit(options)
+    local fit = prepare(options)
+    local ok, message, code = begin(fit)
+    local lock <close> = fit.lock or nil -- luacheck: ignore
+    if not ok then return nil, message, code end
+    warn_of_data(fit)
     local done, problem = pcall(drive, fit)
     local interrupted = not done and type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
     if not done and not interrupted then return give_up(fit, problem) end
     if fit.session then show_profile(fit) end
+    if fit.profile then fit.progress:message("[WARN] no trace: there were too few training steps") end
     if interrupted then
-        save_state(fit)
-        local form = "interrupted at epoch %d, step %d; saved in %s/last.safetensors, go on with resume"
+        local form = "interrupted at epoch %d, step %d; "
+        form = form .. (warn_unless(fit, run.save_state(fit)) and "saved in %s/last.safetensors, go on with resume"
+            or "this moment could not be saved in %s")
         fit.progress:message(form:format(fit.state.epoch + 1, fit.state.step, fit.out))
     end
-    return {
-        best = fit.state.best, epoch = fit.state.epoch, interrupted = interrupted, save_problem = fit.save_problem,
+    if fit.average and not interrupted then fit.average:keep() end
+    local best = confirmed_best(fit)
+    return new_result {
+        best = best, epoch = fit.state.epoch, interrupted = interrupted, save_problem = fit.save_problem,
     }
 end
 
-return train
+local function has_methods(names)
+    return function(value)
+        for _, name in ipairs(names) do
+            local ok, method = pcall(function() return value[name] end) -- strict tables raise for what they lack
+            if not ok or type(method) ~= "function" then return false end
+        end
+        return true
+    end
+end
+
+args.type("fitted_by", "an optimizer", "table", has_methods {"step", "zero_grad", "state_dict"})
+args.type("scheduled_by", "a scheduler", "table", has_methods {"step", "state_dict"})
+args.type("shown_by", "a console, or what has its methods message, step and epoch", "table",
+    has_methods {"message", "step", "epoch"})
+
+-- What both take of how images become batches.
+local FEEDING <const> = "batch: integer(1..65536)?, size: integer(1..4096)?, threads: integer(0..64)?, mean: finite?, "
+    .. "std: number(1e-6..1e6)?, enhance: table?, compile: boolean?"
+
+args.type("ema", "a number from 0 to below 1", "number", function(value) return value >= 0 and value < 1 end)
+
+return namespace("lx.train", args.publish("", train, {
+    predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
+        .. "task: \"binary\"|\"classes\"|\"labels\"?, calibration: table|false?, idle: function?, "
+        .. "progress_of: function?}?",
+    fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
+        .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
+        .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
+        .. "accumulate: integer(1..65536)?, ema: ema?, best: \"auc\"|\"accuracy\"|\"loss\"|function?, "
+        .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
+        .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
+}))

@@ -1,5 +1,6 @@
 --- Drawing on images: uint8 tensors [1,H,W] or [3,H,W].
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 
 local draw = {}
@@ -17,22 +18,23 @@ end
 ---@param x integer
 ---@param y integer
 ---@param text string
----@param options {colour: integer[]?, scale: integer?}? white and 1 by default
+---@param options {colour: integer[]?, scale: integer?}? colour: default white; scale: default 1
 ---@return Tensor a new image
 function draw.draw_text(image, x, y, text, options)
     options = options or {}
     return core.draw_text(image, x, y, text, options.colour or {255, 255, 255}, options.scale or 1)
 end
 
---- The size of a text in pixels.
+--- The size of a text in pixels, all of its lines together.
 ---@param text string
 ---@param scale integer?
 ---@return integer width, integer height
 function draw.text_size(text, scale) return core.text_size(text, scale or 1) end
 
 --- Fills a rectangle; alpha 1 covers what was there.
+---@param image Tensor uint8 [1,H,W] or [3,H,W]
 ---@param box {x: integer, y: integer, w: integer, h: integer} pixels from the top left
----@param options {colour: integer[]?, alpha: number?}?
+---@param options {colour: integer[]?, alpha: number?}? colour: default black; alpha: default 1
 ---@return Tensor a new image
 function draw.fill_rect(image, box, options)
     options = options or {}
@@ -40,12 +42,21 @@ function draw.fill_rect(image, box, options)
 end
 
 --- Outlines a rectangle.
+---@param image Tensor uint8 [1,H,W] or [3,H,W]
 ---@param box {x: integer, y: integer, w: integer, h: integer} pixels from the top left
----@param options {colour: integer[]?, thickness: integer?}?
+---@param options {colour: integer[]?, thickness: integer?}? colour: default yellow; thickness: pixels, default 1
 ---@return Tensor a new image
 function draw.draw_rect(image, box, options)
     options = options or {}
     return core.draw_rect(image, box.x, box.y, box.w, box.h, options.colour or {255, 255, 0}, options.thickness or 1)
 end
 
-return draw
+local BOX <const> = "image: picture, box: box, options: {colour: colour?, "
+
+return args.publish("", draw, {
+    to_rgb = "image: picture",
+    draw_text = "image: picture, x: integer(-16777215..16777215), y: integer(-16777215..16777215), text: string, "
+        .. "options: {colour: colour?, scale: integer(1..64)?}?",
+    text_size = "text: string, scale: integer(1..64)?",
+    fill_rect = BOX .. "alpha: number(0..1)?}?", draw_rect = BOX .. "thickness: integer(1..65536)?}?",
+})

@@ -3,117 +3,103 @@
 --- Images are tensors [H,W], [C,H,W] or [N,C,H,W] on the cpu, each plane by itself; uint8, or float32 on the scale
 --- 0..`white` (255 unless said otherwise; 65535 for what a 16-bit file holds).
 
+local args = require "luxel.args"
 local core = require "luxel.core"
 local geometry = require "luxel.vision.geometry"
-local options = require "luxel.data.options"
 
 local enhance = {}
 
--- The options of a function, `white` among them; errors point at its caller.
-local function read(name, opts, defaults)
-    defaults.white = 255
-    opts = options.read(name, opts, defaults, 4)
-    options.check_number(name, "white", opts.white, 1e-6, 1e30, false, 4)
-    return opts
-end
-
-local function check_share(name, option, share) options.check_number(name, option, share, 0, 1, false, 4) end
+local function white_of(options) return options and options.white or 255 end
 
 --- Histogram equalisation: every level as often as the others, as far as that goes. On uint8 to the bit what OpenCV's
 --- equalizeHist gives; float32 is divided into 65,536 levels.
 ---@param image Tensor
----@param opts? {white: number?}
----@return Tensor
-function enhance.equalize(image, opts) return core.equalize(image, read("equalize", opts, {}).white) end
+---@param options? {white: number?} white: the level that is white, default 255
+---@return Tensor of the shape and dtype of the image
+function enhance.equalize(image, options) return core.equalize(image, white_of(options)) end
 
 --- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
 ---@param image Tensor
----@param opts? {clip: number?, tiles: integer?, white: number?} clip 2: the most that a level counts, times the mean
----  (0: no limit); tiles 8 each way
----@return Tensor
-function enhance.clahe(image, opts)
-    opts = read("clahe", opts, {clip = 2, tiles = 8})
+---@param options? {clip: number?, tiles: integer?, white: number?} clip: the most that a level counts, times the mean,
+---  0 for no limit; tiles: each way
+---@return Tensor of the shape and dtype of the image
+function enhance.clahe(image, options)
+    local opts = args.with_defaults(options, {clip = 2, tiles = 8, white = 255})
     return core.clahe(image, opts.white, opts.clip, opts.tiles)
 end
 
 --- white · (level / white) ^ exponent: below 1 brightens, above 1 darkens.
 ---@param image Tensor
 ---@param exponent number above 0
----@param opts? {white: number?}
----@return Tensor
-function enhance.adjust_gamma(image, exponent, opts)
-    return core.gamma(image, read("adjust_gamma", opts, {}).white, exponent)
+---@param options? {white: number?} white: the level that is white, default 255
+---@return Tensor of the shape and dtype of the image
+function enhance.adjust_gamma(image, exponent, options)
+    return core.gamma(image, white_of(options), exponent)
 end
 
 --- Shows a window of levels: centre - width / 2 becomes black, centre + width / 2 white, and what is beyond is cut off.
 ---@param image Tensor
 ---@param centre number
 ---@param width number above 0
----@param opts? {white: number?} of the result
----@return Tensor
-function enhance.window(image, centre, width, opts)
-    local white = read("window", opts, {}).white
-    options.check_number("window", "centre", centre, -1e30, 1e30)
-    options.check_number("window", "width", width, 1e-6, 1e30)
-    return core.stretch(image, white, centre - width / 2, centre + width / 2)
+---@param options? {white: number?} white: of the result, default 255
+---@return Tensor of the shape and dtype of the image
+function enhance.window(image, centre, width, options)
+    return core.stretch(image, white_of(options), centre - width / 2, centre + width / 2)
 end
 
 --- The level that a share of all samples is not above; between two samples, between their levels, as NumPy has it.
 ---@param image Tensor
 ---@param share number 0..1
----@param opts? {white: number?}
+---@param options? {white: number?} white: the level that is white, default 255
 ---@return number
-function enhance.percentile(image, share, opts)
-    check_share("percentile", "share", share)
-    return core.percentile(image, read("percentile", opts, {}).white, share)
+function enhance.percentile(image, share, options)
+    return core.percentile(image, white_of(options), share)
 end
 
 --- Stretches the levels between two percentiles over the whole scale.
 ---@param image Tensor
----@param opts? {low: number?, high: number?, white: number?} shares, 0.01 and 0.99
----@return Tensor
-function enhance.normalize_percentile(image, opts)
-    opts = read("normalize_percentile", opts, {low = 0.01, high = 0.99})
-    check_share("normalize_percentile", "low", opts.low)
-    check_share("normalize_percentile", "high", opts.high)
+---@param options? {low: number?, high: number?, white: number?} low, high: shares
+---@return Tensor of the shape and dtype of the image
+function enhance.normalize_percentile(image, options)
+    local opts = args.with_defaults(options, {low = 0.01, high = 0.99, white = 255})
+    if opts.low >= opts.high then
+        args.fail("normalize_percentile: options: low %g should be below high %g", opts.low, opts.high)
+    end
     return core.normalize_percentile(image, opts.white, opts.low, opts.high)
 end
 
 --- How many samples there are of each of `bins` equal parts of the scale.
 ---@param image Tensor
----@param opts? {bins: integer?, white: number?} 256
+---@param options? {bins: integer?, white: number?} bins: default 256; white: default 255
 ---@return integer[]
-function enhance.histogram(image, opts)
-    opts = read("histogram", opts, {bins = 256})
-    return core.histogram(image, opts.white, opts.bins)
+function enhance.histogram(image, options)
+    return core.histogram(image, white_of(options), math.tointeger(options and options.bins or 256))
 end
 
 --- Black becomes white, and white black.
 ---@param image Tensor
----@param opts? {white: number?}
----@return Tensor
-function enhance.invert(image, opts)
-    return core.invert(image, read("invert", opts, {}).white)
-end
+---@param options? {white: number?} white: the level that is white, default 255
+---@return Tensor of the shape and dtype of the image
+function enhance.invert(image, options) return core.invert(image, white_of(options)) end
 
 -- ---- filters --------------------------------------------------------------------------------------------------
 
 --- Smooths with a Gaussian.
 ---@param image Tensor
 ---@param sigma number pixels
----@return Tensor
+---@return Tensor of the shape and dtype of the image
 function enhance.gaussian_blur(image, sigma) return core.gaussian_blur(image, sigma) end
 
 --- The mean of size × size samples.
 ---@param image Tensor
 ---@param size integer odd
----@return Tensor
+---@return Tensor of the shape and dtype of the image
 function enhance.box_blur(image, size) return core.box_blur(image, size) end
 
 --- The median of size × size samples: takes specks away and keeps edges.
 ---@param image Tensor
 ---@param size integer odd
----@return Tensor
+---@return Tensor of the shape and dtype of the image
 function enhance.median_blur(image, size) return core.median_blur(image, size) end
 
 --- Smooths what is alike and keeps edges (Tomasi and Manduchi 1998).
@@ -121,17 +107,17 @@ function enhance.median_blur(image, size) return core.median_blur(image, size) e
 ---@param radius integer pixels
 ---@param level number deviation in levels
 ---@param space number deviation in pixels
----@return Tensor
+---@return Tensor of the shape and dtype of the image
 function enhance.bilateral_filter(image, radius, level, space)
     return core.bilateral_filter(image, radius, level, space)
 end
 
 --- Sharpens: adds `amount` times what a Gaussian takes away.
 ---@param image Tensor
----@param opts? {sigma: number?, amount: number?, white: number?} sigma 1 pixel, amount 1
----@return Tensor
-function enhance.unsharp_mask(image, opts)
-    opts = read("unsharp_mask", opts, {sigma = 1, amount = 1})
+---@param options? {sigma: number?, amount: number?, white: number?} sigma: pixels
+---@return Tensor of the shape and dtype of the image
+function enhance.unsharp_mask(image, options)
+    local opts = args.with_defaults(options, {sigma = 1, amount = 1, white = 255})
     return core.unsharp_mask(image, opts.white, opts.sigma, opts.amount)
 end
 
@@ -140,7 +126,10 @@ end
 ---@param dx integer order of the derivative across, 0..2
 ---@param dy integer down
 ---@return Tensor float32
-function enhance.sobel(image, dx, dy) return core.sobel(image, dx, dy) end
+function enhance.sobel(image, dx, dy)
+    if dx == 0 and dy == 0 then args.fail("sobel: dy: expected 1 or 2 where dx is 0, got 0") end
+    return core.sobel(image, dx, dy)
+end
 
 --- How steep the picture is: the length of the vector of Sobel's two first derivatives.
 ---@param image Tensor
@@ -157,76 +146,79 @@ function enhance.laplacian(image) return core.laplacian(image) end
 ---@param low number
 ---@param high number
 ---@return Tensor uint8, 0 or 255
-function enhance.canny(image, low, high) return core.canny(image, low, high) end
+function enhance.canny(image, low, high)
+    if image.dtype ~= "uint8" then
+        args.fail("canny: image: expected an image of bytes, got %s", args.describe(image))
+    end
+    if low > high then args.fail("canny: low: expected at most high, which is %g, got %g", high, low) end
+    return core.canny(image, low, high)
+end
 
 -- ---- shapes ---------------------------------------------------------------------------------------------------
 
 local SHAPES <const> = {rectangle = 0, cross = 1, ellipse = 2}
 
 -- `how` is lx_morph of csrc/image/morphology.h.
-local function morphology(name, how, image, size, opts)
-    opts = options.read(name, opts, {shape = "rectangle"}, 4)
-    local shape = SHAPES[opts.shape]
-        or error(("%s: shape expects rectangle, cross or ellipse, got %s"):format(name, tostring(opts.shape)), 3)
-    return core.morphology(image, how, shape, size)
+local function morphology(how)
+    return function(image, size, options)
+        return core.morphology(image, how, SHAPES[options and options.shape or "rectangle"], size)
+    end
 end
 
 --- The smallest of the neighbours; what is beyond the edge does not count.
 ---@param image Tensor
 ---@param size integer odd
----@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
----@return Tensor
-function enhance.erode(image, size, opts) return morphology("erode", 0, image, size, opts) end
+---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+enhance.erode = morphology(0)
 
 --- The largest of the neighbours.
 ---@param image Tensor
 ---@param size integer odd
----@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
----@return Tensor
-function enhance.dilate(image, size, opts) return morphology("dilate", 1, image, size, opts) end
+---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+enhance.dilate = morphology(1)
 
 --- Eroded, then dilated: without what is smaller than the shape and bright.
 ---@param image Tensor
 ---@param size integer odd
----@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
----@return Tensor
-function enhance.opening(image, size, opts) return morphology("opening", 2, image, size, opts) end
+---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+enhance.opening = morphology(2)
 
 --- Dilated, then eroded: without what is smaller than the shape and dark.
 ---@param image Tensor
 ---@param size integer odd
----@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
----@return Tensor
-function enhance.closing(image, size, opts) return morphology("closing", 3, image, size, opts) end
+---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+enhance.closing = morphology(3)
 
 --- Dilated minus eroded: the outlines.
 ---@param image Tensor
 ---@param size integer odd
----@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
----@return Tensor
-function enhance.morphological_gradient(image, size, opts)
-    return morphology("morphological_gradient", 4, image, size, opts)
-end
+---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+enhance.morphological_gradient = morphology(4)
 
 --- What opening takes away: bright and small.
 ---@param image Tensor
 ---@param size integer odd
----@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
----@return Tensor
-function enhance.top_hat(image, size, opts) return morphology("top_hat", 5, image, size, opts) end
+---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+enhance.top_hat = morphology(5)
 
 --- What closing takes away: dark and small.
 ---@param image Tensor
 ---@param size integer odd
----@param opts? {shape: "rectangle"|"cross"|"ellipse"?}
----@return Tensor
-function enhance.black_hat(image, size, opts) return morphology("black_hat", 6, image, size, opts) end
+---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+enhance.black_hat = morphology(6)
 
 --- The level that divides the samples into two classes the best (Otsu 1979); the brighter one is above it.
 ---@param image Tensor one channel
----@param opts? {white: number?}
+---@param options? {white: number?} white: the level that is white, default 255
 ---@return number
-function enhance.otsu(image, opts) return core.otsu(image, read("otsu", opts, {}).white) end
+function enhance.otsu(image, options) return core.otsu(image, white_of(options)) end
 
 --- 255 where the image is above the level, else 0.
 ---@param image Tensor
@@ -236,13 +228,12 @@ function enhance.threshold(image, level) return core.threshold(image, level) end
 
 --- Numbers what is not 0 and hangs together: 1, 2, ... as rows from the top meet it, 0 for the rest.
 ---@param image Tensor one channel
----@param opts? {diagonal: boolean?} whether over corners too, true
+---@param options? {diagonal: boolean?} diagonal: whether over corners too, default true
 ---@return Tensor labels int32 [H,W]
 ---@return {area: integer, x: integer, y: integer, w: integer, h: integer, cx: number, cy: number}[] for each: pixels,
 ---  box, and centroid in pixels from the top left corner
-function enhance.connected_components(image, opts)
-    opts = options.read("connected_components", opts, {diagonal = true})
-    return core.connected_components(image, opts.diagonal)
+function enhance.connected_components(image, options)
+    return core.connected_components(image, not options or options.diagonal ~= false)
 end
 
 -- ---- lungs ----------------------------------------------------------------------------------------------------
@@ -263,4 +254,26 @@ function enhance.lung_crop(image)
     return geometry.crop(image, box), box
 end
 
-return enhance
+local WHITE <const> = "options: {white: positive?}?"
+local MORPHOLOGY <const> = 'image: image, size: odd(1..1023), options: {shape: "rectangle"|"cross"|"ellipse"?}?'
+
+return args.publish("", enhance, {
+    equalize = "image: image, " .. WHITE, invert = "image: image, " .. WHITE, otsu = "image: grey_image, " .. WHITE,
+    clahe = "image: image, options: {clip: number(0..)?, tiles: integer(1..64)?, white: positive?}?",
+    adjust_gamma = "image: image, exponent: positive, " .. WHITE,
+    window = "image: image, centre: finite, width: positive, " .. WHITE,
+    percentile = "image: image, share: number(0..1), " .. WHITE,
+    normalize_percentile = "image: image, options: {low: number(0..1)?, high: number(0..1)?, white: positive?}?",
+    histogram = "image: image, options: {bins: integer(1..65536)?, white: positive?}?",
+    gaussian_blur = "image: image, sigma: number(1e-3..100)", box_blur = "image: image, size: odd(1..1023)",
+    median_blur = "image: image, size: odd(1..255)",
+    bilateral_filter = "image: image, radius: integer(1..64), level: positive, space: positive",
+    unsharp_mask = "image: image, options: {sigma: number(1e-3..100)?, amount: finite?, white: positive?}?",
+    sobel = "image: image, dx: integer(0..2), dy: integer(0..2)", sobel_magnitude = "image: image",
+    laplacian = "image: image", canny = "image: image, low: number(0..1e30), high: number(0..1e30)",
+    erode = MORPHOLOGY, dilate = MORPHOLOGY, opening = MORPHOLOGY, closing = MORPHOLOGY,
+    morphological_gradient = MORPHOLOGY, top_hat = MORPHOLOGY, black_hat = MORPHOLOGY,
+    threshold = "image: image, level: finite",
+    connected_components = "image: grey_image, options: {diagonal: boolean?}?",
+    find_lungs = "image: single_image", lung_crop = "image: single_image",
+})

@@ -1,5 +1,7 @@
 --- Images: tensors [1,H,W] or [3,H,W], uint8 or, where there is more than 8 bits, float32.
 
+local namespace = require "luxel.namespace"
+
 local vision = {}
 
 for _, part in ipairs {"read", "geometry", "enhance", "draw"} do
@@ -10,4 +12,4 @@ end
 vision.pipeline = require("luxel.vision.pipeline").pipeline
 vision.quality = require("luxel.vision.quality").quality
 
-return vision
+return namespace("lx.vision", vision)

@@ -11,8 +11,10 @@
 --- once; it stands where the first of them stands (`{"resize"}` marks the place where nothing else moves). What is
 --- drawn depends on (seed, epoch, index) alone.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
-local options = require "luxel.data.options"
+local namespace = require "luxel.namespace"
+local near = require "luxel.near"
 
 local pipeline = {}
 
@@ -70,16 +72,15 @@ local function sorted_keys(t)
         if type(name) == "string" then names[#names + 1] = name end
     end
     table.sort(names)
-    return table.concat(names, ", ")
+    return names
 end
 
-local function fail(form, ...) error({pipeline = form:format(...)}, 0) end
-
+-- `where` begins with the public function whose argument the steps are.
 local function number_in(where, option, value)
     if type(value) ~= "number" or not (value >= option.low and value <= option.high)
         or option.whole and not math.tointeger(value) then
-        fail("%s expects %s from %g to %g, got %s", where, option.whole and "an integer" or "a number", option.low,
-            option.high, tostring(value))
+        args.fail("%s: expected %s from %g to %g, got %s", where, option.whole and "an integer" or "a number",
+            option.low, option.high, args.describe(value))
     end
     return value
 end
@@ -87,10 +88,10 @@ end
 -- The low and the high end that a range stands for.
 local function ends_of(where, option, value)
     local low, high
-    if type(value) == "table" then
+    if type(value) == "table" and #value == 2 and next(value, 2) == nil then
         low, high = value[1], value[2]
-    elseif type(value) ~= "number" or value < 0 then
-        fail("%s expects a number of at least 0 or a pair {low, high}, got %s", where, tostring(value))
+    elseif type(value) ~= "number" or not (value >= 0) then
+        args.fail("%s: expected a number of at least 0 or a pair {low, high}, got %s", where, args.describe(value))
     elseif option.middle then
         low, high = option.middle - value, option.middle + value
     else
@@ -98,7 +99,7 @@ local function ends_of(where, option, value)
     end
     number_in(where .. " (low)", option, low)
     number_in(where .. " (high)", option, high)
-    if low > high then fail("%s: %g is above %g", where, low, high) end
+    if low > high then args.fail("%s: %g is above %g", where, low, high) end
     return low, high
 end
 
@@ -106,8 +107,11 @@ end
 local function add_option(row, words, where, kind, option, given)
     local name = option[1]
     local value = given[name]
-    if value == nil then value = option.range == "x" and given.x or option.range or option.number end
-    if type(value) == "string" then value = kind[1].range end -- as the first option, which is as it is by default
+    if value == nil and option.range == "x" then -- as the first option
+        value = given.x == nil and kind[1].range or given.x
+    elseif value == nil then
+        value = option.range or option.number
+    end
     if option.range then
         local low, high = ends_of(where .. "." .. name, option, value)
         row[#row + 1], row[#row + 2] = low, high
@@ -119,14 +123,16 @@ local function add_option(row, words, where, kind, option, given)
 end
 
 -- Checks a step {name, first option, option = ..., p = ...}: the row for C, and the line that shows it.
-local function read_step(step, place)
-    local name = type(step) == "string" and step or type(step) == "table" and (step[1] or step.step)
-    local kind = KINDS[name]
+local function read_step(caller, step, place)
+    local name = type(step) == "string" and step or type(step) == "table" and (rawget(step, 1) or rawget(step, "step"))
+    local kind = type(name) == "string" and KINDS[name]
     if not kind then
-        fail("step %d is %s; the steps are %s", place, type(name) == "string" and ("'%s'"):format(name)
-            or "no table that begins with a name", sorted_keys(KINDS))
+        local names = sorted_keys(KINDS)
+        args.fail("%s: step %d is %s%s; the steps are %s", caller, place,
+            type(name) == "string" and ("'%s'"):format(name) or "no table that begins with a name",
+            near.suggestion(name, names), table.concat(names, ", "))
     end
-    local where, given, known = ("step %d (%s)"):format(place, name), {}, {p = true}
+    local where, given, known = ("%s: step %d (%s)"):format(caller, place, name), {}, {p = true}
     for _, option in ipairs(kind) do known[option[1]] = true end
     for key, value in pairs(type(step) == "table" and step or {}) do
         if key == 2 and kind[1] then
@@ -134,32 +140,32 @@ local function read_step(step, place)
         elseif known[key] then
             given[key] = value
         elseif key ~= 1 and key ~= "step" then
-            fail("%s has no option '%s'; it takes %s", where, tostring(key), sorted_keys(known))
+            local names = sorted_keys(known)
+            args.fail("%s: unknown option '%s'%s; the options are %s", where, tostring(key),
+                near.suggestion(key, names), table.concat(names, ", "))
         end
     end
-    local p = given.p or kind.p or 1
+    local p = given.p == nil and (kind.p or 1) or given.p
     local row, words = {name, number_in(where .. ".p", {low = 0, high = 1}, p)}, {}
     for _, option in ipairs(kind) do add_option(row, words, where, kind, option, given) end
-    if name == "median" and row[3] % 2 == 0 then fail("%s.size expects an odd number, got %d", where, row[3]) end
+    if name == "median" and row[3] % 2 == 0 then
+        args.fail("%s.size: expected an odd number, got %d", where, row[3])
+    end
     local line = ("  %-20s %s"):format(name, table.concat(words, ", "))
     if p < 1 then line = ("%s%sp %g"):format(line, #words > 0 and ", " or "", p) end
     return row, line
 end
 
 -- The options that are not steps.
-local function read_options(given)
-    local size = given.size
-    local height, width = size or 0, size or 0
+local function read_options(where, given)
+    args.check(where .. ": size", "pair(0..16384)?", given.size)
+    args.check(where .. ": fit", '"stretch"|"pad"|"crop"?', given.fit)
+    args.check(where .. ": fill", 'number(0..255)|"replicate"|"reflect"|"reflect101"|"wrap"?', given.fill)
+    local size = given.size or 0
+    local height, width = size, size
     if type(size) == "table" then height, width = size[1], size[2] end
-    for _, side in ipairs {height, width} do number_in("size", {low = 0, high = 16384, whole = true}, side) end
     local fit, fill = given.fit or "stretch", given.fill == nil and "replicate" or given.fill
-    if not FITS[fit] then fail("fit expects one of %s, got %s", sorted_keys(FITS), tostring(fit)) end
     local border = type(fill) == "number" and "constant" or fill
-    if not BORDERS[border] or border == "constant" and type(fill) ~= "number" then
-        fail("fill expects a grey level of 0 to 255 or one of %s, got %s", "reflect, reflect101, replicate, wrap",
-            tostring(fill))
-    end
-    if type(fill) == "number" then number_in("fill", {low = 0, high = 255}, fill) end
     return {
         height = height, width = width, fit = FITS[fit], border = BORDERS[border],
         fill = type(fill) == "number" and fill or 0,
@@ -171,37 +177,34 @@ local OPTIONS <const> = {size = true, fit = true, fill = true}
 ---@class luxel.Pipeline
 ---@field steps table[] as they were given
 ---@field size integer|integer[]|nil side, or {height, width}, of what comes out
-local Pipeline = {}
-Pipeline.__index = Pipeline
+local Pipeline = namespace.class("Pipeline", {}, {"size"})
 
-local function build(given)
+args.type("pipeline", "a pipeline", "table", function(value) return getmetatable(value) == Pipeline end)
+
+local function build(where, given)
     if getmetatable(given) == Pipeline then return given end
-    if type(given) ~= "table" then fail("expects a table of steps, got %s", type(given)) end
     local rows, lines, elastic = {}, {}, 0
-    for key in pairs(given) do
-        if type(key) ~= "number" and not OPTIONS[key] then
-            fail("there is no option '%s'; it takes steps and %s", tostring(key), sorted_keys(OPTIONS))
+    for key in next, given do
+        if math.type(key) ~= "integer" and not OPTIONS[key] then
+            local names = sorted_keys(OPTIONS)
+            args.fail("%s: unknown option '%s'%s; besides steps it takes %s", where, tostring(key),
+                near.suggestion(key, names), table.concat(names, ", "))
+        elseif math.type(key) == "integer" and (key < 1 or key > #given) then
+            args.fail("%s: expected a list of steps, without gaps, got one at place %d of %d", where, key, #given)
         end
     end
-    for i, step in ipairs(given) do
-        rows[i], lines[i] = read_step(step, i)
+    for i = 1, #given do
+        rows[i], lines[i] = read_step(where, given[i], i)
         elastic = elastic + (rows[i][1] == "elastic" and 1 or 0)
     end
-    if elastic > 1 then fail("there can be one elastic step, not %d", elastic) end
-    if #rows > 32 then fail("there can be 32 steps, not %d", #rows) end
-    local settings, fit, fill = read_options(given)
+    if elastic > 1 then args.fail("%s: there can be one elastic step, not %d", where, elastic) end
+    if #rows > 32 then args.fail("%s: there can be 32 steps, not %d", where, #rows) end
+    local settings, fit, fill = read_options(where, given)
     lines[#lines + 1] = ("  to %s, fit %s, fill %s"):format(settings.height == 0 and "the image's own size"
         or ("%dx%d"):format(settings.height, settings.width), fit, fill)
     return setmetatable({
         steps = given, size = given.size, lines = lines, ready = core.pipeline(rows, settings),
     }, Pipeline)
-end
-
--- Errors of the checks name the caller's line.
-local function protected(given, level)
-    local ok, result = pcall(build, given)
-    if ok then return result end
-    error(type(result) == "table" and "pipeline: " .. result.pipeline or result, level + 1)
 end
 
 --- A pipeline of the given steps, checked. Each step is {name, options}; `p` is how often it is done (1 unless said
@@ -218,29 +221,46 @@ end
 ---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the
 ---  sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
 ---@return luxel.Pipeline
-function pipeline.pipeline(steps) return protected(steps, 2) end
+pipeline.pipeline = args.public("pipeline", "steps: table", function(steps) return build("pipeline: steps", steps) end)
+
+--- The list of steps of a pipeline, or the list itself.
+---@param steps luxel.Pipeline|table[]
+---@return table[]
+function pipeline.steps_of(steps) return getmetatable(steps) == Pipeline and steps.steps or steps end
+
+--- Raises unless the steps are those of a pipeline.
+---@param where string "function: argument"
+---@param steps luxel.Pipeline|table[]
+function pipeline.check(where, steps) build(where, steps) end
+
+--- Raises unless the steps could come before others: they have no options beside them.
+---@param where string "function: argument"
+---@param steps luxel.Pipeline|table[]
+function pipeline.check_first(where, steps)
+    build(where, steps)
+    for key in next, pipeline.steps_of(steps) do
+        if OPTIONS[key] then args.fail("%s: these steps come before others, which say the %s", where, key) end
+    end
+end
 
 --- A pipeline of the same steps that gives images of this size; for `lx.data.batches`.
+---@param where string "function: argument"
 ---@param steps luxel.Pipeline|table[]
 ---@param size integer
 ---@return userdata ready for C
-function pipeline.sized(steps, size)
-    local given = getmetatable(steps) == Pipeline and steps.steps or steps
-    if type(given) ~= "table" then
-        error(("batches: augment expects true, a pipeline or its steps, got %s"):format(type(given)), 4)
-    end
+function pipeline.sized(where, steps, size)
     local copy = {}
-    for key, value in pairs(given) do copy[key] = value end
+    for key, value in next, pipeline.steps_of(steps) do copy[key] = value end
     copy.size = size
-    return protected(copy, 4).ready
+    return build(where, copy).ready
 end
 
 --- Steps as tables that JSON can hold: {step = name, option = value, ...}.
----@param steps table[]
+---@param steps luxel.Pipeline|table[]
 ---@return table[]
 function pipeline.portable(steps)
     local out = {}
-    for i, step in ipairs(steps) do
+    for i, step in ipairs(pipeline.steps_of(steps)) do
         local copy = {step = type(step) == "string" and step or step[1] or step.step}
         for key, value in pairs(type(step) == "table" and step or {}) do
             if key == 2 then
@@ -262,7 +282,7 @@ function pipeline.size_of(steps)
     return type(size) == "number" and size or nil
 end
 
-local APPLY <const> = {seed = 1, epoch = 1, index = 1, mask = options.UNSET, boxes = options.UNSET}
+local APPLY <const> = {seed = 1, epoch = 1, index = 1}
 
 --- Boxes where a passage takes them, in pixels of the image that comes out; without those that leave it. What else a
 --- box has, such as its class, stays with it.
@@ -287,15 +307,26 @@ function pipeline.move_boxes(ready, height, width, boxes, seed, epoch, index)
     return seen
 end
 
+-- As warp_mask of csrc/data/pipeline.c: whole numbers of pixels leave a mask of another size a little beside.
+local function check_mask(mask, image)
+    local of_mask, of_image = mask.shape, image.shape
+    local height, width = of_mask[#of_mask - 1], of_mask[#of_mask]
+    if math.abs(width * of_image[2] - of_image[3] * height) > width + height then
+        args.fail("Pipeline: options: option 'mask': it has %d x %d pixels, its image %d x %d: not in the same "
+            .. "proportion", height, width, of_image[2], of_image[3])
+    end
+end
+
 --- Takes an image through the steps, its mask and boxes with it: `aug(image, {seed = 1, epoch = 1, index = 1})`.
 ---@param image luxel.Tensor [C,H,W], uint8, or float32 on the scale 0..255
----@param opts? {seed: integer?, epoch: integer?, index: integer?, mask: luxel.Tensor?, boxes: table[]?} mask: uint8
+---@param options? {seed: integer?, epoch: integer?, index: integer?, mask: luxel.Tensor?, boxes: table[]?} mask: uint8
 ---  [1,H,W] of any size in the image's proportion; boxes: {x =, y =, w =, h =} in pixels of the image
 ---@return luxel.Tensor image
 ---@return luxel.Tensor? mask
 ---@return {x: number, y: number, w: number, h: number}[] boxes without those that left the image
-function Pipeline:__call(image, opts)
-    opts = options.read("pipeline", opts, APPLY)
+function Pipeline:__call(image, options)
+    local opts = args.with_defaults(options, APPLY)
+    if opts.mask then check_mask(opts.mask, image) end
     local out, mask = self.ready:run(image, opts.mask, opts.seed, opts.epoch, opts.index)
     local shape = image.shape
     return out, mask, pipeline.move_boxes(self.ready, shape[2], shape[3], opts.boxes or {}, opts.seed, opts.epoch,
@@ -303,10 +334,10 @@ function Pipeline:__call(image, opts)
 end
 
 --- What a passage draws, in words.
----@param opts? {seed: integer?, epoch: integer?, index: integer?}
+---@param options? {seed: integer?, epoch: integer?, index: integer?}
 ---@return string
-function Pipeline:describe(opts)
-    opts = options.read("describe", opts, APPLY)
+function Pipeline:describe(options)
+    local opts = args.with_defaults(options, APPLY)
     return self.ready:describe(opts.seed, opts.epoch, opts.index)
 end
 
@@ -315,11 +346,19 @@ function Pipeline:__tostring() return "Pipeline\n" .. table.concat(self.lines, "
 --- Draws a contact sheet: the image, and what the pipeline makes of it in n passages, with what each of them drew.
 ---@param image luxel.Tensor [1,H,W] or [3,H,W]
 ---@param path string PNG
----@param opts? {n: integer?, seed: integer?, side: integer?} 15 passages, seed 1, thumbnails of 192 pixels
+---@param options? {n: integer?, seed: integer?, side: integer?} 15 passages, seed 1, thumbnails of 192 pixels
 ---@return boolean? ok, string? message, string? code
-function Pipeline:preview(image, path, opts)
-    opts = options.read("preview", opts, {n = 15, seed = 1, side = 192})
-    return require("luxel.vision.sheet")(self, image, path, opts)
+function Pipeline:preview(image, path, options)
+    return require("luxel.vision.sheet")(self, image, path,
+        args.with_defaults(options, {n = 15, seed = 1, side = 192}))
 end
+
+args.publish("Pipeline:", Pipeline, {
+    describe = "pipeline: pipeline, options: {seed: integer?, epoch: integer?, index: integer?}?",
+    preview = "pipeline: pipeline, image: sample, path: path, options: {n: integer(1..1000)?, seed: integer?, "
+        .. "side: integer(8..2048)?}?",
+})
+Pipeline.__call = args.public("Pipeline", "pipeline: pipeline, image: sample, options: {seed: integer?, "
+    .. "epoch: integer?, index: integer?, mask: mask?, boxes: boxes?}?", Pipeline.__call)
 
 return pipeline

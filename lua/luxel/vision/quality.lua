@@ -2,8 +2,8 @@
 --- whether it is inverted, turned, or none at all. It says what to look at; it does not judge what the radiograph
 --- shows.
 
+local args = require "luxel.args"
 local core = require "luxel.core"
-local options = require "luxel.data.options"
 
 local quality = {}
 
@@ -98,13 +98,34 @@ end
 ---@field value number what was measured
 ---@field limit number
 
+local Findings = {}
+
+function Findings:__tostring()
+    local lines = {}
+    for i, finding in ipairs(self) do lines[i] = ("%s: %s"):format(finding.code, finding.message) end
+    return #lines > 0 and table.concat(lines, "\n") or "nothing speaks against reading it"
+end
+
+-- A deeper image of `vision.load` on the scale 0..255: up to the level that is white in its file, or, where its values
+-- are units of their own, from the smallest to the largest of them.
+local function on_scale(image, info)
+    if image.dtype == "uint8" then return image end
+    local low, high = 0, info.white
+    if not high then low, high = image:min():item(), image:max():item() end
+    return (image - low) * (255 / math.max(high - low, 1e-30))
+end
+
 --- What speaks against reading a picture as a frontal chest radiograph; an empty list if nothing does.
 ---@param image Tensor [1,H,W] or [H,W], uint8, or float32 on the scale 0..255
----@param opts? {limits: table<string, number>?} other limits than those above, by name
+---@param info luxel.ImageInfo? of `vision.load`: then a deeper image may be in its file's units; those of DICOM
+---  files are better loaded with bits = 8, which shows them through their window
+---@param options? {limits: table<string, number>?} other limits than those above, by name; `info` may be left out
 ---@return luxel.Finding[]
-function quality.quality(image, opts)
-    opts = options.read("quality", opts, {limits = options.UNSET})
-    local limits, findings = options.read("quality: limits", opts.limits, LIMITS), {}
+function quality.quality(image, info, options)
+    if info and not options and info.limits then info, options = nil, info end
+    if info then image = on_scale(image, info) end
+    local limits = args.with_defaults(options and options.limits, LIMITS)
+    local findings = setmetatable({}, Findings)
     local function add(code, value, limit, form, ...)
         findings[#findings + 1] = {code = code, value = value, limit = limit, message = form:format(...)}
     end
@@ -121,5 +142,11 @@ function quality.quality(image, opts)
     quality.look(image, add)
     return findings
 end
+
+local OPTIONS <const> = "{limits: {blank: number?, dark: number?, bright: number?, contrast: number?, "
+    .. "clipped: number?, blurred: number?, small: number?}?}?"
+
+quality.quality = args.public("quality", "image: grey_image, info: image_info|" .. OPTIONS .. ", options: " .. OPTIONS,
+    quality.quality)
 
 return quality

@@ -3,6 +3,7 @@
 local core = require "luxel.core"
 local draw = require "luxel.vision.draw"
 local geometry = require "luxel.vision.geometry"
+local tensors = require "luxel.tensor"
 
 local GAP <const>, LINE <const> = 6, 12
 
@@ -31,10 +32,9 @@ end
 
 --- `Pipeline:preview`.
 return function(self, image, path, opts)
-    local lx = require "luxel" -- which is loaded by the time that anybody has a pipeline
     local columns = math.ceil(math.sqrt(opts.n + 1))
     local rows, cell = math.ceil((opts.n + 1) / columns), opts.side + 3 * LINE + GAP
-    local sheet = lx.full({3, rows * cell + GAP, columns * (opts.side + GAP) + GAP}, 24, {dtype = "uint8"})
+    local sheet = tensors.full({3, rows * cell + GAP, columns * (opts.side + GAP) + GAP}, 24, {dtype = "uint8"})
     for i = 0, opts.n do
         local seen = thumbnail(i == 0 and image or self(image, {seed = opts.seed, index = i}), opts.side)
         local x, y = GAP + i % columns * (opts.side + GAP), GAP + i // columns * cell

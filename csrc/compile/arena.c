@@ -1,0 +1,134 @@
+/* The plan of a recording: which steps are needed, and where in one piece of memory its temporaries are. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorded.h"
+
+/* Temporaries start on such a multiple: whole lines of every cache. */
+enum { ALIGNMENT = 128 };
+
+/* From the last step to the first: one is needed if it writes what outlives the run or what a later needed one
+ * touches. What is written may be read as well, so it is needed from before. */
+static void drop_dead(lx_recording *self, bool *needed)
+{
+    for (int i = 0; i < self->slot_count; i++)
+        needed[i] = self->slots[i].role != LX_TEMPORARY;
+    for (int i = self->step_count - 1; i >= 0; i--) {
+        lx_recorded *step = &self->steps[i];
+        step->dropped = step->check == NULL;
+        for (int j = 0; j < step->launch.count; j++)
+            if (lx_step_writes(step, j) && needed[step->slots[j]])
+                step->dropped = false;
+        for (int j = 0; j < step->launch.count && !step->dropped; j++)
+            if (step->slots[j] >= 0)
+                needed[step->slots[j]] = true;
+        self->facts.dropped += step->dropped;
+    }
+}
+
+static void find_lifetimes(lx_recording *self)
+{
+    for (int i = 0; i < self->step_count; i++) {
+        const lx_recorded *step = &self->steps[i];
+        for (int j = 0; j < step->launch.count && !step->dropped; j++) {
+            if (step->slots[j] < 0)
+                continue;
+            lx_slot *slot = &self->slots[step->slots[j]];
+            slot->last = i;
+            if (slot->first < 0)
+                slot->first = i;
+        }
+    }
+}
+
+static size_t rounded(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static bool overlap(const lx_slot *a, const lx_slot *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const lx_slot *x = *(lx_slot *const *)a, *y = *(lx_slot *const *)b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const lx_slot *x = *(lx_slot *const *)a, *y = *(lx_slot *const *)b;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* The smallest gap that holds the slot between those already placed which live at the same time. */
+static size_t find_gap(const lx_slot *slot, lx_slot *const *placed, int count)
+{
+    size_t best = 0, best_gap = 0, end = 0;
+    const size_t size = rounded(slot->bytes);
+    for (int i = 0; i < count; i++) {
+        if (!overlap(slot, placed[i]))
+            continue;
+        const size_t gap = placed[i]->offset > end ? placed[i]->offset - end : 0;
+        if (gap >= size && (best_gap == 0 || gap < best_gap)) {
+            best = end;
+            best_gap = gap;
+        }
+        const size_t after = placed[i]->offset + rounded(placed[i]->bytes);
+        end = after > end ? after : end;
+    }
+    return best_gap ? best : end;
+}
+
+/* Puts an element into its place among those that are sorted by offset. */
+static void insert(lx_slot **placed, int count, lx_slot *slot)
+{
+    int at = count;
+    for (; at > 0 && by_offset(&placed[at - 1], &slot) > 0; at--)
+        placed[at] = placed[at - 1];
+    placed[at] = slot;
+}
+
+/* Large ones first, each where it leaves the least over. */
+static void place(lx_recording *self, lx_slot **slots, lx_slot **placed)
+{
+    int count = 0;
+    for (int i = 0; i < self->slot_count; i++)
+        if (self->slots[i].role == LX_TEMPORARY && self->slots[i].first >= 0)
+            slots[count++] = &self->slots[i];
+    qsort(slots, (size_t)count, sizeof *slots, larger_first);
+    for (int i = 0; i < count; i++) {
+        slots[i]->offset = find_gap(slots[i], placed, i);
+        insert(placed, i, slots[i]);
+        const size_t end = slots[i]->offset + rounded(slots[i]->bytes);
+        self->facts.temporaries += slots[i]->bytes;
+        self->facts.arena = end > self->facts.arena ? end : self->facts.arena;
+    }
+}
+
+lx_code lx_recording_plan(lx_recording *self, lx_error *error)
+{
+    const size_t count = (size_t)self->slot_count + 1;
+    bool *needed = calloc(3 * count, sizeof *needed);
+    lx_slot **slots = calloc(2 * count, sizeof *slots);
+    self->facts = (lx_recording_facts){.steps = self->step_count, .eager = self->most_bytes};
+    if (needed && slots) {
+        drop_dead(self, needed);
+        lx_recording_fold(self, needed + count, needed + 2 * count);
+        find_lifetimes(self);
+        place(self, slots, slots + count);
+    } else {
+        lx_fail(error, LX_ENOMEM, "out of memory");
+    }
+    free(needed);
+    free(slots);
+    for (int i = 0; i < self->slot_count; i++)
+        if (self->slots[i].role == LX_KEPT)
+            self->facts.kept += self->slots[i].storage->capacity;
+    self->facts.kept -= self->facts.constants;
+    return error->code;
+}

@@ -1,0 +1,114 @@
+/* Bindings of the operations on tensors: one line each in the list at the end, arguments checked, results pushed. */
+#include "bind.h"
+
+/* An operand of a binary operation: a tensor (of any layout) or a number. */
+static lx_operand check_operand(lua_State *L, int arg, const char *name, const char *parameter)
+{
+    if (lua_type(L, arg) == LUA_TNUMBER)
+        return (lx_operand){NULL, lua_tonumber(L, arg)};
+    const lx_tensor *tensor = lx_test_tensor(L, arg);
+    if (!tensor || !tensor->storage)
+        lx_mistake(L, "%s: %s: expected a tensor or a number, got %s", name, parameter,
+                   tensor ? "a freed tensor" : luaL_tolstring(L, arg, NULL));
+    return (lx_operand){tensor, 0};
+}
+
+/* Converts blocked operands unless the operation works in that layout. */
+static void settle_layout(lua_State *L, const char *name, lx_operand a, lx_operand b)
+{
+    if (lx_keeps_blocked(name, a, b))
+        return;
+    if (a.tensor)
+        lx_make_plain(L, (lx_tensor *)a.tensor);
+    if (b.tensor)
+        lx_make_plain(L, (lx_tensor *)b.tensor);
+}
+
+/* unary(name, a, s, t) */
+static int l_unary(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const char *name = lx_check_string(L, 1);
+    lx_tensor *a = lx_check_any(L, 2);
+    const double s = luaL_opt(L, lx_check_number, 3, 0), t = luaL_opt(L, lx_check_number, 4, 0);
+    settle_layout(L, name, (lx_operand){a, 0}, (lx_operand){NULL, 0});
+    return lx_results(L, lx_unary(lx_push_tensor(L), name, a, s, t, &error), &error, 1);
+}
+
+/* unary_(target, name, s, t): in place */
+static int l_unary_in_place(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_tensor *target = lx_check_any(L, 1);
+    const char *name = lx_check_string(L, 2);
+    const double s = luaL_opt(L, lx_check_number, 3, 0), t = luaL_opt(L, lx_check_number, 4, 0);
+    settle_layout(L, name, (lx_operand){target, 0}, (lx_operand){NULL, 0});
+    lua_settop(L, 1);
+    return lx_results(L, lx_unary_into(target, name, target, s, t, &error), &error, 1);
+}
+
+/* binary(name, a, b): tensors or numbers, not two numbers */
+static int l_binary(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const char *name = lx_check_string(L, 1);
+    const lx_operand a = check_operand(L, 2, name, "t"), b = check_operand(L, 3, name, "other");
+    lx_argcheck(L, a.tensor || b.tensor, 2, "tensor expected");
+    settle_layout(L, name, a, b);
+    return lx_results(L, lx_binary(lx_push_tensor(L), name, a, b, &error), &error, 1);
+}
+
+/* binary_(target, name, b): target = target OP b */
+static int l_binary_in_place(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_tensor *target = lx_check_any(L, 1);
+    const char *name = lx_check_string(L, 2);
+    const lx_operand a = {target, 0}, b = check_operand(L, 3, name, "other");
+    settle_layout(L, name, a, b);
+    const lx_code code = lx_binary_into(target, name, a, b, &error);
+    lua_settop(L, 1);
+    return lx_results(L, code, &error, 1);
+}
+
+/* add_scaled_(target, b, s): target = target + s b */
+static int l_add_scaled_in_place(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_tensor *target = lx_check_any(L, 1), *b = lx_check_any(L, 2);
+    const double s = lx_check_number(L, 3);
+    settle_layout(L, "add", (lx_operand){target, 0}, (lx_operand){b, 0});
+    const lx_code code = lx_add_scaled_into(target, target, b, s, &error);
+    lua_settop(L, 1);
+    return lx_results(L, code, &error, 1);
+}
+
+/* where(condition, a, b) */
+static int l_where(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *condition = lx_check_tensor(L, 1), *a = lx_check_tensor(L, 2), *b = lx_check_tensor(L, 3);
+    return lx_results(L, lx_where(lx_push_tensor(L), condition, a, b, &error), &error, 1);
+}
+
+/* arange(start, step, count, device, dtype) */
+static int l_arange(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const double start = lx_check_number(L, 1), step = lx_check_number(L, 2);
+    const long count = (long)lx_check_integer(L, 3);
+    lx_device *device = lx_check_device(L, 4);
+    const lx_dtype dtype = lx_check_dtype(L, 5, LX_FLOAT32);
+    return lx_results(L, lx_arange(lx_push_tensor(L), device, dtype, start, step, count, &error), &error, 1);
+}
+
+const luaL_Reg lx_op_functions[] = {
+    {"unary", l_unary},
+    {"unary_", l_unary_in_place},
+    {"binary", l_binary},
+    {"binary_", l_binary_in_place},
+    {"add_scaled_", l_add_scaled_in_place},
+    {"where", l_where},
+    {"arange", l_arange},
+    {NULL, NULL},
+};

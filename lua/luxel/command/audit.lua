@@ -1,0 +1,57 @@
+--- `luxel audit`: looks through a folder of radiographs before anything is learnt from it: copies, patients on both
+--- sides of a split, files that cannot be read, images that are blank or dark, sizes and grey levels.
+--
+--     luxel audit DIR --out report.html
+
+local cjson = require "cjson"
+local core = require "luxel.core"
+local lx = require "luxel"
+local options = require "luxel.command.options"
+
+local command = {summary = "Looks through a folder of radiographs."}
+
+--- Adds the options of the command.
+function command.options(parser)
+    parser:argument("data", "Folder with NORMAL/ and PNEUMONIA/, with or without train/, val/, test/ above them.")
+    parser:option("--positive", "Of two classes the one that is the disease, where the other one's name does not tell.")
+    parser:option("--patient", "Lua pattern whose capture in a path is the patient.")
+    parser:option("--out", "File for the report, a page that needs nothing else.")
+    parser:option("--json", "File for everything that was found.")
+end
+
+-- What is found, with paths instead of numbers.
+local function findings(audit)
+    local path, out = audit.frame.path, {
+        duplicates = {}, near = {}, suspects = {}, unreadable = audit.unreadable, findings = audit:findings(),
+        in_two_parts = audit.in_two_parts, in_two_classes = audit.in_two_classes, sizes = audit.sizes,
+    }
+    for i, group in ipairs(audit.duplicates) do
+        out.duplicates[i] = {}
+        for k, image in ipairs(group) do out.duplicates[i][k] = path[image] end
+    end
+    for i, pair in ipairs(audit.near) do
+        out.near[i] = {a = path[pair.a], b = path[pair.b], distance = pair.distance, correlation = pair.correlation}
+    end
+    for i, suspect in ipairs(audit.suspects) do out.suspects[i] = {path = path[suspect.image], why = suspect.why} end
+    return out
+end
+
+--- Runs the command.
+---@param args table the options
+function command.run(args)
+    local progress = lx.train.console()
+    local audit = options.must(lx.data.audit(args.data, {
+        positive = args.positive, patient = args.patient,
+        progress = function(done, total) progress:reading(done, total) end,
+    }))
+    print(audit)
+    if args.out then
+        options.must(audit:report(args.out))
+        print("report in " .. args.out)
+    end
+    if args.json then
+        options.must(core.write_file(args.json, {cjson.encode(findings(audit)), "\n"}))
+    end
+end
+
+return command

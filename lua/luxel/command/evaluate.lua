@@ -1,0 +1,111 @@
+--- `luxel evaluate`: how good a trained model is on a folder or a table of labelled radiographs.
+--
+--     luxel evaluate --model runs/first/best.safetensors --data DIR
+--
+-- If DIR has a test/ folder, that is what is evaluated. Images that the model was trained on, known by their pixels,
+-- and other images of patients that it was trained on are left out.
+
+local cjson = require "cjson"
+local core = require "luxel.core"
+local lx = require "luxel"
+local options = require "luxel.command.options"
+
+local evaluate = {summary = "How good a trained model is on labelled radiographs."}
+
+--- Adds the options of the command.
+function evaluate.options(parser)
+    parser:option("--model", "Model file that train.lua wrote."):count(1)
+    parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/, alone or below test/, or a CSV file (default: drawn "
+        .. "phantoms).")
+    options.add_data(parser)
+    options.add_device(parser)
+    parser:option("--json", "Write all figures to this file too.")
+    options.add_seed(parser, "Of the resampling for the intervals.", 1)
+    options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 300, 1, 1000000,
+        true)
+end
+
+-- Phantoms that no training has drawn: seeds of training runs are positive.
+local PHANTOM_SEED <const> = -1
+
+-- The classes of the images have to be those of the model, by the names that the training data had or by the model's
+-- words.
+local function check_classes(model, frame)
+    local metadata = model.metadata
+    if frame.task ~= model.task or #frame.classes ~= #metadata.classes then
+        options.fail(("the model tells %s (%s), and the images have %s (%s)"):format(table.concat(metadata.classes,
+            ", "),
+            model.task, table.concat(frame.classes, ", "), frame.task))
+    end
+    if model.task == "binary" then return end -- which is the disease has been told
+    for k, name in ipairs(frame.classes) do
+        local folder = (metadata.folders or metadata.classes)[k]
+        if name:lower() ~= folder:lower() and name:lower() ~= metadata.classes[k]:lower() then
+            options.fail(("class %d of the images is %s, and of the model %s"):format(k, name, folder))
+        end
+    end
+end
+
+-- The images, and a sentence on which they are.
+local function read_data(args, model)
+    if not args.data then
+        if model.task ~= "binary" then options.fail("--data: drawn phantoms have two classes, and the model more") end
+        return lx.data.phantom {n = args.phantoms, size = model.size, seed = PHANTOM_SEED}, "phantoms drawn anew"
+    end
+    local frame = options.frame(args)
+    check_classes(model, frame)
+    local test = frame:in_part("test")
+    local what = "all of " .. args.data
+    if #test > 0 then frame, what = test, args.data .. "/test" end
+    local unseen, left_out = lx.data.unseen(options.load(frame, model.size, false), model.metadata.trained_on)
+    if #unseen == 0 then
+        options.fail("the model was trained on all of these images or their patients; evaluating on them would say "
+            .. "nothing "
+            .. "about new ones")
+    end
+    if left_out.pixels + left_out.patients > 0 then
+        what = ("%s, without %d images of patients it was trained on (%d that it saw, %d others of their "
+            .. "patients). The %d "
+            .. "left were most likely used to choose epoch and threshold: expect less on new images"):format(what,
+            left_out.pixels + left_out.patients, left_out.pixels, left_out.patients, #unseen)
+    end
+    if frame:unknown_patients() == #frame then
+        what = what .. "\n        nothing tells the patients of these images: intervals are of images, and other "
+            .. "images of "
+            .. "patients it was trained on may be among them"
+    end
+    return unseen, what
+end
+
+--- Runs the command.
+---@param args table the options
+function evaluate.run(args)
+    local device, device_words = options.device(args.device)
+    local model = options.must(lx.predictor.open(args.model, {device = device}))
+    local dataset, what = read_data(args, model)
+    local probabilities = options.must(model:probabilities(dataset))
+    local classes = model.metadata.classes
+    local report = lx.metrics.report(probabilities, dataset.labels, {
+        threshold = model.threshold, groups = dataset.groups, seed = args.seed,
+        classes = model.task ~= "binary" and classes or nil,
+    })
+
+    print("model: " .. args.model)
+    print("device: " .. device_words)
+    print("images: " .. what)
+    print()
+    print(model.task == "binary" and lx.metrics.format_report(report, classes) or tostring(report))
+    print()
+    print(options.NOTICE)
+
+    if args.json then
+        report.model, report.images, report.classes, report.notice = args.model, what, classes, options.NOTICE
+        report.unreadable = #dataset.failed
+        local encode = cjson.new()
+        encode.encode_invalid_numbers("null")
+        local ok, message = core.write_file(args.json, {encode.encode(report), "\n"})
+        if not ok then options.fail(message) end
+    end
+end
+
+return evaluate

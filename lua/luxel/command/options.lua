@@ -1,0 +1,191 @@
+--- What the commands share: their options, reading labelled data, and how a command ends.
+
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local options = {}
+
+-- The words for label 0 and label 1 in everything that people read, where folders are called so or drawn images are
+-- used.
+options.LABELS = {"NORMAL", "INFECTED"}
+local USUAL <const> = {pneumonia = true, infected = true, infection = true}
+
+options.NOTICE = lx.predictor.NOTICE
+
+-- Grey values 0..1 are brought to about -2..2 before the network sees them.
+options.MEAN, options.STD = 0.5, 0.25
+
+-- ---- ends -------------------------------------------------------------------------------------------------------
+
+local End = {__name = "luxel.command.End"}
+
+function End:__tostring() return self.message end
+
+--- Ends the command with a message on the standard error.
+---@param message string
+---@param status integer? exit status, default 1
+function options.fail(message, status) error(setmetatable({message = message, status = status or 1}, End), 0) end
+
+--- The value, or the end of the command with the message.
+---@generic T
+---@param value T?
+---@param message string?
+---@return T
+function options.must(value, message, ...)
+    if not value then options.fail(message) end
+    return value, message, ...
+end
+
+local function problem_of(problem)
+    if getmetatable(problem) == End then return problem end
+    local text = tostring(problem)
+    if text:find("interrupted!", 1, true) then return {message = "interrupted", status = 130} end
+    return {message = core.error_code(text) and text or debug.traceback(text, 3), status = 1}
+end
+
+--- Runs what a command does; whatever ends it, Ctrl-C among it, becomes a line on the standard error and a status.
+---@param work fun(): integer? exit status, default 0
+---@return integer status
+function options.guard(work)
+    local ok, result = xpcall(work, problem_of)
+    if ok then return result or 0 end
+    io.stderr:write("error: ", result.message, "\n")
+    return result.status
+end
+
+--- The same for a program: SIGTERM and SIGHUP end it as Ctrl-C does, and it exits with the status.
+---@param work fun(): integer?
+function options.main(work)
+    core.end_on_signals()
+    os.exit(options.guard(work), true)
+end
+
+-- ---- command lines --------------------------------------------------------------------------------------------
+
+--- Adds an option that takes a number.
+---@param name string "--size"
+---@param help string
+---@param default number
+---@param low number the least that makes sense
+---@param high number
+---@param whole boolean? whether it has to be an integer
+function options.add_number(parser, name, help, default, low, high, whole)
+    local words = ("%s: expected %s from %s to %s"):format(name, whole and "a whole number" or "a number", low, high)
+    parser:option(name, help, tostring(default)):convert(function(text)
+        local value = tonumber(text)
+        if whole then value = math.tointeger(value) end
+        if value and value >= low and value <= high then return value end
+        return nil, ("%s, got '%s'"):format(words, text)
+    end)
+end
+
+--- Adds the option for the side of images.
+function options.add_size(parser, help, default)
+    options.add_number(parser, "--size", help, default, lx.models.SMALLEST, lx.models.LARGEST, true)
+end
+
+--- Adds the option for the seed of random numbers.
+function options.add_seed(parser, help, default)
+    options.add_number(parser, "--seed", help, default, 0, 1 << 53, true)
+end
+
+--- The words of a command line by a parser. A negative number after an option is its value, and no option of its own.
+---@param given string[]? default those of the program
+---@return table
+function options.parse(parser, given)
+    local words = {}
+    for _, word in ipairs(given or arg) do
+        if word:find("^%-[%d.]") and words[#words] and words[#words]:find("^%-%-[%w-]+$") then
+            words[#words] = words[#words] .. "=" .. word
+        else
+            words[#words + 1] = word
+        end
+    end
+    return parser:parse(words)
+end
+
+-- ---- devices --------------------------------------------------------------------------------------------------
+
+--- Adds the option that says what to compute on.
+function options.add_device(parser)
+    parser:option("--device", "What to compute on: auto (the best GPU, else cpu), cpu, opencl, opencl:2, or a part of "
+        .. "a device's name.", "auto")
+end
+
+--- The device that the option names, or the end with a list of those that there are.
+---@param name string
+---@return string label
+---@return string words for the person
+function options.device(name)
+    local device, message = lx.device(name)
+    if not device then options.fail(("--device: %s\n%s"):format(message, tostring(lx.devices()))) end
+    if device.label == "cpu" then return device.label, device.name end
+    return device.label, ("%s (%s)"):format(device.label, device.name)
+end
+
+-- ---- data -----------------------------------------------------------------------------------------------------
+
+--- Adds the options that say what the images are labelled with.
+function options.add_data(parser)
+    parser:option("--positive", "Of two classes the one that is the disease, where the other one's name does not tell.")
+    parser:option("--patient", "Lua pattern whose capture in a path is the patient, or the column of a table; default: "
+        .. "DICOM's Patient ID, and the names of well-known collections.")
+    parser:option("--label", "Column of a CSV file in --data with one class for each image.")
+    parser:option("--labels", "Columns with 0 and 1 for labels that do not exclude each other: A,B,C.")
+    parser:option("--path", "Column of a CSV file in --data with the images.", "path")
+    parser:option("--root", "Folder of the images of a CSV file (default: that of the file).")
+    parser:option("--uncertain", "What -1 in a label means, which marks doubt in CheXpert."):choices {
+        "ones", "zeros", "ignore",
+    }
+end
+
+--- The frame that the command line describes: of a folder, or of a CSV file.
+---@param args table
+---@return luxel.Frame
+function options.frame(args)
+    if lfs.attributes(args.data, "mode") == "directory" or not (args.label or args.labels) then
+        return options.must(lx.data.image_folder(args.data, {positive = args.positive, patient = args.patient}))
+    end
+    local labels
+    if args.labels then
+        labels = {}
+        for name in args.labels:gmatch("[^,]+") do labels[#labels + 1] = name end
+    end
+    return options.must(lx.data.frame(args.data, {
+        path = args.path, root = args.root, label = args.label, labels = labels, positive = args.positive,
+        patient = args.patient, uncertain = args.uncertain,
+    }))
+end
+
+--- The words for the classes of a frame: NORMAL and INFECTED where its folders mean that, else its own names.
+---@param frame luxel.Frame|luxel.Dataset
+---@return string[]
+function options.words_of(frame)
+    local names = frame.classes
+    if frame.task == "binary" and names[1]:lower() == "normal" and USUAL[names[2]:lower()] then
+        return options.LABELS
+    end
+    return names
+end
+
+--- Reads the images of a frame with a progress bar; files that cannot be read are named.
+---@param frame luxel.Frame
+---@param size integer
+---@param strict boolean
+---@param cache string? file to keep them in at twice the size, for later runs; else they are in memory at the size
+---@return luxel.Dataset
+function options.load(frame, size, strict, cache)
+    local console = lx.train.console()
+    local reading = {
+        size = size, strict = strict, progress = function(done, total) console:reading(done, total) end,
+    }
+    if cache then reading.cache, reading.reduce = cache, 2 * size end
+    local dataset = options.must((cache and frame.open or frame.load)(frame, reading))
+    for _, failure in ipairs(dataset.failed) do
+        io.stderr:write("[WARN] left out: ", failure.message, "\n")
+    end
+    return dataset
+end
+
+return options

@@ -1,0 +1,233 @@
+--- `luxel predict`: says for new radiographs whether they look infected, and how sure the model is.
+--
+--     luxel predict --model runs/first/best.safetensors xray.jpeg
+--     luxel predict --model runs/first/best.safetensors --format csv --out pictures folder/ >answers.csv
+
+local annotate = require "luxel.command.annotate"
+local cjson = require "cjson"
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+local options = require "luxel.command.options"
+
+local predict = {summary = "Says whether radiographs look infected."}
+
+--- Adds the options of the command.
+function predict.options(parser)
+    parser:argument("images", "Image files (" .. table.concat(lx.vision.formats, ", ")
+        .. "), and folders of them, with all folders below."):args("*")
+    parser:option("--list", "File with a path in each line; - for the standard input.")
+    parser:option("--model", "Model file that train wrote."):count(1)
+    options.add_device(parser)
+    parser:option("--out", "Folder for the images with label and probability written in a margin.")
+    parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
+    parser:flag("--json", "The same as --format json: an object in each line.")
+end
+
+-- Images that go through the network together.
+local CHUNK <const> = 32
+
+local function complain(run, message)
+    run.failed = true
+    io.stderr:write("error: ", message, "\n")
+end
+
+-- What cannot be written ends the program: a full disk, say.
+local function say(text)
+    local ok, problem = io.stdout:write(text, "\n")
+    if not ok then options.fail("cannot write the answers: " .. tostring(problem)) end
+end
+
+-- ---- which images -------------------------------------------------------------------------------------------------
+
+local EXTENSIONS <const> = {}
+for _, format in ipairs(core.image_formats()) do
+    for _, extension in ipairs(format.extensions) do EXTENSIONS[extension] = true end
+end
+
+-- Appends the images in a folder and below, in the order of their names. Links to folders are not followed.
+local function collect(run, folder, paths)
+    local ok, iterate, state = pcall(lfs.dir, folder)
+    if not ok then return complain(run, "cannot read the folder " .. folder) end
+    local names = {}
+    for name in iterate, state do
+        if name:sub(1, 1) ~= "." then names[#names + 1] = name end
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+        local path = folder .. "/" .. name
+        local extension = name:match("%.(%w+)$")
+        if lfs.attributes(path, "mode") == "directory" then
+            if lfs.symlinkattributes(path, "mode") ~= "link" then collect(run, path, paths) end
+        elseif extension and EXTENSIONS[extension:lower()] then
+            paths[#paths + 1] = path
+        end
+    end
+end
+
+local function listed(path)
+    local file, problem
+    if path == "-" then file = io.stdin else file, problem = io.open(path) end
+    if not file then options.fail("--list: " .. problem) end
+    local paths = {}
+    for line in file:lines() do
+        line = line:gsub("\r$", "")
+        if line ~= "" then paths[#paths + 1] = line end
+    end
+    return paths
+end
+
+-- All images, and whether it is one that was named by itself.
+local function find_images(run)
+    local args = run.args
+    local paths, given = {}, table.move(args.images, 1, #args.images, 1, {})
+    if args.list then
+        local more = listed(args.list)
+        table.move(more, 1, #more, #given + 1, given)
+    end
+    if #given == 0 then options.fail("name images, folders of them, or --list FILE") end
+    for _, path in ipairs(given) do
+        if lfs.attributes(path, "mode") == "directory" then
+            local before = #paths
+            collect(run, (path:gsub("(.)/+$", "%1")), paths)
+            if #paths == before then complain(run, path .. ": there are no images in this folder") end
+        else
+            paths[#paths + 1] = path
+        end
+    end
+    return paths, #given == 1 and #paths == 1 and paths[1] == given[1]
+end
+
+-- ---- answers ------------------------------------------------------------------------------------------------------
+
+-- File names may be of any bytes, which JSON cannot hold: those that are no UTF-8 become U+FFFD.
+local function as_utf8(text)
+    local out, at = {}, 1
+    while at <= #text do
+        local ok, bad = utf8.len(text, at)
+        if ok then
+            out[#out + 1] = text:sub(at)
+            break
+        end
+        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
+        at = bad + 1
+    end
+    return table.concat(out)
+end
+
+local function cell(value)
+    local text = tostring(value == nil and "" or value)
+    return text:find('[,"\r\n]') and '"' .. text:gsub('"', '""') .. '"' or text
+end
+
+local function number(value) return value and (("%.6f"):format(value):gsub(",", ".")) or "" end
+
+local print_answer = {}
+
+function print_answer.text(answer, only)
+    say((only and "xray " or answer.path .. ": ") .. tostring(answer))
+end
+
+function print_answer.json(answer)
+    local warnings = {}
+    for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
+    local path = answer.path
+    local shown = as_utf8(path)
+    say(cjson.encode {
+        path = shown, path_bytes = shown ~= path and path:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+            or nil,
+        label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
+        threshold = answer.threshold, warnings = #warnings > 0 and warnings or nil, notice = answer.notice,
+    })
+end
+
+function print_answer.csv(answer, _, classes)
+    local warnings = {}
+    for i, finding in ipairs(answer.findings) do warnings[i] = finding.code end
+    local cells = {cell(answer.path), cell(answer.label), number(answer.probability)}
+    if answer.classes then
+        for _, name in ipairs(classes) do cells[#cells + 1] = number(answer.classes[name]) end
+    else
+        cells[#cells + 1] = number(answer.infected)
+    end
+    cells[#cells + 1] = cell(table.concat(warnings, " "))
+    say(table.concat(cells, ","))
+end
+
+-- The names of the columns; other formats have none.
+local function print_columns(predictor)
+    local cells = {"path", "label", "probability"}
+    for _, name in ipairs(predictor.task == "binary" and {"probability of " .. predictor.positive}
+        or predictor.classes) do
+        cells[#cells + 1] = cell(name)
+    end
+    cells[#cells + 1] = "warnings"
+    say(table.concat(cells, ","))
+end
+
+-- ---- pictures -----------------------------------------------------------------------------------------------------
+
+-- What a file is, whatever it is called.
+local function identity(path)
+    local found = lfs.attributes(path)
+    return found and ("%s:%s"):format(found.dev, found.ino)
+end
+
+-- Two images of one name must not overwrite each other, nor anything that was given.
+local function output_path(run, path)
+    local stem = path:match("[^/]*$"):gsub("%.%w+$", "")
+    local name, count = stem, 1
+    while run.taken[name] or run.inputs[identity(("%s/%s.png"):format(run.args.out, name)) or false] do
+        count = count + 1
+        name = ("%s-%d"):format(stem, count)
+    end
+    run.taken[name] = true
+    return ("%s/%s.png"):format(run.args.out, name)
+end
+
+-- ---- the work -------------------------------------------------------------------------------------------------------
+
+local function show(run, answer, only)
+    if answer.message then return complain(run, ("%s%s"):format(
+        answer.message:find(answer.path, 1, true) and "" or answer.path .. ": ", answer.message)) end
+    print_answer[run.args.format](answer, only, run.predictor.classes)
+    for _, finding in ipairs(answer.findings) do
+        io.stderr:write(("[WARN] %s: %s\n"):format(answer.path, finding.message))
+    end
+    if not run.args.out then return end
+    local ok, problem = lx.vision.save(output_path(run, answer.path), annotate(answer.image, answer))
+    if not ok then complain(run, problem) end
+end
+
+--- Runs the command.
+---@param args table the options
+---@return integer status
+function predict.run(args)
+    if args.json then args.format = "json" end
+    if args.format == "text" then say("[INFO] loading network...") end
+    local device, device_words = options.device(args.device)
+    if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
+    local predictor = options.must(lx.predictor.open(args.model, {device = device}))
+    local run = {args = args, predictor = predictor, taken = {}, inputs = {}, failed = false}
+    if args.format == "csv" then print_columns(predictor) end
+    if args.out and not lfs.mkdir(args.out) and lfs.attributes(args.out, "mode") ~= "directory" then
+        options.fail("cannot make the folder " .. args.out)
+    end
+    local paths, only = find_images(run)
+    for _, path in ipairs(paths) do run.inputs[identity(path) or path] = true end
+    local console = #paths > CHUNK and lx.train.console()
+    for first = 1, #paths, CHUNK do
+        local chunk = table.move(paths, first, math.min(first + CHUNK - 1, #paths), 1, {})
+        for _, answer in ipairs(predictor:all(chunk, {images = args.out ~= nil})) do
+            if answer.code == "device" then options.fail(answer.message) end
+            show(run, answer, only)
+        end
+        if console then console:reading(first + #chunk - 1, #paths) end
+    end
+    local ok, problem = io.stdout:flush()
+    if not ok then options.fail("cannot write the answers: " .. tostring(problem)) end
+    io.stderr:write(options.NOTICE, "\n")
+    return run.failed and 1 or 0
+end
+
+return predict

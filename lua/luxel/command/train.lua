@@ -1,0 +1,205 @@
+--- `luxel train`: learns to tell infected from normal chest radiographs, or any classes or labels of one's own.
+--
+--     luxel train --data DIR --out runs/first
+--     luxel train --data labels.csv --path image --root images --labels Effusion,Mass --out runs/findings
+--
+-- DIR holds NORMAL/ and PNEUMONIA/ (or any class folders), with or without train/, val/, test/ above them. Images below
+-- test/ are never looked at here. Without --data it learns from drawn phantoms.
+
+local lx = require "luxel"
+local options = require "luxel.command.options"
+
+local command = {summary = "Learns to tell infected from normal chest radiographs."}
+
+--- Adds the options of the command.
+function command.options(parser)
+    parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/ or other class folders, or a CSV file (default: drawn "
+        .. "phantoms).")
+    options.add_data(parser)
+    parser:option("--model", "Network.", "cnn"):choices(lx.models.names())
+    options.add_size(parser, "Side to which images are resized, in pixels.", 128)
+    options.add_number(parser, "--epochs", "Times to go through the images.", 10, 1, 100000, true)
+    options.add_number(parser, "--batch", "Images in one step.", 32, 1, 4096, true)
+    options.add_number(parser, "--accumulate", "Batches that make one step together, where memory is short.", 1, 1,
+        4096, true)
+    options.add_number(parser, "--lr", "Largest learning rate.", 0.001, 1e-9, 1e3)
+    options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
+        0.99999)
+    options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
+        true)
+    parser:option("--best", "What the best epoch has the best of.", "auc"):choices {"auc", "accuracy", "loss"}
+    options.add_device(parser)
+    options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
+    options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
+    options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 600, 1, 1000000,
+        true)
+    parser:option("--out", "Folder for best.safetensors, last.safetensors, log.csv and TensorBoard's events.",
+        "runs/chest_xray")
+    parser:option("--enhance", "What every image goes through first, in training and later."):choices {
+        "none", "equalize", "clahe", "autocontrast",
+    }:default "none"
+    parser:option("--augment", "How training images vary: not, mirrored, or also turned, moved and scaled."):choices {
+        "none", "flips", "full",
+    }:default "full"
+    parser:option("--cache", "File for the decoded images at twice the size, so that later runs begin at once, and "
+        .. "images are resampled once (default: decoded in every run, kept in memory at the size).")
+    parser:flag("--resume", "Go on with the run in --out.")
+    parser:flag("--overwrite", "Replace the run in --out.")
+    parser:flag("--tune", "Measure first which way of computing each layer is the fastest on the device.")
+    parser:option("--profile", "File for a trace of a few steps (chrome://tracing); shows what they spent their time "
+        .. "on.")
+    parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
+end
+
+-- Options that contradict each other, or say nothing.
+local function check(args)
+    if args.cache and not args.data then options.fail("--cache keeps the images of --data; phantoms are drawn anew") end
+    if args.resume and args.overwrite then options.fail("--resume goes on with a run, and --overwrite replaces it: say "
+        .. "one") end
+    for _, name in ipairs {"label", "labels", "root", "uncertain"} do
+        if args[name] and not args.data then options.fail(("--%s says what the table in --data holds, and there is "
+            .. "none"):format(name)) end
+    end
+    if args.label and args.labels then options.fail("--label is for one class an image, --labels for several labels: "
+        .. "say one") end
+end
+
+local AUGMENT <const> = {
+    none = false, flips = {{"hflip"}}, full = {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}},
+}
+
+-- Kaggle ships a val/ of 16 images: too few to choose a threshold on.
+local VAL_ENOUGH <const> = 100
+
+-- The images of frames that are parts of another one; with a cache there is one file for all of it.
+local function load(args, whole, ...)
+    local parts = {...}
+    if not args.cache then
+        for i, part in ipairs(parts) do parts[i] = options.load(part, args.size, args.strict) end
+        return table.unpack(parts)
+    end
+    local dataset, places = options.load(whole, args.size, args.strict, args.cache), {}
+    for i, path in ipairs(dataset.paths) do places[path] = i end
+    for i, part in ipairs(parts) do
+        local indices = {}
+        for _, path in ipairs(part.path) do indices[#indices + 1] = places[path] end
+        parts[i] = dataset:subset(indices)
+    end
+    return table.unpack(parts)
+end
+
+-- Training and validation images, no patient in both.
+local function read_data(args)
+    local frame = options.frame(args)
+    print(frame)
+    local own_val = frame:in_part("val")
+    local rest = frame:filter(function(row) return row.part ~= "test" end)
+    if #own_val >= VAL_ENOUGH then
+        return load(args, rest, frame:in_part("train"), own_val)
+    end
+    if #own_val > 0 then
+        print(("val/ has only %d images; validating on %.0f%% of the patients of train/ and val/ instead"):format(
+            #own_val, 100 * args.val))
+    end
+    local train, val = rest:split {val = args.val, seed = args.seed}
+    if not train then options.fail(val) end
+    return load(args, rest, train, val)
+end
+
+local function draw_phantoms(args)
+    print(("drawing %d phantoms"):format(args.phantoms))
+    local train, val = lx.data.phantom({n = args.phantoms, size = args.size, seed = args.seed}):split {
+        val = args.val, seed = args.seed,
+    }
+    if not train then options.fail(val) end
+    return train, val
+end
+
+-- "5 NORMAL, 7 INFECTED"
+local function counts_in_words(counts, words)
+    local list = {}
+    for k, name in ipairs(words) do list[k] = ("%d %s"):format(counts[k], name) end
+    return table.concat(list, ", ")
+end
+
+-- The rarer classes and labels weigh more, so that all count the same; the probabilities are calibrated afterwards.
+local function loss_of(train_set, device)
+    local F, counts = lx.nn.functional, train_set:counts()
+    if train_set.task == "classes" then
+        local weights = {}
+        for k, count in ipairs(counts) do weights[k] = #train_set / (#counts * math.max(1, count)) end
+        local weight = lx.tensor(weights, {device = device})
+        return function(logits, labels) return F.cross_entropy(logits, labels, {weight = weight}) end
+    end
+    local weights = {}
+    if train_set.task == "binary" then
+        weights = counts[1] / counts[2]
+    else
+        for k, column in ipairs(train_set.labels:t():totable()) do
+            local known = 0
+            for _, value in ipairs(column) do known = known + (value == value and 1 or 0) end
+            weights[k] = math.max(1, known - counts[k]) / math.max(1, counts[k])
+        end
+        weights = lx.tensor(weights, {device = device})
+    end
+    return function(logits, labels)
+        return F.binary_cross_entropy_with_logits(logits, labels, {pos_weight = weights})
+    end
+end
+
+--- Runs the command.
+---@param args table the options
+---@return integer status
+function command.run(args)
+    check(args)
+    local device, device_words = options.device(args.device)
+    print("computing on " .. device_words)
+    lx.manual_seed(args.seed)
+    local train_set, val_set
+    if args.data then train_set, val_set = read_data(args) else train_set, val_set = draw_phantoms(args) end
+    local words, counts = options.words_of(train_set), train_set:counts()
+    for k, count in ipairs(counts) do
+        if count == 0 and train_set.task ~= "labels" then
+            options.fail(("no training image is of the class %s: it cannot be learnt"):format(words[k]))
+        end
+    end
+    print(("training on %d images (%s), validating on %d (%s)"):format(#train_set, counts_in_words(counts, words),
+        #val_set,
+        counts_in_words(val_set:counts(), words)))
+
+    local net = lx.models.build(args.model, {
+        size = args.size, outputs = train_set.task == "binary" and 1 or #words,
+    }):to(device)
+    if args.tune then print(lx.tune(net, {args.batch, 1, args.size, args.size})) end
+    local optimizer = lx.optim.AdamW(net:parameters(), {lr = args.lr, weight_decay = 0.01})
+    local steps = math.max(2, math.ceil(math.ceil(
+        #train_set / args.batch) / args.accumulate) * args.epochs) -- one to warm up
+    local scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps})
+
+    local result, message = lx.train.fit {
+        net = net, optimizer = optimizer, scheduler = scheduler, loss = loss_of(train_set, device), train = train_set,
+        val = val_set, epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
+        out = args.out, resume = args.resume, overwrite = args.overwrite, best = args.best,
+        ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
+        mean = options.MEAN, std = options.STD, profile = args.profile,
+        enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
+        metadata = {
+            model = args.model, size = args.size, classes = words, folders = train_set.classes, images = #train_set,
+        },
+    }
+    if not result then options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true",
+        "--overwrite"))) end
+    local best = result.best
+    if best then
+        print(("best epoch %d: validation AUC %s, accuracy %s%s; model in %s/best.safetensors"):format(best.epoch,
+            best.auc and ("%.4f"):format(best.auc) or "n/a", best.accuracy and ("%.3f"):format(best.accuracy) or "n/a",
+            best.threshold and (" at threshold %.3f"):format(best.threshold) or "", args.out))
+    elseif result.epoch > 0 then
+        io.stderr:write("error: no model was saved: ", result.save_problem or "no epoch was the best", "\n")
+    end
+    if result.save_problem then io.stderr:write("error: not all of the run was saved: ", result.save_problem, "\n") end
+    print(options.NOTICE)
+    return result.interrupted and 130 or result.save_problem and 1 or 0
+end
+
+return command

@@ -1,0 +1,278 @@
+--- Frames of tables: of a CSV file, of rows in Lua, of a function that gives them one after the other.
+
+local args = require "luxel.args"
+local class_order = require "luxel.data.classes"
+local csv = require "luxel.io.csv"
+local near = require "luxel.near"
+local new_frame = require "luxel.data.frame"
+local patients = require "luxel.data.patients"
+
+-- Texts that stand for a label that is not known.
+local MISSING <const> = {[""] = true, nan = true, na = true, null = true, none = true, ["?"] = true}
+
+local PARTS <const> = {
+    train = "train", training = "train", val = "val", valid = "val", validation = "val", dev = "val", test = "test",
+    testing = "test",
+}
+
+local function refuse(form, ...) error({luxel = ("frame: " .. form):format(...)}, 0) end
+
+-- ---- rows -------------------------------------------------------------------------------------------------------
+
+local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
+
+-- Rows, the names of their columns (nil: rows may differ) and what to call them.
+local function rows_of(source)
+    if type(source) == "string" then
+        local rows, columns, code = csv.read(source)
+        if not rows then error({luxel = "frame: " .. columns, code = code}, 0) end
+        return rows, columns, source
+    end
+    local rows = {}
+    if type(source) == "table" then
+        for i, row in ipairs(source) do rows[i] = row end
+        return rows, nil, "a table of rows"
+    end
+    for row in source do rows[#rows + 1] = row end
+    return rows, nil, "a function of rows"
+end
+
+-- A column that has to be there.
+local function check_column(columns, option, name)
+    if not columns then return end
+    for _, column in ipairs(columns) do
+        if column == name then return end
+    end
+    refuse("options: option '%s': there is no column '%s'%s; the columns are %s", option, name,
+        near.suggestion(name, columns), table.concat(columns, ", "))
+end
+
+local function has_column(rows, columns, name)
+    for _, column in ipairs(columns or {}) do
+        if column == name then return true end
+    end
+    return not columns and rows[1] ~= nil and rows[1][name] ~= nil
+end
+
+local function number_of(value, where)
+    local number = tonumber(value)
+    if not number or number - number ~= 0 then refuse("%s: expected a number, got %s", where, args.describe(value)) end
+    return number
+end
+
+-- ---- labels -----------------------------------------------------------------------------------------------------
+
+-- A label of several: 1, 0, or NaN where it is not known. -1 is CheXpert's mark of a doubtful one.
+local function flag_of(value, opts, where)
+    if value == nil or value ~= value or type(value) == "string" and MISSING[value:lower():match("^%s*(.-)%s*$")] then
+        return 0 / 0
+    end
+    if value == true or value == false then return value and 1 or 0 end
+    local number = number_of(value, where)
+    if number == -1 then
+        if not opts.uncertain then
+            refuse("%s: it is -1, which marks doubt; say with uncertain = 'ones', 'zeros' or 'ignore' what to "
+                .. "make of it",
+                where)
+        end
+        return opts.uncertain == "ones" and 1 or opts.uncertain == "zeros" and 0 or 0 / 0
+    end
+    if number ~= 0 and number ~= 1 then refuse("%s: expected 0, 1 or nothing, got %s", where, args.describe(value)) end
+    return number
+end
+
+local function read_flags(rows, opts)
+    local labels = {}
+    for i, row in ipairs(rows) do
+        labels[i] = {}
+        for k, name in ipairs(opts.labels) do
+            labels[i][k] = flag_of(row[name], opts, ("row %d: %s"):format(i, name))
+        end
+    end
+    return labels, opts.labels, "labels"
+end
+
+-- Class names in the order of their numbers: as asked for, or as found.
+local function class_names(found, opts)
+    if opts.classes then
+        for name in pairs(found) do
+            local known = false
+            for _, class in ipairs(opts.classes) do known = known or class == name end
+            if not known then
+                refuse("options: option 'classes': there is a row of class '%s'%s, which is not one of %s", name,
+                    near.suggestion(name, opts.classes), table.concat(opts.classes, ", "))
+            end
+        end
+        return opts.classes
+    end
+    local names = {}
+    for name in pairs(found) do names[#names + 1] = name end
+    table.sort(names, function(a, b)
+        local x, y = tonumber(a), tonumber(b)
+        if x and y then return x < y end
+        return a < b
+    end)
+    if #names ~= 2 then return names end
+    local ordered = class_order.order_two(names[1], names[2], opts.positive)
+    if not ordered then
+        refuse("the classes are %s and %s, and nothing tells which of them is the disease; say it with positive = "
+            .. "'%s' or "
+            .. "positive = '%s'", names[1], names[2], names[1], names[2])
+    end
+    return ordered
+end
+
+local function read_classes(rows, opts)
+    local found, given, missing = {}, {}, nil
+    for i, row in ipairs(rows) do
+        local value = row[opts.label]
+        if math.type(value) == "float" and math.tointeger(value) then value = math.tointeger(value) end
+        if value ~= nil and value == value and not MISSING[tostring(value):lower()] then
+            given[i] = tostring(value)
+            found[given[i]] = true
+        elseif value and value == value and value ~= "" then
+            missing = tostring(value)
+        end
+    end
+    local names, places, labels = class_names(found, opts), {}, {}
+    if #names < 2 then
+        refuse("column '%s' has %s%s; at least two classes are needed", opts.label,
+            #names == 0 and "no class" or "only the class " .. names[1],
+            missing and (" ('%s' stands for a label that is not known)"):format(missing) or "")
+    end
+    if opts.positive and (#names ~= 2 or opts.positive ~= names[2]) then
+        refuse("options: option 'positive': expected the second of two classes, which are %s, got '%s'",
+            table.concat(names, ", "), opts.positive)
+    end
+    for k, name in ipairs(names) do places[name] = k - 1 end
+    for i = 1, #rows do labels[i] = given[i] and places[given[i]] or 0 / 0 end
+    return labels, names, #names == 2 and "binary" or "classes"
+end
+
+-- ---- boxes --------------------------------------------------------------------------------------------------------
+
+-- The box of a row; nil where its cells are empty.
+local function box_of(row, names, i)
+    local values, empty = {}, 0
+    for k, side in ipairs {"x", "y", "w", "h"} do
+        local value = row[names[k]]
+        if value == nil or value == "" then
+            empty = empty + 1
+        else
+            values[side] = number_of(value, ("row %d: %s"):format(i, names[k]))
+        end
+    end
+    if empty == 4 then return nil end
+    if empty > 0 then refuse("row %d: its box lacks a number", i) end
+    return values
+end
+
+-- Rows of one image become one, with all of their boxes.
+local function gather_boxes(rows, opts)
+    local kept, boxes, place_of = {}, {}, {}
+    for i, row in ipairs(rows) do
+        local name = row[opts.path]
+        local place = place_of[name]
+        if not place then
+            place = #kept + 1
+            place_of[name], kept[place], boxes[place] = place, row, {}
+        end
+        local box = box_of(row, opts.boxes, i)
+        if box then
+            box.label = opts.box_label and row[opts.box_label] or nil
+            table.insert(boxes[place], box)
+        end
+    end
+    return kept, boxes
+end
+
+-- ---- the frame ------------------------------------------------------------------------------------------------------
+
+local function part_of(value, i)
+    if value == nil or value == "" or value == false then return false end
+    local part = PARTS[tostring(value):lower()]
+    if not part then refuse("row %d: part: expected train, val or test, got %s", i, args.describe(value)) end
+    return part
+end
+
+local function path_of(row, opts, i)
+    local path = row[opts.path]
+    if type(path) ~= "string" or path == "" then
+        refuse("row %d: column '%s': expected the path of an image, got %s", i, opts.path, args.describe(path))
+    end
+    if path:sub(1, 1) == "/" or opts.root == "" then return path end
+    return opts.root .. "/" .. path
+end
+
+local function build(source, opts)
+    local rows, columns, what = rows_of(source)
+    opts.root = opts.root or type(source) == "string" and folder_of(source) or ""
+    opts.root = opts.root:gsub("(.)/+$", "%1")
+    if not opts.label and not opts.labels then
+        refuse("options: say label = COLUMN for one class an image, or labels = {COLUMN, ...} for several labels")
+    elseif opts.label and opts.labels then
+        refuse("options: label and labels exclude each other")
+    end
+    for _, name in ipairs {"path", "label", "patient", "part", "box_label"} do
+        if opts[name] and (name ~= "path" or columns) then check_column(columns, name, opts[name]) end
+    end
+    for _, name in ipairs(opts.labels or {}) do check_column(columns, "labels", name) end
+    for _, name in ipairs(opts.boxes or {}) do check_column(columns, "boxes", name) end
+    if #rows == 0 then refuse("%s has no rows", what) end
+    local boxes
+    if opts.boxes then rows, boxes = gather_boxes(rows, opts) end
+    local labels, classes, task = (opts.labels and read_flags or read_classes)(rows, opts)
+    local frame = {
+        task = task, classes = classes, path = {}, label = labels, group = {}, source = {}, part = {}, boxes = boxes,
+        left_out = {}, root = what,
+    }
+    local patient = opts.patient or has_column(rows, columns, "patient") and "patient"
+    local part = opts.part or has_column(rows, columns, "part") and "part"
+    local row_of = {}
+    for i, row in ipairs(rows) do
+        local path = path_of(row, opts, i)
+        local before, group, told = row_of[path]
+        if opts.label and before and labels[before] ~= labels[i] and labels[i] == labels[i]
+            and labels[before] == labels[before] then
+            refuse("rows %d and %d: %s is %s, and %s; an image has one class (or labels = {COLUMN, ...})", before, i,
+                path, classes[labels[before] + 1], classes[labels[i] + 1])
+        end
+        row_of[path] = before or i
+        if patient and row[patient] ~= nil and row[patient] ~= "" then
+            group, told = tostring(row[patient]), ("column '%s'"):format(patient)
+        else
+            group, told = patients.of(path)
+        end
+        frame.path[i], frame.group[i], frame.source[i] = path, group or path, group and told or false
+        frame.part[i] = part_of(part and row[part], i)
+    end
+    return new_frame(frame)
+end
+
+--- A frame of a table: a CSV file with the names of its columns in the first line, a list of rows (tables with names),
+--- or a function that gives rows until nil.
+---
+--- With `label`, a column of class names or numbers: two classes (the positive one is known by the other's name, or
+--- said with `positive`) or more. With `labels`, columns of 0 and 1 that do not exclude each other; empty ones are
+--- missing, and -1, which marks doubt in CheXpert (Irvin et al., AAAI 2019), becomes what `uncertain` says. Rows
+--- without a class are missing labels too, which losses and metrics leave out.
+---@param source string|table[]|fun(): table?
+---@param options {path: string?, root: string?, label: string?, labels: string[]?, classes: string[]?, positive:
+---  string?, uncertain: "ones"|"zeros"|"ignore"?, patient: string?, part: string?, boxes: string[]?, box_label:
+---  string?} path: the column of the image (default "path"); root: the folder of its relative paths (default that of
+---  the CSV file); classes: the names in the order of their numbers; patient, part: columns (default "patient" and
+---  "part" where there are such; else names of files tell patients as `lx.data.patient` does); boxes: four columns of
+---  x, y, w, h in pixels from the top left, of which an image may have several rows; box_label: the column of what a
+---  box is
+---@return luxel.Frame? frame, string? message, string? code "io" or "format"
+local function frame_of(source, options)
+    local opts = args.with_defaults(options, {path = "path"})
+    local ok, frame = pcall(build, source, opts)
+    if ok then return frame end
+    if type(frame) ~= "table" or not frame.luxel then error(frame, 0) end
+    return nil, frame.luxel, frame.code or "format"
+end
+
+return args.public("frame", "source: path|table[]|function, options: {path: text?, root: string?, label: text?, "
+    .. "labels: text[]?, classes: text[]?, positive: text?, uncertain: \"ones\"|\"zeros\"|\"ignore\"?, patient: text?, "
+    .. "part: text?, boxes: text[]?, box_label: text?}", frame_of)

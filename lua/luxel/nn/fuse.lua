@@ -1,0 +1,218 @@
+--- Fusion: a network's layers computed several at a time, by a pass over what its Sequentials hold.
+--
+-- `nn.fuse(net)` is a view of the network: calling it computes the same function with the same parameters, and while it
+-- does, every Sequential inside (nested ones, and those of networks made by `nn.class`) is computed here:
+--
+--   - Conv2d or Linear and the ReLU after it are one operation, and so are Conv2d, ReLU and a MaxPool2d(2);
+--   - a BatchNorm2d that uses its running statistics goes into the weights of the Conv2d before it, where no gradients
+--     are wanted;
+--   - a result that only passes from one built-in layer to the next is freed at once.
+--
+-- Nothing is changed or kept in the network, and what can be fused is decided at each call: layers may be added, hooks
+-- registered and modes switched before and after, and calling the network itself computes layer by layer as ever.
+
+local args = require "luxel.args"
+local autograd = require "luxel.autograd"
+local core = require "luxel.core"
+local devices = require "luxel.device"
+local F = require "luxel.nn.functional"
+local linear = require "luxel.nn.linear"
+local norm = require "luxel.nn.norm"
+local recording = require "luxel.recording"
+local simple = require "luxel.nn.simple"
+
+local fuse = {}
+
+-- ---- which layers are known -----------------------------------------------------------------------------------
+
+-- The forward methods of the layers that keep no tensor, by the metatables of their instances. Subclasses are not among
+-- them.
+local FORWARDS = {}
+for _, part in ipairs {linear, norm, simple} do
+    for _, class in pairs(part) do FORWARDS[class.instance_metatable] = class.forward end
+end
+
+-- Whether a module computes what its class of the library does, and neither it nor a hook can keep a tensor that went
+-- through it.
+local function is_built_in(module)
+    local meta = getmetatable(module)
+    local forward = FORWARDS[meta]
+    return forward ~= nil and meta.class.forward == forward and rawget(module, "_fields").forward == nil
+        and not rawget(module, "_hooks")
+end
+
+local function is_plain(module, class)
+    return module ~= nil and getmetatable(module) == class.instance_metatable and is_built_in(module)
+end
+
+-- ---- folding --------------------------------------------------------------------------------------------------
+
+-- What a batch normalisation by running statistics makes of the convolution before it: {weight, bias, tensors,
+-- versions, eps}, the last three of what it was made from, by the normalisation.
+local folded = setmetatable({}, {__mode = "k"})
+
+local function is_current(fold, tensors, eps)
+    if fold.eps ~= eps then return false end
+    for i, tensor in ipairs(tensors) do
+        if not rawequal(fold.tensors[i], tensor) or tensor and core.version(tensor) ~= fold.versions[i] then
+            return false
+        end
+    end
+    return true
+end
+
+-- A convolution with the normalisation after it in its weight and bias: for inference, where both stay as they are.
+local function fold_of(conv, batch_norm)
+    local tensors = {conv.weight, conv.bias or false, batch_norm.weight or false, batch_norm.bias or false,
+        batch_norm.running_mean, batch_norm.running_var}
+    local fold = folded[batch_norm]
+    if fold and not recording.now and is_current(fold, tensors, batch_norm.eps) then return fold end
+    local scale = (batch_norm.running_var + batch_norm.eps):rsqrt()
+    if batch_norm.weight then scale = scale * batch_norm.weight end
+    local bias = (conv.bias and conv.bias - batch_norm.running_mean or -batch_norm.running_mean) * scale
+    fold = {
+        weight = conv.weight * scale:view(conv.out_channels, 1, 1, 1),
+        bias = batch_norm.bias and bias + batch_norm.bias or bias, tensors = tensors, versions = {},
+        eps = batch_norm.eps,
+    }
+    for i, tensor in ipairs(tensors) do fold.versions[i] = tensor and core.version(tensor) end
+    if not recording.now then folded[batch_norm] = fold end -- a replay makes it anew as well
+    return fold
+end
+
+local function can_fold(batch_norm, conv)
+    return is_plain(batch_norm, norm.BatchNorm2d) and not batch_norm.training and batch_norm.running_mean
+        and batch_norm.channels == conv.out_channels and not autograd.is_grad_enabled()
+end
+
+-- ---- computing ------------------------------------------------------------------------------------------------
+
+-- Whether a module is a pooling over windows of 2x2 that neither overlap nor leave the image.
+local function pools_by_two(module)
+    if not is_plain(module, simple.MaxPool2d) then return false end
+    for i = 1, 2 do
+        if module.kernel[i] ~= 2 or module.stride[i] ~= 2 or module.padding[i] ~= 0 then return false end
+    end
+    return true
+end
+
+-- The modules in order, those of Sequentials inside in the place of these.
+local function flatten(sequential, class, list)
+    for _, module in sequential:named_children() do
+        if module.forward == class.forward and not rawget(module, "_hooks") then
+            flatten(module, class, list)
+        else
+            list[#list + 1] = module
+        end
+    end
+    return list
+end
+
+-- The result of the modules from place `i` on that are one operation, and the place after them; nil if none are.
+local function convolve(modules, i, x)
+    local conv, after = modules[i], i + 1
+    if not is_plain(conv, linear.Conv2d) then return nil end
+    local from, relu, pool = conv, false, nil
+    if can_fold(modules[after], conv) then from, after = fold_of(conv, modules[after]), after + 1 end
+    if is_plain(modules[after], simple.ReLU) then relu, after = true, after + 1 end
+    if after == i + 1 then return nil end
+    conv:check_input(x)
+    if relu and pools_by_two(modules[after]) then pool, after = {kernel = 2}, after + 1 end
+    return F.conv2d(x, from.weight, from.bias, {
+        stride = conv.stride, padding = conv.padding, dilation = conv.dilation, groups = conv.groups, relu = relu,
+        max_pool = pool,
+    }), after
+end
+
+local function multiply(modules, i, x)
+    local layer = modules[i]
+    if not is_plain(layer, linear.Linear) or not is_plain(modules[i + 1], simple.ReLU) then return nil end
+    layer:check_input(x)
+    return F.linear(x, layer.weight, layer.bias, {relu = true}), i + 2
+end
+
+--- What a Sequential computes, several layers at a time.
+---@param sequential Sequential
+---@param class table Sequential
+---@param x Tensor
+---@return Tensor
+function fuse.run(sequential, class, x)
+    local modules = flatten(sequential, class, {})
+    local frees = not autograd.is_grad_enabled()
+    local passing = false -- whether x was made by a built-in layer here, so that nobody else has it
+    local i = 1
+    while modules[i] do
+        local built_in = is_built_in(modules[i])
+        local y, after = convolve(modules, i, x)
+        if not after then y, after = multiply(modules, i, x) end
+        if not after then y, after = modules[i](x), i + 1 end
+        if rawequal(y, x) then
+            passing = passing and built_in
+        else
+            if passing and built_in and frees then x:free() end
+            passing = built_in
+        end
+        x, i = y, after
+    end
+    return x
+end
+
+-- ---- views ----------------------------------------------------------------------------------------------------
+
+-- The coroutines in which a view computes: one that waits in the middle leaves the others as they are.
+local running = setmetatable({}, {__mode = "k"})
+
+--- Whether a view computes.
+---@return boolean
+function fuse.is_running()
+    return running[coroutine.running()] == true
+end
+
+local LEAVE = {__close = function(guard) running[guard.thread] = nil end}
+
+local View = {__name = "nn.fuse", is_view = true}
+local modules_of = setmetatable({}, {__mode = "k"}) -- by view
+
+function View:__call(...)
+    local module, thread = modules_of[self], coroutine.running()
+    if running[thread] or devices.math() == "exact" then return module(...) end
+    local _ <close> = setmetatable({thread = thread}, LEAVE)
+    running[thread] = true
+    return module(...)
+end
+
+function View:__index(key)
+    local module = modules_of[self]
+    local value = module[key]
+    if type(value) ~= "function" then return value end
+    return function(first, ...)
+        if rawequal(first, self) then first = module end
+        return value(first, ...)
+    end
+end
+
+function View:__newindex(key, value) modules_of[self][key] = value end
+
+function View:__len() return #modules_of[self] end
+
+function View:__tostring() return "fused " .. tostring(modules_of[self]) end
+
+local views = setmetatable({}, {__mode = "k"}) -- by module
+
+--- A view of a network that computes several layers at a time where it can (see the top of this file): faster and in
+--- less memory, with results that may differ from the layer-by-layer ones by rounding. Under `lx.math("exact")` it
+--- computes layer by layer. Everything but calling it (methods, fields, `#`) goes to the network.
+---@param net Module
+---@return Module view the same one for the same network
+function fuse.fuse(net)
+    if modules_of[net] then return net end
+    if not views[net] then
+        local view = setmetatable({}, View)
+        modules_of[view], views[net] = net, view
+    end
+    return views[net]
+end
+
+fuse.fuse = args.public("fuse", "net: module", fuse.fuse)
+
+return fuse

@@ -1,0 +1,296 @@
+--- Losses as functions: a part of `nn.functional`.
+--
+-- A target that is NaN is a missing label: it counts for nothing, and the mean is over those that are there.
+
+local args = require "luxel.args"
+local core = require "luxel.core"
+local lx = require "luxel"
+local check = require "luxel.nn.check"
+local ops = require "luxel.nn.ops"
+local recording = require "luxel.recording"
+
+local F = {}
+local NO_OPTIONS <const> = {}
+
+-- Never 0: a batch without any label has loss 0 and gradient 0, for these are divided by something.
+local function nonzero(count) return count:clamp(1e-30, math.huge) end
+
+-- `loss` is 0 where the target, a tensor, is missing; or `by` gives what to divide the sum by.
+local function reduce(loss, reduction, by)
+    if reduction == "none" then return loss end
+    if reduction == "sum" then return loss:sum() end
+    return type(by) == "function" and loss:sum() / nonzero(by()) or ops.valid_mean(loss, by)
+end
+
+local function check_pair(name, x, target)
+    check.float(name, "input", x)
+    check.float(name, "target", target)
+    check.same_shape(name, "input", x, "target", target)
+end
+
+--- Binary cross-entropy of logits. Elements whose target is NaN (a missing label) count for nothing.
+---@param x Tensor logits
+---@param target Tensor of the same shape, 0 to 1 or NaN
+---@param options {pos_weight: number|Tensor, reduction: "mean"|"sum"|"none"}? pos_weight: multiplies the loss of the
+--- positives, a number, or [C] for the last dimension; reduction: default "mean", which is over the targets present
+---@return Tensor loss 0-d, or of x's shape for "none"
+function F.binary_cross_entropy_with_logits(x, target, options)
+    local name = "binary_cross_entropy_with_logits"
+    options = options or NO_OPTIONS
+    check_pair(name, x, target)
+    local pos_weight = options.pos_weight
+    if lx.is_tensor(pos_weight) then check.vector(name, "pos_weight", pos_weight, x.shape[x.ndim]) end
+    return reduce(ops.bce_with_logits(x, target, pos_weight), options.reduction, target)
+end
+
+-- The target as float with NaN for "ignore"; and where it is outside 1..classes. That is an error on the cpu; on a
+-- device that would have to be waited for to know, it is for the loss to show.
+local function class_targets(name, target, classes, ignore_index)
+    local t = target:float()
+    if ignore_index then t = t:masked_fill(t:eq(ignore_index), 0 / 0) end
+    local outside = core.binary("maximum", t:lt(1), t:gt(classes)):byte()
+    if t.device ~= "cpu" then return t, outside end
+    local form = "targets should be class numbers from 1 to %d%s; some are outside"
+    local ignored = ignore_index and (" or ignore_index (" .. ignore_index .. ")") or ""
+    if recording.now then
+        core.check_zero(outside:any(), ("%s: %s"):format(name, form:format(classes, ignored)))
+    elseif outside:any():item() ~= 0 then
+        check.fail(name, form, classes, ignored)
+    end
+    return t
+end
+
+local function check_classes(name, x, target, options)
+    check.float(name, "input", x)
+    local expected = x.shape
+    if #expected < 2 then
+        check.fail(name, "input: expected float32 [N,C,...], got %s", args.describe(x))
+    end
+    local classes = table.remove(expected, 2)
+    if check.shape_text(target.shape) ~= check.shape_text(expected) then
+        check.fail(name, "target: expected %s for input %s, got %s", check.shape_text(expected),
+            check.shape_text(x.shape), args.describe(target))
+    end
+    check.vector(name, "weight", options.weight, classes)
+    return classes
+end
+
+-- The loss of log-probabilities [N,C,...], which `log_p` gives once the arguments are known to be right.
+local function class_loss(name, x, log_p, target, options)
+    local classes = check_classes(name, x, target, options)
+    local smoothing = options.label_smoothing or 0
+    local t, outside = class_targets(name, target, classes, options.ignore_index)
+    t = t:unsqueeze(2)
+    local by_class = {1, classes}
+    for i = 3, x.ndim do by_class[i] = 1 end
+    local one_hot = t:eq(lx.arange(1, classes + 1, {device = x.device}):view(by_class)):float()
+    local weighted = options.weight and one_hot * options.weight:detach():view(by_class) or one_hot
+    -- Everything but log p is constant: the loss is a weighted sum, with weight 0 where the label is missing.
+    local coefficient = weighted
+    if smoothing > 0 then
+        local present = t:eq(t):float() * (smoothing / classes)
+        if options.weight then present = present * options.weight:detach():view(by_class) end
+        coefficient = weighted * (1 - smoothing) + present
+    end
+    local loss = -(log_p():masked_fill(coefficient:eq(0), 0) * coefficient):sum(2)
+    if outside then loss = loss:masked_fill(outside, 0 / 0) end
+    return reduce(loss, options.reduction, function() return weighted:sum() end)
+end
+
+--- Cross-entropy of logits over classes (dimension 2).
+---@param x Tensor logits [N,C] or [N,C,H,W]
+---@param target Tensor class numbers from 1, int32 [N] or [N,H,W]; a float32 target may have NaN for missing labels.
+--- One outside raises on the cpu; on other devices, which compute while Lua goes on, it makes the loss NaN
+---@param options {weight: Tensor, label_smoothing: number, ignore_index: integer, reduction: "mean"|"sum"|"none"}?
+--- weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0;
+--- reduction: default "mean"
+---@return Tensor loss 0-d, or of the target's shape for "none"
+function F.cross_entropy(x, target, options)
+    local function log_p() return ops.along(ops.log_softmax, x, 2) end
+    return class_loss("cross_entropy", x, log_p, target, options or NO_OPTIONS)
+end
+
+--- Negative log-likelihood: the cross-entropy of what already are logarithms of probabilities.
+---@param x Tensor log-probabilities [N,C] or [N,C,H,W], as `F.log_softmax(x, 2)` gives them
+---@param target Tensor as for `F.cross_entropy`
+---@param options {weight: Tensor, ignore_index: integer, reduction: "mean"|"sum"|"none"}? weight: [C] per class, by
+--- which the mean is weighted; reduction: default "mean"
+---@return Tensor loss 0-d, or of the target's shape for "none"
+function F.nll_loss(x, target, options)
+    return class_loss("nll_loss", x, function() return x end, target, options or NO_OPTIONS)
+end
+
+--- Kullback-Leibler divergence of `target` from what `x` is the logarithm of: target (log target - x), 0 where the
+--- target is 0 or missing (NaN).
+---@param x Tensor log-probabilities
+---@param target Tensor probabilities of the same shape; with log_target, their logarithms
+---@param options {log_target: boolean, reduction: "mean"|"batchmean"|"sum"|"none"}? log_target: default false;
+--- reduction: default "mean", which is over all elements; "batchmean" divides the sum by the size of dimension 1, and
+--- is the divergence by its definition
+---@return Tensor loss 0-d, or of x's shape for "none"
+function F.kl_div(x, target, options)
+    options = options or NO_OPTIONS
+    check_pair("kl_div", x, target)
+    local missing = target:isnan()
+    local known = target:masked_fill(missing, 0)
+    local loss
+    if options.log_target then
+        loss = known:exp() * (known - x)
+    else
+        local zero = known:le(0)
+        loss = (known * (known:masked_fill(zero, 1):log() - x)):masked_fill(zero, 0)
+    end
+    loss = loss:masked_fill(missing, 0)
+    if options.reduction ~= "batchmean" then return reduce(loss, options.reduction, target) end
+    if x.ndim == 0 then check.fail("kl_div", 'input: reduction "batchmean" needs at least one dimension') end
+    return loss:sum() / math.max(1, x.shape[1])
+end
+
+-- x - target, with 0 (and no gradient) where the target is NaN.
+local function difference(x, target)
+    local missing = target:isnan()
+    return (x - target:masked_fill(missing, 0)):masked_fill(missing, 0)
+end
+
+local function regression(name, elementwise)
+    return function(x, target, options)
+        options = options or NO_OPTIONS
+        check_pair(name, x, target)
+        return reduce(elementwise(difference(x, target), options), options.reduction, target)
+    end
+end
+
+--- Mean of (x - target)^2 over the targets that are not NaN.
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options {reduction: string}? reduction: default "mean"
+---@return Tensor loss 0-d, or of the shape of x for "none"
+F.mse_loss = regression("mse_loss", function(d) return d * d end)
+
+--- Mean of |x - target| over the targets that are not NaN.
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options {reduction: string}? reduction: default "mean"
+---@return Tensor loss 0-d, or of the shape of x for "none"
+F.l1_loss = regression("l1_loss", function(d) return d:abs() end)
+
+--- Quadratic below `beta` (default 1), linear above (Girshick 2015).
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options {beta: number, reduction: string}? reduction: default "mean"; beta: default 1
+---@return Tensor loss 0-d, or of the shape of x for "none"
+F.smooth_l1_loss = regression("smooth_l1_loss", function(d, options)
+    local beta, size = options.beta or 1, d:abs()
+    if beta == 0 then return size end
+    local near = size:clamp(0, beta)
+    return near * (size - near * 0.5) / beta
+end)
+
+--- Half the square below `delta` (default 1), linear above (Huber 1964): `delta` times `smooth_l1_loss`.
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options {delta: number, reduction: string}? reduction: default "mean"; delta: default 1
+---@return Tensor loss 0-d, or of the shape of x for "none"
+F.huber_loss = regression("huber_loss", function(d, options)
+    local size = d:abs()
+    local near = size:clamp(0, options.delta or 1)
+    return near * (size - near * 0.5)
+end)
+
+--- Sigmoid focal loss (Lin et al. 2017). Elements whose target is NaN count for nothing.
+---@param x Tensor logits
+---@param target Tensor of the same shape, 0, 1 or NaN
+---@param options {alpha: number, gamma: number, reduction: "mean"|"sum"|"none"}? alpha: default 0.25; negative for no
+--- balancing; gamma: default 2; reduction: default "mean"
+---@return Tensor loss 0-d, or of x's shape for "none"
+function F.focal_loss(x, target, options)
+    local name = "focal_loss"
+    options = options or NO_OPTIONS
+    check_pair(name, x, target)
+    local alpha, gamma = options.alpha or 0.25, options.gamma or 2
+    local t = target:masked_fill(target:isnan(), 0)
+    local loss = ops.bce_with_logits(x, target)
+    if gamma ~= 0 then -- 1 - p_t, written so that it stays exact for confident predictions
+        local missed = x:sigmoid() * (1 - t) + (-x):sigmoid() * t
+        loss = loss * (gamma == 1 and missed or gamma == 2 and missed:square() or missed ^ gamma)
+    end
+    if alpha >= 0 then loss = loss * (t * (2 * alpha - 1) + (1 - alpha)) end
+    return reduce(loss, options.reduction, target)
+end
+
+-- ---- overlaps of masks ----------------------------------------------------------------------------------------
+
+-- Sums over the pixels of [N,C,...] of each image and channel, [N,C]: of p t, p and t (or their squares), and 1 where
+-- some pixel of these has a label. Pixels without one count for nothing.
+local function overlaps(name, x, target, squares)
+    check_pair(name, x, target)
+    if x.ndim < 3 then check.fail(name, "input: expected float32 [N,C,...] with pixels, got %s", args.describe(x)) end
+    local missing = target:isnan()
+    local t = target:masked_fill(missing, 0):flatten(3)
+    local p = x:sigmoid():masked_fill(missing, 0):flatten(3)
+    local present = target:flatten(3):eq(target:flatten(3)):sum(3):gt(0):float()
+    local ps, ts = p, t
+    if squares then ps, ts = p * p, t * t end
+    return (p * t):sum(3), ps:sum(3), ts:sum(3), present
+end
+
+local function reduce_overlaps(loss, present, reduction)
+    return reduce(loss * present, reduction, function() return present:sum() end)
+end
+
+--- Dice loss of masks (Milletari et al. 2016): 1 - (2 sum(p t) + smooth) / (sum(p^2) + sum(t^2) + smooth) for each
+--- image and channel, with p = sigmoid(x). Pixels whose target is NaN count for nothing.
+---@param x Tensor logits [N,C,...] with at least one dimension of pixels
+---@param target Tensor of the same shape, 0 to 1 or NaN
+---@param options {smooth: number, squared: boolean, reduction: "mean"|"sum"|"none"}? smooth: keeps empty masks from 0
+--- / 0, default 1; squared: default true; without it p and t themselves are summed, which is the usual form besides
+--- the paper's; reduction: default "mean"
+---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
+function F.dice_loss(x, target, options)
+    options = options or NO_OPTIONS
+    local smooth = options.smooth or 1
+    local both, p, t, present = overlaps("dice_loss", x, target, options.squared ~= false)
+    return reduce_overlaps(1 - (both * 2 + smooth) / (p + t + smooth), present, options.reduction)
+end
+
+--- Tversky loss of masks (Salehi et al. 2017): 1 - (TP + smooth) / (TP + alpha FP + beta FN + smooth) for each image
+--- and channel, with TP = sum(p t), FP = sum(p (1 - t)), FN = sum((1 - p) t) and p = sigmoid(x). A beta above alpha
+--- weighs what is missed more than false alarms; 0.5 for both is the Dice loss without squares.
+---@param x Tensor logits [N,C,...] with at least one dimension of pixels
+---@param target Tensor of the same shape, 0 to 1 or NaN
+---@param options {alpha: number, beta: number, smooth: number, reduction: "mean"|"sum"|"none"}? alpha: default 0.3;
+--- beta: default 0.7; smooth: default 1; reduction: default "mean"
+---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
+function F.tversky_loss(x, target, options)
+    options = options or NO_OPTIONS
+    local alpha, beta, smooth = options.alpha or 0.3, options.beta or 0.7, options.smooth or 1
+    local both, p, t, present = overlaps("tversky_loss", x, target, false)
+    local whole = both + (p - both) * alpha + (t - both) * beta
+    return reduce_overlaps(1 - (both + smooth) / (whole + smooth), present, options.reduction)
+end
+
+-- ---- declarations ---------------------------------------------------------------------------------------------
+
+local REDUCTION <const> = 'reduction: "mean"|"sum"|"none"?'
+
+-- The options of each loss, for the module of that name too.
+local OPTIONS <const> = {
+    binary_cross_entropy_with_logits = "pos_weight: finite(0..)|tensor?",
+    cross_entropy = "weight: tensor?, label_smoothing: number(0..1)?, ignore_index: integer?",
+    nll_loss = "weight: tensor?, ignore_index: integer?",
+    mse_loss = "", l1_loss = "", smooth_l1_loss = "beta: finite(0..)?", huber_loss = "delta: positive?",
+    focal_loss = "alpha: number(..1)?, gamma: finite(0..)?",
+    dice_loss = "smooth: finite(0..)?, squared: boolean?",
+    tversky_loss = "alpha: finite(0..)?, beta: finite(0..)?, smooth: finite(0..)?",
+}
+
+local signatures = {
+    kl_div = 'x: tensor, target: tensor, options: {log_target: boolean?, '
+        .. 'reduction: "mean"|"batchmean"|"sum"|"none"?}?',
+}
+for name, own in pairs(OPTIONS) do
+    if own ~= "" then own = own .. ", " end
+    signatures[name] = ("x: tensor, target: tensor, options: {%s%s}?"):format(own, REDUCTION)
+end
+
+return args.publish("", F, signatures)

@@ -1,0 +1,275 @@
+--- A trained model, and all between a film and its answer: reading, quality, network, calibration, threshold, words.
+--
+--     local predictor = assert(lx.predictor.open("runs/first/best.safetensors"))
+--     print(predictor("film.dcm"))
+--
+-- It prints nothing, writes nothing and never ends the process: hosts, programs and the REPL use the same one.
+
+local args = require "luxel.args"
+local core = require "luxel.core"
+local lx = require "luxel"
+local namespace = require "luxel.namespace"
+local schema = require "luxel.schema"
+
+---@class luxel.Predictor
+---@field net Module
+---@field metadata table see luxel.schema
+---@field path string
+---@field device string
+---@field size integer side of what the network sees, in pixels
+---@field task "binary"|"classes"|"labels"
+---@field classes string[]
+---@field positive string? of two classes the one whose probability it gives
+---@field threshold number|number[]|nil
+local Predictor = {}
+
+---@class luxel.Answer what a model says of an image; `print` shows it as `predict` does
+---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
+---@field probability number of that class; of labels of the likeliest one
+---@field infected number? of two classes the probability of the positive one
+---@field positive boolean whether it is what should be looked at: the positive class, or any label
+---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
+---@field classes table<string, number>? the probabilities of all classes or labels
+---@field path string? the file, or the name that was given to bytes
+---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
+---@field notice string
+local Answer = {__name = "luxel.Answer"}
+Answer.__index = Answer
+
+local predictor = {}
+
+--- What everything that a person reads has to say.
+predictor.NOTICE = "Luxel supports a reading by a qualified person; it does not replace one. "
+    .. "It is not a medical device."
+
+function Answer:__tostring()
+    return ("%s: %.2f%%%s"):format(self.label, 100 * self.probability,
+        self.threshold and (" (threshold %.2f%%)"):format(100 * self.threshold) or "")
+end
+
+-- ---- opening ------------------------------------------------------------------------------------------------------
+
+-- What the metadata of a model have to say besides what those of every model do.
+local NEEDED <const> = {"model", "size", "classes", "calibration", "chosen"}
+local NEEDED_OF_TWO <const> = {"positive", "threshold"}
+
+-- What is wrong with the metadata; nil if nothing is.
+local function mistake_in(metadata)
+    local described, mistake = schema.check(metadata, NEEDED)
+    if described and metadata.task == "binary" then described, mistake = schema.check(metadata, NEEDED_OF_TWO) end
+    if not described then
+        return "it does not say enough to predict with; was it written by lx.train.fit or luxel train? " .. mistake
+    end
+    local names, size = table.concat(lx.models.names(), ", "), metadata.size
+    if not (", " .. names .. ","):find(", " .. metadata.model .. ",", 1, true) then
+        return ("model: expected one of %s, got '%s'"):format(names, metadata.model)
+    end
+    if size < lx.models.SMALLEST or size > lx.models.LARGEST then
+        return ("size: expected %d to %d pixels, got %d"):format(lx.models.SMALLEST, lx.models.LARGEST, size)
+    end
+end
+
+-- The network of a model's file with its weights.
+local function build(tensors, metadata)
+    local weights = {}
+    for name, tensor in pairs(tensors) do
+        if not name:find("^optimizer%.") and not name:find("^average%.") then weights[name] = tensor end
+    end
+    local net = lx.nn.init.skip(lx.models.build, metadata.model, {
+        size = metadata.size, outputs = metadata.task == "binary" and 1 or #metadata.classes,
+    })
+    local ok, message = pcall(net.load_state_dict, net, weights, {assign = true})
+    if not ok then return nil, (tostring(message):gsub("^.-load_state_dict: ", "")) end
+    net:eval()
+    return net
+end
+
+--- Opens a model's file.
+---@param path string of a file that `lx.train.fit` wrote with metadata, as `luxel train` does
+---@param options? {device: string?} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU
+---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no
+---  model, "device"
+function predictor.open(path, options)
+    local name = options and options.device or "cpu"
+    local device, problem, problem_code = lx.device(name)
+    if not device then return nil, ("device '%s': %s"):format(name, problem), problem_code or "device" end
+    local tensors, metadata, code = lx.checkpoint.load(path)
+    if not tensors then return nil, metadata, code end
+    local mistake = mistake_in(metadata)
+    local net
+    if not mistake then net, mistake = build(tensors, metadata) end
+    if not net then return nil, ("%s: %s"):format(path, mistake), "format" end
+    net:to(device.label)
+    return setmetatable({
+        net = net, metadata = metadata, path = path, device = device.label, size = metadata.size,
+        task = metadata.task, classes = metadata.classes, positive = metadata.positive, threshold = metadata.threshold,
+    }, Predictor)
+end
+
+-- ---- probabilities ------------------------------------------------------------------------------------------------
+
+-- What is the world's doing, or the file's, comes back; a mistake of the caller is raised.
+local RETURNED <const> = {result = true, device = true, memory = true}
+
+--- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
+--- or labels.
+---@param dataset luxel.Dataset
+---@return number[]|number[][]|nil probabilities, string? message, string? code "result" where the network gives one
+---  that is no number, "device" or "memory" where the device fails
+function Predictor:probabilities(dataset)
+    local options = {probabilities = true, task = self.task, calibration = self.metadata.calibration}
+    for key, value in pairs(self.metadata.normalisation) do options[key] = value end
+    local ok, found = pcall(lx.train.predict, self.net, dataset, options)
+    if ok then return found end
+    local code, text = core.error_code(tostring(found))
+    if RETURNED[code] then return nil, text, code end
+    error(found, 0)
+end
+
+local decide = {}
+
+function decide.binary(self, p)
+    local positive = p >= self.threshold
+    local probability = positive and p or 1 - p
+    return {
+        label = self.classes[positive and 2 or 1], probability = probability, infected = p, positive = positive,
+        threshold = probability < 0.5 and self.threshold or nil,
+    }
+end
+
+-- The largest of several probabilities, and all by their names.
+local function by_name(self, found)
+    local best, all = 1, {}
+    for k, p in ipairs(found) do
+        all[self.classes[k]] = p
+        if p > found[best] then best = k end
+    end
+    return best, all
+end
+
+function decide.classes(self, found)
+    local best, all = by_name(self, found)
+    return {label = self.classes[best], probability = found[best], positive = best > 1, classes = all}
+end
+
+function decide.labels(self, found)
+    local best, all = by_name(self, found)
+    local above = {}
+    for k, p in ipairs(found) do
+        if p >= self.threshold[k] then above[#above + 1] = self.classes[k] end
+    end
+    return {
+        label = #above > 0 and table.concat(above, ", ") or "none of the labels", probability = found[best],
+        positive = #above > 0, classes = all,
+    }
+end
+
+--- What the probabilities of an image mean.
+---@param probabilities number|number[] one element of what `probabilities` gives
+---@return luxel.Answer
+function Predictor:answer(probabilities)
+    if (type(probabilities) == "number") ~= (self.task == "binary") then
+        args.fail("Predictor:answer: probabilities: expected %s for the task '%s'",
+            self.task == "binary" and "one number" or #self.classes .. " numbers", self.task)
+    end
+    local answer = decide[self.task](self, probabilities)
+    answer.notice = predictor.NOTICE
+    return setmetatable(answer, Answer)
+end
+
+-- ---- films --------------------------------------------------------------------------------------------------------
+
+local FILM <const> = "text|{bytes: string, name: text?}"
+
+-- Whatever is asked of: a path, or bytes with a name.
+local function read(source)
+    if type(source) == "string" then
+        local image, message, code = lx.vision.load(source, {bits = 8})
+        return source, image, message, code
+    end
+    local name = source.name or "image"
+    local image, message, code = lx.vision.decode(source.bytes, {bits = 8, name = name})
+    return name, image, message, code
+end
+
+-- Answers to images of the network's size; an image whose result is no number is left out for the others' sake.
+local function ask(self, small, out, places)
+    local paths = {}
+    for k, place in ipairs(places) do paths[k] = out[place].path end
+    local dataset = lx.data.dataset {images = lx.stack(small, 1), labels = lx.zeros(#small), paths = paths}
+    local all, message, code = self:probabilities(dataset)
+    if not all and code == "result" and #small > 1 then
+        for k, image in ipairs(small) do ask(self, {image}, out, {places[k]}) end
+        return
+    end
+    for k, place in ipairs(places) do
+        local entry = out[place]
+        if all then
+            for key, value in pairs(self:answer(all[k])) do entry[key] = value end
+            setmetatable(entry, Answer)
+        else
+            entry.message, entry.code = message, code
+        end
+    end
+end
+
+--- The answers to several films, which go through the network together. One that cannot be read or answered does not
+--- hold up the others.
+---@param sources (string|{bytes: string, name: string?})[] paths, or bytes of files
+---@param options? {quality: boolean?, images: boolean?} quality: look for what speaks against reading a picture
+---  (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]
+---@return (luxel.Answer|{path: string, message: string, code: string})[] answers in order; with a message and a code
+---  ("io", "format", "result", "device", "memory") instead of a label where there is none
+function Predictor:all(sources, options)
+    local opts = args.with_defaults(options, {quality = true, images = false})
+    local out, small, places = {}, {}, {}
+    for i, source in ipairs(sources) do
+        args.check(("Predictor:all: sources: %d"):format(i), FILM, source)
+        local name, image, message, code = read(source)
+        if image then
+            out[i] = {
+                path = name, findings = opts.quality and lx.vision.quality(image) or nil,
+                image = opts.images and image or nil,
+            }
+            small[#small + 1], places[#places + 1] = lx.vision.resize(image, self.size, self.size), i
+        else
+            out[i] = {path = name, message = message, code = code}
+        end
+    end
+    if #small > 0 then ask(self, small, out, places) end
+    return out
+end
+
+--- The answer to one film; `predictor(source)` is the same.
+---@param source string|{bytes: string, name: string?} a path, or the bytes of a file
+---@param options? table as for `all`
+---@return luxel.Answer? answer, string? message, string? code as of `all`
+function Predictor:predict(source, options)
+    local answer = self:all({source}, options)[1]
+    if not answer.label then return nil, answer.message, answer.code end
+    return answer
+end
+
+function Predictor:__call(source, options) return self:predict(source, options) end
+
+function Predictor:__tostring()
+    local metadata = self.metadata
+    return ("Predictor: %s of %d×%d pixels on %s, %s%s%s"):format(metadata.model, self.size, self.size, self.device,
+        table.concat(self.classes, ", "),
+        self.task == "binary" and (", threshold %.3f"):format(self.threshold) or "",
+        metadata.images and (", trained on %d images"):format(metadata.images) or "")
+end
+
+args.type("predictor", "a Predictor", "table", function(value) return getmetatable(value) == Predictor end)
+
+local OPTIONS <const> = "options: {quality: boolean?, images: boolean?}?"
+
+args.publish("Predictor:", Predictor, {
+    probabilities = "predictor: predictor, dataset: dataset",
+    answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]",
+    all = "predictor: predictor, sources: table, " .. OPTIONS,
+    predict = "predictor: predictor, source: " .. FILM .. ", " .. OPTIONS,
+})
+namespace.class("Predictor", Predictor, {"positive", "threshold"})
+
+return namespace("lx.predictor", args.publish("", predictor, {open = "path: path, options: {device: text?}?"}))

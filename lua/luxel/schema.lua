@@ -1,0 +1,158 @@
+--- What the metadata of a model in a file say, so that the file is enough to predict with, and how it is checked.
+--
+-- A file that has `schema` promises that every field below is right where it is there. `schema` counts the changes of
+-- their meaning: a file of another version is refused, not guessed at. Names that are not listed are the user's own.
+
+local args = require "luxel.args"
+
+local schema = {}
+
+--- The version that this Luxel writes, and the only one that it reads.
+schema.VERSION = 2
+
+-- No fit leads further: see luxel.calibration.
+local CALIBRATION <const> = "{scale: finite(-1e12..1e12), shift: finite(-1e12..1e12)}"
+
+local TEMPERATURE <const> = "{temperature: finite(1e-12..1e12)}"
+
+local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)}"
+
+-- Name and type of every field, in the order in which they are checked.
+local FIELDS <const> = {
+    -- what it is
+    -- one logit for each image: of the second of two classes; a logit for each of several classes, that exclude each
+    -- other; a logit for each of several labels, that do not
+    {"task", '"binary"|"classes"|"labels"'},
+    {"version", "text"}, -- of the library that wrote it
+    {"model", "text"}, -- the architecture, by its name in the program that trained it
+    {"classes", "text[]"}, -- the words for label 0, label 1, ..., or for the labels
+    {"positive", "text"}, -- of two classes the one whose probability it gives
+    {"folders", "text[]"}, -- the names that the classes had in the training data, in the same order
+    -- what comes in: grey of low to high for black to white, of size x size, normalised
+    {"size", "integer(1..4096)"},
+    {"input", "{channels: 1|3, low: finite(0..0), high: finite(1..1)}"},
+    {"normalisation", "{mean: finite(-1e6..1e6), std: finite(1e-6..1e6), enhance: table[]?}"},
+    -- what comes out: probability = sigmoid(scale * logit + shift), or the plain sigmoid, of two classes or of each
+    -- label; of several classes softmax(logits / temperature); positive from the threshold, which several classes have
+    -- not
+    {"threshold", "finite(0..1)|finite(0..1)[]"},
+    {"calibration", "false|" .. CALIBRATION .. "|" .. TEMPERATURE .. "|any[]"},
+    {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
+    -- where it comes from
+    {"seed", "integer"},
+    {"epoch", "integer(0..)"},
+    {"metrics", "table"}, -- on the validation images
+    {"trained_on", "{pixels: string, patients: string, images: integer(0..)}"}, -- short hashes: luxel.data.seen
+    {"images", "integer(0..)"}, -- of training
+    -- what going on takes: see luxel.train.run
+    {"training", "{state: {epoch: integer(0..), step: integer(0..), seen: integer(0..), loss_sum: finite, "
+        .. "waited: integer(0..), threshold: finite(0..1)|finite(0..1)[]?, calibration: any?, chosen: " .. CHOSEN
+            .. "?, "
+        .. "metrics: table?, best: {epoch: integer(1..), loss: finite, auc: finite(0..1)?, accuracy: finite(0..1)?, "
+        .. "threshold: finite(0..1)?, value: finite?}?}, kind: text, steps: integer(0..)[], groups: table[], "
+        .. "scheduler: table?, random: {seed: integer, stream: integer(0..)}, batch: integer(1..), "
+        .. "recipe: table, schedule: text?, updates: integer(0..)?}"},
+}
+
+local ALWAYS <const> = {"task", "version", "input", "normalisation", "seed", "epoch"}
+
+-- What types cannot say of the fields: each returns what is wrong, if something is.
+local RULES <const> = {
+    function(metadata)
+        local seen, classes = {}, metadata.classes or {}
+        if metadata.task == "binary" and metadata.classes and (#classes ~= 2 or classes[1] == classes[2]) then
+            return "classes: expected two different names"
+        elseif metadata.task ~= "binary" and metadata.classes and #classes < (metadata.task == "classes" and 2
+            or 1) then
+            return "classes: there are too few"
+        end
+        for _, name in ipairs(classes) do
+            if seen[name] then return ("classes: there are two of the name '%s'"):format(name) end
+            seen[name] = true
+        end
+    end,
+    function(metadata)
+        local folders, classes = metadata.folders, metadata.classes
+        if folders and #folders ~= (classes and #classes or 2) then
+            return ("folders: expected %s names"):format(classes and #classes or "two")
+        end
+    end,
+    -- what comes out is of the task's form
+    function(metadata)
+        local task, threshold, fitted = metadata.task, metadata.threshold, metadata.calibration
+        local count = metadata.classes and #metadata.classes
+        if task == "binary" and type(threshold) == "table" then return "threshold: expected one number for two "
+            .. "classes" end
+        if task == "classes" and threshold then return "threshold: several classes have none" end
+        if task == "labels" and threshold and (type(threshold) ~= "table" or #threshold ~= count) then
+            return "threshold: expected a number for each label"
+        end
+        if not fitted then return nil end
+        local form = fitted.scale and "binary" or fitted.temperature and "classes" or "labels"
+        if form ~= task then return ("calibration: expected that of the task '%s', got that of '%s'"):format(task,
+            form) end
+        if task ~= "labels" then return nil end
+        if #fitted ~= count then return "calibration: expected one for each label" end
+        for k, one in ipairs(fitted) do
+            local problem = args.problem(("calibration: %d"):format(k), "false|" .. CALIBRATION, one)
+            if problem then return problem end
+        end
+    end,
+    function(metadata)
+        local positive, classes = metadata.positive, metadata.classes
+        if positive and metadata.task ~= "binary" then return "positive: only two classes have one" end
+        if positive and not classes then return "positive: it needs classes" end
+        if positive and positive ~= classes[2] then
+            return ("positive: expected the second of the classes, '%s', got '%s'"):format(classes[2], positive)
+        end
+    end,
+    function(metadata)
+        for name, value in pairs(metadata.metrics or {}) do
+            local problem = args.problem(("metrics: '%s'"):format(name), "finite", value)
+            if problem then return problem end
+        end
+    end,
+    function(metadata)
+        local enhance = metadata.normalisation and metadata.normalisation.enhance
+        if not enhance then return end
+        local ok, problem = pcall(require("luxel.vision.pipeline").pipeline, enhance)
+        if not ok then return "normalisation: enhance: " .. tostring(problem):gsub("^.-pipeline: ", "") end
+    end,
+}
+
+local function first_missing(metadata, names)
+    for _, name in ipairs(names) do
+        if metadata[name] == nil then return name end
+    end
+end
+
+--- Checks the metadata of a model.
+---@param metadata table<string, any>
+---@param needed string[]? names that have to be there besides those that always have
+---@return boolean? ok, string? mistake "name: expected ..., got ..."
+function schema.check(metadata, needed)
+    if metadata.schema == nil then
+        return nil, "schema: it is missing, so nothing says what this model is; models of before there were schemas "
+            .. "have to be trained again"
+    elseif metadata.schema ~= schema.VERSION then
+        return nil, ("schema: expected version %d, got %s; was it written by another Luxel?"):format(schema.VERSION,
+            args.describe(metadata.schema))
+    end
+    local missing = first_missing(metadata, ALWAYS) or first_missing(metadata, needed or {})
+    if missing then
+        return nil, missing .. ": it is missing"
+            .. (metadata.epoch == 0 and "; no epoch of this training was done" or "")
+    end
+    for _, field in ipairs(FIELDS) do
+        local name, signature = field[1], field[2]
+        local problem = metadata[name] ~= nil and args.problem(name, signature, metadata[name])
+        if problem then return nil, problem end
+    end
+    for _, rule in ipairs(RULES) do
+        local problem = rule(metadata)
+        if problem then return nil, problem end
+    end
+    return true
+end
+
+return schema

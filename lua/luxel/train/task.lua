@@ -1,0 +1,153 @@
+--- Kinds of problems: what a network has to give, how its loss is found, and what its figures on validation images are.
+--
+-- - binary: which of two classes. One logit an image; the probability of the second class is its sigmoid.
+-- - classes: which of several classes. A logit a class; the probabilities are their softmax.
+-- - labels: which of several labels, that do not exclude each other. A logit a label; each has its own sigmoid.
+
+local args = require "luxel.args"
+local calibration = require "luxel.calibration"
+local core = require "luxel.core"
+local F = require "luxel.nn.functional"
+local metrics = require "luxel.metrics"
+
+local task = {}
+
+---@class luxel.Task
+---@field outputs fun(classes: string[]): integer how many logits an image has
+---@field loss fun(logits: Tensor, targets: Tensor): Tensor unless another one is given
+---@field fit fun(rows: any[], labels: any[]): any the calibration of logits by the labels of validation images, or
+---  false
+---@field method string how it is found
+---@field probabilities fun(row: any, fitted: any): any of a calibrated logit, or row of logits
+---@field judge fun(probabilities: any[], labels: any[]): table accuracy, auc (nil: not defined) and threshold (nil:
+---  none)
+
+local function mean(values)
+    if #values == 0 then return nil end
+    local sum = 0
+    for _, value in ipairs(values) do sum = sum + value end
+    return sum / #values
+end
+
+local function column(rows, k)
+    local out = {}
+    for i, row in ipairs(rows) do out[i] = row[k] end
+    return out
+end
+
+local function sigmoid_of(row, fitted) return calibration.probability(fitted, row) end
+
+local binary = {
+    outputs = function() return 1 end,
+    loss = F.binary_cross_entropy_with_logits,
+    method = "Platt's scaling",
+    fit = function(rows, labels) return calibration.fit(rows, labels) or false end,
+    probabilities = sigmoid_of,
+}
+
+function binary.judge(probabilities, labels)
+    local threshold = metrics.youden(probabilities, labels)
+    return {
+        accuracy = metrics.accuracy(probabilities, labels, threshold or 0.5), auc = metrics.auc(probabilities, labels),
+        threshold = threshold or 0.5, chosen = threshold and "Youden's index" or "none",
+    }
+end
+
+local classes = {
+    outputs = function(names) return #names end,
+    loss = F.cross_entropy,
+    method = "a temperature",
+    fit = function(rows, labels) return calibration.fit_temperature(rows, labels) or false end,
+    probabilities = function(row, fitted) return calibration.softmax(row, fitted and fitted.temperature or 1) end,
+}
+
+function classes.judge(probabilities, labels)
+    local right, areas, known = 0, {}, 0
+    for i, row in ipairs(probabilities) do
+        local best = 1
+        for k, p in ipairs(row) do
+            if p > row[best] then best = k end
+        end
+        if labels[i] == labels[i] then
+            known = known + 1
+            right = right + (best == labels[i] + 1 and 1 or 0)
+        end
+    end
+    for k = 1, #probabilities[1] do
+        local truth = {}
+        for i, label in ipairs(labels) do truth[i] = label ~= label and label or label == k - 1 and 1 or 0 end
+        areas[#areas + 1] = metrics.auc(column(probabilities, k), truth)
+    end
+    return {
+        accuracy = known > 0 and right / known or nil, auc = mean(areas), chosen = "the largest probability",
+    }
+end
+
+local labels_task = {
+    outputs = function(names) return #names end,
+    loss = F.binary_cross_entropy_with_logits,
+    method = "Platt's scaling of each label",
+}
+
+function labels_task.fit(rows, labels)
+    local fitted, any = {}, false
+    for k = 1, #rows[1] do
+        fitted[k] = calibration.fit(column(rows, k), column(labels, k)) or false
+        any = any or fitted[k] ~= false
+    end
+    return any and fitted
+end
+
+function labels_task.probabilities(row, fitted)
+    local out = {}
+    for k, logit in ipairs(row) do out[k] = calibration.probability(fitted and fitted[k], logit) end
+    return out
+end
+
+function labels_task.judge(probabilities, labels)
+    local accuracies, areas, thresholds = {}, {}, {}
+    for k = 1, #probabilities[1] do
+        local scores, truth = column(probabilities, k), column(labels, k)
+        thresholds[k] = metrics.youden(scores, truth) or 0.5
+        accuracies[#accuracies + 1] = metrics.accuracy(scores, truth, thresholds[k])
+        areas[#areas + 1] = metrics.auc(scores, truth)
+    end
+    return {
+        accuracy = mean(accuracies), auc = mean(areas), threshold = thresholds, chosen = "Youden's index of each label",
+    }
+end
+
+---@type table<string, luxel.Task>
+task.kinds = {binary = binary, classes = classes, labels = labels_task}
+
+--- The outputs of a network for a batch as numbers, one for each image or a row of them.
+---@param name string of the public function
+---@param out Tensor [B,1] (or [B]) or [B,K]
+---@return any[]
+function task.rows(name, out, count)
+    local shape = out.shape
+    if shape[1] ~= count or #shape > 2 then
+        args.fail("%s: net: expected logits [%d,K] of %d images, got [%s]", name, count, count, table.concat(shape,
+            ","))
+    end
+    if #shape == 1 or shape[2] == 1 then return core.to_table(out:flatten()) end
+    return core.to_table(out)
+end
+
+--- Complains where a network does not give as many logits as a dataset wants.
+---@param name string of the public function
+---@param dataset luxel.Dataset
+---@param shape integer[] of the network's output
+function task.check_outputs(name, dataset, shape)
+    local wanted = task.kinds[dataset.task].outputs(dataset.classes)
+    local given = #shape == 1 and 1 or shape[2]
+    if given ~= wanted then
+        args.fail("%s: net: it gives %d %s for each image, and %s", name, given, given == 1 and "logit" or "logits",
+            dataset.task == "binary" and ("two classes (%s) want one; make the dataset with task = 'classes' for "
+                .. "a softmax of "
+                .. "two"):format(table.concat(dataset.classes, ", "))
+            or ("%d %s want %d"):format(#dataset.classes, dataset.task, wanted))
+    end
+end
+
+return task

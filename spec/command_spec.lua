@@ -1,0 +1,154 @@
+--- The command `luxel`: its help, its ends, and what `make install` makes of it.
+
+local lfs = require "lfs"
+
+local LUA <const> = os.getenv("LUA") or "lua5.4"
+local NAMES <const> = require("luxel.command").NAMES
+
+local work
+
+local function run(form, ...)
+    local _, _, status = os.execute(("(%s) >'%s/stdout' 2>'%s/stderr'"):format(form:format(...), work, work))
+    local texts = {}
+    for i, name in ipairs {"stdout", "stderr"} do
+        local file = assert(io.open(work .. "/" .. name, "rb"))
+        texts[i] = file:read("a")
+        file:close()
+    end
+    return status, texts[1], texts[2]
+end
+
+describe("the command #slow", function()
+    setup(function()
+        work = assert(os.tmpname())
+        os.remove(work)
+        assert(lfs.mkdir(work))
+    end)
+
+    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+
+    it("has help for itself and for each of its parts", function()
+        local status, output = run("%s bin/luxel --help", LUA)
+        assert.equal(0, status)
+        for _, name in ipairs(NAMES) do
+            assert.matches("\n   " .. name .. " +%S", output)
+            local of_it, help = run("%s bin/luxel %s --help", LUA, name)
+            assert.equal(0, of_it)
+            assert.matches("^Usage: luxel " .. name .. " ", help)
+            assert.matches("does not replace one", help)
+        end
+        assert.matches("^luxel %d+%.%d+%.%d+\n$", select(2, run("%s bin/luxel --version", LUA)))
+    end)
+
+    it("says what is wrong with a command line", function()
+        for words, message in pairs {
+            [""] = "a command is required", trane = "unknown command 'trane'",
+            ["train --sise 3"] = "unknown option '--sise'", predict = "missing option '--model'",
+            ["bench --turns 0"] = "--turns: expected a whole number from 1",
+            ["predict --model none x.png"] = "none", ["evaluate --model README.md"] = "README.md is not a usable",
+            ["bench --device nope"] = "there is no device 'nope'",
+        } do
+            local status, _, errors = run("%s bin/luxel %s", LUA, words)
+            assert.not_equal(0, status, words)
+            assert.matches(message, errors, 1, true)
+            assert.is_nil(errors:find("traceback", 1, true), errors)
+        end
+    end)
+
+    it("is the same as the programs", function()
+        local words = "--phantoms 30 --size 16 --batch 8 --epochs 1 --out"
+        assert.equal(0, (run("%s bin/luxel train %s '%s/a'", LUA, words, work)))
+        assert.equal(0, (run("%s examples/chest_xray/train.lua %s '%s/b'", LUA, words, work)))
+        assert.equal(0, (run("cmp '%s/a/best.safetensors' '%s/b/best.safetensors'", work, work)))
+        assert.equal(0, (run("%s examples/chest_xray/phantoms.lua --out '%s/films' --count 4 --size 40", LUA, work)))
+        local status, output, errors = run("%s bin/luxel predict --model '%s/a/best.safetensors' '%s/films'", LUA, work,
+            work)
+        assert.equal(0, status, errors)
+        assert.matches("^%[INFO%] loading network...\n/.-%.png: %u+: [%d.]+%%", output)
+        assert.equal(5, select(2, output:gsub("\n", "")))
+    end)
+
+    it("lists devices, and times a network", function()
+        local status, output = run("%s bin/luxel devices --json", LUA)
+        assert.equal(0, status)
+        assert.equal("cpu", require("cjson").decode(output:match("[^\n]+")).label)
+        status, output = run("%s bin/luxel bench --size 16 --batch 2 --turns 2 --device cpu", LUA)
+        assert.equal(0, status)
+        assert.matches("training step +[%d.]+ images/s .*\ninference +[%d.]+ images/s .*\ninference of one ", output)
+    end)
+
+    it("runs where it is installed, also by a link, and finds a checkout that is not built", function()
+        local root = work .. "/root"
+        assert.equal(0, (run("make -s install DESTDIR='%s' PREFIX=/usr", root)))
+        assert.equal(0, (run("ln -s '%s/usr/bin/luxel' '%s/link'", root, work)))
+        for _, path in ipairs {root .. "/usr/bin/luxel", work .. "/link"} do
+            local status, output, errors = run("unset LUA_PATH LUA_CPATH; cd / && %s '%s' devices", LUA, path)
+            assert.equal(0, status, errors)
+            assert.matches("\ncpu ", output)
+        end
+        local share = root .. "/usr/share"
+        assert.equal(0, (run("bash -n '%s/bash-completion/completions/luxel'", share)))
+        for name, text in pairs {
+            ["man/man1/luxel.1"] = ".SS luxel predict", ["zsh/site-functions/_luxel"] = "#compdef luxel",
+        } do
+            assert.equal(0, (run("grep -q -F -- '%s' '%s/%s'", text, share, name)), name)
+        end
+        assert.equal(0, (run("mkdir '%s/bin' && cp bin/luxel '%s/bin/' && cp -r lua '%s/'", work, work, work)))
+        local status, _, errors = run("unset LUA_PATH LUA_CPATH; %s '%s/bin/luxel' devices", LUA, work)
+        assert.equal(1, status)
+        assert.matches("error: the library is not built: run make in ", errors, 1, true)
+    end)
+end)
+
+describe("a session", function()
+    local complete = require "luxel.command.complete"
+    local lx = require "luxel"
+
+    it("completes names, members, methods and files", function()
+        local environment = {lx = lx, x = lx.ones(2), limit = 3, net = lx.nn.Sequential(lx.nn.ReLU())}
+        local function first(line)
+            local words, word = complete(line, environment)
+            return words[1], word, #words
+        end
+        assert.same({"lx.checkpoint", "lx.chec", 1}, {first "y = lx.chec"})
+        assert.same({"lx.nn.Conv2d", "lx.nn.Conv2", 1}, {first "lx.nn.Conv2"})
+        assert.same({"x:flatten", "x:flatt", 1}, {first "print(x:flatt"})
+        assert.same({"net:load_state_dict", "net:load_", 1}, {first "net:load_"})
+        assert.same({"net.training", "net.traini", 1}, {first "net.traini"})
+        assert.same({"limit", "lim", 1}, {first "lim"})
+        assert.same({"while", "whi", 1}, {first "whi"})
+        assert.same({0}, {select(3, first "nothing.at.all")})
+        assert.same({0}, {select(3, first "limit.x")})
+        assert.same({"README.md", "READ", 1}, {first 'f("READ'})
+        assert.same({"lua/luxel/", "lua/lux", 1}, {first "lx.load('lua/lux"})
+        assert.is_true(select(3, first "lx.") > 50)
+    end)
+end)
+
+describe("a session in a process #slow", function()
+    setup(function()
+        work = assert(os.tmpname())
+        os.remove(work)
+        assert(lfs.mkdir(work))
+    end)
+
+    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+
+    it("prints values, goes on after errors, and reads chunks of several lines", function()
+        local status, output, errors = run([[printf '%%s\n' 'x = lx.ones(1, 2)' 'x' 'nil' 'for i = 1, 2 do' 'print(i)' \
+            'end' '1 +' '2, "two"' 'lx.zero(3)' '=7' 'y = = 1' 'F.relu(x):sum():item()' | %s bin/luxel repl]], LUA)
+        assert.equal(0, status, errors)
+        assert.equal("  1  1\n[float32 1×2, cpu]\nnil\n1\n2\n3\ttwo\n7\n2.0\n", output)
+        assert.matches("^stdin:1: lx has no 'zero'[^\n]*\nstdin:1: unexpected symbol near '='\n$", errors)
+    end)
+
+    it("goes on after Ctrl-C", function()
+        local status, output, errors = run([[mkfifo '%s/lines'; %s bin/luxel repl <'%s/lines' & session=$!
+            printf '%%s\n' 'io.open("%s/begun", "w"):close() while true do end' 'print("still here")' >'%s/lines'
+            until [ -e '%s/begun' ]; do sleep 0.05; done
+            kill -INT $session; wait $session]], work, LUA, work, work, work, work)
+        assert.equal(0, status, errors)
+        assert.equal("still here\n", output)
+        assert.matches("interrupted", errors)
+    end)
+end)

@@ -1,0 +1,168 @@
+--- The small examples, as a user runs them.
+
+local LUA <const> = os.getenv("LUA") or "lua5.4"
+
+-- What a program prints on both outputs; it has to end well.
+local function output_of(command)
+    local pipe = assert(io.popen(command .. " 2>&1"))
+    local output = pipe:read("a")
+    assert(pipe:close(), output)
+    return output
+end
+
+describe("the example #processes", function()
+    it("of a first network trains it", function()
+        local output = output_of(LUA .. " examples/first.lua")
+        assert.matches("Conv2d", output)
+        local first = tonumber(output:match("epoch 1  loss ([%d.]+)"))
+        local last, auc = output:match("epoch 5  loss ([%d.]+)  validation AUC ([%d.]+)")
+        assert.is_true(tonumber(last) < 0.8 * first and tonumber(auc) > 0.85, output)
+    end)
+
+    it("of an own kernel has the right gradient", function()
+        if #require("luxel").devices() < 2 then return pending("needs OpenCL") end
+        local output = output_of(LUA .. " examples/own_kernel.lua")
+        local worst = tonumber(output:match("differs from finite differences by at most ([%d%.e%-]+)"))
+        assert.is_true(worst ~= nil and worst > 1e-7 and worst < 1e-3, output)
+        assert.is_true(tonumber(output:match("step 200  loss ([%d%.]+)")) < 0.01, output)
+    end)
+
+    local lx, lfs = require "luxel", require "lfs"
+    local work
+
+    before_each(function()
+        work = os.tmpname()
+        os.remove(work)
+        assert(lfs.mkdir(work))
+    end)
+
+    after_each(function() os.execute("rm -rf " .. work) end)
+
+    -- An image that says its class by a bar.
+    local function save(path, class, seed)
+        lx.manual_seed(seed)
+        local image = (lx.rand(1, 48, 48) * 60):byte()
+        image[{1, {1 + 12 * class, 12 + 12 * class}, {1, 48}}] = 220
+        os.execute(("mkdir -p '%s'"):format(path:match("^(.*)/")))
+        assert(lx.vision.save(path, image))
+    end
+
+    it("of three classes learns them from folders, and from names", function()
+        for i = 1, 90 do
+            save(("%s/data/%s/p%d.png"):format(work, ({"normal", "bacterial", "viral"})[i % 3 + 1], i), i % 3, i)
+            save(("%s/names/%s/%s"):format(work, i % 3 == 0 and "NORMAL" or "PNEUMONIA", i % 3 == 0
+                and ("IM-%04d-0001.png"):format(i) or ("person%d_%s_1.png"):format(i, i % 3 == 1 and "bacteria"
+                    or "virus")),
+                i % 3, i)
+        end
+        for _, folder in ipairs {"data", "names"} do
+            local output = output_of(("%s examples/three_classes.lua %s/%s %s/run"):format(LUA, work, folder, work))
+            assert.matches("bacterial +30 +33.3%%", output)
+            assert.matches("true viral", output)
+            assert.is_true(tonumber(output:match("mean of AUCs  ([%d.]+)")) > 0.6, output)
+            assert.matches("does not replace", output)
+        end
+    end)
+
+    it("of fourteen findings learns from a table with missing labels", function()
+        local names = {
+            "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax",
+            "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
+        }
+        local lines = {"image,patient_id," .. table.concat(names, ",")}
+        for i = 1, 80 do
+            save(("%s/images/%d.png"):format(work, i), i % 3, i)
+            local cells = {("%d.png"):format(i), i // 2}
+            for k = 1, 14 do cells[k + 2] = (i + k) % 11 == 0 and "" or (i * k) % 3 == 1 and 1 or (i + k) % 17 == 0
+                and -1 or 0 end
+            lines[#lines + 1] = table.concat(cells, ",")
+        end
+        local file = assert(io.open(work .. "/labels.csv", "w"))
+        file:write(table.concat(lines, "\n"), "\n")
+        file:close()
+        local output = output_of(("%s examples/findings.lua %s/labels.csv %s/images %s/run"):format(LUA, work, work,
+            work))
+        for _, name in ipairs(names) do assert.matches("\n  " .. name .. " +%d+ +%d+ ", output) end
+        assert.matches("mean of AUCs  0%.%d+", output)
+        local _, metadata = assert(lx.checkpoint.load(work .. "/run/best.safetensors"))
+        assert.same(names, metadata.classes)
+        assert.equal(14, #metadata.threshold)
+    end)
+
+    it("of a loop by hand ends early, and goes on to the same bits", function()
+        local function read(name)
+            local handle = assert(io.open(work .. "/" .. name, "rb"))
+            local text = handle:read("a")
+            handle:close()
+            return text
+        end
+        local output = output_of(("%s examples/own_loop.lua %s/a.safetensors"):format(LUA, work))
+        local epochs = tonumber(output:match("ended after epoch (%d+)"))
+        assert.is_true(epochs > 3 and epochs < 30, output)
+        assert.is_true(tonumber(output:match("the best AUC is ([%d.]+)")) > 0.8, output)
+        os.execute(("timeout -s KILL 0.6 %s examples/own_loop.lua %s/b.safetensors >/dev/null 2>&1"):format(LUA, work))
+        output_of(("%s examples/own_loop.lua %s/b.safetensors"):format(LUA, work))
+        assert.is_true(read("a.safetensors") == read("b.safetensors"))
+        assert.matches("ended after epoch " .. epochs, output_of(("%s examples/own_loop.lua %s/b.safetensors"):format(
+            LUA, work)))
+    end)
+
+    it("of fine-tuning takes what fits of a foreign file", function()
+        -- as another program writes it: no metadata of Luxel's, and names of its own at the end
+        local nn = lx.nn
+        lx.manual_seed(5)
+        local other = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(4), nn.Conv2d(8,
+            16, 3),
+            nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(7, 1000))
+        local safetensors = require "luxel.io.safetensors"
+        local tensors = other:state_dict()
+        tensors["extra.weight"] = lx.ones(3)
+        assert(safetensors.write(work .. "/foreign.safetensors", safetensors.entries_of(tensors), {format = "pt"}))
+        local root = lfs.currentdir()
+        local output = output_of(("cd %s && %s %s/examples/fine_tune.lua foreign.safetensors"):format(work, LUA, root))
+        assert.matches("not in the file: 9.weight, 9.bias", output, 1, true)
+        assert.matches("not in the network: extra.weight", output, 1, true)
+        assert.matches("training: 3 epochs", output)
+        local head = assert(lx.checkpoint.load(work .. "/runs/fine_tune/head/best.safetensors"))
+        assert.is_true(lx.equal(tensors["0.weight"], head["0.weight"])) -- it stayed as it was
+        local all = assert(lx.checkpoint.load(work .. "/runs/fine_tune/all/best.safetensors"))
+        assert.is_false(lx.equal(tensors["0.weight"], all["0.weight"]))
+    end)
+
+    it("of weights for the quality of images learns from folders, and writes what quality.lua reads", function()
+        local function save_phantoms(folder, count, seed, name)
+            os.execute(("mkdir -p '%s'"):format(folder))
+            for i, image in ipairs(lx.data.phantom({n = count, size = 64, seed = seed}).images) do
+                assert(lx.vision.save(folder .. "/" .. name:format(i), image))
+            end
+        end
+        save_phantoms(work .. "/data/NORMAL", 20, 1, "IM-%04d-0001.png")
+        save_phantoms(work .. "/data/PNEUMONIA", 20, 2, "person%d_virus_1.png")
+        save_phantoms(work .. "/more", 20, 3, "%d.png")
+        save_phantoms(work .. "/other", 10, 4, "%d.png")
+        os.execute(("mkdir '%s/none'"):format(work))
+        for i = 1, 4 do
+            assert(lx.vision.save(("%s/none/%d.png"):format(work, i), (lx.rand(1, 64, 64) * 255):byte()))
+        end
+        local output = output_of(("%s examples/chest_xray/learn_quality.lua --data %s/data --more %s/more "
+            .. "--test far=%s/other --others %s/none --out %s/weights.lua --epochs 12"):format(
+            LUA, work, work, work, work, work))
+        local first = tonumber(output:match("epoch 1: loss ([%d.]+)"))
+        local last = tonumber(output:match("epoch 12: loss ([%d.]+)"))
+        assert.is_true(last < 0.4 * first, output)
+        -- false alarms, and what is found of the inverted and the turned
+        local inverted, turned, _, found, quarters = output:match(
+            "| far | 10 | ([%d.]+) %% | ([%d.]+) %% | ([%d.]+) %% | ([%d.]+) %% | ([%d.]+) %% |")
+        assert.is_true(tonumber(inverted) <= 10 and tonumber(turned) <= 10, output)
+        assert.is_true(tonumber(found) >= 80 and tonumber(quarters) >= 80, output)
+        assert.matches("parts, shuffled and drawn pictures: [%d.]+ %% of %d+ called no chest radiograph", output)
+        assert.matches("none: [%d.]+ %% of 4 called no chest radiograph", output)
+        local weights = assert(loadfile(work .. "/weights.lua"))()
+        assert.equal(9, #weights)
+        for _, class in ipairs(weights) do assert.equal(14 * 14, #class) end
+        for _, limit in ipairs {"inverted", "turned", "other"} do
+            assert.is_true(weights.limits[limit] >= 0.5 and weights.limits[limit] < 1.01, output)
+        end
+        assert.is_nil(lfs.attributes(work .. "/weights.lua.new"))
+    end)
+end)

@@ -1,0 +1,622 @@
+--- Training of every kind of problem, and what a run can be told: schedules, accumulation, averages, patience,
+--- callbacks, folders, resuming.
+
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+local nn, F = lx.nn, lx.nn.functional
+
+local LUA <const> = os.getenv("LUA") or "lua5.4"
+local work, out
+
+setup(function()
+    work = os.tmpname()
+    os.remove(work)
+    assert(lfs.mkdir(work))
+end)
+
+teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+
+before_each(function()
+    out = work .. "/run"
+    os.execute("rm -rf '" .. out .. "'")
+end)
+
+local function read(path)
+    local file = assert(io.open(path, "rb"))
+    local text = file:read("a")
+    file:close()
+    return text
+end
+
+local function write(path, text)
+    local file = assert(io.open(path, "wb"))
+    assert(file:write(text))
+    file:close()
+    return path
+end
+
+-- Bars at three places of an image: easy to tell apart.
+local function bars(kind, count, seed)
+    lx.manual_seed(seed or 1)
+    local images, labels = (lx.rand(count, 1, 12, 12) * 60):byte(), {}
+    for i = 1, count do
+        local c = i % 3
+        images[{i, 1, {1 + 4 * c, 4 + 4 * c}, {1, 12}}] = 200
+        if kind == "labels" then
+            labels[i] = {c == 0 and 1 or 0, c > 0 and 1 or 0, i % 7 == 0 and 0 / 0 or c == 2 and 1 or 0}
+        else
+            labels[i] = kind == "binary" and (c == 0 and 1 or 0) or c
+        end
+    end
+    return lx.data.dataset {
+        images = images, labels = labels, classes = kind == "binary" and {"normal", "ill"} or {"a", "b", "c"},
+    }
+end
+
+local function network(outputs, seed)
+    lx.manual_seed(seed or 3)
+    return nn.Sequential(nn.Flatten(), nn.Linear(144, 8), nn.Tanh(), nn.Linear(8, outputs))
+end
+
+local OUTPUTS <const> = {binary = 1, classes = 3, labels = 3}
+
+-- Runs; returns the result, message, code, and what was said and shown.
+local function fit(kind, changes)
+    local shown = {said = {}, rows = {}, steps = 0}
+    local net = changes and changes.net or network(OUTPUTS[kind])
+    local optimizer = changes and changes.optimizer or lx.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.5})
+    local options = {
+        net = net, optimizer = optimizer, train = bars(kind, 30, 1), val = bars(kind, 18, 2), epochs = 2, batch = 8,
+            out = out,
+        overwrite = true, progress = {
+            step = function() shown.steps = shown.steps + 1 end,
+            epoch = function(_, row) shown.rows[#shown.rows + 1] = row end,
+            message = function(_, text) shown.said[#shown.said + 1] = text end,
+        },
+    }
+    for key, value in pairs(changes or {}) do options[key] = value end
+    shown.net = net
+    shown.result, shown.message, shown.code = lx.train.fit(options)
+    shown.said = table.concat(shown.said, "\n")
+    return shown
+end
+
+local function same_weights(a, b)
+    for i, parameter in ipairs(a:parameters()) do
+        if not lx.equal(parameter, b:parameters()[i]) then return false end
+    end
+    return true
+end
+
+describe("fit", function()
+    it("learns each kind of problem, and the file says what it is", function()
+        for kind, outputs in pairs(OUTPUTS) do
+            local shown = fit(kind, {epochs = 8})
+            assert.is_true(shown.result.best.auc > 0.95, kind)
+            assert.is_true(shown.result.best.accuracy > 0.9, kind)
+            local tensors, metadata = assert(lx.checkpoint.load(out .. "/best.safetensors"))
+            assert.equal(kind, metadata.task)
+            assert.same(kind == "binary" and {"normal", "ill"} or {"a", "b", "c"}, metadata.classes)
+            assert.equal(kind == "binary" and "ill" or nil, metadata.positive)
+            assert.equal(kind == "labels" and "table" or kind == "binary" and "number" or "nil", type(
+                metadata.threshold))
+            assert.same({outputs, 8}, {table.unpack(tensors["3.weight"].shape)})
+            assert.equal(30, metadata.trained_on.images)
+            -- what is judged is what predict gives with the file's calibration
+            local net, val = network(outputs), bars(kind, 18, 2)
+            net:load_state_dict(tensors)
+            local p = lx.train.predict(net, val, {probabilities = true, calibration = metadata.calibration})
+            local labels = val.labels:totable()
+            if kind == "binary" then
+                assert.near(metadata.metrics.val_auc, lx.metrics.auc(p, labels), 1e-9)
+                assert.near(metadata.metrics.val_accuracy, lx.metrics.accuracy(p, labels, metadata.threshold), 1e-9)
+            else
+                local report = lx.metrics.report(p, labels, {n = 20, threshold = metadata.threshold})
+                assert.near(metadata.metrics.val_auc, report.macro_auc, 1e-9)
+                if kind == "classes" then assert.near(metadata.metrics.val_accuracy, report.accuracy, 1e-9) end
+                if kind == "classes" then assert.near(1, p[1][1] + p[1][2] + p[1][3], 1e-9) end
+            end
+        end
+    end)
+
+    it("tells a network that gives another number of outputs", function()
+        for kind, outputs in pairs(OUTPUTS) do
+            for wrong = 1, 4 do
+                if wrong ~= outputs then
+                    local ok, problem = pcall(fit, kind, {net = network(wrong)})
+                    assert.is_false(ok)
+                    assert.matches(("fit: net: it gives %d logits? for each image, and "):format(wrong), problem)
+                end
+            end
+        end
+        assert.error_matches(function() fit("binary", {val = bars("classes", 9)}) end,
+            "option 'val': it has the task 'classes'")
+    end)
+
+    it("says what figures cannot be there, and gives none that is not a number", function()
+        local images = bars("binary", 12).images
+        local one_class = lx.data.dataset {images = images, labels = lx.zeros(12), classes = {"normal", "ill"}}
+        local shown = fit("binary", {val = one_class})
+        assert.matches("[WARN] the validation images are all of the class normal: there is no AUC, and no "
+            .. "threshold or calibration "
+            .. "can be chosen", shown.said, 1, true)
+        for _, row in ipairs(shown.rows) do
+            assert.is_nil(row.val_auc)
+            assert.is_true(row.val_accuracy == row.val_accuracy)
+        end
+        assert.is_table(shown.result.best)
+        assert.is_nil(shown.result.best.auc)
+        assert.matches("all of the class normal: there is nothing to tell apart", fit("binary", {
+            train = one_class}).said)
+        local unlabelled = lx.data.dataset {images = images, labels = lx.full({12}, 0 / 0), classes = {"normal", "ill"}}
+        assert.error_matches(function() fit("binary", {train = unlabelled}) end, "option 'train': no image has a label")
+        -- one in a thousand, and a few images
+        local labels = {}
+        for i = 1, 300 do labels[i] = i == 7 and 1 or 0 end
+        local rare = lx.data.dataset {images = (lx.rand(300, 1, 12, 12) * 255):byte(), labels = labels, classes = {
+            "a", "b"}}
+        local result = fit("binary", {train = rare, val = rare, epochs = 1}).result
+        assert.is_number(result.best.auc)
+        local few = bars("binary", 6)
+        assert.is_table(fit("binary", {train = few, val = few, batch = 32, epochs = 1}).result.best)
+        -- a last batch of one under batch normalisation
+        lx.manual_seed(1)
+        local net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(200, 1))
+        local message = "the last batch of an epoch has one image, of which batch normalisation can tell "
+        assert.matches(message .. "little; drop_last", fit("binary", {net = net, train = bars("binary", 17)}).said)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(144, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        assert.error_matches(function() fit("binary", {net = net, train = bars("binary", 17)}) end, message
+            .. "nothing")
+        assert.equal("", fit("binary", {net = net, train = bars("binary", 17), drop_last = true}).said)
+        assert.error_matches(function() fit("binary", {train = few, drop_last = true}) end,
+            "6 images do not make a batch of 8")
+    end)
+
+    it("refuses the optimiser of another network", function()
+        local net = network(1)
+        local message = "option 'optimizer': none of its parameters is one of the network's"
+        assert.error_matches(function() fit("binary", {optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1})}) end,
+            message)
+        assert.is_table(fit("binary", {net = net, optimizer = lx.optim.SGD({net:parameters()[1]}, {lr = 0.1}),
+            epochs = 1}).result)
+    end)
+
+    it("says when patients are on both sides", function()
+        local function of_patients(first, count)
+            local set, groups = bars("binary", count), {}
+            for i = 1, count do groups[i] = "p" .. first + i // 2 end
+            return lx.data.dataset {images = set.images, labels = set.labels, patients = groups}
+        end
+        local train = of_patients(0, 12) -- p0 to p6
+        assert.matches("3 of the 5 patients of the validation images are called as some of the training images",
+            fit("binary", {train = train, val = of_patients(4, 8), epochs = 1}).said)
+        assert.equal("", fit("binary", {train = train, val = of_patients(7, 8), epochs = 1}).said)
+        local function phantom(seed) return lx.data.phantom {n = 12, size = 16, seed = seed} end
+        local net = nn.Sequential(nn.Flatten(), nn.Linear(256, 1))
+        assert.equal("", fit("binary", {net = net, train = phantom(1), val = phantom(2), epochs = 1}).said)
+        assert.matches("the validation images are the training images",
+            fit("binary", {train = train, val = train, epochs = 1}).said)
+    end)
+
+    it("steps schedules as their kind wants", function()
+        local function rates(make, epochs, more)
+            local net = network(1)
+            local optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1})
+            local changes = {net = net, optimizer = optimizer, scheduler = make(optimizer), epochs = epochs}
+            for key, value in pairs(more or {}) do changes[key] = value end
+            local list = {}
+            for i, row in ipairs(fit("binary", changes).rows) do list[i] = row.learning_rate end
+            return list, optimizer.groups[1].lr
+        end
+        local schedules = lx.optim.lr_scheduler
+        local list = rates(function(o) return schedules.StepLR(o, {step_size = 2}) end, 5)
+        for i, rate in ipairs {0.1, 0.1, 0.01, 0.01, 0.001} do assert.near(rate, list[i], 1e-12) end
+        -- four steps an epoch
+        local _, last = rates(function(o) return schedules.CosineWarmup(o, {total = 16}) end, 3)
+        assert.near(0.05 * (1 + math.cos(math.pi * 12 / 16)), last, 1e-12)
+        _, last = rates(function(o) return schedules.OneCycleLR(o, {max_lr = 1, total = 12}) end, 3)
+        assert.is_true(last < 1e-3)
+        local constant = function(o) return schedules.ReduceLROnPlateau(o, {patience = 1, factor = 0.5,
+            threshold = 1e9}) end
+        list = rates(constant, 5)
+        assert.same({0.1, 0.1, 0.1, 0.05, 0.05}, list)
+    end)
+
+    it("with accumulated batches is as with one of their size", function()
+        for _, compile in ipairs {false, true} do
+            local one = fit("binary", {batch = 6, accumulate = 2, compile = compile, clip = 0.5, epochs = 3})
+            local whole = fit("binary", {batch = 12, compile = compile, clip = 0.5, epochs = 3})
+            for i, parameter in ipairs(one.net:parameters()) do
+                assert.is_true((parameter - whole.net:parameters()[i]):abs():max():item() < 2e-5)
+            end
+            assert.near(whole.rows[3].loss, one.rows[3].loss, 1e-4)
+            assert.equal(15, one.steps)
+        end
+    end)
+
+    it("with an average keeps and judges the averaged weights", function()
+        local trace = {}
+        local net = network(1)
+        local plain = fit("binary", {net = net, epochs = 3, callbacks = {step = function()
+            local copy = {}
+            for i, parameter in ipairs(net:parameters()) do copy[i] = parameter:detach():clone() end
+            trace[#trace + 1] = copy
+        end}})
+        local start = network(1):parameters()
+        local average = {}
+        for i, parameter in ipairs(start) do average[i] = parameter:detach():clone() end
+        for t, weights in ipairs(trace) do
+            local decay = math.min(0.8, (1 + t) / (10 + t))
+            for i, weight in ipairs(weights) do average[i] = average[i] * decay + weight * (1 - decay) end
+        end
+        local averaged = fit("binary", {epochs = 3, ema = 0.8})
+        for i, parameter in ipairs(averaged.net:parameters()) do
+            assert.is_true((parameter - average[i]):abs():max():item() < 1e-5)
+        end
+        assert.is_false(same_weights(averaged.net, plain.net))
+        local tensors = assert(lx.checkpoint.load(out .. "/best.safetensors"))
+        if averaged.result.best.epoch == 3 then assert.is_true(lx.equal(tensors["1.weight"],
+            averaged.net[2].weight)) end
+        assert.is_true(averaged.rows[1].val_loss ~= plain.rows[1].val_loss)
+    end)
+
+    it("says that a network ends in a sigmoid, which gives no logits", function()
+        for last, expected in pairs {[nn.Sigmoid()] = 1, [nn.Identity()] = 0} do
+            local net, said = nn.Sequential(network(1), last), 0
+            assert(lx.train.fit {
+                net = net, optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1}), train = bars("binary", 24),
+                val = bars("binary", 24, 2), epochs = 2, out = out, overwrite = true, progress = {
+                    step = function() end, epoch = function() end, message = function(_, text)
+                        if text:find("numbers from 0 to 1 only", 1, true) then said = said + 1 end
+                    end,
+                },
+            })
+            assert.equal(expected, said)
+        end
+    end)
+
+    it("ends by patience, and by callbacks", function()
+        local net = network(1)
+        local frozen = fit("binary", {net = net, optimizer = lx.optim.SGD(net:parameters(), {lr = 0}), epochs = 9,
+            patience = 3})
+        assert.equal(4, frozen.result.epoch)
+        assert.matches("ended after epoch 4: no better epoch for 3", frozen.said)
+        local seen = {}
+        local stopped = fit("binary", {epochs = 9, callbacks = {epoch = function(row)
+            seen[#seen + 1] = row.epoch
+            return row.epoch == 2 and "stop" or nil
+        end}})
+        assert.same({1, 2}, seen)
+        assert.equal(2, stopped.result.epoch)
+        local steps = 0
+        stopped = fit("binary", {epochs = 9, callbacks = {step = function(step)
+            steps = steps + 1
+            assert.is_number(step.loss)
+            return steps == 6 and "stop" or nil
+        end}})
+        assert.equal(6, steps)
+        assert.equal(2, stopped.result.epoch)
+        assert.error_matches(function() fit("binary", {callbacks = {epoch = function() return true end}}) end,
+            "'epoch' should return \"stop\" or nothing, got true")
+    end)
+
+    it("finds the best epoch by what it is told", function()
+        local by_own = fit("binary", {epochs = 4, best = function(found)
+            assert.is_number(found.loss)
+            return -found.loss
+        end})
+        local by_loss = fit("binary", {epochs = 4, best = "loss"})
+        assert.equal(by_own.result.best.epoch, by_loss.result.best.epoch)
+        local least = 1
+        for i, row in ipairs(by_loss.rows) do
+            if row.val_loss < by_loss.rows[least].val_loss then least = i end
+        end
+        assert.equal(least, by_loss.result.best.epoch)
+        assert.is_table(fit("binary", {epochs = 2, best = "accuracy"}).result.best)
+        assert.error_matches(function() fit("binary", {best = function() return "good" end}) end,
+            "option 'best': its result")
+    end)
+end)
+
+describe("a run's folder", function()
+    it("is not written over, nor by two at once", function()
+        assert.is_table(fit("binary").result)
+        local before = read(out .. "/last.safetensors")
+        local again = fit("binary", {overwrite = false})
+        assert.is_nil(again.result)
+        assert.equal("exists", again.code)
+        assert.matches("holds a run already: resume = true goes on with it, overwrite = true replaces it",
+            again.message, 1, true)
+        assert.equal(before, read(out .. "/last.safetensors"))
+        local lock = assert(core.lock_folder(out))
+        local busy = fit("binary")
+        assert.is_nil(busy.result)
+        assert.equal("busy", busy.code)
+        assert.matches("another run writes into " .. out, busy.message, 1, true)
+        assert.equal(before, read(out .. "/last.safetensors"))
+        getmetatable(lock).__close(lock)
+        assert.is_table(fit("binary").result)
+    end)
+
+    it("is free again when its process is no more #processes", function()
+        local script = write(work .. "/lock.lua", ([[
+            local lock = assert(require("luxel.core").lock_folder("%s"))
+            io.open("%s/locked", "w"):close()
+            while true do os.execute("sleep 1") end
+        ]]):format(work, work))
+        os.execute(("%s %s & echo $! >%s/pid"):format(LUA, script, work))
+        while not lfs.attributes(work .. "/locked", "mode") do os.execute("sleep 0.05") end
+        local lock, _, code = core.lock_folder(work)
+        assert.is_nil(lock)
+        assert.equal("busy", code)
+        os.execute(("kill -9 $(cat %s/pid); sleep 0.3"):format(work))
+        assert.is_userdata(core.lock_folder(work))
+    end)
+
+    it("of an unwritable path or none is noticed before training", function()
+        write(work .. "/file", "")
+        local shown = fit("binary", {out = work .. "/file/run"})
+        assert.is_nil(shown.result)
+        assert.equal("io", shown.code)
+        assert.equal(0, shown.steps)
+        assert.error_matches(function() fit("binary", {out = ""}) end, "option 'out': expected a path")
+    end)
+
+    -- An event file as TensorFlow's record format and Protocol Buffers have it, read without the writer's code.
+    it("has an event file of the curves", function()
+        local shown = fit("classes", {epochs = 3})
+        local path
+        for name in lfs.dir(out) do path = name:find("^events%.out%.tfevents%.") and out .. "/" .. name or path end
+        local text, at, events = read(path), 1, {}
+        local function varint(data, place)
+            local value, shift = 0, 0
+            repeat
+                local byte = data:byte(place)
+                value, shift, place = value | (byte & 127) << shift, shift + 7, place + 1
+            until byte < 128
+            return value, place
+        end
+        local function fields(data)
+            local list, place = {}, 1
+            while place <= #data do
+                local key, value
+                key, place = varint(data, place)
+                if key & 7 == 0 then value, place = varint(data, place)
+                elseif key & 7 == 1 then value, place = ("<d"):unpack(data, place)
+                elseif key & 7 == 5 then value, place = ("<f"):unpack(data, place)
+                else value, place = varint(data, place); value, place = data:sub(place, place + value - 1),
+                    place + value end
+                list[#list + 1] = {key >> 3, value}
+            end
+            return list
+        end
+        local function crc(data)
+            local value = 0xffffffff
+            for i = 1, #data do
+                value = value ~ data:byte(i)
+                for _ = 1, 8 do value = value & 1 == 1 and value >> 1 ~ 0x82f63b78 or value >> 1 end
+            end
+            value = ~value & 0xffffffff
+            return ((value >> 15 | value << 17) + 0xa282ead8) & 0xffffffff
+        end
+        while at <= #text do
+            local length, sum = ("<I8I4"):unpack(text, at)
+            assert.equal(crc(text:sub(at, at + 7)), sum)
+            local data = text:sub(at + 12, at + 11 + length)
+            assert.equal(crc(data), (("<I4"):unpack(text, at + 12 + length)))
+            events[#events + 1], at = fields(data), at + 16 + length
+        end
+        assert.equal(4, #events)
+        assert.same({3, "brain.Event:2"}, events[1][2])
+        for epoch, row in ipairs(shown.rows) do
+            local event, values = events[epoch + 1], {}
+            assert.same({2, epoch}, event[2])
+            for _, field in ipairs(fields(event[3][2])) do
+                local value = fields(field[2])
+                values[value[1][2]] = value[2][2]
+            end
+            assert.near(row.loss, values["loss/train"], 1e-6)
+            assert.near(row.val_auc, values["auc/validation"], 1e-6)
+            assert.near(row.learning_rate, values["learning rate"], 1e-6)
+        end
+    end)
+end)
+
+describe("a resumed run", function()
+    local FULL <const> = {epochs = 4, ema = 0.9, accumulate = 2, patience = 9, batch = 4, augment = true}
+
+    local function with(changes)
+        local all = {}
+        for _, part in ipairs {FULL, changes or {}} do
+            for key, value in pairs(part) do all[key] = value end
+        end
+        local net = network(1)
+        all.net, all.optimizer = net, lx.optim.AdamW(net:parameters(), {lr = all.lr or 0.01})
+        if all.scheduled then
+            all.scheduler = lx.optim.lr_scheduler.CosineWarmup(all.optimizer, {total = all.scheduled})
+        end
+        all.lr, all.scheduled = nil, nil
+        return fit("binary", all)
+    end
+
+    it("has the same bits as one that was not interrupted", function()
+        local whole = with {scheduled = 40}
+        local best, last = read(out .. "/best.safetensors"), read(out .. "/last.safetensors")
+        with {scheduled = 40, epochs = 2}
+        with {scheduled = 40, resume = true}
+        assert.is_true(last == read(out .. "/last.safetensors"))
+        assert.is_true(best == read(out .. "/best.safetensors"))
+        -- ended between the two files of an epoch
+        with {scheduled = 40, epochs = 1}
+        local first = read(out .. "/last.safetensors")
+        with {scheduled = 40, epochs = 2}
+        write(out .. "/last.safetensors", first)
+        with {scheduled = 40, resume = true}
+        assert.is_true(last == read(out .. "/last.safetensors"))
+        assert.is_true(best == read(out .. "/best.safetensors"))
+        -- interrupted between the two batches of a step, and between two steps
+        for _, at in ipairs {1, 2, 9, 12} do
+            os.execute("rm -rf '" .. out .. "'")
+            local count = 0
+            local net = network(1)
+            local optimizer = lx.optim.AdamW(net:parameters(), {lr = 0.01})
+            local options = {net = net, optimizer = optimizer, scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer,
+                {total = 40}), progress = {message = function() end, epoch = function() end, step = function()
+                count = count + 1
+                if count == at then error("interrupted!", 0) end
+            end}}
+            for key, value in pairs(FULL) do options[key] = value end
+            assert.is_true(fit("binary", options).result.interrupted)
+            local resumed = with {scheduled = 40, resume = true}
+            assert.is_true(last == read(out .. "/last.safetensors"), "interrupted at " .. at)
+            assert.is_true(same_weights(whole.net, resumed.net))
+        end
+    end)
+
+    it("is refused where anything is not as it was, and says what", function()
+        with {epochs = 1}
+        local others = bars("binary", 30, 1)
+        others.paths[3] = "another.png"
+        local relabelled = bars("binary", 30, 1)
+        relabelled.labels[3] = 1 - relabelled.labels[3]
+        for pattern, changes in pairs {
+            ["the training images are others, or have other labels"] = {train = others},
+            ["the training images are others"] = {train = relabelled},
+            ["the validation images are others"] = {val = bars("binary", 15, 2)},
+            ["size was 12 and is 16"] = {size = 16}, ["augment was true and is false"] = {augment = false},
+            ["enhance was none and is {1={step=clahe"] = {enhance = {{"clahe"}}}, ["batch was 4 and is 2"] = {
+                batch = 2},
+            ["seed was 1 and is 5"] = {seed = 5}, ["accumulate was 2 and is 1"] = {accumulate = 1},
+            ["the optimiser's options was {1={betas={1=0.9,2=0.999},eps=1e-08,lr=0.01"] = {lr = 0.02},
+            ["schedule was none and is CosineWarmup"] = {scheduled = 40}, ["mean was 0.5 and is 0.4"] = {mean = 0.4},
+            ["balanced was false and is true"] = {balanced = true}, ["clip was none and is 1"] = {clip = 1},
+        } do
+            changes.resume, changes.epochs = true, 2
+            local shown = with(changes)
+            assert.is_nil(shown.result, pattern)
+            assert.equal("format", shown.code)
+            assert.matches(pattern, shown.message, 1, true)
+            assert.matches("it would not be the same run", shown.message, 1, true)
+        end
+        assert.is_table(with({resume = true, epochs = 2}).result) -- longer is the same run
+    end)
+end)
+
+describe("prediction", function()
+    it("gives a number or a row for each image, and probabilities when asked", function()
+        local net, data = network(3), bars("classes", 6)
+        local rows = lx.train.predict(net, data)
+        assert.equal(6, #rows)
+        assert.equal(3, #rows[1])
+        local x = lx.data.batches(data, {batch = 6, shuffle = false, mean = 0.5, std = 0.25})()
+        local right = lx.no_grad(function() return net:eval()(x) end)
+        for i, row in ipairs(rows) do
+            for k, logit in ipairs(row) do assert.near(right[{i, k}], logit, 1e-5) end
+        end
+        local p = lx.train.predict(net, data, {probabilities = true})
+        local softmax = F.softmax(right, 2)
+        for i, row in ipairs(p) do
+            for k, value in ipairs(row) do assert.near(softmax[{i, k}], value, 1e-5) end
+        end
+        p = lx.train.predict(net, data, {probabilities = true, task = "labels"})
+        for i, row in ipairs(p) do
+            for k, value in ipairs(row) do assert.near(1 / (1 + math.exp(-rows[i][k])), value, 1e-6) end
+        end
+        p = lx.train.predict(network(1), data, {probabilities = true, task = "binary"})
+        assert.is_number(p[1])
+        assert.error_matches(function() lx.train.predict(network(1), data, {probabilities = true}) end,
+            "the network gives one logit for each image, which is not of the task 'classes'")
+        assert.error_matches(function() lx.train.predict(nn.Flatten(2, 3), data) end,
+            "net: expected logits %[6,K%] of 6 images")
+    end)
+end)
+
+describe("a temperature", function()
+    it("is that of the least cross-entropy, also for logits far apart", function()
+        local stream = require("luxel.random").stream(4)
+        for _, scale in ipairs {1e-3, 1, 1e4} do
+            local rows, labels = {}, {}
+            for i = 1, 120 do
+                labels[i] = i % 3
+                rows[i] = {}
+                for k = 0, 2 do rows[i][k + 1] = scale * (stream:normal() + (k == labels[i] and 1
+                    or 0)) + 77 * scale end
+            end
+            labels[5] = 0 / 0
+            local fitted = lx.calibration.fit_temperature(rows, labels).temperature
+            local function loss(temperature)
+                local sum = 0
+                for i, row in ipairs(rows) do
+                    if labels[i] == labels[i] then
+                        sum = sum - math.log(lx.calibration.softmax(row, temperature)[math.tointeger(labels[i]) + 1])
+                    end
+                end
+                return sum
+            end
+            for _, factor in ipairs {0.98, 1.02} do assert.is_true(loss(fitted) <= loss(fitted * factor)) end
+        end
+        assert.is_nil(lx.calibration.fit_temperature({{1, 2}, {2, 1}}, {0, 0}))
+        assert.is_nil(lx.calibration.fit_temperature({{1, 1}, {2, 2}}, {0, 1}))
+        assert.error_matches(function() lx.calibration.fit_temperature({{1, 2}}, {2}) end,
+            "class numbers from 0 to 1, got 2")
+    end)
+end)
+
+describe("a loop of one's own", function()
+    it("goes on exactly from one file", function()
+        local function parts()
+            lx.manual_seed(2)
+            local net = nn.Sequential(nn.Flatten(), nn.Linear(144, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(
+                4, 1))
+            local optimizer = lx.optim.AdamW(net:parameters(), {lr = 0.01})
+            return {net = net, optimizer = optimizer, scheduler = lx.optim.lr_scheduler.StepLR(optimizer, {
+                step_size = 3})}
+        end
+        local data = bars("binary", 24)
+        local function train(p, from, to)
+            for epoch = from, to do
+                for x, y in lx.data.batches(data, {batch = 8, epoch = epoch, mean = 0.5, std = 0.25}) do
+                    p.optimizer:zero_grad()
+                    F.binary_cross_entropy_with_logits(p.net(x), y):backward()
+                    p.optimizer:step()
+                end
+                p.scheduler:step()
+            end
+        end
+        local whole = parts()
+        train(whole, 1, 4)
+        local first = parts()
+        train(first, 1, 2)
+        local path = work .. "/own.safetensors"
+        first.state = {epoch = 2, note = "half"}
+        assert(lx.checkpoint.save_training(path, first))
+        lx.manual_seed(99)
+        local second = parts()
+        local state = assert(lx.checkpoint.load_training(path, second))
+        assert.same({epoch = 2, note = "half"}, state)
+        train(second, state.epoch + 1, 4)
+        assert.is_true(same_weights(whole.net, second.net))
+        assert.equal(whole.optimizer.groups[1].lr, second.optimizer.groups[1].lr)
+        -- what does not fit
+        local function refused(p, pattern)
+            local none, message, code = lx.checkpoint.load_training(path, p)
+            assert.is_nil(none)
+            assert.matches(pattern, message)
+            assert.equal("format", code)
+        end
+        local other = parts()
+        other.scheduler = nil
+        refused(other, "it was trained with a schedule")
+        local sgd = parts()
+        sgd.optimizer = lx.optim.SGD(sgd.net:parameters(), {lr = 0.1})
+        refused(sgd, "cannot be gone on with: Optimizer:load_state_dict: dict: the state is of AdamW, the optimiser is "
+            .. "SGD")
+        assert.is_true(same_weights(parts().net, sgd.net)) -- as they were
+        assert.equal(0, sgd.scheduler:state_dict().last_step)
+        local net = network(1)
+        refused({net = net, optimizer = lx.optim.AdamW(net:parameters(), {lr = 1}), scheduler = second.scheduler}, "")
+        assert(lx.checkpoint.save(path, {w = lx.ones(1)}))
+        refused(parts(), "it holds no training")
+    end)
+end)

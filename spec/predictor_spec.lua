@@ -1,0 +1,199 @@
+--- The predictor: one road from a film, as a file or as bytes, to an answer.
+
+local core = require "luxel.core"
+local lfs = require "lfs"
+local lx = require "luxel"
+
+local SIZE <const> = 33
+
+local ABSENT <const> = {}
+
+local work
+
+local function bytes_of(path)
+    local file = assert(io.open(path, "rb"))
+    local text = file:read("a")
+    file:close()
+    return text
+end
+
+-- A model's file as training writes it, with weights by chance.
+local function save(name, fields, outputs)
+    lx.manual_seed(7)
+    local metadata = {
+        schema = require("luxel.schema").VERSION, task = "binary", version = "test", model = "cnn", size = SIZE,
+        classes = {"NORMAL", "INFECTED"}, positive = "INFECTED", input = {channels = 1, low = 0, high = 1},
+        normalisation = {mean = 0.4, std = 0.3}, threshold = 0.5, calibration = {scale = 40, shift = 0.25}, seed = 1,
+        epoch = 1, chosen = {threshold = "Youden", calibration = "Platt", images = 9},
+    }
+    for key, value in pairs(fields or {}) do
+        if value == ABSENT then metadata[key] = nil else metadata[key] = value end
+    end
+    local path = work .. "/" .. name
+    local weights = lx.models.cnn({size = SIZE, outputs = outputs}):state_dict()
+    assert(lx.checkpoint.save(path, weights, metadata))
+    return path
+end
+
+local function film(name, seed, height, width)
+    lx.manual_seed(seed)
+    local path = ("%s/%s.png"):format(work, name)
+    local image = lx.vision.gaussian_blur(lx.rand(1, height, width) * 255, 2)
+    assert(lx.vision.save(path, ((image - 100) * 4):clamp(0, 255):byte()))
+    return path
+end
+
+describe("a predictor", function()
+    local films
+
+    setup(function()
+        work = assert(os.tmpname())
+        os.remove(work)
+        assert(lfs.mkdir(work))
+        films = {film("a", 1, 71, 53), film("b", 2, 33, 33), film("c", 3, 20, 90)}
+    end)
+
+    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+
+    it("answers what the parts give by themselves", function()
+        local path = save("two.safetensors")
+        local predictor = assert(lx.predictor.open(path))
+        local tensors, metadata = assert(lx.checkpoint.load(path))
+        local net = lx.models.cnn {size = SIZE}
+        net:load_state_dict(tensors)
+        net:eval()
+        local images = core.decode_images(films, SIZE)
+        local logits = net((images:float() / 255 - 0.4) / 0.3):totable()
+        for i, answer in ipairs(predictor:all(films)) do
+            local p = 1 / (1 + math.exp(-(40 * logits[i][1] + 0.25)))
+            assert.near(p, answer.infected, 1e-5)
+            assert.equal(p >= 0.5, answer.positive)
+            assert.equal(metadata.classes[p >= 0.5 and 2 or 1], answer.label)
+            assert.near(math.max(p, 1 - p), answer.probability, 1e-5)
+            assert.equal(films[i], answer.path)
+            assert.same(lx.vision.quality(assert(lx.vision.load(films[i], {bits = 8}))), answer.findings)
+            assert.equal(lx.predictor.NOTICE, answer.notice)
+            assert.equal(("%s: %.2f%%"):format(answer.label, 100 * answer.probability), tostring(answer))
+        end
+    end)
+
+    it("answers the same to a path, to bytes, one by one and together", function()
+        local predictor = assert(lx.predictor.open(save("two.safetensors")))
+        local together = predictor:all {films[1], {bytes = bytes_of(films[2]), name = "two"}, films[3]}
+        for i, path in ipairs(films) do
+            local alone, of_bytes = assert(predictor(path)), assert(predictor:predict({bytes = bytes_of(path)}))
+            assert.near(alone.infected, together[i].infected, 1e-6)
+            assert.equal(alone.infected, of_bytes.infected)
+            assert.equal("image", of_bytes.path)
+        end
+        assert.equal("two", together[2].path)
+    end)
+
+    it("says the threshold where it speaks against the plain reading", function()
+        local predictor = assert(lx.predictor.open(save("low.safetensors", {threshold = 0.08})))
+        local answer = predictor:answer(0.1073)
+        assert.equal("INFECTED: 10.73% (threshold 8.00%)", tostring(answer))
+        assert.equal("NORMAL: 95.00%", tostring(predictor:answer(0.05)))
+        assert.is_true(predictor:answer(0.08).positive)
+    end)
+
+    it("keeps the answers of the others where a film cannot be read", function()
+        local predictor = assert(lx.predictor.open(save("two.safetensors")))
+        local answers = predictor:all({work .. "/none.png", films[1], {bytes = bytes_of(films[2]):sub(1, 300)}},
+            {quality = false, images = true})
+        assert.equal("io", answers[1].code)
+        assert.matches("none.png", answers[1].message)
+        assert.is_nil(answers[1].label)
+        assert.is_truthy(answers[2].label)
+        assert.is_nil(answers[2].findings)
+        assert.same({1, 71, 53}, answers[2].image.shape)
+        assert.equal("format", answers[3].code)
+        local answer, message, code = predictor(work .. "/none.png")
+        assert.is_nil(answer)
+        assert.matches("none.png", message)
+        assert.equal("io", code)
+        assert.same({}, predictor:all {})
+    end)
+
+    it("knows three classes, and labels that do not exclude each other", function()
+        local classes = {"normal", "bacterial", "viral"}
+        local predictor = assert(lx.predictor.open(save("three.safetensors", {
+            task = "classes", classes = classes, positive = ABSENT, threshold = ABSENT,
+            calibration = {temperature = 0.02},
+        }, 3)))
+        local answer, sum = assert(predictor(films[1])), 0
+        for _, name in ipairs(classes) do sum = sum + answer.classes[name] end
+        assert.near(1, sum, 1e-5)
+        assert.equal(answer.probability, answer.classes[answer.label])
+        assert.equal(answer.label ~= "normal", answer.positive)
+        assert.equal("viral", predictor:answer({0.2, 0.3, 0.5}).label)
+        assert.is_true(predictor:answer({0.2, 0.5, 0.3}).positive)
+        assert.is_false(predictor:answer({0.5, 0.2, 0.3}).positive)
+        assert.error_matches(function() predictor:answer(0.5) end, "answer: probabilities: expected 3 numbers")
+
+        predictor = assert(lx.predictor.open(save("labels.safetensors", {
+            task = "labels", classes = {"Effusion", "Mass"}, positive = ABSENT, threshold = {0.3, 0.6},
+            calibration = false,
+        }, 2)))
+        assert.equal("Effusion", predictor:answer({0.3, 0.59}).label)
+        assert.equal("Effusion, Mass", predictor:answer({0.4, 0.6}).label)
+        answer = predictor:answer {0.1, 0.2}
+        assert.equal("none of the labels", answer.label)
+        assert.is_false(answer.positive)
+        assert.is_truthy(predictor(films[1]).classes.Mass)
+    end)
+
+    it("comes back with what is wrong, and never ends the process", function()
+        local cases = {
+            {work .. "/nowhere.safetensors", nil, "nowhere", "io"},
+            {films[1], nil, "safetensors", "format"},
+            {save("other.safetensors", {model = "names"}), nil, "model: expected one of .*cnn.*, got 'names'",
+                "format"},
+            {save("less.safetensors", {chosen = ABSENT}), nil, "chosen: it is missing", "format"},
+            {save("more.safetensors", {}, 2), nil, "more.safetensors: the state does not fit", "format"},
+            {save("two.safetensors"), {device = "nope"}, "there is no device 'nope'", "device"},
+        }
+        for _, case in ipairs(cases) do
+            local predictor, message, code = lx.predictor.open(case[1], case[2])
+            assert.is_nil(predictor, case[1])
+            assert.matches(case[3], message)
+            assert.equal(case[4], code, message)
+        end
+        local predictor = assert(lx.predictor.open(save("two.safetensors")))
+        for _, wrong in ipairs {3, {}, {bytes = 3}, {bytes = "x", nam = "y"}, true} do
+            assert.error_matches(function() predictor:predict(wrong) end, "predict: source: ")
+            assert.error_matches(function() predictor:all {films[1], wrong} end, "all: sources: 2: ")
+        end
+        assert.error_matches(function() predictor:predict(films[1], {qualty = true}) end, "quality")
+    end)
+
+    it("gives no answer of weights that are no numbers", function()
+        local path = save("bad.safetensors")
+        local tensors, metadata = assert(lx.checkpoint.load(path))
+        local name = next(tensors)
+        tensors[name] = tensors[name] * (0 / 0)
+        assert(lx.checkpoint.save(path, tensors, metadata))
+        for _, answer in ipairs(assert(lx.predictor.open(path)):all(films)) do
+            assert.equal("result", answer.code)
+            assert.matches("the network gives NaN for " .. answer.path, answer.message, 1, true)
+        end
+    end)
+
+    it("prints as what it is", function()
+        local predictor = assert(lx.predictor.open(save("two.safetensors", {images = 12})))
+        assert.equal("Predictor: cnn of 33×33 pixels on cpu, NORMAL, INFECTED, threshold 0.500, trained on 12 images",
+            tostring(predictor))
+        assert.error_matches(function() return predictor.thresold end, "Predictor has no 'thresold'")
+    end)
+end)
+
+describe("networks by name", function()
+    it("are built as they say", function()
+        assert.same({"cnn"}, lx.models.names())
+        local net = lx.models.build("cnn", {size = 47, outputs = 3, channels = 2})
+        assert.same({2, 3}, net(lx.zeros(2, 2, 47, 47)).shape)
+        assert.error_matches(function() lx.models.build("cn") end, "there is no network 'cn'.*cnn")
+        assert.error_matches(function() lx.models.cnn {size = 15} end, "size")
+        assert.error_matches(function() lx.models.cnn {sise = 32} end, "sise")
+    end)
+end)

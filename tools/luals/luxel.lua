@@ -1,0 +1,3984 @@
+---@meta luxel
+
+---@class lx
+local lx = {}
+
+---@alias luxel.Tensor Tensor
+
+---@class luxel.Answer
+---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
+---@field probability number of that class; of labels of the likeliest one
+---@field infected number? of two classes the probability of the positive one
+---@field positive boolean whether it is what should be looked at: the positive class, or any label
+---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
+---@field classes table<string, number>? the probabilities of all classes or labels
+---@field path string? the file, or the name that was given to bytes
+---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
+---@field notice string
+
+---@class Calibration
+---@field scale number
+---@field shift number
+
+---@class luxel.Confusion
+---@field tp integer
+---@field fp integer
+---@field tn integer
+---@field fn integer
+---@field threshold number
+
+---@class luxel.Device
+---@field label string "cpu", "opencl:1": what `device` options and `:to` take, and `t.device` gives back
+---@field kind "cpu"|"opencl"
+---@field name string
+---@field type "cpu"|"gpu"|"accelerator"
+---@field platform string?
+---@field driver string?
+---@field version string?
+---@field memory integer? bytes that it has
+---@field largest integer? bytes that one tensor may have
+---@field local_memory integer? bytes that the work-items of a group share
+---@field units integer that compute at once: threads, or what the driver calls compute units
+---@field lanes integer floats in a vector
+---@field fp16 boolean computes with half floats
+---@field shares_memory boolean uses the host's memory
+
+---@class luxel.Devices: {[integer]: luxel.Device}
+---@field why string? why there are no more of them
+
+---@class luxel.Finding
+---@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"|"no_chest"
+---@field message string
+---@field value number what was measured
+---@field limit number
+
+---@class luxel.ImageInfo
+---@field format string of `vision.formats`
+---@field width integer of the upright picture
+---@field height integer
+---@field channels integer as stored: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha
+---@field bits integer of a sample that mean something: of 16-bit PNG and TIFF files those that are in use, which white is the end of
+---@field white number? the level that is white, where black is 0; nil where values are units of their own, and of `vision.probe`
+---@field orientation integer as EXIF counts: 1 upright, 3 upside down, 6 to be turned clockwise, ...
+---@field frames integer frames of a DICOM file, pages of a TIFF file
+---@field modality string? DICOM: "CR", "DX", ...
+---@field photometric string? DICOM: "MONOCHROME1" (white is at the small end of what is stored), "MONOCHROME2", ...
+---@field view_position string? DICOM: "PA", "AP", "LL", ...
+---@field laterality string?
+---@field body_part string?
+---@field sex string?
+---@field age string?
+---@field pixel_spacing number[]? millimetres between rows and between columns, in the patient
+---@field detector_spacing number[]? the same at the detector
+---@field windows {centre: number, width: number}[]?
+---@field voi_function string?
+---@field rescale_slope number?
+---@field rescale_intercept number?
+---@field transfer_syntax string?
+
+---@class luxel.ProfileRow
+---@field device string
+---@field name string
+---@field launches integer
+---@field seconds number
+---@field share number of the device time of all rows, 0 to 1
+---@field bytes number of the tensors that it touched, each counted once a launch
+---@field gflops number arithmetic operations in 1e9 a second, as counted for the whole operation
+---@field gbs number 1e9 bytes a second
+
+---@class luxel.Report
+---@field n integer labelled images
+---@field missing integer images without a label
+---@field positives integer
+---@field negatives integer
+---@field threshold number
+---@field confusion luxel.Confusion
+---@field accuracy number?
+---@field sensitivity number?
+---@field specificity number?
+---@field precision number?
+---@field npv number?
+---@field f1 number?
+---@field auc number?
+---@field brier number? nil too where the scores are not probabilities
+---@field ece number?
+---@field reliability table[]? the bins of `metrics.ece`
+---@field intervals table<string, number[]> {low, high} by the names above; nil where all resamples agree
+---@field bootstrap table {n, seed, level, unit = "patient" or "image", units, message?}
+
+---@class TensorOptions
+---@field dtype ("float32"|"uint8"|"int32")? default float32
+---@field device string? default "cpu"
+---@field requires_grad boolean?
+
+---@class luxel.Tuned
+---@field device string
+---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] usual: the time of what is taken untuned; rejected: candidates that did not run or gave another result
+---@field saved boolean whether the next process finds it
+
+---@class luxel.Audit
+---@field frame luxel.Frame
+---@field records table[] for each image what `core.survey` says, or false where it cannot be read
+---@field unreadable {path: string, message: string, code: string}[]
+---@field classes table[] name, images, patients, histogram (shares of 64 levels) of each class
+---@field parts table[] name, images, and classes (images of each) of train, val, test, where there are such
+---@field sizes table width and height: least, median, most; distinct: number of different sizes
+---@field formats table<string, integer>
+---@field bits table<integer, integer> images by the bits of their samples
+---@field coloured integer images with colours
+---@field duplicates integer[][] groups of images whose pixels are the same
+---@field near {a: integer, b: integer, distance: integer, correlation: number}[] pairs that look the same
+---@field patients table number, most (images of one), several (patients with more than one)
+---@field in_two_parts string[] patients with images in more than one part
+---@field in_two_classes string[] patients with images of several classes
+---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and what is probably no chest radiograph
+local Audit = {}
+
+--- In what two images differ that they should not if they are the same: classes, parts, patients.
+---@param a integer
+---@param b integer
+---@return string[]
+function Audit:conflicts(a, b) end
+
+--- Extra copies: images that could go without anything being lost.
+---@return integer
+function Audit:copies() end
+
+--- The findings, a line each.
+---@return string[]
+function Audit:findings() end
+
+--- Writes a page with tables, plots and pictures that needs nothing else.
+---@param path string
+---@return boolean? ok, string? message, string? code
+function Audit:report(path) end
+
+---@class luxel.Compiled
+---@field package f function
+---@field package options {name: string}
+---@field package entries table<string, {calls: integer, attempts: integer, pending: table<string, luxel.Recording>, recordings: luxel.Recording[]}> by signature; pending, by state, are those that wait for a call that does the same
+---@field package count integer recordings in all
+---@field package eager string? why the function itself is called from now on
+---@field package said table<string, boolean> the messages there were
+---@field package seen integer entries
+---@field package replays integer
+---@field package lost integer recordings that can never be used again
+local Compiled = {}
+
+--- What was recorded. Of each recording: `steps` (launches and the like), of these `dropped` and `folded` ones (whose
+--- results stay until what they read is changed); bytes of the `arena`, of all `temporaries` in it, of the results that
+--- stay (`constants`), of tensors that outlive the function (`kept`), and what all that is made in the function took at
+--- most when it was recorded (`eager`).
+---@return {eager: string?, replays: integer, recordings: table[]}
+function Compiled:facts() end
+
+--- Forgets all recordings, and frees what they hold; the next calls are recorded anew.
+function Compiled:reset() end
+
+---@class luxel.Console
+local Console = {}
+
+--- One epoch is done.
+---@param e {epoch: integer, epochs: integer, loss: number, val_loss: number, val_accuracy: number, val_auc?: number, threshold?: number, learning_rate?: number, images_per_second: number, seconds: number, is_best?: boolean} the row of the log
+function Console:epoch(e) end
+
+--- A line that stays.
+---@param text string
+function Console:message(text) end
+
+--- Reading files: done of total.
+---@param done integer
+---@param total integer
+function Console:reading(done, total) end
+
+--- One training step is done.
+---@param s {epoch: integer, epochs: integer, batch: integer, batches: integer, rate: number, loss: number, left: number}
+function Console:step(s) end
+
+---@class luxel.Dataset
+---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
+---@field size integer? side of the images that batches give unless told otherwise
+---@field task "binary"|"classes"|"labels" see luxel.Frame
+---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1
+---@field paths string[]
+---@field groups any[]|false the patient of each image; false where no name told one
+---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels
+---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
+---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they are in memory) from the top left, where known
+---@field masks string[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion: files, or uint8 [N,1,H,W]
+---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
+---@field reduce integer? pixels of the shorter side that images and masks in files are reduced to
+local Dataset = {}
+
+--- How many images each class has; of several labels, how many have each; and how many have no label at all.
+---@return integer[] counts in the order of `classes`
+---@return integer missing
+function Dataset:counts() end
+
+--- Height and width in which boxes are given: of the file, or of the image in memory.
+---@param i integer
+---@return integer height, integer width
+function Dataset:extent(i) end
+
+--- What the pixels of each image are known by, as they were decoded, whatever its file is called; 0 where it was not
+--- read yet. Images in memory that come from no file are known by their samples.
+---@return integer[]
+function Dataset:hashes() end
+
+--- One image as it is stored.
+---@param i integer
+---@return luxel.Tensor? image uint8 (float32 on the scale 0..255 where the file has more than 8 bits) [C,H,W]
+---@return string? message, string? code
+function Dataset:image(i) end
+
+--- The masks by number, or nil where there are none. Those in files are reduced as the images are.
+---@return luxel.Store?
+function Dataset:mask_source() end
+
+--- Where batches come from: decoded images by number, and which of them each image is (nil: the one of its own number).
+---@return luxel.Store store, integer[]? places
+function Dataset:source() end
+
+--- Training, validation and test datasets, as `Frame:split` makes them; images of unknown patients are split singly.
+---@param options? {val?: number, test?: number, seed?: integer} val: share of the images, default 0.15; test: default 0; seed: default 1
+---@return luxel.Dataset? train, luxel.Dataset|string val, luxel.Dataset|string test nil, message, code where too few
+function Dataset:split(options) end
+
+--- A new dataset of the images at `indices`, in that order.
+---@param indices integer[]
+---@return luxel.Dataset
+function Dataset:subset(indices) end
+
+---@class luxel.Frame
+---@field task "binary"|"classes"|"labels" what is asked of an image: which of two classes, which of many, which of several labels that do not exclude each other
+---@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels
+---@field path string[]
+---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing)
+---@field group string[] the patient; the path where it is not known
+---@field source (string|false)[] what told the patient; false where nothing did
+---@field part (string|false)[] "train", "val" or "test" where it is known
+---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
+---@field groups_known boolean whether anything told any patient
+---@field left_out {path: string, why: string}[] files that are no images of a class
+---@field root string the folder or the table it was read from
+local Frame = {}
+
+--- A new frame with the rows for which `keep(row, i)` is true; a row has path, label, group, part and boxes.
+---@param keep fun(row: table, i: integer): any
+---@return luxel.Frame
+function Frame:filter(keep) end
+
+--- The rows of the part `name` ("train", "val" or "test").
+---@param name "train"|"val"|"test"
+---@return luxel.Frame
+function Frame:in_part(name) end
+
+--- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes.
+---@param options? {size?: integer, strict?: boolean, progress?: function} size: pixels, default 128; strict: a file that cannot be read ends the reading, else it is listed in `failed`
+---@return luxel.Dataset? dataset, string? message, string? code
+function Frame:load(options) end
+
+--- A dataset of the images in their own sizes, each decoded when a batch first wants it; batches bring them to `size`.
+---
+--- Decoded images stay in memory up to a limit. With `cache` all of them are decoded at once, into one file on disk
+--- that is used again as long as the images, their times of change and these options are the same; a damaged or
+--- foreign file is made anew. With `reduce`, larger images are kept at that length of their shorter side: twice the
+--- size of what the network sees loses nothing that it could see, and is read much faster.
+---@param options? {size?: integer, reduce?: integer, channels?: 1|3, memory?: number, cache?: string, strict?: boolean, progress?: function} size: pixels, default 224; reduce: pixels, default 0, which is never; channels: default 1; memory: bytes, default 1 GiB, and as much again for masks, where there are some; strict: a file that cannot be read is an error where there is a cache, else it is listed in `failed`; without a cache it is an error of the batch that needs it
+---@return luxel.Dataset? dataset, string? message, string? code
+function Frame:open(options) end
+
+--- A new frame with the rows in random order.
+---@param seed? integer? default 1
+---@return luxel.Frame
+function Frame:shuffle(seed) end
+
+--- Training, validation and test frames, no patient in two of them, each with about the same share of every class (of
+--- several labels: of the rarest one that an image has). Images of unknown patients are split singly.
+---@param options? {val?: number, test?: number, seed?: integer} val: share of the images, default 0.15; test: default 0; seed: default 1
+---@return luxel.Frame? train, luxel.Frame|string val, luxel.Frame|string test nil, message, code with too few patients
+function Frame:split(options) end
+
+--- How many images have no known patient, and would be split singly.
+---@return integer
+function Frame:unknown_patients() end
+
+---@class luxel.opencl.Kernel
+---@field name string
+---@field source string
+---@field options string
+---@field package handles table<string, userdata> compiled, by device
+---@operator call: fun(self: luxel.opencl.Kernel, range: luxel.opencl.Range, ...: luxel.opencl.Argument)
+local Kernel = {}
+
+--- Compiles the kernel for a device, if it is not yet, and describes its parameters. A launch does that by itself.
+---@param device? string? default "opencl"
+---@return {name: string?, type: string?, written: boolean?}[] parameters without fields where the driver does not tell
+function Kernel:build(device) end
+
+---@class Module
+---@field training boolean true after `train()`, the initial state; false after `eval()`
+---@operator call(...): ...
+local Module = {}
+
+--- Adds a module under a name that need not be an identifier.
+---@param name string
+---@param module Module
+function Module:add_module(name, module) end
+
+--- Calls `f(module)` for every module, children before parents.
+---@param f fun(module: Module)
+---@return Module self
+function Module:apply(f) end
+
+--- The buffers as a list.
+---@return Tensor[]
+function Module:buffers() end
+
+--- The modules directly inside.
+---@return Module[]
+function Module:children() end
+
+--- A copy with parameters, buffers and fields of its own; what was shared inside is shared inside the copy. Gradients
+--- and forward hooks are left behind, and functions and objects with a metatable (an optimiser, say) are the same ones.
+---@return Module
+function Module:clone() end
+
+--- The number of elements of all parameters, shared ones once.
+---@return integer
+function Module:count_parameters() end
+
+--- The name and options on one line, as in error messages: `Conv2d(1, 32, 3, padding=1)`.
+---@return string
+function Module:describe() end
+
+--- What `print` shows: the tree of modules, with the number of parameters of each.
+---@param indent? string?
+---@return string
+function Module:describe_tree(indent) end
+
+--- The same as `train(false)`.
+---@return Module self
+function Module:eval() end
+
+--- The options shown in brackets when printed; a class replaces it.
+---@return string
+function Module:extra() end
+
+--- What the module computes; a class replaces it, and users call the module itself.
+---@param ... any
+function Module:forward(...) end
+
+--- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
+--- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
+--- What a class names in `optional_state` may be missing.
+---@param state table<string, Tensor>
+---@param options? {strict?: boolean, assign?: boolean} with strict = false, missing and unexpected keys are left out; with assign, tensors of the module's dtype and device are not copied: the module computes with them (quick after `lx.load`, as long as nobody writes into the file)
+---@return {missing: string[], unexpected: string[]} left_out
+function Module:load_state_dict(state, options) end
+
+--- Itself and all modules inside.
+---@return Module[]
+function Module:modules() end
+
+--- `for name, buffer in net:named_buffers() do`
+---@return fun(): string, Tensor
+function Module:named_buffers() end
+
+--- `for name, child in net:named_children() do`
+---@return fun(): string, Module
+function Module:named_children() end
+
+--- `for name, module in net:named_modules() do`: itself (with the name "") and all inside, parents first.
+---@return fun(): string, Module
+function Module:named_modules() end
+
+--- `for name, parameter in net:named_parameters() do`: own ones first, then the children's, by PyTorch's names.
+---@return fun(): string, Tensor
+function Module:named_parameters() end
+
+--- The parameters as a list, a shared one once.
+---@return Tensor[]
+function Module:parameters() end
+
+--- Adds a tensor that is saved and moved with the module but not trained.
+---@param name string
+---@param tensor Tensor
+function Module:register_buffer(name, tensor) end
+
+--- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. A function that
+--- `lx.compile` replays runs no forward, and no hooks.
+---@param hook fun(module: Module, arguments: table, results: table)
+---@return fun() remove
+function Module:register_forward_hook(hook) end
+
+--- Lets every parameter require a gradient or not.
+---@param flag? boolean? default true
+---@return Module self
+function Module:requires_grad_(flag) end
+
+--- All parameters and buffers by name. The tensors share memory with the module: clone them to keep a moment.
+---@return table<string, Tensor> state
+function Module:state_dict() end
+
+--- The keys of `state_dict` in PyTorch's order.
+---@return string[]
+function Module:state_names() end
+
+--- Moves parameters, their gradients and buffers to a device. They stay the same tensors, so an optimiser that has them
+--- goes on with them; what `state_dict` gave out before stays where it was.
+---@param device string
+---@return Module self
+function Module:to(device) end
+
+--- Switches training behaviour (dropout, batch statistics) on, or off with `train(false)`.
+---@param mode? boolean? default true
+---@return Module self
+function Module:train(mode) end
+
+--- Forgets the gradients of all parameters.
+function Module:zero_grad() end
+
+---@class Optimizer
+---@field groups table[] `{params = Tensor[], lr =, ...}`: schedulers change `lr` here
+local Optimizer = {}
+
+--- Takes over what `state_dict` returned (the tensors are copied). Raises if it does not fit; nothing changes then.
+---@param dict table
+function Optimizer:load_state_dict(dict) end
+
+--- Everything that training needs to go on exactly: `tensors` by name such as "3.exp_avg" (parameter number and what
+--- it is), `steps` by parameter number, and the options of the `groups`. All but `tensors` is plain numbers, strings
+--- and booleans. The tensors share memory with the optimiser.
+---@return {kind: string, steps: integer[], groups: table[], tensors: table<string, Tensor>}
+function Optimizer:state_dict() end
+
+--- Changes every parameter that has a gradient.
+function Optimizer:step() end
+
+--- Forgets the gradients.
+function Optimizer:zero_grad() end
+
+---@class luxel.Pipeline
+---@field steps table[] as they were given
+---@field size integer|integer[]|nil side, or {height, width}, of what comes out
+local Pipeline = {}
+
+--- What a passage draws, in words.
+---@param options? {seed?: integer, epoch?: integer, index?: integer}
+---@return string
+function Pipeline:describe(options) end
+
+--- Draws a contact sheet: the image, and what the pipeline makes of it in n passages, with what each of them drew.
+---@param image luxel.Tensor [1,H,W] or [3,H,W]
+---@param path string PNG
+---@param options? {n?: integer, seed?: integer, side?: integer} 15 passages, seed 1, thumbnails of 192 pixels
+---@return boolean? ok, string? message, string? code
+function Pipeline:preview(image, path, options) end
+
+---@class luxel.Predictor
+---@field net Module
+---@field metadata table see luxel.schema
+---@field path string
+---@field device string
+---@field size integer side of what the network sees, in pixels
+---@field task "binary"|"classes"|"labels"
+---@field classes string[]
+---@field positive string? of two classes the one whose probability it gives
+---@field threshold number|number[]|nil
+local Predictor = {}
+
+--- The answers to several films, which go through the network together. One that cannot be read or answered does not
+--- hold up the others.
+---@param sources (string|{bytes: string, name: string?})[] paths, or bytes of files
+---@param options? {quality?: boolean, images?: boolean} quality: look for what speaks against reading a picture (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]
+---@return (luxel.Answer|{path: string, message: string, code: string})[] answers in order; with a message and a code ("io", "format", "result", "device", "memory") instead of a label where there is none
+function Predictor:all(sources, options) end
+
+--- What the probabilities of an image mean.
+---@param probabilities number|number[] one element of what `probabilities` gives
+---@return luxel.Answer
+function Predictor:answer(probabilities) end
+
+--- The answer to one film; `predictor(source)` is the same.
+---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
+---@param options? {quality?: boolean, images?: boolean} as for `all`
+---@return luxel.Answer? answer, string? message, string? code as of `all`
+function Predictor:predict(source, options) end
+
+--- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
+--- or labels.
+---@param dataset luxel.Dataset
+---@return number[]|number[][]|nil probabilities, string? message, string? code "result" where the network gives one that is no number, "device" or "memory" where the device fails
+function Predictor:probabilities(dataset) end
+
+---@class luxel.Profile
+---@field rows luxel.ProfileRow[] the longest first
+---@field seconds number that the devices computed or copied
+---@field wall number seconds that passed, until the devices had done everything
+---@field waits integer times that Lua waited for a device
+---@field devices {label: string, name: string, seconds: number, waits: integer}[]
+---@field results table what the function returned, and how many as `n`
+---@field package records table<string, table[]> every launch, by device
+---@field package notes string[] what the table does not show
+local Profile = {}
+
+--- Writes every launch with its time, for chrome://tracing or ui.perfetto.dev.
+---@param path string
+---@return boolean? ok, string? message, string? code
+function Profile:save_trace(path) end
+
+---@class luxel.ProfileSession
+local ProfileSession = {}
+
+--- Ends the watching and forgets what the devices did.
+function ProfileSession:abandon() end
+
+--- Ends the watching and says what the devices did since its start.
+---@return luxel.Profile
+function ProfileSession:stop() end
+
+---@class Scheduler
+---@field optimizer Optimizer
+---@field unit "step"|"epoch"|"metric" after what a step belongs: the optimiser's step, an epoch, or the validation that gives the metric; `lx.train.fit` does so
+---@field last_step integer how often `step` was called
+local Scheduler = {}
+
+--- The learning rates now, one for each group.
+---@return number[]
+function Scheduler:get_last_lr() end
+
+--- Takes over what `state_dict` returned. Raises if it does not fit.
+---@param state table from `state_dict`
+function Scheduler:load_state_dict(state) end
+
+--- Plain numbers from which `load_state_dict` goes on.
+---@return table
+function Scheduler:state_dict() end
+
+--- Goes on by one step. The metric is for ReduceLROnPlateau; others go on alike with any.
+---@param metric? number?
+function Scheduler:step(metric) end
+
+---@class Tensor: userdata
+---@field shape integer[] sizes, one a dimension
+---@field ndim integer
+---@field dtype "float32"|"uint8"|"int32"
+---@field device string
+---@field requires_grad boolean whether operations on it are recorded for backward
+---@field grad Tensor? the gradient that backward has added up, for a leaf
+---@operator add(Tensor|number): Tensor
+---@operator sub(Tensor|number): Tensor
+---@operator mul(Tensor|number): Tensor
+---@operator div(Tensor|number): Tensor
+---@operator pow(Tensor|number): Tensor
+---@operator unm: Tensor
+local Tensor = {}
+
+--- |x|; `abs_` in place
+---@return Tensor
+function Tensor:abs() end
+
+--- |x|, in place
+---@return Tensor
+function Tensor:abs_() end
+
+--- t + other, broadcast; `add_` in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:add(other) end
+
+--- t + alpha * other, in place.
+---@param other Tensor|number broadcast to the shape of t
+---@param alpha? number? 1
+---@return Tensor t
+function Tensor:add_(other, alpha) end
+
+--- uint8, 1 where no element is 0
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function Tensor:all(dim, keepdim) end
+
+--- uint8, 1 where some element is not 0
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function Tensor:any(dim, keepdim) end
+
+--- int32, from 1; the first where equal
+---@param dim? integer|{dim?: integer, keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function Tensor:argmax(dim, keepdim) end
+
+--- int32, from 1; the first where equal
+---@param dim? integer|{dim?: integer, keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function Tensor:argmin(dim, keepdim) end
+
+--- Adds the gradient of t to the `.grad` of every leaf it was computed from.
+---@param grad? Tensor? of t's shape; may be left out for one element
+---@param options? {retain_graph?: boolean}
+function Tensor:backward(grad, options) end
+
+--- the same as matmul
+---@param b Tensor
+---@return Tensor
+function Tensor:bmm(b) end
+
+--- As bytes: `t:to("uint8")`.
+---@return Tensor
+function Tensor:byte() end
+
+--- The distances between the rows of two matrices, in the p-norm. Its gradient is 0 at distance 0.
+---@param b Tensor [...,n,k]
+---@param p? number? default 2
+---@return Tensor [...,m,n]
+function Tensor:cdist(b, p) end
+
+--- rounded up; `ceil_` in place
+---@return Tensor
+function Tensor:ceil() end
+
+--- rounded up, in place
+---@return Tensor
+function Tensor:ceil_() end
+
+--- Cut into `count` pieces along a dimension (the last may be smaller; there may be fewer).
+---@param count integer
+---@param dim? integer? default 1
+---@return Tensor[] views
+function Tensor:chunk(count, dim) end
+
+--- Limits every element to [low, high]; either may be nil.
+---@param low? number?
+---@param high? number?
+---@return Tensor
+function Tensor:clamp(low, high) end
+
+--- Limits every element to [low, high], in place; either may be nil.
+---@param low? number?
+---@param high? number?
+---@return Tensor t
+function Tensor:clamp_(low, high) end
+
+--- A copy in memory of its own.
+---@return Tensor
+function Tensor:clone() end
+
+--- The elements in row-major order without gaps: t itself where it is so already.
+---@return Tensor
+function Tensor:contiguous() end
+
+--- Overwrites t with `source`, converted to its dtype and broadcast to its shape.
+---@param source Tensor
+---@return Tensor t
+function Tensor:copy_(source) end
+
+--- of radians; `cos_` in place
+---@return Tensor
+function Tensor:cos() end
+
+--- of radians, in place
+---@return Tensor
+function Tensor:cos_() end
+
+--- Running sums along a dimension.
+---@param dim integer
+---@return Tensor
+function Tensor:cumsum(dim) end
+
+--- Another tensor on the same memory, cut off from the recorded history.
+---@return Tensor a view
+function Tensor:detach() end
+
+--- t / other, broadcast; `div_` in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:div(other) end
+
+--- t / other, broadcast, in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:div_(other) end
+
+--- uint8, 1 where t == other
+---@param other Tensor|number
+---@return Tensor
+function Tensor:eq(other) end
+
+--- error function; `erf_` in place
+---@return Tensor
+function Tensor:erf() end
+
+--- error function, in place
+---@return Tensor
+function Tensor:erf_() end
+
+--- e^x; `exp_` in place
+---@return Tensor
+function Tensor:exp() end
+
+--- e^x, in place
+---@return Tensor
+function Tensor:exp_() end
+
+--- Dimensions of size 1 repeated without a copy; -1 keeps a size.
+---@param ... integer|integer[] sizes
+---@return Tensor a view
+function Tensor:expand(...) end
+
+--- Dimensions of size 1 repeated without a copy, to the shape of another tensor.
+---@param other Tensor
+---@return Tensor a view
+function Tensor:expand_as(other) end
+
+--- e^x - 1, exact near 0; `expm1_` in place
+---@return Tensor
+function Tensor:expm1() end
+
+--- e^x - 1, exact near 0, in place
+---@return Tensor
+function Tensor:expm1_() end
+
+--- Sets every element.
+---@param value number|Tensor a tensor without dimensions
+---@return Tensor t
+function Tensor:fill_(value) end
+
+--- Joins the dimensions from `first` to `last` (default: all) into one.
+---@param first? integer? 1
+---@param last? integer? -1
+---@return Tensor a view where the strides allow it, else a copy
+function Tensor:flatten(first, last) end
+
+--- Turned round along dimensions: the last element first.
+---@param dim integer|integer[]
+---@return Tensor
+function Tensor:flip(dim) end
+
+--- As float32: `t:to("float32")`.
+---@return Tensor
+function Tensor:float() end
+
+--- rounded down; `floor_` in place
+---@return Tensor
+function Tensor:floor() end
+
+--- rounded down, in place
+---@return Tensor
+function Tensor:floor_() end
+
+--- t / other rounded down, as Lua's //. It has no gradient.
+---@param other Tensor|number
+---@return Tensor
+function Tensor:floor_divide(other) end
+
+--- Gives the memory back now. Using the tensor afterwards is an error.
+function Tensor:free() end
+
+--- out[i][j] = t[i][index[i][j]] for the dimension 2, and so on: torch.gather.
+---@param dim integer
+---@param index Tensor int32, from 1, of t's shape but for the size of `dim`
+---@return Tensor of the shape of index
+function Tensor:gather(dim, index) end
+
+--- uint8, 1 where t >= other
+---@param other Tensor|number
+---@return Tensor
+function Tensor:ge(other) end
+
+--- uint8, 1 where t > other
+---@param other Tensor|number
+---@return Tensor
+function Tensor:gt(other) end
+
+--- The positions `index` of a dimension, in that order. One out of range raises on the cpu; on other devices, which
+--- compute while Lua goes on, it gives NaN (0 of integers). So with `gather`.
+---@param dim integer
+---@param index Tensor int32 [n], from 1
+---@return Tensor
+function Tensor:index_select(dim, index) end
+
+--- As integers: `t:to("int32")`.
+---@return Tensor
+function Tensor:int() end
+
+--- Whether the elements lie in row-major order without gaps.
+---@return boolean
+function Tensor:is_contiguous() end
+
+--- Whether no recorded operation made the tensor: backward leaves a gradient only with leaves.
+---@return boolean
+function Tensor:is_leaf() end
+
+--- 1 where an element is not a number.
+---@return Tensor uint8
+function Tensor:isnan() end
+
+--- The only element, as a number.
+---@return number
+function Tensor:item() end
+
+--- uint8, 1 where t <= other
+---@param other Tensor|number
+---@return Tensor
+function Tensor:le(other) end
+
+--- natural logarithm; `log_` in place
+---@return Tensor
+function Tensor:log() end
+
+--- log(1 + x), exact near 0; `log1p_` in place
+---@return Tensor
+function Tensor:log1p() end
+
+--- log(1 + x), exact near 0, in place
+---@return Tensor
+function Tensor:log1p_() end
+
+--- natural logarithm, in place
+---@return Tensor
+function Tensor:log_() end
+
+--- uint8, 1 where t < other
+---@param other Tensor|number
+---@return Tensor
+function Tensor:lt(other) end
+
+--- The value where the mask holds, t elsewhere.
+---@param mask Tensor broadcast; what is not 0 holds
+---@param value Tensor|number
+---@return Tensor
+function Tensor:masked_fill(mask, value) end
+
+--- The elements where the mask holds, in row-major order; t and mask are broadcast. Waits for the device.
+---@param mask Tensor uint8
+---@return Tensor [n]
+function Tensor:masked_select(mask) end
+
+--- [...,M,K] × [...,K,N]; vectors and broadcast batches as in PyTorch
+---@param b Tensor
+---@return Tensor
+function Tensor:matmul(b) end
+
+--- Tensor? values; positions for one dim
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor,
+function Tensor:max(dim, keepdim) end
+
+--- the larger, broadcast; `maximum_` in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:maximum(other) end
+
+--- the larger, broadcast, in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:maximum_(other) end
+
+--- The mean of all elements, or over dimensions.
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@return Tensor
+function Tensor:mean(dim, keepdim) end
+
+--- The median: of an even number the lower one of the two in the middle; NaN where one is among them. With a dimension
+--- also its positions.
+---@param dim? integer|{dim?: integer, keepdim?: boolean} default: of all elements
+---@param keepdim? boolean?
+---@return Tensor values, Tensor? indices int32, from 1
+function Tensor:median(dim, keepdim) end
+
+--- Tensor? values; positions for one dim
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor,
+function Tensor:min(dim, keepdim) end
+
+--- the smaller, broadcast; `minimum_` in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:minimum(other) end
+
+--- the smaller, broadcast, in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:minimum_(other) end
+
+--- the same as matmul
+---@param b Tensor
+---@return Tensor
+function Tensor:mm(b) end
+
+--- t * other, broadcast; `mul_` in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:mul(other) end
+
+--- t * other, broadcast, in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:mul_(other) end
+
+--- `length` elements of a dimension, from `start` (from 1) on.
+---@param dim integer
+---@param start integer
+---@param length integer
+---@return Tensor a view
+function Tensor:narrow(dim, start, length) end
+
+--- uint8, 1 where t ~= other
+---@param other Tensor|number
+---@return Tensor
+function Tensor:ne(other) end
+
+--- -x; `neg_` in place
+---@return Tensor
+function Tensor:neg() end
+
+--- -x, in place
+---@return Tensor
+function Tensor:neg_() end
+
+--- The places of the elements that are not 0, in row-major order. Waits for the device.
+---@return Tensor int32 [n,ndim], from 1
+function Tensor:nonzero() end
+
+--- The p-norm (default 2; math.huge for the largest magnitude, 0 for how many are not 0). Its gradient is 0 at 0.
+---@param p? number?
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@return Tensor
+function Tensor:norm(p, dim, keepdim) end
+
+--- The number of elements.
+---@return integer
+function Tensor:numel() end
+
+--- 1 at the position that an element names, in a new last dimension, else 0. Waits for the device.
+---@param classes? integer? default: the largest element
+---@return Tensor uint8 [...,classes]
+function Tensor:one_hot(classes) end
+
+--- All products of an element of one vector with one of another.
+---@param b Tensor [n]
+---@return Tensor [m,n]
+function Tensor:outer(b) end
+
+--- The dimensions in another order.
+---@param ... integer|integer[] every dimension once
+---@return Tensor a view
+function Tensor:permute(...) end
+
+--- t ^ other, broadcast; `pow_` in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:pow(other) end
+
+--- t ^ other, broadcast, in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:pow_(other) end
+
+--- The product of all elements, or over dimensions.
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@return Tensor
+function Tensor:prod(dim, keepdim) end
+
+--- Quantiles: the values below which a share `q` of the elements lies. NaN where one is among the elements.
+---@param q number|number[] from 0 to 1; a list adds a first dimension to the result
+---@param dim? integer|{dim?: integer, keepdim?: boolean} default: of all elements
+---@param keepdim? boolean?
+---@param interpolation? "linear"|"lower"|"higher"|"nearest"|"midpoint"|nil between two elements; default "linear"
+---@return Tensor
+function Tensor:quantile(q, dim, keepdim, interpolation) end
+
+--- 1/x; `reciprocal_` in place
+---@return Tensor
+function Tensor:reciprocal() end
+
+--- 1/x, in place
+---@return Tensor
+function Tensor:reciprocal_() end
+
+--- max(0, x); `relu_` in place
+---@return Tensor
+function Tensor:relu() end
+
+--- max(0, x), in place
+---@return Tensor
+function Tensor:relu_() end
+
+--- t - other floor(t / other), as Lua's %, broadcast
+---@param other Tensor|number
+---@return Tensor
+function Tensor:remainder(other) end
+
+--- Each element of a dimension repeated, one copy after the other.
+---@param count integer
+---@param dim? integer? default: of all elements as one row
+---@return Tensor
+function Tensor:repeat_interleave(count, dim) end
+
+--- Lets operations on a leaf be recorded for backward, or not.
+---@param flag? boolean? default true
+---@return Tensor t
+function Tensor:requires_grad_(flag) end
+
+--- Another shape: a view where the strides allow it, else of a copy.
+---@param ... integer|integer[] sizes, one may be -1
+---@return Tensor
+function Tensor:reshape(...) end
+
+--- Shifted along dimensions; what leaves at the end comes in at the start.
+---@param shift integer|integer[] one for each dimension; negative shifts to the start
+---@param dim? integer|integer[]|nil default: all elements as one row
+---@return Tensor
+function Tensor:roll(shift, dim) end
+
+--- to the nearest whole number, halves to even; `round_` in place
+---@return Tensor
+function Tensor:round() end
+
+--- to the nearest whole number, halves to even, in place
+---@return Tensor
+function Tensor:round_() end
+
+--- 1/√x; `rsqrt_` in place
+---@return Tensor
+function Tensor:rsqrt() end
+
+--- 1/√x, in place
+---@return Tensor
+function Tensor:rsqrt_() end
+
+--- t with the elements of `source` at the positions `index` of a dimension: the reverse of `gather`. The last one where
+--- a position is named twice.
+---@param dim integer
+---@param index Tensor int32, from 1, of t's shape but for the size of `dim`
+---@param source Tensor|number of the shape of index
+---@return Tensor float32
+function Tensor:scatter(dim, index, source) end
+
+--- t with the elements of `source` added at the positions `index` of a dimension.
+---@param dim integer
+---@param index Tensor int32, from 1, of t's shape but for the size of `dim`
+---@param source Tensor|number of the shape of index
+---@return Tensor float32
+function Tensor:scatter_add(dim, index, source) end
+
+--- One position of a dimension, which goes away.
+---@param dim integer
+---@param index integer from 1, or from the end if negative
+---@return Tensor a view
+function Tensor:select(dim, index) end
+
+--- 1/(1 + e^-x); `sigmoid_` in place
+---@return Tensor
+function Tensor:sigmoid() end
+
+--- 1/(1 + e^-x), in place
+---@return Tensor
+function Tensor:sigmoid_() end
+
+--- -1, 0 or 1; `sign_` in place
+---@return Tensor
+function Tensor:sign() end
+
+--- -1, 0 or 1, in place
+---@return Tensor
+function Tensor:sign_() end
+
+--- of radians; `sin_` in place
+---@return Tensor
+function Tensor:sin() end
+
+--- of radians, in place
+---@return Tensor
+function Tensor:sin_() end
+
+--- The size of dimension `dim`, or all sizes.
+---@param dim? integer?
+---@return integer|integer[]
+function Tensor:size(dim) end
+
+--- Sorted along a dimension (default: the last). Stable; NaN comes last, or first where it descends.
+---@param dim? integer?
+---@param descending? boolean?
+---@return Tensor values, Tensor indices int32, from 1
+function Tensor:sort(dim, descending) end
+
+--- Cut along a dimension into pieces of a size (the last may be smaller), or of the sizes of a list, which add up
+--- to it.
+---@param size integer|integer[]
+---@param dim? integer? default 1
+---@return Tensor[] views
+function Tensor:split(size, dim) end
+
+--- √x; `sqrt_` in place
+---@return Tensor
+function Tensor:sqrt() end
+
+--- √x, in place
+---@return Tensor
+function Tensor:sqrt_() end
+
+--- x²; `square_` in place
+---@return Tensor
+function Tensor:square() end
+
+--- x², in place
+---@return Tensor
+function Tensor:square_() end
+
+--- Removes a dimension of size 1, or all of them.
+---@param dim? integer? of size 1
+---@return Tensor a view
+function Tensor:squeeze(dim) end
+
+--- The standard deviation: the root of `var`. Its gradient is 0 where it is 0.
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@param unbiased? boolean? default true
+---@return Tensor
+function Tensor:std(dim, keepdim, unbiased) end
+
+--- t - other, broadcast; `sub_` in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:sub(other) end
+
+--- t - other, broadcast, in place
+---@param other Tensor|number
+---@return Tensor
+function Tensor:sub_(other) end
+
+--- The sum of all elements, or over dimensions.
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean? keeps them with size 1
+---@return Tensor
+function Tensor:sum(dim, keepdim) end
+
+--- The transpose of a matrix.
+---@return Tensor [N,M], a view
+function Tensor:t() end
+
+--- hyperbolic tangent; `tanh_` in place
+---@return Tensor
+function Tensor:tanh() end
+
+--- hyperbolic tangent, in place
+---@return Tensor
+function Tensor:tanh_() end
+
+--- Repeated as a whole: `tile(2, 3)` has twice the rows and three times the columns. (`repeat` is a word of Lua.)
+---@param ... integer|integer[] how often along each dimension; more of them than dimensions add dimensions in front
+---@return Tensor
+function Tensor:tile(...) end
+
+--- Another dtype or device: t:to("uint8"), t:to("cpu"). The same tensor if nothing changes. Floats become integers by
+--- rounding towards zero; what is too large or too small becomes the greatest or least integer, and NaN 0. Integers
+--- from 2^24 on become the nearest float.
+---@param target string a dtype (float32, uint8, int32) or a device
+---@return Tensor
+function Tensor:to(target) end
+
+--- The k largest (or smallest) along a dimension (default: the last), in order.
+---@param k integer
+---@param dim? integer?
+---@param largest? boolean? default true
+---@return Tensor values, Tensor indices int32, from 1
+function Tensor:topk(k, dim, largest) end
+
+--- The elements as raw bytes: little-endian, row-major.
+---@return string
+function Tensor:tostring_bytes() end
+
+--- Nested Lua tables of the elements.
+---@return table|number
+function Tensor:totable() end
+
+--- Swaps two dimensions.
+---@param a integer
+---@param b integer
+---@return Tensor a view
+function Tensor:transpose(a, b) end
+
+--- The lower triangle of the last two dimensions, up to a diagonal (0: the main one, above it positive); 0 elsewhere.
+---@param diagonal? integer?
+---@return Tensor float32
+function Tensor:tril(diagonal) end
+
+--- The upper triangle of the last two dimensions, from a diagonal on; 0 elsewhere.
+---@param diagonal? integer?
+---@return Tensor float32
+function Tensor:triu(diagonal) end
+
+--- The different values, in order. Waits for the device.
+---@return Tensor [n] of t's dtype
+function Tensor:unique() end
+
+--- A new dimension of size 1 at `dim`.
+---@param dim integer
+---@return Tensor a view
+function Tensor:unsqueeze(dim) end
+
+--- The variance over `dim` (default: all); divided by n - 1 unless `unbiased` is false.
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@param unbiased? boolean? default true
+---@return Tensor
+function Tensor:var(dim, keepdim, unbiased) end
+
+--- The same memory in another shape. One size may be -1. Raises if the strides do not allow it.
+---@param ... integer|integer[] sizes
+---@return Tensor
+function Tensor:view(...) end
+
+--- The same memory in the shape of another tensor. Raises if the strides do not allow it.
+---@param other Tensor of as many elements
+---@return Tensor a view
+function Tensor:view_as(other) end
+
+--- Sets every element to 0.
+---@return Tensor t
+function Tensor:zero_() end
+
+--- |x|; `abs_` in place
+---@param t Tensor
+---@return Tensor
+function lx.abs(t) end
+
+--- |x|, in place
+---@param t Tensor
+---@return Tensor
+function lx.abs_(t) end
+
+--- t + other, broadcast; `add_` in place
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.add(t, other) end
+
+--- t + alpha * other, in place.
+---@param t Tensor
+---@param other Tensor|number broadcast to the shape of t
+---@param alpha? number? 1
+---@return Tensor t
+function lx.add_(t, other, alpha) end
+
+--- uint8, 1 where no element is 0
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function lx.all(t, dim, keepdim) end
+
+--- Whether |a - b| <= atol + rtol |b| everywhere.
+---@param a Tensor
+---@param b Tensor broadcast
+---@param rtol? number? default 1e-5
+---@param atol? number? default 1e-8
+---@return boolean
+function lx.allclose(a, b, rtol, atol) end
+
+--- uint8, 1 where some element is not 0
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function lx.any(t, dim, keepdim) end
+
+--- start, start + step, … up to but without stop: `arange(5)` is 0 1 2 3 4.
+---@param start number
+---@param stop? number|{dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean}
+---@param step? number|{dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean} not 0
+---@param options? {dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean}
+---@return Tensor [n]
+function lx.arange(start, stop, step, options) end
+
+--- int32, from 1; the first where equal
+---@param t Tensor
+---@param dim? integer|{dim?: integer, keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function lx.argmax(t, dim, keepdim) end
+
+--- int32, from 1; the first where equal
+---@param t Tensor
+---@param dim? integer|{dim?: integer, keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor
+function lx.argmin(t, dim, keepdim) end
+
+--- Adds the gradient of t to the `.grad` of every leaf it was computed from.
+---@param t Tensor
+---@param grad? Tensor? of t's shape; may be left out for one element
+---@param options? {retain_graph?: boolean}
+function lx.backward(t, grad, options) end
+
+--- the same as matmul
+---@param a Tensor
+---@param b Tensor
+---@return Tensor
+function lx.bmm(a, b) end
+
+--- As bytes: `t:to("uint8")`.
+---@param t Tensor
+---@return Tensor
+function lx.byte(t) end
+
+--- Joins tensors along a dimension they have.
+---@param parts Tensor[]
+---@param dim? integer? default 1
+---@return Tensor of the shape of the parts, but for `dim`
+function lx.cat(parts, dim) end
+
+--- The distances between the rows of two matrices, in the p-norm. Its gradient is 0 at distance 0.
+---@param a Tensor [...,m,k]
+---@param b Tensor [...,n,k]
+---@param p? number? default 2
+---@return Tensor [...,m,n]
+function lx.cdist(a, b, p) end
+
+--- rounded up; `ceil_` in place
+---@param t Tensor
+---@return Tensor
+function lx.ceil(t) end
+
+--- rounded up, in place
+---@param t Tensor
+---@return Tensor
+function lx.ceil_(t) end
+
+--- Cut into `count` pieces along a dimension (the last may be smaller; there may be fewer).
+---@param t Tensor
+---@param count integer
+---@param dim? integer? default 1
+---@return Tensor[] views
+function lx.chunk(t, count, dim) end
+
+--- Limits every element to [low, high]; either may be nil.
+---@param t Tensor
+---@param low? number?
+---@param high? number?
+---@return Tensor
+function lx.clamp(t, low, high) end
+
+--- Limits every element to [low, high], in place; either may be nil.
+---@param t Tensor
+---@param low? number?
+---@param high? number?
+---@return Tensor t
+function lx.clamp_(t, low, high) end
+
+--- A copy in memory of its own.
+---@param t Tensor
+---@return Tensor
+function lx.clone(t) end
+
+--- A function that does what `f` does, faster: after a few calls with arguments of the same shapes it no longer calls
+--- `f`, but does again what the devices did for it, with the arguments of the call, in one piece of memory. Results are
+--- bit for bit those of `f`; gradients, parameters, buffers, optimisers and random numbers go on as they would.
+---
+--- `f` takes tensors, numbers, strings and booleans, and returns such. A call with other shapes is recorded by itself,
+--- up to four times. A function that cannot be replayed, because it reads a value say, is called each time, and a
+--- message (see `lx.on_notice`) says why. Results have no history: backward belongs inside.
+---@param f fun(...): ...
+---@param options? {name?: string} name: for messages; default where f is defined
+---@return luxel.Compiled
+function lx.compile(f, options) end
+
+--- The elements in row-major order without gaps: t itself where it is so already.
+---@param t Tensor
+---@return Tensor
+function lx.contiguous(t) end
+
+--- Overwrites t with `source`, converted to its dtype and broadcast to its shape.
+---@param t Tensor
+---@param source Tensor
+---@return Tensor t
+function lx.copy_(t, source) end
+
+--- of radians; `cos_` in place
+---@param t Tensor
+---@return Tensor
+function lx.cos(t) end
+
+--- of radians, in place
+---@param t Tensor
+---@return Tensor
+function lx.cos_(t) end
+
+--- Running sums along a dimension.
+---@param t Tensor
+---@param dim integer
+---@return Tensor
+function lx.cumsum(t, dim) end
+
+--- Another tensor on the same memory, cut off from the recorded history.
+---@param t Tensor
+---@return Tensor a view
+function lx.detach(t) end
+
+--- Opens a device, if it is not open yet, and describes it. "auto" is the best GPU, or `cpu` where there is none (on
+--- Linux drivers are not even asked where /dev has no GPU); "opencl" the best OpenCL device, "opencl:2" the second of
+--- the list; anything else is a part of a name.
+---@param name string
+---@return luxel.Device? device nil where there is none
+---@return string? message, string? code
+function lx.device(name) end
+
+--- All devices that there are, whether in use or not: `cpu` first. `print(lx.devices())` shows them as a table.
+---@return luxel.Devices list its `why` says why there are no more
+function lx.devices() end
+
+--- t / other, broadcast; `div_` in place
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.div(t, other) end
+
+--- t / other, broadcast, in place
+---@param t Tensor
+---@param other Tensor|number
+---@return Tensor
+function lx.div_(t, other) end
+
+--- The sum of products that an equation names, in Einstein's convention: letters for dimensions, one group an operand;
+--- those that the result does not have are summed away. A letter stands once in a group; there are no ellipses.
+---@param equation string as "ij,jk->ik"
+---@param ... Tensor
+---@return Tensor
+function lx.einsum(equation, ...) end
+
+--- A tensor whose contents are not set: whatever the memory held.
+---@param ... integer|(integer)[]|{dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean} sizes one by one or as one list, then options
+---@return Tensor
+function lx.empty(...) end
+
+--- Calls `f(...)` with recording on, for use inside `no_grad`.
+---@generic T
+---@param f fun(...): T
+---@param ... any
+---@return T
+function lx.enable_grad(f, ...) end
+
+--- uint8, 1 where t == other
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.eq(t, other) end
+
+--- Whether two tensors have the same shape and elements.
+---@param a any false where one is no tensor
+---@param b any
+---@return boolean
+function lx.equal(a, b) end
+
+--- error function; `erf_` in place
+---@param t Tensor
+---@return Tensor
+function lx.erf(t) end
+
+--- error function, in place
+---@param t Tensor
+---@return Tensor
+function lx.erf_(t) end
+
+--- e^x; `exp_` in place
+---@param t Tensor
+---@return Tensor
+function lx.exp(t) end
+
+--- e^x, in place
+---@param t Tensor
+---@return Tensor
+function lx.exp_(t) end
+
+--- Dimensions of size 1 repeated without a copy; -1 keeps a size.
+---@param t Tensor
+---@param ... integer|integer[] sizes
+---@return Tensor a view
+function lx.expand(t, ...) end
+
+--- Dimensions of size 1 repeated without a copy, to the shape of another tensor.
+---@param t Tensor
+---@param other Tensor
+---@return Tensor a view
+function lx.expand_as(t, other) end
+
+--- e^x - 1, exact near 0; `expm1_` in place
+---@param t Tensor
+---@return Tensor
+function lx.expm1(t) end
+
+--- e^x - 1, exact near 0, in place
+---@param t Tensor
+---@return Tensor
+function lx.expm1_(t) end
+
+--- The n by n identity matrix.
+---@param n integer
+---@param options? {dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean}
+---@return Tensor [n,n]
+function lx.eye(n, options) end
+
+--- Sets every element.
+---@param t Tensor
+---@param value number|Tensor a tensor without dimensions
+---@return Tensor t
+function lx.fill_(t, value) end
+
+--- Joins the dimensions from `first` to `last` (default: all) into one.
+---@param t Tensor
+---@param first? integer? 1
+---@param last? integer? -1
+---@return Tensor a view where the strides allow it, else a copy
+function lx.flatten(t, first, last) end
+
+--- Turned round along dimensions: the last element first.
+---@param t Tensor
+---@param dim integer|integer[]
+---@return Tensor
+function lx.flip(t, dim) end
+
+--- As float32: `t:to("float32")`.
+---@param t Tensor
+---@return Tensor
+function lx.float(t) end
+
+--- rounded down; `floor_` in place
+---@param t Tensor
+---@return Tensor
+function lx.floor(t) end
+
+--- rounded down, in place
+---@param t Tensor
+---@return Tensor
+function lx.floor_(t) end
+
+--- t / other rounded down, as Lua's //. It has no gradient.
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.floor_divide(t, other) end
+
+--- Gives the memory back now. Using the tensor afterwards is an error.
+---@param t Tensor
+function lx.free(t) end
+
+--- A tensor from raw bytes: little-endian, row-major.
+---@param bytes string
+---@param shape integer[]
+---@param dtype? string?
+---@param device? string?
+---@return Tensor
+function lx.from_string(bytes, shape, dtype, device) end
+
+--- A tensor that has the value everywhere.
+---@param shape integer[]
+---@param value number
+---@param options? {dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean}
+---@return Tensor
+function lx.full(shape, value, options) end
+
+--- out[i][j] = t[i][index[i][j]] for the dimension 2, and so on: torch.gather.
+---@param t Tensor
+---@param dim integer
+---@param index Tensor int32, from 1, of t's shape but for the size of `dim`
+---@return Tensor of the shape of index
+function lx.gather(t, dim, index) end
+
+--- uint8, 1 where t >= other
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.ge(t, other) end
+
+--- Whether the gradients of a function are what finite differences say, for each input that requires a gradient. The
+--- function is called many times with copies of the inputs, has to compute with these copies, and must give the same
+--- each time. An input that no gradient reaches is a disagreement.
+---
+--- A parameter of a module takes part if the function puts the copy in its place:
+---
+---     local layer = nn.Linear(3, 2)
+---     lx.gradcheck(function(x, weight)
+---         layer.weight = nn.Parameter(weight)
+---         return layer(x)
+---     end, {x, layer.weight})
+---@param f fun(...): Tensor, ... one or more results
+---@param inputs any[] what f is called with
+---@param options? {step?: number, rtol?: number, atol?: number, elements?: integer} the step of the differences (default 1/256, then 1/2048), the tolerances, and how many elements of each input are looked at (default 20)
+---@return boolean
+---@return string? message the first disagreement
+function lx.gradcheck(f, inputs, options) end
+
+--- uint8, 1 where t > other
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.gt(t, other) end
+
+--- What the reference says of a public function, class or method; print it to read it. A REPL shows it as it is.
+---@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
+---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
+function lx.help(what) end
+
+--- The positions `index` of a dimension, in that order. One out of range raises on the cpu; on other devices, which
+--- compute while Lua goes on, it gives NaN (0 of integers). So with `gather`.
+---@param t Tensor
+---@param dim integer
+---@param index Tensor int32 [n], from 1
+---@return Tensor
+function lx.index_select(t, dim, index) end
+
+--- As integers: `t:to("int32")`.
+---@param t Tensor
+---@return Tensor
+function lx.int(t) end
+
+--- Whether the elements lie in row-major order without gaps.
+---@param t Tensor
+---@return boolean
+function lx.is_contiguous(t) end
+
+--- Whether operations are being recorded.
+---@return boolean
+function lx.is_grad_enabled() end
+
+--- Whether no recorded operation made the tensor: backward leaves a gradient only with leaves.
+---@param t Tensor
+---@return boolean
+function lx.is_leaf(t) end
+
+--- Whether a value is a tensor.
+---@param value? any
+---@return boolean
+function lx.is_tensor(value) end
+
+--- 1 where an element is not a number.
+---@param t Tensor
+---@return Tensor uint8
+function lx.isnan(t) end
+
+--- The only element, as a number.
+---@param t Tensor
+---@return number
+function lx.item(t) end
+
+--- Takes tensors out of every running tidy, so that they outlive it.
+---@param ... Tensor
+---@return Tensor ...
+function lx.keep(...) end
+
+--- uint8, 1 where t <= other
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.le(t, other) end
+
+--- n numbers from a to b, both included, evenly spaced.
+---@param a number
+---@param b number
+---@param n integer at least 1
+---@param options? {dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean}
+---@return Tensor [n]
+function lx.linspace(a, b, n, options) end
+
+--- Calls `f(argument)`. In a function that is being recorded, `f(later)` is called again before each replay, and what
+--- it launches takes its numbers from there: for learning rates, counters and the like.
+---@param f fun(argument: any)
+---@param argument? any
+---@param later? any? what stands for a tensor that there is only in the recorded call
+function lx.live(f, argument, later) end
+
+--- Reads a safetensors file: tensors by name, and metadata; see `checkpoint.load`.
+---@param path string
+---@return table<string, Tensor>? tensors, table|string metadata, string? code
+function lx.load(path) end
+
+--- natural logarithm; `log_` in place
+---@param t Tensor
+---@return Tensor
+function lx.log(t) end
+
+--- log(1 + x), exact near 0; `log1p_` in place
+---@param t Tensor
+---@return Tensor
+function lx.log1p(t) end
+
+--- log(1 + x), exact near 0, in place
+---@param t Tensor
+---@return Tensor
+function lx.log1p_(t) end
+
+--- natural logarithm, in place
+---@param t Tensor
+---@return Tensor
+function lx.log_(t) end
+
+--- uint8, 1 where t < other
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.lt(t, other) end
+
+--- Starts the random numbers again from `seed`.
+---@param seed integer
+function lx.manual_seed(seed) end
+
+--- The value where the mask holds, t elsewhere.
+---@param t Tensor
+---@param mask Tensor broadcast; what is not 0 holds
+---@param value Tensor|number
+---@return Tensor
+function lx.masked_fill(t, mask, value) end
+
+--- The elements where the mask holds, in row-major order; t and mask are broadcast. Waits for the device.
+---@param t Tensor
+---@param mask Tensor uint8
+---@return Tensor [n]
+function lx.masked_select(t, mask) end
+
+--- How convolutions are computed: "fast" (the default) also in ways that save multiplications and round more, by
+--- Winograd's minimal filtering (A. Lavin and S. Gray, 2015), with errors of up to about 5e-6 of the largest result;
+--- "exact" always as the sum that defines them, with a tenth of that. Both give the same bits in every run.
+---@param new? "fast"|"exact"|nil
+---@return "fast"|"exact" mode the one in force
+function lx.math(new) end
+
+--- [...,M,K] × [...,K,N]; vectors and broadcast batches as in PyTorch
+---@param a Tensor
+---@param b Tensor
+---@return Tensor
+function lx.matmul(a, b) end
+
+--- Tensor? values; positions for one dim
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor,
+function lx.max(t, dim, keepdim) end
+
+--- the larger, broadcast; `maximum_` in place
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.maximum(t, other) end
+
+--- the larger, broadcast, in place
+---@param t Tensor
+---@param other Tensor|number
+---@return Tensor
+function lx.maximum_(t, other) end
+
+--- The mean of all elements, or over dimensions.
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@return Tensor
+function lx.mean(t, dim, keepdim) end
+
+--- The median: of an even number the lower one of the two in the middle; NaN where one is among them. With a dimension
+--- also its positions.
+---@param t Tensor
+---@param dim? integer|{dim?: integer, keepdim?: boolean} default: of all elements
+---@param keepdim? boolean?
+---@return Tensor values, Tensor? indices int32, from 1
+function lx.median(t, dim, keepdim) end
+
+--- Bytes in use, kept for reuse, the most ever in use, and how many there may be (nil: what the system has).
+---@param device? string? default "cpu"
+---@return {live: integer, cached: integer, peak: integer, budget: integer?}
+function lx.memory(device) end
+
+--- Lets a device use so many bytes and no more: beyond them, allocating fails with an error that says so.
+---@param device string
+---@param bytes? integer|nil nil for no limit but the system's
+function lx.memory_budget(device, bytes) end
+
+--- Tensor? values; positions for one dim
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean
+---@return Tensor,
+function lx.min(t, dim, keepdim) end
+
+--- the smaller, broadcast; `minimum_` in place
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.minimum(t, other) end
+
+--- the smaller, broadcast, in place
+---@param t Tensor
+---@param other Tensor|number
+---@return Tensor
+function lx.minimum_(t, other) end
+
+--- the same as matmul
+---@param a Tensor
+---@param b Tensor
+---@return Tensor
+function lx.mm(a, b) end
+
+--- t * other, broadcast; `mul_` in place
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.mul(t, other) end
+
+--- t * other, broadcast, in place
+---@param t Tensor
+---@param other Tensor|number
+---@return Tensor
+function lx.mul_(t, other) end
+
+--- `length` elements of a dimension, from `start` (from 1) on.
+---@param t Tensor
+---@param dim integer
+---@param start integer
+---@param length integer
+---@return Tensor a view
+function lx.narrow(t, dim, start, length) end
+
+--- uint8, 1 where t ~= other
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.ne(t, other) end
+
+--- -x; `neg_` in place
+---@param t Tensor
+---@return Tensor
+function lx.neg(t) end
+
+--- -x, in place
+---@param t Tensor
+---@return Tensor
+function lx.neg_(t) end
+
+--- Calls `f(...)` without recording operations, and returns what it returns. The mode is restored on error too. It is a
+--- mode of the coroutine that calls, and of those that it resumes meanwhile: while it is suspended inside, others
+--- record.
+---@generic T
+---@param f fun(...): T
+---@param ... any
+---@return T
+function lx.no_grad(f, ...) end
+
+--- The places of the elements that are not 0, in row-major order. Waits for the device.
+---@param t Tensor
+---@return Tensor int32 [n,ndim], from 1
+function lx.nonzero(t) end
+
+--- The p-norm (default 2; math.huge for the largest magnitude, 0 for how many are not 0). Its gradient is 0 at 0.
+---@param t Tensor
+---@param p? number?
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@return Tensor
+function lx.norm(t, p, dim, keepdim) end
+
+--- The number of elements.
+---@param t Tensor
+---@return integer
+function lx.numel(t) end
+
+--- Has `f(text)` called instead; `false` is for silence, nil for the line on standard error again.
+---@param f? fun(text: string)|false|nil
+function lx.on_notice(f) end
+
+--- 1 at the position that an element names, in a new last dimension, else 0. Waits for the device.
+---@param t Tensor int32 or uint8, from 1 to `classes`
+---@param classes? integer? default: the largest element
+---@return Tensor uint8 [...,classes]
+function lx.one_hot(t, classes) end
+
+--- A tensor of ones.
+---@param ... integer|(integer)[]|{dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean} sizes one by one or as one list, then options
+---@return Tensor
+function lx.ones(...) end
+
+--- Ones of the shape, dtype and device of t.
+---@param t Tensor
+---@return Tensor
+function lx.ones_like(t) end
+
+--- All products of an element of one vector with one of another.
+---@param a Tensor [m]
+---@param b Tensor [n]
+---@return Tensor [m,n]
+function lx.outer(a, b) end
+
+--- The dimensions in another order.
+---@param t Tensor
+---@param ... integer|integer[] every dimension once
+---@return Tensor a view
+function lx.permute(t, ...) end
+
+--- t ^ other, broadcast; `pow_` in place
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.pow(t, other) end
+
+--- t ^ other, broadcast, in place
+---@param t Tensor
+---@param other Tensor|number
+---@return Tensor
+function lx.pow_(t, other) end
+
+--- The product of all elements, or over dimensions.
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@return Tensor
+function lx.prod(t, dim, keepdim) end
+
+--- Quantiles: the values below which a share `q` of the elements lies. NaN where one is among the elements.
+---@param t Tensor
+---@param q number|number[] from 0 to 1; a list adds a first dimension to the result
+---@param dim? integer|{dim?: integer, keepdim?: boolean} default: of all elements
+---@param keepdim? boolean?
+---@param interpolation? "linear"|"lower"|"higher"|"nearest"|"midpoint"|nil between two elements; default "linear"
+---@return Tensor
+function lx.quantile(t, q, dim, keepdim, interpolation) end
+
+--- Uniform random numbers in [0, 1).
+---@param ... integer|(integer)[]|{dtype?: "float32", device?: string, requires_grad?: boolean} sizes one by one or as one list, then options
+---@return Tensor
+function lx.rand(...) end
+
+--- Random integers from low up to but without high.
+---@param low integer
+---@param high integer above low
+---@param shape integer[]
+---@param options? {dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean}
+---@return Tensor int32 unless options say otherwise
+function lx.randint(low, high, shape, options) end
+
+--- Random numbers of the standard normal distribution.
+---@param ... integer|(integer)[]|{dtype?: "float32", device?: string, requires_grad?: boolean} sizes one by one or as one list, then options
+---@return Tensor
+function lx.randn(...) end
+
+--- The numbers 1 to n in random order.
+---@param n integer
+---@return Tensor int32 [n]
+function lx.randperm(n) end
+
+--- 1/x; `reciprocal_` in place
+---@param t Tensor
+---@return Tensor
+function lx.reciprocal(t) end
+
+--- 1/x, in place
+---@param t Tensor
+---@return Tensor
+function lx.reciprocal_(t) end
+
+--- max(0, x); `relu_` in place
+---@param t Tensor
+---@return Tensor
+function lx.relu(t) end
+
+--- max(0, x), in place
+---@param t Tensor
+---@return Tensor
+function lx.relu_(t) end
+
+--- t - other floor(t / other), as Lua's %, broadcast
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.remainder(t, other) end
+
+--- Each element of a dimension repeated, one copy after the other.
+---@param t Tensor
+---@param count integer
+---@param dim? integer? default: of all elements as one row
+---@return Tensor
+function lx.repeat_interleave(t, count, dim) end
+
+--- Lets operations on a leaf be recorded for backward, or not.
+---@param t Tensor float32
+---@param flag? boolean? default true
+---@return Tensor t
+function lx.requires_grad_(t, flag) end
+
+--- Another shape: a view where the strides allow it, else of a copy.
+---@param t Tensor
+---@param ... integer|integer[] sizes, one may be -1
+---@return Tensor
+function lx.reshape(t, ...) end
+
+--- Shifted along dimensions; what leaves at the end comes in at the start.
+---@param t Tensor
+---@param shift integer|integer[] one for each dimension; negative shifts to the start
+---@param dim? integer|integer[]|nil default: all elements as one row
+---@return Tensor
+function lx.roll(t, shift, dim) end
+
+--- to the nearest whole number, halves to even; `round_` in place
+---@param t Tensor
+---@return Tensor
+function lx.round(t) end
+
+--- to the nearest whole number, halves to even, in place
+---@param t Tensor
+---@return Tensor
+function lx.round_(t) end
+
+--- 1/√x; `rsqrt_` in place
+---@param t Tensor
+---@return Tensor
+function lx.rsqrt(t) end
+
+--- 1/√x, in place
+---@param t Tensor
+---@return Tensor
+function lx.rsqrt_(t) end
+
+--- Writes tensors to a safetensors file; see `checkpoint.save`.
+---@param path string
+---@param tensors table
+---@param metadata? table?
+---@return boolean? ok, string? message, string? code
+function lx.save(path, tensors, metadata) end
+
+--- t with the elements of `source` at the positions `index` of a dimension: the reverse of `gather`. The last one where
+--- a position is named twice.
+---@param t Tensor
+---@param dim integer
+---@param index Tensor int32, from 1, of t's shape but for the size of `dim`
+---@param source Tensor|number of the shape of index
+---@return Tensor float32
+function lx.scatter(t, dim, index, source) end
+
+--- t with the elements of `source` added at the positions `index` of a dimension.
+---@param t Tensor
+---@param dim integer
+---@param index Tensor int32, from 1, of t's shape but for the size of `dim`
+---@param source Tensor|number of the shape of index
+---@return Tensor float32
+function lx.scatter_add(t, dim, index, source) end
+
+--- One position of a dimension, which goes away.
+---@param t Tensor
+---@param dim integer
+---@param index integer from 1, or from the end if negative
+---@return Tensor a view
+function lx.select(t, dim, index) end
+
+--- 1/(1 + e^-x); `sigmoid_` in place
+---@param t Tensor
+---@return Tensor
+function lx.sigmoid(t) end
+
+--- 1/(1 + e^-x), in place
+---@param t Tensor
+---@return Tensor
+function lx.sigmoid_(t) end
+
+--- -1, 0 or 1; `sign_` in place
+---@param t Tensor
+---@return Tensor
+function lx.sign(t) end
+
+--- -1, 0 or 1, in place
+---@param t Tensor
+---@return Tensor
+function lx.sign_(t) end
+
+--- of radians; `sin_` in place
+---@param t Tensor
+---@return Tensor
+function lx.sin(t) end
+
+--- of radians, in place
+---@param t Tensor
+---@return Tensor
+function lx.sin_(t) end
+
+--- The size of dimension `dim`, or all sizes.
+---@param t Tensor
+---@param dim? integer?
+---@return integer|integer[]
+function lx.size(t, dim) end
+
+--- Sorted along a dimension (default: the last). Stable; NaN comes last, or first where it descends.
+---@param t Tensor
+---@param dim? integer?
+---@param descending? boolean?
+---@return Tensor values, Tensor indices int32, from 1
+function lx.sort(t, dim, descending) end
+
+--- Cut along a dimension into pieces of a size (the last may be smaller), or of the sizes of a list, which add up
+--- to it.
+---@param t Tensor
+---@param size integer|integer[]
+---@param dim? integer? default 1
+---@return Tensor[] views
+function lx.split(t, size, dim) end
+
+--- √x; `sqrt_` in place
+---@param t Tensor
+---@return Tensor
+function lx.sqrt(t) end
+
+--- √x, in place
+---@param t Tensor
+---@return Tensor
+function lx.sqrt_(t) end
+
+--- x²; `square_` in place
+---@param t Tensor
+---@return Tensor
+function lx.square(t) end
+
+--- x², in place
+---@param t Tensor
+---@return Tensor
+function lx.square_(t) end
+
+--- Removes a dimension of size 1, or all of them.
+---@param t Tensor
+---@param dim? integer? of size 1
+---@return Tensor a view
+function lx.squeeze(t, dim) end
+
+--- Joins tensors of one shape along a new dimension.
+---@param parts Tensor[]
+---@param dim? integer? default 1
+---@return Tensor
+function lx.stack(parts, dim) end
+
+--- The standard deviation: the root of `var`. Its gradient is 0 where it is 0.
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@param unbiased? boolean? default true
+---@return Tensor
+function lx.std(t, dim, keepdim, unbiased) end
+
+--- t - other, broadcast; `sub_` in place
+---@param t Tensor|number
+---@param other Tensor|number
+---@return Tensor
+function lx.sub(t, other) end
+
+--- t - other, broadcast, in place
+---@param t Tensor
+---@param other Tensor|number
+---@return Tensor
+function lx.sub_(t, other) end
+
+--- The sum of all elements, or over dimensions.
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean? keeps them with size 1
+---@return Tensor
+function lx.sum(t, dim, keepdim) end
+
+--- Waits until a device, or every open one, has done all that was asked of it. Devices other than `cpu` compute while
+--- Lua goes on; what reads a tensor waits anyway, so this is for measuring time.
+---@param device? string?
+function lx.synchronize(device) end
+
+--- The transpose of a matrix.
+---@param t Tensor [M,N]
+---@return Tensor [N,M], a view
+function lx.t(t) end
+
+--- hyperbolic tangent; `tanh_` in place
+---@param t Tensor
+---@return Tensor
+function lx.tanh(t) end
+
+--- hyperbolic tangent, in place
+---@param t Tensor
+---@return Tensor
+function lx.tanh_(t) end
+
+--- A tensor of the numbers in nested tables (or of one number).
+---@param values table|number|Tensor a tensor is copied
+---@param options? {dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean}
+---@return Tensor
+function lx.tensor(values, options) end
+
+--- How many threads the cpu device computes with; sets it if a number is given.
+---@param count? integer?
+---@return integer
+function lx.threads(count) end
+
+--- Calls `f` and frees every tensor made inside it but those that it returns (also inside tables), gradients of
+--- leaves, and those given to `keep`. What other coroutines make meanwhile is theirs: `f` may yield, and may resume
+--- others.
+---@generic T
+---@param f fun(): T
+---@param ... any
+---@return T
+function lx.tidy(f, ...) end
+
+--- Repeated as a whole: `tile(2, 3)` has twice the rows and three times the columns. (`repeat` is a word of Lua.)
+---@param t Tensor
+---@param ... integer|integer[] how often along each dimension; more of them than dimensions add dimensions in front
+---@return Tensor
+function lx.tile(t, ...) end
+
+--- Another dtype or device: t:to("uint8"), t:to("cpu"). The same tensor if nothing changes. Floats become integers by
+--- rounding towards zero; what is too large or too small becomes the greatest or least integer, and NaN 0. Integers
+--- from 2^24 on become the nearest float.
+---@param t Tensor
+---@param target string a dtype (float32, uint8, int32) or a device
+---@return Tensor
+function lx.to(t, target) end
+
+--- The k largest (or smallest) along a dimension (default: the last), in order.
+---@param t Tensor
+---@param k integer
+---@param dim? integer?
+---@param largest? boolean? default true
+---@return Tensor values, Tensor indices int32, from 1
+function lx.topk(t, k, dim, largest) end
+
+--- The elements as raw bytes: little-endian, row-major.
+---@param t Tensor
+---@return string
+function lx.tostring_bytes(t) end
+
+--- Nested Lua tables of the elements.
+---@param t Tensor
+---@return table|number
+function lx.totable(t) end
+
+--- Swaps two dimensions.
+---@param t Tensor
+---@param a integer
+---@param b integer
+---@return Tensor a view
+function lx.transpose(t, a, b) end
+
+--- The lower triangle of the last two dimensions, up to a diagonal (0: the main one, above it positive); 0 elsewhere.
+---@param t Tensor
+---@param diagonal? integer?
+---@return Tensor float32
+function lx.tril(t, diagonal) end
+
+--- The upper triangle of the last two dimensions, from a diagonal on; 0 elsewhere.
+---@param t Tensor
+---@param diagonal? integer?
+---@return Tensor float32
+function lx.triu(t, diagonal) end
+
+--- Runs a training step and an inference of the network on random numbers, and for each convolution and matrix product
+--- in them times the candidates (algorithms and tile sizes) that the device has, several times each. A candidate counts
+--- only if its result agrees with that of the plainest one. What is found is used from then on, and kept in the cache
+--- folder for the device and its driver. Parameters, buffers, gradients and random state are as before afterwards.
+---@param net Module with its parameters on the device to tune
+---@param shape integer[] of the input, with the batch: `{32, 1, 224, 224}`
+---@param options? {again?: boolean} again: measure also what was measured before
+---@return luxel.Tuned
+function lx.tune(net, shape, options) end
+
+--- The different values, in order. Waits for the device.
+---@param t Tensor
+---@return Tensor [n] of t's dtype
+function lx.unique(t) end
+
+--- A new dimension of size 1 at `dim`.
+---@param t Tensor
+---@param dim integer
+---@return Tensor a view
+function lx.unsqueeze(t, dim) end
+
+--- The variance over `dim` (default: all); divided by n - 1 unless `unbiased` is false.
+---@param t Tensor
+---@param dim? integer|(integer)[]|{dim?: integer|(integer)[], keepdim?: boolean}
+---@param keepdim? boolean?
+---@param unbiased? boolean? default true
+---@return Tensor
+function lx.var(t, dim, keepdim, unbiased) end
+
+--- The same memory in another shape. One size may be -1. Raises if the strides do not allow it.
+---@param t Tensor
+---@param ... integer|integer[] sizes
+---@return Tensor
+function lx.view(t, ...) end
+
+--- The same memory in the shape of another tensor. Raises if the strides do not allow it.
+---@param t Tensor
+---@param other Tensor of as many elements
+---@return Tensor a view
+function lx.view_as(t, other) end
+
+--- condition ? a : b, each broadcast. Numbers are taken for a and b.
+---@param condition Tensor what is not 0 holds
+---@param a Tensor|number
+---@param b Tensor|number
+---@return Tensor float32, or int32 if a and b are
+function lx.where(condition, a, b) end
+
+--- Sets every element to 0.
+---@param t Tensor
+---@return Tensor t
+function lx.zero_(t) end
+
+--- A tensor of zeros: `zeros(2, 3)`, `zeros({2, 3}, {dtype = "uint8"})`.
+---@param ... integer|(integer)[]|{dtype?: "float32"|"uint8"|"int32", device?: string, requires_grad?: boolean} sizes one by one or as one list, then options
+---@return Tensor
+function lx.zeros(...) end
+
+--- Zeros of the shape, dtype and device of t.
+---@param t Tensor
+---@return Tensor
+function lx.zeros_like(t) end
+
+---@class lx.autograd
+lx.autograd = {}
+
+--- Adds the gradient of `tensor` with respect to every leaf it was computed from to the leaf's `grad`. What the graph
+--- saved is dropped on the way, unless `retain_graph`.
+---@param tensor Tensor the result, usually a loss with one element
+---@param grad? Tensor? the gradient of `tensor` itself, of its shape; may be left out for one element
+---@param options? {retain_graph?: boolean}
+function lx.autograd.backward(tensor, grad, options) end
+
+--- Makes a differentiable function out of a pair of functions.
+---
+--- `forward(ctx, ...)` computes the result (or several) and keeps in `ctx` whatever backward will need; it is not
+--- recorded itself. `ctx.needs[i]` says whether argument i wants a gradient. `backward(ctx, grad_out, ...)` gets one
+--- gradient per result (nil for a result that had no influence, or is not float32) and returns one gradient (or nil)
+--- per argument of forward, each of the shape of its argument. It may return the tensor it was given, but must not
+--- change it.
+---
+---     local square = lx.autograd.define("square", {
+---         forward = function(ctx, x) ctx.x = x; return x * x end,
+---         backward = function(ctx, grad) return grad * ctx.x * 2 end,
+---     })
+---
+--- `pure = true` promises that backward keeps no reference to the gradients it is given or returns, and never returns
+--- a tensor saved in `ctx`: then they are freed as soon as they are used, without waiting for the collector.
+---
+--- `view = true` says that the result shows elements of the first argument as they are, so that writing into it while
+--- operations are recorded changes the history of both. Other results that share memory with an argument are refused
+--- there.
+---@param name string for error messages and `autograd.registry`
+---@param definition {forward: function, backward: function, pure?: boolean, view?: boolean, methods?: (string)[], name?: string}
+---@return fun(...): ...
+function lx.autograd.define(name, definition) end
+
+--- Calls `f(...)` with recording on, for use inside `no_grad`.
+---@generic T
+---@param f fun(...): T
+---@param ... any
+---@return T
+function lx.autograd.enable_grad(f, ...) end
+
+--- Whether operations are being recorded.
+---@return boolean
+function lx.autograd.is_grad_enabled() end
+
+--- Calls `f(...)` without recording operations, and returns what it returns. The mode is restored on error too. It is a
+--- mode of the coroutine that calls, and of those that it resumes meanwhile: while it is suspended inside, others
+--- record.
+---@generic T
+---@param f fun(...): T
+---@param ... any
+---@return T
+function lx.autograd.no_grad(f, ...) end
+
+---@class lx.calibration
+lx.calibration = {}
+
+--- Fits the two numbers by Newton's method. Missing labels (NaN) are left out.
+---@param logits number[] finite
+---@param labels number[] 0, 1, or NaN (missing)
+---@return Calibration? nil where there is only one class, or a number would be above 1e12
+function lx.calibration.fit(logits, labels) end
+
+--- Fits one number that all logits are divided by (Guo, Pleiss, Sun and Weinberger, ICML 2017), by Newton's method. The
+--- cross-entropy is convex in its inverse. Missing labels (NaN) are left out.
+---@param rows number[][] logits, finite
+---@param labels number[] class numbers from 0, or NaN
+---@return {temperature: number}? nil where there are fewer than two classes, or nothing tells it: from 1e-4 to 1e4 times the largest difference of logits
+function lx.calibration.fit_temperature(rows, labels) end
+
+--- The probability for a logit; without a calibration the plain sigmoid.
+---@param fitted? {scale: number, shift: number}|false
+---@param logit number finite
+---@return number from 0 to 1
+function lx.calibration.probability(fitted, logit) end
+
+--- Probabilities of the logits of classes that exclude each other.
+---@param row number[] finite
+---@param temperature? number? above 0, default 1: what the logits are divided by
+---@return number[] that add up to 1
+function lx.calibration.softmax(row, temperature) end
+
+---@class lx.checkpoint
+lx.checkpoint = {}
+
+--- Reads what `save` wrote, or another program in this format. A file of `save`'s is compared with its checksum, and
+--- what describes a model in it with the schema (`luxel.schema`); metadata of other programs are text, byte for byte.
+---
+--- Integers become int32, truth values uint8 and floats float32; numbers out of range and other types are refused.
+---
+--- The tensors are on the cpu. Those of type float32, int32 and uint8 are the file's own bytes: changing a tensor does
+--- not change the file, and `save` may replace the file meanwhile, but nobody should write into it or cut it short
+--- while they are in use. `:clone()` makes them independent, and `load_state_dict` copies.
+---@param path string
+---@return table<string, Tensor>? tensors nil if the file cannot be used
+---@return table<string, any>|string metadata or the message
+---@return string? code "io", or "format" for a file that is damaged or not in this format
+function lx.checkpoint.load(path) end
+
+--- Reads what `save_training` wrote into a network, an optimiser and a schedule that were made in the same way.
+--- The options of the optimiser, its learning rates among them, are those of the file afterwards.
+---@param path string
+---@param parts {net: Module, optimizer: table, scheduler?: table}
+---@return table? state what was given to `save_training`, or an empty table; nil where the file cannot be used: then nothing has changed
+---@return string? message, string? code "io" or "format"; what is not of this network or optimiser is "format" too
+function lx.checkpoint.load_training(path, parts) end
+
+--- Writes tensors and metadata. The old file stays until the new one is complete and on disk. The same tensors and
+--- metadata give the same file, byte for byte.
+---@param path string
+---@param tensors table<string, Tensor>
+---@param metadata? table<string, any>? finite numbers, text (UTF-8), booleans and tables of them; raises at others
+---@return boolean? ok, string? message, string? code
+function lx.checkpoint.save(path, tensors, metadata) end
+
+--- Writes all that a training loop of one's own needs to go on exactly: the network, the optimiser, the schedule, where
+--- the random numbers are, and its own numbers.
+---@param path string
+---@param parts {net: Module, optimizer: table, scheduler?: table, state?: table} state: finite numbers, text, booleans and tables of them, such as {epoch = 3, best = 0.9}
+---@return boolean? ok, string? message, string? code
+function lx.checkpoint.save_training(path, parts) end
+
+---@class lx.data
+lx.data = {}
+
+--- Looks through a folder as `image_folder` reads it: every file once.
+---@param dir string
+---@param options? {progress?: function, classes?: table, positive?: string, patient?: string} classes, positive and patient as of image_folder
+---@return luxel.Audit? audit, string? message, string? code
+function lx.data.audit(dir, options) end
+
+--- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
+---
+--- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1] of two classes (0 and 1), [B,K] of several
+--- labels, and of many classes [B], numbers from 1 as `F.cross_entropy` wants them, NaN where one is missing; indices
+--- is int32 [B] on the cpu, the places in the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on
+--- the cpu; where it has boxes they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without
+--- those that left the image. The same options give the same batches on every device and with any number of threads.
+--- The last batch is smaller where the images do not divide, or left out with `drop_last`. A file that cannot be read
+--- is an error that names it, at the batch it belongs to.
+---
+--- `augment` is a pipeline (`lx.vision.pipeline`) or its steps; `true` stands for mirrored every other time, turned by
+--- up to 10 degrees, moved by up to a tenth and scaled by up to a tenth. Note that mirroring moves the heart to the
+--- right.
+---
+--- `enhance` are steps without chance that come before it, such as {{"clahe"}}.
+---
+--- Breaking out of the loop, an error, or Ctrl-C stops the threads.
+---@param dataset luxel.Dataset
+---@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
+---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
+function lx.data.batches(dataset, options) end
+
+--- A rectangle of each image is taken from another one of the batch, and the target mixed by the areas; its place is
+--- drawn evenly, its area so that Beta(alpha, alpha) stays.
+---@param x Tensor [N,C,H,W]
+---@param y Tensor [N,...]
+---@param options? {alpha?: number, seed?: integer, index?: integer} alpha: default 0.2; seed, index: name what is drawn, default 1
+---@return Tensor x, Tensor y, number share
+function lx.data.cutmix(x, y, options) end
+
+--- A dataset of images in memory.
+---@param options {images: Tensor, labels: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32 of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); patients: so that a split has each of them on one side; size: of batches, default W
+---@return luxel.Dataset
+function lx.data.dataset(options) end
+
+--- A frame of a table: a CSV file with the names of its columns in the first line, a list of rows (tables with names),
+--- or a function that gives rows until nil.
+---
+--- With `label`, a column of class names or numbers: two classes (the positive one is known by the other's name, or
+--- said with `positive`) or more. With `labels`, columns of 0 and 1 that do not exclude each other; empty ones are
+--- missing, and -1, which marks doubt in CheXpert (Irvin et al., AAAI 2019), becomes what `uncertain` says. Rows
+--- without a class are missing labels too, which losses and metrics leave out.
+---@param source string|table[]|fun(): table?
+---@param options {path?: string, root?: string, label?: string, labels?: (string)[], classes?: (string)[], positive?: string, uncertain?: "ones"|"zeros"|"ignore", patient?: string, part?: string, boxes?: (string)[], box_label?: string} path: the column of the image (default "path"); root: the folder of its relative paths (default that of the CSV file); classes: the names in the order of their numbers; patient, part: columns (default "patient" and "part" where there are such; else names of files tell patients as `lx.data.patient` does); boxes: four columns of x, y, w, h in pixels from the top left, of which an image may have several rows; box_label: the column of what a box is
+---@return luxel.Frame? frame, string? message, string? code "io" or "format"
+function lx.data.frame(source, options) end
+
+--- The images in DIR/{NORMAL,PNEUMONIA}, DIR/{Normal,Infected} or any class folders, upper or lower case, with or
+--- without folders for the parts above them (train, training; val, valid, validation, dev; test, testing).
+---
+--- Two classes: the positive one is the disease. It is known where the other one's name says that nothing was found
+--- (normal, healthy, negative, no_finding, control, ..., or no_X beside X); else `positive` says it. More classes are
+--- numbered by their names, one that says that nothing was found first.
+---
+--- Hidden files, folders of masks, and what is no image by its name (`vision.formats`) are left out: `frame.left_out`.
+---@param dir string
+---@param options? {positive?: string, classes?: table, patient?: string, group?: function} positive: the folder of the disease; classes: two of several folders; patient: a Lua pattern whose capture in the path is the patient; group: the same as a function; default `lx.data.patient`. Files of unknown patients are each their own group.
+---@return luxel.Frame? frame, string? message, string? code nil, message, "io" for a missing folder, "format" for one without images of each class
+function lx.data.image_folder(dir, options) end
+
+--- Each image and target becomes share · itself + (1 - share) · another one's of the batch; the share is drawn from
+--- Beta(alpha, alpha), once for the batch.
+---@param x Tensor [N,C,H,W]
+---@param y Tensor [N,...]
+---@param options? {alpha?: number, seed?: integer, index?: integer} alpha: default 0.2; seed, index: name what is drawn, default 1
+---@return Tensor x, Tensor y, number share
+function lx.data.mixup(x, y, options) end
+
+--- The patient of an image file: by the Patient ID of a DICOM file, else by its name where it is one of Kermany's,
+--- ChestX-ray14's, CheXpert's, MIMIC-CXR's, PadChest's, RSNA's, Montgomery's or Shenzhen's.
+---@param path string with the folders above it, which CheXpert and MIMIC-CXR need
+---@return string? patient nil where nothing tells; some collections number studies instead
+---@return string? source "DICOM" or the name of the collection
+function lx.data.patient(path) end
+
+--- Synthetic radiographs in memory, with `boxes` of the opacities; about 6 ms each at 128 pixels. The same options give
+--- the same pictures everywhere.
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number} 200 images of 128 pixels, seed 1, half of them infected
+---@return luxel.Dataset
+function lx.data.phantom(options) end
+
+--- Writes the same images as PNG files, in the layout that `image_folder` reads (DIR/NORMAL, DIR/PNEUMONIA), and their
+--- boxes as DIR/boxes.csv.
+---@param dir string made if need be
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number} as for `phantom`
+---@return integer? count, string? message, string? code
+function lx.data.phantom_save(dir, options) end
+
+--- The images that nothing of a model's training is known of: neither they themselves, nor another image of
+--- their patients.
+---@param dataset luxel.Dataset whose images are in memory, or were read
+---@param trained_on? {pixels: string, patients: string, images?: number} nil: nothing is known
+---@return luxel.Dataset rest, {pixels: integer, patients: integer} left_out images left out for their pixels, and for their patients alone
+function lx.data.unseen(dataset, trained_on) end
+
+---@class lx.metrics
+lx.metrics = {}
+
+--- The share of images that are called right.
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? share, string? message nil where there is nothing to divide by
+function lx.metrics.accuracy(scores, labels, threshold) end
+
+--- The area under the ROC curve (Hanley and McNeil 1982), ties counting half.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@return number? auc, string? message nil where a class is absent
+function lx.metrics.auc(scores, labels) end
+
+--- A confidence interval by the percentile bootstrap (Efron, Annals of Statistics 7:1, 1979): of patients where
+--- `options.groups` tells each image's patient (images of one patient are not independent), else of images.
+---@param fn fun(scores: number[], labels: number[]): number? the figure; `metrics.auc` costs no sort a resample
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {groups?: (any)[], n?: integer, seed?: integer, level?: number} 1000 resamples, seed 1, level 0.95
+---@return number? low, number|string high nil and why where it is not defined (one class, one patient)
+function lx.metrics.bootstrap(fn, scores, labels, options) end
+
+--- The mean squared difference between probability and outcome (Brier, Monthly Weather Review 78:1, 1950).
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@return number? brier, string? message
+function lx.metrics.brier(scores, labels) end
+
+--- True and false positives and negatives.
+---@param scores number[]|luxel.Tensor
+---@param labels number[]|luxel.Tensor
+---@param threshold? number? default 0.5
+---@return luxel.Confusion
+function lx.metrics.confusion(scores, labels, threshold) end
+
+--- The expected calibration error over equal-width bins (low, high] of the probability of the positive class (Guo et
+--- al., "On calibration of modern neural networks", ICML 2017, who bin the probability of the predicted class
+--- instead), and the bins, which draw the reliability diagram: mean probability (`confidence`) against the share of
+--- positives (`frequency`), both nil in an empty bin.
+---@param scores number[]|luxel.Tensor one for each image, the probability of the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param n_bins? integer? default 15
+---@return number? ece, table[]|string bins {low, high, count, confidence?, frequency?} each, or why nil
+function lx.metrics.ece(scores, labels, n_bins) end
+
+--- The harmonic mean of precision and sensitivity.
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? share, string? message nil where there is nothing to divide by
+function lx.metrics.f1(scores, labels, threshold) end
+
+--- The report as text for a terminal.
+---@param report luxel.Report
+---@param class_names? string[]? negative and positive, default {"negative", "positive"}
+---@return string
+function lx.metrics.format_report(report, class_names) end
+
+--- The share of the images called negative that are (negative predictive value).
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? share, string? message nil where there is nothing to divide by
+function lx.metrics.npv(scores, labels, threshold) end
+
+--- The share of the images called positive that are (positive predictive value).
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? share, string? message nil where there is nothing to divide by
+function lx.metrics.precision(scores, labels, threshold) end
+
+--- All figures of one evaluation, with intervals of the rates and the area. Rows of scores with one class number for
+--- each image (from 0) give a report of many classes; rows with rows of labels one of several labels.
+---@param scores number[]|number[][]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|number[][]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {threshold?: number|(number)[], groups?: (any)[]|false, classes?: (string)[], n?: integer, seed?: integer, level?: number} threshold: of several labels one for each, or for all; classes: names of classes or labels
+---@return luxel.Report|luxel.ClassesReport|luxel.LabelsReport
+function lx.metrics.report(scores, labels, options) end
+
+--- The ROC curve, from (0, 0) to (1, 1), one point for each distinct score.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@return {fpr: number, tpr: number, threshold: number}[]? points, string? message
+function lx.metrics.roc(scores, labels) end
+
+--- The share of the positive images that are called positive (recall, true positive rate).
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? share, string? message nil where there is nothing to divide by
+function lx.metrics.sensitivity(scores, labels, threshold) end
+
+--- An interval of the share of images for which something is so, of the resamples of `report`.
+---@param flags integer[] 1 or 0 of each image
+---@param groups? any[]|false? the patient of each
+---@param options? {n?: integer, seed?: integer, level?: number} as of `report`
+---@return number? low, number|string high
+function lx.metrics.share_interval(flags, groups, options) end
+
+--- The share of the negative images that are called negative (true negative rate).
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? share, string? message nil where there is nothing to divide by
+function lx.metrics.specificity(scores, labels, threshold) end
+
+--- The highest threshold whose sensitivity is at least `sensitivity` (0..1).
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param sensitivity number 0..1
+---@return number? threshold, {sensitivity: number, specificity: number}|string point what it gives here, or why nil
+function lx.metrics.threshold_at_sensitivity(scores, labels, sensitivity) end
+
+--- The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950). Of equally good ones the
+--- most sensitive.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@return number? threshold, {sensitivity: number, specificity: number}|string point what it gives here, or why nil
+function lx.metrics.youden(scores, labels) end
+
+---@class lx.models
+lx.models = {}
+
+--- A network by its name, as a model's file gives it.
+---@param name string one of `models.names()`
+---@param options? {size?: integer, outputs?: integer, channels?: integer} as of the network itself: size, outputs, channels
+---@return Module
+function lx.models.build(name, options) end
+
+--- Four 3×3 convolutions (32, 64, 128, 128 channels), each with ReLU and 2×2 max-pooling, then 512 features.
+---@param options? {size?: integer, outputs?: integer, channels?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
+---@return Module net [N,channels,size,size] to [N,outputs]
+function lx.models.cnn(options) end
+
+--- The names of the networks, in order.
+---@return string[]
+function lx.models.names() end
+
+---@class lx.nn
+lx.nn = {}
+
+---@class AdaptiveAvgPool1d: Module
+
+--- `nn.AdaptiveAvgPool1d(7)`: [N,C,L] to [N,C,7] by means.
+---@param size integer
+---@return AdaptiveAvgPool1d
+function lx.nn.AdaptiveAvgPool1d(size) end
+
+---@class AdaptiveAvgPool2d: Module
+
+--- `nn.AdaptiveAvgPool2d(7)`: [N,C,H,W] to [N,C,7,7] by means.
+---@param size integer|integer[]
+---@return AdaptiveAvgPool2d
+function lx.nn.AdaptiveAvgPool2d(size) end
+
+---@class AvgPool1d: Module
+
+--- `nn.AvgPool1d(2)`: the mean of each window of [N,C,L].
+---@param kernel integer
+---@param options? {stride?: integer, padding?: integer, count_include_pad?: boolean}
+---@return AvgPool1d
+function lx.nn.AvgPool1d(kernel, options) end
+
+---@class AvgPool2d: Module
+
+--- `nn.AvgPool2d(2)`: the mean of each window of [N,C,H,W].
+---@param kernel integer|integer[]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], count_include_pad?: boolean}
+---@return AvgPool2d
+function lx.nn.AvgPool2d(kernel, options) end
+
+---@class BCEWithLogitsLoss: Module
+
+--- Binary cross-entropy of logits. Elements whose target is NaN (a missing label) count for nothing.
+---@param options? {pos_weight?: number|Tensor, reduction?: "mean"|"sum"|"none"} pos_weight: multiplies the loss of the positives, a number, or [C] for the last dimension; reduction: default "mean", which is over the targets present
+---@return BCEWithLogitsLoss
+function lx.nn.BCEWithLogitsLoss(options) end
+
+---@class BatchNorm1d: Module
+---@field weight Tensor? [channels]
+---@field bias Tensor? [channels]
+---@field running_mean Tensor? [channels]
+---@field running_var Tensor? [channels]
+
+--- `nn.BatchNorm1d(64)`: as BatchNorm2d, for [N,channels] and [N,channels,L].
+---@param channels integer
+---@param options? {eps?: number, momentum?: number|boolean, affine?: boolean, track_running_stats?: boolean} eps: default 1e-5; momentum: default 0.1; false keeps a plain average of all batches; affine, track_running_stats: default true
+---@return BatchNorm1d
+function lx.nn.BatchNorm1d(channels, options) end
+
+---@class BatchNorm2d: Module
+---@field weight Tensor? [channels]
+---@field bias Tensor? [channels]
+---@field running_mean Tensor? [channels]
+---@field running_var Tensor? [channels]
+
+--- `nn.BatchNorm2d(64)`: normalises each channel of [N,channels,H,W], by the batch while training, by running
+--- statistics after `eval()`.
+---@param channels integer
+---@param options? {eps?: number, momentum?: number|boolean, affine?: boolean, track_running_stats?: boolean} eps: default 1e-5; momentum: default 0.1; false keeps a plain average of all batches; affine, track_running_stats: default true
+---@return BatchNorm2d
+function lx.nn.BatchNorm2d(channels, options) end
+
+---@class Conv1d: Module
+---@field weight Tensor [out_channels, in_channels/groups, K]
+---@field bias Tensor? [out_channels]
+
+--- `nn.Conv1d(1, 32, 5, {padding = 2})`: convolution of [N,in_channels,L]; see `F.conv1d` for the resulting size.
+---@param in_channels integer
+---@param out_channels integer
+---@param kernel integer
+---@param options? {stride?: integer, padding?: integer|"same", dilation?: integer, groups?: integer, bias?: boolean}
+---@return Conv1d
+function lx.nn.Conv1d(in_channels, out_channels, kernel, options) end
+
+---@class Conv2d: Module
+---@field weight Tensor [out_channels, in_channels/groups, KH, KW]
+---@field bias Tensor? [out_channels]
+
+--- `nn.Conv2d(1, 32, 3, {padding = 1})`: convolution of [N,in_channels,H,W]; see `F.conv2d` for the resulting size.
+---@param in_channels integer
+---@param out_channels integer
+---@param kernel integer|integer[]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[]|"same", dilation?: integer|integer[], groups?: integer, bias?: boolean} stride, dilation, groups: default 1; padding: default 0; "same" keeps the size, at stride 1; bias: default true
+---@return Conv2d
+function lx.nn.Conv2d(in_channels, out_channels, kernel, options) end
+
+---@class ConvTranspose2d: Module
+---@field weight Tensor [in_channels, out_channels/groups, KH, KW]
+---@field bias Tensor? [out_channels]
+
+--- `nn.ConvTranspose2d(64, 32, 2, {stride = 2})`; see `F.conv_transpose2d`.
+---@param in_channels integer
+---@param out_channels integer
+---@param kernel integer|integer[]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], output_padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, bias?: boolean}
+---@return ConvTranspose2d
+function lx.nn.ConvTranspose2d(in_channels, out_channels, kernel, options) end
+
+---@class CrossEntropyLoss: Module
+
+--- Cross-entropy of logits over classes (dimension 2).
+---@param options? {weight?: Tensor, label_smoothing?: number, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0; reduction: default "mean"
+---@return CrossEntropyLoss
+function lx.nn.CrossEntropyLoss(options) end
+
+---@class DiceLoss: Module
+
+--- Dice loss of masks (Milletari et al. 2016): 1 - (2 sum(p t) + smooth) / (sum(p^2) + sum(t^2) + smooth) for each
+--- image and channel, with p = sigmoid(x). Pixels whose target is NaN count for nothing.
+---@param options? {smooth?: number, squared?: boolean, reduction?: "mean"|"sum"|"none"} smooth: keeps empty masks from 0 / 0, default 1; squared: default true; without it p and t themselves are summed, which is the usual form besides the paper's; reduction: default "mean"
+---@return DiceLoss
+function lx.nn.DiceLoss(options) end
+
+---@class Dropout: Module
+
+--- While training, zeroes each element with probability p and scales the others by 1/(1-p).
+---@param p? number? 0.5
+---@return Dropout
+function lx.nn.Dropout(p) end
+
+---@class Dropout2d: Module
+
+--- The same for whole channels of images.
+---@param p? number? 0.5
+---@return Dropout2d
+function lx.nn.Dropout2d(p) end
+
+---@class Embedding: Module
+---@field weight Tensor [count, size]
+
+--- `nn.Embedding(100, 16)`: int32 indices [...] from 1 to `count`, to vectors [...,size].
+---@param count integer
+---@param size integer
+---@return Embedding
+function lx.nn.Embedding(count, size) end
+
+---@class Flatten: Module
+
+--- `nn.Flatten()`: [N,...] to [N,features].
+---@param first? integer? the first dimension to merge, 2
+---@param last? integer? the last, -1
+---@return Flatten
+function lx.nn.Flatten(first, last) end
+
+---@class FocalLoss: Module
+
+--- Sigmoid focal loss (Lin et al. 2017). Elements whose target is NaN count for nothing.
+---@param options? {alpha?: number, gamma?: number, reduction?: "mean"|"sum"|"none"} alpha: default 0.25; negative for no balancing; gamma: default 2; reduction: default "mean"
+---@return FocalLoss
+function lx.nn.FocalLoss(options) end
+
+---@class GELU: Module
+
+--- x times the normal distribution function of x (Hendrycks and Gimpel 2016), by erf, not the tanh approximation.
+---@return GELU
+function lx.nn.GELU() end
+
+---@class GlobalAvgPool2d: Module
+
+--- The mean of each channel.
+---@return GlobalAvgPool2d
+function lx.nn.GlobalAvgPool2d() end
+
+---@class GlobalMaxPool2d: Module
+
+--- The largest value of each channel.
+---@return GlobalMaxPool2d
+function lx.nn.GlobalMaxPool2d() end
+
+---@class GroupNorm: Module
+---@field weight Tensor? [channels]
+---@field bias Tensor? [channels]
+
+--- `nn.GroupNorm(8, 64)`: normalises each of `groups` groups of channels of each image.
+---@param groups integer
+---@param channels integer
+---@param options? {eps?: number, affine?: boolean} eps: default 1e-5; affine: default true
+---@return GroupNorm
+function lx.nn.GroupNorm(groups, channels, options) end
+
+---@class HuberLoss: Module
+
+--- Half the square below `delta` (default 1), linear above (Huber 1964): `delta` times `smooth_l1_loss`.
+---@param options? {delta?: number, reduction?: "mean"|"sum"|"none"} reduction: default "mean"; delta: default 1
+---@return HuberLoss
+function lx.nn.HuberLoss(options) end
+
+---@class Identity: Module
+
+--- What it is given, as it is.
+---@return Identity
+function lx.nn.Identity() end
+
+---@class InstanceNorm2d: Module
+---@field weight Tensor? [channels], with `affine`
+---@field bias Tensor? [channels], with `affine`
+---@field running_mean Tensor? [channels], with `track_running_stats`
+---@field running_var Tensor? [channels], with `track_running_stats`
+
+--- `nn.InstanceNorm2d(64)`: normalises each channel of each image of [N,channels,H,W] by itself (Ulyanov et al. 2016);
+--- with `track_running_stats`, by running statistics after `eval()`.
+---@param channels integer
+---@param options? {eps?: number, momentum?: number|boolean, affine?: boolean, track_running_stats?: boolean} eps: default 1e-5; momentum: default 0.1; affine, track_running_stats: default false
+---@return InstanceNorm2d
+function lx.nn.InstanceNorm2d(channels, options) end
+
+---@class KLDivLoss: Module
+
+--- Kullback-Leibler divergence of `target` from what `x` is the logarithm of: target (log target - x), 0 where the
+--- target is 0 or missing (NaN).
+---@param options? {log_target?: boolean, reduction?: "mean"|"batchmean"|"sum"|"none"} log_target: default false; reduction: default "mean", which is over all elements; "batchmean" divides the sum by the size of dimension 1, and is the divergence by its definition
+---@return KLDivLoss
+function lx.nn.KLDivLoss(options) end
+
+---@class L1Loss: Module
+
+--- Mean of |x - target| over the targets that are not NaN.
+---@param options? {reduction?: "mean"|"sum"|"none"} reduction: default "mean"
+---@return L1Loss
+function lx.nn.L1Loss(options) end
+
+---@class LayerNorm: Module
+---@field weight Tensor? of the shape normalised over
+---@field bias Tensor? likewise
+
+--- `nn.LayerNorm({64, 7, 7})`: normalises over the last dimensions, which have this shape.
+---@param shape integer|integer[]
+---@param options? {eps?: number, affine?: boolean} eps: default 1e-5; affine: default true
+---@return LayerNorm
+function lx.nn.LayerNorm(shape, options) end
+
+---@class LeakyReLU: Module
+
+--- `nn.LeakyReLU(0.1)`
+---@param slope? number? where negative, 0.01
+---@return LeakyReLU
+function lx.nn.LeakyReLU(slope) end
+
+---@class Linear: Module
+---@field weight Tensor [out_features, in_features]
+---@field bias Tensor? [out_features]
+
+--- `nn.Linear(512, 10)`: [...,in_features] to [...,out_features].
+---@param in_features integer
+---@param out_features integer
+---@param options? {bias?: boolean}
+---@return Linear
+function lx.nn.Linear(in_features, out_features, options) end
+
+---@class MSELoss: Module
+
+--- Mean of (x - target)^2 over the targets that are not NaN.
+---@param options? {reduction?: "mean"|"sum"|"none"} reduction: default "mean"
+---@return MSELoss
+function lx.nn.MSELoss(options) end
+
+---@class MaxPool1d: Module
+
+--- `nn.MaxPool1d(2)`: the largest value of each window of [N,C,L].
+---@param kernel integer
+---@param options? {stride?: integer, padding?: integer} stride defaults to the kernel
+---@return MaxPool1d
+function lx.nn.MaxPool1d(kernel, options) end
+
+---@class MaxPool2d: Module
+
+--- `nn.MaxPool2d(2)`: the largest value of each window of [N,C,H,W].
+---@param kernel integer|integer[]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[]} stride defaults to the kernel
+---@return MaxPool2d
+function lx.nn.MaxPool2d(kernel, options) end
+
+--- Called by the constructor with its arguments; a class replaces it.
+---@param ... any
+---@return Module
+function lx.nn.Module(...) end
+
+---@class ModuleList: Module
+local ModuleList = {}
+
+--- `nn.ModuleList(a, b)` or `nn.ModuleList({a, b})`: a list whose modules belong to the network. It has no forward.
+---@param ... Module|Module[]
+---@return ModuleList
+function lx.nn.ModuleList(...) end
+
+---@class NLLLoss: Module
+
+--- Negative log-likelihood: the cross-entropy of what already are logarithms of probabilities.
+---@param options? {weight?: Tensor, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; reduction: default "mean"
+---@return NLLLoss
+function lx.nn.NLLLoss(options) end
+
+--- Marks a tensor as a parameter: it requires a gradient, and a module that it is assigned to lists it.
+---@param tensor Tensor float32, not the result of a recorded operation
+---@return Tensor tensor the same
+function lx.nn.Parameter(tensor) end
+
+---@class ReLU: Module
+
+--- max(0, x)
+---@return ReLU
+function lx.nn.ReLU() end
+
+---@class ReflectionPad2d: Module
+
+--- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
+--- of the last two and so on. Negative numbers cut off (mode "constant" alone).
+---@param padding integer[]
+---@return ReflectionPad2d
+function lx.nn.ReflectionPad2d(padding) end
+
+---@class ReplicationPad2d: Module
+
+--- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
+--- of the last two and so on. Negative numbers cut off (mode "constant" alone).
+---@param padding integer[]
+---@return ReplicationPad2d
+function lx.nn.ReplicationPad2d(padding) end
+
+---@class Sequential: Module
+local Sequential = {}
+
+--- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input.
+---@param ... Module
+---@return Sequential
+function lx.nn.Sequential(...) end
+
+---@class SiLU: Module
+
+--- x sigmoid(x) (Elfwing et al. 2018).
+---@return SiLU
+function lx.nn.SiLU() end
+
+---@class Sigmoid: Module
+
+--- 1/(1 + e^-x)
+---@return Sigmoid
+function lx.nn.Sigmoid() end
+
+---@class SmoothL1Loss: Module
+
+--- Quadratic below `beta` (default 1), linear above (Girshick 2015).
+---@param options? {beta?: number, reduction?: "mean"|"sum"|"none"} reduction: default "mean"; beta: default 1
+---@return SmoothL1Loss
+function lx.nn.SmoothL1Loss(options) end
+
+---@class Softmax: Module
+
+--- `nn.Softmax(2)`: over the classes of [N,C].
+---@param dim integer
+---@return Softmax
+function lx.nn.Softmax(dim) end
+
+---@class Tanh: Module
+
+--- hyperbolic tangent
+---@return Tanh
+function lx.nn.Tanh() end
+
+---@class TverskyLoss: Module
+
+--- Tversky loss of masks (Salehi et al. 2017): 1 - (TP + smooth) / (TP + alpha FP + beta FN + smooth) for each image
+--- and channel, with TP = sum(p t), FP = sum(p (1 - t)), FN = sum((1 - p) t) and p = sigmoid(x). A beta above alpha
+--- weighs what is missed more than false alarms; 0.5 for both is the Dice loss without squares.
+---@param options? {alpha?: number, beta?: number, smooth?: number, reduction?: "mean"|"sum"|"none"} alpha: default 0.3; beta: default 0.7; smooth: default 1; reduction: default "mean"
+---@return TverskyLoss
+function lx.nn.TverskyLoss(options) end
+
+---@class Upsample: Module
+
+--- `nn.Upsample({scale = 2, mode = "bilinear"})`: resizes [N,C,H,W]; see `F.interpolate`.
+---@param options {size?: integer|integer[], scale?: number, mode?: "nearest"|"bilinear", align_corners?: boolean}
+---@return Upsample
+function lx.nn.Upsample(options) end
+
+---@class ZeroPad2d: Module
+
+--- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
+--- of the last two and so on. Negative numbers cut off (mode "constant" alone).
+---@param padding integer[]
+---@return ZeroPad2d
+function lx.nn.ZeroPad2d(padding) end
+
+--- A new class of modules. Calling it makes an instance and passes the arguments to `init`. A subclass reaches the
+--- method it replaces through its parent: `Parent.init(self, ...)`.
+---@param name string shown when printed
+---@param parent? table? a class made by this function; default `nn.Module`
+---@return table class
+function lx.nn.class(name, parent) end
+
+--- A view of a network that computes several layers at a time where it can (see the top of this file): faster and in
+--- less memory, with results that may differ from the layer-by-layer ones by rounding. Under `lx.math("exact")` it
+--- computes layer by layer. Everything but calling it (methods, fields, `#`) goes to the network.
+---@param net Module
+---@return Module view the same one for the same network
+function lx.nn.fuse(net) end
+
+--- Runs the network on zeros of the given shape and tables, for every layer without children, the shape it makes, its
+--- parameters and its multiply-adds (of convolutions and linear layers). Print it to see it.
+---@param net Module
+---@param shape integer[] of the input, with the batch: `{1, 1, 224, 224}`
+---@param options? {dtype?: "float32"|"int32"} of the input, "float32"
+---@return {rows: table[], parameters: integer, multiply_adds: integer} summary rows hold name, layer, shape, parameters and multiply_adds; the total counts shared parameters once
+function lx.nn.summary(net, shape, options) end
+
+--- Adds a module at the end.
+---@param module Module
+---@return ModuleList self
+function ModuleList:append(module) end
+
+--- `for i, module in list:each() do`
+---@return fun(): integer, Module
+function ModuleList:each() end
+
+--- The module at an index, from 1, or from the end if negative.
+---@param index integer
+---@return Module
+function ModuleList:get(index) end
+
+--- Adds a module at the end.
+---@param module Module
+---@return Sequential self
+function Sequential:append(module) end
+
+--- The module at an index, from 1, or from the end if negative.
+---@param index integer
+---@return Module
+function Sequential:get(index) end
+
+---@class lx.nn.functional
+lx.nn.functional = {}
+
+--- Mean over windows of a signal chosen so that the result has the given size.
+---@param x Tensor [N,C,L]
+---@param size integer
+---@return Tensor y [N,C,size]
+function lx.nn.functional.adaptive_avg_pool1d(x, size) end
+
+--- Mean over windows chosen so that the result has the given size.
+---@param x Tensor [N,C,H,W]
+---@param size integer|integer[] height and width of the result
+---@return Tensor y [N,C,size,size]
+function lx.nn.functional.adaptive_avg_pool2d(x, size) end
+
+--- Mean of each window of a signal; padding counts as zeros unless `count_include_pad` is false.
+---@param x Tensor [N,C,L]
+---@param kernel integer
+---@param options? {stride?: integer, padding?: integer, count_include_pad?: boolean} stride: default the kernel; padding: default 0; count_include_pad: whether zeros of the padding count in the mean, default true
+---@return Tensor y [N,C,L'] as for max_pool1d
+function lx.nn.functional.avg_pool1d(x, kernel, options) end
+
+--- Mean of each window; padding counts as zeros unless `count_include_pad` is false.
+---@param x Tensor [N,C,H,W]
+---@param kernel integer|integer[]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], count_include_pad?: boolean} stride: default the kernel; padding: default 0; count_include_pad: whether zeros of the padding count in the mean, default true
+---@return Tensor y [N,C,H',W'] as for max_pool2d
+function lx.nn.functional.avg_pool2d(x, kernel, options) end
+
+--- Batch normalisation per channel (Ioffe and Szegedy 2015).
+---@param x Tensor [N,C,H,W], [N,C,L] or [N,C]
+---@param running_mean? Tensor? [C] used when not training, updated in place when training
+---@param running_var? Tensor? [C] likewise
+---@param weight? Tensor? [C]
+---@param bias? Tensor? [C]
+---@param options? {training?: boolean, momentum?: number, eps?: number} training: default false; momentum: default 0.1; eps: default 1e-5
+---@return Tensor y of x's shape
+function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, options) end
+
+--- Binary cross-entropy of logits. Elements whose target is NaN (a missing label) count for nothing.
+---@param x Tensor logits
+---@param target Tensor of the same shape, 0 to 1 or NaN
+---@param options? {pos_weight?: number|Tensor, reduction?: "mean"|"sum"|"none"} pos_weight: multiplies the loss of the positives, a number, or [C] for the last dimension; reduction: default "mean", which is over the targets present
+---@return Tensor loss 0-d, or of x's shape for "none"
+function lx.nn.functional.binary_cross_entropy_with_logits(x, target, options) end
+
+--- Convolution (cross-correlation) of signals.
+---@param x Tensor [N,C,L]
+---@param weight Tensor [O,C/groups,K]
+---@param bias? Tensor? [O]
+---@param options? {stride?: integer, padding?: integer, dilation?: integer, groups?: integer} stride, dilation, groups: default 1; padding: default 0
+---@return Tensor y [N,O,L'], L' = (L + 2 padding - dilation (K - 1) - 1) / stride + 1, rounded down
+function lx.nn.functional.conv1d(x, weight, bias, options) end
+
+--- Convolution (cross-correlation) of images.
+---@param x Tensor [N,C,H,W]
+---@param weight Tensor [O,C/groups,KH,KW]
+---@param bias? Tensor? [O]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[]}} stride, dilation, groups: default 1; padding: default 0; relu: applies ReLU to the result in the same pass; max_pool: with `relu` only, then pools it without keeping it
+---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
+function lx.nn.functional.conv2d(x, weight, bias, options) end
+
+--- Transposed convolution of images: the gradient of `conv2d` for its input, used to enlarge.
+---@param x Tensor [N,C,H,W]
+---@param weight Tensor [C,O/groups,KH,KW]
+---@param bias? Tensor? [O]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], output_padding?: integer|integer[], dilation?: integer|integer[], groups?: integer} stride, dilation, groups: default 1; padding, output_padding: default 0
+---@return Tensor y [N,O,H',W'], H' = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1
+function lx.nn.functional.conv_transpose2d(x, weight, bias, options) end
+
+--- Cross-entropy of logits over classes (dimension 2).
+---@param x Tensor logits [N,C] or [N,C,H,W]
+---@param target Tensor class numbers from 1, int32 [N] or [N,H,W]; a float32 target may have NaN for missing labels. One outside raises on the cpu; on other devices, which compute while Lua goes on, it makes the loss NaN
+---@param options? {weight?: Tensor, label_smoothing?: number, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0; reduction: default "mean"
+---@return Tensor loss 0-d, or of the target's shape for "none"
+function lx.nn.functional.cross_entropy(x, target, options) end
+
+--- Dice loss of masks (Milletari et al. 2016): 1 - (2 sum(p t) + smooth) / (sum(p^2) + sum(t^2) + smooth) for each
+--- image and channel, with p = sigmoid(x). Pixels whose target is NaN count for nothing.
+---@param x Tensor logits [N,C,...] with at least one dimension of pixels
+---@param target Tensor of the same shape, 0 to 1 or NaN
+---@param options? {smooth?: number, squared?: boolean, reduction?: "mean"|"sum"|"none"} smooth: keeps empty masks from 0 / 0, default 1; squared: default true; without it p and t themselves are summed, which is the usual form besides the paper's; reduction: default "mean"
+---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
+function lx.nn.functional.dice_loss(x, target, options) end
+
+--- While training, zeroes each element with probability p and scales the others by 1/(1-p).
+---@param x Tensor
+---@param p? number? 0.5
+---@param training? boolean? default true
+---@return Tensor of the shape of x
+function lx.nn.functional.dropout(x, p, training) end
+
+--- The same for whole channels of images.
+---@param x Tensor [N,C,H,W]
+---@param p? number? 0.5
+---@param training? boolean? default true
+---@return Tensor of the shape of x
+function lx.nn.functional.dropout2d(x, p, training) end
+
+--- Rows of a table of vectors.
+---@param indices Tensor int32 [...], 1-based
+---@param weight Tensor [V,D]
+---@return Tensor y [...,D]
+function lx.nn.functional.embedding(indices, weight) end
+
+--- Sigmoid focal loss (Lin et al. 2017). Elements whose target is NaN count for nothing.
+---@param x Tensor logits
+---@param target Tensor of the same shape, 0, 1 or NaN
+---@param options? {alpha?: number, gamma?: number, reduction?: "mean"|"sum"|"none"} alpha: default 0.25; negative for no balancing; gamma: default 2; reduction: default "mean"
+---@return Tensor loss 0-d, or of x's shape for "none"
+function lx.nn.functional.focal_loss(x, target, options) end
+
+--- x times the normal distribution function of x (Hendrycks and Gimpel 2016), by erf, not the tanh approximation.
+---@param x Tensor
+---@return Tensor of the shape of x
+function lx.nn.functional.gelu(x) end
+
+--- Group normalisation (Wu and He 2018): mean 0 and variance 1 over each group of channels of each image.
+---@param x Tensor [N,C,...]
+---@param groups integer divides C
+---@param weight? Tensor? [C]
+---@param bias? Tensor? [C]
+---@param options? {eps?: number} eps: default 1e-5
+---@return Tensor y of x's shape
+function lx.nn.functional.group_norm(x, groups, weight, bias, options) end
+
+--- Half the square below `delta` (default 1), linear above (Huber 1964): `delta` times `smooth_l1_loss`.
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options? {delta?: number, reduction?: "mean"|"sum"|"none"} reduction: default "mean"; delta: default 1
+---@return Tensor loss 0-d, or of the shape of x for "none"
+function lx.nn.functional.huber_loss(x, target, options) end
+
+--- Instance normalisation (Ulyanov et al. 2016): mean 0 and variance 1 of each channel of each image.
+---@param x Tensor [N,C,H,W]
+---@param running_mean? Tensor? [C] used without `use_input_stats`, else updated in place by the mean over the images
+---@param running_var? Tensor? [C] likewise
+---@param weight? Tensor? [C]
+---@param bias? Tensor? [C]
+---@param options? {use_input_stats?: boolean, momentum?: number, eps?: number} use_input_stats: default true; momentum: default 0.1; eps: default 1e-5
+---@return Tensor y of x's shape
+function lx.nn.functional.instance_norm(x, running_mean, running_var, weight, bias, options) end
+
+--- Resizes images.
+---@param x Tensor [N,C,H,W]
+---@param options {size?: integer|integer[], scale?: number, mode?: "nearest"|"bilinear", align_corners?: boolean} size, scale: one of both is needed; mode: default "nearest"; align_corners: for bilinear only, default false
+---@return Tensor y [N,C,H',W']
+function lx.nn.functional.interpolate(x, options) end
+
+--- Kullback-Leibler divergence of `target` from what `x` is the logarithm of: target (log target - x), 0 where the
+--- target is 0 or missing (NaN).
+---@param x Tensor log-probabilities
+---@param target Tensor probabilities of the same shape; with log_target, their logarithms
+---@param options? {log_target?: boolean, reduction?: "mean"|"batchmean"|"sum"|"none"} log_target: default false; reduction: default "mean", which is over all elements; "batchmean" divides the sum by the size of dimension 1, and is the divergence by its definition
+---@return Tensor loss 0-d, or of x's shape for "none"
+function lx.nn.functional.kl_div(x, target, options) end
+
+--- Mean of |x - target| over the targets that are not NaN.
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options? {reduction?: "mean"|"sum"|"none"} reduction: default "mean"
+---@return Tensor loss 0-d, or of the shape of x for "none"
+function lx.nn.functional.l1_loss(x, target, options) end
+
+--- Layer normalisation (Ba et al. 2016) over the last dimensions.
+---@param x Tensor [...,unpack(shape)]
+---@param shape integer|integer[] the sizes of the dimensions to normalise over
+---@param weight? Tensor? of that shape
+---@param bias? Tensor? of that shape
+---@param options? {eps?: number} eps: default 1e-5
+---@return Tensor y of x's shape
+function lx.nn.functional.layer_norm(x, shape, weight, bias, options) end
+
+--- x where positive, slope x elsewhere.
+---@param x Tensor
+---@param slope? number? 0.01
+---@return Tensor of the shape of x
+function lx.nn.functional.leaky_relu(x, slope) end
+
+--- y = x weight' + bias, over the last dimension.
+---@param x Tensor [...,I]
+---@param weight Tensor [O,I]
+---@param bias? Tensor? [O]
+---@param options? {relu?: boolean} relu: applies ReLU to the result in the same pass
+---@return Tensor y [...,O]
+function lx.nn.functional.linear(x, weight, bias, options) end
+
+--- log(softmax(x)) along a dimension, without overflow.
+---@param x Tensor
+---@param dim integer
+---@return Tensor of the shape of x
+function lx.nn.functional.log_softmax(x, dim) end
+
+--- Largest value in each window of a signal.
+---@param x Tensor [N,C,L]
+---@param kernel integer
+---@param options? {stride?: integer, padding?: integer} stride: default the kernel; padding: default 0
+---@return Tensor y [N,C,L'], L' = (L + 2 padding - kernel) / stride + 1, rounded down
+function lx.nn.functional.max_pool1d(x, kernel, options) end
+
+--- Largest value in each window.
+---@param x Tensor [N,C,H,W]
+---@param kernel integer|integer[]
+---@param options? {stride?: integer|integer[], padding?: integer|integer[]} stride: default the kernel; padding: default 0
+---@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
+function lx.nn.functional.max_pool2d(x, kernel, options) end
+
+--- Mean of (x - target)^2 over the targets that are not NaN.
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options? {reduction?: "mean"|"sum"|"none"} reduction: default "mean"
+---@return Tensor loss 0-d, or of the shape of x for "none"
+function lx.nn.functional.mse_loss(x, target, options) end
+
+--- Negative log-likelihood: the cross-entropy of what already are logarithms of probabilities.
+---@param x Tensor log-probabilities [N,C] or [N,C,H,W], as `F.log_softmax(x, 2)` gives them
+---@param target Tensor as for `F.cross_entropy`
+---@param options? {weight?: Tensor, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; reduction: default "mean"
+---@return Tensor loss 0-d, or of the target's shape for "none"
+function lx.nn.functional.nll_loss(x, target, options) end
+
+--- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
+--- of the last two and so on. Negative numbers cut off (mode "constant" alone).
+---@param x Tensor float32
+---@param padding integer[]
+---@param options? {mode?: "constant"|"reflect"|"replicate"|"circular", value?: number} mode: default "constant"; "reflect" leaves out the border itself, "replicate" repeats it; value: default 0
+---@return Tensor y
+function lx.nn.functional.pad(x, padding, options) end
+
+--- max(0, x)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.relu(x) end
+
+--- 1/(1 + e^-x)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.sigmoid(x) end
+
+--- x sigmoid(x) (Elfwing et al. 2018).
+---@param x Tensor
+---@return Tensor of the shape of x
+function lx.nn.functional.silu(x) end
+
+--- Quadratic below `beta` (default 1), linear above (Girshick 2015).
+---@param x Tensor
+---@param target Tensor of the shape of x
+---@param options? {beta?: number, reduction?: "mean"|"sum"|"none"} reduction: default "mean"; beta: default 1
+---@return Tensor loss 0-d, or of the shape of x for "none"
+function lx.nn.functional.smooth_l1_loss(x, target, options) end
+
+--- exp(x) / sum(exp(x)) along a dimension.
+---@param x Tensor
+---@param dim integer
+---@return Tensor of the shape of x
+function lx.nn.functional.softmax(x, dim) end
+
+--- hyperbolic tangent
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.tanh(x) end
+
+--- Tversky loss of masks (Salehi et al. 2017): 1 - (TP + smooth) / (TP + alpha FP + beta FN + smooth) for each image
+--- and channel, with TP = sum(p t), FP = sum(p (1 - t)), FN = sum((1 - p) t) and p = sigmoid(x). A beta above alpha
+--- weighs what is missed more than false alarms; 0.5 for both is the Dice loss without squares.
+---@param x Tensor logits [N,C,...] with at least one dimension of pixels
+---@param target Tensor of the same shape, 0 to 1 or NaN
+---@param options? {alpha?: number, beta?: number, smooth?: number, reduction?: "mean"|"sum"|"none"} alpha: default 0.3; beta: default 0.7; smooth: default 1; reduction: default "mean"
+---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
+function lx.nn.functional.tversky_loss(x, target, options) end
+
+---@class lx.nn.init
+lx.nn.init = {}
+
+--- Every element `value`.
+---@param tensor Tensor
+---@param value number
+---@return Tensor tensor
+function lx.nn.init.constant_(tensor, value) end
+
+--- How many values come into and go out of one unit: for [O,I] I and O, for [O,I,KH,KW] I KH KW and O KH KW.
+---@param tensor Tensor with at least 2 dimensions
+---@return integer fan_in
+---@return integer fan_out
+function lx.nn.init.fans(tensor) end
+
+--- How much the activation shrinks the standard deviation: the factor that makes up for it.
+---@param nonlinearity "linear"|"conv2d"|"sigmoid"|"tanh"|"relu"|"leaky_relu"
+---@param slope? number? of leaky_relu, 0.01
+---@return number
+function lx.nn.init.gain(nonlinearity, slope) end
+
+--- He et al. 2015, normal.
+---@param tensor Tensor
+---@param options? {a?: number, mode?: "fan_in"|"fan_out", nonlinearity?: "linear"|"conv2d"|"sigmoid"|"tanh"|"relu"|"leaky_relu"} as for kaiming_uniform_
+---@return Tensor tensor
+function lx.nn.init.kaiming_normal_(tensor, options) end
+
+--- He et al. 2015, uniform.
+---@param tensor Tensor
+---@param options? {a?: number, mode?: "fan_in"|"fan_out", nonlinearity?: "linear"|"conv2d"|"sigmoid"|"tanh"|"relu"|"leaky_relu"} a: the slope of leaky_relu, default 0; mode: default "fan_in"; nonlinearity: default "leaky_relu"
+---@return Tensor tensor
+function lx.nn.init.kaiming_uniform_(tensor, options) end
+
+--- Normal with the given mean and standard deviation.
+---@param tensor Tensor
+---@param mean? number? 0
+---@param std? number? 1
+---@return Tensor tensor
+function lx.nn.init.normal_(tensor, mean, std) end
+
+--- 1 everywhere.
+---@param tensor Tensor
+---@return Tensor tensor
+function lx.nn.init.ones_(tensor) end
+
+--- Calls `build`, in which initialisers do nothing: for a network whose weights come from a file at once. Until then
+--- they are whatever the memory held.
+---@param build fun(...): ...
+---@param ... any
+---@return ... what it returns
+function lx.nn.init.skip(build, ...) end
+
+--- Uniform from `low` to `high`.
+---@param tensor Tensor
+---@param low? number? 0
+---@param high? number? 1
+---@return Tensor tensor
+function lx.nn.init.uniform_(tensor, low, high) end
+
+--- Glorot and Bengio 2010, normal.
+---@param tensor Tensor
+---@param gain? number? 1
+---@return Tensor tensor
+function lx.nn.init.xavier_normal_(tensor, gain) end
+
+--- Glorot and Bengio 2010, uniform.
+---@param tensor Tensor
+---@param gain? number? 1
+---@return Tensor tensor
+function lx.nn.init.xavier_uniform_(tensor, gain) end
+
+--- 0 everywhere.
+---@param tensor Tensor
+---@return Tensor tensor
+function lx.nn.init.zeros_(tensor) end
+
+---@class lx.opencl
+lx.opencl = {}
+
+--- The tensor itself if a kernel can take it as an argument: if its elements lie one after the other and begin where
+--- the device can address them. Else a copy.
+---@param t Tensor
+---@return Tensor
+function lx.opencl.dense(t) end
+
+--- Makes a kernel from OpenCL C. It is compiled (`-cl-std=CL1.2` unless the options say otherwise) when it is first
+--- used on a device; if it does not build, the error has the compiler's log.
+---@param definition {name: string, source: string, options?: string} name: of the `__kernel` function in the source; options: what the compiler is told, such as "-DN=4"
+---@return luxel.opencl.Kernel
+function lx.opencl.kernel(definition) end
+
+---@class lx.optim
+lx.optim = {}
+
+--- Adam (Kingma and Ba 2015); weight decay is added to the gradient.
+---@param params? Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options? {lr?: number, betas?: number[], eps?: number, weight_decay?: number}
+---@return Optimizer
+function lx.optim.Adam(params, options) end
+
+--- Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019).
+---@param params? Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options? {lr?: number, betas?: number[], eps?: number, weight_decay?: number}
+---@return Optimizer
+function lx.optim.AdamW(params, options) end
+
+--- RMSprop (Hinton's lecture 6e), with optional momentum.
+---@param params? Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options? {lr?: number, alpha?: number, eps?: number, weight_decay?: number, momentum?: number}
+---@return Optimizer
+function lx.optim.RMSprop(params, options) end
+
+--- Stochastic gradient descent, with momentum as in Sutskever et al. 2013 (PyTorch's form).
+---@param params? Tensor[]|table[] `net:parameters()`, or groups {params = {...}, lr = ...}
+---@param options? {lr?: number, momentum?: number, dampening?: number, nesterov?: boolean, weight_decay?: number}
+---@return Optimizer
+function lx.optim.SGD(params, options) end
+
+--- Scales all gradients by one factor so that their common Euclidean norm is at most `max_norm`.
+--- Nothing is read from the device, so nobody waits for it.
+---@param params Tensor[] on one device
+---@param max_norm number
+---@return Tensor norm before scaling, 0-d; where it is NaN or infinite the gradients are left as they are
+function lx.optim.clip_grad_norm_(params, max_norm) end
+
+--- Limits every element of the gradients to [-limit, limit].
+---@param params Tensor[]
+---@param limit number
+function lx.optim.clip_grad_value_(params, limit) end
+
+---@class lx.optim.lr_scheduler
+lx.optim.lr_scheduler = {}
+
+--- `CosineWarmup(optimizer, {warmup = 100, total = 2000, min_lr = 0})`: rises linearly to the optimiser's rate in
+--- `warmup` steps, then falls along half a cosine to `min_lr` at step `total`.
+---@param optimizer Optimizer
+---@param options {total: integer, warmup?: integer, min_lr?: number}
+---@return Scheduler
+function lx.optim.lr_scheduler.CosineWarmup(optimizer, options) end
+
+--- `OneCycleLR(optimizer, {max_lr = 0.1, total = 2000})` (Smith and Topin 2018, cosine form): from max_lr/div_factor
+--- up to max_lr in the first `pct_start` of the steps, then down to max_lr/(div_factor final_div_factor). Momentum is
+--- left alone.
+---@param optimizer Optimizer
+---@param options {max_lr: number, total: integer, pct_start?: number, div_factor?: number, final_div_factor?: number}
+---@return Scheduler
+function lx.optim.lr_scheduler.OneCycleLR(optimizer, options) end
+
+--- `ReduceLROnPlateau(optimizer, {mode = "max", factor = 0.1, patience = 10})`: `step(metric)` lowers the rates when
+--- the metric was no better than the best (by the share `threshold`) for more than `patience` steps.
+---@param optimizer Optimizer
+---@param options? {mode?: "min"|"max", factor?: number, patience?: integer, threshold?: number, min_lr?: number, cooldown?: integer}
+---@return Scheduler
+function lx.optim.lr_scheduler.ReduceLROnPlateau(optimizer, options) end
+
+--- `StepLR(optimizer, {step_size = 30, gamma = 0.1})`: the rate times gamma every `step_size` steps.
+---@param optimizer Optimizer
+---@param options {step_size: integer, gamma?: number}
+---@return Scheduler
+function lx.optim.lr_scheduler.StepLR(optimizer, options) end
+
+---@class lx.predictor
+lx.predictor = {}
+
+--- Opens a model's file.
+---@param path string of a file that `lx.train.fit` wrote with metadata, as `luxel train` does
+---@param options? {device?: string} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU
+---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no model, "device"
+function lx.predictor.open(path, options) end
+
+---@class lx.profile
+lx.profile = {}
+
+--- Watches devices from now on; `session:stop()` gives the report. For what is no single function; else `lx.profile`.
+---@param device? string|string[]|nil default: every open device
+---@return luxel.ProfileSession
+function lx.profile.start(device) end
+
+---@class lx.train
+lx.train = {}
+
+--- A console on a stream (default standard error). The bar is only drawn where somebody watches.
+---@param stream? file*?
+---@return luxel.Console
+function lx.train.console(stream) end
+
+--- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
+--- last.safetensors (with all that `resume` needs), log.csv, and an event file of the same curves for TensorBoard.
+--- Ctrl-C ends it with a usable last.safetensors.
+---
+--- It computes on the device of the network's parameters, and moves the batches there.
+---
+--- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
+--- each. Thresholds (Youden's) and the calibration of the probabilities (Platt's scaling, or of many classes a
+--- temperature) are chosen on the validation set and stored.
+---
+--- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
+--- the moment go to rescued.safetensors if they can still be read.
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
+---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
+function lx.train.fit(options) end
+
+--- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
+--- where the network gives several. One that is not finite is an error that names the image.
+---@param net Module
+---@param dataset luxel.Dataset
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
+---@return number[]|number[][]
+function lx.train.predict(net, dataset, options) end
+
+---@class lx.vision
+lx.vision = {}
+
+--- white · (level / white) ^ exponent: below 1 brightens, above 1 darkens.
+---@param image Tensor
+---@param exponent number above 0
+---@param options? {white?: number} white: the level that is white, default 255
+---@return Tensor of the shape and dtype of the image
+function lx.vision.adjust_gamma(image, exponent, options) end
+
+--- Turns, scales, shears and shifts about the middle, as torchvision's `affine`.
+---@param image Tensor
+---@param options? {angle?: number, translate?: (number)[], scale?: number, shear?: (number)[], size?: integer|integer[], mode?: "nearest"|"bilinear"|"bicubic", border?: "constant"|"replicate"|"reflect"|"reflect101"|"wrap", fill?: number} angle in degrees (here counter-clockwise), translate {x, y} in pixels, shear {x, y} in degrees
+---@return Tensor
+function lx.vision.affine(image, options) end
+
+--- Smooths what is alike and keeps edges (Tomasi and Manduchi 1998).
+---@param image Tensor
+---@param radius integer pixels
+---@param level number deviation in levels
+---@param space number deviation in pixels
+---@return Tensor of the shape and dtype of the image
+function lx.vision.bilateral_filter(image, radius, level, space) end
+
+--- What closing takes away: dark and small.
+---@param image Tensor
+---@param size integer odd
+---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+function lx.vision.black_hat(image, size, options) end
+
+--- The mean of size × size samples.
+---@param image Tensor
+---@param size integer odd
+---@return Tensor of the shape and dtype of the image
+function lx.vision.box_blur(image, size) end
+
+--- Edges (Canny 1986): 255 where the gradient is a ridge above `high`, or above `low` and connected to such a one.
+---@param image Tensor uint8
+---@param low number
+---@param high number
+---@return Tensor uint8, 0 or 255
+function lx.vision.canny(image, low, high) end
+
+--- Cuts out the middle.
+---@param image Tensor
+---@param height integer
+---@param width integer
+---@param options? {border?: "constant"|"replicate"|"reflect"|"reflect101"|"wrap", fill?: number}
+---@return Tensor
+function lx.vision.centre_crop(image, height, width, options) end
+
+--- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
+---@param image Tensor
+---@param options? {clip?: number, tiles?: integer, white?: number} clip: the most that a level counts, times the mean, 0 for no limit; tiles: each way
+---@return Tensor of the shape and dtype of the image
+function lx.vision.clahe(image, options) end
+
+--- Dilated, then eroded: without what is smaller than the shape and dark.
+---@param image Tensor
+---@param size integer odd
+---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+function lx.vision.closing(image, size, options) end
+
+--- Numbers what is not 0 and hangs together: 1, 2, ... as rows from the top meet it, 0 for the rest.
+---@param image Tensor one channel
+---@param options? {diagonal?: boolean} diagonal: whether over corners too, default true
+---@return Tensor labels int32 [H,W]
+---@return {area: integer, x: integer, y: integer, w: integer, h: integer, cx: number, cy: number}[] for each: pixels, box, and centroid in pixels from the top left corner
+function lx.vision.connected_components(image, options) end
+
+--- Cuts out a box; what of it is outside the image is filled.
+---@param image Tensor
+---@param box {x: integer, y: integer, w: integer, h: integer} pixels from the top left
+---@param options? {border?: "constant"|"replicate"|"reflect"|"reflect101"|"wrap", fill?: number}
+---@return Tensor
+function lx.vision.crop(image, box, options) end
+
+--- The same of a file's bytes.
+---@param bytes string
+---@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean, name?: string} as for `load`, and name: what messages call it
+---@return Tensor? image, luxel.ImageInfo|string info, string? code
+function lx.vision.decode(bytes, options) end
+
+--- The largest of the neighbours.
+---@param image Tensor
+---@param size integer odd
+---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+function lx.vision.dilate(image, size, options) end
+
+--- Outlines a rectangle.
+---@param image Tensor uint8 [1,H,W] or [3,H,W]
+---@param box {x: integer, y: integer, w: integer, h: integer} pixels from the top left
+---@param options? {colour?: integer[], thickness?: integer} colour: default yellow; thickness: pixels, default 1
+---@return Tensor a new image
+function lx.vision.draw_rect(image, box, options) end
+
+--- Writes text; x, y is the top left corner in pixels.
+---@param image Tensor uint8 [C,H,W]
+---@param x integer
+---@param y integer
+---@param text string
+---@param options? {colour?: integer[], scale?: integer} colour: default white; scale: default 1
+---@return Tensor a new image
+function lx.vision.draw_text(image, x, y, text, options) end
+
+--- Histogram equalisation: every level as often as the others, as far as that goes. On uint8 to the bit what OpenCV's
+--- equalizeHist gives; float32 is divided into 65,536 levels.
+---@param image Tensor
+---@param options? {white?: number} white: the level that is white, default 255
+---@return Tensor of the shape and dtype of the image
+function lx.vision.equalize(image, options) end
+
+--- The smallest of the neighbours; what is beyond the edge does not count.
+---@param image Tensor
+---@param size integer odd
+---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+function lx.vision.erode(image, size, options) end
+
+--- Fills a rectangle; alpha 1 covers what was there.
+---@param image Tensor uint8 [1,H,W] or [3,H,W]
+---@param box {x: integer, y: integer, w: integer, h: integer} pixels from the top left
+---@param options? {colour?: integer[], alpha?: number} colour: default black; alpha: default 1
+---@return Tensor a new image
+function lx.vision.fill_rect(image, box, options) end
+
+--- Where both lungs are in a frontal chest radiograph, air being dark, with a margin; without the dark bars that some
+--- pictures have at their edges. By levels and groups alone, without a trained model: docs/lungs.md says how good that
+--- is. Where nothing is found it is the whole picture but the bars.
+---@param image Tensor one image; of colours the first channel is looked at
+---@return {x: integer, y: integer, w: integer, h: integer} pixels from the top left
+function lx.vision.find_lungs(image) end
+
+--- Smooths with a Gaussian.
+---@param image Tensor
+---@param sigma number pixels
+---@return Tensor of the shape and dtype of the image
+function lx.vision.gaussian_blur(image, sigma) end
+
+--- Mirrored left to right.
+---@param image Tensor
+---@return Tensor of the shape and dtype of the image
+function lx.vision.hflip(image) end
+
+--- How many samples there are of each of `bins` equal parts of the scale.
+---@param image Tensor
+---@param options? {bins?: integer, white?: number} bins: default 256; white: default 255
+---@return integer[]
+function lx.vision.histogram(image, options) end
+
+--- Black becomes white, and white black.
+---@param image Tensor
+---@param options? {white?: number} white: the level that is white, default 255
+---@return Tensor of the shape and dtype of the image
+function lx.vision.invert(image, options) end
+
+--- The sum of the second derivatives.
+---@param image Tensor
+---@return Tensor float32
+function lx.vision.laplacian(image) end
+
+--- Reads an image file of one of `vision.formats`.
+---
+--- Files of 8 bits give uint8; deeper ones float32 in the units that the file stores, or with bits = 8 uint8 too:
+--- DICOM through its table of levels or first window (or from the smallest to the largest value of the image where the
+--- file has neither), others from 0 to the largest level of the bits in use. Of DICOM files the values are rescaled
+--- (slope and intercept, or table), and MONOCHROME1 is inverted, so that white is always at the large end; so is
+--- MinIsWhite of TIFF files. With raw = true they are as they are stored. Padding of DICOM files is black wherever
+--- levels are asked for. Pictures are turned upright as EXIF and TIFF say.
+---@param path string
+---@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean} channels 1 (grey, the default) or 3; orientation = false leaves the picture as it is stored; voi = "window" prefers a window to a table of levels where a DICOM file has both; frame of a DICOM file (needed where it has several) or page of a TIFF file (default the first), from 1; identifiers: also what names the patient (name, id, dates, UIDs)
+---@return Tensor? image [C,H,W]; nil if it cannot be read
+---@return luxel.ImageInfo|string info what the file says, or the message
+---@return string? code "io" or "format"
+function lx.vision.load(path, options) end
+
+--- Cuts out the part with both lungs.
+---@param image Tensor one image
+---@return Tensor
+---@return {x: integer, y: integer, w: integer, h: integer} where it was, in pixels from the top left
+function lx.vision.lung_crop(image) end
+
+--- The median of size × size samples: takes specks away and keeps edges.
+---@param image Tensor
+---@param size integer odd
+---@return Tensor of the shape and dtype of the image
+function lx.vision.median_blur(image, size) end
+
+--- Dilated minus eroded: the outlines.
+---@param image Tensor
+---@param size integer odd
+---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+function lx.vision.morphological_gradient(image, size, options) end
+
+--- Stretches the levels between two percentiles over the whole scale.
+---@param image Tensor
+---@param options? {low?: number, high?: number, white?: number} low, high: shares
+---@return Tensor of the shape and dtype of the image
+function lx.vision.normalize_percentile(image, options) end
+
+--- Eroded, then dilated: without what is smaller than the shape and bright.
+---@param image Tensor
+---@param size integer odd
+---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+function lx.vision.opening(image, size, options) end
+
+--- The level that divides the samples into two classes the best (Otsu 1979); the brighter one is above it.
+---@param image Tensor one channel
+---@param options? {white?: number} white: the level that is white, default 255
+---@return number
+function lx.vision.otsu(image, options) end
+
+--- Adds a border (or, where a number is negative, cuts off).
+---@param image Tensor
+---@param edges integer|integer[] pixels on every side, or {left, top, right, bottom}
+---@param options? {border?: "constant"|"replicate"|"reflect"|"reflect101"|"wrap", fill?: number}
+---@return Tensor
+function lx.vision.pad(image, edges, options) end
+
+--- The level that a share of all samples is not above; between two samples, between their levels, as NumPy has it.
+---@param image Tensor
+---@param share number 0..1
+---@param options? {white?: number} white: the level that is white, default 255
+---@return number
+function lx.vision.percentile(image, share, options) end
+
+--- A pipeline of the given steps, checked. Each step is {name, options}; `p` is how often it is done (1 unless said
+--- otherwise). Ranges are {low, high}, or a number r for "up to r either way".
+---
+--- Movement: `hflip`, `vflip` (p 0.5), `rot90`, `rotate` (degrees, counter-clockwise), `shift` (x, y: shares of the
+--- side), `shear` (x, y: degrees), `zoom` (factor, aspect), `perspective` (distortion), `random_resized_crop` (area,
+--- ratio), `centre_crop` (share), `elastic` (shift: share of the side, cells), `resize` (marks the place of the warp).
+--- Levels: `brightness`, `contrast`, `sharpness` (factor), `offset` (grey levels of 255 that are added), `gamma`
+--- (exponent), `noise` (sigma in grey levels of 255), `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles),
+--- `autocontrast` (cutoff share), `invert`, `solarize` (threshold), `posterize` (bits), `median` (size),
+--- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without
+--- colours; with n = 1 and m = {0, 30} it is TrivialAugment).
+---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
+---@return luxel.Pipeline
+function lx.vision.pipeline(steps) end
+
+--- What a file says about itself, without its pixels.
+---@param path string
+---@param options? {identifiers?: boolean, orientation?: boolean} orientation = false: the size before it is turned upright
+---@return luxel.ImageInfo?, string?, string?
+function lx.vision.probe(path, options) end
+
+--- What speaks against reading a picture as a frontal chest radiograph; an empty list if nothing does.
+---@param image Tensor [1,H,W] or [H,W], uint8, or float32 on the scale 0..255
+---@param info? table|{limits?: {blank?: number, dark?: number, bright?: number, contrast?: number, clipped?: number, blurred?: number, small?: number}} of `vision.load`: then a deeper image may be in its file's units; those of DICOM files are better loaded with bits = 8, which shows them through their window
+---@param options? {limits?: {blank?: number, dark?: number, bright?: number, contrast?: number, clipped?: number, blurred?: number, small?: number}} other limits than those above, by name; `info` may be left out
+---@return luxel.Finding[]
+function lx.vision.quality(image, info, options) end
+
+--- Resizes.
+---
+--- With antialiasing, shrinking averages every pixel, and results are those of Pillow to one grey level; without,
+--- they are those of OpenCV. "area" is the mean of what an output pixel covers, "nearest" copies pixels.
+---@param image Tensor
+---@param height integer
+---@param width integer
+---@param options? {mode?: "nearest"|"bilinear"|"bicubic"|"area"|"lanczos", antialias?: boolean}
+---@return Tensor of the same type, with the last two sizes height and width
+function lx.vision.resize(image, height, width, options) end
+
+--- Turned by quarters, counter-clockwise.
+---@param image Tensor
+---@param times? integer? default 1
+---@return Tensor
+function lx.vision.rot90(image, times) end
+
+--- Turns about the middle, counter-clockwise; with `expand` the result is as large as it must be to hold all.
+---@param image Tensor
+---@param degrees number
+---@param options? {expand?: boolean, mode?: "nearest"|"bilinear"|"bicubic", border?: "constant"|"replicate"|"reflect"|"reflect101"|"wrap", fill?: number}
+---@return Tensor
+function lx.vision.rotate(image, degrees, options) end
+
+--- Writes a PNG; the old file stays until the new one is complete.
+---@param path string
+---@param image Tensor uint8 [1,H,W] or [3,H,W]
+---@return boolean? ok, string? message, string? code
+function lx.vision.save(path, image) end
+
+--- Sobel's derivatives, 3×3.
+---@param image Tensor
+---@param dx integer order of the derivative across, 0..2
+---@param dy integer down
+---@return Tensor float32
+function lx.vision.sobel(image, dx, dy) end
+
+--- How steep the picture is: the length of the vector of Sobel's two first derivatives.
+---@param image Tensor
+---@return Tensor float32
+function lx.vision.sobel_magnitude(image) end
+
+--- The size of a text in pixels, all of its lines together.
+---@param text string
+---@param scale? integer?
+---@return integer width, integer height
+function lx.vision.text_size(text, scale) end
+
+--- 255 where the image is above the level, else 0.
+---@param image Tensor
+---@param level number
+---@return Tensor uint8
+function lx.vision.threshold(image, level) end
+
+--- The image in three channels, for colours to be drawn on it.
+---@param image Tensor uint8 [1,H,W] or [3,H,W]
+---@return Tensor uint8 [3,H,W]
+function lx.vision.to_rgb(image) end
+
+--- What opening takes away: bright and small.
+---@param image Tensor
+---@param size integer odd
+---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
+---@return Tensor of the shape and dtype of the image
+function lx.vision.top_hat(image, size, options) end
+
+--- Sharpens: adds `amount` times what a Gaussian takes away.
+---@param image Tensor
+---@param options? {sigma?: number, amount?: number, white?: number} sigma: pixels
+---@return Tensor of the shape and dtype of the image
+function lx.vision.unsharp_mask(image, options) end
+
+--- Mirrored top to bottom.
+---@param image Tensor
+---@return Tensor of the shape and dtype of the image
+function lx.vision.vflip(image) end
+
+--- Warps by an affine matrix {a, b, c, d, e, f} that takes the point (x, y) of the image to (ax + by + c, dx + ey + f).
+---@param image Tensor
+---@param matrix number[] six numbers
+---@param options? {size?: integer|integer[], mode?: "nearest"|"bilinear"|"bicubic", border?: "constant"|"replicate"|"reflect"|"reflect101"|"wrap", fill?: number} size {height, width} of the result, mode "nearest", "bilinear" or "bicubic"; border "constant" (fill 0), "replicate", "reflect", "reflect101", "wrap"
+---@return Tensor
+function lx.vision.warp_affine(image, matrix, options) end
+
+--- Warps by a perspective matrix of nine numbers, rows first, that takes points of the image to where they are seen.
+---@param image Tensor
+---@param matrix number[] nine numbers
+---@param options? {size?: integer|integer[], mode?: "nearest"|"bilinear"|"bicubic", border?: "constant"|"replicate"|"reflect"|"reflect101"|"wrap", fill?: number} as of warp_affine
+---@return Tensor
+function lx.vision.warp_perspective(image, matrix, options) end
+
+--- Shows a window of levels: centre - width / 2 becomes black, centre + width / 2 white, and what is beyond is cut off.
+---@param image Tensor
+---@param centre number
+---@param width number above 0
+---@param options? {white?: number} white: of the result, default 255
+---@return Tensor of the shape and dtype of the image
+function lx.vision.window(image, centre, width, options) end
+
+return lx
