@@ -87,7 +87,12 @@ static int l_add_scaled_in_place(lua_State *L)
 static int l_where(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    const lx_tensor *condition = lx_check_tensor(L, 1), *a = lx_check_tensor(L, 2), *b = lx_check_tensor(L, 3);
+    const lx_tensor *condition = lx_check_tensor(L, 1), *a = lx_check_tensor(L, 2);
+    if (lua_type(L, 3) == LUA_TNUMBER) {
+        const double number = lua_tonumber(L, 3);
+        return lx_results(L, lx_where_number(lx_push_tensor(L), condition, a, number, &error), &error, 1);
+    }
+    const lx_tensor *b = lx_check_tensor(L, 3);
     return lx_results(L, lx_where(lx_push_tensor(L), condition, a, b, &error), &error, 1);
 }
 

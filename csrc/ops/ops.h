@@ -71,6 +71,9 @@ lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tenso
 /* float32, or int32 if a and b are. */
 lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, const lx_tensor *b, lx_error *error);
 
+/* float32: a where condition is not 0, elsewhere the number. */
+lx_code lx_where_number(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, double number, lx_error *error);
+
 /* target = source, converting the dtype and broadcasting source. */
 lx_code lx_copy(lx_tensor *target, const lx_tensor *source, lx_error *error);
 lx_code lx_fill(lx_tensor *target, double value, lx_error *error);

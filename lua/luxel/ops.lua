@@ -30,7 +30,7 @@ end
 
 -- The gradient where the mask holds, 0 elsewhere (also where the gradient is NaN there).
 local function masked(mask, grad)
-    return where(mask, grad, scalar(0, grad.device))
+    return where(mask, grad, 0)
 end
 
 -- Undoes broadcasting: sums the gradient over what was expanded from `shape`.
