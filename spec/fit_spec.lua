@@ -134,6 +134,23 @@ describe("fit", function()
             "option 'val': it has the task 'classes'")
     end)
 
+    it("knows a network whose end gives probabilities, and only such a one", function()
+        local function ended(...) return nn.Sequential(nn.Flatten(), nn.Linear(144, 1), ...) end
+        assert.matches("fit takes them for logits: leave out nn.Sigmoid at its end", fit("binary", {
+            net = nn.Sequential(ended(nn.Sigmoid()))}).said, 1, true)
+        local hidden = nn.class("Hidden")
+        function hidden:init() self.inner = ended() end
+        function hidden:forward(x) return (self.inner(x) * 50):sigmoid() end
+        assert.matches("leave out a sigmoid or softmax at its end", fit("binary", {net = hidden()}).said)
+        -- one that has hardly learnt gives much the same number for each image, here within 0 and 1
+        local net = ended()
+        lx.no_grad(function()
+            net[2].weight:mul_(0.01)
+            net[2].bias:fill_(0.5)
+        end)
+        assert.equal("", fit("binary", {net = net, optimizer = lx.optim.SGD(net:parameters(), {lr = 1e-6})}).said)
+    end)
+
     it("says what figures cannot be there, and gives none that is not a number", function()
         local images = bars("binary", 12).images
         local one_class = lx.data.dataset {images = images, labels = lx.zeros(12), classes = {"normal", "ill"}}

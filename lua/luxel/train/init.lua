@@ -129,14 +129,32 @@ local function logits_tensor(fit, logits)
     return fit.task == "binary" and out:view {#logits, 1} or out
 end
 
--- Whether all logits are from 0 to 1, as of hardly any network that ends without a sigmoid.
-local function are_probabilities(logits)
+local ENDS <const> = {Sigmoid = true, Softmax = true}
+
+-- The last layer of chains of layers, where its result is no logit.
+local function final_squash(net)
+    while net.class_name == "Sequential" and #net > 0 do net = net[#net] end
+    return ENDS[net.class_name] and net.class_name
+end
+
+-- Whether the logits fill the range from 0 to 1 and nothing beside it, as probabilities do. Those of a network that has
+-- hardly learnt are all close to one another, and may lie in there as well.
+local function look_like_probabilities(logits)
+    local least, most = math.huge, -math.huge
     for _, logit in ipairs(logits) do
         for _, value in ipairs(type(logit) == "table" and logit or {logit}) do
-            if value < 0 or value > 1 then return false end
+            least, most = math.min(least, value), math.max(most, value)
         end
     end
-    return #logits >= 8 -- fewer may be so by chance
+    return least >= 0 and least < 0.2 and most <= 1 and most > 0.8
+end
+
+local function warn_of_probabilities(fit, logits)
+    local squash = final_squash(fit.net)
+    if squash or look_like_probabilities(logits) then
+        fit.progress:message(("[WARN] the network gives numbers from 0 to 1 only; fit takes them for logits: leave out "
+            .. "%s at its end"):format(squash and "nn." .. squash or "a sigmoid or softmax"))
+    end
 end
 
 -- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
@@ -148,10 +166,7 @@ local function validate(fit)
         diverge("after epoch %d %s; the learning rate (%g) is probably too high; lower it, or clip gradients",
             fit.state.epoch + 1, mistake, fit.optimizer.groups[1].lr)
     end
-    if fit.state.epoch == 0 and are_probabilities(logits) then
-        fit.progress:message("[WARN] the network gives numbers from 0 to 1 only; fit takes them for logits: leave "
-            .. "out a sigmoid or softmax at its end")
-    end
+    if fit.state.epoch == 0 then warn_of_probabilities(fit, logits) end
     local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
     local fitted, probabilities = kind.fit(logits, labels), {}
     for i, logit in ipairs(logits) do probabilities[i] = kind.probabilities(logit, fitted or nil) end
