@@ -339,10 +339,10 @@ end)
 
 describe("bench/quality.lua #processes", function()
     it("refuses a folder without images, and finds images in folders below", function()
-        local status, output, messages = run(LUA .. " bench/quality.lua some=docs")
+        local status, output, messages = run(LUA .. " bench/quality.lua some=csrc")
         assert.equal(1, status)
         assert.equal("", output)
-        assert.matches("some: there are no images in docs", messages)
+        assert.matches("some: there are no images in csrc", messages)
         assert(lfs.mkdir(work .. "/images"))
         assert(lfs.mkdir(work .. "/images/below"))
         local lx = require "luxel"
