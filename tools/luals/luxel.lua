@@ -29,7 +29,7 @@ local lx = {}
 
 ---@class luxel.Device
 ---@field label string "cpu", "opencl:1": what `device` options and `:to` take, and `t.device` gives back
----@field kind "cpu"|"opencl"
+---@field kind string "cpu", "opencl"
 ---@field name string
 ---@field type "cpu"|"gpu"|"accelerator"
 ---@field platform string?
