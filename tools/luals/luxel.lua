@@ -3966,10 +3966,12 @@ function lx.vision.percentile(image, share, options) end
 --- side), `shear` (x, y: degrees), `zoom` (factor, aspect), `perspective` (distortion), `random_resized_crop` (area,
 --- ratio), `centre_crop` (share), `elastic` (shift: share of the side, cells), `resize` (marks the place of the warp).
 --- Levels: `brightness`, `contrast`, `sharpness` (factor), `offset` (grey levels of 255 that are added), `gamma`
---- (exponent), `noise` (sigma in grey levels of 255), `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles),
---- `autocontrast` (cutoff share), `invert`, `solarize` (threshold), `posterize` (bits), `median` (size),
---- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without
---- colours; with n = 1 and m = {0, 30} it is TrivialAugment).
+--- (exponent), `tone` (a random monotone curve of levels, strength 0 to 1), `noise` (sigma in grey levels of 255),
+--- `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles), `autocontrast` (cutoff share), `invert`, `solarize`
+--- (threshold), `posterize` (bits), `median` (size), `jpeg` (quality 1 to 100: what JPEG loses, as a grey image),
+--- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `border` (share of each side that is covered, level; -1: a
+--- random one, -2: the mean; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and
+--- m = {0, 30} it is TrivialAugment).
 ---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
 ---@return luxel.Pipeline
 function lx.vision.pipeline(steps) end
