@@ -342,6 +342,88 @@ describe("a pipeline", function()
         end
     end)
 
+    it("covers the shares of the sides that it says, with the level that it says", function()
+        local height, width = 83, 101
+        local levels, random = lx.randint(20, 200, {1, height, width}, {dtype = "uint8"}), {}
+        local mean = math.floor(levels:float():mean():item() + 0.5)
+        for index = 1, 30 do
+            local level = index % 3 == 0 and -1 or index % 3 == 1 and -2 or index
+            local aug = pipeline {{"border", {0.02, 0.4}, level = level, p = 1}}
+            local words = {aug:describe({index = index}):match("^border (%S+) (%S+) (%S+) (%S+) (%S+)$")}
+            for i, word in ipairs(words) do words[i] = tonumber(word) end
+            local covered, whole = aug(levels, {index = index}), levels:clone()
+            local function place(share, side) return math.floor(share * side + 0.5) end
+            local left, top = place(words[1], width), place(words[3], height)
+            -- three digits are shown
+            local inner = covered:narrow(2, top + 2, height - top - place(words[4], height) - 3)
+            inner = inner:narrow(3, left + 2, width - left - place(words[2], width) - 3)
+            whole = whole:narrow(2, top + 2, inner.shape[2]):narrow(3, left + 2, inner.shape[3])
+            assert.is_true(lx.equal(whole, inner))
+            local wanted = level == -2 and mean or level == -1 and words[5] or level
+            if level == -1 then random[words[5]] = true end
+            for _, strip in ipairs {
+                covered:narrow(3, 1, left - 1), covered:narrow(2, 1, top - 1),
+                covered:narrow(3, width + 2 - place(words[2], width), place(words[2], width) - 1),
+                covered:narrow(2, height + 2 - place(words[4], height), place(words[4], height) - 1),
+            } do
+                if strip:numel() > 0 then
+                    assert.equal(wanted, strip:float():min():item())
+                    assert.equal(wanted, strip:float():max():item())
+                end
+            end
+        end
+        local count = 0
+        for _ in pairs(random) do count = count + 1 end
+        assert.is_true(count > 7)
+    end)
+
+    it("bends levels by a monotone curve through the points that it says", function()
+        local ramp = lx.arange(256):view(1, 4, 64)
+        for index = 1, 40 do
+            local aug = pipeline {{"tone", index / 40}}
+            local y = {aug:describe({index = index}):match("^tone (%S+) (%S+) (%S+)$")}
+            local curve, last = aug(ramp, {index = index}):view(256):totable(), 0
+            assert.equal(0, curve[1])
+            assert.near(255, curve[256], 1e-3)
+            for i = 1, 3 do
+                local at = 255 * i / 4 -- between two levels
+                local low = math.floor(at)
+                local level = curve[low + 1] + (at - low) * (curve[low + 2] - curve[low + 1])
+                assert.near(255 * tonumber(y[i]), level, 0.25)
+            end
+            for i = 1, 256 do
+                assert.is_true(curve[i] >= last)
+                last = curve[i]
+            end
+            local bytes = aug(ramp:byte(), {index = index})
+            assert.is_true(largest_difference(bytes, aug(ramp, {index = index})) <= 0.5001)
+        end
+        assert.is_true(largest_difference(ramp, (pipeline {{"tone", 0}}(ramp))) < 1e-3)
+        local first, second = pipeline {{"tone", 1}}(ramp, {index = 1}), pipeline {{"tone", 1}}(ramp, {index = 2})
+        assert.is_true(largest_difference(first, second) > 5)
+    end)
+
+    it("loses what libjpeg loses", function()
+        local golden = assert(lx.load("spec/golden/jpeg_loss.safetensors"))
+        local whole = golden.image:unsqueeze(1)
+        for quality, limits in pairs {
+            [10] = {1, 0.01}, [30] = {1, 0.01}, [50] = {1, 0.02}, [75] = {4, 0.12}, [95] = {4, 0.35}, [100] = {2, 0.15},
+        } do
+            local aug = pipeline {{"jpeg", quality}}
+            assert.equal("jpeg " .. quality, aug:describe({index = 3}))
+            local lost = aug(whole)
+            local apart = (lost:float() - golden["quality_" .. quality]:unsqueeze(1):float()):abs()
+            assert.is_true(apart:max():item() <= limits[1], quality)
+            assert.is_true(apart:mean():item() < limits[2], quality)
+            assert.is_true(lx.equal(lost:float(), (aug(whole:float()))))
+        end
+        local seen = {}
+        for index = 1, 60 do
+            seen[pipeline {{"jpeg", {40, 42}}}:describe({index = index})] = true
+        end
+        assert.same({["jpeg 40"] = true, ["jpeg 41"] = true, ["jpeg 42"] = true}, seen)
+    end)
+
     it("moves corners inwards by up to half of the distortion", function()
         local height, width, distortion = 90, 120, 0.4
         local aug = pipeline {{"perspective", distortion}}

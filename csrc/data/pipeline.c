@@ -29,8 +29,7 @@ lx_pipeline *lx_pipeline_new(const lx_step *steps, int count, const lx_pipeline_
     self->options = *options;
     self->count = count;
     memcpy(self->steps, steps, sizeof *steps * (size_t)count);
-    while (self->warp_at < count && !lx_step_moves(steps[self->warp_at].kind) &&
-           steps[self->warp_at].kind != LX_STEP_RAND_AUGMENT)
+    while (self->warp_at < count && lx_step_role_of(steps[self->warp_at].kind) == LX_STEP_LEVELS)
         self->warp_at++;
     if (self->warp_at == count)
         self->warp_at = 0;
@@ -83,7 +82,7 @@ void lx_pipeline_describe(const lx_pipeline *self, lx_draw draw, char *text, siz
     if (room > 0)
         text[0] = '\0';
     for (int i = 0; i < p.count && length + 4 < room; i++) {
-        if (p.drawn[i].kind == LX_STEP_RESIZE)
+        if (lx_step_role_of(p.drawn[i].kind) == LX_STEP_MARKS)
             continue;
         length += (size_t)snprintf(text + length, room - length, length ? ", " : "");
         length += (size_t)lx_step_describe(&p.drawn[i], text + length, room - length);
@@ -113,7 +112,7 @@ static bool compose(const lx_pipeline *self, lx_draw draw, const passage *p, con
     map->bend.x = NULL;
     fit_matrix(self, in->width, in->height, out->width, out->height, map->matrix);
     for (int i = 0; i < p->count; i++)
-        if (lx_step_moves(p->drawn[i].kind) && p->drawn[i].kind != LX_STEP_RESIZE) {
+        if (lx_step_role_of(p->drawn[i].kind) == LX_STEP_MOVES) {
             lx_step_move(&p->drawn[i], draw, out->width, out->height, map, nodes);
             moved = true;
         }
@@ -183,7 +182,7 @@ static lx_code apply_all(const lx_drawn *drawn, int count, lx_draw draw, int pla
                          lx_error *error)
 {
     for (int i = 0; i < count && !error->code; i++) {
-        if (lx_step_moves(drawn[i].kind))
+        if (lx_step_role_of(drawn[i].kind) != LX_STEP_LEVELS)
             continue;
         other->width = at->width;
         other->height = at->height;

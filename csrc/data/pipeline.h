@@ -18,18 +18,10 @@ typedef struct {
     uint64_t seed, epoch, index;
 } lx_draw;
 
-typedef enum {
-    LX_STEP_HFLIP, LX_STEP_VFLIP, LX_STEP_ROT90, LX_STEP_ROTATE, LX_STEP_SHIFT, LX_STEP_SHEAR, LX_STEP_ZOOM,
-    LX_STEP_PERSPECTIVE, LX_STEP_RANDOM_RESIZED_CROP, LX_STEP_CENTRE_CROP, LX_STEP_ELASTIC, LX_STEP_RESIZE,
-    LX_STEP_BRIGHTNESS, LX_STEP_OFFSET, LX_STEP_CONTRAST, LX_STEP_GAMMA, LX_STEP_NOISE, LX_STEP_BLUR, LX_STEP_SHARPNESS,
-    LX_STEP_EQUALIZE, LX_STEP_CLAHE, LX_STEP_AUTOCONTRAST, LX_STEP_INVERT, LX_STEP_SOLARIZE, LX_STEP_POSTERIZE, LX_STEP_MEDIAN,
-    LX_STEP_RANDOM_ERASING, LX_STEP_RAND_AUGMENT, LX_STEP_KINDS
-} lx_step_kind;
-
 enum { LX_STEP_VALUES = 5, LX_MOST_STEPS = 32 };
 
 typedef struct {
-    lx_step_kind kind;
+    int kind;                 /* of lx_step_kind */
     double chance;            /* 0..1: how often it is done */
     double v[LX_STEP_VALUES]; /* its options: what the kinds of steps.c say, ranges as low and high */
 } lx_step;
@@ -47,8 +39,8 @@ typedef struct {
 /* The steps, ready; never changed once made, so threads share it. A counted reference. */
 typedef struct lx_pipeline lx_pipeline;
 
-/* The names of kinds, as in PyTorch and OpenCV where they have the thing. */
-extern const char *const lx_step_names[LX_STEP_KINDS];
+/* The kind of step of a name, which is that of PyTorch or OpenCV where they have the thing; -1 if there is none. */
+int lx_step_kind(const char *name);
 
 /* NULL and an error if memory is short. The values must be in the ranges of lua/luxel/vision/pipeline.lua. */
 lx_pipeline *lx_pipeline_new(const lx_step *steps, int count, const lx_pipeline_options *options, lx_error *error);

@@ -8,18 +8,46 @@
 #include "../../kernels/philox.h"
 #include "../image/filter.h"
 #include "../image/histogram.h"
+#include "../image/jpeg_loss.h"
 
-const char *const lx_step_names[LX_STEP_KINDS] = {
-    "hflip", "vflip", "rot90", "rotate", "shift", "shear", "zoom", "perspective", "random_resized_crop", "centre_crop",
-    "elastic", "resize", "brightness", "offset", "contrast", "gamma", "noise", "blur", "sharpness", "equalize", "clahe",
-    "autocontrast", "invert", "solarize", "posterize", "median", "random_erasing", "rand_augment"};
+/* X(KIND, name, role, how the values are drawn, how many of them tell what was drawn) */
+#define KINDS(X) \
+    X(HFLIP, hflip, MOVES, as_given, 0) \
+    X(VFLIP, vflip, MOVES, as_given, 0) \
+    X(ROT90, rot90, MOVES, draw_turns, 1) \
+    X(ROTATE, rotate, MOVES, draw_number, 1) \
+    X(SHIFT, shift, MOVES, draw_pair, 2) \
+    X(SHEAR, shear, MOVES, draw_pair, 2) \
+    X(ZOOM, zoom, MOVES, draw_zoom, 2) \
+    X(PERSPECTIVE, perspective, MOVES, as_given, 1) \
+    X(RANDOM_RESIZED_CROP, random_resized_crop, MOVES, draw_rectangle, 4) \
+    X(CENTRE_CROP, centre_crop, MOVES, as_given, 1) \
+    X(ELASTIC, elastic, MOVES, as_given, 1) \
+    X(RESIZE, resize, MARKS, as_given, 0) \
+    X(BRIGHTNESS, brightness, LEVELS, draw_number, 1) \
+    X(OFFSET, offset, LEVELS, draw_number, 1) \
+    X(CONTRAST, contrast, LEVELS, draw_number, 1) \
+    X(GAMMA, gamma, LEVELS, draw_number, 1) \
+    X(TONE, tone, LEVELS, draw_tone, 3) \
+    X(NOISE, noise, LEVELS, draw_number, 1) \
+    X(BLUR, blur, LEVELS, draw_number, 1) \
+    X(SHARPNESS, sharpness, LEVELS, draw_number, 1) \
+    X(EQUALIZE, equalize, LEVELS, as_given, 0) \
+    X(CLAHE, clahe, LEVELS, as_given, 2) \
+    X(AUTOCONTRAST, autocontrast, LEVELS, as_given, 0) \
+    X(INVERT, invert, LEVELS, as_given, 0) \
+    X(SOLARIZE, solarize, LEVELS, as_given, 1) \
+    X(POSTERIZE, posterize, LEVELS, as_given, 1) \
+    X(MEDIAN, median, LEVELS, as_given, 1) \
+    X(JPEG, jpeg, LEVELS, draw_quality, 1) \
+    X(RANDOM_ERASING, random_erasing, LEVELS, draw_rectangle, 4) \
+    X(BORDER, border, LEVELS, draw_sides, 5) \
+    X(RAND_AUGMENT, rand_augment, DRAWS_OTHERS, as_given, 0)
+
+#define KIND_NUMBER(KIND, name, role, draw, shown) LX_STEP_##KIND,
+enum { KINDS(KIND_NUMBER) STEP_KINDS };
 
 #define WHITE 255.0f
-
-bool lx_step_moves(lx_step_kind kind)
-{
-    return kind <= LX_STEP_RESIZE;
-}
 
 /* ---- dice ----------------------------------------------------------------------------------------------------- */
 
@@ -40,7 +68,7 @@ static bool lx_dice_chance(lx_dice *dice, double chance)
 
 /* A rectangle in a unit square: a share of its area, with a ratio of width to height, uniform on a logarithmic scale. The
    whole square if ten tries do not fit. */
-static void draw_rectangle(lx_dice *dice, const double v[LX_STEP_VALUES], double rectangle[4])
+static void draw_rectangle(const double v[LX_STEP_VALUES], lx_dice *dice, double *rectangle)
 {
     for (int i = 0; i < 10; i++) {
         const double area = lx_dice_uniform(dice, v[0], v[1]);
@@ -89,52 +117,104 @@ static int draw_rand_augment(const double v[LX_STEP_VALUES], lx_dice *dice, lx_d
     return count;
 }
 
+static void as_given(const double *v, lx_dice *dice, double *drawn)
+{
+    (void)v;
+    (void)dice;
+    (void)drawn;
+}
+
+static void draw_turns(const double *v, lx_dice *dice, double *drawn)
+{
+    (void)v;
+    drawn[0] = floor(lx_dice_uniform(dice, 0, 4));
+}
+
+static void draw_number(const double *v, lx_dice *dice, double *drawn)
+{
+    drawn[0] = lx_dice_uniform(dice, v[0], v[1]);
+}
+
+static void draw_pair(const double *v, lx_dice *dice, double *drawn)
+{
+    drawn[0] = lx_dice_uniform(dice, v[0], v[1]);
+    drawn[1] = lx_dice_uniform(dice, v[2], v[3]);
+}
+
+static void draw_zoom(const double *v, lx_dice *dice, double *drawn)
+{
+    const double zoom = lx_dice_uniform(dice, v[0], v[1]), aspect = sqrt(lx_dice_uniform(dice, v[2], v[3]));
+    drawn[0] = zoom * aspect;
+    drawn[1] = zoom / aspect;
+}
+
+/* Where a curve from 0 to 1 is at a quarter, a half and three quarters of the way: it rises in each quarter by between 1 -
+   strength and 1 + strength of the others' measure. */
+static void draw_tone(const double *v, lx_dice *dice, double *drawn)
+{
+    double rise[4], sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += rise[i] = 1 + v[0] * lx_dice_uniform(dice, -1, 1);
+    for (int i = 0; i < 3; i++)
+        drawn[i] = (i > 0 ? drawn[i - 1] : 0) + rise[i] / sum;
+}
+
+static void draw_quality(const double *v, lx_dice *dice, double *drawn)
+{
+    drawn[0] = floor(lx_dice_uniform(dice, v[0], v[1] + 1));
+    if (drawn[0] > v[1])
+        drawn[0] = v[1];
+}
+
+/* Shares of the sides that are lost at the left, right, top and bottom, and the level there: a random one for -1. */
+static void draw_sides(const double *v, lx_dice *dice, double *drawn)
+{
+    const double level = v[2];
+    for (int i = 0; i < 4; i++)
+        drawn[i] = lx_dice_uniform(dice, v[0], v[1]);
+    drawn[4] = level == -1 ? floor(lx_dice_uniform(dice, 0, 256)) : level;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    lx_step_role role;
+    void (*draw)(const double *v, lx_dice *dice, double *drawn);
+    int shown;
+} kinds[] = {
+#define KIND_ROW(KIND, name, role, draw, shown) {#name, LX_STEP_##role, draw, shown},
+    KINDS(KIND_ROW)};
+
+int lx_step_kind(const char *name)
+{
+    int kind = 0;
+    while (kind < STEP_KINDS && strcmp(name, kinds[kind].name) != 0)
+        kind++;
+    return kind < STEP_KINDS ? kind : -1;
+}
+
+lx_step_role lx_step_role_of(int kind)
+{
+    return kinds[kind].role;
+}
+
 int lx_step_draw(const lx_step *step, lx_dice *dice, lx_drawn *drawn, int room)
 {
-    const double *v = step->v;
     if (room < 1 || !lx_dice_chance(dice, step->chance))
         return 0;
+    if (kinds[step->kind].role == LX_STEP_DRAWS_OTHERS)
+        return draw_rand_augment(step->v, dice, drawn, room);
     *drawn = (lx_drawn){.kind = step->kind, .noise = dice->step << 32};
-    memcpy(drawn->v, v, sizeof drawn->v);
-    switch (step->kind) {
-    case LX_STEP_ROT90:
-        drawn->v[0] = floor(lx_dice_uniform(dice, 0, 4));
-        break;
-    case LX_STEP_ROTATE: case LX_STEP_BRIGHTNESS: case LX_STEP_OFFSET: case LX_STEP_CONTRAST: case LX_STEP_GAMMA:
-    case LX_STEP_NOISE: case LX_STEP_BLUR: case LX_STEP_SHARPNESS:
-        drawn->v[0] = lx_dice_uniform(dice, v[0], v[1]);
-        break;
-    case LX_STEP_SHIFT: case LX_STEP_SHEAR:
-        drawn->v[0] = lx_dice_uniform(dice, v[0], v[1]);
-        drawn->v[1] = lx_dice_uniform(dice, v[2], v[3]);
-        break;
-    case LX_STEP_ZOOM: {
-        const double zoom = lx_dice_uniform(dice, v[0], v[1]), aspect = sqrt(lx_dice_uniform(dice, v[2], v[3]));
-        drawn->v[0] = zoom * aspect;
-        drawn->v[1] = zoom / aspect;
-        break;
-    }
-    case LX_STEP_RANDOM_RESIZED_CROP: case LX_STEP_RANDOM_ERASING:
-        draw_rectangle(dice, v, drawn->v);
-        break;
-    case LX_STEP_RAND_AUGMENT:
-        return draw_rand_augment(v, dice, drawn, room);
-    default:
-        break;
-    }
+    memcpy(drawn->v, step->v, sizeof drawn->v);
+    kinds[step->kind].draw(step->v, dice, drawn->v);
     return 1;
 }
 
 int lx_step_describe(const lx_drawn *d, char *text, size_t room)
 {
-    static const int values[LX_STEP_KINDS] = {
-        [LX_STEP_ROT90] = 1, [LX_STEP_ROTATE] = 1, [LX_STEP_SHIFT] = 2, [LX_STEP_SHEAR] = 2, [LX_STEP_ZOOM] = 2,
-        [LX_STEP_PERSPECTIVE] = 1, [LX_STEP_RANDOM_RESIZED_CROP] = 4, [LX_STEP_CENTRE_CROP] = 1, [LX_STEP_ELASTIC] = 1,
-        [LX_STEP_BRIGHTNESS] = 1, [LX_STEP_OFFSET] = 1, [LX_STEP_CONTRAST] = 1, [LX_STEP_GAMMA] = 1, [LX_STEP_NOISE] = 1,
-        [LX_STEP_BLUR] = 1, [LX_STEP_SHARPNESS] = 1, [LX_STEP_CLAHE] = 2, [LX_STEP_SOLARIZE] = 1, [LX_STEP_POSTERIZE] = 1,
-        [LX_STEP_MEDIAN] = 1, [LX_STEP_RANDOM_ERASING] = 4};
-    int length = snprintf(text, room, "%s", lx_step_names[d->kind]);
-    for (int i = 0; i < values[d->kind]; i++)
+    int length = snprintf(text, room, "%s", kinds[d->kind].name);
+    for (int i = 0; i < kinds[d->kind].shown; i++)
         length += snprintf((size_t)length < room ? text + length : NULL, (size_t)length < room ? room - (size_t)length : 0,
                            " %.3g", d->v[i]);
     return length;
@@ -429,6 +509,60 @@ static void erase(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw 
         }
 }
 
+/* The level of a curve through (0, 0), (1/4, y0), (1/2, y1), (3/4, y2) and (1, 1) at x: cubics with the harmonic means of the
+   slopes on both sides as slopes at the knots, which keeps it monotone (Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5,
+   1984). */
+static double tone_at(const double y[3], double x)
+{
+    const double knots[5] = {0, y[0], y[1], y[2], 1};
+    double rise[4], slope[5];
+    for (int i = 0; i < 4; i++)
+        rise[i] = knots[i + 1] - knots[i];
+    slope[0] = rise[0];
+    slope[4] = rise[3];
+    for (int i = 1; i < 4; i++)
+        slope[i] = rise[i - 1] + rise[i] > 0 ? 2 * rise[i - 1] * rise[i] / (rise[i - 1] + rise[i]) : 0;
+    const int part = x >= 0.75 ? 3 : x >= 0.5 ? 2 : x >= 0.25 ? 1 : 0;
+    const double t = 4 * x - part;
+    return knots[part] + t * (slope[part] + t * (3 * rise[part] - 2 * slope[part] - slope[part + 1] +
+                                                 t * (slope[part] + slope[part + 1] - 2 * rise[part])));
+}
+
+static void apply_tone(const lx_plane *in, lx_plane *out, const double *v)
+{
+    const size_t count = lx_plane_count(in);
+    if (in->type == LX_PLANE_U8) {
+        uint8_t table[256];
+        for (int i = 0; i < 256; i++)
+            table[i] = (uint8_t)(255 * tone_at(v, i / 255.0) + 0.5);
+        for (size_t i = 0; i < count; i++)
+            ((uint8_t *)out->samples)[i] = table[((const uint8_t *)in->samples)[i]];
+    } else {
+        for (size_t i = 0; i < count; i++)
+            ((float *)out->samples)[i] =
+                (float)(255 * tone_at(v, (double)lx_cut_level(((const float *)in->samples)[i], WHITE) / 255));
+    }
+}
+
+/* Covers shares of the sides at the left, right, top and bottom with the level v[4], or the mean of the picture for -2. */
+static void cover_border(const lx_plane *in, lx_plane *out, const double *v)
+{
+    const int left = (int)rint(v[0] * in->width), right = in->width - (int)rint(v[1] * in->width);
+    const int top = (int)rint(v[2] * in->height), bottom = in->height - (int)rint(v[3] * in->height);
+    const double level = v[4] == -2 ? mean_of(in) : v[4];
+    memcpy(out->samples, in->samples, lx_plane_bytes(in));
+    for (int y = 0; y < in->height; y++)
+        for (int x = 0; x < in->width; x++) {
+            const size_t place = (size_t)y * (size_t)in->width + (size_t)x;
+            if (y >= top && y < bottom && x >= left && x < right)
+                continue;
+            if (out->type == LX_PLANE_U8)
+                ((uint8_t *)out->samples)[place] = (uint8_t)(level + 0.5);
+            else
+                ((float *)out->samples)[place] = (float)level;
+        }
+}
+
 lx_code lx_step_apply(const lx_drawn *d, lx_draw draw, int plane, const lx_plane *in, lx_plane *out, lx_error *error)
 {
     const double *v = d->v;
@@ -450,7 +584,10 @@ lx_code lx_step_apply(const lx_drawn *d, lx_draw draw, int plane, const lx_plane
     case LX_STEP_SOLARIZE: solarize(in, out, (float)v[0]); return LX_OK;
     case LX_STEP_POSTERIZE: posterize(in, out, (int)v[0]); return LX_OK;
     case LX_STEP_MEDIAN: return lx_median_blur(in, out, (int)v[0], error);
+    case LX_STEP_TONE: apply_tone(in, out, v); return LX_OK;
+    case LX_STEP_JPEG: lx_jpeg_loss(in, out, (int)v[0]); return LX_OK;
     case LX_STEP_RANDOM_ERASING: erase(in, out, d, draw, plane); return LX_OK;
+    case LX_STEP_BORDER: cover_border(in, out, v); return LX_OK;
     default: break;
     }
     memcpy(out->samples, in->samples, lx_plane_bytes(in));

@@ -7,7 +7,7 @@
 
 /* A step after its random numbers were drawn. */
 typedef struct {
-    lx_step_kind kind;
+    int kind;
     double v[LX_STEP_VALUES]; /* what it does exactly; for each kind see steps.c */
     uint64_t noise;           /* names the random numbers of steps that draw one for each pixel */
 } lx_drawn;
@@ -25,8 +25,9 @@ double lx_dice_uniform(lx_dice *dice, double low, double high);
 /* Draws a step: writes what it becomes, usually one drawn step or none, and returns how many. */
 int lx_step_draw(const lx_step *step, lx_dice *dice, lx_drawn *drawn, int room);
 
-/* Whether a kind moves pixels. */
-bool lx_step_moves(lx_step_kind kind);
+/* What a kind does: moves pixels, changes levels, stands for other steps of both sorts, or only marks a place. */
+typedef enum { LX_STEP_MOVES, LX_STEP_LEVELS, LX_STEP_DRAWS_OTHERS, LX_STEP_MARKS } lx_step_role;
+lx_step_role lx_step_role_of(int kind);
 
 /* Puts the drawn movement before what the map does already: matrix and bend are of a picture of out_width x out_height.
    `nodes` is room for the bend of an elastic step. */

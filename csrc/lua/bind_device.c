@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../device/opencl/opencl.h"
+#include "../device/backends.h"
 #include "bind.h"
 
 /* Below this many live bytes the collector is left to Lua. */
@@ -55,13 +55,13 @@ static lx_device *find_open(const lx_context *context, const char *label)
     return NULL;
 }
 
-static lx_device *find_opencl(lx_context *context, const char *name, lx_error *error)
+static lx_device *find_listed(lx_context *context, const char *name, lx_error *error)
 {
-    lx_opencl_info list[MOST_LISTED];
-    if (strcmp(name, "auto") == 0 && !lx_opencl_gpu_possible())
+    lx_device_info list[MOST_LISTED];
+    if (strcmp(name, "auto") == 0 && !lx_backends_gpu_possible())
         return context->devices[0];
-    const int count = lx_opencl_list(list, MOST_LISTED, error);
-    const int index = lx_opencl_select(list, count, name);
+    const int count = lx_backends_list(list, MOST_LISTED, error);
+    const int index = lx_backends_select(list, count, name);
     if (strcmp(name, "auto") == 0 && index < 0) {
         error->code = LX_OK;
         return context->devices[0];
@@ -72,7 +72,7 @@ static lx_device *find_opencl(lx_context *context, const char *name, lx_error *e
         return NULL;
     }
     if (count == 0) {
-        if (strncmp(name, "opencl", 6) != 0)
+        if (!lx_backends_name(name))
             lx_fail(error, LX_EDEVICE, "there is no device '%s'; there is only cpu (print(lx.devices()) says why)", name);
         return NULL;
     }
@@ -83,7 +83,7 @@ static lx_device *find_opencl(lx_context *context, const char *name, lx_error *e
         lx_fail(error, LX_EDEVICE, "%d devices are open, no more can be", LX_MAX_DEVICES);
         return NULL;
     }
-    device = lx_opencl_open(index, error);
+    device = list[index].backend->open(list[index].index, error);
     if (device)
         lx_adopt_device(context, device);
     return device;
@@ -99,7 +99,7 @@ static lx_device *find_device(lua_State *L, int arg, lx_error *error)
         device = context->aliased;
     if (device)
         return device;
-    device = find_opencl(context, name, error);
+    device = find_listed(context, name, error);
     if (device && strlen(name) < sizeof context->alias) {
         strcpy(context->alias, name);
         context->aliased = device;
@@ -148,18 +148,20 @@ static void push_device(lua_State *L, lx_device *device)
     set_integer(L, "threads", device->runtime->threads(device, 0));
 }
 
-static void push_info(lua_State *L, const lx_opencl_info *info)
+static void push_info(lua_State *L, const lx_device_info *info)
 {
     lua_createtable(L, 0, 13);
     set_string(L, "label", info->label);
-    set_string(L, "kind", "opencl");
+    set_string(L, "kind", info->backend->kind);
     set_string(L, "name", info->name);
     set_string(L, "platform", info->platform);
     set_string(L, "driver", info->driver);
     set_string(L, "version", info->version);
     set_string(L, "type", info->type);
-    set_integer(L, "memory", (lua_Integer)info->memory);
-    set_integer(L, "largest", (lua_Integer)info->largest);
+    if (info->memory > 0)
+        set_integer(L, "memory", (lua_Integer)info->memory);
+    if (info->largest > 0)
+        set_integer(L, "largest", (lua_Integer)info->largest);
     set_integer(L, "local_memory", (lua_Integer)info->local);
     set_integer(L, "units", info->units);
     set_integer(L, "lanes", info->lanes);
@@ -178,13 +180,13 @@ static void push_cpu(lua_State *L, lx_device *cpu)
     set_flag(L, "shares_memory", true);
 }
 
-/* devices() -> list of {label, kind, name, type, ...}, and why there is no OpenCL device if there is none */
+/* devices() -> list of {label, kind, name, type, ...}, and why there is none but the cpu if that is so */
 static int l_devices(lua_State *L)
 {
     lx_context *context = lx_get_context(L);
     lx_error error = {.code = LX_OK};
-    lx_opencl_info list[MOST_LISTED];
-    const int count = lx_opencl_list(list, MOST_LISTED, &error);
+    lx_device_info list[MOST_LISTED];
+    const int count = lx_backends_list(list, MOST_LISTED, &error);
     lua_createtable(L, count + 1, 0);
     push_cpu(L, context->devices[0]);
     lua_rawseti(L, -2, 1);
@@ -224,7 +226,7 @@ static int l_open_devices(lua_State *L)
     lx_context *context = lx_get_context(L);
     lua_createtable(L, context->count, 0);
     for (int i = 0, n = 0; i < context->count; i++) {
-        if (lx_opencl_left_behind(context->devices[i]))
+        if (lx_backends_left_behind(context->devices[i]))
             continue;
         lua_pushstring(L, context->devices[i]->label);
         lua_rawseti(L, -2, ++n);

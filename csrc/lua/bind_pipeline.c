@@ -35,9 +35,8 @@ static lx_step check_step(lua_State *L)
     lx_check_type(L, -1, LUA_TTABLE);
     lua_geti(L, -1, 1);
     const char *name = lx_check_string(L, -1);
-    while (step.kind < LX_STEP_KINDS && strcmp(name, lx_step_names[step.kind]) != 0)
-        step.kind++;
-    if (step.kind == LX_STEP_KINDS)
+    step.kind = lx_step_kind(name);
+    if (step.kind < 0)
         lx_mistake(L, "pipeline: there is no step '%s'", name);
     lua_geti(L, -2, 2);
     step.chance = lx_check_number(L, -1);

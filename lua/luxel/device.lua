@@ -9,9 +9,9 @@ local types = require "luxel.types"
 
 local devices = {}
 
----@class luxel.Device what an OpenCL driver says of a device; of `cpu` there is no platform, driver or version
+---@class luxel.Device what a driver says of a device; of `cpu` there is no platform, driver or version
 ---@field label string "cpu", "opencl:1": what `device` options and `:to` take, and `t.device` gives back
----@field kind "cpu"|"opencl"
+---@field kind string "cpu", "opencl"
 ---@field name string
 ---@field type "cpu"|"gpu"|"accelerator"
 ---@field platform string?
@@ -67,7 +67,7 @@ local function why_no_more(list, reason)
     local platforms, seen = {}, {}
     for _, d in ipairs(list) do
         if d.type == "gpu" then return nil end
-        if d.platform and not seen[d.platform] then
+        if d.kind == "opencl" and not seen[d.platform] then
             seen[d.platform] = true
             platforms[#platforms + 1] = d.platform
         end

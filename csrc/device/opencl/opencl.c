@@ -459,7 +459,7 @@ lx_opencl *lx_opencl_of(lx_device *device)
     return device->runtime == &opencl_runtime ? (lx_opencl *)device : NULL;
 }
 
-bool lx_opencl_left_behind(lx_device *device)
+static bool left_behind(lx_device *device)
 {
     const lx_opencl *self = lx_opencl_of(device);
     return self && !lx_opencl_is_here(self);
@@ -467,7 +467,7 @@ bool lx_opencl_left_behind(lx_device *device)
 
 /* GPUs take the SIMT form and blocks of four channels, processors the tile form and blocks as wide as their vectors.
  * LUXEL_OPENCL_FORM=simt|tile says otherwise, for tests. */
-static void choose_form(lx_device *device, const lx_opencl_info *info)
+static void choose_form(lx_device *device, const lx_device_info *info)
 {
     const char *wanted = getenv("LUXEL_OPENCL_FORM");
     device->form = strcmp(info->type, "cpu") == 0 ? LX_TILE : LX_SIMT;
@@ -478,7 +478,7 @@ static void choose_form(lx_device *device, const lx_opencl_info *info)
     device->lanes = device->form == LX_SIMT ? 4 : info->lanes >= 16 ? 16 : info->lanes >= 8 ? 8 : 4;
 }
 
-static lx_hash identify(const lx_opencl_info *info)
+static lx_hash identify(const lx_device_info *info)
 {
     lx_hash hash = lx_hash_start();
     lx_hash_add(&hash, info->platform, strlen(info->platform));
@@ -490,7 +490,7 @@ static lx_hash identify(const lx_opencl_info *info)
 
 /* Whether programs of the device are kept on disk. PoCL has such a cache itself, and to give out a program it compiles
  * every kernel of it once more: it does that only where a folder was asked for. */
-static bool keeps_programs(const lx_opencl_info *info)
+static bool keeps_programs(const lx_device_info *info)
 {
     const char *folder = getenv("LUXEL_CACHE_DIR");
     return strcmp(info->platform, "Portable Computing Language") != 0 || (folder && *folder);
@@ -498,7 +498,7 @@ static bool keeps_programs(const lx_opencl_info *info)
 
 /* What the choice among kernels for GPUs starts from until it is measured (lx.tune). A unit is a multiprocessor at NVIDIA,
  * a compute unit at AMD and an execution unit at Intel, which is much smaller. */
-static lx_gpu classify(const lx_opencl_info *info)
+static lx_gpu classify(const lx_device_info *info)
 {
     static const struct {
         const char *vendor;
@@ -517,7 +517,7 @@ static lx_gpu classify(const lx_opencl_info *info)
                     .busy_items = (long)classes[class].items_of_unit * (units > 0 ? units : 1)};
 }
 
-static void take_info(lx_opencl *self, const lx_opencl_info *info)
+static void take_info(lx_opencl *self, const lx_device_info *info)
 {
     lx_device *device = &self->device;
     memcpy(device->label, info->label, sizeof device->label);
@@ -539,7 +539,7 @@ static lx_code start(lx_opencl *self, int index, lx_error *error)
 {
     cl_platform_id platforms[LX_OPENCL_MOST];
     cl_device_id devices[LX_OPENCL_MOST];
-    lx_opencl_info info;
+    lx_device_info info;
     cl_int status = CL_SUCCESS;
     if (lx_opencl_load(&self->api, error))
         return error->code;
@@ -562,7 +562,7 @@ static lx_code start(lx_opencl *self, int index, lx_error *error)
     return LX_OK;
 }
 
-lx_device *lx_opencl_open(int index, lx_error *error)
+static lx_device *open_device(int index, lx_error *error)
 {
     lx_opencl *self = calloc(1, sizeof *self);
     if (!self) {
@@ -585,3 +585,5 @@ lx_device *lx_opencl_open(int index, lx_error *error)
     }
     return &self->device;
 }
+
+const lx_backend lx_opencl_backend = {"opencl", lx_opencl_gpu_possible, lx_opencl_list, open_device, left_behind};

@@ -54,9 +54,9 @@ static void trim(char *text)
 }
 
 void lx_opencl_describe(const lx_opencl_api *api, cl_platform_id platform, cl_device_id device, int index,
-                        lx_opencl_info *info)
+                        lx_device_info *info)
 {
-    *info = (lx_opencl_info){.type = "accelerator"};
+    *info = (lx_device_info){.type = "accelerator"};
     snprintf(info->label, sizeof info->label, "opencl:%d", index + 1);
     api->clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof info->platform - 1, info->platform, NULL);
     api->clGetDeviceInfo(device, CL_DEVICE_NAME, sizeof info->name - 1, info->name, NULL);
@@ -79,7 +79,7 @@ void lx_opencl_describe(const lx_opencl_api *api, cl_platform_id platform, cl_de
     info->fp16 = number(api, device, CL_DEVICE_NATIVE_VECTOR_WIDTH_HALF, sizeof(cl_uint)) > 0;
 }
 
-int lx_opencl_list(lx_opencl_info *list, int room, lx_error *error)
+int lx_opencl_list(lx_device_info *list, int room, lx_error *error)
 {
     lx_opencl_api api;
     cl_platform_id platforms[LX_OPENCL_MOST];
@@ -109,41 +109,4 @@ bool lx_opencl_gpu_possible(void)
 #else
     return true;
 #endif
-}
-
-/* Whether `text` has `part` in it, whatever the case. */
-static bool contains(const char *text, const char *part)
-{
-    const size_t length = strlen(part);
-    for (; length && *text; text++) {
-        size_t i = 0;
-        while (i < length && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i]))
-            i++;
-        if (i == length)
-            return true;
-    }
-    return false;
-}
-
-/* GPUs before others, those with their own memory first, then the one with the most units. */
-static long rank(const lx_opencl_info *info)
-{
-    const bool gpu = strcmp(info->type, "gpu") == 0, cpu = strcmp(info->type, "cpu") == 0;
-    return (gpu ? 2000000L : cpu ? 0L : 1000000L) + (gpu && !info->shares_memory ? 500000L : 0L) + info->units;
-}
-
-int lx_opencl_select(const lx_opencl_info *list, int count, const char *name)
-{
-    int best = -1;
-    for (int i = 0; i < count; i++)
-        if (strcmp(list[i].label, name) == 0)
-            return i;
-    const bool automatic = strcmp(name, "auto") == 0, any = strcmp(name, "opencl") == 0;
-    for (int i = 0; i < count; i++) {
-        const bool fits = automatic ? strcmp(list[i].type, "gpu") == 0
-                                    : any || contains(list[i].name, name) || contains(list[i].platform, name);
-        if (fits && (best < 0 || rank(&list[i]) > rank(&list[best])))
-            best = i;
-    }
-    return best;
 }

@@ -11,6 +11,6 @@ enum { LX_OPENCL_MOST = 64 }; /* devices that are looked at */
 int lx_opencl_find(const lx_opencl_api *api, cl_platform_id *platforms, cl_device_id *devices, lx_error *error);
 
 void lx_opencl_describe(const lx_opencl_api *api, cl_platform_id platform, cl_device_id device, int index,
-                        lx_opencl_info *info);
+                        lx_device_info *info);
 
 #endif

@@ -44,6 +44,7 @@ local KINDS <const> = {
     offset = {{"levels", range = 20, middle = 0, low = -255, high = 255}},
     contrast = {{"factor", range = 0.2, middle = 1, low = 0, high = 10}},
     gamma = {{"exponent", range = 0.2, middle = 1, low = 0.05, high = 20}},
+    tone = {{"strength", number = 0.5, low = 0, high = 1}},
     noise = {{"sigma", range = 5, middle = false, low = 0, high = 255}},
     blur = {{"sigma", range = {0.1, 1.5}, low = 0, high = 50}},
     sharpness = {{"factor", range = 0.5, middle = 1, low = 0, high = 10}},
@@ -54,6 +55,11 @@ local KINDS <const> = {
     solarize = {{"threshold", number = 128, low = 0, high = 256}},
     posterize = {{"bits", number = 4, low = 1, high = 8, whole = true}},
     median = {{"size", number = 3, low = 1, high = 255, whole = true}},
+    jpeg = {{"quality", range = {30, 95}, low = 1, high = 100, whole = true}},
+    border = {
+        {"share", range = {0, 0.1}, low = 0, high = 0.45},
+        {"level", number = -1, low = -2, high = 255, whole = true}, p = 0.5,
+    },
     random_erasing = {
         {"area", range = {0.02, 0.33}, low = 0.001, high = 1}, {"ratio", range = {0.3, 3.3}, low = 0.05, high = 20},
         {"value", number = 0, low = -1, high = 255}, p = 0.5,
@@ -214,10 +220,12 @@ end
 --- side), `shear` (x, y: degrees), `zoom` (factor, aspect), `perspective` (distortion), `random_resized_crop` (area,
 --- ratio), `centre_crop` (share), `elastic` (shift: share of the side, cells), `resize` (marks the place of the warp).
 --- Levels: `brightness`, `contrast`, `sharpness` (factor), `offset` (grey levels of 255 that are added), `gamma`
---- (exponent), `noise` (sigma in grey levels of 255), `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles),
---- `autocontrast` (cutoff share), `invert`, `solarize` (threshold), `posterize` (bits), `median` (size),
---- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without
---- colours; with n = 1 and m = {0, 30} it is TrivialAugment).
+--- (exponent), `tone` (a random monotone curve of levels, strength 0 to 1), `noise` (sigma in grey levels of 255),
+--- `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles), `autocontrast` (cutoff share), `invert`, `solarize`
+--- (threshold), `posterize` (bits), `median` (size), `jpeg` (quality 1 to 100: what JPEG loses, as a grey image),
+--- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `border` (share of each side that is covered, level; -1: a
+--- random one, -2: the mean; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and
+--- m = {0, 30} it is TrivialAugment).
 ---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the
 ---  sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
 ---@return luxel.Pipeline
