@@ -101,6 +101,13 @@ KERNEL3(add_scaled, elementwise_args, GLOBAL const float *, left, GLOBAL const f
     out[AT(p.y)] = left[AT(p.a)] + p.s * right[AT(p.b)];
 }
 
+/* The gradient b of a clamp of a to s … t, whose bounds belong to what passes. */
+KERNEL3(clamp_backward, elementwise_args, GLOBAL const float *, in, GLOBAL const float *, gradient, GLOBAL float *, out)
+{
+    const float a = in[AT(p.a)], b = gradient[AT(p.b)];
+    out[AT(p.y)] = a >= p.s && a <= p.t ? b : 0.0f;
+}
+
 /* y = c ? a : b */
 KERNEL4(where, elementwise_args, GLOBAL const float *, left, GLOBAL const float *, right, GLOBAL const uchar *, condition,
         GLOBAL float *, out)

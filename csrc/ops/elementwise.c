@@ -29,6 +29,7 @@ ACTIVATION_OPS(DECLARE_ACTIVATION)
 COMPARISONS(DECLARE_COMPARISON)
 LX_KERNEL(elementwise, unary_isnan);
 LX_KERNEL(elementwise, add_scaled);
+LX_KERNEL(elementwise, clamp_backward);
 LX_KERNEL(elementwise, where);
 LX_KERNEL(elementwise, where_int);
 LX_KERNEL(elementwise, where_s);
@@ -499,6 +500,18 @@ lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tenso
         return error->code;
     const elementwise_args args = {.s = (float)s};
     return run_elementwise("add", &k_add_scaled, (const lx_tensor *const[]){a, b, target}, 3, args, error);
+}
+
+lx_code lx_clamp_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *gradient, double low, double high,
+                          lx_error *error)
+{
+    const elementwise_args args = {.s = (float)low, .t = (float)high};
+    if (new_like(out, x, LX_FLOAT32, error))
+        return error->code;
+    if (check_fits("clamp", out, gradient, error) ||
+        run_elementwise("clamp", &k_clamp_backward, (const lx_tensor *const[]){x, gradient, out}, 3, args, error))
+        lx_tensor_free(out);
+    return error->code;
 }
 
 lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, const lx_tensor *b, lx_error *error)

@@ -99,7 +99,7 @@ ops.clamp = define("clamp", {
         return unary("clamp", x, low, high)
     end,
     backward = function(ctx, grad)
-        return masked(mul(binary("ge", ctx.x, ctx.low), binary("le", ctx.x, ctx.high)), grad)
+        return core.clamp_backward(ctx.x, grad, ctx.low, ctx.high)
     end,
 })
 
