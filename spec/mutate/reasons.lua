@@ -45,7 +45,7 @@ return {
         why = "Where edge is 1, the value stays as it is.",
     },
     {
-        path = "lua/luxel/metrics.lua", before = "if tries > 100 * n then",
+        path = "lua/luxel/metrics/intervals.lua", before = "if tries > 100 * n then",
         after = "if tries >= 100 * n then",
         why = "Gives up one try earlier after 100 times as many as wanted.",
     },

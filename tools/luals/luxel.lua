@@ -20,6 +20,21 @@ local lx = {}
 ---@field scale number
 ---@field shift number
 
+---@class luxel.ClassesReport
+---@field task "classes"
+---@field n integer labelled images
+---@field missing integer images without a label
+---@field classes string[]
+---@field confusion integer[][] images: rows are true classes, columns the called ones (those of the largest probability)
+---@field accuracy number?
+---@field intervals {accuracy: number[]?} {low, high}
+---@field each luxel.Report[] of each class against all others: the area by its probability, the rates by what was called
+---@field macro_auc number? mean of the areas that are defined
+---@field macro_sensitivity number? mean of the sensitivities, the balanced accuracy
+---@field brier number? mean over images of the sum of squares over classes (Brier, Monthly Weather Review 78:1, 1950)
+---@field ece number? of the probability of the called class
+---@field bootstrap table as of luxel.Report
+
 ---@class luxel.Confusion
 ---@field tp integer
 ---@field fp integer
@@ -75,6 +90,14 @@ local lx = {}
 ---@field rescale_slope number?
 ---@field rescale_intercept number?
 ---@field transfer_syntax string?
+
+---@class luxel.LabelsReport
+---@field task "labels"
+---@field n integer images
+---@field classes string[] the labels
+---@field each luxel.Report[] of each label, over the images that have it known
+---@field macro_auc number? mean of the areas that are defined
+---@field bootstrap table as of luxel.Report
 
 ---@class luxel.ProfileRow
 ---@field device string
