@@ -182,6 +182,20 @@ describe("fit", function()
             epochs = 1}).result)
     end)
 
+    it("refuses to train what is frozen", function()
+        local net = network(1)
+        net:requires_grad_(false)
+        assert.error_matches(function() fit("binary", {net = net}) end,
+            "fit: options: option 'net': all its parameters are frozen .*; call requires_grad_%(%) on")
+        net[4]:requires_grad_()
+        assert.error_matches(function()
+            fit("binary", {net = net, optimizer = lx.optim.SGD(net[2]:parameters(), {lr = 0.1})})
+        end, "fit: options: option 'optimizer': the parameters of the network that it has are all frozen")
+        local before = net[4].weight:clone()
+        assert.is_table(fit("binary", {net = net, epochs = 1}).result)
+        assert.is_false(lx.equal(before, net[4].weight))
+    end)
+
     it("says when patients are on both sides", function()
         local function of_patients(first, count)
             local set, groups = bars("binary", count), {}

@@ -183,6 +183,23 @@ describe("class folders", function()
         assert.matches("! nothing tells the patient of 2 images", tostring(some), 1, true)
     end)
 
+    it("propose a column that may hold the patients", function()
+        for name, column in pairs {PatientID = "PatientID", patient_id = "patient_id", ["Subject ID"] = "Subject ID"} do
+            local path = write(work .. "/columns.csv", ("path,finding,%s\na.png,normal,1\nb.png,tb,2\n"):format(name))
+            local frame = assert(lx.data.frame(path, {label = "finding"}))
+            local proposal = ("say it with patient = '%s', if that column holds it"):format(column)
+            assert.matches(proposal, tostring(frame), 1, true)
+            assert.matches(proposal, tostring(frame:shuffle()), 1, true)
+            frame = assert(lx.data.frame(path, {label = "finding", patient = column}))
+            assert.is_nil(tostring(frame):find("split by image", 1, true))
+        end
+        local rows = {{path = "a.png", label = "normal", subject_id = 1}, {path = "b.png", label = "tb"}}
+        assert.matches("patient = 'subject_id', if", tostring(lx.data.frame(rows, {label = "label"})), 1, true)
+        rows[1].subject_id, rows[1].patience = nil, 1
+        assert.matches("say it with patient = PATTERN or a column", tostring(lx.data.frame(rows, {label = "label"})), 1,
+            true)
+    end)
+
     it("take a pattern for patients", function()
         local root = folder("normal/p1-a.png", "normal/p1-b.png", "tb/p2-a.png", "tb/other.png")
         local frame = assert(lx.data.image_folder(root, {patient = "/(p%d+)%-"}))

@@ -130,6 +130,20 @@ describe("a predictor", function()
         assert.is_true(predictor:answer({0.2, 0.5, 0.3}).positive)
         assert.is_false(predictor:answer({0.5, 0.2, 0.3}).positive)
         assert.error_matches(function() predictor:answer(0.5) end, "answer: probabilities: expected 3 numbers")
+        -- which of them is nothing to look at is known by their names, not by their order
+        for names, healthy in pairs {
+            [{"COVID", "NORMAL", "TB"}] = 2, [{"tb", "covid", "no_tb"}] = 3, [{"mild", "moderate", "severe"}] = false,
+        } do
+            predictor = assert(lx.predictor.open(save("named.safetensors", {
+                task = "classes", classes = names, positive = ABSENT, threshold = ABSENT,
+                calibration = {temperature = 1},
+            }, 3)))
+            for k, name in ipairs(names) do
+                local p = {0.1, 0.1, 0.1}
+                p[k] = 0.8
+                assert.equal(k ~= healthy, predictor:answer(p).positive, name)
+            end
+        end
 
         predictor = assert(lx.predictor.open(save("labels.safetensors", {
             task = "labels", classes = {"Effusion", "Mass"}, positive = ABSENT, threshold = {0.3, 0.6},

@@ -307,6 +307,13 @@ local function mistake_in_fields(where, fields, value)
     end
 end
 
+local function takes_tensor(parsed)
+    for _, alternative in ipairs(parsed) do
+        if alternative.base and alternative.base.kinds[1] == "userdata" then return true end
+    end
+    return false
+end
+
 -- Why a value is not of the type, in words.
 function args.mistake(where, parsed, value)
     local literals = {}
@@ -318,6 +325,9 @@ function args.mistake(where, parsed, value)
         if type(alternative.literal) == "string" then literals[#literals + 1] = alternative.literal end
     end
     local got = args.describe(value)
+    local meta = getmetatable(value)
+    local no_tensor = type(meta) == "table" and rawget(meta, "no_tensor")
+    if no_tensor and takes_tensor(parsed) then got = got .. ", " .. no_tensor end
     local key = type(value) == "table" and not getmetatable(value) and next(value)
     if type(key) == "string" then
         got = ("a table with the name '%s'"):format(key)

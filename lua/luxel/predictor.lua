@@ -6,6 +6,7 @@
 -- It prints nothing, writes nothing and never ends the process: hosts, programs and the REPL use the same one.
 
 local args = require "luxel.args"
+local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -27,7 +28,8 @@ local Predictor = {}
 ---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
 ---@field probability number of that class; of labels of the likeliest one
 ---@field infected number? of two classes the probability of the positive one
----@field positive boolean whether it is what should be looked at: the positive class, or any label
+---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes
+---  one whose name does not say that nothing was found (normal, healthy, no_finding, ..., or no_X beside X)
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
@@ -147,9 +149,21 @@ local function by_name(self, found)
     return best, all
 end
 
+-- Whether the name of a class says that nothing was found, by itself or beside another one. Of several classes no file
+-- says which one is negative, and their order is often that of the alphabet.
+local function is_negative(names, k)
+    for _, other in ipairs(names) do
+        if class_names.is_negative(names[k], other) then return true end
+    end
+    return false
+end
+
 function decide.classes(self, found)
     local best, all = by_name(self, found)
-    return {label = self.classes[best], probability = found[best], positive = best > 1, classes = all}
+    return {
+        label = self.classes[best], probability = found[best], positive = not is_negative(self.classes, best),
+        classes = all,
+    }
 end
 
 function decide.labels(self, found)

@@ -9,7 +9,7 @@ local lx = {}
 ---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
 ---@field probability number of that class; of labels of the likeliest one
 ---@field infected number? of two classes the probability of the positive one
----@field positive boolean whether it is what should be looked at: the positive class, or any label
+---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes one whose name does not say that nothing was found (normal, healthy, no_finding, ..., or no_X beside X)
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
@@ -282,6 +282,7 @@ function Dataset:subset(indices) end
 ---@field part (string|false)[] "train", "val" or "test" where it is known
 ---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
 ---@field groups_known boolean whether anything told any patient
+---@field patient_column string? a column that was not read, but probably holds the patient
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
 local Frame = {}
@@ -2502,6 +2503,11 @@ function lx.data.audit(dir, options) end
 --- is int32 [B] on the cpu, the places in the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on
 --- the cpu; where it has boxes they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without
 --- those that left the image. The same options give the same batches on every device and with any number of threads.
+---
+--- Without `epoch` the first call on a dataset is its epoch 1, the next one its epoch 2, and so on; `lx.manual_seed`
+--- begins with 1 again. Calls in which chance has no part (`shuffle = false`, no `augment`) do not count. A loop that is
+--- to go on in another process has to say its epoch.
+---
 --- The last batch is smaller where the images do not divide, or left out with `drop_last`. A file that cannot be read
 --- is an error that names it, at the batch it belongs to.
 ---
@@ -2513,7 +2519,7 @@ function lx.data.audit(dir, options) end
 ---
 --- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
+---@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} epoch: default the next one, see above; balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 function lx.data.batches(dataset, options) end
 

@@ -17,9 +17,10 @@ local split = require "luxel.data.split"
 ---@field part (string|false)[] "train", "val" or "test" where it is known
 ---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
 ---@field groups_known boolean whether anything told any patient
+---@field patient_column string? a column that was not read, but probably holds the patient
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
-local Frame = namespace.class("Frame", {}, {"boxes"})
+local Frame = namespace.class("Frame", {}, {"boxes", "patient_column"})
 
 args.type("frame", "a frame", "table", function(value) return getmetatable(value) == Frame end)
 
@@ -45,7 +46,7 @@ end
 local function take(self, positions)
     local out = {
         task = self.task, classes = self.classes, groups_known = self.groups_known, root = self.root,
-        left_out = self.left_out,
+        left_out = self.left_out, patient_column = self.patient_column,
     }
     for _, name in ipairs(COLUMNS) do
         local from, column = self[name], {}
@@ -237,9 +238,11 @@ function Frame:__tostring()
     if self.groups_known and #self > 0 then add("patients by %s", describe_sources(self)) end
     local unknown = self:unknown_patients()
     if unknown > 0 then
-        add("! nothing tells the patient of %s: %s split by image, and a patient may be on both sides; say it with "
-            .. "patient = PATTERN or a column", unknown == #self and "any image" or ("%d images"):format(unknown),
-            unknown == #self and "they are" or "these are")
+        add("! nothing tells the patient of %s: %s split by image, and a patient may be on both sides; say it with %s",
+            unknown == #self and "any image" or ("%d images"):format(unknown),
+            unknown == #self and "they are" or "these are", self.patient_column
+            and ("patient = '%s', if that column holds it"):format(self.patient_column)
+            or "patient = PATTERN or a column")
     end
     if #self.left_out > 0 then add("left out: %s", describe_left_out(self)) end
     return table.concat(lines, "\n")

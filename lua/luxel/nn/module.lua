@@ -149,6 +149,10 @@ local function home_of(self, key, value)
     if home ~= "_fields" then
         check_name(self, key, home)
     elseif value ~= nil then
+        if type(Module[key]) == "function" and type(value) ~= "function" then
+            args.fail("%s: %s is a method of every module, which %s would hide; give the field another name",
+                self.class_name, tostring(key), args.describe(value))
+        end
         for _, registry in ipairs(REGISTRIES) do
             if rawget(self, registry).values[key] ~= nil then
                 args.fail("%s: %s is a %s and cannot become %s; nil removes it", self.class_name, tostring(key),
@@ -162,10 +166,39 @@ end
 -- What a recording has to find as it was: the rest of a module changes by assignment, which is counted.
 local PLAIN <const> = {number = true, string = true, boolean = true, ["nil"] = true}
 
+-- How many arguments a method takes whose first one is called neither self nor _: by function; false for all others.
+local without_self = setmetatable({}, {__mode = "k"})
+
+local function find_without_self(method)
+    local info = debug.getinfo(method, "u")
+    local first = debug.getlocal(method, 1) -- nil without parameters, and without debug information
+    return not info.isvararg and first ~= nil and first ~= "self" and first ~= "_" and info.nparams
+end
+
+-- Calls a method. One that was declared with a dot instead of a colon would take the module for its first argument, and
+-- drop the last one: it gets one more than it takes.
+local function call_method(self, name, method, ...)
+    local takes = without_self[method]
+    if takes == nil and type(method) == "function" then
+        takes = find_without_self(method)
+        without_self[method] = takes
+    end
+    if takes and select("#", ...) >= takes then
+        args.fail("%s: %s takes %d argument%s, of which the first, %s, would be the module itself; declare it with a "
+            .. "colon: function %s:%s(...)", self.class_name, name, takes, takes == 1 and "" or "s",
+            debug.getlocal(method, 1), self.class_name, name)
+    end
+    return method(self, ...)
+end
+
 -- A class's instances. Nothing is stored under its own name, so that every assignment comes by here: a plain field
 -- that later becomes a module must not stay unregistered.
 local function instance_metatable(class)
-    local meta = {__name = class.class_name, class = class}
+    local meta = {
+        __name = class.class_name, class = class,
+        no_tensor = "a module; a method that is declared with a dot gets the module as its first argument: declare it "
+            .. "with a colon, function " .. class.class_name .. ":forward(x)", -- what errors say of it
+    }
     function meta.__index(self, key)
         local value = self._fields[key]
         if value == nil then value = self._parameters.values[key] end
@@ -195,9 +228,9 @@ local function instance_metatable(class)
     end
     function meta.__call(self, ...)
         local hooks = rawget(self, "_hooks")
-        if not hooks then return self:forward(...) end
+        if not hooks then return call_method(self, "forward", self.forward, ...) end
         recording.problem("runs a forward hook of " .. self.class_name .. "; remove it first")
-        local results = table.pack(self:forward(...))
+        local results = table.pack(call_method(self, "forward", self.forward, ...))
         for _, hook in ipairs(hooks) do
             hook(self, {...}, results)
         end
@@ -222,7 +255,7 @@ local function construct(class, ...)
     local self = {_fields = {training = true}, _ready = {}}
     for i = 1, 3 do self[REGISTRIES[i]] = new_registry() end
     setmetatable(self, class.instance_metatable)
-    self:init(...)
+    call_method(self, "init", self.init, ...)
     return self
 end
 

@@ -518,13 +518,25 @@ local function warn_of_data(fit)
     end
 end
 
--- An optimiser of another network would leave this one as it is.
+-- An optimiser of another network, or of parameters that are frozen, would leave this one as it is.
 local function check_optimizer(fit)
-    local parameters, own = rawget(fit.optimizer, "parameters"), {}
+    local parameters, own, trainable, frozen = rawget(fit.optimizer, "parameters"), {}, 0, false
+    for _, parameter in ipairs(fit.net:parameters()) do
+        own[parameter] = true
+        if parameter.requires_grad then trainable = trainable + 1 end
+    end
+    if next(own) and trainable == 0 then
+        args.fail("fit: options: option 'net': all its parameters are frozen (none requires a gradient), and nothing "
+            .. "is left to train; call requires_grad_() on the network or on the layers that are to learn")
+    end
     if type(parameters) ~= "table" then return end
-    for _, parameter in ipairs(fit.net:parameters()) do own[parameter] = true end
     for _, parameter in ipairs(parameters) do
-        if own[parameter] then return end
+        if own[parameter] and parameter.requires_grad then return end
+        frozen = frozen or own[parameter] ~= nil
+    end
+    if frozen then
+        args.fail("fit: options: option 'optimizer': the parameters of the network that it has are all frozen (none "
+            .. "requires a gradient); give it those that are to learn, or call requires_grad_() on them")
     end
     args.fail("fit: options: option 'optimizer': none of its parameters is one of the network's; make it of "
         .. "net:parameters()")
