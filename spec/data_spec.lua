@@ -3,16 +3,15 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local work
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+teardown(function() shell.remove(work) end)
 
 -- Makes folders and small images; `files` maps a path below `name` to a grey value.
 local function make_folder(name, files)

@@ -1,16 +1,15 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local folder
 
 setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(lfs.mkdir(folder))
+    folder = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. folder .. "'") end)
+teardown(function() shell.remove(folder) end)
 
 -- A folder of grey images of odd sizes, each of a level of its own, and their frame.
 local function make_frame(name, count, side)
