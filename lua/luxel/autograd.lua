@@ -7,8 +7,8 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local events = require "luxel.compile.events"
 local memory = require "luxel.memory"
-local recording = require "luxel.recording"
 
 local getslot, setslot = core.getslot, core.setslot
 local shape_text, same_shape = require("luxel.shape").text, require("luxel.shape").same
@@ -161,7 +161,7 @@ function autograd.set_grad(tensor, grad)
         slot = {requires_grad = false, grad = grad}
         setslot(tensor, slot)
     end
-    if slot and recording.now then recording.sets_grad(slot) end
+    if slot then events.sets_grad(slot) end
 end
 
 -- ---- recording ------------------------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ end
 function autograd.change(tensor, result)
     local slot, base = getslot(result), core.base(tensor)
     local node = slot.node
-    if recording.now then recording.changes(base or tensor) end
+    events.changes(base or tensor)
     keep_saved(node, tensor)
     core.copy_(tensor, result)
     if not is_saved(node, result) then result:free() end
@@ -478,7 +478,7 @@ end
 
 -- A leaf's gradient has its storage to itself, so that clipping and accumulating may work in place.
 function Ledger:add_to_leaf(slot, grad)
-    if recording.now then recording.reads_grad(slot) end
+    events.reads_grad(slot)
     if slot.grad then
         slot.grad:add_(grad)
         return
@@ -490,7 +490,7 @@ function Ledger:add_to_leaf(slot, grad)
         slot.grad = grad:clone()
     end
     memory.keep(slot.grad) -- outlives a tidy around the step
-    if recording.now then recording.sets_grad(slot) end
+    events.sets_grad(slot)
 end
 
 -- ---- backward -------------------------------------------------------------------------------------------------

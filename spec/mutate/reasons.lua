@@ -31,7 +31,7 @@ return {
         why = "A faster form for functions of one argument: without it they take the form for any number.",
     },
     {
-        path = "lua/luxel/compile.lua", before = "collectgarbage()", after = "",
+        path = "lua/luxel/compile/init.lua", before = "collectgarbage()", after = "",
         why = "Spares a recording that garbage makes different from the last one; what is computed is the same.",
     },
     {

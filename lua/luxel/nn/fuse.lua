@@ -16,9 +16,9 @@ local autograd = require "luxel.autograd"
 local core = require "luxel.core"
 local devices = require "luxel.device"
 local F = require "luxel.nn.functional"
+local events = require "luxel.compile.events"
 local linear = require "luxel.nn.linear"
 local norm = require "luxel.nn.norm"
-local recording = require "luxel.recording"
 local simple = require "luxel.nn.simple"
 
 local fuse = {}
@@ -65,8 +65,9 @@ end
 local function fold_of(conv, batch_norm)
     local tensors = {conv.weight, conv.bias or false, batch_norm.weight or false, batch_norm.bias or false,
         batch_norm.running_mean, batch_norm.running_var}
-    local fold = folded[batch_norm]
-    if fold and not recording.now and is_current(fold, tensors, batch_norm.eps) then return fold end
+    local keeps = not events.is_recording() -- a replay makes it anew as well
+    local fold = keeps and folded[batch_norm]
+    if fold and is_current(fold, tensors, batch_norm.eps) then return fold end
     local scale = (batch_norm.running_var + batch_norm.eps):rsqrt()
     if batch_norm.weight then scale = scale * batch_norm.weight end
     local bias = (conv.bias and conv.bias - batch_norm.running_mean or -batch_norm.running_mean) * scale
@@ -76,7 +77,7 @@ local function fold_of(conv, batch_norm)
         eps = batch_norm.eps,
     }
     for i, tensor in ipairs(tensors) do fold.versions[i] = tensor and core.version(tensor) end
-    if not recording.now then folded[batch_norm] = fold end -- a replay makes it anew as well
+    if keeps then folded[batch_norm] = fold end
     return fold
 end
 

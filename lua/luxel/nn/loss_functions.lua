@@ -4,10 +4,10 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local events = require "luxel.compile.events"
 local lx = require "luxel"
 local check = require "luxel.nn.check"
 local ops = require "luxel.nn.ops"
-local recording = require "luxel.recording"
 
 local F = {}
 local NO_OPTIONS <const> = {}
@@ -50,13 +50,9 @@ local function class_targets(name, target, classes, ignore_index)
     if ignore_index then t = t:masked_fill(t:eq(ignore_index), 0 / 0) end
     local outside = core.binary("maximum", t:lt(1), t:gt(classes)):byte()
     if t.device ~= "cpu" then return t, outside end
-    local form = "targets should be class numbers from 1 to %d%s; some are outside"
     local ignored = ignore_index and (" or ignore_index (" .. ignore_index .. ")") or ""
-    if recording.now then
-        core.check_zero(outside:any(), ("%s: %s"):format(name, form:format(classes, ignored)))
-    elseif outside:any():item() ~= 0 then
-        check.fail(name, form, classes, ignored)
-    end
+    events.check_zero(outside:any(), ("%s: targets should be class numbers from 1 to %d%s; some are outside"):format(
+        name, classes, ignored))
     return t
 end
 

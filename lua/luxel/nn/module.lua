@@ -23,9 +23,9 @@ local args = require "luxel.args"
 local check = require "luxel.nn.check"
 local core = require "luxel.core"
 local declare = require "luxel.nn.declare"
+local events = require "luxel.compile.events"
 local lx = require "luxel"
 local near = require "luxel.near"
-local recording = require "luxel.recording"
 local types = require "luxel.types"
 
 -- A list of named things that remembers the order of their first assignment.
@@ -37,7 +37,7 @@ local function new_registry()
 end
 
 function Registry:set(name, value)
-    if not rawequal(self.values[name], value) then recording.structure = recording.structure + 1 end
+    if not rawequal(self.values[name], value) then events.changes_structure() end
     if value ~= nil and self.values[name] == nil then
         self.names[#self.names + 1] = name
     elseif value == nil then
@@ -163,9 +163,6 @@ local function home_of(self, key, value)
     return home
 end
 
--- What a recording has to find as it was: the rest of a module changes by assignment, which is counted.
-local PLAIN <const> = {number = true, string = true, boolean = true, ["nil"] = true}
-
 -- How many arguments a method takes whose first one is called neither self nor _: by function; false for all others.
 local without_self = setmetatable({}, {__mode = "k"})
 
@@ -206,14 +203,14 @@ local function instance_metatable(class)
         if value == nil then value = self._buffers.values[key] end
         if value == nil and class.item and math.type(key) == "integer" then return class.item(self, key) end
         if value == nil then value = class[key] end
-        if recording.now and PLAIN[type(value)] then recording.reads_field(self, key, value) end
+        events.reads_field(self, key, value)
         return value
     end
     function meta.__len(self) return class.item and #rawget(self, "_modules").names or 0 end
     function meta.__newindex(self, key, value)
         if math.type(key) == "integer" and class.set_item then return class.set_item(self, key, value) end
         local home = home_of(self, key, value)
-        if recording.now then recording.sets_field(self, key) end
+        events.sets_field(self, key)
         for i = 1, 3 do
             local name = REGISTRIES[i]
             local registry = rawget(self, name)
@@ -229,7 +226,7 @@ local function instance_metatable(class)
     function meta.__call(self, ...)
         local hooks = rawget(self, "_hooks")
         if not hooks then return call_method(self, "forward", self.forward, ...) end
-        recording.problem("runs a forward hook of " .. self.class_name .. "; remove it first")
+        events.cannot_replay("runs a forward hook of " .. self.class_name .. "; remove it first")
         local results = table.pack(call_method(self, "forward", self.forward, ...))
         for _, hook in ipairs(hooks) do
             hook(self, {...}, results)
