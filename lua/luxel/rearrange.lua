@@ -127,7 +127,7 @@ function methods.repeat_interleave(t, count, dim)
     return ops.index_select(t, dim, core.reshape(numbers, {size * count}))
 end
 
--- The matrix with 0 where the diagonal is on the wrong side; `comparison` is what columns - rows are to it.
+-- The matrix with 0 where the diagonal is on the wrong side; `comparison` is of columns - rows with it.
 local function triangle(name, comparison, t, diagonal)
     local shape = t.shape
     if #shape < 2 then args.fail("%s: expected at least two dimensions, shape is %s", name, shape_text(shape)) end

@@ -50,7 +50,7 @@ local methods = {
     requires_grad_ = "t: tensor, flag: boolean?",
     backward = "t: tensor, grad: tensor?, options: {retain_graph: boolean?}?",
 }
--- Functions of one tensor, element by element; each of them also has a form in place.
+-- Functions of one tensor, element by element; each of them also works in place.
 local unary <const> = {"neg", "abs", "sign", "floor", "ceil", "round", "square", "sqrt", "rsqrt", "reciprocal", "exp",
     "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sigmoid", "relu"}
 for _, name in ipairs(unary) do

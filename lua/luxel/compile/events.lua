@@ -11,12 +11,12 @@ local events = {
 
 ---@class luxel.Recording
 ---@field handle userdata what the devices do: csrc/lua/bind_recording.c
----@field actions table[] `{f, argument}`: to be called before each replay
+---@field actions table[] `{f, argument, ...}`: to be called before each replay
 ---@field grads table<table, Tensor|false> by slot: gradients of leaves at the end, where it sets them
 ---@field expects table<table, integer|false> by slot: gradients of leaves at the start, where it reads them
 ---@field guards table[] `{module, key, value}`: plain fields that it reads
 ---@field noted table<table, table> the modules and keys that were read or set
----@field results table what it returned: all but tensors
+---@field results table the results of the function, all but tensors
 ---@field structure integer `events.structure` at the end
 ---@field facts table its numbers: how many steps it has, and what memory they take
 
@@ -24,13 +24,14 @@ local events = {
 --- it launches takes its numbers from there: for learning rates, counters and the like.
 ---@param f fun(argument: any)
 ---@param argument any
----@param later any? what stands for a tensor that there is only in the recorded call
-function events.live(f, argument, later)
+---@param later any? in place of a tensor that there is only in the recorded call
+---@param ... any further arguments of `f`, the same in each call: for a function of the library that makes no closure
+function events.live(f, argument, later, ...)
     local now = events.now
-    if not now then return f(argument) end
-    now.actions[#now.actions + 1] = {f, later}
+    if not now then return f(argument, ...) end
+    now.actions[#now.actions + 1] = table.pack(f, later, ...)
     now.handle:live(true)
-    f(argument)
+    f(argument, ...)
     now.handle:live(false)
 end
 
@@ -57,7 +58,7 @@ end
 
 -- ---- gradients of leaves --------------------------------------------------------------------------------------
 
---- What the gradient of a leaf is told apart by, without keeping it.
+--- The identity of the memory of a leaf's gradient, which keeps neither.
 ---@param slot table
 ---@return integer|false
 function events.memory_of(slot)

@@ -217,7 +217,7 @@ end
 
 -- ---- replaying ------------------------------------------------------------------------------------------------
 
--- Whether what a recording reads in Lua is as it was; else what is not.
+-- Whether all that a recording reads in Lua is as it was; if not, also whether the recording can never fit again.
 local function fits(now)
     if now.structure ~= events.structure or not now.handle:fits() then return false, true end
     for slot, grad in pairs(now.expects) do
@@ -229,11 +229,11 @@ local function fits(now)
     return true
 end
 
--- Runs what changes numbers, with launches that only give them on.
+-- Runs the live code, with launches that are not done but give on their numbers.
 local function refresh(now)
     now.handle:refresh(true)
     unbroken("live", function() now.handle:stop() end, function()
-        for _, action in ipairs(now.actions) do action[1](action[2]) end
+        for _, action in ipairs(now.actions) do action[1](table.unpack(action, 2, action.n)) end
         now.handle:refresh(false)
     end)
 end

@@ -7,7 +7,7 @@ local pipeline = require "luxel.vision.pipeline"
 local random = require "luxel.random"
 local types = require "luxel.types"
 
--- What `augment = true` stands for.
+-- The steps of `augment = true`.
 local AUGMENT <const> = {{"hflip", p = 0.5}, {"rotate", 10}, {"shift", 0.1}, {"zoom", 0.1}}
 
 local DEFAULTS <const> = {
@@ -91,7 +91,7 @@ end
 
 -- ---- batches --------------------------------------------------------------------------------------------------
 
--- What every image goes through, and then what chance does with it.
+-- The steps of every image: those without chance, and then the augmentation.
 local function all_steps(opts)
     local augment = opts.augment == true and AUGMENT or opts.augment or {}
     pipeline.check("batches: options: option 'augment'", augment)
@@ -134,7 +134,7 @@ local function open_loader(dataset, order, draws, steps, size, opts, device)
         height = size, width = size, scale = 1 / (255 * opts.std), bias = -opts.mean / opts.std, seed = opts.seed,
         epoch = opts.epoch, batch = opts.batch, threads = threads,
     }, images, draws, masks and order)
-    -- one batch at the network, the others on the way
+    -- one batch at the network, the others ahead
     local ahead = math.floor(opts.memory / (opts.batch * image_bytes(store:info().channels, size)))
     loader:give(threads == 0 and 1 or math.max(1, math.min(32, ahead)))
     return loader

@@ -18,7 +18,7 @@ local PARTS <const> = {
 -- Names of columns that probably hold the patient, without what is no letter or digit.
 local PATIENTS <const> = {patient = true, patientid = true, subject = true, subjectid = true}
 
-local function refuse(form, ...) error({luxel = ("frame: " .. form):format(...)}, 0) end
+local function refuse(format, ...) error({luxel = ("frame: " .. format):format(...)}, 0) end
 
 -- ---- rows -------------------------------------------------------------------------------------------------------
 
@@ -247,7 +247,7 @@ local function build(source, opts)
     local row_of = {}
     for i, row in ipairs(rows) do
         local path = path_of(row, opts, i)
-        local before, group, told = row_of[path]
+        local before, group, source_of_group = row_of[path]
         if opts.label and before and labels[before] ~= labels[i] and labels[i] == labels[i]
             and labels[before] == labels[before] then
             refuse("rows %d and %d: %s is %s, and %s; an image has one class (or labels = {COLUMN, ...})", before, i,
@@ -255,11 +255,11 @@ local function build(source, opts)
         end
         row_of[path] = before or i
         if patient and row[patient] ~= nil and row[patient] ~= "" then
-            group, told = tostring(row[patient]), ("column '%s'"):format(patient)
+            group, source_of_group = tostring(row[patient]), ("column '%s'"):format(patient)
         else
-            group, told = patients.of(path)
+            group, source_of_group = patients.of(path)
         end
-        frame.path[i], frame.group[i], frame.source[i] = path, group or path, group and told or false
+        frame.path[i], frame.group[i], frame.source[i] = path, group or path, group and source_of_group or false
         frame.part[i] = part_of(part and row[part], i)
     end
     return new_frame(frame)

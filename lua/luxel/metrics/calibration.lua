@@ -2,8 +2,8 @@
 --- from. What makes them right is fitted by lx.calibration.
 
 local args = require "luxel.args"
-local record = require "luxel.record"
 local samples = require "luxel.metrics.sample"
+local result_type = require "luxel.result"
 
 local sample, check_probabilities = samples.of, samples.check_probabilities
 
@@ -30,7 +30,7 @@ function metrics.brier(scores, labels)
     return mean_square(kept)
 end
 
-local new_bins = record("reliability", {}, function(bins)
+local new_bins = result_type("reliability", {}, function(bins)
     local lines = {"  probability      images  mean    positives"}
     for _, bin in ipairs(bins) do
         if bin.count > 0 then

@@ -1,8 +1,8 @@
---- Counts of what is called right and wrong at a threshold, and the rates that are computed from them.
+--- Counts of true and false positives and negatives at a threshold, and the rates that are computed from them.
 
 local args = require "luxel.args"
-local record = require "luxel.record"
 local samples = require "luxel.metrics.sample"
+local result_type = require "luxel.result"
 
 local sample = samples.of
 
@@ -12,9 +12,9 @@ args.type("threshold", "a number", "number", function(value) return value == val
 
 local DEFAULT_THRESHOLD <const> = 0.5
 
-local new_confusion = record("confusion", {"tp", "fp", "tn", "fn", "threshold"})
+local new_confusion = result_type("confusion", {"tp", "fp", "tn", "fn", "threshold"})
 
--- Counts of a sample; `weights` tells how often each image occurs in a resample.
+-- Counts of a sample; `weights` are how often each image occurs in a resample.
 local function count(kept, threshold, weights)
     local tp, fp, tn, fn = 0, 0, 0, 0
     local scores, labels = kept.scores, kept.labels

@@ -1,9 +1,9 @@
---- What all thresholds give together: the ROC curve, the area below it, and thresholds chosen from it.
+--- Figures of all thresholds together: the ROC curve, the area below it, and thresholds chosen from it.
 
 local args = require "luxel.args"
 local counts = require "luxel.metrics.counts"
-local record = require "luxel.record"
 local samples = require "luxel.metrics.sample"
+local result_type = require "luxel.result"
 
 local sample, sorted = samples.of, samples.sorted
 
@@ -40,7 +40,7 @@ function metrics.auc(scores, labels)
     return area(sorted(sample(scores, labels, "auc")))
 end
 
-local new_points = record("ROC curve", {}, function(points)
+local new_points = result_type("ROC curve", {}, function(points)
     local lines = {("ROC curve of %d points"):format(#points), "  threshold     false   true positive rate"}
     local step = math.max(1, #points // 10)
     for i = 1, #points, step do
@@ -81,7 +81,7 @@ local function threshold_between(score, below)
     return middle > below and middle <= score and middle or score
 end
 
--- The thresholds that tell the points of a ROC curve apart, with the rates at each.
+-- A threshold for each point of a ROC curve but the first, with the rates there.
 local function operating_points(scores, labels, caller)
     local points, message = roc(scores, labels, caller)
     if not points then
@@ -99,13 +99,13 @@ local function operating_points(scores, labels, caller)
     return out
 end
 
-local new_point = record("operating point", {"sensitivity", "specificity"})
+local new_point = result_type("operating point", {"sensitivity", "specificity"})
 
 --- The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950). Of equally good ones the
 --- most sensitive.
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@return number? threshold, {sensitivity: number, specificity: number}|string point what it gives here, or why nil
+---@return number? threshold, {sensitivity: number, specificity: number}|string point the rates at it, or why nil
 function metrics.youden(scores, labels)
     local points, message = operating_points(scores, labels, "youden")
     if not points then
@@ -126,7 +126,7 @@ end
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
 ---@param sensitivity number 0..1
----@return number? threshold, {sensitivity: number, specificity: number}|string point what it gives here, or why nil
+---@return number? threshold, {sensitivity: number, specificity: number}|string point the rates at it, or why nil
 function metrics.threshold_at_sensitivity(scores, labels, sensitivity)
     if sensitivity == 0 then
         args.fail("threshold_at_sensitivity: sensitivity: expected a number above 0 and up to 1, got 0")

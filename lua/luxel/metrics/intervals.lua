@@ -122,7 +122,7 @@ local function percentile(values, n, level)
 end
 
 --- A confidence interval by the percentile bootstrap (Efron, Annals of Statistics 7:1, 1979): of patients where
---- `options.groups` tells each image's patient (images of one patient are not independent), else of images.
+--- `options.groups` names each image's patient (images of one patient are not independent), else of images.
 ---@param fn fun(scores: number[], labels: number[]): number? the figure; `metrics.auc` costs no sort a resample
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none

@@ -6,7 +6,7 @@ local counts = require "luxel.metrics.counts"
 local metrics = {}
 local text = {public = metrics}
 
--- What reports have intervals for.
+-- The figures that have intervals.
 local RESAMPLED <const> = {auc = true}
 for _, name in ipairs(counts.RATES) do
     RESAMPLED[name] = true
@@ -20,7 +20,7 @@ local function decimal(value)
     return value and ("%.4f"):format(value) or "n/a"
 end
 
--- What the intervals are of, or why there are none.
+-- How the intervals were computed, or why there are none.
 local function bootstrap_line(report)
     local b = report.bootstrap
     return b.units and ("  [%g%% intervals: %d resamples of %d %ss]"):format(100 * b.level, b.n, b.units, b.unit)

@@ -239,7 +239,7 @@ end
 ---@param x Tensor logits [N,C,...] with at least one dimension of pixels
 ---@param target Tensor of the same shape, 0 to 1 or NaN
 ---@param options {smooth: number, squared: boolean, reduction: "mean"|"sum"|"none"}? smooth: keeps empty masks from 0
---- / 0, default 1; squared: default true; without it p and t themselves are summed, which is the usual form besides
+--- / 0, default 1; squared: default true; without it p and t themselves are summed, the common definition besides
 --- the paper's; reduction: default "mean"
 ---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
 function F.dice_loss(x, target, options)

@@ -15,7 +15,7 @@
 --     local net = Net(2)          -- calls init
 --     local logits = net(images)  -- calls forward
 --
--- What would be lost without a word is refused: parameters and modules in a plain table (lists of modules are
+-- Parameters and modules that would be lost without a word are refused: those in a plain table (lists of modules are
 -- `nn.ModuleList`) or in a field of a class, and leaves that require a gradient but are no parameters. A module that is
 -- used but not to be trained or saved along stays in a local variable, or behind a function.
 
@@ -84,7 +84,7 @@ local function is_parameter(value)
     return slot and slot.parameter == true
 end
 
--- What a plain table has inside that belongs to a module, and where: "a Linear at [2]"; nil if nothing.
+-- The first part of a module inside a plain table, and where it is: "a Linear at [2]"; nil if nothing.
 local function find_inside(value, place, seen)
     if is_module(value) then return ("a %s at %s"):format(value.class_name, place) end
     if is_view(value) then return "a view made by nn.fuse at " .. place end
@@ -172,20 +172,19 @@ local function find_without_self(method)
     return not info.isvararg and first ~= nil and first ~= "self" and first ~= "_" and info.nparams
 end
 
--- Calls a method. One that was declared with a dot instead of a colon would take the module for its first argument, and
--- drop the last one: it gets one more than it takes.
-local function call_method(self, name, method, ...)
+-- Raises where a method that was declared with a dot instead of a colon would take the module for its first argument,
+-- and drop the last one: it is to be called with more than it takes.
+local function check_colon(self, name, method, count)
     local takes = without_self[method]
-    if takes == nil and type(method) == "function" then
-        takes = find_without_self(method)
+    if takes == nil then
+        takes = type(method) == "function" and find_without_self(method)
         without_self[method] = takes
     end
-    if takes and select("#", ...) >= takes then
+    if takes and count >= takes then
         args.fail("%s: %s takes %d argument%s, of which the first, %s, would be the module itself; declare it with a "
             .. "colon: function %s:%s(...)", self.class_name, name, takes, takes == 1 and "" or "s",
             debug.getlocal(method, 1), self.class_name, name)
     end
-    return method(self, ...)
 end
 
 -- A class's instances. Nothing is stored under its own name, so that every assignment comes by here: a plain field
@@ -225,9 +224,11 @@ local function instance_metatable(class)
     end
     function meta.__call(self, ...)
         local hooks = rawget(self, "_hooks")
-        if not hooks then return call_method(self, "forward", self.forward, ...) end
+        local forward = self.forward
+        if without_self[forward] ~= false then check_colon(self, "forward", forward, select("#", ...)) end
+        if not hooks then return forward(self, ...) end
         events.cannot_replay("runs a forward hook of " .. self.class_name .. "; remove it first")
-        local results = table.pack(call_method(self, "forward", self.forward, ...))
+        local results = table.pack(forward(self, ...))
         for _, hook in ipairs(hooks) do
             hook(self, {...}, results)
         end
@@ -236,7 +237,7 @@ local function instance_metatable(class)
     function meta.__tostring(self)
         return self:describe_tree()
     end
-    -- What completion offers besides the methods of the class.
+    -- The names that completion offers besides the methods of the class.
     function meta.names(self)
         local names = {}
         for name in pairs(rawget(self, "_fields")) do names[#names + 1] = name end
@@ -252,7 +253,8 @@ local function construct(class, ...)
     local self = {_fields = {training = true}, _ready = {}}
     for i = 1, 3 do self[REGISTRIES[i]] = new_registry() end
     setmetatable(self, class.instance_metatable)
-    call_method(self, "init", self.init, ...)
+    check_colon(self, "init", self.init, select("#", ...))
+    self:init(...)
     return self
 end
 
@@ -571,7 +573,7 @@ end
 
 --- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
 --- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
---- What a class names in `optional_state` may be missing.
+--- Tensors that a class names in `optional_state` may be missing.
 ---@param state table<string, Tensor>
 ---@param options {strict: boolean?, assign: boolean?}? with strict = false, missing and unexpected keys are left out;
 --- with assign, tensors of the module's dtype and device are not copied: the module computes with them (quick after

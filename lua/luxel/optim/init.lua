@@ -130,15 +130,16 @@ local function define(name, signature, defaults, update)
     optim[name] = class
 end
 
+local function update_one(gradient, self, state, parameter, group)
+    state.step = state.step + 1
+    self.update(parameter, gradient, state, group)
+end
+
 -- A step of one parameter. Where it is recorded, each replay counts its steps and takes its options anew; a gradient
 -- that there is only while the function runs is not needed for that.
 local function update(self, index, parameter, grad, group)
-    local state = self.state[index]
     events.reads_grad(core.getslot(parameter))
-    events.live(function(gradient)
-        state.step = state.step + 1
-        self.update(parameter, gradient, state, group)
-    end, grad:contiguous(), parameter)
+    events.live(update_one, core.contiguous(grad), parameter, self, self.state[index], parameter, group)
 end
 
 --- Changes every parameter that has a gradient.

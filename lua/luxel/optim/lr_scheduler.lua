@@ -9,7 +9,7 @@ local lr_scheduler = {}
 
 ---@class Scheduler
 ---@field optimizer Optimizer
----@field unit "step"|"epoch"|"metric" after what a step belongs: the optimiser's step, an epoch, or the validation that
+---@field unit "step"|"epoch"|"metric" when a step is due: after the optimiser's step, an epoch, or the validation that
 ---  gives the metric; `lx.train.fit` does so
 ---@field last_step integer how often `step` was called
 local Scheduler = {}
@@ -19,7 +19,7 @@ args.type("scheduler", "a schedule of lx.optim.lr_scheduler", "table", function(
     return type(meta) == "table" and meta.__index == Scheduler
 end)
 
--- What besides the initial rates changes as a schedule goes on; the last three are ReduceLROnPlateau's.
+-- The fields that change as a schedule goes on, besides the rates; the last three are ReduceLROnPlateau's.
 local COUNTERS = {"last_step", "best", "bad", "cooling"}
 
 local function apply(self)
@@ -87,7 +87,7 @@ end
 
 -- `signature`: the options with their types; `defaults`: their values where they are left out; `check(options)` looks
 -- at what belongs together; `rate(options, base, step)` is the schedule.
--- `unit`: after what a step belongs: the optimiser's "step", an "epoch", or the validation that gives its "metric".
+-- `unit`: when a step is due: after the optimiser's "step", an "epoch", or the validation that gives its "metric".
 local function define(name, unit, signature, defaults, check, rate, methods)
     local class = {
         class_name = name, unit = unit, rate = rate, defaults = defaults, __name = name, __tostring = text_of,
