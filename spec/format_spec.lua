@@ -3,6 +3,7 @@
 
 local core = require "luxel.core"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local golden = assert(lx.checkpoint.load("spec/golden/formats.safetensors"))
 for name, tensor in pairs(assert(lx.checkpoint.load("spec/golden/headers.safetensors"))) do golden[name] = tensor end
@@ -11,11 +12,7 @@ local path
 setup(function() path = os.tmpname() end)
 teardown(function() os.remove(path) end)
 
-local function write(bytes)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(bytes))
-    file:close()
-end
+local function write(bytes) shell.write(path, bytes) end
 
 local function names_of(pattern)
     local names = {}
