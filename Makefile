@@ -97,7 +97,7 @@ $(BUILD)/obj/%.o: %.c Makefile $(FLAGS)
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 # The assembler embeds the text of the kernels, which the compiler does not see as a dependency.
-$(BUILD)/obj/csrc/device/opencl/sources.o: $(wildcard kernels/* kernels/simt/*)
+$(BUILD)/obj/csrc/device/opencl/sources.o: $(wildcard kernels/* kernels/*/*)
 
 define kernel_rule
 $(BUILD)/obj/kernels/$(1)/%.o: kernels/%.cl Makefile $(FLAGS)

@@ -687,7 +687,8 @@ describe("versions", function()
                 declared[name] = declared[name] .. (const == "const" and "r" or "w")
             end
         end
-        for name, reads in texts("csrc/ops", "%.c$"):gmatch("LX_SIMT_KERNEL%([%w_]+, ([%w_]+), (%d+)%)") do
+        local launching = texts("csrc/ops", "%.c$") .. texts("csrc/ops/simt", "%.c$")
+        for name, reads in launching:gmatch("LX_SIMT_KERNEL%([%w_]+, ([%w_]+), (%d+)%)") do
             assert.matches("^" .. ("r"):rep(tonumber(reads)) .. "w+$", declared[name], name)
             count = count + 1
         end

@@ -75,7 +75,8 @@ typedef struct {
 
 /* How kernels of the families that have two forms are best written for a device: one work-item computes a large
  * register tile with wide vectors (processors), or work-groups share local memory (GPUs). */
-typedef enum { LX_TILE, LX_SIMT } lx_form;
+typedef enum { LX_TILE, LX_SIMT, LX_FORMS } lx_form;
+extern const char *const lx_form_names[LX_FORMS]; /* "tile", "simt" */
 
 /* What the SIMT form is planned with. */
 typedef struct {

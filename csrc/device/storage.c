@@ -7,6 +7,8 @@
 #include "../base/invariant.h"
 #include "device.h"
 
+const char *const lx_form_names[LX_FORMS] = {[LX_TILE] = "tile", [LX_SIMT] = "simt"};
+
 lx_device *lx_device_retain(lx_device *device)
 {
     atomic_fetch_add(&device->references, 1);

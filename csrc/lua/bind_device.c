@@ -143,7 +143,7 @@ static void push_device(lua_State *L, lx_device *device)
     set_string(L, "label", device->label);
     set_string(L, "kind", device->runtime->kind);
     set_string(L, "name", device->name);
-    set_string(L, "form", device->form == LX_SIMT ? "simt" : "tile");
+    set_string(L, "form", lx_form_names[device->form]);
     set_integer(L, "lanes", device->lanes);
     set_integer(L, "threads", device->runtime->threads(device, 0));
 }

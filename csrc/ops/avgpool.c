@@ -5,13 +5,12 @@
 
 #include "layers.h"
 #include "ops.h"
-#include "reduce_simt.h"
+#include "reduce.h"
 
 LX_KERNEL(avgpool, avg_pool);
 LX_KERNEL(avgpool, avg_pool_backward);
 LX_KERNEL(avgpool, avg_pool_blocked);
 LX_KERNEL(avgpool, avg_pool_backward_blocked);
-LX_KERNEL(avgpool, plane_mean);
 LX_KERNEL(avgpool, plane_mean_backward);
 
 enum { MOST_PIXELS = INT_MAX / 4 }; /* along an axis */
@@ -88,15 +87,12 @@ static lx_code forward(lx_tensor *out, const lx_tensor *x, const avg_pool_args *
     lx_tensor dense = {0};
     const long shape[4] = {x->shape[0], x->shape[1], args->out[0], args->out[1]};
     const long planes = shape[0] * shape[1];
-    const plane_mean_args whole = {.size = x->shape[2] * x->shape[3]};
     if (x->block)
         return run_blocked(&k_avg_pool_blocked, out, x, shape, args, error);
     if (lx_dense_float(&dense, x, error) || lx_tensor_new(out, x->storage->device, LX_FLOAT32, 4, shape, error))
         goto done;
-    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1 && x->storage->device->form == LX_SIMT)
-        lx_row_means_simt(out, &dense, planes, whole.size, error);
-    else if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
-        LX_RUN(k_plane_mean, planes, 1, 1, work_of(x, out), whole, error, &dense, out);
+    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
+        lx_row_means(out, &dense, planes, x->shape[2] * x->shape[3], error);
     else
         LX_RUN(k_avg_pool, shape[3], shape[2], planes, work_of(x, out), *args, error, &dense, out);
     if (error->code)

@@ -18,6 +18,7 @@
 enum {
     PAGE = 4096,       /* drivers use host memory where it is only if it starts on one */
     GROUP = 256,       /* work-items of a group where a kernel does not say */
+    LEAST_LANES = 4,   /* floats of a vector that kernels are compiled for */
     MOST_GROUPS = 65535, /* along the second and third dimension: NVIDIA's limit */
     PARALLEL_FROM = 32768 /* below this much work, waking threads of a processor costs more than it gives */
 };
@@ -296,10 +297,20 @@ static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *
     return status;
 }
 
-/* Work-groups for a GPU: along the first dimension as far as it reaches, then along the second. */
-static void spread(const lx_launch *launch, size_t most, size_t size[3], size_t group[3])
+/* A work-item for each task, on a processor. */
+static void spread_tasks(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3])
+{
+    (void)launch;
+    (void)most;
+    (void)group;
+    size[0] = (size_t)tasks;
+}
+
+/* A work-item for each id, in work-groups for a GPU: along the first dimension as far as it reaches, then along the second. */
+static void spread_ids(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3])
 {
     const size_t whole = most < GROUP ? most : GROUP;
+    (void)tasks;
     size_t wide = 1;
     while (wide < whole / 2 + 1 && wide < (size_t)launch->size[0])
         wide *= 2;
@@ -317,6 +328,12 @@ static void spread(const lx_launch *launch, size_t most, size_t size[3], size_t 
     }
 }
 
+/* What is different between devices of the forms: floats of a vector, at most, and how a launch is spread over work-items. */
+static const struct {
+    int most_lanes;
+    void (*spread)(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3]);
+} forms[LX_FORMS] = {[LX_TILE] = {16, spread_tasks}, [LX_SIMT] = {4, spread_ids}};
+
 /* The numbers of work-items, in all and in a group, and the plan for kernels that have one. */
 static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most, size_t size[3], size_t group[3],
                     lx_plan *plan)
@@ -333,10 +350,7 @@ static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most,
         return;
     const bool alone = self->units == 1 || launch->work < PARALLEL_FROM;
     *plan = lx_plan_tasks(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD, &tasks);
-    if (self->device.form == LX_SIMT)
-        spread(launch, most, size, group);
-    else
-        size[0] = (size_t)tasks;
+    forms[self->device.form].spread(launch, most, tasks, size, group);
 }
 
 static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_error *error)
@@ -471,11 +485,12 @@ static void choose_form(lx_device *device, const lx_opencl_info *info)
 {
     const char *wanted = getenv("LUXEL_OPENCL_FORM");
     device->form = strcmp(info->type, "cpu") == 0 ? LX_TILE : LX_SIMT;
-    if (wanted && strcmp(wanted, "simt") == 0)
-        device->form = LX_SIMT;
-    if (wanted && strcmp(wanted, "tile") == 0)
-        device->form = LX_TILE;
-    device->lanes = device->form == LX_SIMT ? 4 : info->lanes >= 16 ? 16 : info->lanes >= 8 ? 8 : 4;
+    for (int form = 0; wanted && form < LX_FORMS; form++)
+        if (strcmp(wanted, lx_form_names[form]) == 0)
+            device->form = (lx_form)form;
+    device->lanes = forms[device->form].most_lanes;
+    while (device->lanes > LEAST_LANES && device->lanes > info->lanes)
+        device->lanes /= 2;
 }
 
 static lx_hash identify(const lx_opencl_info *info)

@@ -113,12 +113,17 @@ cl_program lx_opencl_build(lx_opencl_programs *self, const char *name, const cha
 
 /* ---- the library's own kernels ------------------------------------------------------------------------------- */
 
-/* Whether a kernel is compiled without the others of its file. Compilers take a while to begin, so that most are better
- * compiled together; but where the driver is for a GPU, and generates the code of all of a program's kernels at once,
- * not the large ones, of which few are needed. */
+/* What kernels are told of the form they are compiled for, and whether large ones are compiled without the others of their
+ * file. Compilers take a while to begin, so that most are better compiled together; but where the driver is for a GPU, and
+ * generates the code of all of a program's kernels at once, not the large ones, of which few are needed. */
+static const struct {
+    const char *define;
+    bool large_apart;
+} forms[LX_FORMS] = {[LX_TILE] = {"", false}, [LX_SIMT] = {" -DLX_SIMT", true}};
+
 static bool stands_alone(const lx_opencl_programs *self, const lx_kernel *kernel)
 {
-    return self->device->form == LX_SIMT &&
+    return forms[self->device->form].large_apart &&
            (strcmp(kernel->program, "conv2d") == 0 || strcmp(kernel->program, "matmul") == 0 ||
             strncmp(kernel->program, "simt/", 5) == 0);
 }
@@ -135,7 +140,7 @@ static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel
     if (stands_alone(self, kernel))
         snprintf(wanted, sizeof wanted, "LX_WANT_%s", kernel->name);
     snprintf(all, sizeof all, "-cl-std=CL1.2 -w -DLANES=%d%s -D%s %s", self->device->lanes,
-             self->device->form == LX_SIMT ? " -DLX_SIMT" : "", wanted, options);
+             forms[self->device->form].define, wanted, options);
     snprintf(file, sizeof file, "%s of kernels/%s.cl", kernel->name, kernel->program);
     cl_program program = lx_opencl_build(self, file, source, all, error);
     free(source);

@@ -15,41 +15,31 @@
             ".popsection\n");                           \
     extern const char lx_text_##label[];
 
-#define FAMILIES(X) \
-    X(avgpool) X(conv2d) X(elementwise) X(gather) X(layout) X(loss) X(matmul) X(norm) X(optim) X(pool) \
-    X(random) X(reduce) X(softmax) X(sort) X(upsample) X(winograd)
+/* All files that kernels for OpenCL consist of: a name for the assembler, and the path in kernels/. */
+#define FILES(X) \
+    X(avgpool_cl, "avgpool.cl") X(avgpool_h, "avgpool.h") X(bias_h, "bias.h") X(conv2d_cl, "conv2d.cl") \
+    X(conv2d_h, "conv2d.h") X(elementwise_cl, "elementwise.cl") X(elementwise_h, "elementwise.h") \
+    X(gather_cl, "gather.cl") X(gather_h, "gather.h") X(layout_cl, "layout.cl") X(layout_h, "layout.h") \
+    X(loss_cl, "loss.cl") X(loss_h, "loss.h") X(luxel_h, "luxel.h") X(matmul_cl, "matmul.cl") X(matmul_h, "matmul.h") \
+    X(norm_cl, "norm.cl") X(norm_h, "norm.h") X(optim_cl, "optim.cl") X(optim_h, "optim.h") X(philox_h, "philox.h") \
+    X(pool_cl, "pool.cl") X(pool_h, "pool.h") X(random_cl, "random.cl") X(random_h, "random.h") \
+    X(reduce_cl, "reduce.cl") X(reduce_h, "reduce.h") X(row_args_h, "row_args.h") X(rows_h, "rows.h") \
+    X(softmax_cl, "softmax.cl") X(sort_cl, "sort.cl") X(sort_h, "sort.h") X(span_h, "span.h") \
+    X(upsample_cl, "upsample.cl") X(upsample_h, "upsample.h") X(window_h, "window.h") X(winograd_cl, "winograd.cl") \
+    X(winograd_h, "winograd.h") \
+    X(simt_conv2d_cl, "simt/conv2d.cl") X(simt_convolution_h, "simt/convolution.h") X(simt_matmul_cl, "simt/matmul.cl") \
+    X(simt_norm_cl, "simt/norm.cl") X(simt_norm_h, "simt/norm.h") X(simt_reduce_cl, "simt/reduce.cl") \
+    X(simt_reduce_h, "simt/reduce.h") X(simt_rows_h, "simt/rows.h") X(simt_simt_h, "simt/simt.h") \
+    X(simt_softmax_cl, "simt/softmax.cl") X(simt_winograd_cl, "simt/winograd.cl") X(simt_winograd_h, "simt/winograd.h")
 
-#define EMBED_FAMILY(name) EMBED(name##_cl, #name ".cl") EMBED(name##_h, #name ".h")
-FAMILIES(EMBED_FAMILY)
-EMBED(luxel_h, "luxel.h")
-EMBED(philox_h, "philox.h")
-EMBED(rows_h, "rows.h")
-EMBED(span_h, "span.h")
-EMBED(window_h, "window.h")
-EMBED(bias_h, "bias.h")
-
-/* The kernels for GPUs, in kernels/simt/. */
-#define SIMT_FILES(X) \
-    X(simt, h) X(conv2d, cl) X(convolution, h) X(matmul, cl) X(norm, cl) X(norm, h) X(reduce, cl) X(reduce, h) X(rows, h) X(softmax, cl) \
-    X(winograd, cl) X(winograd, h)
-
-#define EMBED_SIMT(name, kind) EMBED(simt_##name##_##kind, "simt/" #name "." #kind)
-SIMT_FILES(EMBED_SIMT)
+FILES(EMBED)
 
 typedef struct {
     const char *file, *text;
 } source;
 
-#define ROW_FAMILY(name) {#name ".cl", lx_text_##name##_cl}, {#name ".h", lx_text_##name##_h},
-#define ROW_SIMT(name, kind) {"simt/" #name "." #kind, lx_text_simt_##name##_##kind},
-static const source sources[] = {FAMILIES(ROW_FAMILY){"luxel.h", lx_text_luxel_h},
-                                 {"philox.h", lx_text_philox_h},
-                                 {"rows.h", lx_text_rows_h},
-                                 {"span.h", lx_text_span_h},
-                                 {"window.h", lx_text_window_h},
-                                 {"bias.h", lx_text_bias_h},
-                                 SIMT_FILES(ROW_SIMT)
-                                 {NULL, NULL}};
+#define ROW(label, file) {file, lx_text_##label},
+static const source sources[] = {FILES(ROW){NULL, NULL}};
 
 static const char *find(const char *file, size_t length)
 {

@@ -1,10 +1,12 @@
-#include "conv2d_simt.h"
-
+/* Convolution on GPUs: which kernel of kernels/simt/conv2d.cl suits a problem, and running it. Tensors are blocked, but the
+ * input may be plain where it has fewer channels than a block: then weights are packed with one channel in a block. */
 #include <math.h>
 #include <stdio.h>
 
-#include "../../kernels/simt/convolution.h"
-#include "ops.h"
+#include "../../../kernels/conv2d.h"
+#include "../../../kernels/simt/convolution.h"
+#include "../forms.h"
+#include "../ops.h"
 #include "tiles.h"
 #include "winograd_simt.h"
 
@@ -233,13 +235,14 @@ static lx_code run_depthwise(const gemm_job *job, lx_error *error)
 }
 
 /* The arguments of the kernels, from those of the tile form. */
-static lx_code gemm_args(conv2d_gemm_args *args, const conv2d_tile_args *pass, bool depthwise, long batch,
+static lx_code gemm_args(conv2d_gemm_args *args, const lx_convolution *c, const conv2d_tile_args *pass,
                          const lx_tensor *x, bool bias, lx_error *error)
 {
     const conv2d_geometry *g = &pass->g;
+    const long batch = c->batch;
     const double pixels = (double)batch * g->out_height * g->out_width, taps = (double)g->kernel_h * g->kernel_w;
     const double outs = (double)pass->groups * pass->out_blocks;
-    const double ins = depthwise ? outs : (double)pass->groups * pass->in_blocks;
+    const double ins = c->depthwise ? outs : (double)pass->groups * pass->in_blocks;
     const double read = x->block ? (double)batch * ins * g->height * g->width
                                  : (double)batch * (double)pass->x_image + ins * (double)pass->x_block;
     const double weights = 4 * outs * pass->in_blocks * taps, units = pass->in_blocks * taps;
@@ -257,23 +260,22 @@ static lx_code gemm_args(conv2d_gemm_args *args, const conv2d_tile_args *pass, b
     return LX_OK;
 }
 
-lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, bool depthwise, long batch, double work,
-                       lx_tensor *out, const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias,
-                       lx_error *error)
+static lx_code convolve(const lx_convolution *c, const char *problem, const conv2d_tile_args *pass, lx_tensor *out,
+                        const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
 {
-    gemm_job job = {.x = x, .packed = packed, .bias = bias, .out = out, .work = work};
-    if (gemm_args(&job.args, pass, depthwise, batch, x, bias != NULL, error))
+    gemm_job job = {.x = x, .packed = packed, .bias = bias, .out = out, .work = lx_conv2d_work(c)};
+    if (gemm_args(&job.args, c, pass, x, bias != NULL, error))
         return error->code;
-    if (batch == 0)
+    if (c->batch == 0)
         return LX_OK;
-    if (depthwise)
+    if (c->depthwise)
         return run_depthwise(&job, error);
     const long cells = (long)pass->in_blocks * pass->g.kernel_h * pass->g.kernel_w;
     job.plan.device = x->storage->device;
     job.plan.rows = pass->out_blocks * 4L;
     job.plan.columns = phase_pixels(&job.args);
     job.plan.copies = pass->groups * phases_of(&job.args);
-    job.plan.sums = (double)batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
+    job.plan.sums = (double)c->batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
     const long most_parts = lx_least(lx_least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST);
     find_ways(&job.plan, most_parts, (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
     if (job.plan.count == 0)
@@ -399,15 +401,18 @@ static long busy_chunks(const conv2d_sums_args *args, const lx_device *device)
 }
 
 /* The arguments of the kernels, from those of the tile form; x is NULL for the gradient of the bias. */
-static lx_code sums_args(conv2d_sums_args *args, const conv2d_weight_args *pass, const conv2d_reduce_args *reduce,
-                         bool depthwise, long batch, const lx_tensor *x, lx_error *error)
+static lx_code sums_args(conv2d_sums_args *args, const lx_conv2d_gradient *of, lx_error *error)
 {
+    const conv2d_weight_args *pass = &of->args;
+    const conv2d_reduce_args *reduce = &of->reduce;
     const conv2d_geometry *g = &pass->g;
+    const lx_tensor *x = of->x;
+    const long batch = of->dy->shape[0];
     const bool thin = x && !x->block;
     const int in_blocks = thin ? (int)x->shape[1] : pass->in_blocks;
     const double pixels = (double)batch * g->out_height * g->out_width;
     const double outs = (double)pass->groups * pass->out_blocks;
-    const double ins = depthwise ? outs : (double)pass->groups * in_blocks;
+    const double ins = of->kind == LX_GRADIENT_DEPTHWISE ? outs : (double)pass->groups * in_blocks;
     const double read = !x      ? 0
                         : thin ? (double)batch * (double)pass->x_image + ins * (double)pass->x_channel
                                : (double)batch * ins * g->height * g->width;
@@ -425,16 +430,17 @@ static lx_code sums_args(conv2d_sums_args *args, const conv2d_weight_args *pass,
     return LX_OK;
 }
 
-lx_code lx_conv2d_gradient_simt(const char *problem, const conv2d_weight_args *pass, const conv2d_reduce_args *reduce,
-                                bool depthwise, long batch, double work, lx_tensor *gradient, const lx_tensor *x,
-                                const lx_tensor *dy, lx_error *error)
+static lx_code find_gradient(const lx_conv2d_gradient *of, lx_error *error)
 {
-    sums_job job = {.reduce = *reduce, .x = x, .dy = dy, .gradient = gradient, .work = work};
-    const lx_device *device = dy->storage->device;
-    if (sums_args(&job.args, pass, reduce, depthwise, batch, x, error))
+    const conv2d_weight_args *pass = &of->args;
+    const conv2d_reduce_args *reduce = &of->reduce;
+    lx_tensor *gradient = of->gradient;
+    sums_job job = {.reduce = *reduce, .x = of->x, .dy = of->dy, .gradient = gradient, .work = of->work};
+    const lx_device *device = of->dy->storage->device;
+    if (sums_args(&job.args, of, error))
         return error->code;
     job.reduce.out_blocks = pass->out_blocks;
-    if (depthwise || !x)
+    if (of->kind == LX_GRADIENT_DEPTHWISE || of->kind == LX_GRADIENT_BIAS)
         return run_chunks(&job, NULL, busy_chunks(&job.args, device), error);
     job.plan.device = device;
     job.plan.rows = pass->out_blocks * 4L;
@@ -444,7 +450,7 @@ lx_code lx_conv2d_gradient_simt(const char *problem, const conv2d_weight_args *p
     find_ways(&job.plan, most_chunks(&job.args, CHUNK_LEAST), (double)job.args.pixels);
     if (job.plan.count == 0)
         return lx_no_tile(job.plan.device, "conv2d", error);
-    const lx_choice choice = {.problem = problem,
+    const lx_choice choice = {.problem = of->problem,
                               .count = job.plan.count,
                               .usual = job.plan.usual,
                               .job = &job,
@@ -452,5 +458,24 @@ lx_code lx_conv2d_gradient_simt(const char *problem, const conv2d_weight_args *p
                               .run = run_weight,
                               .result = gradient->storage,
                               .bytes = gradient->storage->bytes};
-    return lx_choose(dy->storage->device, &choice, error);
+    return lx_choose(of->dy->storage->device, &choice, error);
 }
+
+/* ---- with ReLU and max-pooling: always in turn ------------------------------------------------------------------- */
+
+static lx_code pool(const lx_convolution *c, lx_tensor *out, lx_tensor *codes, const lx_tensor *x, const lx_tensor *w,
+                    const lx_tensor *b, const lx_conv2d_options *options, lx_error *error)
+{
+    (void)c;
+    return lx_conv2d_pool_in_turn(out, codes, x, w, b, options, error);
+}
+
+const lx_conv2d_ops lx_conv2d_simt = {
+    .thin_by_channel = true,
+    .convolve = convolve,
+    .gradient = find_gradient,
+    .pool = pool,
+    .unpool_data = lx_conv2d_unpool_data,
+    .unpool_weight = lx_conv2d_unpool_weight,
+    .unpool_bias = lx_conv2d_unpool_bias,
+};

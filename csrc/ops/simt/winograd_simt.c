@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "../../kernels/simt/winograd.h"
-#include "ops.h"
+#include "../../../kernels/simt/winograd.h"
+#include "../ops.h"
 
 LX_SIMT_KERNEL(winograd, winograd_weights, 1);
 LX_SIMT_KERNEL(winograd, winograd_conv2d, 3);

@@ -2,7 +2,7 @@
 #ifndef LX_TILES_H
 #define LX_TILES_H
 
-#include "../device/device.h"
+#include "../../device/device.h"
 
 /* How a tile of the result is made: its size, the depth of a step, and the part of a work-item. */
 typedef struct {

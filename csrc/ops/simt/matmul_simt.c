@@ -1,10 +1,10 @@
-#include "matmul_simt.h"
-
+/* Matrix products on GPUs: which tile suits a shape, and running it. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 
-#include "ops.h"
+#include "../forms.h"
+#include "../ops.h"
 #include "tiles.h"
 
 LX_SIMT_KERNEL(matmul, matmul_tiles, 3);
@@ -138,12 +138,6 @@ static void name_way(const void *of, int index, char name[LX_WAY_NAME])
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
-static double work_of(const lx_product *product)
-{
-    const matmul_args *args = &product->args;
-    return 2.0 * (double)product->batch * (double)args->rows * (double)args->columns * (double)args->depth;
-}
-
 static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *product, const lx_tensor *to,
                          lx_error *error)
 {
@@ -154,7 +148,7 @@ static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *produ
     snprintf(options + length, sizeof options - (size_t)length, " -DA_DEEP=%d -DB_DEEP=%d -DA_WIDE=%d -DB_WIDE=%d",
              j->a_deep, j->b_deep, j->a_wide, j->b_wide);
     return LX_RUN_GROUPS(k_matmul_tiles, options, groups, 1, 1, lx_tile_items(t), 1,
-                         work_of(product), *args, error, j->a, j->b, product->bias, to);
+                         lx_product_work(product), *args, error, j->a, j->b, product->bias, to);
 }
 
 static lx_code run_vectors(const job *j, int share, const lx_product *product, const lx_tensor *to, lx_error *error)
@@ -166,7 +160,7 @@ static lx_code run_vectors(const job *j, int share, const lx_product *product, c
     const long groups = lx_ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
     snprintf(options, sizeof options, "-DVECTORS=%ld -DSLICES=%d -DLINES_DEEP=%d -DFEW_ROWS=%d", vectors, share,
              few ? j->b_deep : j->a_deep, few);
-    return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, work_of(product), *args, error,
+    return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, lx_product_work(product), *args, error,
                          j->a, j->b, product->bias, to);
 }
 
@@ -216,7 +210,8 @@ static int width_of(const lx_tensor *tensor, bool deep, long lines, long depth, 
     return side_by_side && whole && aligned ? 4 : 1;
 }
 
-bool lx_matmul_simt_fits(const lx_product *product)
+/* Whether the kernels can count that far. */
+static bool can_count(const lx_product *product)
 {
     const matmul_args *args = &product->args;
     const long tiles_most = args->rows * args->columns / (LX_LEAST_TILE * LX_LEAST_TILE) * product->batch;
@@ -228,11 +223,13 @@ bool lx_matmul_simt_fits(const lx_product *product)
     return true;
 }
 
-lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
+lx_code lx_multiply_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
                        lx_error *error)
 {
     char problem[LX_PROBLEM_TEXT];
     const matmul_args *args = &product->args;
+    if (!can_count(product))
+        return lx_multiply_tile(product, a, b, y, error);
     job j = {.product = *product, .a = a, .b = b, .y = y};
     j.a_deep = is_deep(args->a_row, args->a_depth);
     j.b_deep = is_deep(args->b_column, args->b_depth);

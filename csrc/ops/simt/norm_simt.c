@@ -1,9 +1,9 @@
-#include "norm_simt.h"
-
-#include "../../kernels/simt/norm.h"
-#include "../../kernels/simt/rows.h"
-
-#include "ops.h"
+/* Normalisation per channel on GPUs, by work-groups, and what is done row by row. Work-groups cannot count in what is empty:
+ * the tile form's kernels do that. */
+#include "../../../kernels/simt/norm.h"
+#include "../../../kernels/simt/rows.h"
+#include "../forms.h"
+#include "../ops.h"
 
 LX_SIMT_KERNEL(norm, channel_moments, 1);
 LX_SIMT_KERNEL(norm, channel_moments_join, 2);
@@ -107,9 +107,10 @@ static void free_pair(pair *parts)
     lx_tensor_free(&parts->second);
 }
 
-lx_code lx_batch_norm_stats_simt(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *from,
-                                 lx_error *error)
+static lx_code stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *from, lx_error *error)
 {
+    if (lx_tensor_count(x) == 0)
+        return lx_batch_norm_tile.stats(mean, var, x, from, error);
     pair parts = {{0}, {0}};
     const channel_args args = plan_sums(x, from);
     const double work = 4 * (double)lx_tensor_count(x);
@@ -122,10 +123,11 @@ lx_code lx_batch_norm_stats_simt(lx_tensor *mean, lx_tensor *var, const lx_tenso
     return error->code;
 }
 
-lx_code lx_batch_norm_simt(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                           const lx_tensor *weight, const lx_tensor *bias, const batch_norm_args *from,
-                           lx_error *error)
+static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
+                     const lx_tensor *weight, const lx_tensor *bias, const batch_norm_args *from, lx_error *error)
 {
+    if (lx_tensor_count(x) == 0)
+        return lx_batch_norm_tile.apply(y, x, mean, var, weight, bias, from, error);
     const channel_args args = plan_values(x, from);
     return RUN_COLUMNS(k_batch_norm_groups, options_of(x), 4 * (double)lx_tensor_count(x), args, error, x, mean, var,
                        weight, bias, y);
@@ -148,10 +150,12 @@ static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tens
     return error->code;
 }
 
-lx_code lx_batch_norm_backward_simt(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
-                                    const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                                    const lx_tensor *weight, const batch_norm_args *from, lx_error *error)
+static lx_code backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
+                        const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
+                        const batch_norm_args *from, lx_error *error)
 {
+    if (lx_tensor_count(x) == 0)
+        return lx_batch_norm_tile.backward(dx, dweight, dbias, dy, x, mean, var, weight, from, error);
     const channel_args args = plan_values(x, from);
     if (sum_gradients(dweight, dbias, dy, x, mean, var, from, error))
         return error->code;
@@ -159,15 +163,19 @@ lx_code lx_batch_norm_backward_simt(lx_tensor *dx, lx_tensor *dweight, lx_tensor
                        x, mean, var, weight, dweight, dbias, dx);
 }
 
+const lx_batch_norm_ops lx_batch_norm_simt = {stats, apply, backward};
+
 /* ---- per row -------------------------------------------------------------------------------------------------- */
 
-lx_code lx_run_rows_simt(const lx_kernel *kernel, long rows, long size, double eps, double work,
+lx_code lx_run_rows_simt(const lx_row_operation *operation, long rows, long size, double eps, double work,
                          const lx_tensor *const *tensors, int count, lx_error *error)
 {
     row_groups_args args = {.rows = rows, .size = size, .along = 1, .eps = (float)eps};
+    if (rows * size == 0)
+        return lx_run_rows_tile(operation, rows, size, eps, work, tensors, count, error);
     while (args.along < ROW_ITEMS && args.along * ROW_EACH < size)
         args.along *= 2;
     const long groups[3] = {lx_ceil_div(rows, ROW_ITEMS / args.along), 1, 1};
-    return lx_run_groups(kernel, NULL, groups, (const int[3]){ROW_ITEMS, 1, 1}, work, &args, sizeof args, tensors,
-                         count, error);
+    return lx_run_groups(operation->kernels[LX_SIMT], NULL, groups, (const int[3]){ROW_ITEMS, 1, 1}, work, &args,
+                         sizeof args, tensors, count, error);
 }
