@@ -8,21 +8,10 @@
 #include "bias.h"
 #include "window.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
 #define OF_TWO CONV2D_PIXELS_OF_TWO(LANES)
 #define OF_ONE CONV2D_PIXELS_OF_ONE
 #define MOST_PIXELS 7
 #define PIXELS_OF_WINDOWS (2 * CONV2D_WINDOWS(LANES))
-
-/* A hint that memory will be read soon. */
-#ifdef __OPENCL_C_VERSION__
-#define fetch(pointer) prefetch((pointer), 1)
-#else
-#define fetch(pointer) __builtin_prefetch(pointer)
-#endif
 
 /* ---- packing ---------------------------------------------------------------------------------------------- */
 
@@ -181,7 +170,7 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
                 if (first >= 0 && first + (pixels - 1) * step < p.g.width) {
                     if (single && b + 1 < p.in_blocks)
                         for (int t = 0; t < pixels; t++)
-                            fetch(row + p.x_block + (first + t * step) * column);
+                            PREFETCH(row + p.x_block + (first + t * step) * column);
                     add_tap(sum0, sum1, blocks, pixels, row + first * column, step * column, lane, wt, next, count);
                 } else if (column == 1) {
                     add_tap_plain(sum0, sum1, blocks, pixels, row, first, step, p.g.width, lane, wt, next, count);

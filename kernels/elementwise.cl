@@ -4,10 +4,6 @@
 
 #define AT(strides) (id0 * strides[0] + id1 * strides[1] + id2 * strides[2])
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
 static LX_ITEM float floored_remainder(float a, float b)
 {
     const float rest = fmod(a, b);

@@ -4,39 +4,6 @@
 #include "luxel.h"
 #include "layout.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
-/* The lower (upper) halves of a and b, their elements alternating. */
-#if defined(__OPENCL_C_VERSION__) && !defined(__clang__)
-#if LANES == 16
-#define LOWER (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define UPPER (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#elif LANES == 8
-#define LOWER (uint8)(0, 8, 1, 9, 2, 10, 3, 11)
-#define UPPER (uint8)(4, 12, 5, 13, 6, 14, 7, 15)
-#else
-#define LOWER (uint4)(0, 4, 1, 5)
-#define UPPER (uint4)(2, 6, 3, 7)
-#endif
-#define interleave_lower(a, b) shuffle2((a), (b), LOWER)
-#define interleave_upper(a, b) shuffle2((a), (b), UPPER)
-#else
-#if LANES == 16
-#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif LANES == 8
-#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
-#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
-#else
-#define LOWER 0, 4, 1, 5
-#define UPPER 2, 6, 3, 7
-#endif
-#define interleave_lower(a, b) __builtin_shufflevector((a), (b), LOWER)
-#define interleave_upper(a, b) __builtin_shufflevector((a), (b), UPPER)
-#endif
-
 /* Each round moves the highest bit of the row number to the lowest of the column number. */
 static LX_ITEM void transpose(lanes *square)
 {

@@ -681,7 +681,7 @@ describe("versions", function()
             return table.concat(all)
         end
         local declared, count = {}, 0
-        for name, buffers in texts("kernels/simt", "%.cl$"):gmatch("__kernel[%s%w_%(%)]-void ([%w_]+)(%b())") do
+        for name, buffers in texts("kernels/simt", "%.cl$"):gmatch("GROUP_KERNEL%([%w_]+%)%s+([%w_]+)(%b())") do
             declared[name] = ""
             for const in buffers:gmatch("BUFFER%((%w+)") do
                 declared[name] = declared[name] .. (const == "const" and "r" or "w")

@@ -20,9 +20,9 @@ typedef struct {
 static LX_ITEM place place_of(const reduce_groups_args p)
 {
     place at;
-    const uint group = (uint)get_group_id(0), blocks = (uint)p.blocks, rest = group / blocks;
-    const int line = (int)get_local_id(0) / p.across, block = line / p.along;
-    at.id = (int)get_local_id(0);
+    const uint group = (uint)GROUP_ID(0), blocks = (uint)p.blocks, rest = group / blocks;
+    const int line = LOCAL_ID / p.across, block = line / p.along;
+    at.id = LOCAL_ID;
     at.slice = line % p.along;
     at.row = (long)(rest / (uint)p.chunks) * p.together + block;
     at.column = (long)(group % blocks) * p.across + at.id % p.across;
@@ -70,7 +70,7 @@ static LX_ITEM float join_min(float a, float b)
 
 /* The result is [outer][chunks][inner]; a mean has one chunk. */
 #ifdef LX_WANT_reduce_groups
-__kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFER(float, y),
+GROUP_KERNEL(REDUCE_ITEMS) reduce_groups(BUFFER(const float, x), BUFFER(float, y),
                                                    const reduce_groups_args p)
 {
     POINTER(const float, x);
@@ -89,7 +89,7 @@ __kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFE
     }
     share[at.id] = total;
     for (int width = p.along / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         if (at.present && at.slice < width)
             share[at.id] = JOIN(share[at.id], share[at.id + width * p.across]);
     }
@@ -116,7 +116,7 @@ static LX_ITEM int beats(float b, int at_b, float a, int at_a)
 #endif
 
 #ifdef LX_WANT_search_groups
-__kernel GROUP_OF(REDUCE_ITEMS) void search_groups(BUFFER(const float, x), BUFFER(const int, candidates),
+GROUP_KERNEL(REDUCE_ITEMS) search_groups(BUFFER(const float, x), BUFFER(const int, candidates),
                                                    BUFFER(int, y), const reduce_groups_args p)
 {
     POINTER(const float, x);
@@ -140,7 +140,7 @@ __kernel GROUP_OF(REDUCE_ITEMS) void search_groups(BUFFER(const float, x), BUFFE
     values[at.id] = best;
     positions[at.id] = position;
     for (int width = p.along / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         const int other = at.id + width * p.across;
         if (at.present && at.slice < width &&
             beats(values[other], positions[other], values[at.id], positions[at.id])) {

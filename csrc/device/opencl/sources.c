@@ -18,7 +18,7 @@
 /* All files that kernels for OpenCL consist of: a name for the assembler, and the path in kernels/. */
 #define FILES(X) \
     X(avgpool_cl, "avgpool.cl") X(avgpool_h, "avgpool.h") X(bias_h, "bias.h") X(conv2d_cl, "conv2d.cl") \
-    X(conv2d_h, "conv2d.h") X(elementwise_cl, "elementwise.cl") X(elementwise_h, "elementwise.h") \
+    X(conv2d_h, "conv2d.h") X(dialect_opencl_h, "dialect/opencl.h") X(elementwise_cl, "elementwise.cl") X(elementwise_h, "elementwise.h") \
     X(gather_cl, "gather.cl") X(gather_h, "gather.h") X(layout_cl, "layout.cl") X(layout_h, "layout.h") \
     X(loss_cl, "loss.cl") X(loss_h, "loss.h") X(luxel_h, "luxel.h") X(matmul_cl, "matmul.cl") X(matmul_h, "matmul.h") \
     X(norm_cl, "norm.cl") X(norm_h, "norm.h") X(optim_cl, "optim.cl") X(optim_h, "optim.h") X(philox_h, "philox.h") \
@@ -29,7 +29,7 @@
     X(winograd_h, "winograd.h") \
     X(simt_conv2d_cl, "simt/conv2d.cl") X(simt_convolution_h, "simt/convolution.h") X(simt_matmul_cl, "simt/matmul.cl") \
     X(simt_norm_cl, "simt/norm.cl") X(simt_norm_h, "simt/norm.h") X(simt_reduce_cl, "simt/reduce.cl") \
-    X(simt_reduce_h, "simt/reduce.h") X(simt_rows_h, "simt/rows.h") X(simt_simt_h, "simt/simt.h") \
+    X(simt_reduce_h, "simt/reduce.h") X(simt_row_groups_h, "simt/row_groups.h") X(simt_rows_h, "simt/rows.h") X(simt_simt_h, "simt/simt.h") \
     X(simt_softmax_cl, "simt/softmax.cl") X(simt_winograd_cl, "simt/winograd.cl") X(simt_winograd_h, "simt/winograd.h")
 
 FILES(EMBED)
