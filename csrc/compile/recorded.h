@@ -24,7 +24,7 @@ typedef struct {
 
 /* A launch; without a kernel, a check, or a write of the parameters to its argument. */
 typedef struct {
-    lx_launch launch; /* its parameters and options are the step's own; offsets count from where the slot begins */
+    lx_launch launch; /* its parameters are the step's own; offsets count from where the slot begins */
     int slots[LX_MAX_ARGUMENTS]; /* by argument; -1: none */
     unsigned writes;             /* bit i: it may write argument i */
     lx_check *check;

@@ -165,7 +165,6 @@ static void take_stream(lx_recording *self, lx_recorded *step, char *params)
 static void free_step(lx_recorded *step)
 {
     free((void *)step->launch.params);
-    free((void *)step->launch.options);
 }
 
 /* Adds a step with a copy of its parameters; NULL (and a problem) if it cannot. */
@@ -184,12 +183,9 @@ static lx_recorded *add_step(lx_recording *self, lx_device *device, const lx_lau
     self->steps = steps;
     lx_recorded *step = &steps[self->step_count];
     char *params = malloc(launch->params_size ? launch->params_size : 1);
-    char *options = launch->options ? strdup(launch->options) : NULL;
     *step = (lx_recorded){.launch = *launch};
     step->launch.params = params;
-    step->launch.options = options;
-    if (!params || (launch->options && !options) ||
-        !take_arguments(self, step, launch->arguments, launch->count)) {
+    if (!params || !take_arguments(self, step, launch->arguments, launch->count)) {
         free_step(step);
         lx_note_problem(self, "needs more memory for the recording than there is");
         return NULL;
@@ -395,7 +391,7 @@ static bool same_work(const lx_recorded *a, const lx_recorded *b)
     const lx_launch *x = &a->launch, *y = &b->launch;
     return x->kernel == y->kernel && a->check == b->check && memcmp(x->size, y->size, sizeof x->size) == 0 &&
            memcmp(x->group, y->group, sizeof x->group) == 0 && x->params_size == y->params_size &&
-           strcmp(x->options ? x->options : "", y->options ? y->options : "") == 0 && x->count == y->count &&
+           lx_same_options(&x->options, &y->options) && x->count == y->count &&
            a->live == b->live && a->draws == b->draws && a->stream == b->stream;
 }
 

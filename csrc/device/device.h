@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "../../kernels/native.h"
+#include "../../kernels/options.h"
 #include "../base/error.h"
 #include "profile.h"
 #include "tuning.h"
@@ -62,7 +63,7 @@ typedef struct {
     const lx_kernel *kernel;
     long size[3];        /* ids; any zero means nothing to do. In kernels/simt/: work-items, multiples of the group */
     int group[3];        /* kernels/simt/ only: work-items in a group */
-    const char *options; /* what the driver's compiler is told, as "-DTILE=64"; NULL for nothing */
+    lx_build_options options; /* what the driver's compiler is told */
     const void *params;  /* the kernel's scalar parameters, copied at launch */
     size_t params_size;
     lx_argument arguments[LX_MAX_ARGUMENTS];

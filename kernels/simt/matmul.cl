@@ -22,8 +22,12 @@
 #define ITEM_N 4
 #endif
 #ifndef A_DEEP
-#define A_DEEP 1
+#define A_DEEP 0
+#endif
+#ifndef B_DEEP
 #define B_DEEP 0
+#endif
+#ifndef A_WIDE
 #define A_WIDE 1
 #define B_WIDE 1
 #endif
@@ -200,8 +204,12 @@ GROUP_KERNEL(ITEMS) matmul_tiles(BUFFER(const float, a), BUFFER(const float, b),
 #ifndef VECTORS
 #define VECTORS 1
 #define SLICES 32
-#define LINES_DEEP 1
-#define FEW_ROWS 1 /* the vectors are the rows of a, and the lines the columns of b; else the other way round */
+#endif
+#ifndef LINES_DEEP
+#define LINES_DEEP 0
+#endif
+#ifndef FEW_ROWS /* the vectors are the rows of a, and the lines the columns of b; else the other way round */
+#define FEW_ROWS 0
 #endif
 
 #define VECTOR_ITEMS 256

@@ -1,5 +1,5 @@
 /* Normalisation for GPUs: per channel of a batch, and per row. Groups of the kernels of a batch: blocks of columns of
- * chunks. -DBLOCKED=1 is for the blocked layout. */
+ * chunks. BLOCKED is for the blocked layout. */
 #include "simt/simt.h"
 #include "simt/norm.h"
 #include "simt/row_groups.h"

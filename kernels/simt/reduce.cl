@@ -62,10 +62,22 @@ static LX_ITEM float join_min(float a, float b)
     return b < a || b != b ? b : a;
 }
 
-/* What the driver's compiler is told: how elements are joined, and what there is before the first. */
+/* How elements are joined, and what there is before the first. */
 #ifndef JOIN
-#define JOIN join_sum
+#define JOIN JOIN_SUM
+#endif
+#if JOIN == JOIN_SUM
+#define JOINED join_sum
 #define START 0.0f
+#elif JOIN == JOIN_PROD
+#define JOINED join_prod
+#define START 1.0f
+#elif JOIN == JOIN_MAX
+#define JOINED join_max
+#define START -INFINITY
+#else
+#define JOINED join_min
+#define START INFINITY
 #endif
 
 /* The result is [outer][chunks][inner]; a mean has one chunk. */
@@ -84,14 +96,14 @@ GROUP_KERNEL(REDUCE_ITEMS) reduce_groups(BUFFER(const float, x), BUFFER(float, y
         float part = START;
         READ_AHEAD
         for (; i < stop; i += p.along)
-            part = JOIN(part, from[i * p.inner]);
-        total = JOIN(total, part);
+            part = JOINED(part, from[i * p.inner]);
+        total = JOINED(total, part);
     }
     share[at.id] = total;
     for (int width = p.along / 2; width > 0; width /= 2) {
         BARRIER();
         if (at.present && at.slice < width)
-            share[at.id] = JOIN(share[at.id], share[at.id + width * p.across]);
+            share[at.id] = JOINED(share[at.id], share[at.id + width * p.across]);
     }
     total = share[at.id];
     if (writes(at, p))
@@ -110,8 +122,10 @@ static LX_ITEM int beats(float b, int at_b, float a, int at_a)
 }
 
 /* Positions of extremes: [outer][chunks][inner] of them, from 1 if there is one chunk, else candidates from 0.
- * -DSIGN=-1.0f searches for the smallest. */
-#ifndef SIGN
+ * SMALLEST searches for the smallest. */
+#ifdef SMALLEST
+#define SIGN -1.0f
+#else
 #define SIGN 1.0f
 #endif
 

@@ -11,7 +11,7 @@
  *     }
  *     #endif
  *
- * because each is compiled alone, with -DLX_WANT_NAME and what else its launch says, as tile sizes. Its buffers come
+ * because each is compiled alone, with LX_WANT_NAME and the options of its launch (options.h), as tile sizes. Its buffers come
  * with an offset in bytes each, its parameters last, as a struct of a header that the launching C function includes
  * too. All work-items of a group reach every barrier: none returns early, and those without work go along. */
 #ifndef LX_SIMT_KERNELS_H

@@ -364,7 +364,7 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
     if (lx_opencl_check_usable(self, error))
         return error->code;
     pthread_mutex_lock(&self->lock);
-    lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, launch->options, error);
+    lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, &launch->options, error);
     cl_int status = CL_SUCCESS;
     if (kernel) {
         lay_out(self, launch, kernel->most, size, group, &plan);

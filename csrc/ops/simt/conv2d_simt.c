@@ -186,13 +186,12 @@ static long phase_pixels(const conv2d_gemm_args *args)
 static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_args args, lx_tensor *out,
                            lx_error *error)
 {
-    char options[LX_TILE_OPTIONS];
-    const int length = lx_tile_options(t, options);
-    snprintf(options + length, sizeof options - (size_t)length, "%s%s", job->x->block ? "" : " -DTHIN",
-             phases_of(&args) > 1 ? " -DPHASES" : "");
+    lx_build_options options = lx_tile_options(t);
+    options.thin = !job->x->block;
+    options.phases = phases_of(&args) > 1;
     args.tiles = (int)lx_ceil_div(job->plan.columns, t->n);
     const long groups = lx_ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
-    return LX_RUN_GROUPS(k_conv2d_gemm, options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
+    return LX_RUN_GROUPS(k_conv2d_gemm, &options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
                          args, error, job->x, job->packed, job->bias, out);
 }
 
@@ -222,15 +221,15 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
 
 static lx_code run_depthwise(const gemm_job *job, lx_error *error)
 {
-    char options[64] = "-DPHASES";
     conv2d_gemm_args args = job->args;
     const conv2d_geometry *g = &args.g;
-    if (phases_of(&args) == 1)
-        options[0] = '\0';
-    if (phases_of(&args) == 1 && g->kernel_h <= MOST_UNROLLED && g->kernel_w <= MOST_UNROLLED)
-        snprintf(options, sizeof options, "-DKERNEL_H=%d -DKERNEL_W=%d", g->kernel_h, g->kernel_w);
+    lx_build_options options = {.phases = phases_of(&args) > 1};
+    if (!options.phases && g->kernel_h <= MOST_UNROLLED && g->kernel_w <= MOST_UNROLLED) {
+        options.kernel_h = g->kernel_h;
+        options.kernel_w = g->kernel_w;
+    }
     args.tiles = (int)lx_ceil_div(phase_pixels(&args) * args.out_blocks, CONV2D_SUM_ITEMS);
-    return LX_RUN_GROUPS(k_conv2d_depthwise_pixels, options, args.tiles * phases_of(&args), 1, 1, CONV2D_SUM_ITEMS, 1,
+    return LX_RUN_GROUPS(k_conv2d_depthwise_pixels, &options, args.tiles * phases_of(&args), 1, 1, CONV2D_SUM_ITEMS, 1,
                          job->work, args, error, job->x, job->packed, job->bias, job->out);
 }
 
@@ -338,12 +337,11 @@ static lx_code add_chunks(const sums_job *job, lx_tensor *sums, long chunks, lx_
 static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, const lx_tile *t, long chunks,
                            const lx_tensor *sums, lx_error *error)
 {
-    char options[LX_TILE_OPTIONS] = "";
     const conv2d_geometry *g = &args->g;
     if (t) {
-        const int length = lx_tile_options(t, options);
-        snprintf(options + length, sizeof options - (size_t)length, "%s", job->x->block ? "" : " -DTHIN");
-        return LX_RUN_GROUPS(k_conv2d_weight_gemm, options,
+        lx_build_options options = lx_tile_options(t);
+        options.thin = !job->x->block;
+        return LX_RUN_GROUPS(k_conv2d_weight_gemm, &options,
                              lx_ceil_div(job->plan.rows, t->m) * lx_ceil_div(job->plan.columns, t->n), chunks, args->groups,
                              lx_tile_items(t), 1, job->work, *args, error, job->x, job->dy, sums);
     }
@@ -351,9 +349,9 @@ static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, co
         return LX_RUN_GROUPS(k_conv2d_bias_group, NULL, args->out_blocks, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
                              *args, error, job->dy, sums);
     const long taps = (long)g->kernel_h * g->kernel_w, at_once = lx_ceil_div(taps, lx_ceil_div(taps, MOST_TAPS));
-    snprintf(options, sizeof options, "-DTAPS=%ld -DKERNEL_H=%d -DKERNEL_W=%d", at_once, g->kernel_h, g->kernel_w);
+    const lx_build_options options = {.taps = (int)at_once, .kernel_h = g->kernel_h, .kernel_w = g->kernel_w};
     const long groups = args->out_blocks * lx_ceil_div(taps, at_once);
-    return LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, options, groups, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
+    return LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, &options, groups, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
                          *args, error, job->x, job->dy, sums);
 }
 

@@ -42,7 +42,8 @@ typedef struct {
     lx_product product;
     const lx_tensor *a, *b;
     lx_tensor *y;
-    int a_deep, b_deep, a_wide, b_wide; /* as the kernel has them */
+    bool a_deep, b_deep; /* as the kernel has them */
+    int a_wide, b_wide;
     way ways[MOST_WAYS];
     int count;
 } job;
@@ -141,26 +142,26 @@ static void name_way(const void *of, int index, char name[LX_WAY_NAME])
 static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *product, const lx_tensor *to,
                          lx_error *error)
 {
-    char options[LX_TILE_OPTIONS];
     const matmul_args *args = &product->args;
     const long groups = lx_ceil_div(args->rows, t->m) * lx_ceil_div(args->columns, t->n) * args->chunks * product->batch;
-    const int length = lx_tile_options(t, options);
-    snprintf(options + length, sizeof options - (size_t)length, " -DA_DEEP=%d -DB_DEEP=%d -DA_WIDE=%d -DB_WIDE=%d",
-             j->a_deep, j->b_deep, j->a_wide, j->b_wide);
-    return LX_RUN_GROUPS(k_matmul_tiles, options, groups, 1, 1, lx_tile_items(t), 1,
+    lx_build_options options = lx_tile_options(t);
+    options.a_deep = j->a_deep;
+    options.b_deep = j->b_deep;
+    options.a_wide = j->a_wide;
+    options.b_wide = j->b_wide;
+    return LX_RUN_GROUPS(k_matmul_tiles, &options, groups, 1, 1, lx_tile_items(t), 1,
                          lx_product_work(product), *args, error, j->a, j->b, product->bias, to);
 }
 
 static lx_code run_vectors(const job *j, int share, const lx_product *product, const lx_tensor *to, lx_error *error)
 {
-    char options[96];
     const matmul_args *args = &product->args;
     const bool few = few_rows(args);
     const long lines = few ? args->columns : args->rows, vectors = few ? args->rows : args->columns;
     const long groups = lx_ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
-    snprintf(options, sizeof options, "-DVECTORS=%ld -DSLICES=%d -DLINES_DEEP=%d -DFEW_ROWS=%d", vectors, share,
-             few ? j->b_deep : j->a_deep, few);
-    return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, lx_product_work(product), *args, error,
+    const lx_build_options options = {
+        .vectors = (int)vectors, .slices = share, .lines_deep = few ? j->b_deep : j->a_deep, .few_rows = few};
+    return LX_RUN_GROUPS(k_matmul_vectors, &options, groups, 1, 1, VECTOR_ITEMS, 1, lx_product_work(product), *args, error,
                          j->a, j->b, product->bias, to);
 }
 

@@ -70,13 +70,9 @@ static channel_args plan_values(const lx_tensor *x, const batch_norm_args *from)
     return args;
 }
 
-static const char *options_of(const lx_tensor *x)
-{
-    return x->block ? "-DBLOCKED=1" : "-DBLOCKED=0";
-}
-
-#define RUN_COLUMNS(kernel, options, work, args, error, ...) \
-    LX_RUN_GROUPS(kernel, options, args.blocks * args.chunks, 1, 1, NORM_ITEMS, 1, work, args, error, __VA_ARGS__)
+#define RUN_COLUMNS(kernel, x, work, args, error, ...)                                                               \
+    LX_RUN_GROUPS(kernel, (&(const lx_build_options){.blocked = (x)->block != 0}), args.blocks * args.chunks, 1, 1, \
+                  NORM_ITEMS, 1, work, args, error, __VA_ARGS__)
 
 /* Two numbers for each channel, of each chunk and then joined; with one chunk, in one go. */
 typedef struct {
@@ -97,7 +93,7 @@ static lx_code join(const lx_kernel *kernel, const pair *parts, channel_args arg
 {
     stand(&args, args.channels, NEIGHBOURS);
     const long work = 4 * args.channels * args.chunks;
-    return LX_RUN_GROUPS(*kernel, "-DBLOCKED=0", args.blocks, 1, 1, NORM_ITEMS, 1, work, args, error, &parts->first,
+    return LX_RUN_GROUPS(*kernel, NULL, args.blocks, 1, 1, NORM_ITEMS, 1, work, args, error, &parts->first,
                          &parts->second, first, second);
 }
 
@@ -115,9 +111,9 @@ static lx_code stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const 
     const channel_args args = plan_sums(x, from);
     const double work = 4 * (double)lx_tensor_count(x);
     if (args.chunks == 1)
-        RUN_COLUMNS(k_channel_moments, options_of(x), work, args, error, x, mean, var);
+        RUN_COLUMNS(k_channel_moments, x, work, args, error, x, mean, var);
     else if (!new_parts(&parts, x, &args, error) &&
-             !RUN_COLUMNS(k_channel_moments, options_of(x), work, args, error, x, &parts.first, &parts.second))
+             !RUN_COLUMNS(k_channel_moments, x, work, args, error, x, &parts.first, &parts.second))
         join(&k_channel_moments_join, &parts, args, mean, var, error);
     free_pair(&parts);
     return error->code;
@@ -129,7 +125,7 @@ static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, co
     if (lx_tensor_count(x) == 0)
         return lx_batch_norm_tile.apply(y, x, mean, var, weight, bias, from, error);
     const channel_args args = plan_values(x, from);
-    return RUN_COLUMNS(k_batch_norm_groups, options_of(x), 4 * (double)lx_tensor_count(x), args, error, x, mean, var,
+    return RUN_COLUMNS(k_batch_norm_groups, x, 4 * (double)lx_tensor_count(x), args, error, x, mean, var,
                        weight, bias, y);
 }
 
@@ -141,9 +137,9 @@ static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tens
     const channel_args args = plan_sums(x, from);
     const double work = 4 * (double)lx_tensor_count(x);
     if (args.chunks == 1)
-        RUN_COLUMNS(k_channel_gradients, options_of(x), work, args, error, dy, x, mean, var, dbias, dweight);
+        RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, dbias, dweight);
     else if (!new_parts(&parts, x, &args, error) &&
-             !RUN_COLUMNS(k_channel_gradients, options_of(x), work, args, error, dy, x, mean, var, &parts.first,
+             !RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, &parts.first,
                           &parts.second))
         join(&k_channel_gradients_join, &parts, args, dbias, dweight, error);
     free_pair(&parts);
@@ -159,7 +155,7 @@ static lx_code backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, con
     const channel_args args = plan_values(x, from);
     if (sum_gradients(dweight, dbias, dy, x, mean, var, from, error))
         return error->code;
-    return RUN_COLUMNS(k_batch_norm_backward_groups, options_of(x), 6 * (double)lx_tensor_count(x), args, error, dy,
+    return RUN_COLUMNS(k_batch_norm_backward_groups, x, 6 * (double)lx_tensor_count(x), args, error, dy,
                        x, mean, var, weight, dweight, dbias, dx);
 }
 

@@ -19,12 +19,8 @@ enum {
     MEAN_CHUNKS = 1024
 };
 
-static const char *const joins[LX_REDUCTIONS] = {
-    [LX_SUM] = "-DJOIN=join_sum -DSTART=0.0f",
-    [LX_PROD] = "-DJOIN=join_prod -DSTART=1.0f",
-    [LX_MAX] = "-DJOIN=join_max -DSTART=-INFINITY",
-    [LX_MIN] = "-DJOIN=join_min -DSTART=INFINITY",
-};
+static const int joins[LX_REDUCTIONS] = {
+    [LX_SUM] = JOIN_SUM, [LX_PROD] = JOIN_PROD, [LX_MAX] = JOIN_MAX, [LX_MIN] = JOIN_MIN};
 
 /* How the work-items of a group stand, and how many chunks there are: one, or what keeps the device busy. */
 static reduce_groups_args plan(lx_axis axis, bool in_chunks)
@@ -54,7 +50,8 @@ static long groups_of(const reduce_groups_args *args)
 static lx_code reduce_pass(const lx_tensor *y, lx_reduction reduction, const lx_tensor *x, reduce_groups_args args,
                            lx_error *error)
 {
-    return LX_RUN_GROUPS(k_reduce_groups, joins[reduction], groups_of(&args), 1, 1, REDUCE_ITEMS, 1,
+    const lx_build_options options = {.join = joins[reduction]};
+    return LX_RUN_GROUPS(k_reduce_groups, &options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1,
                          args.outer * args.size * args.inner, args, error, x, y);
 }
 
@@ -89,7 +86,7 @@ static lx_code row_means(const lx_tensor *y, const lx_tensor *x, long rows, long
 
 static lx_code search(lx_tensor *out, bool smallest, const lx_tensor *x, lx_axis axis, lx_error *error)
 {
-    const char *options = smallest ? "-DSIGN=-1.0f" : "-DSIGN=1.0f";
+    const lx_build_options options = {.smallest = smallest};
     const long whole = axis.size, count = axis.outer * axis.inner;
     if (count == 0)
         return lx_tensor_new(out, x->storage->device, LX_INT32, 1, &count, error);
@@ -100,7 +97,7 @@ static lx_code search(lx_tensor *out, bool smallest, const lx_tensor *x, lx_axis
         args.picked = out->storage != NULL;
         const long found = count * args.chunks;
         if (!lx_tensor_new(&next, x->storage->device, LX_INT32, 1, &found, error))
-            LX_RUN_GROUPS(k_search_groups, options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1, count * axis.size, args,
+            LX_RUN_GROUPS(k_search_groups, &options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1, count * axis.size, args,
                           error, x, out->storage ? out : NULL, &next);
         lx_tensor_free(out);
         *out = next;

@@ -52,8 +52,9 @@ static lx_code run_pass(void *job, int way, lx_error *error)
     const long lanes = pass->x->storage->device->lanes, width = lx_ceil_div(args.g.out_width, args.up_w);
     args.together = way + 1;
     args.tiles = (int)lx_ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
-    const bool always_two = !pass->c->depthwise && args.together == 2 && args.out_blocks % 2 == 0;
-    return LX_RUN_WITH(*pass->kernel, always_two ? "-DALWAYS_TWO" : NULL, (long)args.tiles * args.up_w,
+    const lx_build_options options = {
+        .always_two = !pass->c->depthwise && args.together == 2 && args.out_blocks % 2 == 0};
+    return LX_RUN_WITH(*pass->kernel, &options, (long)args.tiles * args.up_w,
                        args.g.out_height, pass->c->batch * args.groups * lx_ceil_div(args.out_blocks, args.together),
                        lx_conv2d_work(pass->c), args, error, pass->x, pass->packed, pass->bias, pass->out);
 }
