@@ -61,7 +61,7 @@ static LX_ITEM run_of_pixels find_run(long id0, long pixels, const conv2d_tile_a
 {
     run_of_pixels run;
     run.phase = id0 / p.tiles;
-    run.end = (p.g.out_width - run.phase + p.up_w - 1) / p.up_w;
+    run.end = CEIL_DIV(p.g.out_width - run.phase, p.up_w);
     run.own = id0 % p.tiles * pixels;
     run.start = run.own + pixels <= run.end ? run.own : run.end < pixels ? 0 : run.end - pixels;
     return run;
@@ -137,7 +137,7 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
                          GLOBAL const float *x, GLOBAL const float *w, GLOBAL const float *bias, GLOBAL float *y,
                          const conv2d_tile_args p)
 {
-    const long parts = (p.out_blocks + p.together - 1) / p.together; /* of the blocks of a group */
+    const long parts = CEIL_DIV(p.out_blocks, p.together); /* of the blocks of a group */
     const long group = id2 / parts % p.groups, n = id2 / parts / p.groups;
     const long block = group * p.out_blocks + id2 % parts * p.together;
     const run_of_pixels run = find_run(id0, pixels, p);
@@ -394,7 +394,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
 /* The first output position whose input position, offset by `shift`, is at least `bound`. */
 static LX_ITEM long first_from(long bound, long shift, long stride)
 {
-    return bound <= shift ? 0 : (bound - shift + stride - 1) / stride;
+    return bound <= shift ? 0 : CEIL_DIV(bound - shift, stride);
 }
 
 static LX_ITEM long least(long a, long b)
@@ -406,7 +406,7 @@ static LX_ITEM long least(long a, long b)
  * registers over them, to be worth loading. */
 static LX_ITEM long rows_together(long width)
 {
-    return width >= 128 ? 1 : (128 + width - 1) / width;
+    return width >= 128 ? 1 : CEIL_DIV(128, width);
 }
 
 /* id0: group, out block and in block; id1: chunk. All of a chunk's sums are [taps][LANES of in][LANES of out]. */

@@ -46,6 +46,7 @@ static LX_ITEM float floored_quotient(float a, float b)
     }
 
 UNARY_OPS(UNARY)
+UNARY_OPS_OF_NUMBERS(UNARY)
 BINARY_OPS(BINARY)
 
 /* Integers compare as integers: as floats they would be rounded from 2^24 on. */

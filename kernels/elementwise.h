@@ -32,7 +32,10 @@ typedef struct {
     X(tanh, 1, tanh(a)) \
     X(erf, 1, erf(a)) \
     X(sigmoid, 0, 1.0f / (1.0f + exp(-a))) \
-    X(relu, 1, a > 0.0f ? a : (a != a ? a : 0.0f)) \
+    X(relu, 1, a > 0.0f ? a : (a != a ? a : 0.0f))
+
+/* The same, with numbers in the formula. */
+#define UNARY_OPS_OF_NUMBERS(X) \
     /* where the bounds cross, the upper one wins */ \
     X(clamp, 0, a != a ? a : (a > p.t || p.s > p.t ? p.t : (a < p.s ? p.s : a)))
 

@@ -24,7 +24,7 @@ static LX_ITEM void transpose(lanes *square)
 /* id0: LANES pixels of a row; id1: row; id2: image and block. */
 KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, blocked)
 {
-    const long blocks = (p.channels + LANES - 1) / LANES, block = id2 % blocks, first = id0 * LANES;
+    const long blocks = CEIL_DIV(p.channels, LANES), block = id2 % blocks, first = id0 * LANES;
     const long channels = p.channels - block * LANES < LANES ? p.channels - block * LANES : LANES;
     GLOBAL const float *from =
         plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first * p.column;
@@ -49,7 +49,7 @@ KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, bl
 /* The reverse, to a plain tensor whose columns are next to each other. */
 KERNEL2(to_plain, layout_args, GLOBAL const float *, blocked, GLOBAL float *, plain)
 {
-    const long blocks = (p.channels + LANES - 1) / LANES, block = id2 % blocks, first = id0 * LANES;
+    const long blocks = CEIL_DIV(p.channels, LANES), block = id2 % blocks, first = id0 * LANES;
     const long channels = p.channels - block * LANES < LANES ? p.channels - block * LANES : LANES;
     GLOBAL const float *from = blocked + ((id2 * p.height + id1) * p.width + first) * LANES;
     GLOBAL float *to = plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first;

@@ -42,6 +42,9 @@
 
 #include "span.h"
 
+/* Of whole numbers above 0. */
+#define CEIL_DIV(a, b) (((a) + (b) - 1) / (b))
+
 #define LX_IDS const long id0, const long id1, const long id2
 
 /* Lanes of one vector or two, as lists: every other one, from the first or the second on; and the lower or the upper halves

@@ -22,7 +22,7 @@ static LX_ITEM long least(long a, long b)
 #if defined(LX_WANT_ALL) || defined(LX_WANT_matmul_pack)
 KERNEL2(matmul_pack, matmul_args, GLOBAL const float *, a, GLOBAL float *, packed)
 {
-    const long tiles = (p.rows + ROWS - 1) / ROWS, count = least(ROWS, p.rows - id1 * ROWS);
+    const long tiles = CEIL_DIV(p.rows, ROWS), count = least(ROWS, p.rows - id1 * ROWS);
     const long first = id0 * MATMUL_PACK_DEPTH, depth = least(MATMUL_PACK_DEPTH, p.depth - first);
     GLOBAL const float *from = a + id2 * p.a_batch + id1 * ROWS * p.a_row + first * p.a_depth;
     GLOBAL float *to = packed + ((id2 * tiles + id1) * p.depth + first) * ROWS;

@@ -17,6 +17,9 @@
 #define MATMUL_DOT_COLUMNS(lanes) ((lanes) == 16 ? 4 : 2)
 #define MATMUL_DOT_DEPTH 1024
 
+/* simt/matmul.cl: work-items in a group of matmul_vectors. */
+#define MATMUL_VECTOR_ITEMS 256
+
 /* y[batch][rows][columns] = a b. The depth is cut into chunks whose products are [batch][chunk][rows][columns]. */
 typedef struct {
     long rows, columns, depth;

@@ -47,15 +47,25 @@ static inline float lx_cut_level(float level, float most)
     return level < most ? level : most;
 }
 
-/* Luma of ITU-R BT.601; of levels by weights that add up to 256. */
+/* The weights of red, green and blue in luma (ITU-R BT.601). */
+#define LX_GREY_RED 0.299f
+#define LX_GREY_GREEN 0.587f
+#define LX_GREY_BLUE 0.114f
+
+/* Luma of levels, by the same weights as whole numbers, which add up to 256. */
 static inline int lx_grey(int red, int green, int blue)
 {
-    return (red * 77 + green * 150 + blue * 29) >> 8;
+    enum {
+        RED = (int)(LX_GREY_RED * 256 + 0.5f), GREEN = (int)(LX_GREY_GREEN * 256 + 0.5f),
+        BLUE = (int)(LX_GREY_BLUE * 256 + 0.5f)
+    };
+    _Static_assert(RED + GREEN + BLUE == 256, "white stays white");
+    return (red * RED + green * GREEN + blue * BLUE) >> 8;
 }
 
 static inline float lx_grey_of_floats(float red, float green, float blue)
 {
-    return 0.299f * red + 0.587f * green + 0.114f * blue;
+    return LX_GREY_RED * red + LX_GREY_GREEN * green + LX_GREY_BLUE * blue;
 }
 
 /* What a function does beyond the edge of a plane. The names and meanings are those of OpenCV's border types. */

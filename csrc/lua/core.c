@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "../image/plane.h"
+#include "../ops/ops.h"
 
 static const char context_key = 0;
 
@@ -233,6 +235,19 @@ void lx_set_functions(lua_State *L, const luaL_Reg *functions)
     luaL_setfuncs(L, functions, 1);
 }
 
+/* What C and Lua both have to know, and C says: fields of the module. */
+static void publish_constants(lua_State *L)
+{
+    lua_pushinteger(L, LX_IMAGE_MAX_SIDE);
+    lua_setfield(L, -2, "image_max_side");
+    lua_newtable(L);
+    for (int i = 0; lx_unary_names[i]; i++) {
+        lua_pushstring(L, lx_unary_names[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "unary_names");
+}
+
 __attribute__((visibility("default"))) int luaopen_luxel_core(lua_State *L);
 
 int luaopen_luxel_core(lua_State *L)
@@ -262,6 +277,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_metrics_functions);
     lx_set_functions(L, lx_process_functions);
     lx_set_functions(L, lx_pipeline_functions);
+    publish_constants(L);
     luaL_getmetatable(L, LX_TENSOR);
     lua_setfield(L, -2, "metatable");
     return 1;

@@ -21,6 +21,7 @@
     LX_KERNEL(elementwise, binary_##name##_s);    \
     LX_KERNEL(elementwise, binary_##name##_r);
 UNARY_OPS(DECLARE_UNARY)
+UNARY_OPS_OF_NUMBERS(DECLARE_UNARY)
 BINARY_OPS(DECLARE_BINARY)
 COMPARISONS(DECLARE_COMPARISON)
 LX_KERNEL(elementwise, unary_isnan);
@@ -50,8 +51,12 @@ typedef struct {
 
 #define UNARY_ROW(name, zero, formula) {#name, zero, &k_unary_##name, NULL, NULL},
 #define BINARY_ROW(name, zero, type, formula) {#name, zero, &k_binary_##name, &k_binary_##name##_s, &k_binary_##name##_r},
-static const op unary_ops[] = {UNARY_OPS(UNARY_ROW){"isnan", false, &k_unary_isnan, NULL, NULL},
-                                {NULL, false, NULL, NULL, NULL}};
+#define UNARY_NAME(name, zero, formula) #name,
+const char *const lx_unary_names[] = {UNARY_OPS(UNARY_NAME) NULL};
+
+static const op unary_ops[] = {UNARY_OPS(UNARY_ROW) UNARY_OPS_OF_NUMBERS(UNARY_ROW)
+                               {"isnan", false, &k_unary_isnan, NULL, NULL},
+                               {NULL, false, NULL, NULL, NULL}};
 static const op binary_ops[] = {BINARY_OPS(BINARY_ROW){NULL, false, NULL, NULL, NULL}};
 
 static const op *find(const op *ops, const char *name, lx_error *error)

@@ -53,7 +53,10 @@ typedef struct {
     double number;
 } lx_operand;
 
-/* `name` as in kernels/elementwise.cl. Blocked tensors of one shape are taken where the operation maps zeros to zero
+/* The unary ones of a tensor and no numbers; ends with NULL. */
+extern const char *const lx_unary_names[];
+
+/* `name` as in kernels/elementwise.h. Blocked tensors of one shape are taken where the operation maps zeros to zero
  * (lx_keeps_blocked says so). Any dtype is taken and computes in float32; comparisons and isnan give uint8. */
 lx_code lx_unary(lx_tensor *out, const char *name, const lx_tensor *a, double s, double t, lx_error *error);
 lx_code lx_binary(lx_tensor *out, const char *name, lx_operand a, lx_operand b, lx_error *error);

@@ -22,7 +22,7 @@ static bool fits_storage(const lx_tensor *tensor)
     const long elements = (long)(tensor->storage->bytes / lx_dtype_size(tensor->dtype));
     if (!tensor->block)
         return lx_tensor_count(tensor) == 0 || (tensor->offset >= 0 && tensor->offset < elements);
-    const long channels = (tensor->shape[1] + tensor->block - 1) / tensor->block * tensor->block;
+    const long channels = lx_ceil_div(tensor->shape[1], tensor->block) * tensor->block;
     return tensor->block == tensor->storage->device->lanes && tensor->ndim == 4 && tensor->dtype == LX_FLOAT32 &&
            tensor->offset == 0 && tensor->shape[0] * channels * tensor->shape[2] * tensor->shape[3] <= elements;
 }

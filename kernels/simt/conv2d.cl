@@ -115,7 +115,7 @@ typedef struct {
 static LX_ITEM axis axis_of(int phase, int up, int out, int kernel_size, int padding, int dilation)
 {
 #ifdef PHASES
-    axis a = {phase, up, (out - phase + up - 1) / up, 0, 0, 1, 0, 0};
+    axis a = {phase, up, CEIL_DIV(out - phase, up), 0, 0, 1, 0, 0};
     while (a.step < kernel_size && a.step * dilation % up != 0)
         a.step++;
     while (a.first < a.step && (phase - padding + a.first * dilation) % up != 0)
@@ -271,7 +271,7 @@ GROUP_KERNEL(ITEMS) conv2d_gemm(BUFFER(const cell, x), BUFFER(const float4, w), 
     LOCAL float4 a_copy[2][TILE_K * PITCH_M], b_copy[2][TILE_K * TILE_N / 4];
     LOCAL int targets[TILE_N]; /* where the tile's pixels are in a block of the output; -1 past the last one */
     const int id = LOCAL_ID, part = GROUP_ID(1), group = GROUP_ID(2);
-    const int down = (p.out_blocks * 4 + TILE_M - 1) / TILE_M, tile = GROUP_ID(0) / down;
+    const int down = CEIL_DIV(p.out_blocks * 4, TILE_M), tile = GROUP_ID(0) / down;
     const int first_block = GROUP_ID(0) % down * (TILE_M / 4), first_in = part * p.part_blocks;
     const int out_plane = p.g.out_height * p.g.out_width;
     const phase f = phase_of(tile / p.tiles, p);
@@ -459,7 +459,7 @@ GROUP_KERNEL(ITEMS) conv2d_weight_gemm(BUFFER(const cell, x), BUFFER(const float
     POINTER(float, sums);
     LOCAL float4 a_copy[2][TILE_K * PITCH_M], b_copy[2][TILE_K * PITCH_N];
     const int id = LOCAL_ID, chunk = GROUP_ID(1), group = GROUP_ID(2);
-    const int down = (p.out_blocks * 4 + TILE_M - 1) / TILE_M;
+    const int down = CEIL_DIV(p.out_blocks * 4, TILE_M);
     const int first_block = GROUP_ID(0) % down * (TILE_M / 4);
     const int first_quad = GROUP_ID(0) / down * (TILE_N / 4);
     const int quads = (p.in_blocks * p.g.kernel_h * p.g.kernel_w * CHANNELS + 3) / 4;

@@ -134,7 +134,7 @@ static LX_ITEM void finish(float4 sum, GLOBAL const float *bias, GLOBAL float *y
 /* The tile of a group: tiles of a band go down its rows first. */
 static LX_ITEM int2 tile_of(int group, const matmul_args p)
 {
-    const int down = (int)((p.rows + TILE_M - 1) / TILE_M), across = (int)((p.columns + TILE_N - 1) / TILE_N);
+    const int down = (int)CEIL_DIV(p.rows, TILE_M), across = (int)CEIL_DIV(p.columns, TILE_N);
     const int band = group / (BAND * across), at = group % (BAND * across);
     const int height = min(BAND, down - band * BAND);
     return (int2)(band * BAND + at % height, at / height);
@@ -152,7 +152,7 @@ GROUP_KERNEL(ITEMS) matmul_tiles(BUFFER(const float, a), BUFFER(const float, b),
     LOCAL float a_copy[2][TILE_K * PITCH(TILE_M)] ALIGNED(16);
     LOCAL float b_copy[2][TILE_K * PITCH(TILE_N)] ALIGNED(16);
     const int group = GROUP_ID(0), chunks = (int)p.chunks;
-    const int tiles = (int)((p.rows + TILE_M - 1) / TILE_M * ((p.columns + TILE_N - 1) / TILE_N));
+    const int tiles = (int)(CEIL_DIV(p.rows, TILE_M) * CEIL_DIV(p.columns, TILE_N));
     const long part = group / tiles, batch = group / tiles / chunks, first = group / tiles % chunks * p.chunk_depth;
     const int2 tile = tile_of(group % tiles, p);
     const int row = tile.x * TILE_M, column = tile.y * TILE_N;
@@ -212,21 +212,20 @@ GROUP_KERNEL(ITEMS) matmul_tiles(BUFFER(const float, a), BUFFER(const float, b),
 #define FEW_ROWS 0
 #endif
 
-#define VECTOR_ITEMS 256
-#define LINES (VECTOR_ITEMS / SLICES)
+#define LINES (MATMUL_VECTOR_ITEMS / SLICES)
 
 /* Groups: LINES lines of chunks of batches. */
 #ifdef LX_WANT_matmul_vectors
-GROUP_KERNEL(VECTOR_ITEMS) matmul_vectors(BUFFER(const float, a), BUFFER(const float, b),
+GROUP_KERNEL(MATMUL_VECTOR_ITEMS) matmul_vectors(BUFFER(const float, a), BUFFER(const float, b),
                                                     BUFFER(const float, bias), BUFFER(float, y), const matmul_args p)
 {
     POINTER(const float, a);
     POINTER(const float, b);
     POINTER(const float, bias);
     POINTER(float, y);
-    LOCAL float share[VECTORS * VECTOR_ITEMS];
+    LOCAL float share[VECTORS * MATMUL_VECTOR_ITEMS];
     const long lines = FEW_ROWS ? p.columns : p.rows;
-    const int group = GROUP_ID(0), blocks = (int)((lines + LINES - 1) / LINES), chunks = (int)p.chunks;
+    const int group = GROUP_ID(0), blocks = (int)CEIL_DIV(lines, LINES), chunks = (int)p.chunks;
     const long line_stride = FEW_ROWS ? p.b_column : p.a_row, depth_stride = FEW_ROWS ? p.b_depth : p.a_depth;
     const long vector_stride = FEW_ROWS ? p.a_row : p.b_column, vector_depth = FEW_ROWS ? p.a_depth : p.b_depth;
     const int id = LOCAL_ID;
@@ -252,20 +251,20 @@ GROUP_KERNEL(VECTOR_ITEMS) matmul_vectors(BUFFER(const float, a), BUFFER(const f
     }
     UNROLL
     for (int v = 0; v < VECTORS; v++)
-        share[v * VECTOR_ITEMS + id] = sum[v];
+        share[v * MATMUL_VECTOR_ITEMS + id] = sum[v];
     for (int width = SLICES / 2; width > 0; width /= 2) {
         BARRIER();
         UNROLL
         for (int v = 0; v < VECTORS; v++)
             if (slice < width)
-                share[v * VECTOR_ITEMS + id] += share[v * VECTOR_ITEMS + id + width * neighbour];
+                share[v * MATMUL_VECTOR_ITEMS + id] += share[v * MATMUL_VECTOR_ITEMS + id + width * neighbour];
     }
     if (slice > 0 || line >= lines)
         return;
     UNROLL
     for (int v = 0; v < VECTORS; v++) {
         const long row = FEW_ROWS ? v : line, column = FEW_ROWS ? line : v;
-        const float value = share[v * VECTOR_ITEMS + id] + (p.bias ? bias[column] : 0.0f);
+        const float value = share[v * MATMUL_VECTOR_ITEMS + id] + (p.bias ? bias[column] : 0.0f);
         y[row * p.columns + column] = p.relu && value < 0.0f ? 0.0f : value;
     }
 }

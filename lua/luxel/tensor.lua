@@ -552,7 +552,7 @@ end
 
 -- ---- arithmetic -----------------------------------------------------------------------------------------------
 
-for _, name in ipairs(declarations.unary) do
+for _, name in ipairs(core.unary_names) do
     methods[name] = ops[name]
     local method = name .. "_"
     methods[method] = function(t)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../../base/clock.h"
+#include "../../base/count.h"
 #include "../../base/fork.h"
 #include "../../base/memory.h"
 #include "../plan.h"
@@ -321,7 +322,7 @@ static void spread_ids(const lx_launch *launch, size_t most, long tasks, size_t 
     group[1] = high;
     group[2] = 1;
     for (int i = 0; i < 3; i++) {
-        size_t groups = ((size_t)launch->size[i] + group[i] - 1) / group[i];
+        size_t groups = (size_t)lx_ceil_div(launch->size[i], (long)group[i]);
         if (i > 0 && groups > MOST_GROUPS)
             groups = MOST_GROUPS; /* work-items then take several ids */
         size[i] = groups * group[i];

@@ -24,7 +24,6 @@ enum {
     SLICES = sizeof slices / sizeof *slices,
     MOST_WAYS = 2 * (TILES + SLICES),
     MOST_VECTORS = 4,       /* rows or columns that count as few */
-    VECTOR_ITEMS = 256,     /* as in kernels/simt/matmul.cl */
     CHUNK_LEAST = 128,      /* depth of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
     COALESCED = 32,         /* neighbours in memory that are best read by neighbouring work-items */
@@ -70,7 +69,7 @@ static double items_of(const job *j, const way *w)
 static int neighbours(const job *j, const way *w)
 {
     const bool deep = few_rows(&j->product.args) ? j->b_deep : j->a_deep;
-    return deep ? w->slices : VECTOR_ITEMS / w->slices;
+    return deep ? w->slices : MATMUL_VECTOR_ITEMS / w->slices;
 }
 
 /* The time that a way should take, in arithmetic operations: to compute what its tiles hold, though not faster
@@ -158,10 +157,10 @@ static lx_code run_vectors(const job *j, int share, const lx_product *product, c
     const matmul_args *args = &product->args;
     const bool few = few_rows(args);
     const long lines = few ? args->columns : args->rows, vectors = few ? args->rows : args->columns;
-    const long groups = lx_ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
+    const long groups = lx_ceil_div(lines, MATMUL_VECTOR_ITEMS / share) * args->chunks * product->batch;
     const lx_build_options options = {
         .vectors = (int)vectors, .slices = share, .lines_deep = few ? j->b_deep : j->a_deep, .few_rows = few};
-    return LX_RUN_GROUPS(k_matmul_vectors, &options, groups, 1, 1, VECTOR_ITEMS, 1, lx_product_work(product), *args, error,
+    return LX_RUN_GROUPS(k_matmul_vectors, &options, groups, 1, 1, MATMUL_VECTOR_ITEMS, 1, lx_product_work(product), *args, error,
                          j->a, j->b, product->bias, to);
 }
 
