@@ -1,4 +1,4 @@
-/* One work-item makes one element. Tensors of any strides up to three dimensions (the host folds more into these). */
+/* One work-item makes one element. Tensors of any strides up to three dimensions (the host merges more into these). */
 #include "elementwise.h"
 #include "luxel.h"
 

@@ -59,7 +59,7 @@ struct lx_recording {
     int attached_count;
     void (*locate)(void *owner, char *text, size_t size);
     void *owner;
-    char problem[512];
+    char obstacle[512];
     bool live, refreshing;
     int cursor; /* refreshing: the step that the next launch may give numbers to */
     bool draws; /* the next launch has a seed and a stream there: */

@@ -21,7 +21,7 @@ struct lx_recording;
 
 /* ---- kernels ---------------------------------------------------------------------------------------------- */
 
-/* One kernel on every device: its text for OpenCL is PROGRAM.cl, its native forms are linked in. */
+/* One kernel on every device: its text for OpenCL is PROGRAM.cl, its native code is linked in. */
 typedef struct {
     const char *program, *name;
     lx_native *native[3];   /* by lx_isa */
@@ -46,7 +46,7 @@ typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
                                         &lx_writes_##name_##_base}
 #endif
 
-/* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native form. Its first `reads_`
+/* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native code. Its first `reads_`
  * buffers are const, and it writes the others: C never sees its declaration, so spec/in_place_spec.lua compares the two. */
 #define LX_SIMT_KERNEL(program_, name_, reads_) \
     static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}, &(const unsigned){~0u << (reads_)}}
@@ -79,7 +79,7 @@ typedef struct {
 typedef enum { LX_TILE, LX_SIMT, LX_FORMS } lx_form;
 extern const char *const lx_form_names[LX_FORMS]; /* "tile", "simt" */
 
-/* What the SIMT form is planned with. */
+/* What launches of the SIMT form depend on. */
 typedef struct {
     size_t local_memory; /* bytes of a work-group */
     int most_group;      /* work-items of a group */
@@ -97,7 +97,7 @@ typedef struct {
     void (*release)(struct lx_recording *recording, const lx_storage *storage); /* and now it goes */
     void (*write)(struct lx_recording *recording, lx_storage *to, size_t offset, const void *from, size_t bytes);
     /* It cannot be done again, for this reason: "reads a value", say. */
-    void (*problem)(struct lx_recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
+    void (*obstacle)(struct lx_recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
 } lx_recorder;
 
 struct lx_device {

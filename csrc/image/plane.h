@@ -40,7 +40,7 @@ static inline void *lx_plane_row(const lx_plane *plane, long y)
     return (char *)plane->samples + (size_t)y * (size_t)plane->width * sample;
 }
 
-/* A level cut off at 0 and `most`; what is no number becomes 0. Compilers make two vector instructions of this form. */
+/* A level cut off at 0 and `most`; what is no number becomes 0. Compilers make two vector instructions of this. */
 static inline float lx_cut_level(float level, float most)
 {
     level = level > 0 ? level : 0;
@@ -77,7 +77,7 @@ typedef enum {
     LX_BORDER_WRAP        /* bcd|abcd|abc */
 } lx_border;
 
-/* Compiles a function once more for wide vectors, where the compiler can; the best form is taken when the module is
+/* Compiles a function once more for wide vectors, where the compiler can; the best of them is taken when the module is
    loaded. Put it on the few functions whose loops take the time; what they inline is compiled along. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)

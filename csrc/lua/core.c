@@ -165,7 +165,7 @@ int lx_results(lua_State *L, lx_code code, const lx_error *error, int results)
 static void note_seeding(const lx_context *context)
 {
     if (context->devices[0]->recording)
-        lx_note_problem(context->devices[0]->recording, "sets the seed of the random numbers; do that outside");
+        lx_note_obstacle(context->devices[0]->recording, "sets the seed of the random numbers; do that outside");
 }
 
 /* manual_seed(n): random numbers start again from here */

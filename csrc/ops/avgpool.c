@@ -27,7 +27,7 @@ static lx_code check_images(const char *function, int ndim, const long *shape, l
 }
 
 /* What to compute for images of the shape. */
-static lx_code plan_windows(avg_pool_args *args, const char *function, const long *shape,
+static lx_code window_args(avg_pool_args *args, const char *function, const long *shape,
                             const lx_avg_pool2d_options *options, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
@@ -51,7 +51,7 @@ static lx_code plan_windows(avg_pool_args *args, const char *function, const lon
     return LX_OK;
 }
 
-static lx_code plan_adaptive(avg_pool_args *args, const char *function, const long *shape, const long size[2],
+static lx_code adaptive_args(avg_pool_args *args, const char *function, const long *shape, const long size[2],
                              lx_error *error)
 {
     *args = (avg_pool_args){.adaptive = 1};
@@ -135,7 +135,7 @@ lx_code lx_avg_pool2d(lx_tensor *out, const lx_tensor *x, const lx_avg_pool2d_op
 {
     static const char *const function = "avg_pool2d";
     avg_pool_args args;
-    if (check_images(function, x->ndim, x->shape, error) || plan_windows(&args, function, x->shape, options, error))
+    if (check_images(function, x->ndim, x->shape, error) || window_args(&args, function, x->shape, options, error))
         return error->code;
     return forward(out, x, &args, error);
 }
@@ -145,7 +145,7 @@ lx_code lx_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long in
 {
     static const char *const function = "avg_pool2d_backward";
     avg_pool_args args;
-    if (check_images(function, 4, input_shape, error) || plan_windows(&args, function, input_shape, options, error))
+    if (check_images(function, 4, input_shape, error) || window_args(&args, function, input_shape, options, error))
         return error->code;
     return backward(dx, function, dy, input_shape, &args, error);
 }
@@ -154,7 +154,7 @@ lx_code lx_adaptive_avg_pool2d(lx_tensor *out, const lx_tensor *x, const long si
 {
     static const char *const function = "adaptive_avg_pool2d";
     avg_pool_args args;
-    if (check_images(function, x->ndim, x->shape, error) || plan_adaptive(&args, function, x->shape, size, error))
+    if (check_images(function, x->ndim, x->shape, error) || adaptive_args(&args, function, x->shape, size, error))
         return error->code;
     return forward(out, x, &args, error);
 }
@@ -169,7 +169,7 @@ lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, cons
         return lx_fail(error, LX_EARG, "%s: dy should be [N,C,H,W], got %s", function,
                        lx_shape_text(dy->ndim, dy->shape, text));
     if (check_images(function, 4, input_shape, error) ||
-        plan_adaptive(&args, function, input_shape, dy->shape + 2, error))
+        adaptive_args(&args, function, input_shape, dy->shape + 2, error))
         return error->code;
     return backward(dx, function, dy, input_shape, &args, error);
 }

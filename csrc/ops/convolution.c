@@ -80,7 +80,7 @@ static long groups_to_merge(long in, long out, long groups, long lanes)
     return groups;
 }
 
-lx_code lx_conv2d_plan(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
+lx_code lx_conv2d_check_shapes(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
                     const long w[4], const lx_conv2d_options *o, lx_error *error)
 {
     char it[LX_SHAPE_TEXT], wt[LX_SHAPE_TEXT];
@@ -123,7 +123,7 @@ lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor
                         const lx_conv2d_options *options, lx_error *error)
 {
     if (lx_conv2d_check_operands(function, x, w, error) ||
-        lx_conv2d_plan(c, function, x->storage->device, x->shape, w->shape, options, error))
+        lx_conv2d_check_shapes(c, function, x->storage->device, x->shape, w->shape, options, error))
         return error->code;
     return check_bias(function, b, w, c->out_channels, error);
 }

@@ -22,7 +22,7 @@ typedef struct {
 lx_code lx_conv2d_check_tensor(const char *function, const char *what, const lx_tensor *t, lx_error *error);
 
 /* Checks the shapes of a forward convolution and works out the size of its output. */
-lx_code lx_conv2d_plan(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
+lx_code lx_conv2d_check_shapes(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
                        const long w[4], const lx_conv2d_options *o, lx_error *error);
 /* The same and more: all that a forward pass is given; b may be NULL. */
 lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,

@@ -1,4 +1,4 @@
-/* Matrix products: folding of batches, and what the operands are. How one is computed is for the form of the device. */
+/* Matrix products: merging of batches, and what the operands are. How one is computed is for the form of the device. */
 #include "matmul.h"
 
 #include <string.h>
@@ -44,7 +44,7 @@ static long batch_stride(const lx_tensor *tensor, int from_end)
 }
 
 /* Drops sizes of 1, turns a batch that only repeats b into more rows of a, and merges neighbours. */
-static batches fold(lx_product *job, const lx_tensor *a, const lx_tensor *b, int ndim, const long *shape)
+static batches merge_batches(lx_product *job, const lx_tensor *a, const lx_tensor *b, int ndim, const long *shape)
 {
     batches all = {0};
     for (int i = 0; i < ndim; i++) {
@@ -66,7 +66,7 @@ static batches fold(lx_product *job, const lx_tensor *a, const lx_tensor *b, int
     return all;
 }
 
-/* One launch for the innermost batch dimension, repeated over the others (rare: most batches fold into one). */
+/* One launch for the innermost batch dimension, repeated over the others (rare: most batches merge into one). */
 static lx_code run_batches(lx_product job, const batches *all, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
                            lx_error *error)
 {
@@ -111,7 +111,7 @@ static lx_code run_matmul(lx_tensor *out, const lx_tensor *a, const lx_tensor *b
         return error->code;
     if (lx_tensor_count(out) == 0)
         return LX_OK;
-    const batches all = fold(&job, a, b, ndim - 2, shape);
+    const batches all = merge_batches(&job, a, b, ndim - 2, shape);
     if (job.args.depth == 0)
         finish_nothing(&job, out, error);
     else

@@ -20,9 +20,9 @@
 #define LX_WALKER inline
 #define LX_APART inline
 #define LX_WALK(call) \
-    for (long id2 = (long)get_global_id(2); id2 < plan.rows / plan.size1; id2 += (long)get_global_size(2)) \
-        for (long id1 = (long)get_global_id(1); id1 < plan.size1; id1 += (long)get_global_size(1)) \
-            for (long id0 = (long)get_global_id(0); id0 < plan.size0; id0 += (long)get_global_size(0)) \
+    for (long id2 = (long)get_global_id(2); id2 < partition.rows / partition.size1; id2 += (long)get_global_size(2)) \
+        for (long id1 = (long)get_global_id(1); id1 < partition.size1; id1 += (long)get_global_size(1)) \
+            for (long id0 = (long)get_global_id(0); id0 < partition.size0; id0 += (long)get_global_size(0)) \
                 call;
 #else
 /* A work-item is a task of many ids, as on the cpu device. PoCL makes several copies of a kernel, one for each way in
@@ -30,9 +30,9 @@
 #define LX_WALKER __attribute__((noinline))
 #define LX_APART __attribute__((noinline))
 #define LX_WALK(call) \
-    const lx_span span = lx_span_of(plan, task); \
+    const lx_span span = lx_span_of(partition, task); \
     for (long row = span.first_row; row < span.last_row; row++) { \
-        const long id1 = row % plan.size1, id2 = row / plan.size1; \
+        const long id1 = row % partition.size1, id2 = row / partition.size1; \
         _Pragma("clang loop vectorize(assume_safety)") \
         for (long id0 = span.first; id0 < span.last; id0++) \
             call; \
@@ -89,13 +89,13 @@ static LX_ITEM lanes pair_sums(lanes a, lanes b)
 #define LX_FOUND(n, type, name) LX_AT(type, b##n, o##n),
 #define LX_DEFINE(name, P, taken, passed, given, found) \
     static void name##_item(LX_IDS, taken const P p); \
-    static LX_WALKER void name##_walk(long task, taken const P p, const lx_plan plan) \
+    static LX_WALKER void name##_walk(long task, taken const P p, const lx_partition partition) \
     { \
         LX_WALK(name##_item(id0, id1, id2, passed p)) \
     } \
-    __kernel void name(given const P p, const lx_plan plan) \
+    __kernel void name(given const P p, const lx_partition partition) \
     { \
-        name##_walk((long)get_global_id(0), found p, plan); \
+        name##_walk((long)get_global_id(0), found p, partition); \
     } \
     static void name##_item(LX_IDS, taken const P p)
 

@@ -16,7 +16,7 @@ typedef float value;
 
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
 
-/* Where a work-item stands, and which values it visits: each `along` after the last one. */
+/* The place of a work-item, and which values it visits: each `along` after the last one. */
 typedef struct {
     int id, slice;
     long column, chunk;

@@ -8,7 +8,7 @@
  * from growing with the count. */
 #define RUN 32
 
-/* Where a work-item stands. */
+/* The place of a work-item. */
 typedef struct {
     int id, slice;    /* in the group, and along the chunk */
     int present;      /* 0 if it only keeps others company */

@@ -21,5 +21,5 @@ return {
     {path = "^csrc/ops/.*_simt%.c$", line = "^{%d+, %d+, %d+, %d+, %d+, [%d.]+}", why = FASTEST},
     {path = "^csrc/ops/simt/winograd_simt%.c$", inside = "^lx_winograd_groups$", why = FASTEST},
     {path = "^csrc/ops/simt/tiles%.c$", inside = "^lx_tile_speed$", why = FASTEST},
-    {path = "^csrc/ops/tile/conv2d_tile%.c$", inside = "^usual_together$", why = FASTEST},
+    {path = "^csrc/ops/tile/conv2d_tile%.c$", inside = "^default_together$", why = FASTEST},
 }

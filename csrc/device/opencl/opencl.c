@@ -12,7 +12,7 @@
 #include "../../base/count.h"
 #include "../../base/fork.h"
 #include "../../base/memory.h"
-#include "../plan.h"
+#include "../partition.h"
 #include "internal.h"
 #include "platforms.h"
 
@@ -278,8 +278,8 @@ static lx_code opencl_write(lx_storage *to, size_t offset, const void *from, siz
 
 /* ---- launching ----------------------------------------------------------------------------------------------- */
 
-/* Each buffer, followed by its offset in bytes; then the parameters, and the plan where the kernel has one. */
-static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *launch, const lx_plan *plan)
+/* Each buffer, followed by its offset in bytes; then the parameters, and the partition where the kernel has one. */
+static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *launch, const lx_partition *partition)
 {
     cl_int status = CL_SUCCESS;
     cl_uint index = 0;
@@ -293,8 +293,8 @@ static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *
     }
     if (status == CL_SUCCESS)
         status = self->api.clSetKernelArg(kernel, index++, launch->params_size, launch->params);
-    if (status == CL_SUCCESS && plan)
-        status = self->api.clSetKernelArg(kernel, index, sizeof *plan, plan);
+    if (status == CL_SUCCESS && partition)
+        status = self->api.clSetKernelArg(kernel, index, sizeof *partition, partition);
     return status;
 }
 
@@ -335,9 +335,9 @@ static const struct {
     void (*spread)(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3]);
 } forms[LX_FORMS] = {[LX_TILE] = {16, spread_tasks}, [LX_SIMT] = {4, spread_ids}};
 
-/* The numbers of work-items, in all and in a group, and the plan for kernels that have one. */
+/* The numbers of work-items, in all and in a group, and the partition for kernels that have one. */
 static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most, size_t size[3], size_t group[3],
-                    lx_plan *plan)
+                    lx_partition *partition)
 {
     long tasks;
     for (int i = 0; i < 3; i++) {
@@ -350,7 +350,7 @@ static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most,
     if (launch->group[0])
         return;
     const bool alone = self->units == 1 || launch->work < PARALLEL_FROM;
-    *plan = lx_plan_tasks(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD, &tasks);
+    *partition = lx_partition_ids(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD, &tasks);
     forms[self->device.form].spread(launch, most, tasks, size, group);
 }
 
@@ -358,7 +358,7 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
 {
     lx_opencl *self = (lx_opencl *)device;
     size_t size[3], group[3];
-    lx_plan plan;
+    lx_partition partition;
     cl_event event = NULL;
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
@@ -368,8 +368,8 @@ static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_erro
     lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, &launch->options, error);
     cl_int status = CL_SUCCESS;
     if (kernel) {
-        lay_out(self, launch, kernel->most, size, group, &plan);
-        status = set_arguments(self, kernel->handle, launch, launch->group[0] ? NULL : &plan);
+        lay_out(self, launch, kernel->most, size, group, &partition);
+        status = set_arguments(self, kernel->handle, launch, launch->group[0] ? NULL : &partition);
         if (status == CL_SUCCESS)
             status = self->api.clEnqueueNDRangeKernel(self->queue, kernel->handle, 3, NULL, size, group, 0, NULL,
                                                       device->profile ? &event : NULL);

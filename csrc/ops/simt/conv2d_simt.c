@@ -30,7 +30,7 @@ static const lx_tile tiles[] = {
 
 enum {
     TILES = sizeof tiles / sizeof *tiles,
-    MOST_WAYS = 2 * (TILES + LX_WINOGRAD_TILES),
+    MOST_VARIANTS = 2 * (TILES + LX_WINOGRAD_TILES),
     PART_LEAST = 64,        /* quads of a part: input blocks times taps */
     CHUNK_LEAST = 256,      /* pixels of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
@@ -44,32 +44,32 @@ enum {
     FLOPS_PER_BYTE = 16     /* operations in the time that a byte of sums takes, on common GPUs */
 };
 
-/* A way to compute: a tile, and the parts (of input channels) or chunks (of pixels) that the depth is cut into. */
+/* A variant: a tile, and the parts (of input channels) or chunks (of pixels) that the depth is cut into. */
 typedef struct {
     const lx_tile *tile;
     long parts;
     bool winograd; /* the tile is one of lx_winograd_tiles */
-} way;
+} variant;
 
 /* What is common to both products: columns are pixels of a phase, or columns of the weight. */
 typedef struct {
     const lx_device *device;
     long rows, columns, copies; /* copies: groups of channels and phases, each with a product of its own */
     double sums;                /* elements of the result */
-    way ways[MOST_WAYS];
-    int count, usual;
-} plan;
+    variant variants[MOST_VARIANTS];
+    int count, default_variant;
+} candidates;
 
-static double groups_of(const plan *p, const lx_tile *t)
+static double groups_of(const candidates *p, const lx_tile *t)
 {
     return (double)lx_ceil_div(p->rows, t->m) * (double)lx_ceil_div(p->columns, t->n) * (double)p->copies;
 }
 
-/* ---- ways ------------------------------------------------------------------------------------------------------ */
+/* ---- variants -------------------------------------------------------------------------------------------------- */
 
-/* The time that a way should take, in arithmetic operations for each step of the depth and column: what its tiles
+/* The time that a variant should take, in arithmetic operations for each step of the depth and column: what its tiles
  * hold, longer if there are too few work-items; then to add up the parts. */
-static double guess(const plan *p, const way *w, double depth)
+static double guess(const candidates *p, const variant *w, double depth)
 {
     const lx_tile *t = w->tile;
     const double held = groups_of(p, t) * t->m * t->n * 2 * depth;
@@ -79,31 +79,31 @@ static double guess(const plan *p, const way *w, double depth)
     return held / lx_tile_speed(p->device, t) / busy + adding;
 }
 
-static void add_way(plan *p, const lx_tile *t, long parts, double depth)
+static void add_variant(candidates *p, const lx_tile *t, long parts, double depth)
 {
-    p->ways[p->count] = (way){t, parts, false};
-    if (p->count == 0 || guess(p, &p->ways[p->count], depth) < guess(p, &p->ways[p->usual], depth))
-        p->usual = p->count;
+    p->variants[p->count] = (variant){t, parts, false};
+    if (p->count == 0 || guess(p, &p->variants[p->count], depth) < guess(p, &p->variants[p->default_variant], depth))
+        p->default_variant = p->count;
     p->count++;
 }
 
 /* All tiles that are not plainly too large, with the depth whole, and with as many parts as keep the device busy. */
-static void find_ways(plan *p, long most_parts, double depth)
+static void find_variants(candidates *p, long most_parts, double depth)
 {
     for (int i = 0; i < TILES; i++) {
         const lx_tile *t = &tiles[i];
         if (!lx_tile_fits(p->device, t, p->rows, p->columns))
             continue;
         const long wanted = (long)ceil((double)p->device->gpu.busy_items / (groups_of(p, t) * lx_tile_items(t)));
-        add_way(p, t, 1, depth);
+        add_variant(p, t, 1, depth);
         if (lx_least(wanted, most_parts) > 1)
-            add_way(p, t, lx_least(wanted, most_parts), depth);
+            add_variant(p, t, lx_least(wanted, most_parts), depth);
     }
 }
 
-/* Winograd's ways, where there are any. On which GPUs they are faster is for measurements to say: the usual way is
+/* Winograd's variants, where there are any. On which GPUs they are faster is for measurements to say: the default variant is
  * none of them. */
-static void add_winograd_ways(plan *p, const conv2d_gemm_args *args, const lx_tensor *x, long most_parts)
+static void add_winograd_variants(candidates *p, const conv2d_gemm_args *args, const lx_tensor *x, long most_parts)
 {
     for (int i = 0; i < LX_WINOGRAD_TILES && !p->device->exact; i++) {
         const lx_tile *t = &lx_winograd_tiles[i];
@@ -111,15 +111,15 @@ static void add_winograd_ways(plan *p, const conv2d_gemm_args *args, const lx_te
             continue;
         const double items = lx_winograd_groups(t, args) * lx_winograd_items(t);
         const long parts = lx_least((long)ceil((double)p->device->gpu.busy_items / items), most_parts);
-        p->ways[p->count++] = (way){t, 1, true};
+        p->variants[p->count++] = (variant){t, 1, true};
         if (parts > 1)
-            p->ways[p->count++] = (way){t, parts, true};
+            p->variants[p->count++] = (variant){t, parts, true};
     }
 }
 
-static void name_way(const way *w, char name[LX_WAY_NAME])
+static void name_variant(const variant *w, char name[LX_VARIANT_NAME])
 {
-    snprintf(name, LX_WAY_NAME, "%s %dx%dx%d by %dx%d in %ld", w->winograd ? "winograd 2x2" : "gemm", w->tile->m,
+    snprintf(name, LX_VARIANT_NAME, "%s %dx%dx%d by %dx%d in %ld", w->winograd ? "winograd 2x2" : "gemm", w->tile->m,
              w->tile->n, w->tile->k, w->tile->item_m, w->tile->item_n, w->parts);
 }
 
@@ -144,16 +144,16 @@ static double most_of(double a, double b, double c)
 /* ---- forward and backward-data --------------------------------------------------------------------------------- */
 
 typedef struct {
-    plan plan;
+    candidates found;
     conv2d_gemm_args args;
     const lx_tensor *x, *packed, *bias;
     lx_tensor *out;
     double work;
 } gemm_job;
 
-static void name_gemm(const void *job, int index, char name[LX_WAY_NAME])
+static void name_gemm(const void *job, int index, char name[LX_VARIANT_NAME])
 {
-    name_way(&((const gemm_job *)job)->plan.ways[index], name);
+    name_variant(&((const gemm_job *)job)->found.variants[index], name);
 }
 
 /* The sum of the parts, with bias and ReLU. */
@@ -189,7 +189,7 @@ static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_ar
     lx_build_options options = lx_tile_options(t);
     options.thin = !job->x->block;
     options.phases = phases_of(&args) > 1;
-    args.tiles = (int)lx_ceil_div(job->plan.columns, t->n);
+    args.tiles = (int)lx_ceil_div(job->found.columns, t->n);
     const long groups = lx_ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
     return LX_RUN_GROUPS(k_conv2d_gemm, &options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
                          args, error, job->x, job->packed, job->bias, out);
@@ -198,14 +198,14 @@ static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_ar
 static lx_code run_gemm(void *of, int index, lx_error *error)
 {
     const gemm_job *job = of;
-    const way *w = &job->plan.ways[index];
+    const variant *w = &job->found.variants[index];
     conv2d_gemm_args args = job->args;
     lx_tensor parts = {0};
     args.part_blocks = (int)lx_ceil_div(args.in_blocks, w->parts);
     args.parts = (int)lx_ceil_div(args.in_blocks, args.part_blocks);
     const bool cut = args.parts > 1;
     if (cut) {
-        const long count = args.parts * (long)(job->plan.sums);
+        const long count = args.parts * (long)(job->found.sums);
         args.bias = args.relu = 0;
         if (lx_tensor_new(&parts, job->x->storage->device, LX_FLOAT32, 1, &count, error))
             return error->code;
@@ -270,19 +270,19 @@ static lx_code convolve(const lx_convolution *c, const char *problem, const conv
     if (c->depthwise)
         return run_depthwise(&job, error);
     const long cells = (long)pass->in_blocks * pass->g.kernel_h * pass->g.kernel_w;
-    job.plan.device = x->storage->device;
-    job.plan.rows = pass->out_blocks * 4L;
-    job.plan.columns = phase_pixels(&job.args);
-    job.plan.copies = pass->groups * phases_of(&job.args);
-    job.plan.sums = (double)c->batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
-    const long most_parts = lx_least(lx_least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST);
-    find_ways(&job.plan, most_parts, (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
-    if (job.plan.count == 0)
-        return lx_no_tile(job.plan.device, "conv2d", error);
-    add_winograd_ways(&job.plan, &job.args, x, most_parts);
+    job.found.device = x->storage->device;
+    job.found.rows = pass->out_blocks * 4L;
+    job.found.columns = phase_pixels(&job.args);
+    job.found.copies = pass->groups * phases_of(&job.args);
+    job.found.sums = (double)c->batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
+    const long most_parts = lx_least(lx_least(pass->in_blocks, (long)(MOST_SUMS / job.found.sums)), cells / PART_LEAST);
+    find_variants(&job.found, most_parts, (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
+    if (job.found.count == 0)
+        return lx_no_tile(job.found.device, "conv2d", error);
+    add_winograd_variants(&job.found, &job.args, x, most_parts);
     const lx_choice choice = {.problem = problem,
-                              .count = job.plan.count,
-                              .usual = job.plan.usual,
+                              .count = job.found.count,
+                              .default_variant = job.found.default_variant,
                               .job = &job,
                               .name = name_gemm,
                               .run = run_gemm,
@@ -294,7 +294,7 @@ static lx_code convolve(const lx_convolution *c, const char *problem, const conv
 /* ---- gradients of weight and bias ------------------------------------------------------------------------------ */
 
 typedef struct {
-    plan plan;
+    candidates found;
     conv2d_sums_args args;
     conv2d_reduce_args reduce;
     const lx_tensor *x, *dy;
@@ -342,8 +342,8 @@ static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, co
         lx_build_options options = lx_tile_options(t);
         options.thin = !job->x->block;
         return LX_RUN_GROUPS(k_conv2d_weight_gemm, &options,
-                             lx_ceil_div(job->plan.rows, t->m) * lx_ceil_div(job->plan.columns, t->n), chunks, args->groups,
-                             lx_tile_items(t), 1, job->work, *args, error, job->x, job->dy, sums);
+                             lx_ceil_div(job->found.rows, t->m) * lx_ceil_div(job->found.columns, t->n), chunks,
+                             args->groups, lx_tile_items(t), 1, job->work, *args, error, job->x, job->dy, sums);
     }
     if (!job->x)
         return LX_RUN_GROUPS(k_conv2d_bias_group, NULL, args->out_blocks, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
@@ -375,13 +375,13 @@ static lx_code run_chunks(const sums_job *job, const lx_tile *t, long chunks, lx
 
 static lx_code run_weight(void *job, int index, lx_error *error)
 {
-    const way *w = &((const sums_job *)job)->plan.ways[index];
+    const variant *w = &((const sums_job *)job)->found.variants[index];
     return run_chunks(job, w->tile, w->parts, error);
 }
 
-static void name_weight(const void *job, int index, char name[LX_WAY_NAME])
+static void name_weight(const void *job, int index, char name[LX_VARIANT_NAME])
 {
-    name_way(&((const sums_job *)job)->plan.ways[index], name);
+    name_variant(&((const sums_job *)job)->found.variants[index], name);
 }
 
 /* As many chunks as there may be of sums of this size, each of `pixels` or more. */
@@ -440,17 +440,17 @@ static lx_code find_gradient(const lx_conv2d_gradient *of, lx_error *error)
     job.reduce.out_blocks = pass->out_blocks;
     if (of->kind == LX_GRADIENT_DEPTHWISE || of->kind == LX_GRADIENT_BIAS)
         return run_chunks(&job, NULL, busy_chunks(&job.args, device), error);
-    job.plan.device = device;
-    job.plan.rows = pass->out_blocks * 4L;
-    job.plan.columns = (long)reduce->in_blocks * reduce->taps * reduce->inner;
-    job.plan.copies = pass->groups;
-    job.plan.sums = (double)job.args.chunk_size;
-    find_ways(&job.plan, most_chunks(&job.args, CHUNK_LEAST), (double)job.args.pixels);
-    if (job.plan.count == 0)
-        return lx_no_tile(job.plan.device, "conv2d", error);
+    job.found.device = device;
+    job.found.rows = pass->out_blocks * 4L;
+    job.found.columns = (long)reduce->in_blocks * reduce->taps * reduce->inner;
+    job.found.copies = pass->groups;
+    job.found.sums = (double)job.args.chunk_size;
+    find_variants(&job.found, most_chunks(&job.args, CHUNK_LEAST), (double)job.args.pixels);
+    if (job.found.count == 0)
+        return lx_no_tile(job.found.device, "conv2d", error);
     const lx_choice choice = {.problem = of->problem,
-                              .count = job.plan.count,
-                              .usual = job.plan.usual,
+                              .count = job.found.count,
+                              .default_variant = job.found.default_variant,
                               .job = &job,
                               .name = name_weight,
                               .run = run_weight,

@@ -22,7 +22,7 @@ static const int slices[] = {8, 32, 256};
 enum {
     TILES = sizeof tiles / sizeof *tiles,
     SLICES = sizeof slices / sizeof *slices,
-    MOST_WAYS = 2 * (TILES + SLICES),
+    MOST_VARIANTS = 2 * (TILES + SLICES),
     MOST_VECTORS = 4,       /* rows or columns that count as few */
     CHUNK_LEAST = 128,      /* depth of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
@@ -30,12 +30,12 @@ enum {
     FLOPS_PER_BYTE = 32     /* arithmetic operations in the time that a byte takes, on common GPUs */
 };
 
-/* A way to compute the product: a tile, or a number of slices, and the chunks that the depth is cut into. */
+/* A variant of the product: a tile, or a number of slices, and the chunks that the depth is cut into. */
 typedef struct {
     const lx_tile *tile; /* NULL: slices */
     int slices;
     long chunks;
-} way;
+} variant;
 
 typedef struct {
     lx_product product;
@@ -43,11 +43,11 @@ typedef struct {
     lx_tensor *y;
     bool a_deep, b_deep; /* as the kernel has them */
     int a_wide, b_wide;
-    way ways[MOST_WAYS];
+    variant variants[MOST_VARIANTS];
     int count;
 } job;
 
-/* ---- ways ------------------------------------------------------------------------------------------------------ */
+/* ---- variants -------------------------------------------------------------------------------------------------- */
 
 static bool few_rows(const matmul_args *args)
 {
@@ -55,7 +55,7 @@ static bool few_rows(const matmul_args *args)
 }
 
 /* Work-items that have something to do while the depth is not cut. */
-static double items_of(const job *j, const way *w)
+static double items_of(const job *j, const variant *w)
 {
     const matmul_args *args = &j->product.args;
     const double batch = (double)j->product.batch;
@@ -65,16 +65,16 @@ static double items_of(const job *j, const way *w)
            lx_tile_items(w->tile);
 }
 
-/* Neighbours in memory that neighbouring work-items of a way with slices read. */
-static int neighbours(const job *j, const way *w)
+/* Neighbours in memory that neighbouring work-items of a variant by slices read. */
+static int neighbours(const job *j, const variant *w)
 {
     const bool deep = few_rows(&j->product.args) ? j->b_deep : j->a_deep;
     return deep ? w->slices : MATMUL_VECTOR_ITEMS / w->slices;
 }
 
-/* The time that a way should take, in arithmetic operations: to compute what its tiles hold, though not faster
+/* The time that a variant should take, in arithmetic operations: to compute what its tiles hold, though not faster
  * than memory brings it, and longer if there are too few work-items; then to add up the chunks. */
-static double guess(const job *j, const way *w)
+static double guess(const job *j, const variant *w)
 {
     const matmul_args *args = &j->product.args;
     const double batch = (double)j->product.batch, rows = (double)args->rows, columns = (double)args->columns;
@@ -93,47 +93,47 @@ static double guess(const job *j, const way *w)
     return time / busy + sums;
 }
 
-/* Adds a way with the depth whole, and one with as many chunks as keep the device busy. */
-static void add_way(job *j, way w)
+/* Adds a variant with the depth whole, and one with as many chunks as keep the device busy. */
+static void add_variant(job *j, variant w)
 {
     const long depth = w.tile ? CHUNK_LEAST : w.slices * 8L > CHUNK_LEAST ? w.slices * 8L : CHUNK_LEAST;
     const long wanted = (long)ceil((double)j->a->storage->device->gpu.busy_items / items_of(j, &w));
     w.chunks = 1;
-    j->ways[j->count++] = w;
+    j->variants[j->count++] = w;
     w.chunks = lx_least(wanted, j->product.args.depth / depth);
     if (w.chunks > 1)
-        j->ways[j->count++] = w;
+        j->variants[j->count++] = w;
 }
 
-/* All ways that are not plainly too large for the result. */
-static void find_ways(job *j)
+/* All variants that are not plainly too large for the result. */
+static void find_variants(job *j)
 {
     const matmul_args *args = &j->product.args;
     if (lx_least(args->rows, args->columns) <= MOST_VECTORS)
         for (int i = 0; i < SLICES; i++)
-            add_way(j, (way){NULL, slices[i], 1});
+            add_variant(j, (variant){NULL, slices[i], 1});
     for (int i = 0; i < TILES; i++)
         if (lx_tile_fits(j->a->storage->device, &tiles[i], args->rows, args->columns))
-            add_way(j, (way){&tiles[i], 0, 1});
+            add_variant(j, (variant){&tiles[i], 0, 1});
 }
 
 static int likely_best(const job *j)
 {
     int best = 0;
     for (int i = 1; i < j->count; i++)
-        if (guess(j, &j->ways[i]) < guess(j, &j->ways[best]))
+        if (guess(j, &j->variants[i]) < guess(j, &j->variants[best]))
             best = i;
     return best;
 }
 
-static void name_way(const void *of, int index, char name[LX_WAY_NAME])
+static void name_variant(const void *of, int index, char name[LX_VARIANT_NAME])
 {
-    const way *w = &((const job *)of)->ways[index];
+    const variant *w = &((const job *)of)->variants[index];
     if (w->tile)
-        snprintf(name, LX_WAY_NAME, "%dx%dx%d by %dx%d in %ld", w->tile->m, w->tile->n, w->tile->k, w->tile->item_m,
+        snprintf(name, LX_VARIANT_NAME, "%dx%dx%d by %dx%d in %ld", w->tile->m, w->tile->n, w->tile->k, w->tile->item_m,
                  w->tile->item_n, w->chunks);
     else
-        snprintf(name, LX_WAY_NAME, "%d slices in %ld", w->slices, w->chunks);
+        snprintf(name, LX_VARIANT_NAME, "%d slices in %ld", w->slices, w->chunks);
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
@@ -164,10 +164,10 @@ static lx_code run_vectors(const job *j, int share, const lx_product *product, c
                          j->a, j->b, product->bias, to);
 }
 
-static lx_code run_way(void *of, int index, lx_error *error)
+static lx_code run_variant(void *of, int index, lx_error *error)
 {
     const job *j = of;
-    const way *w = &j->ways[index];
+    const variant *w = &j->variants[index];
     lx_tensor parts = {0};
     lx_product product = j->product;
     matmul_args *args = &product.args;
@@ -235,7 +235,7 @@ lx_code lx_multiply_simt(const lx_product *product, const lx_tensor *a, const lx
     j.b_deep = is_deep(args->b_column, args->b_depth);
     j.a_wide = width_of(a, j.a_deep, args->rows, args->depth, args->a_row, args->a_depth, args->a_batch);
     j.b_wide = width_of(b, j.b_deep, args->columns, args->depth, args->b_column, args->b_depth, args->b_batch);
-    find_ways(&j);
+    find_variants(&j);
     if (j.count == 0)
         return lx_no_tile(a->storage->device, "matmul", error);
     snprintf(problem, sizeof problem, "matmul [%ld,%ld,%ld] x [%ld,%ld]%s%s%s%s", product->batch, args->rows,
@@ -245,10 +245,10 @@ lx_code lx_multiply_simt(const lx_product *product, const lx_tensor *a, const lx
     const size_t bytes = (size_t)(product->batch * args->rows * args->columns) * sizeof(float);
     const lx_choice choice = {.problem = problem,
                               .count = j.count,
-                              .usual = likely_best(&j),
+                              .default_variant = likely_best(&j),
                               .job = &j,
-                              .name = name_way,
-                              .run = run_way,
+                              .name = name_variant,
+                              .run = run_variant,
                               .result = y->storage,
                               .offset = (size_t)y->offset * sizeof(float),
                               .bytes = bytes};

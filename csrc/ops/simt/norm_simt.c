@@ -22,8 +22,8 @@ enum {
 
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
 
-/* How the work-items of a group stand before `columns`, with at most `across` of these side by side. */
-static void stand(channel_args *args, long columns, long across)
+/* Arranges the work-items of a group before `columns`, with at most `across` of these side by side. */
+static void arrange(channel_args *args, long columns, long across)
 {
     args->columns = columns;
     args->across = (int)lx_least(across, columns);
@@ -39,7 +39,7 @@ static void cut(channel_args *args, long chunks)
     args->chunks = lx_ceil_div(args->count, args->chunk);
 }
 
-static channel_args plan(const lx_tensor *x, const batch_norm_args *from)
+static channel_args args_of(const lx_tensor *x, const batch_norm_args *from)
 {
     channel_args args = {.size = from->size,
                          .channels = from->channels,
@@ -48,14 +48,14 @@ static channel_args plan(const lx_tensor *x, const batch_norm_args *from)
                          .has_weight = from->has_weight,
                          .has_bias = from->has_bias,
                          .training = from->training};
-    stand(&args, x->block ? from->stored / x->block : from->channels, from->size == 1 ? NEIGHBOURS : 1);
+    arrange(&args, x->block ? from->stored / x->block : from->channels, from->size == 1 ? NEIGHBOURS : 1);
     return args;
 }
 
 /* For sums: chunks enough to keep the device busy and the additions few. */
-static channel_args plan_sums(const lx_tensor *x, const batch_norm_args *from)
+static channel_args args_for_sums(const lx_tensor *x, const batch_norm_args *from)
 {
-    channel_args args = plan(x, from);
+    channel_args args = args_of(x, from);
     const long wanted = lx_least(lx_ceil_div(ENOUGH_GROUPS, args.blocks), args.count / (args.along * EACH));
     const long few = lx_ceil_div(args.count, args.along * EACH_MOST);
     cut(&args, wanted > few ? wanted : few);
@@ -63,9 +63,9 @@ static channel_args plan_sums(const lx_tensor *x, const batch_norm_args *from)
 }
 
 /* For results of as many values as x: a few for each work-item. */
-static channel_args plan_values(const lx_tensor *x, const batch_norm_args *from)
+static channel_args args_for_values(const lx_tensor *x, const batch_norm_args *from)
 {
-    channel_args args = plan(x, from);
+    channel_args args = args_of(x, from);
     cut(&args, lx_ceil_div(args.count, args.along * EACH));
     return args;
 }
@@ -91,7 +91,7 @@ static lx_code new_parts(pair *parts, const lx_tensor *x, const channel_args *ar
 static lx_code join(const lx_kernel *kernel, const pair *parts, channel_args args, const lx_tensor *first,
                     const lx_tensor *second, lx_error *error)
 {
-    stand(&args, args.channels, NEIGHBOURS);
+    arrange(&args, args.channels, NEIGHBOURS);
     const long work = 4 * args.channels * args.chunks;
     return LX_RUN_GROUPS(*kernel, NULL, args.blocks, 1, 1, NORM_ITEMS, 1, work, args, error, &parts->first,
                          &parts->second, first, second);
@@ -108,7 +108,7 @@ static lx_code stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const 
     if (lx_tensor_count(x) == 0)
         return lx_batch_norm_tile.stats(mean, var, x, from, error);
     pair parts = {{0}, {0}};
-    const channel_args args = plan_sums(x, from);
+    const channel_args args = args_for_sums(x, from);
     const double work = 4 * (double)lx_tensor_count(x);
     if (args.chunks == 1)
         RUN_COLUMNS(k_channel_moments, x, work, args, error, x, mean, var);
@@ -124,7 +124,7 @@ static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, co
 {
     if (lx_tensor_count(x) == 0)
         return lx_batch_norm_tile.apply(y, x, mean, var, weight, bias, from, error);
-    const channel_args args = plan_values(x, from);
+    const channel_args args = args_for_values(x, from);
     return RUN_COLUMNS(k_batch_norm_groups, x, 4 * (double)lx_tensor_count(x), args, error, x, mean, var,
                        weight, bias, y);
 }
@@ -134,7 +134,7 @@ static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tens
                              lx_error *error)
 {
     pair parts = {{0}, {0}};
-    const channel_args args = plan_sums(x, from);
+    const channel_args args = args_for_sums(x, from);
     const double work = 4 * (double)lx_tensor_count(x);
     if (args.chunks == 1)
         RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, dbias, dweight);
@@ -152,7 +152,7 @@ static lx_code backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, con
 {
     if (lx_tensor_count(x) == 0)
         return lx_batch_norm_tile.backward(dx, dweight, dbias, dy, x, mean, var, weight, from, error);
-    const channel_args args = plan_values(x, from);
+    const channel_args args = args_for_values(x, from);
     if (sum_gradients(dweight, dbias, dy, x, mean, var, from, error))
         return error->code;
     return RUN_COLUMNS(k_batch_norm_backward_groups, x, 6 * (double)lx_tensor_count(x), args, error, dy,

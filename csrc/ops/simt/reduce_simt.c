@@ -22,8 +22,8 @@ enum {
 static const int joins[LX_REDUCTIONS] = {
     [LX_SUM] = JOIN_SUM, [LX_PROD] = JOIN_PROD, [LX_MAX] = JOIN_MAX, [LX_MIN] = JOIN_MIN};
 
-/* How the work-items of a group stand, and how many chunks there are: one, or what keeps the device busy. */
-static reduce_groups_args plan(lx_axis axis, bool in_chunks)
+/* How the work-items of a group are arranged, and how many chunks there are: one, or what keeps the device busy. */
+static reduce_groups_args arrange(lx_axis axis, bool in_chunks)
 {
     reduce_groups_args args = {.outer = axis.outer, .size = axis.size, .inner = axis.inner, .along = 1};
     const long most = axis.inner >= NEIGHBOURS ? ALONG_COLUMNS : REDUCE_ITEMS / axis.inner;
@@ -62,7 +62,7 @@ static lx_code reduce(lx_tensor *out, lx_reduction reduction, const lx_tensor *x
         return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &count, error);
     do {
         lx_tensor next = {0};
-        const reduce_groups_args args = plan(axis, true);
+        const reduce_groups_args args = arrange(axis, true);
         const long parts = count * args.chunks;
         if (!lx_tensor_new(&next, x->storage->device, LX_FLOAT32, 1, &parts, error))
             reduce_pass(&next, reduction, out->storage ? out : x, args, error);
@@ -79,7 +79,7 @@ static lx_code row_means(const lx_tensor *y, const lx_tensor *x, long rows, long
 {
     if (rows == 0)
         return LX_OK;
-    reduce_groups_args args = plan((lx_axis){rows, size, 1}, false);
+    reduce_groups_args args = arrange((lx_axis){rows, size, 1}, false);
     args.mean = 1;
     return reduce_pass(y, LX_SUM, x, args, error);
 }
@@ -92,7 +92,7 @@ static lx_code search(lx_tensor *out, bool smallest, const lx_tensor *x, lx_axis
         return lx_tensor_new(out, x->storage->device, LX_INT32, 1, &count, error);
     do {
         lx_tensor next = {0};
-        reduce_groups_args args = plan(axis, true);
+        reduce_groups_args args = arrange(axis, true);
         args.whole = whole;
         args.picked = out->storage != NULL;
         const long found = count * args.chunks;

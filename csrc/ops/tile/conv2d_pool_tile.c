@@ -9,7 +9,7 @@ LX_KERNEL(conv2d, conv2d_plain_pool);
 LX_KERNEL(conv2d, conv2d_weight_windows);
 LX_KERNEL(conv2d, conv2d_bias_windows);
 
-/* ---- which way ------------------------------------------------------------------------------------------------ */
+/* ---- which variant -------------------------------------------------------------------------------------------- */
 
 /* A kernel of 3x3 at stride 1 on an input that is better read in the plain layout. */
 static bool is_plain_3x3(const lx_convolution *c, const lx_tensor *x)

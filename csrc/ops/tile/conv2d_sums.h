@@ -1,4 +1,4 @@
-/* Gradients of weights and biases in tile form, and what the ways to convolve share with Winograd's. */
+/* Gradients of weights and biases in tile form, and what the variants of convolution share with Winograd's. */
 #ifndef LX_CONV2D_SUMS_H
 #define LX_CONV2D_SUMS_H
 

@@ -20,7 +20,7 @@ LX_KERNEL(conv2d, conv2d_bias_sums);
 
 /* The output blocks that a work-item computes at once where nothing was measured: two, unless rows of this width waste
  * the speed that they give over one. */
-static int usual_together(long width, int out_blocks, long lanes)
+static int default_together(long width, int out_blocks, long lanes)
 {
     const long one = CONV2D_PIXELS_OF_ONE, two = CONV2D_PIXELS_OF_TWO(lanes);
     if (one == two)
@@ -37,20 +37,20 @@ typedef struct {
     lx_tensor *out;
 } tile_pass;
 
-/* The ways to compute a pass: one block at once, two, and Winograd's. */
-enum { ONE, TWO, WINOGRAD, WAYS };
+/* The variants of a pass: one block at once, two, and Winograd's. */
+enum { ONE, TWO, WINOGRAD, VARIANTS };
 
-static lx_code run_pass(void *job, int way, lx_error *error)
+static lx_code run_pass(void *job, int variant, lx_error *error)
 {
     const tile_pass *pass = job;
     conv2d_tile_args args = pass->args;
-    if (way == WINOGRAD) {
+    if (variant == WINOGRAD) {
         const lx_winograd_pass winograd = lx_conv2d_as_winograd(&args, pass->c->batch);
         const lx_winograd_operands from = {pass->x, NULL, pass->packed, pass->bias, lx_conv2d_work(pass->c)};
         return lx_winograd(&winograd, &from, args.relu, pass->out, error);
     }
     const long lanes = pass->x->storage->device->lanes, width = lx_ceil_div(args.g.out_width, args.up_w);
-    args.together = way + 1;
+    args.together = variant + 1;
     args.tiles = (int)lx_ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
     const lx_build_options options = {
         .always_two = !pass->c->depthwise && args.together == 2 && args.out_blocks % 2 == 0};
@@ -59,29 +59,29 @@ static lx_code run_pass(void *job, int way, lx_error *error)
                        lx_conv2d_work(pass->c), args, error, pass->x, pass->packed, pass->bias, pass->out);
 }
 
-static void name_pass(const void *job, int way, char name[LX_WAY_NAME])
+static void name_pass(const void *job, int variant, char name[LX_VARIANT_NAME])
 {
     (void)job;
-    static const char *const names[WAYS] = {"tile, 1 block at once", "tile, 2 blocks at once", "winograd 4x4"};
-    snprintf(name, LX_WAY_NAME, "%s", names[way]);
+    static const char *const names[VARIANTS] = {"tile, 1 block at once", "tile, 2 blocks at once", "winograd 4x4"};
+    snprintf(name, LX_VARIANT_NAME, "%s", names[variant]);
 }
 
-/* Runs a pass in the best of the ways that its input and the number of blocks allow. */
-static lx_code choose_way(const tile_pass *pass, const char *problem, lx_error *error)
+/* Runs a pass in the best of the variants that its input and the number of blocks allow. */
+static lx_code choose_variant(const tile_pass *pass, const char *problem, lx_error *error)
 {
     const conv2d_tile_args *args = &pass->args;
     lx_device *device = pass->x->storage->device;
     const lx_winograd_pass as_winograd = lx_conv2d_as_winograd(args, pass->c->batch);
     const bool winograd = pass->x->block && args->groups == 1 && args->up_h == 1 && args->up_w == 1 &&
                           lx_winograd_fits(&as_winograd, device);
-    int usual = usual_together(lx_ceil_div(args->g.out_width, args->up_w), args->out_blocks, device->lanes) - 1;
+    int default_variant = default_together(lx_ceil_div(args->g.out_width, args->up_w), args->out_blocks, device->lanes) - 1;
     if (pass->c->depthwise || !pass->x->block || (args->out_blocks == 1 && !winograd))
         return run_pass((void *)pass, pass->c->depthwise || pass->x->block ? ONE : TWO, error);
     if (winograd && lx_winograd_pays(&as_winograd))
-        usual = WINOGRAD;
+        default_variant = WINOGRAD;
     const lx_choice choice = {.problem = problem,
-                              .count = winograd ? WAYS : WINOGRAD,
-                              .usual = usual,
+                              .count = winograd ? VARIANTS : WINOGRAD,
+                              .default_variant = default_variant,
                               .job = (void *)pass,
                               .name = name_pass,
                               .run = run_pass,
@@ -104,7 +104,7 @@ static lx_code convolve(const lx_convolution *c, const char *problem, const conv
                         const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
 {
     const tile_pass pass = {c, tile_kernel(c, x, args), *args, x, packed, bias, out};
-    return choose_way(&pass, problem, error);
+    return choose_variant(&pass, problem, error);
 }
 
 /* ---- gradients of weight and bias -------------------------------------------------------------------------- */
@@ -119,22 +119,22 @@ static lx_code sum_chunks(const lx_kernel *kernel, const lx_conv2d_gradient *job
 }
 
 /* A blocked input: the sums of its chunks, or Winograd's products. */
-static lx_code run_weight(void *of, int way, lx_error *error)
+static lx_code run_weight(void *of, int variant, lx_error *error)
 {
     const lx_conv2d_gradient *job = of;
     const conv2d_weight_args *args = &job->args;
-    if (way == 1)
+    if (variant == 1)
         return lx_conv2d_winograd_weight(job->c, job->gradient, job->x, job->dy, NULL, error);
     return sum_chunks(&k_conv2d_weight_tile, job, (long)args->groups * args->out_blocks * args->in_blocks, error);
 }
 
-static void name_weight(const void *job, int way, char name[LX_WAY_NAME])
+static void name_weight(const void *job, int variant, char name[LX_VARIANT_NAME])
 {
     (void)job;
-    snprintf(name, LX_WAY_NAME, "%s", way ? "winograd 4x4" : "tile");
+    snprintf(name, LX_VARIANT_NAME, "%s", variant ? "winograd 4x4" : "tile");
 }
 
-static lx_code choose_weight_way(const lx_conv2d_gradient *job, lx_error *error)
+static lx_code choose_weight_variant(const lx_conv2d_gradient *job, lx_error *error)
 {
     lx_device *device = job->dy->storage->device;
     const lx_winograd_pass winograd = {&job->c->g, job->c->batch, job->args.in_blocks, job->args.out_blocks};
@@ -142,7 +142,7 @@ static lx_code choose_weight_way(const lx_conv2d_gradient *job, lx_error *error)
         return run_weight((void *)job, 0, error);
     const lx_choice choice = {.problem = job->problem,
                               .count = 2,
-                              .usual = lx_winograd_pays(&winograd),
+                              .default_variant = lx_winograd_pays(&winograd),
                               .job = (void *)job,
                               .name = name_weight,
                               .run = run_weight,
@@ -161,7 +161,7 @@ static lx_code find_gradient(const lx_conv2d_gradient *job, lx_error *error)
     case LX_GRADIENT_BIAS:
         return sum_chunks(&k_conv2d_bias_sums, job, job->args.out_blocks, error);
     default:
-        return choose_weight_way(job, error);
+        return choose_weight_variant(job, error);
     }
 }
 

@@ -47,7 +47,7 @@ static void cut_rows(lx_product *job, long most, long tile)
     args->block_rows = lx_ceil_div(lx_ceil_div(args->rows, count), tile) * tile;
 }
 
-static void plan_strips(lx_product *job, int lanes)
+static void cut_into_strips(lx_product *job, int lanes)
 {
     matmul_args *args = &job->args;
     const long width = MATMUL_VECTORS * lanes;
@@ -59,7 +59,7 @@ static void plan_strips(lx_product *job, int lanes)
     cut_depth(args, items_of(job));
 }
 
-static void plan_dots(lx_product *job, int lanes)
+static void cut_into_dots(lx_product *job, int lanes)
 {
     matmul_args *args = &job->args;
     args->block_columns = DOT_BLOCK_COLUMNS;
@@ -98,9 +98,9 @@ static lx_code run_kernel(lx_tensor *parts, lx_product *job, bool dots, const lx
     lx_tensor packed = {0};
     lx_device *device = a->storage->device;
     if (dots)
-        plan_dots(job, device->lanes);
+        cut_into_dots(job, device->lanes);
     else
-        plan_strips(job, device->lanes);
+        cut_into_strips(job, device->lanes);
     const long count = job->batch * job->args.chunks * job->args.rows * job->args.columns;
     if (job->args.chunks == 1)
         lx_tensor_share(parts, y);
