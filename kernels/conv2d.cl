@@ -9,21 +9,10 @@
 #include "bias.h"
 #include "window.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
 #define OF_TWO CONV2D_PIXELS_OF_TWO(LANES)
 #define OF_ONE CONV2D_PIXELS_OF_ONE
 #define MOST_PIXELS 7
 #define PIXELS_OF_WINDOWS (2 * CONV2D_WINDOWS(LANES))
-
-/* A hint that memory will be read soon. */
-#ifdef __OPENCL_C_VERSION__
-#define fetch(pointer) prefetch((pointer), 1)
-#else
-#define fetch(pointer) __builtin_prefetch(pointer)
-#endif
 
 /* ---- packing ---------------------------------------------------------------------------------------------- */
 
@@ -73,7 +62,7 @@ static LX_ITEM run_of_pixels find_run(long id0, long pixels, const conv2d_tile_a
 {
     run_of_pixels run;
     run.phase = id0 / p.tiles;
-    run.end = (p.g.out_width - run.phase + p.up_w - 1) / p.up_w;
+    run.end = CEIL_DIV(p.g.out_width - run.phase, p.up_w);
     run.own = id0 % p.tiles * pixels;
     run.start = run.own + pixels <= run.end ? run.own : run.end < pixels ? 0 : run.end - pixels;
     return run;
@@ -143,7 +132,7 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
                          GLOBAL const float *x, GLOBAL const float *w, GLOBAL const float *bias, GLOBAL float *y,
                          const conv2d_tile_args p)
 {
-    const long parts = (p.out_blocks + p.together - 1) / p.together; /* of the blocks of a group */
+    const long parts = CEIL_DIV(p.out_blocks, p.together); /* of the blocks of a group */
     const long group = id2 / parts % p.groups, n = id2 / parts / p.groups;
     const long block = group * p.out_blocks + id2 % parts * p.together;
     const run_of_pixels run = find_run(id0, pixels, p);
@@ -176,7 +165,7 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
                 if (first >= 0 && first + (pixels - 1) * step < p.g.width) {
                     if (single && b + 1 < p.in_blocks)
                         for (int t = 0; t < pixels; t++)
-                            fetch(row + p.x_block + (first + t * step) * column);
+                            PREFETCH(row + p.x_block + (first + t * step) * column);
                     add_tap(sum0, sum1, blocks, pixels, row + first * column, step * column, lane, wt, next, count);
                 } else if (column == 1) {
                     add_tap_plain(sum0, sum1, blocks, pixels, row, first, step, p.g.width, lane, wt, next, count);
@@ -400,7 +389,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
 /* The first output position whose input position, offset by `shift`, is at least `bound`. */
 static LX_ITEM long first_from(long bound, long shift, long stride)
 {
-    return bound <= shift ? 0 : (bound - shift + stride - 1) / stride;
+    return bound <= shift ? 0 : CEIL_DIV(bound - shift, stride);
 }
 
 static LX_ITEM long least(long a, long b)
@@ -412,7 +401,7 @@ static LX_ITEM long least(long a, long b)
  * registers over them, to be worth loading. */
 static LX_ITEM long rows_together(long width)
 {
-    return width >= 128 ? 1 : (128 + width - 1) / width;
+    return width >= 128 ? 1 : CEIL_DIV(128, width);
 }
 
 /* id0: group, out block and in block; id1: chunk. All of a chunk's sums are [taps][LANES of in][LANES of out]. */

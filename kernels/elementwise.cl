@@ -1,12 +1,8 @@
-/* One work-item makes one element. Tensors of any strides up to three dimensions (the host folds more into these). */
+/* One work-item makes one element. Tensors of any strides up to three dimensions (the host merges more into these). */
 #include "elementwise.h"
 #include "luxel.h"
 
 #define AT(strides) (id0 * strides[0] + id1 * strides[1] + id2 * strides[2])
-
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
 
 static LX_ITEM float floored_remainder(float a, float b)
 {

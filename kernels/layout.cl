@@ -4,39 +4,6 @@
 #include "luxel.h"
 #include "layout.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
-/* The lower (upper) halves of a and b, their elements alternating. */
-#if defined(__OPENCL_C_VERSION__) && !defined(__clang__)
-#if LANES == 16
-#define LOWER (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define UPPER (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#elif LANES == 8
-#define LOWER (uint8)(0, 8, 1, 9, 2, 10, 3, 11)
-#define UPPER (uint8)(4, 12, 5, 13, 6, 14, 7, 15)
-#else
-#define LOWER (uint4)(0, 4, 1, 5)
-#define UPPER (uint4)(2, 6, 3, 7)
-#endif
-#define interleave_lower(a, b) shuffle2((a), (b), LOWER)
-#define interleave_upper(a, b) shuffle2((a), (b), UPPER)
-#else
-#if LANES == 16
-#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif LANES == 8
-#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
-#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
-#else
-#define LOWER 0, 4, 1, 5
-#define UPPER 2, 6, 3, 7
-#endif
-#define interleave_lower(a, b) __builtin_shufflevector((a), (b), LOWER)
-#define interleave_upper(a, b) __builtin_shufflevector((a), (b), UPPER)
-#endif
-
 /* Each round moves the highest bit of the row number to the lowest of the column number. */
 static LX_ITEM void transpose(lanes *square)
 {
@@ -57,7 +24,7 @@ static LX_ITEM void transpose(lanes *square)
 /* id0: LANES pixels of a row; id1: row; id2: image and block. */
 KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, blocked)
 {
-    const long blocks = (p.channels + LANES - 1) / LANES, block = id2 % blocks, first = id0 * LANES;
+    const long blocks = CEIL_DIV(p.channels, LANES), block = id2 % blocks, first = id0 * LANES;
     const long channels = p.channels - block * LANES < LANES ? p.channels - block * LANES : LANES;
     GLOBAL const float *from =
         plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first * p.column;
@@ -82,7 +49,7 @@ KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, bl
 /* The reverse, to a plain tensor whose columns are next to each other. */
 KERNEL2(to_plain, layout_args, GLOBAL const float *, blocked, GLOBAL float *, plain)
 {
-    const long blocks = (p.channels + LANES - 1) / LANES, block = id2 % blocks, first = id0 * LANES;
+    const long blocks = CEIL_DIV(p.channels, LANES), block = id2 % blocks, first = id0 * LANES;
     const long channels = p.channels - block * LANES < LANES ? p.channels - block * LANES : LANES;
     GLOBAL const float *from = blocked + ((id2 * p.height + id1) * p.width + first) * LANES;
     GLOBAL float *to = plain + id2 / blocks * p.image + block * LANES * p.channel + id1 * p.row + first;

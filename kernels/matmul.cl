@@ -7,31 +7,10 @@
 #include "matmul.h"
 #include "activation.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
-#ifdef __OPENCL_VERSION__
-#define FETCH(pointer)
-#else
-#define FETCH(pointer) __builtin_prefetch(pointer)
-#endif
-
 #define ROWS MATMUL_ROWS(LANES)
 #define WIDTH (MATMUL_VECTORS * LANES)
 #define DOT_ROWS MATMUL_DOT_ROWS
 #define DOT_COLUMNS MATMUL_DOT_COLUMNS(LANES)
-
-#if LANES == 16
-#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
-#elif LANES == 8
-#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
-#define ODD 1, 3, 5, 7, 9, 11, 13, 15
-#else
-#define EVEN 0, 2, 4, 6
-#define ODD 1, 3, 5, 7
-#endif
 
 static LX_ITEM long least(long a, long b)
 {
@@ -44,7 +23,7 @@ static LX_ITEM long least(long a, long b)
 #if defined(LX_WANT_ALL) || defined(LX_WANT_matmul_pack)
 KERNEL2(matmul_pack, matmul_args, GLOBAL const float *, a, GLOBAL float *, packed)
 {
-    const long tiles = (p.rows + ROWS - 1) / ROWS, count = least(ROWS, p.rows - id1 * ROWS);
+    const long tiles = CEIL_DIV(p.rows, ROWS), count = least(ROWS, p.rows - id1 * ROWS);
     const long first = id0 * MATMUL_PACK_DEPTH, depth = least(MATMUL_PACK_DEPTH, p.depth - first);
     GLOBAL const float *from = a + id2 * p.a_batch + id1 * ROWS * p.a_row + first * p.a_depth;
     GLOBAL float *to = packed + ((id2 * tiles + id1) * p.depth + first) * ROWS;
@@ -96,12 +75,12 @@ static LX_ITEM void strip_tile(GLOBAL const float *a, const float *strip, long d
     UNROLL
     for (int r = 0; r < ROWS; r++) {
         sum0[r] = sum1[r] = splat(0.0f);
-        FETCH(y + r * y_row);
-        FETCH(y + r * y_row + LANES);
+        PREFETCH_IN_C(y + r * y_row);
+        PREFETCH_IN_C(y + r * y_row + LANES);
     }
     for (long k = 0; k < depth; k++) {
         const lanes b0 = load_lanes(strip + k * WIDTH), b1 = load_lanes(strip + k * WIDTH + LANES);
-        FETCH(ahead + k * ahead_row);
+        PREFETCH_IN_C(ahead + k * ahead_row);
         UNROLL
         for (int r = 0; r < ROWS; r++) {
             sum0[r] += b0 * a[k * ROWS + r];
@@ -161,18 +140,6 @@ KERNEL3(matmul_strips, matmul_args, GLOBAL const float *, packed, GLOBAL const f
 #endif
 
 /* ---- dots --------------------------------------------------------------------------------------------------- */
-
-/* The sums of neighbours: of a first, then of b. */
-static LX_ITEM lanes pair_sums(lanes a, lanes b)
-{
-#ifdef __OPENCL_VERSION__
-    return (lanes)(a.even + a.odd, b.even + b.odd);
-#elif defined(__clang__)
-    return __builtin_shufflevector(a, b, EVEN) + __builtin_shufflevector(a, b, ODD);
-#else
-    return __builtin_shuffle(a, b, (lanes_mask){EVEN}) + __builtin_shuffle(a, b, (lanes_mask){ODD});
-#endif
-}
 
 /* The sums of LANES vectors, each the sum of its lanes. */
 static LX_ITEM lanes sums_of_lanes(lanes *values)

@@ -2,6 +2,7 @@
  * images. In the kernels of a batch id0 is the channel, or the block of channels in the blocked layout, and id1 the
  * image. */
 #include "norm.h"
+#include "row_args.h"
 #include "rows.h"
 
 /* Additions one after another before a sum is put aside, which keeps rounding errors from growing with the count. */
@@ -227,7 +228,7 @@ KERNEL8(batch_norm_backward_blocked, batch_norm_args, GLOBAL const float *, dy, 
 }
 
 /* id0: row */
-KERNEL4(row_norm, row_norm_args, GLOBAL const float *, x, GLOBAL float *, y, GLOBAL float *, mean, GLOBAL float *, rstd)
+KERNEL4(row_norm, row_args, GLOBAL const float *, x, GLOBAL float *, y, GLOBAL float *, mean, GLOBAL float *, rstd)
 {
     const long row = id0 * p.size;
     const float count = (float)p.size;
@@ -242,7 +243,7 @@ KERNEL4(row_norm, row_norm_args, GLOBAL const float *, x, GLOBAL float *, y, GLO
     rstd[id0] = scale;
 }
 
-KERNEL4(row_norm_backward, row_norm_args, GLOBAL const float *, dy, GLOBAL const float *, y, GLOBAL const float *, rstd,
+KERNEL4(row_norm_backward, row_args, GLOBAL const float *, dy, GLOBAL const float *, y, GLOBAL const float *, rstd,
         GLOBAL float *, dx)
 {
     const long row = id0 * p.size;

@@ -11,11 +11,4 @@ typedef struct {
     int has_weight, has_bias, training;
 } batch_norm_args;
 
-/* Rows of `size` numbers. */
-typedef struct {
-    long size;
-    float eps;
-    int filler; /* see kernels/luxel.h */
-} row_norm_args;
-
 #endif

@@ -4,12 +4,6 @@
 #include "pool.h"
 #include "window.h"
 
-#ifdef __OPENCL_VERSION__
-#define fetch(pointer) prefetch((pointer), 1)
-#else
-#define fetch(pointer) __builtin_prefetch(pointer)
-#endif
-
 static LX_ITEM int least(int a, int b)
 {
     return a < b ? a : b;
@@ -56,10 +50,10 @@ KERNEL3(max_pool_2x2, pool_args, GLOBAL const float *, x, GLOBAL float *, y, GLO
     GLOBAL const float *top = x + ((id2 * p.height + 2 * id1) * p.width + 2 * id0) * LANES;
     GLOBAL const float *bottom = top + p.width * LANES;
     const long out = ((id2 * p.out_height + id1) * p.out_width + id0) * LANES;
-    fetch(top + 2 * p.width * LANES); /* the next row of results */
-    fetch(top + LANES + 2 * p.width * LANES);
-    fetch(bottom + 2 * p.width * LANES);
-    fetch(bottom + LANES + 2 * p.width * LANES);
+    PREFETCH(top + 2 * p.width * LANES); /* the next row of results */
+    PREFETCH(top + LANES + 2 * p.width * LANES);
+    PREFETCH(bottom + 2 * p.width * LANES);
+    PREFETCH(bottom + LANES + 2 * p.width * LANES);
     const lanes a = load_lanes(top), b = load_lanes(top + LANES);
     const lanes c = load_lanes(bottom), d = load_lanes(bottom + LANES);
     const lanes_mask right = (b > a) | (b != b), low_right = (d > c) | (d != d);

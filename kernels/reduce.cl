@@ -3,10 +3,6 @@
 #include "reduce.h"
 #include "rows.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
 #define ROW_VECTORS 8
 #define ROWS_TOGETHER 8
 

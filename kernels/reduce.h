@@ -6,7 +6,7 @@
 #define REDUCE_ROW_CHUNK 4096
 #define REDUCE_COLUMN_CHUNK 64
 
-/* Vectors of columns side by side that a work-item of the column form reduces. */
+/* Vectors of columns side by side that a work-item of columns reduces. */
 #define REDUCE_COLUMN_VECTORS 32
 
 /* A dense [outer][size][inner], reduced over `size` in chunks. */

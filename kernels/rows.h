@@ -1,4 +1,4 @@
-/* Folds over a row of numbers side by side, in vectors and in an order that the size alone decides. */
+/* Reductions of a row of numbers side by side, in vectors and in an order that the size alone decides. */
 #ifndef LX_ROWS_H
 #define LX_ROWS_H
 
@@ -25,7 +25,7 @@ static LX_ITEM float larger_one(float a, float b)
 }
 
 /* NAME joins the row's numbers; `vector` is those from i on, `single` the one at i. */
-#define ROW_FOLD(name, parameters, start, join, vector, single)                                          \
+#define ROW_REDUCTION(name, parameters, start, join, vector, single)                                          \
     static LX_ITEM float name parameters                                                                 \
     {                                                                                                    \
         float total = start;                                                                             \
@@ -56,13 +56,13 @@ static LX_ITEM float larger_one(float a, float b)
         return total;                                                                                    \
     }
 
-ROW_FOLD(row_sum, (GLOBAL const float *x, long size), 0.0f, add, load_lanes(x + i), x[i])
+ROW_REDUCTION(row_sum, (GLOBAL const float *x, long size), 0.0f, add, load_lanes(x + i), x[i])
 
 /* A NaN is passed over. */
-ROW_FOLD(row_max, (GLOBAL const float *x, long size), -INFINITY, larger, load_lanes(x + i), x[i])
+ROW_REDUCTION(row_max, (GLOBAL const float *x, long size), -INFINITY, larger, load_lanes(x + i), x[i])
 
 /* The sum of (x - x_shift) y */
-ROW_FOLD(row_dot, (GLOBAL const float *x, float x_shift, GLOBAL const float *y, long size), 0.0f, add,
+ROW_REDUCTION(row_dot, (GLOBAL const float *x, float x_shift, GLOBAL const float *y, long size), 0.0f, add,
          (load_lanes(x + i) - splat(x_shift)) * load_lanes(y + i), (x[i] - x_shift) * y[i])
 
 static LX_ITEM lanes square_lanes(lanes a)
@@ -76,7 +76,7 @@ static LX_ITEM float square_one(float a)
 }
 
 /* The sum of the squares of x - shift */
-ROW_FOLD(row_squares, (GLOBAL const float *x, float shift, long size), 0.0f, add,
+ROW_REDUCTION(row_squares, (GLOBAL const float *x, float shift, long size), 0.0f, add,
          square_lanes(load_lanes(x + i) - splat(shift)), square_one(x[i] - shift))
 
 #endif

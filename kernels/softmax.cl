@@ -1,6 +1,6 @@
 /* Softmax of rows, its logarithm, and their gradients. id0: row */
+#include "row_args.h"
 #include "rows.h"
-#include "softmax.h"
 
 /* y = exp(x - top); returns the sum of y. */
 static LX_ITEM float exp_row(GLOBAL const float *x, GLOBAL float *y, float top, long size)
@@ -10,7 +10,7 @@ static LX_ITEM float exp_row(GLOBAL const float *x, GLOBAL float *y, float top, 
     return row_sum(y, size);
 }
 
-KERNEL2(softmax, softmax_args, GLOBAL const float *, in, GLOBAL float *, out)
+KERNEL2(softmax, row_args, GLOBAL const float *, in, GLOBAL float *, out)
 {
     GLOBAL const float *x = in + id0 * p.size;
     GLOBAL float *y = out + id0 * p.size;
@@ -19,7 +19,7 @@ KERNEL2(softmax, softmax_args, GLOBAL const float *, in, GLOBAL float *, out)
         y[i] *= scale;
 }
 
-KERNEL2(log_softmax, softmax_args, GLOBAL const float *, in, GLOBAL float *, out)
+KERNEL2(log_softmax, row_args, GLOBAL const float *, in, GLOBAL float *, out)
 {
     GLOBAL const float *x = in + id0 * p.size;
     GLOBAL float *y = out + id0 * p.size;
@@ -28,7 +28,7 @@ KERNEL2(log_softmax, softmax_args, GLOBAL const float *, in, GLOBAL float *, out
         y[i] = x[i] - top - log_sum;
 }
 
-KERNEL3(softmax_backward, softmax_args, GLOBAL const float *, out, GLOBAL const float *, gradient,
+KERNEL3(softmax_backward, row_args, GLOBAL const float *, out, GLOBAL const float *, gradient,
         GLOBAL float *, result)
 {
     GLOBAL const float *y = out + id0 * p.size, *dy = gradient + id0 * p.size;
@@ -38,7 +38,7 @@ KERNEL3(softmax_backward, softmax_args, GLOBAL const float *, out, GLOBAL const 
         dx[i] = y[i] * (dy[i] - dot);
 }
 
-KERNEL3(log_softmax_backward, softmax_args, GLOBAL const float *, out, GLOBAL const float *, gradient,
+KERNEL3(log_softmax_backward, row_args, GLOBAL const float *, out, GLOBAL const float *, gradient,
         GLOBAL float *, result)
 {
     GLOBAL const float *y = out + id0 * p.size, *dy = gradient + id0 * p.size;

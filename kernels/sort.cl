@@ -2,10 +2,6 @@
 #include "luxel.h"
 #include "sort.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
 /* Runs of this many are sorted by insertion before merging begins. */
 #define RUN 16
 

@@ -13,16 +13,16 @@ typedef struct {
 typedef struct {
     long size0, size1, rows;
     long width, columns, height;
-} lx_plan;
+} lx_partition;
 
-static inline lx_span lx_span_of(const lx_plan plan, const long task)
+static inline lx_span lx_span_of(const lx_partition partition, const long task)
 {
     lx_span span;
-    span.first = task % plan.columns * plan.width;
-    span.last = span.first + plan.width < plan.size0 ? span.first + plan.width : plan.size0;
-    span.first_row = task / plan.columns * plan.height;
-    span.last_row = span.first_row + plan.height < plan.rows ? span.first_row + plan.height : plan.rows;
-    span.size1 = plan.size1;
+    span.first = task % partition.columns * partition.width;
+    span.last = span.first + partition.width < partition.size0 ? span.first + partition.width : partition.size0;
+    span.first_row = task / partition.columns * partition.height;
+    span.last_row = span.first_row + partition.height < partition.rows ? span.first_row + partition.height : partition.rows;
+    span.size1 = partition.size1;
     return span;
 }
 

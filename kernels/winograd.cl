@@ -19,20 +19,9 @@
 #include "bias.h"
 #include "window.h"
 
-#ifndef LX_ITEM
-#define LX_ITEM inline
-#endif
-
 #define LINE WINOGRAD_LINE
 #define PRODUCTS WINOGRAD_PRODUCTS
 #define GROUP CONV2D_PIXELS_OF_TWO(LANES) /* tiles whose sums of two blocks fill the registers */
-
-/* A hint that memory will be read soon. */
-#ifdef __OPENCL_C_VERSION__
-#define fetch(pointer) prefetch((pointer), 1)
-#else
-#define fetch(pointer) __builtin_prefetch(pointer)
-#endif
 
 #define ROOT_HALF 0.70710678f
 #define ROOT_TWO 1.41421356f
@@ -508,9 +497,9 @@ static LX_ITEM void multiply_tiles(int blocks, GLOBAL const float *patches, GLOB
     lanes sum0[CHANNELS], sum1[CHANNELS];
     UNROLL
     for (int c = 0; c < CHANNELS; c++) {
-        fetch(sums + (CHANNELS + c) * LANES); /* those that come next */
+        PREFETCH(sums + (CHANNELS + c) * LANES); /* those that come next */
         if (blocks == 2)
-            fetch(sums + next + (CHANNELS + c) * LANES);
+            PREFETCH(sums + next + (CHANNELS + c) * LANES);
         sum0[c] = load_lanes(sums + c * LANES);
         sum1[c] = blocks == 2 ? load_lanes(sums + next + c * LANES) : splat(0.0f);
     }

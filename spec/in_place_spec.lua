@@ -680,13 +680,14 @@ describe("versions", function()
             return table.concat(all)
         end
         local declared, count = {}, 0
-        for name, buffers in texts("kernels/simt", "%.cl$"):gmatch("__kernel[%s%w_%(%)]-void ([%w_]+)(%b())") do
+        for name, buffers in texts("kernels/simt", "%.cl$"):gmatch("GROUP_KERNEL%([%w_]+%)%s+([%w_]+)(%b())") do
             declared[name] = ""
             for const in buffers:gmatch("BUFFER%((%w+)") do
                 declared[name] = declared[name] .. (const == "const" and "r" or "w")
             end
         end
-        for name, reads in texts("csrc/ops", "%.c$"):gmatch("LX_SIMT_KERNEL%([%w_]+, ([%w_]+), (%d+)%)") do
+        local launching = texts("csrc/ops", "%.c$") .. texts("csrc/ops/simt", "%.c$")
+        for name, reads in launching:gmatch("LX_SIMT_KERNEL%([%w_]+, ([%w_]+), (%d+)%)") do
             assert.matches("^" .. ("r"):rep(tonumber(reads)) .. "w+$", declared[name], name)
             count = count + 1
         end

@@ -51,7 +51,7 @@ local function each_way(f)
         core.force_way("opencl", count + 1)
         local ok, message = pcall(f)
         if not ok then
-            assert.matches("there is no way", tostring(message), 1, true)
+            assert.matches("there is no variant", tostring(message), 1, true)
             core.force_way("opencl", 0)
             return count
         end

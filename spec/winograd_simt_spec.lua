@@ -39,7 +39,7 @@ local function each_way(f)
         local ok, message = pcall(f)
         core.force_way(device.label, 0)
         if not ok then
-            assert.matches("there is no way", tostring(message), 1, true)
+            assert.matches("there is no variant", tostring(message), 1, true)
             return way - 1
         end
     end

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/count.h"
 #include "recorded.h"
 
 /* Temporaries start on such a multiple: whole lines of every cache. */
@@ -43,7 +44,7 @@ static void find_lifetimes(lx_recording *self)
 
 static size_t rounded(size_t bytes)
 {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return lx_round_up(bytes, ALIGNMENT);
 }
 
 static bool overlap(const lx_slot *a, const lx_slot *b)

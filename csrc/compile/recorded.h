@@ -24,7 +24,7 @@ typedef struct {
 
 /* A launch; without a kernel, a check, or a write of the parameters to its argument. */
 typedef struct {
-    lx_launch launch; /* its parameters and options are the step's own; offsets count from where the slot begins */
+    lx_launch launch; /* its parameters are the step's own; offsets count from where the slot begins */
     int slots[LX_MAX_ARGUMENTS]; /* by argument; -1: none */
     unsigned writes;             /* bit i: it may write argument i */
     lx_check *check;
@@ -59,7 +59,7 @@ struct lx_recording {
     int attached_count;
     void (*locate)(void *owner, char *text, size_t size);
     void *owner;
-    char problem[512];
+    char obstacle[512];
     bool live, refreshing;
     int cursor; /* refreshing: the step that the next launch may give numbers to */
     bool draws; /* the next launch has a seed and a stream there: */

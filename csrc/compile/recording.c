@@ -24,7 +24,7 @@ lx_recording *lx_recording_new(lx_stream start, lx_error *error)
 
 /* ---- slots ---------------------------------------------------------------------------------------------------- */
 
-/* Makes room for one more of something; NULL (and a problem) if there is none. */
+/* Makes room for one more of something; NULL (and an obstacle) if there is none. */
 static void *grow(lx_recording *self, void *all, int count, int *room, size_t size)
 {
     if (count < *room)
@@ -32,7 +32,7 @@ static void *grow(lx_recording *self, void *all, int count, int *room, size_t si
     const int wanted = *room ? 2 * *room : 64;
     void *larger = realloc(all, (size_t)wanted * size);
     if (!larger) {
-        lx_note_problem(self, "needs more memory for the recording than there is");
+        lx_note_obstacle(self, "needs more memory for the recording than there is");
         return NULL;
     }
     *room = wanted;
@@ -103,21 +103,21 @@ int lx_recording_bind(lx_recording *self, lx_storage *storage, size_t offset)
 
 /* ---- noting --------------------------------------------------------------------------------------------------- */
 
-void lx_note_problem(lx_recording *self, const char *format, ...)
+void lx_note_obstacle(lx_recording *self, const char *format, ...)
 {
     va_list arguments;
-    if (self->refreshing || *self->problem)
+    if (self->refreshing || *self->obstacle)
         return;
     va_start(arguments, format);
-    const int length = vsnprintf(self->problem, sizeof self->problem, format, arguments);
+    const int length = vsnprintf(self->obstacle, sizeof self->obstacle, format, arguments);
     va_end(arguments);
-    if (self->locate && length > 0 && (size_t)length < sizeof self->problem)
-        self->locate(self->owner, self->problem + length, sizeof self->problem - (size_t)length);
+    if (self->locate && length > 0 && (size_t)length < sizeof self->obstacle)
+        self->locate(self->owner, self->obstacle + length, sizeof self->obstacle - (size_t)length);
 }
 
-const char *lx_recording_problem(const lx_recording *self)
+const char *lx_recording_obstacle(const lx_recording *self)
 {
-    return *self->problem ? self->problem : NULL;
+    return *self->obstacle ? self->obstacle : NULL;
 }
 
 void lx_note_stream(lx_recording *self, size_t seed_at, size_t stream_at)
@@ -165,16 +165,15 @@ static void take_stream(lx_recording *self, lx_recorded *step, char *params)
 static void free_step(lx_recorded *step)
 {
     free((void *)step->launch.params);
-    free((void *)step->launch.options);
 }
 
-/* Adds a step with a copy of its parameters; NULL (and a problem) if it cannot. */
+/* Adds a step with a copy of its parameters; NULL (and an obstacle) if it cannot. */
 static lx_recorded *add_step(lx_recording *self, lx_device *device, const lx_launch *launch)
 {
-    if (*self->problem)
+    if (*self->obstacle)
         return NULL;
     if (self->device && self->device != device) {
-        lx_note_problem(self, "works on two devices, %s and %s", self->device->label, device->label);
+        lx_note_obstacle(self, "works on two devices, %s and %s", self->device->label, device->label);
         return NULL;
     }
     self->device = device;
@@ -184,14 +183,11 @@ static lx_recorded *add_step(lx_recording *self, lx_device *device, const lx_lau
     self->steps = steps;
     lx_recorded *step = &steps[self->step_count];
     char *params = malloc(launch->params_size ? launch->params_size : 1);
-    char *options = launch->options ? strdup(launch->options) : NULL;
     *step = (lx_recorded){.launch = *launch};
     step->launch.params = params;
-    step->launch.options = options;
-    if (!params || (launch->options && !options) ||
-        !take_arguments(self, step, launch->arguments, launch->count)) {
+    if (!params || !take_arguments(self, step, launch->arguments, launch->count)) {
         free_step(step);
-        lx_note_problem(self, "needs more memory for the recording than there is");
+        lx_note_obstacle(self, "needs more memory for the recording than there is");
         return NULL;
     }
     if (launch->params_size)
@@ -247,7 +243,7 @@ static void note_write(lx_recording *self, lx_storage *to, size_t offset, const 
     if (self->refreshing)
         return;
     if (bytes > LARGEST_WRITE) {
-        lx_note_problem(self, "makes a tensor of %zu bytes from data in Lua; make it outside, or pass it as an argument",
+        lx_note_obstacle(self, "makes a tensor of %zu bytes from data in Lua; make it outside, or pass it as an argument",
                         bytes);
         return;
     }
@@ -278,7 +274,7 @@ static void note_release(lx_recording *self, const lx_storage *storage)
         self->slots[storage->slot].storage = NULL;
 }
 
-static const lx_recorder recorder = {note_storage, note_release, note_write, lx_note_problem};
+static const lx_recorder recorder = {note_storage, note_release, note_write, lx_note_obstacle};
 
 /* ---- beginning and ending ------------------------------------------------------------------------------------- */
 
@@ -395,7 +391,7 @@ static bool same_work(const lx_recorded *a, const lx_recorded *b)
     const lx_launch *x = &a->launch, *y = &b->launch;
     return x->kernel == y->kernel && a->check == b->check && memcmp(x->size, y->size, sizeof x->size) == 0 &&
            memcmp(x->group, y->group, sizeof x->group) == 0 && x->params_size == y->params_size &&
-           strcmp(x->options ? x->options : "", y->options ? y->options : "") == 0 && x->count == y->count &&
+           lx_same_options(&x->options, &y->options) && x->count == y->count &&
            a->live == b->live && a->draws == b->draws && a->stream == b->stream;
 }
 

@@ -2,7 +2,7 @@
  * function, in one piece of memory.
  *
  * While it is attached to the devices, they tell it of every launch, and of every storage that comes and goes. What
- * cannot be done again, such as a value that the host reads, is a problem, and the recording is of no use. The storages
+ * cannot be done again, such as a value that the host reads, is an obstacle, and the recording is of no use. The storages
  * that launches touch are its slots, numbered as they are met. Two recordings of one function that are the same tell
  * that it does the same each time.
  */
@@ -56,7 +56,7 @@ void lx_recording_settle(lx_recording *recording, unsigned long drawn);
 /* Lets go of all storages; it can only be compared afterwards. */
 void lx_recording_forget(lx_recording *recording);
 /* Why it cannot be replayed, with the place; NULL if it can. */
-const char *lx_recording_problem(const lx_recording *recording);
+const char *lx_recording_obstacle(const lx_recording *recording);
 /* Whether two settled recordings do the same; else `text` says what differs. */
 bool lx_recording_same(const lx_recording *a, const lx_recording *b, char *text, size_t size);
 
@@ -95,6 +95,6 @@ void lx_note_check(lx_recording *recording, lx_device *device, lx_check *check, 
 /* The next launch's parameters hold a seed and a stream at these offsets. */
 void lx_note_stream(lx_recording *recording, size_t seed_at, size_t stream_at);
 /* It cannot be done again, for this reason: "reads a value", say. */
-void lx_note_problem(lx_recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void lx_note_obstacle(lx_recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../base/count.h"
 #include "../base/file.h"
 #include "../base/hash.h"
 #include "../format/format.h"
@@ -151,7 +152,7 @@ lx_image_cache *lx_image_cache_open(const char *path, const char *const *files, 
     self->header = describe(files, count, channels, side);
     if (!look_for(self, error) && !self->mapping) {
         self->entries = calloc((size_t)(count ? count : 1), sizeof *self->entries);
-        atomic_init(&self->end, ALIGNMENT * ((sizeof self->header + ALIGNMENT - 1) / ALIGNMENT));
+        atomic_init(&self->end, lx_round_up(sizeof self->header, ALIGNMENT));
         if (!self->entries)
             lx_fail(error, LX_ENOMEM, "out of memory for a table of %ld images", count);
         else if (lx_file_begin(&self->file, path, error))
@@ -227,7 +228,7 @@ bool lx_image_cache_get(lx_image_cache *self, long index, lx_stored *image)
 static lx_code append(lx_image_cache *self, long index, cache_entry entry, const void *bytes, lx_error *error)
 {
     const size_t size = bytes_of(&self->header, &entry);
-    entry.offset = atomic_fetch_add(&self->end, (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    entry.offset = atomic_fetch_add(&self->end, lx_round_up(size, ALIGNMENT));
     entry.checksum = checksum_of(bytes, size);
     if (!lx_file_put(&self->file, entry.offset, bytes, size, error))
         self->entries[index] = entry;

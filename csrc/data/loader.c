@@ -19,7 +19,7 @@ typedef struct {
 } batch_slot;
 
 struct lx_loader {
-    lx_loader_plan plan;
+    lx_loader_options options;
     lx_visit *visits;
     long batches;
     pthread_mutex_t lock;
@@ -37,52 +37,52 @@ struct lx_loader {
 /* ---- one image ------------------------------------------------------------------------------------------------ */
 
 /* The samples of all channels as floats of the batch. */
-static void write_floats(const lx_loader_plan *plan, const lx_sample *sample, float *to)
+static void write_floats(const lx_loader_options *options, const lx_sample *sample, float *to)
 {
     const size_t count = lx_plane_count(&sample->image) * (size_t)sample->channels;
     if (sample->image.type == LX_PLANE_U8) {
         const uint8_t *from = sample->image.samples;
         for (size_t i = 0; i < count; i++)
-            to[i] = (float)from[i] * plan->scale + plan->bias;
+            to[i] = (float)from[i] * options->scale + options->bias;
     } else {
         const float *from = sample->image.samples;
         for (size_t i = 0; i < count; i++)
-            to[i] = from[i] * plan->scale + plan->bias;
+            to[i] = from[i] * options->scale + options->bias;
     }
 }
 
 /* Takes the images of a visit through the pipeline, into memory of its own: what the pipeline gives has the type of what
    went in. */
-static lx_code run_pipeline(const lx_loader_plan *plan, const lx_visit *visit, const lx_stored *image, const lx_stored *mask,
-                            float *images, uint8_t *masks, lx_error *error)
+static lx_code run_pipeline(const lx_loader_options *options, const lx_visit *visit, const lx_stored *image,
+                            const lx_stored *mask, float *images, uint8_t *masks, lx_error *error)
 {
     const lx_sample in = {.image = image->plane, .channels = image->channels, .mask = mask->plane};
-    const size_t count = (size_t)plan->height * (size_t)plan->width;
+    const size_t count = (size_t)options->height * (size_t)options->width;
     lx_sample out = {.channels = image->channels,
-                     .image = {plan->width, plan->height, image->plane.type, NULL},
-                     .mask = {plan->width, plan->height, LX_PLANE_U8, masks}};
+                     .image = {options->width, options->height, image->plane.type, NULL},
+                     .mask = {options->width, options->height, LX_PLANE_U8, masks}};
     int width, height;
-    lx_pipeline_size(plan->pipeline, in.image.width, in.image.height, &width, &height);
-    if (width != plan->width || height != plan->height)
+    lx_pipeline_size(options->pipeline, in.image.width, in.image.height, &width, &height);
+    if (width != options->width || height != options->height)
         return lx_fail(error, LX_EARG, "the images differ in size (%d x %d beside %d x %d); give the pipeline a size", height,
-                       width, plan->height, plan->width);
+                       width, options->height, options->width);
     out.image.samples = malloc(lx_plane_bytes(&out.image) * (size_t)out.channels);
     if (!out.image.samples)
         return lx_fail(error, LX_ENOMEM, "out of memory for an image of %zu pixels", count);
-    const lx_draw draw = {plan->seed, plan->epoch, visit->draw};
-    if (!lx_pipeline_run(plan->pipeline, draw, &in, &out, error))
-        write_floats(plan, &out, images);
+    const lx_draw draw = {options->seed, options->epoch, visit->draw};
+    if (!lx_pipeline_run(options->pipeline, draw, &in, &out, error))
+        write_floats(options, &out, images);
     free(out.image.samples);
     return error->code;
 }
 
 /* Fills the place of one visit. */
-static lx_code load(const lx_loader_plan *plan, const lx_visit *visit, float *images, uint8_t *masks, lx_error *error)
+static lx_code load(const lx_loader_options *options, const lx_visit *visit, float *images, uint8_t *masks, lx_error *error)
 {
     lx_stored image = {0}, mask = {0};
-    if (!lx_store_get(plan->images, visit->image, &image, error) &&
-        (!plan->masks || !lx_store_get(plan->masks, visit->mask, &mask, error)))
-        run_pipeline(plan, visit, &image, &mask, images, masks, error);
+    if (!lx_store_get(options->images, visit->image, &image, error) &&
+        (!options->masks || !lx_store_get(options->masks, visit->mask, &mask, error)))
+        run_pipeline(options, visit, &image, &mask, images, masks, error);
     lx_store_put(&image);
     lx_store_put(&mask);
     return error->code;
@@ -93,12 +93,12 @@ static lx_code load(const lx_loader_plan *plan, const lx_visit *visit, float *im
 /* Does a visit that this thread has taken; the lock is not held. */
 static void fill(lx_loader *self, long visit)
 {
-    const lx_loader_plan *plan = &self->plan;
-    const long batch = visit / plan->batch, place = visit % plan->batch;
-    const size_t pixels = (size_t)plan->height * (size_t)plan->width;
+    const lx_loader_options *options = &self->options;
+    const long batch = visit / options->batch, place = visit % options->batch;
+    const size_t pixels = (size_t)options->height * (size_t)options->width;
     batch_slot *slot = &self->slots[batch % LX_LOADER_MOST_AHEAD];
     lx_error error = {.code = LX_OK};
-    load(plan, &self->visits[visit], slot->images + (size_t)place * pixels * (size_t)lx_store_channels(plan->images),
+    load(options, &self->visits[visit], slot->images + (size_t)place * pixels * (size_t)lx_store_channels(options->images),
          slot->masks ? slot->masks + (size_t)place * pixels : NULL, &error);
     pthread_mutex_lock(&self->lock);
     if (error.code && (slot->failed < 0 || visit < slot->failed)) {
@@ -113,7 +113,7 @@ static void fill(lx_loader *self, long visit)
 /* The next visit of the batches that were given, or -1; under the lock. */
 static long take(lx_loader *self)
 {
-    return self->next < lx_least(self->given * self->plan.batch, self->plan.count) ? self->next++ : -1;
+    return self->next < lx_least(self->given * self->options.batch, self->options.count) ? self->next++ : -1;
 }
 
 static void *work(void *loader)
@@ -141,10 +141,10 @@ static void start_threads(lx_loader *self)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    while (self->started < self->plan.threads && !pthread_create(&self->threads[self->started], NULL, work, self))
+    while (self->started < self->options.threads && !pthread_create(&self->threads[self->started], NULL, work, self))
         self->started++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    self->plan.threads = self->started;
+    self->options.threads = self->started;
 }
 
 static void prepare_lock(lx_loader *self)
@@ -162,11 +162,11 @@ static void prepare_lock(lx_loader *self)
 /* Forgets what was done of the batches that were given and not returned; nobody is at them. */
 static void begin_again(lx_loader *self)
 {
-    self->next = self->returned * self->plan.batch;
+    self->next = self->returned * self->options.batch;
     for (long batch = self->returned; batch < self->given; batch++) {
         batch_slot *slot = &self->slots[batch % LX_LOADER_MOST_AHEAD];
         slot->failed = -1;
-        slot->left = lx_least(self->plan.batch, self->plan.count - batch * self->plan.batch);
+        slot->left = lx_least(self->options.batch, self->options.count - batch * self->options.batch);
     }
 }
 
@@ -176,29 +176,29 @@ static void notice_fork(lx_loader *self)
     if (self->forks == lx_forks())
         return;
     prepare_lock(self);
-    self->started = self->plan.threads = 0;
+    self->started = self->options.threads = 0;
     begin_again(self);
 }
 
-lx_loader *lx_loader_open(const lx_loader_plan *plan, lx_error *error)
+lx_loader *lx_loader_open(const lx_loader_options *options, lx_error *error)
 {
     lx_loader *self = calloc(1, sizeof *self);
-    lx_visit *visits = malloc(sizeof *visits * (size_t)(plan->count ? plan->count : 1));
+    lx_visit *visits = malloc(sizeof *visits * (size_t)(options->count ? options->count : 1));
     if (!self || !visits) {
         free(self);
         free(visits);
-        lx_fail(error, LX_ENOMEM, "out of memory for the order of %ld images", plan->count);
+        lx_fail(error, LX_ENOMEM, "out of memory for the order of %ld images", options->count);
         return NULL;
     }
-    memcpy(visits, plan->visits, sizeof *visits * (size_t)plan->count);
-    self->plan = *plan;
+    memcpy(visits, options->visits, sizeof *visits * (size_t)options->count);
+    self->options = *options;
     self->visits = visits;
-    self->batches = lx_ceil_div(plan->count, plan->batch);
+    self->batches = lx_ceil_div(options->count, options->batch);
     prepare_lock(self);
-    lx_store_retain(plan->images);
-    if (plan->masks)
-        lx_store_retain(plan->masks);
-    lx_pipeline_retain(plan->pipeline);
+    lx_store_retain(options->images);
+    if (options->masks)
+        lx_store_retain(options->masks);
+    lx_pipeline_retain(options->pipeline);
     start_threads(self);
     return self;
 }
@@ -212,7 +212,7 @@ void lx_loader_give(lx_loader *self, float *images, uint8_t *masks)
         slot->images = images;
         slot->masks = masks;
         slot->failed = -1;
-        slot->left = lx_least(self->plan.batch, self->plan.count - self->given * self->plan.batch);
+        slot->left = lx_least(self->options.batch, self->options.count - self->given * self->options.batch);
         self->given++;
         pthread_cond_broadcast(&self->work);
     }
@@ -228,7 +228,7 @@ static void fill_next(void *loader, long i)
 /* The work of the threads, done by those that compute: the batch that is waited for, of which nothing was done yet. */
 static lx_code fill_here(lx_loader *self, lx_pool *pool, lx_error *error)
 {
-    const long to = lx_least((self->returned + 1) * self->plan.batch, self->plan.count);
+    const long to = lx_least((self->returned + 1) * self->options.batch, self->options.count);
     if (self->next >= to)
         return LX_OK;
     if (lx_pool_run(pool, to - self->next, fill_next, self, error))
@@ -241,7 +241,7 @@ static lx_code fill_here(lx_loader *self, lx_pool *pool, lx_error *error)
 bool lx_loader_wait(lx_loader *self, double seconds, lx_pool *pool, lx_error *error)
 {
     notice_fork(self);
-    if (self->plan.threads == 0 && fill_here(self, pool, error))
+    if (self->options.threads == 0 && fill_here(self, pool, error))
         return false;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -276,9 +276,9 @@ void lx_loader_close(lx_loader *self)
     pthread_cond_destroy(&self->work);
     pthread_cond_destroy(&self->done);
     pthread_mutex_destroy(&self->lock);
-    lx_store_release(self->plan.images);
-    lx_store_release(self->plan.masks);
-    lx_pipeline_release(self->plan.pipeline);
+    lx_store_release(self->options.images);
+    lx_store_release(self->options.masks);
+    lx_pipeline_release(self->options.pipeline);
     free(self->visits);
     free(self);
 }

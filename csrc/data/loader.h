@@ -25,13 +25,13 @@ typedef struct {
     long count;
     int batch;
     int threads;
-} lx_loader_plan;
+} lx_loader_options;
 
 typedef struct lx_loader lx_loader;
 
 /* Starts the threads, fewer if the system does not give as many. Without any, which is what a forked process has,
    lx_loader_wait does the work. NULL and an error if there is no memory. */
-lx_loader *lx_loader_open(const lx_loader_plan *plan, lx_error *error);
+lx_loader *lx_loader_open(const lx_loader_options *options, lx_error *error);
 
 /* Gives the loader the memory for its next batch: [B, channels, height, width] floats and, if there are masks,
    [B, height, width] bytes, which stay the loader's until lx_loader_wait has returned this batch or the loader is closed. */

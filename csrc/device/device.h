@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "../../kernels/native.h"
+#include "../../kernels/options.h"
 #include "../base/error.h"
 #include "profile.h"
 #include "tuning.h"
@@ -20,7 +21,7 @@ struct lx_recording;
 
 /* ---- kernels ---------------------------------------------------------------------------------------------- */
 
-/* One kernel on every device: its text for OpenCL is PROGRAM.cl, its native forms are linked in. */
+/* One kernel on every device: its text for OpenCL is PROGRAM.cl, its native code is linked in. */
 typedef struct {
     const char *program, *name;
     lx_native *native[3];   /* by lx_isa */
@@ -45,7 +46,7 @@ typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
                                         &lx_writes_##name_##_base}
 #endif
 
-/* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native form. Its first `reads_`
+/* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native code. Its first `reads_`
  * buffers are const, and it writes the others: C never sees its declaration, so spec/in_place_spec.lua compares the two. */
 #define LX_SIMT_KERNEL(program_, name_, reads_) \
     static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}, &(const unsigned){~0u << (reads_)}}
@@ -62,7 +63,7 @@ typedef struct {
     const lx_kernel *kernel;
     long size[3];        /* ids; any zero means nothing to do. In kernels/simt/: work-items, multiples of the group */
     int group[3];        /* kernels/simt/ only: work-items in a group */
-    const char *options; /* what the driver's compiler is told, as "-DTILE=64"; NULL for nothing */
+    lx_build_options options; /* what the driver's compiler is told */
     const void *params;  /* the kernel's scalar parameters, copied at launch */
     size_t params_size;
     lx_argument arguments[LX_MAX_ARGUMENTS];
@@ -75,9 +76,10 @@ typedef struct {
 
 /* How kernels of the families that have two forms are best written for a device: one work-item computes a large
  * register tile with wide vectors (processors), or work-groups share local memory (GPUs). */
-typedef enum { LX_TILE, LX_SIMT } lx_form;
+typedef enum { LX_TILE, LX_SIMT, LX_FORMS } lx_form;
+extern const char *const lx_form_names[LX_FORMS]; /* "tile", "simt" */
 
-/* What the SIMT form is planned with. */
+/* What launches of the SIMT form depend on. */
 typedef struct {
     size_t local_memory; /* bytes of a work-group */
     int most_group;      /* work-items of a group */
@@ -95,7 +97,7 @@ typedef struct {
     void (*release)(struct lx_recording *recording, const lx_storage *storage); /* and now it goes */
     void (*write)(struct lx_recording *recording, lx_storage *to, size_t offset, const void *from, size_t bytes);
     /* It cannot be done again, for this reason: "reads a value", say. */
-    void (*problem)(struct lx_recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
+    void (*obstacle)(struct lx_recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
 } lx_recorder;
 
 struct lx_device {

@@ -1,4 +1,4 @@
-/* What a device did while it was watched: one record for each launch, read and write. */
+/* What a device did while it was watched: one entry for each launch, read and write. */
 #ifndef LX_PROFILE_H
 #define LX_PROFILE_H
 
@@ -9,10 +9,10 @@ typedef struct {
     char name[48];         /* of the kernel, or "read", "write" */
     double start, seconds; /* the start on a clock that only goes forward */
     double work, bytes;    /* arithmetic operations; bytes of the tensors, each counted once */
-} lx_record;
+} lx_profile_entry;
 
 typedef struct {
-    lx_record *records;
+    lx_profile_entry *entries;
     size_t count, room;
     bool full; /* there was no memory for more */
 } lx_profile;

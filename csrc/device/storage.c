@@ -7,6 +7,8 @@
 #include "../base/invariant.h"
 #include "device.h"
 
+const char *const lx_form_names[LX_FORMS] = {[LX_TILE] = "tile", [LX_SIMT] = "simt"};
+
 lx_device *lx_device_retain(lx_device *device)
 {
     atomic_fetch_add(&device->references, 1);
@@ -139,7 +141,7 @@ lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes,
 {
     LX_ASSERT(offset <= from->bytes && bytes <= from->bytes - offset);
     if (from->device->recording)
-        from->device->recorder->problem(from->device->recording,
+        from->device->recorder->obstacle(from->device->recording,
                                         "reads values of a tensor; return the tensor and read it outside");
     return from->device->runtime->read(from, offset, to, bytes, error);
 }
@@ -169,7 +171,7 @@ lx_code lx_storage_write(lx_storage *to, size_t offset, const void *from, size_t
 void *lx_storage_host(lx_storage *storage)
 {
     if (storage->device->recording)
-        storage->device->recorder->problem(storage->device->recording,
+        storage->device->recorder->obstacle(storage->device->recording,
                                            "works on images, which is not recorded; do that outside");
     return storage->handle;
 }
@@ -186,7 +188,7 @@ lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size
     LX_ASSERT(to_offset <= to->bytes && bytes <= to->bytes - to_offset);
     LX_ASSERT(from_offset <= from->bytes && bytes <= from->bytes - from_offset);
     if (from->device->recording)
-        from->device->recorder->problem(from->device->recording, "moves a tensor from %s to %s; move it before, and pass it "
+        from->device->recorder->obstacle(from->device->recording, "moves a tensor from %s to %s; move it before, and pass it "
                                         "as an argument", from->device->label, to->device->label);
     lx_storage_written(to);
     if (in_host_memory(from))

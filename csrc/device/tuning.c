@@ -11,13 +11,13 @@
 #include "device.h"
 
 enum {
-    ROUNDS = 5,            /* measurements of a way, of which the median counts */
-    ROUND_MICROSECONDS = 2000, /* a round repeats a way for at least so long */
+    ROUNDS = 5,            /* measurements of a variant, of which the median counts */
+    ROUND_MICROSECONDS = 2000, /* a round repeats a variant for at least so long */
     MOST_REPEATS = 100
 };
 
-static const double TOLERANCE = 1e-4; /* of the largest value: what ways may differ by */
-static const double GAIN = 0.97;      /* of the usual way's time: what another has to be below, for clocks are noisy */
+static const double TOLERANCE = 1e-4; /* of the largest value: what variants may differ by */
+static const double GAIN = 0.97;      /* of the default variant's time: what another has to be below, for clocks are noisy */
 
 /* ---- what is known ------------------------------------------------------------------------------------------- */
 
@@ -51,7 +51,8 @@ static void add_file(lx_tuning *tuning, const char *path)
     FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file)) {
         lx_tuned entry = {.seconds = 0};
-        if (sscanf(line, "%159[^\t]\t%47[^\t]\t%lf\t%lf", entry.problem, entry.way, &entry.seconds, &entry.usual) == 4 &&
+        if (sscanf(line, "%159[^\t]\t%47[^\t]\t%lf\t%lf", entry.problem, entry.variant, &entry.seconds,
+                   &entry.default_seconds) == 4 &&
             !find(tuning, entry.problem))
             remember(tuning, &entry);
     }
@@ -78,8 +79,8 @@ bool lx_tuning_save(lx_device *device)
     size_t length = 0;
     for (int i = 0; text && i < tuning->count; i++) {
         const lx_tuned *entry = &tuning->entries[i];
-        length += (size_t)snprintf(text + length, room - length, "%s\t%s\t%.9f\t%.9f\n", entry->problem, entry->way,
-                                   entry->seconds, entry->usual);
+        length += (size_t)snprintf(text + length, room - length, "%s\t%s\t%.9f\t%.9f\n", entry->problem, entry->variant,
+                                   entry->seconds, entry->default_seconds);
     }
     const lx_chunk chunk = {text, length};
     lx_error error = {0};
@@ -102,15 +103,15 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The time of a way in seconds: the median of several rounds, after one that does not count. */
-static lx_code measure(lx_device *device, const lx_choice *choice, int way, double *seconds, lx_error *error)
+/* The time of a variant in seconds: the median of several rounds, after one that does not count. */
+static lx_code measure(lx_device *device, const lx_choice *choice, int variant, double *seconds, lx_error *error)
 {
     double rounds[ROUNDS];
     long repeats = 1;
     for (int round = -1; round < ROUNDS; round++) {
         const double start = lx_now();
         for (long i = 0; i < repeats; i++)
-            if (choice->run(choice->job, way, error))
+            if (choice->run(choice->job, variant, error))
                 return error->code;
         if (device->runtime->finish(device, error))
             return error->code;
@@ -140,42 +141,42 @@ static bool agree(const float *a, const float *b, size_t count)
     return difference <= TOLERANCE * largest + 1e-12;
 }
 
-/* Makes the result no numbers, so that what a way leaves out is not right by what another left there. */
+/* Makes the result no numbers, so that what a variant leaves out is not right by what another left there. */
 static lx_code spoil(lx_device *device, const lx_choice *choice, float *nothing, lx_error *error)
 {
     memset(nothing, 0xff, choice->bytes);
     return device->runtime->write(choice->result, choice->offset, nothing, choice->bytes, error);
 }
 
-/* Runs each way, checks it against the first, and keeps the fastest of those that are right. A way that the device
+/* Runs each variant, checks it against the first, and keeps the fastest of those that are right. A variant that the device
  * cannot run is passed over. */
 static lx_code compare(lx_device *device, const lx_choice *choice, float *right, float *result, lx_tuned *best,
                        lx_error *error)
 {
     const struct lx_runtime *runtime = device->runtime;
-    for (int way = 0; way < choice->count; way++) {
+    for (int variant = 0; variant < choice->count; variant++) {
         double seconds = 0;
         error->code = LX_OK;
-        const bool ran = !spoil(device, choice, result, error) && !choice->run(choice->job, way, error) &&
-                         !runtime->read(choice->result, choice->offset, way ? result : right, choice->bytes, error);
-        if (way == 0 && !ran)
+        const bool ran = !spoil(device, choice, result, error) && !choice->run(choice->job, variant, error) &&
+                         !runtime->read(choice->result, choice->offset, variant ? result : right, choice->bytes, error);
+        if (variant == 0 && !ran)
             return error->code;
-        best->ways++;
+        best->variants++;
         best->rejected++; /* until shown otherwise */
-        if (!ran || (way > 0 && !agree(right, result, choice->bytes / sizeof(float))) ||
-            measure(device, choice, way, &seconds, error))
+        if (!ran || (variant > 0 && !agree(right, result, choice->bytes / sizeof(float))) ||
+            measure(device, choice, variant, &seconds, error))
             continue;
         best->rejected--;
-        if (way == choice->usual)
-            best->usual = seconds;
+        if (variant == choice->default_variant)
+            best->default_seconds = seconds;
         if (best->seconds == 0 || seconds < best->seconds) {
             best->seconds = seconds;
-            choice->name(choice->job, way, best->way);
+            choice->name(choice->job, variant, best->variant);
         }
     }
-    if (best->usual > 0 && best->seconds > GAIN * best->usual) {
-        best->seconds = best->usual;
-        choice->name(choice->job, choice->usual, best->way);
+    if (best->default_seconds > 0 && best->seconds > GAIN * best->default_seconds) {
+        best->seconds = best->default_seconds;
+        choice->name(choice->job, choice->default_variant, best->variant);
     }
     error->code = LX_OK;
     return LX_OK;
@@ -198,38 +199,38 @@ static lx_code tune(lx_device *device, const lx_choice *choice, lx_error *error)
     return error->code;
 }
 
-static int way_of(const lx_choice *choice, const char *name)
+static int variant_of(const lx_choice *choice, const char *name)
 {
-    char candidate[LX_WAY_NAME];
-    for (int way = 0; way < choice->count; way++) {
-        choice->name(choice->job, way, candidate);
+    char candidate[LX_VARIANT_NAME];
+    for (int variant = 0; variant < choice->count; variant++) {
+        choice->name(choice->job, variant, candidate);
         if (strcmp(candidate, name) == 0)
-            return way;
+            return variant;
     }
-    return choice->usual;
+    return choice->default_variant;
 }
 
-/* For tests: the n-th of the ways whose names begin so. */
+/* For tests: the n-th of the variants whose names begin so. */
 static lx_code run_forced(const lx_choice *choice, const char *kind, int n, lx_error *error)
 {
-    char name[LX_WAY_NAME];
+    char name[LX_VARIANT_NAME];
     int found = 0;
-    for (int way = 0; way < choice->count; way++) {
-        choice->name(choice->job, way, name);
+    for (int variant = 0; variant < choice->count; variant++) {
+        choice->name(choice->job, variant, name);
         if (strncmp(name, kind, strlen(kind)) == 0 && ++found == n)
-            return choice->run(choice->job, way, error);
+            return choice->run(choice->job, variant, error);
     }
-    return lx_fail(error, LX_EARG, "%s: there is no way %d among %d %s", choice->problem, n, found, kind);
+    return lx_fail(error, LX_EARG, "%s: there is no variant %d among %d %s", choice->problem, n, found, kind);
 }
 
-bool lx_prefers(const lx_device *device, const char *problem, const char *kind, bool usual)
+bool lx_prefers(const lx_device *device, const char *problem, const char *kind, bool is_default)
 {
     if (device->tuning.forced)
         return strncmp(device->tuning.forced_kind, kind, strlen(kind)) == 0;
     const lx_tuned *known = find(&device->tuning, problem);
     if (known)
-        return strncmp(known->way, kind, strlen(kind)) == 0;
-    return usual && !device->tuning.measuring;
+        return strncmp(known->variant, kind, strlen(kind)) == 0;
+    return is_default && !device->tuning.measuring;
 }
 
 lx_code lx_choose(lx_device *device, const lx_choice *choice, lx_error *error)
@@ -242,5 +243,5 @@ lx_code lx_choose(lx_device *device, const lx_choice *choice, lx_error *error)
             return error->code;
         known = find(&device->tuning, choice->problem);
     }
-    return choice->run(choice->job, known ? way_of(choice, known->way) : choice->usual, error);
+    return choice->run(choice->job, known ? variant_of(choice, known->variant) : choice->default_variant, error);
 }

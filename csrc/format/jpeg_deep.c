@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/count.h"
 #include "huffman.h"
 #include "rooms.h"
 
@@ -106,7 +107,7 @@ static lx_code read_codes(stream *s, const uint8_t *segment, size_t length)
 
 static int divided(int size, int by)
 {
-    return (size + by - 1) / by;
+    return (int)lx_ceil_div(size, by);
 }
 
 /* The room that each component needs, of whole units. */

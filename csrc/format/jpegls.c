@@ -36,12 +36,12 @@ typedef struct {
     charls_interleave_mode mode;
 } job;
 
-static lx_code failed(const job *j, int problem)
+static lx_code failed(const job *j, int status)
 {
-    if (problem == CHARLS_JPEGLS_ERRC_NOT_ENOUGH_MEMORY)
+    if (status == CHARLS_JPEGLS_ERRC_NOT_ENOUGH_MEMORY)
         return lx_fail(j->error, LX_ENOMEM, "\"%.300s\": out of memory for its JPEG-LS stream", j->path);
     return lx_fail(j->error, LX_EFORMAT, "\"%.300s\": its JPEG-LS stream is damaged or not supported: %s", j->path,
-                   charls_get_error_message((charls_jpegls_errc)problem));
+                   charls_get_error_message((charls_jpegls_errc)status));
 }
 
 /* Whether the stream has its end, perhaps before a byte that fills it up. Without it CharLS goes on for long, in what is not
@@ -56,17 +56,17 @@ static lx_code read_header(job *j, const uint8_t *bytes, size_t size)
 {
     charls_spiff_header spiff;
     int32_t found;
-    int problem = (int)charls_jpegls_decoder_set_source_buffer(j->codec, bytes, size);
-    if (!problem)
-        problem = (int)charls_jpegls_decoder_read_spiff_header(j->codec, &spiff, &found);
-    if (!problem)
-        problem = (int)charls_jpegls_decoder_read_header(j->codec);
-    if (!problem)
-        problem = (int)charls_jpegls_decoder_get_frame_info(j->codec, &j->frame);
-    if (!problem)
-        problem = (int)charls_jpegls_decoder_get_interleave_mode(j->codec, &j->mode);
-    if (problem)
-        return failed(j, problem);
+    int status = (int)charls_jpegls_decoder_set_source_buffer(j->codec, bytes, size);
+    if (!status)
+        status = (int)charls_jpegls_decoder_read_spiff_header(j->codec, &spiff, &found);
+    if (!status)
+        status = (int)charls_jpegls_decoder_read_header(j->codec);
+    if (!status)
+        status = (int)charls_jpegls_decoder_get_frame_info(j->codec, &j->frame);
+    if (!status)
+        status = (int)charls_jpegls_decoder_get_interleave_mode(j->codec, &j->mode);
+    if (status)
+        return failed(j, status);
     if (j->frame.width != (uint32_t)j->d->columns || j->frame.height != (uint32_t)j->d->rows ||
         j->frame.component_count != j->d->samples || j->frame.bits_per_sample > 16)
         return lx_fail(j->error, LX_EFORMAT, "\"%.300s\" says %d x %d pixels of %d samples, and its JPEG-LS stream %u x %u of %d",
@@ -88,21 +88,21 @@ static lx_code decode_samples(job *j, uint16_t *codes)
     size_t size;
     const size_t samples = (size_t)j->d->samples, pixels = (size_t)j->d->rows * (size_t)j->d->columns;
     const bool wide = j->frame.bits_per_sample > 8, planar = samples == 1 || j->mode == CHARLS_INTERLEAVE_MODE_NONE;
-    int problem = (int)charls_jpegls_decoder_get_destination_size(j->codec, 0, &size);
-    if (problem)
-        return failed(j, problem);
+    int status = (int)charls_jpegls_decoder_get_destination_size(j->codec, 0, &size);
+    if (status)
+        return failed(j, status);
     if (size != pixels * samples * (wide ? 2 : 1))
         return lx_fail(j->error, LX_EFORMAT, "\"%.300s\": its JPEG-LS stream is of an unusual form", j->path);
     uint8_t *out = malloc(size);
     if (!out)
         return lx_fail(j->error, LX_ENOMEM, "\"%.300s\": out of memory for its JPEG-LS stream", j->path);
-    problem = (int)charls_jpegls_decoder_decode_to_buffer(j->codec, out, size, 0);
-    for (size_t i = 0; !problem && i < pixels * samples; i++) {
+    status = (int)charls_jpegls_decoder_decode_to_buffer(j->codec, out, size, 0);
+    for (size_t i = 0; !status && i < pixels * samples; i++) {
         const size_t to = planar ? i : i % samples * pixels + i / samples;
         codes[to] = code_of(j->d, wide ? ((uint16_t *)(void *)out)[i] : out[i]);
     }
     free(out);
-    return problem ? failed(j, problem) : LX_OK;
+    return status ? failed(j, status) : LX_OK;
 }
 
 lx_code lx_jpegls_decode(const char *path, const uint8_t *bytes, size_t size, const lx_dicom *d, uint16_t *codes,

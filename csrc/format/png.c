@@ -131,15 +131,15 @@ static lx_code decode_stored(const lx_input *in, const lx_image_info *info, cons
         return lx_no_room(in, info);
     if (l->depth < 8) /* the library adds the bits of interlaced samples to those that are there */
         memset(samples, 0, row_bytes(info, l) * (size_t)info->height);
-    int problem = spng_set_png_buffer(codec, in->bytes, in->size);
-    if (!problem) /* checksums have been looked at */
-        problem = spng_set_crc_action(codec, SPNG_CRC_USE, SPNG_CRC_USE);
-    if (!problem)
-        problem = spng_decode_image(codec, samples, row_bytes(info, l) * (size_t)info->height, SPNG_FMT_PNG, 0);
+    int status = spng_set_png_buffer(codec, in->bytes, in->size);
+    if (!status) /* checksums have been looked at */
+        status = spng_set_crc_action(codec, SPNG_CRC_USE, SPNG_CRC_USE);
+    if (!status)
+        status = spng_decode_image(codec, samples, row_bytes(info, l) * (size_t)info->height, SPNG_FMT_PNG, 0);
     spng_ctx_free(codec);
-    if (problem == SPNG_EMEM)
+    if (status == SPNG_EMEM)
         return lx_no_room(in, info);
-    return problem ? lx_damaged(in, info, spng_strerror(problem)) : LX_OK;
+    return status ? lx_damaged(in, info, spng_strerror(status)) : LX_OK;
 }
 
 /* Levels of 1, 2 and 4 bits, which lie side by side in a byte, as bytes of their own. Goes backwards, for the larger picture is

@@ -40,22 +40,32 @@ static inline void *lx_plane_row(const lx_plane *plane, long y)
     return (char *)plane->samples + (size_t)y * (size_t)plane->width * sample;
 }
 
-/* A level cut off at 0 and `most`; what is no number becomes 0. Compilers make two vector instructions of this form. */
+/* A level cut off at 0 and `most`; what is no number becomes 0. Compilers make two vector instructions of this. */
 static inline float lx_cut_level(float level, float most)
 {
     level = level > 0 ? level : 0;
     return level < most ? level : most;
 }
 
-/* Luma of ITU-R BT.601; of levels by weights that add up to 256. */
+/* The weights of red, green and blue in luma (ITU-R BT.601). */
+#define LX_GREY_RED 0.299f
+#define LX_GREY_GREEN 0.587f
+#define LX_GREY_BLUE 0.114f
+
+/* Luma of levels, by the same weights as whole numbers, which add up to 256. */
 static inline int lx_grey(int red, int green, int blue)
 {
-    return (red * 77 + green * 150 + blue * 29) >> 8;
+    enum {
+        RED = (int)(LX_GREY_RED * 256 + 0.5f), GREEN = (int)(LX_GREY_GREEN * 256 + 0.5f),
+        BLUE = (int)(LX_GREY_BLUE * 256 + 0.5f)
+    };
+    _Static_assert(RED + GREEN + BLUE == 256, "white stays white");
+    return (red * RED + green * GREEN + blue * BLUE) >> 8;
 }
 
 static inline float lx_grey_of_floats(float red, float green, float blue)
 {
-    return 0.299f * red + 0.587f * green + 0.114f * blue;
+    return LX_GREY_RED * red + LX_GREY_GREEN * green + LX_GREY_BLUE * blue;
 }
 
 /* What a function does beyond the edge of a plane. The names and meanings are those of OpenCV's border types. */
@@ -67,7 +77,7 @@ typedef enum {
     LX_BORDER_WRAP        /* bcd|abcd|abc */
 } lx_border;
 
-/* Compiles a function once more for wide vectors, where the compiler can; the best form is taken when the module is
+/* Compiles a function once more for wide vectors, where the compiler can; the best of them is taken when the module is
    loaded. Put it on the few functions whose loops take the time; what they inline is compiled along. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)

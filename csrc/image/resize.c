@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/count.h"
 #include "rows.h"
 
 /* For each output coordinate: which input coordinates it is a weighted sum of. */
@@ -157,7 +158,7 @@ static bool axis_make(axis *a, int in, int out, lx_interpolation how, bool antia
         else
             plain_row(a, o, scale, in, how);
         if (a->count[o] > a->taps)
-            a->taps = (a->count[o] + TAPS - 1) / TAPS * TAPS;
+            a->taps = (int)lx_ceil_div(a->count[o], TAPS) * TAPS;
     }
     return true;
 }

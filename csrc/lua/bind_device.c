@@ -143,7 +143,7 @@ static void push_device(lua_State *L, lx_device *device)
     set_string(L, "label", device->label);
     set_string(L, "kind", device->runtime->kind);
     set_string(L, "name", device->name);
-    set_string(L, "form", device->form == LX_SIMT ? "simt" : "tile");
+    set_string(L, "form", lx_form_names[device->form]);
     set_integer(L, "lanes", device->lanes);
     set_integer(L, "threads", device->runtime->threads(device, 0));
 }
@@ -331,7 +331,7 @@ static int l_tune(lua_State *L)
     return 0;
 }
 
-/* force_way(device, n, kind): for tests, everything is computed in its n-th way, of those whose names begin with `kind`
+/* force_way(device, n, kind): for tests, everything is computed by its n-th variant, of those whose names begin with `kind`
  * if that is given, and an error if there is none; 0 ends it */
 static int l_force_way(lua_State *L)
 {
@@ -349,13 +349,13 @@ static int l_tuned(lua_State *L)
     for (int i = 0; i < tuning->count; i++) {
         const lx_tuned *entry = &tuning->entries[i];
         lua_createtable(L, 0, 6);
-        set_integer(L, "ways", entry->ways);
+        set_integer(L, "ways", entry->variants);
         set_integer(L, "rejected", entry->rejected);
         set_string(L, "problem", entry->problem);
-        set_string(L, "way", entry->way);
+        set_string(L, "way", entry->variant);
         lua_pushnumber(L, entry->seconds);
         lua_setfield(L, -2, "seconds");
-        lua_pushnumber(L, entry->usual);
+        lua_pushnumber(L, entry->default_seconds);
         lua_setfield(L, -2, "usual");
         lua_rawseti(L, -2, i + 1);
     }
@@ -414,14 +414,14 @@ static int l_watch(lua_State *L)
     return lx_results(L, device->runtime->watch(device, profile, &error), &error, 1);
 }
 
-static void push_record(lua_State *L, const lx_record *record)
+static void push_profile_entry(lua_State *L, const lx_profile_entry *entry)
 {
     lua_createtable(L, 0, 5);
-    set_string(L, "name", record->name);
+    set_string(L, "name", entry->name);
     const struct {
         const char *key;
         double value;
-    } numbers[] = {{"start", record->start}, {"seconds", record->seconds}, {"work", record->work}, {"bytes", record->bytes}};
+    } numbers[] = {{"start", entry->start}, {"seconds", entry->seconds}, {"work", entry->work}, {"bytes", entry->bytes}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         lua_pushnumber(L, numbers[i].value);
         lua_setfield(L, -2, numbers[i].key);
@@ -438,7 +438,7 @@ static int l_unwatch(lua_State *L)
         return lx_raise(L, &error);
     lua_createtable(L, (int)profile->count, 0);
     for (size_t i = 0; i < profile->count; i++) {
-        push_record(L, &profile->records[i]);
+        push_profile_entry(L, &profile->entries[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_pushboolean(L, !profile->full);

@@ -258,30 +258,31 @@ static int l_loader(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     lua_settop(L, 7);
-    lx_loader_plan plan = {.images = check_store(L, 1), .masks = lua_isnil(L, 2) ? NULL : check_store(L, 2),
+    lx_loader_options options = {.images = check_store(L, 1), .masks = lua_isnil(L, 2) ? NULL : check_store(L, 2),
                            .pipeline = lx_check_pipeline(L, 3)};
-    plan.height = (int)lx_opt_integer(L, 4, "height", 0, 0, LX_IMAGE_MAX_SIDE);
-    plan.width = (int)lx_opt_integer(L, 4, "width", 0, 0, LX_IMAGE_MAX_SIDE);
-    plan.scale = (float)lx_opt_field(L, 4, "scale", 1);
-    plan.bias = (float)lx_opt_field(L, 4, "bias", 0);
-    plan.seed = (uint64_t)(int64_t)lx_opt_field(L, 4, "seed", 1);
-    plan.epoch = (uint64_t)(int64_t)lx_opt_field(L, 4, "epoch", 1);
-    plan.batch = (int)lx_opt_integer(L, 4, "batch", 1, 1, INT32_MAX);
-    plan.threads = (int)lx_opt_integer(L, 4, "threads", 0, 0, LX_LOADER_MOST_THREADS);
-    lx_argcheck(L, plan.height >= 1 && plan.width >= 1 && plan.height <= LX_IMAGE_MAX_SIDE && plan.width <= LX_IMAGE_MAX_SIDE, 4,
+    options.height = (int)lx_opt_integer(L, 4, "height", 0, 0, LX_IMAGE_MAX_SIDE);
+    options.width = (int)lx_opt_integer(L, 4, "width", 0, 0, LX_IMAGE_MAX_SIDE);
+    options.scale = (float)lx_opt_field(L, 4, "scale", 1);
+    options.bias = (float)lx_opt_field(L, 4, "bias", 0);
+    options.seed = (uint64_t)(int64_t)lx_opt_field(L, 4, "seed", 1);
+    options.epoch = (uint64_t)(int64_t)lx_opt_field(L, 4, "epoch", 1);
+    options.batch = (int)lx_opt_integer(L, 4, "batch", 1, 1, INT32_MAX);
+    options.threads = (int)lx_opt_integer(L, 4, "threads", 0, 0, LX_LOADER_MOST_THREADS);
+    lx_argcheck(L, options.height >= 1 && options.width >= 1 && options.height <= LX_IMAGE_MAX_SIDE &&
+                       options.width <= LX_IMAGE_MAX_SIDE, 4,
                   "height or width is out of range");
-    lx_argcheck(L, !plan.masks || lx_store_channels(plan.masks) == 1, 2, "masks have one channel");
-    plan.visits = check_visits(L, 5, plan.images, plan.masks, &plan.count);
+    lx_argcheck(L, !options.masks || lx_store_channels(options.masks) == 1, 2, "masks have one channel");
+    options.visits = check_visits(L, 5, options.images, options.masks, &options.count);
     loader_box *box = lua_newuserdatauv(L, sizeof *box, 0);
     memset(box, 0, sizeof *box);
     luaL_setmetatable(L, LOADER);
-    box->channels = lx_store_channels(plan.images);
-    box->height = plan.height;
-    box->width = plan.width;
-    box->batch = plan.batch;
-    box->count = plan.count;
-    box->with_masks = plan.masks != NULL;
-    box->loader = lx_loader_open(&plan, &error);
+    box->channels = lx_store_channels(options.images);
+    box->height = options.height;
+    box->width = options.width;
+    box->batch = options.batch;
+    box->count = options.count;
+    box->with_masks = options.masks != NULL;
+    box->loader = lx_loader_open(&options, &error);
     return box->loader ? 1 : lx_raise(L, &error);
 }
 

@@ -272,20 +272,20 @@ static int l_settle(lua_State *L)
         lua_rawgeti(L, 2, i);
         const lx_tensor *tensor = lx_test_tensor(L, -1);
         if (tensor && tensor->storage && self->count == MOST_RESULTS)
-            lx_note_problem(self->recording, "returns more than %d tensors", MOST_RESULTS);
+            lx_note_obstacle(self->recording, "returns more than %d tensors", MOST_RESULTS);
         else if (tensor && tensor->storage)
             add_result(L, self, tensor);
         lua_pop(L, 1);
     }
     lx_recording_settle(self->recording, context->stream - lx_recording_start(self->recording).stream);
-    lua_pushstring(L, lx_recording_problem(self->recording));
+    lua_pushstring(L, lx_recording_obstacle(self->recording));
     return 1;
 }
 
 /* recording:problem(text): it cannot be replayed */
 static int l_problem(lua_State *L)
 {
-    lx_note_problem(check_handle(L, 1)->recording, "%s", lx_check_string(L, 2));
+    lx_note_obstacle(check_handle(L, 1)->recording, "%s", lx_check_string(L, 2));
     return 0;
 }
 
@@ -338,7 +338,7 @@ static int l_plan(lua_State *L)
     lx_error error = {.code = LX_OK};
     handle *self = check_stage(L, 1, SETTLED);
     lx_recording *recording = self->recording;
-    lx_argcheck(L, !lx_recording_problem(recording), 1, "this recording cannot be replayed");
+    lx_argcheck(L, !lx_recording_obstacle(recording), 1, "this recording cannot be replayed");
     if (lx_recording_plan(recording, &error))
         return lx_raise(L, &error);
     self->stage = PLANNED;

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "../image/plane.h"
+#include "../ops/ops.h"
 
 static const char context_key = 0;
 
@@ -163,7 +165,7 @@ int lx_results(lua_State *L, lx_code code, const lx_error *error, int results)
 static void note_seeding(const lx_context *context)
 {
     if (context->devices[0]->recording)
-        lx_note_problem(context->devices[0]->recording, "sets the seed of the random numbers; do that outside");
+        lx_note_obstacle(context->devices[0]->recording, "sets the seed of the random numbers; do that outside");
 }
 
 /* manual_seed(n): random numbers start again from here */
@@ -233,6 +235,13 @@ void lx_set_functions(lua_State *L, const luaL_Reg *functions)
     luaL_setfuncs(L, functions, 1);
 }
 
+/* What C and Lua both have to know, and C says: fields of the module. */
+static void publish_constants(lua_State *L)
+{
+    lua_pushinteger(L, LX_IMAGE_MAX_SIDE);
+    lua_setfield(L, -2, "image_max_side");
+}
+
 __attribute__((visibility("default"))) int luaopen_luxel_core(lua_State *L);
 
 int luaopen_luxel_core(lua_State *L)
@@ -262,6 +271,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_metrics_functions);
     lx_set_functions(L, lx_process_functions);
     lx_set_functions(L, lx_pipeline_functions);
+    publish_constants(L);
     luaL_getmetatable(L, LX_TENSOR);
     lua_setfield(L, -2, "metatable");
     return 1;

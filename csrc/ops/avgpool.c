@@ -5,13 +5,12 @@
 
 #include "layers.h"
 #include "ops.h"
-#include "reduce_simt.h"
+#include "reduce.h"
 
 LX_KERNEL(avgpool, avg_pool);
 LX_KERNEL(avgpool, avg_pool_backward);
 LX_KERNEL(avgpool, avg_pool_blocked);
 LX_KERNEL(avgpool, avg_pool_backward_blocked);
-LX_KERNEL(avgpool, plane_mean);
 LX_KERNEL(avgpool, plane_mean_backward);
 
 enum { MOST_PIXELS = INT_MAX / 4 }; /* along an axis */
@@ -28,7 +27,7 @@ static lx_code check_images(const char *function, int ndim, const long *shape, l
 }
 
 /* What to compute for images of the shape. */
-static lx_code plan_windows(avg_pool_args *args, const char *function, const long *shape,
+static lx_code window_args(avg_pool_args *args, const char *function, const long *shape,
                             const lx_avg_pool2d_options *options, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
@@ -52,7 +51,7 @@ static lx_code plan_windows(avg_pool_args *args, const char *function, const lon
     return LX_OK;
 }
 
-static lx_code plan_adaptive(avg_pool_args *args, const char *function, const long *shape, const long size[2],
+static lx_code adaptive_args(avg_pool_args *args, const char *function, const long *shape, const long size[2],
                              lx_error *error)
 {
     *args = (avg_pool_args){.adaptive = 1};
@@ -88,15 +87,12 @@ static lx_code forward(lx_tensor *out, const lx_tensor *x, const avg_pool_args *
     lx_tensor dense = {0};
     const long shape[4] = {x->shape[0], x->shape[1], args->out[0], args->out[1]};
     const long planes = shape[0] * shape[1];
-    const plane_mean_args whole = {.size = x->shape[2] * x->shape[3]};
     if (x->block)
         return run_blocked(&k_avg_pool_blocked, out, x, shape, args, error);
     if (lx_dense_float(&dense, x, error) || lx_tensor_new(out, x->storage->device, LX_FLOAT32, 4, shape, error))
         goto done;
-    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1 && x->storage->device->form == LX_SIMT)
-        lx_row_means_simt(out, &dense, planes, whole.size, error);
-    else if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
-        LX_RUN(k_plane_mean, planes, 1, 1, work_of(x, out), whole, error, &dense, out);
+    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
+        lx_row_means(out, &dense, planes, x->shape[2] * x->shape[3], error);
     else
         LX_RUN(k_avg_pool, shape[3], shape[2], planes, work_of(x, out), *args, error, &dense, out);
     if (error->code)
@@ -139,7 +135,7 @@ lx_code lx_avg_pool2d(lx_tensor *out, const lx_tensor *x, const lx_avg_pool2d_op
 {
     static const char *const function = "avg_pool2d";
     avg_pool_args args;
-    if (check_images(function, x->ndim, x->shape, error) || plan_windows(&args, function, x->shape, options, error))
+    if (check_images(function, x->ndim, x->shape, error) || window_args(&args, function, x->shape, options, error))
         return error->code;
     return forward(out, x, &args, error);
 }
@@ -149,7 +145,7 @@ lx_code lx_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long in
 {
     static const char *const function = "avg_pool2d_backward";
     avg_pool_args args;
-    if (check_images(function, 4, input_shape, error) || plan_windows(&args, function, input_shape, options, error))
+    if (check_images(function, 4, input_shape, error) || window_args(&args, function, input_shape, options, error))
         return error->code;
     return backward(dx, function, dy, input_shape, &args, error);
 }
@@ -158,7 +154,7 @@ lx_code lx_adaptive_avg_pool2d(lx_tensor *out, const lx_tensor *x, const long si
 {
     static const char *const function = "adaptive_avg_pool2d";
     avg_pool_args args;
-    if (check_images(function, x->ndim, x->shape, error) || plan_adaptive(&args, function, x->shape, size, error))
+    if (check_images(function, x->ndim, x->shape, error) || adaptive_args(&args, function, x->shape, size, error))
         return error->code;
     return forward(out, x, &args, error);
 }
@@ -173,7 +169,7 @@ lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, cons
         return lx_fail(error, LX_EARG, "%s: dy should be [N,C,H,W], got %s", function,
                        lx_shape_text(dy->ndim, dy->shape, text));
     if (check_images(function, 4, input_shape, error) ||
-        plan_adaptive(&args, function, input_shape, dy->shape + 2, error))
+        adaptive_args(&args, function, input_shape, dy->shape + 2, error))
         return error->code;
     return backward(dx, function, dy, input_shape, &args, error);
 }

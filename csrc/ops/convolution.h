@@ -5,9 +5,8 @@
 #include <stdbool.h>
 
 #include "../../kernels/conv2d.h"
-#include "conv2d.h"
 #include "../base/count.h"
-#include "winograd.h"
+#include "conv2d.h"
 
 enum { LX_CONV2D_LARGEST = 1 << 28 }; /* of sizes, strides and paddings, so that kernels may add a few of them */
 
@@ -23,7 +22,7 @@ typedef struct {
 lx_code lx_conv2d_check_tensor(const char *function, const char *what, const lx_tensor *t, lx_error *error);
 
 /* Checks the shapes of a forward convolution and works out the size of its output. */
-lx_code lx_conv2d_plan(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
+lx_code lx_conv2d_check_shapes(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
                        const long w[4], const lx_conv2d_options *o, lx_error *error);
 /* The same and more: all that a forward pass is given; b may be NULL. */
 lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
@@ -48,30 +47,49 @@ conv2d_tile_args lx_conv2d_tile_args(const lx_convolution *c, bool backward, lon
 lx_code lx_conv2d_pack(const lx_convolution *c, lx_tensor *packed, const lx_tensor *w, const conv2d_tile_args *tiles,
                        long inner, bool backward, lx_error *error);
 
-/* ---- backward-weight: chunks of the batch have sums of their own, which are then added up --------------------- */
+/* ---- gradients of weight and bias: chunks of the batch have sums of their own, which are then added up ------------ */
 
 /* How the kernels see it; and, in place of that, for an input that is thin. */
 void lx_conv2d_weight_args(const lx_convolution *c, long lanes, conv2d_weight_args *args, conv2d_reduce_args *reduce);
 void lx_conv2d_thin_weight_args(const lx_tensor *x, conv2d_weight_args *args, conv2d_reduce_args *reduce);
+/* How they see the gradient of a bias, which is that of the sum over all pixels. */
+conv2d_reduce_args lx_conv2d_bias_args(long channels);
 
-/* A kernel of which `blocks` work-items leave the sums of a chunk. */
+typedef enum {
+    LX_GRADIENT_BLOCKED,   /* of the weight, with a blocked input */
+    LX_GRADIENT_THIN,      /* with a plain one */
+    LX_GRADIENT_DEPTHWISE, /* of a weight with one input channel for each output channel */
+    LX_GRADIENT_BIAS
+} lx_conv2d_gradient_kind;
+
 typedef struct {
-    const lx_kernel *kernel;
-    conv2d_weight_args *args;
-    conv2d_reduce_args *reduce;
-    long blocks;
+    lx_conv2d_gradient_kind kind;
+    const lx_convolution *c; /* NULL: of a bias */
+    char problem[LX_PROBLEM_TEXT];
+    conv2d_weight_args args;
+    conv2d_reduce_args reduce;
     double work;
-} lx_conv2d_sum;
+    const lx_tensor *x, *dy; /* x is NULL for a bias */
+    lx_tensor *gradient;     /* what it is written to */
+} lx_conv2d_gradient;
 
-/* Runs it on x, dy and codes, as far as they are there, and adds up the chunks into dw. */
-lx_code lx_conv2d_sum_chunks(const lx_conv2d_sum *sum, const lx_tensor *x, const lx_tensor *dy, const lx_tensor *codes,
-                             lx_tensor *dw, lx_error *error);
+/* ---- with ReLU and max-pooling of windows of 2x2 ------------------------------------------------------------------ */
 
-/* ---- Winograd's way ------------------------------------------------------------------------------------------- */
+/* The three in turn. */
+lx_code lx_conv2d_pool_in_turn(lx_tensor *out, lx_tensor *codes, const lx_tensor *x, const lx_tensor *w,
+                               const lx_tensor *b, const lx_conv2d_options *options, lx_error *error);
 
-lx_winograd_pass lx_conv2d_as_winograd(const conv2d_tile_args *args, long batch);
-/* dw of blocked tensors; with codes, dy is the gradient of what max-pooling made of the output. */
-lx_code lx_conv2d_winograd_weight(const lx_convolution *c, lx_tensor *dw, const lx_tensor *x, const lx_tensor *dy,
-                                  const lx_tensor *codes, lx_error *error);
+/* What all gradients follow from. `full` is the gradient of the large result: made when first needed. */
+typedef struct {
+    lx_convolution c;
+    const lx_tensor *x, *w, *codes;
+    const lx_conv2d_options *options;
+    lx_tensor dy, full; /* blocked */
+} lx_conv2d_unpooling;
+
+/* The gradients by way of the large result's. */
+lx_code lx_conv2d_unpool_data(lx_conv2d_unpooling *job, lx_tensor *dx, lx_error *error);
+lx_code lx_conv2d_unpool_weight(lx_conv2d_unpooling *job, lx_tensor *dw, lx_error *error);
+lx_code lx_conv2d_unpool_bias(lx_conv2d_unpooling *job, lx_tensor *db, lx_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* Elementwise operations: broadcasting, folding of dimensions, and the choice of kernel by name. */
+/* Elementwise operations: broadcasting, merging of dimensions, and the choice of kernel by name. */
 #include "../../kernels/elementwise.h"
 
 #include <math.h>
@@ -124,7 +124,7 @@ static walk walk_over(const lx_tensor *const *operands, int count)
 }
 
 /* Merges neighbouring dimensions that every operand steps through as if they were one, and drops those of size 1. */
-static void fold(walk *w)
+static void merge_dimensions(walk *w)
 {
     int kept = 0;
     for (int d = 0; d < w->ndim; d++) {
@@ -150,7 +150,7 @@ static void fold(walk *w)
     w->ndim = kept;
 }
 
-/* Launches over the three inner dimensions, once for each position of the outer ones (rare: most tensors fold). */
+/* Launches over the three inner dimensions, once for each position of the outer ones (rare: most need one). */
 static lx_code launch_walk(const lx_kernel *kernel, const walk *w, const lx_tensor *const *operands, elementwise_args args,
                            lx_error *error)
 {
@@ -247,7 +247,7 @@ static lx_code run_elementwise(const char *name, const lx_kernel *kernel, const 
         }
     }
     walk w = walk_over(pointers, count);
-    fold(&w);
+    merge_dimensions(&w);
     launch_walk(kernel, &w, pointers, args, error);
 done:
     for (int i = 0; i < count; i++)

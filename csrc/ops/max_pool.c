@@ -27,7 +27,7 @@ static long stored(const long shape[4], int lanes)
 }
 
 /* Checks the options and gives the shape of the result for an input of `shape`. */
-static lx_code plan(const long shape[4], int lanes, const lx_pool_options *options, long out[4], pool_args *args,
+static lx_code find_args(const long shape[4], int lanes, const lx_pool_options *options, long out[4], pool_args *args,
                     lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
@@ -91,7 +91,7 @@ lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, con
     pool_args args;
     lx_tensor in = {0};
     lx_device *device = x->storage->device;
-    if (check_input(x, error) || plan(x->shape, device->lanes, options, shape, &args, error) ||
+    if (check_input(x, error) || find_args(x->shape, device->lanes, options, shape, &args, error) ||
         lx_to_blocked(&in, x, error))
         return error->code;
     const long bytes = choices(&args, options);
@@ -130,7 +130,7 @@ lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tens
     pool_args args;
     lx_tensor in = {0};
     lx_device *device = dy->storage->device;
-    if (check_input(dy, error) || plan(shape, device->lanes, options, out, &args, error) ||
+    if (check_input(dy, error) || find_args(shape, device->lanes, options, out, &args, error) ||
         check_backward(dy, chosen, choices(&args, options), out, error) || lx_to_blocked(&in, dy, error))
         return error->code;
     const bool even = shape[2] % 2 == 0 && shape[3] % 2 == 0;

@@ -1,18 +1,8 @@
 /* Normalisation: per channel over a batch, and per row. */
+#include "forms.h"
 #include "layers.h"
-#include "norm_simt.h"
 #include "ops.h"
 
-LX_KERNEL(norm, channel_moments);
-LX_KERNEL(norm, channel_moments_blocked);
-LX_KERNEL(norm, channel_moments_join);
-LX_KERNEL(norm, channel_gradients);
-LX_KERNEL(norm, channel_gradients_blocked);
-LX_KERNEL(norm, channel_gradients_join);
-LX_KERNEL(norm, batch_norm);
-LX_KERNEL(norm, batch_norm_blocked);
-LX_KERNEL(norm, batch_norm_backward);
-LX_KERNEL(norm, batch_norm_backward_blocked);
 LX_KERNEL(norm, row_norm);
 LX_KERNEL(norm, row_norm_backward);
 LX_SIMT_KERNEL(norm, row_norm_groups, 1);
@@ -55,12 +45,6 @@ static lx_code new_vector(lx_tensor *out, const lx_tensor *x, long size, lx_erro
     return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &size, error);
 }
 
-static lx_code new_sums(lx_tensor *out, const lx_tensor *x, const batch_norm_args *args, lx_error *error)
-{
-    const long shape[] = {args->images, args->stored};
-    return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 2, shape, error);
-}
-
 /* Dense numbers in the layout of x. */
 static lx_code take_like(lx_tensor *out, const lx_tensor *in, const lx_tensor *x, lx_error *error)
 {
@@ -80,31 +64,6 @@ static lx_code new_like(lx_tensor *out, const lx_tensor *x, lx_error *error)
     return lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error);
 }
 
-/* Whether work-groups compute it; they cannot count in what is empty. */
-static bool in_groups(const lx_tensor *x)
-{
-    return x->storage->device->form == LX_SIMT && lx_tensor_count(x) > 0;
-}
-
-/* Runs the kernel for the layout of x: a work-item for each channel, or block of channels, of each image. */
-#define RUN_CHANNELS(kernel, x, work, args, error, ...)                                                        \
-    LX_RUN(*((x)->block ? &kernel##_blocked : &kernel), (x)->block ? args.stored / (x)->block : args.channels, \
-           args.images, 1, work, args, error, __VA_ARGS__)
-
-static lx_code find_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *of,
-                          lx_error *error)
-{
-    const batch_norm_args args = *of;
-    lx_tensor means = {0}, squares = {0};
-    const double all = 4 * (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
-    if (!new_sums(&means, x, &args, error) && !new_sums(&squares, x, &args, error) &&
-        !RUN_CHANNELS(k_channel_moments, x, all, args, error, x, &means, &squares))
-        LX_RUN(k_channel_moments_join, args.channels, 1, 1, few, args, error, &means, &squares, mean, var);
-    lx_tensor_free(&means);
-    lx_tensor_free(&squares);
-    return error->code;
-}
-
 lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, lx_error *error)
 {
     batch_norm_args args = {0};
@@ -113,7 +72,7 @@ lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x,
         return error->code;
     if (take_like(&dense, x, x, error) || new_vector(mean, x, args.channels, error) ||
         new_vector(var, x, args.channels, error) ||
-        (in_groups(x) ? lx_batch_norm_stats_simt : find_stats)(mean, var, &dense, &args, error)) {
+        lx_form_ops_of(x)->batch_norm->stats(mean, var, &dense, &args, error)) {
         lx_tensor_free(mean);
         lx_tensor_free(var);
     }
@@ -132,32 +91,13 @@ lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean,
     if (!take_vector(&m, function, "mean", mean, x, error) && !take_vector(&v, function, "var", var, x, error) &&
         !take_vector(&w, function, "weight", weight, x, error) && !take_vector(&b, function, "bias", bias, x, error) &&
         !take_like(&dense, x, x, error) && !new_like(out, x, error) &&
-        (in_groups(x) ? lx_batch_norm_simt(out, &dense, &m, &v, weight ? &w : NULL, bias ? &b : NULL, &args, error)
-                      : RUN_CHANNELS(k_batch_norm, x, lx_tensor_count(x), args, error, &dense, &m, &v,
-                                     weight ? &w : NULL, bias ? &b : NULL, out)))
+        lx_form_ops_of(x)->batch_norm->apply(out, &dense, &m, &v, weight ? &w : NULL, bias ? &b : NULL, &args, error))
         lx_tensor_free(out);
     lx_tensor_free(&dense);
     lx_tensor_free(&m);
     lx_tensor_free(&v);
     lx_tensor_free(&w);
     lx_tensor_free(&b);
-    return error->code;
-}
-
-/* Of checked arguments, into results that exist. */
-static lx_code find_gradients(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
-                              const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
-                              const batch_norm_args *of, lx_error *error)
-{
-    const batch_norm_args args = *of;
-    lx_tensor sums = {0}, dots = {0};
-    const double all = 4 * (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
-    if (!new_sums(&sums, x, &args, error) && !new_sums(&dots, x, &args, error) &&
-        !RUN_CHANNELS(k_channel_gradients, x, all, args, error, x, mean, dy, &sums, &dots) &&
-        !LX_RUN(k_channel_gradients_join, args.channels, 1, 1, few, args, error, &sums, &dots, var, dweight, dbias))
-        RUN_CHANNELS(k_batch_norm_backward, x, all, args, error, dy, x, mean, var, weight, dweight, dbias, dx);
-    lx_tensor_free(&sums);
-    lx_tensor_free(&dots);
     return error->code;
 }
 
@@ -178,8 +118,8 @@ lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbi
         take_vector(&w, function, "weight", weight, x, error) || take_like(&input, x, x, error) ||
         take_like(&gradient, dy, x, error) || new_vector(dbias, x, args.channels, error) ||
         new_vector(dweight, x, args.channels, error) || new_like(dx, x, error) ||
-        (in_groups(x) ? lx_batch_norm_backward_simt : find_gradients)(dx, dweight, dbias, &gradient, &input, &m, &v,
-                                                                      weight ? &w : NULL, &args, error)) {
+        lx_form_ops_of(x)->batch_norm->backward(dx, dweight, dbias, &gradient, &input, &m, &v, weight ? &w : NULL, &args,
+                                                error)) {
         lx_tensor_free(dx);
         lx_tensor_free(dweight);
         lx_tensor_free(dbias);
@@ -194,14 +134,16 @@ lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbi
 
 /* ---- per row -------------------------------------------------------------------------------------------------- */
 
-/* Runs the kernel of either form on the rows of x; it has four buffers. */
-static lx_code run_rows(const lx_kernel *tile, const lx_kernel *simt, const lx_tensor *x, const row_norm_args *args,
+static const lx_row_operation row_norm = {"row_norm", {&k_row_norm, &k_row_norm_groups}};
+static const lx_row_operation row_norm_backward = {"row_norm_backward",
+                                                   {&k_row_norm_backward, &k_row_norm_backward_groups}};
+
+/* Each has four buffers. */
+static lx_code run_rows(const lx_row_operation *operation, const lx_tensor *x, double eps,
                         const lx_tensor *const *tensors, lx_error *error)
 {
-    const double work = 4 * (double)lx_tensor_count(x);
-    if (in_groups(x))
-        return lx_run_rows_simt(simt, x->shape[0], args->size, args->eps, work, tensors, 4, error);
-    return lx_run(tile, NULL, (const long[3]){x->shape[0], 1, 1}, work, args, sizeof *args, tensors, 4, error);
+    return lx_form_ops_of(x)->run_rows(operation, x->shape[0], x->shape[1], eps, 4 * (double)lx_tensor_count(x), tensors,
+                                       4, error);
 }
 
 lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_tensor *x, double eps, lx_error *error)
@@ -211,12 +153,10 @@ lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_t
     if (x->ndim != 2)
         return lx_fail(error, LX_EARG, "row_norm: input should be [R,D], got %s",
                        lx_shape_text(x->ndim, x->shape, text));
-    const row_norm_args args = {.size = x->shape[1], .eps = (float)eps};
     const long rows = x->shape[0];
     if (lx_dense_float(&dense, x, error) || new_vector(mean, x, rows, error) || new_vector(rstd, x, rows, error) ||
         lx_tensor_new(out, x->storage->device, LX_FLOAT32, 2, x->shape, error) ||
-        run_rows(&k_row_norm, &k_row_norm_groups, x, &args,
-                 (const lx_tensor *const[]){&dense, out, mean, rstd}, error)) {
+        run_rows(&row_norm, x, eps, (const lx_tensor *const[]){&dense, out, mean, rstd}, error)) {
         lx_tensor_free(out);
         lx_tensor_free(mean);
         lx_tensor_free(rstd);
@@ -237,12 +177,10 @@ lx_code lx_row_norm_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tensor
                        lx_shape_text(rstd->ndim, rstd->shape, rstd_text));
     if (lx_same_device(function, y, dy, error) || lx_same_device(function, y, rstd, error))
         return error->code;
-    const row_norm_args args = {.size = y->shape[1]};
     if (!lx_dense_float(&gradient, dy, error) && !lx_dense_float(&normal, y, error) &&
         !lx_dense_float(&scale, rstd, error) &&
         !lx_tensor_new(dx, y->storage->device, LX_FLOAT32, 2, y->shape, error) &&
-        run_rows(&k_row_norm_backward, &k_row_norm_backward_groups, y, &args,
-                 (const lx_tensor *const[]){&gradient, &normal, &scale, dx}, error))
+        run_rows(&row_norm_backward, y, 0, (const lx_tensor *const[]){&gradient, &normal, &scale, dx}, error))
         lx_tensor_free(dx);
     lx_tensor_free(&gradient);
     lx_tensor_free(&normal);

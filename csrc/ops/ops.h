@@ -16,11 +16,11 @@
 /* ---- launching ---------------------------------------------------------------------------------------------- */
 
 /* Launches `kernel` on the device of the first tensor, with the tensors (NULL: none) as its buffers. */
-lx_code lx_run(const lx_kernel *kernel, const char *options, const long size[3], double work, const void *params,
-               size_t params_size, const lx_tensor *const *tensors, int count, lx_error *error);
+lx_code lx_run(const lx_kernel *kernel, const lx_build_options *options, const long size[3], double work,
+               const void *params, size_t params_size, const lx_tensor *const *tensors, int count, lx_error *error);
 #define LX_RUN(kernel, size0, size1, size2, work, params, error, ...)                                               \
     LX_RUN_WITH(kernel, NULL, size0, size1, size2, work, params, error, __VA_ARGS__)
-/* With options for the driver's compiler, for a kernel that is compiled alone; the cpu device has no use for them. */
+/* With options for the driver's compiler; the cpu device has no use for them. */
 #define LX_RUN_WITH(kernel, options, size0, size1, size2, work, params, error, ...)                                 \
     lx_run(&(kernel), (options), (const long[3]){(size0), (size1), (size2)}, (double)(work), &(params),              \
            sizeof(params),                                                                                           \
@@ -29,9 +29,9 @@ lx_code lx_run(const lx_kernel *kernel, const char *options, const long size[3],
 
 /* The same for a kernel of kernels/simt/: `groups` work-groups of `group` work-items, and options for the compiler (or
  * NULL). OpenCL devices alone have them: see lx_device.form. */
-lx_code lx_run_groups(const lx_kernel *kernel, const char *options, const long groups[3], const int group[3],
-                      double work, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
-                      lx_error *error);
+lx_code lx_run_groups(const lx_kernel *kernel, const lx_build_options *options, const long groups[3],
+                      const int group[3], double work, const void *params, size_t params_size,
+                      const lx_tensor *const *tensors, int count, lx_error *error);
 #define LX_RUN_GROUPS(kernel, options, groups0, groups1, groups2, group0, group1, work, params, error, ...)           \
     lx_run_groups(&(kernel), (options), (const long[3]){(groups0), (groups1), (groups2)},                            \
                   (const int[3]){(group0), (group1), 1}, (double)(work), &(params), sizeof(params),                  \

@@ -29,7 +29,7 @@ static lx_code draw(lx_tensor *out, const lx_kernel *kernel, lx_device *device, 
     if (lx_tensor_new(out, device, dtype, ndim, shape, error))
         return error->code;
     args.count = lx_tensor_count(out);
-    const long fours = (args.count + 3) / 4;
+    const long fours = lx_ceil_div(args.count, 4);
     note_stream(device);
     if (LX_RUN(*kernel, fours, 1, 1, fours * WORK_OF_FOUR, args, error, out))
         lx_tensor_free(out);

@@ -1,57 +1,34 @@
-/* Reductions: dimensions that are neighbours are reduced as one, the last such group first, each in passes over
- * chunks until one element is left. */
+/* Reductions: dimensions that are neighbours are reduced as one, the last such group first, as the form of the device does. */
 #include "../../kernels/reduce.h"
 
 #include <string.h>
 
 #include "exact.h"
+#include "forms.h"
 #include "ops.h"
 #include "reduce.h"
-#include "reduce_simt.h"
 
-LX_KERNEL(reduce, reduce_rows_sum);
-LX_KERNEL(reduce, reduce_rows_prod);
-LX_KERNEL(reduce, reduce_rows_max);
-LX_KERNEL(reduce, reduce_rows_min);
-LX_KERNEL(reduce, reduce_columns_sum);
-LX_KERNEL(reduce, reduce_columns_prod);
-LX_KERNEL(reduce, reduce_columns_max);
-LX_KERNEL(reduce, reduce_columns_min);
-LX_KERNEL(reduce, argmax_chunk);
-LX_KERNEL(reduce, argmax_pick);
-LX_KERNEL(reduce, argmin_chunk);
-LX_KERNEL(reduce, argmin_pick);
 LX_KERNEL(reduce, cumsum);
 LX_KERNEL(reduce, valid_sums);
 LX_KERNEL(reduce, valid_mean);
 
-/* The two kernels of an operation: rows and columns of a reduction, chunk and pick of a search. */
-typedef struct {
+static const struct {
     const char *name;
-    const lx_kernel *first, *second;
     bool of_none; /* has a value for no elements */
-} op;
+} reductions[LX_REDUCTIONS] = {
+    [LX_SUM] = {"sum", true}, [LX_PROD] = {"prod", true}, [LX_MAX] = {"max", false}, [LX_MIN] = {"min", false}};
 
-static const op reductions[] = {
-    {"sum", &k_reduce_rows_sum, &k_reduce_columns_sum, true},
-    {"prod", &k_reduce_rows_prod, &k_reduce_columns_prod, true},
-    {"max", &k_reduce_rows_max, &k_reduce_columns_max, false},
-    {"min", &k_reduce_rows_min, &k_reduce_columns_min, false},
-    {NULL, NULL, NULL, false},
-};
-static const op searches[] = {
-    {"argmax", &k_argmax_chunk, &k_argmax_pick, false},
-    {"argmin", &k_argmin_chunk, &k_argmin_pick, false},
-    {NULL, NULL, NULL, false},
-};
-
-static const op *find(const op *ops, const char *name, lx_error *error)
+static lx_code fail_name(const char *name, lx_error *error)
 {
-    for (; ops->name; ops++)
-        if (strcmp(ops->name, name) == 0)
-            return ops;
-    lx_fail(error, LX_EARG, "there is no reduction '%s'", name);
-    return NULL;
+    return lx_fail(error, LX_EARG, "there is no reduction '%s'", name);
+}
+
+static lx_code find(lx_reduction *found, const char *name, lx_error *error)
+{
+    for (*found = LX_SUM; *found < LX_REDUCTIONS; (*found)++)
+        if (strcmp(reductions[*found].name, name) == 0)
+            return LX_OK;
+    return fail_name(name, error);
 }
 
 lx_axis lx_axis_of(int ndim, const long *shape, int dim)
@@ -64,48 +41,18 @@ lx_axis lx_axis_of(int ndim, const long *shape, int dim)
     return axis;
 }
 
-/* One pass: a chunk of x becomes one element of *out. */
-static lx_code reduce_pass(lx_tensor *out, const lx_tensor *x, const op *found, const reduce_args *args, long outer,
-                           lx_error *error)
-{
-    const long count = outer * args->chunks * args->inner, work = outer * args->size * args->inner;
-    const long columns = REDUCE_COLUMN_VECTORS * x->storage->device->lanes;
-    if (lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &count, error))
-        return error->code;
-    if (args->inner == 1)
-        return LX_RUN(*found->first, outer * args->chunks, 1, 1, work, *args, error, x, out);
-    return LX_RUN(*found->second, lx_ceil_div(args->inner, columns), args->chunks, outer, work, *args, error, x,
-                  out);
-}
-
 /* Makes *x, dense, which is freed, into the dense [outer][inner] of its reductions. */
-static lx_code reduce_axis(lx_tensor *x, const op *found, lx_axis axis, lx_error *error)
+static lx_code reduce_axis(lx_tensor *x, lx_reduction reduction, lx_axis axis, lx_error *error)
 {
-    if (x->storage->device->form == LX_SIMT) {
-        lx_tensor all = *x;
-        *x = (lx_tensor){0};
-        lx_reduce_simt(x, found->name, &all, axis, error);
-        lx_tensor_free(&all);
-        return error->code;
-    }
-    do {
-        lx_tensor next = {0};
-        reduce_args args = {.size = axis.size, .inner = axis.inner};
-        args.chunk = axis.inner == 1 ? REDUCE_ROW_CHUNK : REDUCE_COLUMN_CHUNK;
-        args.chunks = axis.size ? lx_ceil_div(axis.size, args.chunk) : 1;
-        reduce_pass(&next, x, found, &args, axis.outer, error);
-        lx_tensor_free(x);
-        if (error->code)
-            lx_tensor_free(&next);
-        else
-            *x = next;
-        axis.size = args.chunks;
-    } while (axis.size > 1 && !error->code);
+    lx_tensor all = *x;
+    *x = (lx_tensor){0};
+    lx_form_ops_of(&all)->reduce->reduce(x, reduction, &all, axis, error);
+    lx_tensor_free(&all);
     return error->code;
 }
 
 /* Reduces *x, dense and of the given shape, group by group, and leaves sizes of 1 in the shape. */
-static lx_code reduce_groups(lx_tensor *x, const op *found, int ndim, long *shape, const bool *reduced,
+static lx_code reduce_groups(lx_tensor *x, lx_reduction reduction, int ndim, long *shape, const bool *reduced,
                              lx_error *error)
 {
     bool done = false;
@@ -119,7 +66,7 @@ static lx_code reduce_groups(lx_tensor *x, const op *found, int ndim, long *shap
         axis.outer = 1;
         for (int i = 0; i < first; i++)
             axis.outer *= shape[i];
-        if (reduce_axis(x, found, axis, error))
+        if (reduce_axis(x, reduction, axis, error))
             return error->code;
         for (int i = first; i <= last; i++)
             shape[i] = 1;
@@ -127,7 +74,7 @@ static lx_code reduce_groups(lx_tensor *x, const op *found, int ndim, long *shap
         done = true;
     }
     /* with nothing to reduce, a copy */
-    return done ? LX_OK : reduce_axis(x, found, (lx_axis){lx_tensor_count(x), 1, 1}, error);
+    return done ? LX_OK : reduce_axis(x, reduction, (lx_axis){lx_tensor_count(x), 1, 1}, error);
 }
 
 /* Sees *x, dense, which is freed, without the reduced dimensions or with size 1 for them. */
@@ -159,13 +106,15 @@ static lx_code check_not_empty(const char *name, const lx_tensor *x, const bool 
 }
 
 /* Sums and products of int32 are exact if those of the magnitudes are, at which no partial result can be larger. */
-static lx_code check_total(const op *found, const lx_tensor *x, const bool *reduced, lx_error *error)
+static lx_code check_total(lx_reduction reduction, const lx_tensor *x, const bool *reduced, lx_error *error)
 {
+    const char *name = reductions[reduction].name;
     lx_tensor sizes = {0}, total = {0};
-    if (x->dtype != LX_INT32 || !found->of_none)
+    if (x->dtype != LX_INT32 || !reductions[reduction].of_none)
         return LX_OK;
-    if (!lx_check_exact(found->name, x, error) && !lx_unary(&sizes, "abs", x, 0, 0, error) && !lx_reduce(&total, found->name, &sizes, reduced, false, error))
-        lx_check_exact(found->name, &total, error);
+    if (!lx_check_exact(name, x, error) && !lx_unary(&sizes, "abs", x, 0, 0, error) &&
+        !lx_reduce(&total, name, &sizes, reduced, false, error))
+        lx_check_exact(name, &total, error);
     lx_tensor_free(&sizes);
     lx_tensor_free(&total);
     return error->code;
@@ -176,48 +125,37 @@ lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bo
 {
     lx_tensor now = {0};
     long shape[LX_MAX_DIMS];
-    const op *found = find(reductions, name, error);
-    if (!found || (!found->of_none && check_not_empty(name, x, reduced, error)))
+    lx_reduction reduction;
+    if (find(&reduction, name, error) ||
+        (!reductions[reduction].of_none && check_not_empty(name, x, reduced, error)))
         return error->code;
     memcpy(shape, x->shape, sizeof shape);
-    if (check_total(found, x, reduced, error) || lx_exact_dense_float(&now, name, x, error) ||
-        reduce_groups(&now, found, x->ndim, shape, reduced, error))
+    if (check_total(reduction, x, reduced, error) || lx_exact_dense_float(&now, name, x, error) ||
+        reduce_groups(&now, reduction, x->ndim, shape, reduced, error))
         return error->code;
     return shape_result(out, &now, x, reduced, keep, error);
 }
 
 lx_code lx_arg_reduce(lx_tensor *out, const char *name, const lx_tensor *x, int dim, bool keep, lx_error *error)
 {
-    lx_tensor dense = {0}, candidates = {0}, positions = {0};
+    lx_tensor dense = {0}, positions = {0};
     bool reduced[LX_MAX_DIMS] = {false};
     char text[LX_SHAPE_TEXT];
+    const bool smallest = strcmp(name, "argmin") == 0;
     for (int i = 0; i < x->ndim; i++)
         reduced[i] = dim < 0 || i == dim;
-    const op *found = find(searches, name, error);
-    if (!found || check_not_empty(name, x, reduced, error))
+    if (!smallest && strcmp(name, "argmax") != 0)
+        return fail_name(name, error);
+    if (check_not_empty(name, x, reduced, error))
         return error->code;
     const lx_axis axis = dim < 0 ? (lx_axis){1, lx_tensor_count(x), 1} : lx_axis_of(x->ndim, x->shape, dim);
     if (axis.size > INT32_MAX)
         return lx_fail(error, LX_EARG, "%s: shape %s has more elements than an int32 counts", name,
                        lx_shape_text(x->ndim, x->shape, text));
-    reduce_args args = {.size = axis.size, .inner = axis.inner, .chunk = REDUCE_ROW_CHUNK};
-    args.chunks = lx_ceil_div(axis.size, args.chunk);
-    const long count = axis.outer * axis.inner, partial = count * args.chunks, work = count * axis.size;
-    lx_device *device = x->storage->device;
-    if (device->form == LX_SIMT) {
-        if (!lx_exact_dense_float(&dense, found->name, x, error) && !lx_arg_reduce_simt(&positions, name, &dense, axis, error))
-            shape_result(out, &positions, x, reduced, keep, error);
-        lx_tensor_free(&dense);
-        return error->code;
-    }
-    if (!lx_exact_dense_float(&dense, found->name, x, error) && !lx_tensor_new(&candidates, device, LX_INT32, 1, &partial, error) &&
-        !lx_tensor_new(&positions, device, LX_INT32, 1, &count, error) &&
-        !LX_RUN(*found->first, axis.inner, args.chunks, axis.outer, work, args, error, &dense, &candidates) &&
-        !LX_RUN(*found->second, axis.inner, axis.outer, 1, partial, args, error, &dense, &candidates, &positions))
+    if (!lx_exact_dense_float(&dense, name, x, error) &&
+        !lx_form_ops_of(&dense)->reduce->search(&positions, smallest, &dense, axis, error))
         shape_result(out, &positions, x, reduced, keep, error);
     lx_tensor_free(&dense);
-    lx_tensor_free(&candidates);
-    lx_tensor_free(&positions);
     return error->code;
 }
 
@@ -229,7 +167,7 @@ lx_code lx_cumsum(lx_tensor *out, const lx_tensor *x, int dim, bool reverse, lx_
     bool summed[LX_MAX_DIMS] = {false};
     for (int i = 0; i < x->ndim; i++)
         summed[i] = i == dim;
-    if (check_total(&reductions[0], x, summed, error) || lx_exact_dense_float(&dense, "cumsum", x, error))
+    if (check_total(LX_SUM, x, summed, error) || lx_exact_dense_float(&dense, "cumsum", x, error))
         return error->code;
     if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error) &&
         LX_RUN(k_cumsum, axis.inner, axis.outer, 1, 4 * lx_tensor_count(x), args, error, &dense, out))
@@ -243,9 +181,7 @@ static lx_code run_valid_mean(lx_tensor *both, const lx_tensor *x, const lx_tens
 {
     lx_device *device = x->storage->device;
     const long size = lx_tensor_count(x), two = 2;
-    reduce_args args = {.size = size, .inner = 1, .chunk = REDUCE_ROW_CHUNK};
-    if (device->form == LX_SIMT) /* more work-items, as long as one of them can add up what they find */
-        args.chunk = size < REDUCE_ROW_CHUNK ? 64 : (size + 1023) / 1024;
+    reduce_args args = {.size = size, .inner = 1, .chunk = lx_form_ops_of(x)->reduce->mean_chunk(size)};
     args.chunks = lx_ceil_div(size, args.chunk);
     const long parts = 2 * args.chunks;
     lx_tensor sums = {0};
@@ -274,4 +210,9 @@ lx_code lx_valid_mean(lx_tensor *mean, lx_tensor *share, const lx_tensor *x, con
     lx_tensor_free(&labels);
     lx_tensor_free(&both);
     return error->code;
+}
+
+lx_code lx_row_means(const lx_tensor *y, const lx_tensor *x, long rows, long size, lx_error *error)
+{
+    return lx_form_ops_of(x)->reduce->row_means(y, x, rows, size, error);
 }

@@ -12,6 +12,8 @@ typedef struct {
 } lx_axis;
 lx_axis lx_axis_of(int ndim, const long *shape, int dim);
 
+typedef enum { LX_SUM, LX_PROD, LX_MAX, LX_MIN, LX_REDUCTIONS } lx_reduction;
+
 /* `name` is sum, prod, max or min; reduced[d] says whether dimension d is; `keep` leaves such a dimension with size
  * 1 instead of dropping it. */
 lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep,
@@ -27,5 +29,8 @@ lx_code lx_cumsum(lx_tensor *out, const lx_tensor *x, int dim, bool reverse, lx_
 /* The mean of x over the elements whose `of` is not NaN, x being 0 at the others, and the reciprocal of their number, as
  * two 0-d tensors; 0 and 1 where there is none. */
 lx_code lx_valid_mean(lx_tensor *mean, lx_tensor *share, const lx_tensor *x, const lx_tensor *of, lx_error *error);
+
+/* The means of the rows of a dense x, into y, which exists. */
+lx_code lx_row_means(const lx_tensor *y, const lx_tensor *x, long rows, long size, lx_error *error);
 
 #endif

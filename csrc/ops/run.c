@@ -22,7 +22,7 @@ static bool fits_storage(const lx_tensor *tensor)
     const long elements = (long)(tensor->storage->bytes / lx_dtype_size(tensor->dtype));
     if (!tensor->block)
         return lx_tensor_count(tensor) == 0 || (tensor->offset >= 0 && tensor->offset < elements);
-    const long channels = (tensor->shape[1] + tensor->block - 1) / tensor->block * tensor->block;
+    const long channels = lx_ceil_div(tensor->shape[1], tensor->block) * tensor->block;
     return tensor->block == tensor->storage->device->lanes && tensor->ndim == 4 && tensor->dtype == LX_FLOAT32 &&
            tensor->offset == 0 && tensor->shape[0] * channels * tensor->shape[2] * tensor->shape[3] <= elements;
 }
@@ -65,12 +65,12 @@ lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, co
     return check(params, arguments, error);
 }
 
-lx_code lx_run(const lx_kernel *kernel, const char *options, const long size[3], double work, const void *params,
-               size_t params_size, const lx_tensor *const *tensors, int count, lx_error *error)
+lx_code lx_run(const lx_kernel *kernel, const lx_build_options *options, const long size[3], double work,
+               const void *params, size_t params_size, const lx_tensor *const *tensors, int count, lx_error *error)
 {
     lx_launch launch = {.kernel = kernel,
                         .size = {size[0], size[1], size[2]},
-                        .options = options,
+                        .options = options ? *options : (lx_build_options){0},
                         .params = params,
                         .params_size = params_size,
                         .count = count,
@@ -78,14 +78,14 @@ lx_code lx_run(const lx_kernel *kernel, const char *options, const long size[3],
     return launch_on(&launch, tensors, error);
 }
 
-lx_code lx_run_groups(const lx_kernel *kernel, const char *options, const long groups[3], const int group[3],
-                      double work, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
-                      lx_error *error)
+lx_code lx_run_groups(const lx_kernel *kernel, const lx_build_options *options, const long groups[3],
+                      const int group[3], double work, const void *params, size_t params_size,
+                      const lx_tensor *const *tensors, int count, lx_error *error)
 {
     lx_launch launch = {.kernel = kernel,
                         .size = {groups[0] * group[0], groups[1] * group[1], groups[2] * group[2]},
                         .group = {group[0], group[1], group[2]},
-                        .options = options,
+                        .options = options ? *options : (lx_build_options){0},
                         .params = params,
                         .params_size = params_size,
                         .count = count,

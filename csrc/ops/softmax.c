@@ -1,8 +1,6 @@
 /* Softmax over the last dimension, its logarithm, and their gradients. */
-#include "../../kernels/softmax.h"
-
+#include "forms.h"
 #include "layers.h"
-#include "norm_simt.h"
 #include "ops.h"
 
 LX_KERNEL(softmax, softmax);
@@ -14,12 +12,6 @@ LX_SIMT_KERNEL(softmax, log_softmax_groups, 1);
 LX_SIMT_KERNEL(softmax, softmax_backward_groups, 2);
 LX_SIMT_KERNEL(softmax, log_softmax_backward_groups, 2);
 
-/* An operation: its name and its kernels. */
-typedef struct {
-    const char *name;
-    const lx_kernel *tile, *simt;
-} op;
-
 enum { EXP_WORK = 8 }; /* what an exponential costs, in arithmetic operations */
 
 static long rows_of(const lx_tensor *x)
@@ -30,17 +22,14 @@ static long rows_of(const lx_tensor *x)
     return rows;
 }
 
-/* Runs the operation on the rows of x, as the device likes it. */
-static lx_code run(const op *what, const lx_tensor *x, const lx_tensor *const *tensors, int count, lx_error *error)
+static lx_code run(const lx_row_operation *what, const lx_tensor *x, const lx_tensor *const *tensors, int count,
+                   lx_error *error)
 {
-    const softmax_args args = {.size = x->shape[x->ndim - 1]};
-    const double work = EXP_WORK * (double)lx_tensor_count(x);
-    if (x->storage->device->form == LX_SIMT && args.size > 0)
-        return lx_run_rows_simt(what->simt, rows_of(x), args.size, 0, work, tensors, count, error);
-    return lx_run(what->tile, NULL, (const long[3]){rows_of(x), 1, 1}, work, &args, sizeof args, tensors, count, error);
+    return lx_form_ops_of(x)->run_rows(what, rows_of(x), x->shape[x->ndim - 1], 0, EXP_WORK * (double)lx_tensor_count(x),
+                                       tensors, count, error);
 }
 
-static lx_code forward(lx_tensor *out, const op *what, const lx_tensor *x, lx_error *error)
+static lx_code forward(lx_tensor *out, const lx_row_operation *what, const lx_tensor *x, lx_error *error)
 {
     lx_tensor dense = {0};
     if (x->ndim < 1)
@@ -53,7 +42,7 @@ static lx_code forward(lx_tensor *out, const op *what, const lx_tensor *x, lx_er
     return error->code;
 }
 
-static lx_code backward(lx_tensor *dx, const op *what, const lx_tensor *y, const lx_tensor *dy, lx_error *error)
+static lx_code backward(lx_tensor *dx, const lx_row_operation *what, const lx_tensor *y, const lx_tensor *dy, lx_error *error)
 {
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
     lx_tensor result = {0}, gradient = {0};
@@ -71,10 +60,12 @@ static lx_code backward(lx_tensor *dx, const op *what, const lx_tensor *y, const
     return error->code;
 }
 
-static const op softmax = {"softmax", &k_softmax, &k_softmax_groups};
-static const op log_softmax = {"log_softmax", &k_log_softmax, &k_log_softmax_groups};
-static const op softmax_backward = {"softmax_backward", &k_softmax_backward, &k_softmax_backward_groups};
-static const op log_softmax_backward = {"log_softmax_backward", &k_log_softmax_backward, &k_log_softmax_backward_groups};
+static const lx_row_operation softmax = {"softmax", {&k_softmax, &k_softmax_groups}};
+static const lx_row_operation log_softmax = {"log_softmax", {&k_log_softmax, &k_log_softmax_groups}};
+static const lx_row_operation softmax_backward = {"softmax_backward",
+                                                  {&k_softmax_backward, &k_softmax_backward_groups}};
+static const lx_row_operation log_softmax_backward = {"log_softmax_backward",
+                                                      {&k_log_softmax_backward, &k_log_softmax_backward_groups}};
 
 lx_code lx_softmax(lx_tensor *out, const lx_tensor *x, lx_error *error)
 {

@@ -20,7 +20,7 @@ static lx_code check_side(const char *function, const char *what, long height, l
 }
 
 /* From an image of one size to a result of another. */
-static upsample_args plan(const long from[2], const long to[2], lx_upsampling how)
+static upsample_args args_of(const long from[2], const long to[2], lx_upsampling how)
 {
     upsample_args args = {.half_pixel = how == LX_BILINEAR};
     for (int i = 0; i < 2; i++) {
@@ -60,7 +60,7 @@ lx_code lx_upsample2d(lx_tensor *out, const lx_tensor *x, const long size[2], lx
     if (check_side(function, "input", x->shape[2], x->shape[3], error) ||
         check_side(function, "result", size[0], size[1], error))
         return error->code;
-    const upsample_args args = plan(x->shape + 2, size, how);
+    const upsample_args args = args_of(x->shape + 2, size, how);
     return run(out, how == LX_NEAREST ? &k_upsample_nearest : &k_upsample_bilinear, x, size, &args, error);
 }
 
@@ -75,7 +75,7 @@ lx_code lx_upsample2d_backward(lx_tensor *dx, const lx_tensor *dy, const long si
     if (check_side(function, "result", dy->shape[2], dy->shape[3], error) ||
         check_side(function, "input", size[0], size[1], error))
         return error->code;
-    const upsample_args args = plan(size, dy->shape + 2, how);
+    const upsample_args args = args_of(size, dy->shape + 2, how);
     const lx_kernel *kernel = how == LX_NEAREST ? &k_upsample_nearest_backward : &k_upsample_bilinear_backward;
     return run(dx, kernel, dy, size, &args, error);
 }

@@ -39,24 +39,23 @@ typedef float4 cell;
 /* The place of a work-item in its tile. 32 neighbours are 8 by 4, which together read little of the copies. */
 static LX_ITEM int place_m(void)
 {
-    const int id = (int)get_local_id(0);
+    const int id = LOCAL_ID;
     return id / (4 * ITEMS_N) * 4 + id / 8 % 4;
 }
 
 static LX_ITEM int place_n(void)
 {
-    const int id = (int)get_local_id(0);
+    const int id = LOCAL_ID;
     return id / 32 % (ITEMS_N / 8) * 8 + id % 8;
 }
 
-/* How much of a step is unrolled. NVIDIA's compiler reads ahead what its registers hold; others as much as they can,
- * whose registers then overflow. */
-#ifdef __NV_CL_C_VERSION
+/* How much of a step is unrolled. */
+#ifdef LX_MINDS_REGISTERS
 #define UNROLL_DEPTH UNROLL
 #elif ITEM_M * ITEM_N >= 64
-#define UNROLL_DEPTH _Pragma("unroll 2")
+#define UNROLL_DEPTH UNROLL_2
 #else
-#define UNROLL_DEPTH _Pragma("unroll 4")
+#define UNROLL_DEPTH UNROLL_4
 #endif
 
 /* Adds the product of two copies, [TILE_K][TILE_M] and [TILE_K][TILE_N]: of every ITEMS_M-th block of four rows, and
@@ -112,7 +111,7 @@ typedef struct {
 static LX_ITEM axis axis_of(int phase, int up, int out, int kernel_size, int padding, int dilation)
 {
 #ifdef PHASES
-    axis a = {phase, up, (out - phase + up - 1) / up, 0, 0, 1, 0, 0};
+    axis a = {phase, up, CEIL_DIV(out - phase, up), 0, 0, 1, 0, 0};
     while (a.step < kernel_size && a.step * dilation % up != 0)
         a.step++;
     while (a.first < a.step && (phase - padding + a.first * dilation) % up != 0)
@@ -224,7 +223,7 @@ typedef struct {
 static LX_ITEM void fetch(float4 *a, float4 *b, GLOBAL const cell *x, GLOBAL const float4 *w, const loads *own, int k,
                           const depth d, const phase f, const conv2d_gemm_args p)
 {
-    const int id = (int)get_local_id(0), index = (k + id % TILE_K) / CHANNELS;
+    const int id = LOCAL_ID, index = (k + id % TILE_K) / CHANNELS;
     const unit u = unit_at(index, d);
     const int tap = (f.down.first + u.row * f.down.step) * p.g.kernel_w + f.across.first + u.column * f.across.step;
     const int at = (u.block * p.g.kernel_h * p.g.kernel_w + tap) * CHANNELS;
@@ -239,7 +238,7 @@ static LX_ITEM void fetch(float4 *a, float4 *b, GLOBAL const cell *x, GLOBAL con
 /* Writes what was fetched to the copies. */
 static LX_ITEM void put(LOCAL float4 *a_copy, LOCAL float4 *b_copy, const float4 *a, const float4 *b)
 {
-    const int id = (int)get_local_id(0);
+    const int id = LOCAL_ID;
     UNROLL
     for (int i = 0; i < WEIGHT_LOADS; i++)
         a_copy[id % TILE_K * PITCH_M + id / TILE_K + i * (ITEMS / TILE_K)] = a[i];
@@ -258,7 +257,7 @@ static LX_ITEM void put(LOCAL float4 *a_copy, LOCAL float4 *b_copy, const float4
  * follow each other while these are in the cache. Weights are as conv2d_pack leaves them: [group][out block][in
  * block][tap] [CHANNELS][4 of out]. */
 #ifdef LX_WANT_conv2d_gemm
-__kernel GROUP_OF(ITEMS) void conv2d_gemm(BUFFER(const cell, x), BUFFER(const float4, w), BUFFER(const float, bias),
+GROUP_KERNEL(ITEMS) conv2d_gemm(BUFFER(const cell, x), BUFFER(const float4, w), BUFFER(const float, bias),
                                           BUFFER(float4, y), const conv2d_gemm_args p)
 {
     POINTER(const cell, x);
@@ -267,9 +266,9 @@ __kernel GROUP_OF(ITEMS) void conv2d_gemm(BUFFER(const cell, x), BUFFER(const fl
     POINTER(float4, y);
     LOCAL float4 a_copy[2][TILE_K * PITCH_M], b_copy[2][TILE_K * TILE_N / 4];
     LOCAL int targets[TILE_N]; /* where the tile's pixels are in a block of the output; -1 past the last one */
-    const int id = (int)get_local_id(0), part = (int)get_group_id(1), group = (int)get_group_id(2);
-    const int down = (p.out_blocks * 4 + TILE_M - 1) / TILE_M, tile = (int)get_group_id(0) / down;
-    const int first_block = (int)get_group_id(0) % down * (TILE_M / 4), first_in = part * p.part_blocks;
+    const int id = LOCAL_ID, part = GROUP_ID(1), group = GROUP_ID(2);
+    const int down = CEIL_DIV(p.out_blocks * 4, TILE_M), tile = GROUP_ID(0) / down;
+    const int first_block = GROUP_ID(0) % down * (TILE_M / 4), first_in = part * p.part_blocks;
     const int out_plane = p.g.out_height * p.g.out_width;
     const phase f = phase_of(tile / p.tiles, p);
     const int taps = f.down.taps * f.across.taps;
@@ -303,7 +302,7 @@ __kernel GROUP_OF(ITEMS) void conv2d_gemm(BUFFER(const cell, x), BUFFER(const fl
         sum[i] = (float4)(0.0f);
     fetch(a_next, b_next, x, w, &own, 0, d, f, p);
     put(a_copy[0], b_copy[0], a_next, b_next);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    BARRIER();
     for (int k = TILE_K, copy = 0; k - TILE_K < d.units * CHANNELS; k += TILE_K, copy = !copy) {
         const int more = k < d.units * CHANNELS;
         if (more)
@@ -311,7 +310,7 @@ __kernel GROUP_OF(ITEMS) void conv2d_gemm(BUFFER(const cell, x), BUFFER(const fl
         multiply(sum, a_copy[copy] + place_m(), b_copy[copy] + place_n(), TILE_N / 4);
         if (more)
             put(a_copy[!copy], b_copy[!copy], a_next, b_next);
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
     }
 
     GLOBAL float4 *out = y + (long)part * p.batch * p.groups * p.out_blocks * out_plane;
@@ -331,13 +330,13 @@ __kernel GROUP_OF(ITEMS) void conv2d_gemm(BUFFER(const cell, x), BUFFER(const fl
 #endif
 
 #ifdef LX_WANT_conv2d_add_parts
-__kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_add_parts(BUFFER(const float, parts), BUFFER(const float, bias),
+GROUP_KERNEL(CONV2D_SUM_ITEMS) conv2d_add_parts(BUFFER(const float, parts), BUFFER(const float, bias),
                                                           BUFFER(float, y), const conv2d_parts_args p)
 {
     POINTER(const float, parts);
     POINTER(const float, bias);
     POINTER(float, y);
-    const int at = (int)get_global_id(0);
+    const int at = (int)GLOBAL_ID;
     if (at >= p.sums)
         return;
     float4 sum = ((GLOBAL const float4 *)parts)[at];
@@ -435,7 +434,7 @@ static LX_ITEM void fetch_pixel(float4 *a, float4 *b, GLOBAL const cell *x, GLOB
 
 static LX_ITEM void put_pixel(LOCAL float4 *a_copy, LOCAL float4 *b_copy, const float4 *a, const float4 *b)
 {
-    const int k = (int)get_local_id(0) % TILE_K, line = (int)get_local_id(0) / TILE_K;
+    const int k = LOCAL_ID % TILE_K, line = LOCAL_ID / TILE_K;
     UNROLL
     for (int i = 0; i < GRADIENT_LOADS; i++)
         a_copy[k * PITCH_M + line + i * (ITEMS / TILE_K)] = a[i];
@@ -448,17 +447,17 @@ static LX_ITEM void put_pixel(LOCAL float4 *a_copy, LOCAL float4 *b_copy, const 
  * output channels, tile of columns; 1: chunk; 2: group of channels. Sums are [chunk][group][out block][column][4 of
  * out]. */
 #ifdef LX_WANT_conv2d_weight_gemm
-__kernel GROUP_OF(ITEMS) void conv2d_weight_gemm(BUFFER(const cell, x), BUFFER(const float4, dy), BUFFER(float, sums),
+GROUP_KERNEL(ITEMS) conv2d_weight_gemm(BUFFER(const cell, x), BUFFER(const float4, dy), BUFFER(float, sums),
                                                  const conv2d_sums_args p)
 {
     POINTER(const cell, x);
     POINTER(const float4, dy);
     POINTER(float, sums);
     LOCAL float4 a_copy[2][TILE_K * PITCH_M], b_copy[2][TILE_K * PITCH_N];
-    const int id = (int)get_local_id(0), chunk = (int)get_group_id(1), group = (int)get_group_id(2);
-    const int down = (p.out_blocks * 4 + TILE_M - 1) / TILE_M;
-    const int first_block = (int)get_group_id(0) % down * (TILE_M / 4);
-    const int first_quad = (int)get_group_id(0) / down * (TILE_N / 4);
+    const int id = LOCAL_ID, chunk = GROUP_ID(1), group = GROUP_ID(2);
+    const int down = CEIL_DIV(p.out_blocks * 4, TILE_M);
+    const int first_block = GROUP_ID(0) % down * (TILE_M / 4);
+    const int first_quad = GROUP_ID(0) / down * (TILE_N / 4);
     const int quads = (p.in_blocks * p.g.kernel_h * p.g.kernel_w * CHANNELS + 3) / 4;
     const int first = chunk * (int)p.chunk_pixels, end = (int)min(first + p.chunk_pixels, p.pixels);
     pixel_loads own;
@@ -482,7 +481,7 @@ __kernel GROUP_OF(ITEMS) void conv2d_weight_gemm(BUFFER(const cell, x), BUFFER(c
         sum[i] = (float4)(0.0f);
     fetch_pixel(a_next, b_next, x, dy, &own, pixel, end, at, p);
     put_pixel(a_copy[0], b_copy[0], a_next, b_next);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    BARRIER();
     for (int k = first + TILE_K, copy = 0; k - TILE_K < end; k += TILE_K, copy = !copy) {
         if (k < end) {
             pixel += TILE_K;
@@ -492,7 +491,7 @@ __kernel GROUP_OF(ITEMS) void conv2d_weight_gemm(BUFFER(const cell, x), BUFFER(c
         multiply(sum, a_copy[copy] + place_m(), b_copy[copy] + place_n(), PITCH_N);
         if (k < end)
             put_pixel(a_copy[!copy], b_copy[!copy], a_next, b_next);
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
     }
 
     GLOBAL float4 *out = (GLOBAL float4 *)(sums + chunk * p.chunk_size);
@@ -511,20 +510,20 @@ __kernel GROUP_OF(ITEMS) void conv2d_weight_gemm(BUFFER(const cell, x), BUFFER(c
 
 /* Groups: CONV2D_CHUNK_CELLS sums, each shared by the work-items of a group that have that many between them. */
 #ifdef LX_WANT_conv2d_add_chunks
-__kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_add_chunks(BUFFER(const float4, chunks), BUFFER(float4, sums),
+GROUP_KERNEL(CONV2D_SUM_ITEMS) conv2d_add_chunks(BUFFER(const float4, chunks), BUFFER(float4, sums),
                                                            const conv2d_parts_args p)
 {
     POINTER(const float4, chunks);
     POINTER(float4, sums);
     LOCAL float4 share[CONV2D_SUM_ITEMS];
-    const int id = (int)get_local_id(0), cell = (int)get_group_id(0) * CONV2D_CHUNK_CELLS + id % CONV2D_CHUNK_CELLS;
+    const int id = LOCAL_ID, cell = GROUP_ID(0) * CONV2D_CHUNK_CELLS + id % CONV2D_CHUNK_CELLS;
     float4 own = (float4)(0.0f);
     READ_AHEAD
     for (int i = id / CONV2D_CHUNK_CELLS; i < p.parts; i += CONV2D_SUM_ITEMS / CONV2D_CHUNK_CELLS)
         own += cell < p.sums ? chunks[i * p.sums + cell] : (float4)(0.0f);
     share[id] = own;
     for (int width = CONV2D_SUM_ITEMS / 2; width >= CONV2D_CHUNK_CELLS; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         if (id < width)
             share[id] += share[id + width];
     }
@@ -538,7 +537,7 @@ __kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_add_chunks(BUFFER(const float4, 
 /* Forward and backward-data: a work-item for each pixel of a block. Groups: tile of these, phase. Weights are
  * [block][tap][4]. */
 #ifdef LX_WANT_conv2d_depthwise_pixels
-__kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_depthwise_pixels(BUFFER(const float4, x), BUFFER(const float4, w),
+GROUP_KERNEL(CONV2D_SUM_ITEMS) conv2d_depthwise_pixels(BUFFER(const float4, x), BUFFER(const float4, w),
                                                                  BUFFER(const float, bias), BUFFER(float4, y),
                                                                  const conv2d_gemm_args p)
 {
@@ -546,8 +545,8 @@ __kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_depthwise_pixels(BUFFER(const fl
     POINTER(const float4, w);
     POINTER(const float, bias);
     POINTER(float4, y);
-    const phase f = phase_of((int)get_group_id(0) / p.tiles, p);
-    const int index = (int)get_group_id(0) % p.tiles * CONV2D_SUM_ITEMS + (int)get_local_id(0);
+    const phase f = phase_of(GROUP_ID(0) / p.tiles, p);
+    const int index = GROUP_ID(0) % p.tiles * CONV2D_SUM_ITEMS + LOCAL_ID;
     const int plane = f.down.size * f.across.size;
     if (index >= p.batch * p.out_blocks * plane)
         return;
@@ -576,15 +575,15 @@ __kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_depthwise_pixels(BUFFER(const fl
 /* The sum of what the work-items of a group have; the first one gets it. */
 static LX_ITEM float4 group_sum(LOCAL float4 *share, float4 own)
 {
-    const int id = (int)get_local_id(0);
+    const int id = LOCAL_ID;
     share[id] = own;
     for (int width = CONV2D_SUM_ITEMS / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         if (id < width)
             share[id] += share[id + width];
     }
     const float4 total = share[id];
-    barrier(CLK_LOCAL_MEM_FENCE);
+    BARRIER();
     return total;
 }
 
@@ -594,24 +593,23 @@ static LX_ITEM float4 group_sum(LOCAL float4 *share, float4 own)
 
 /* The weight's gradient. Groups: 0: block, TAPS taps; 1: chunk. Sums are [chunk][block][tap][4]. */
 #ifdef LX_WANT_conv2d_weight_depthwise_group
-__kernel GROUP_OF(CONV2D_SUM_ITEMS)
-    void conv2d_weight_depthwise_group(BUFFER(const float4, x), BUFFER(const float4, dy), BUFFER(float, sums),
+GROUP_KERNEL(CONV2D_SUM_ITEMS) conv2d_weight_depthwise_group(BUFFER(const float4, x), BUFFER(const float4, dy), BUFFER(float, sums),
                                        const conv2d_sums_args p)
 {
     POINTER(const float4, x);
     POINTER(const float4, dy);
     POINTER(float, sums);
     LOCAL float4 share[CONV2D_SUM_ITEMS];
-    const int block = (int)get_group_id(0) % p.out_blocks, first_tap = (int)get_group_id(0) / p.out_blocks * TAPS;
-    const int taps = KERNEL_H * KERNEL_W, plane = p.g.out_height * p.g.out_width, chunk = (int)get_group_id(1);
+    const int block = GROUP_ID(0) % p.out_blocks, first_tap = GROUP_ID(0) / p.out_blocks * TAPS;
+    const int taps = KERNEL_H * KERNEL_W, plane = p.g.out_height * p.g.out_width, chunk = GROUP_ID(1);
     const int first = chunk * (int)p.chunk_pixels, end = (int)min(first + p.chunk_pixels, p.pixels);
     const spot by = spot_at(CONV2D_SUM_ITEMS, p.g);
-    spot at = spot_at(first + (int)get_local_id(0), p.g);
+    spot at = spot_at(first + LOCAL_ID, p.g);
     float4 own[TAPS];
     UNROLL
     for (int t = 0; t < TAPS; t++)
         own[t] = (float4)(0.0f);
-    for (int i = first + (int)get_local_id(0); i < end; i += CONV2D_SUM_ITEMS) {
+    for (int i = first + LOCAL_ID; i < end; i += CONV2D_SUM_ITEMS) {
         const float4 gradient = dy[(at.image * (p.out_blocks - 1) + block) * plane + i];
         const int row = at.row * p.g.stride_h - p.g.padding_h, column = at.column * p.g.stride_w - p.g.padding_w;
         const int from = at.image * p.x_image + block * p.x_block + row * p.x_row + column;
@@ -628,7 +626,7 @@ __kernel GROUP_OF(CONV2D_SUM_ITEMS)
     UNROLL
     for (int t = 0; t < TAPS; t++) {
         const float4 total = group_sum(share, own[t]);
-        if (get_local_id(0) == 0 && first_tap + t < taps)
+        if (LOCAL_ID == 0 && first_tap + t < taps)
             out[t] = total;
     }
 }
@@ -636,24 +634,24 @@ __kernel GROUP_OF(CONV2D_SUM_ITEMS)
 
 /* The gradient of the bias. Groups: 0: block; 1: chunk. Sums are [chunk][block][4]. */
 #ifdef LX_WANT_conv2d_bias_group
-__kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_bias_group(BUFFER(const float4, dy), BUFFER(float, sums),
+GROUP_KERNEL(CONV2D_SUM_ITEMS) conv2d_bias_group(BUFFER(const float4, dy), BUFFER(float, sums),
                                                            const conv2d_sums_args p)
 {
     POINTER(const float4, dy);
     POINTER(float, sums);
     LOCAL float4 share[CONV2D_SUM_ITEMS];
-    const int block = (int)get_group_id(0), chunk = (int)get_group_id(1), plane = p.g.out_height * p.g.out_width;
+    const int block = GROUP_ID(0), chunk = GROUP_ID(1), plane = p.g.out_height * p.g.out_width;
     const int first = chunk * (int)p.chunk_pixels, end = (int)min(first + p.chunk_pixels, p.pixels);
     const spot by = spot_at(CONV2D_SUM_ITEMS, p.g);
-    spot at = spot_at(first + (int)get_local_id(0), p.g);
+    spot at = spot_at(first + LOCAL_ID, p.g);
     float4 own = (float4)(0.0f);
     READ_AHEAD
-    for (int i = first + (int)get_local_id(0); i < end; i += CONV2D_SUM_ITEMS) {
+    for (int i = first + LOCAL_ID; i < end; i += CONV2D_SUM_ITEMS) {
         own += dy[(at.image * (p.out_blocks - 1) + block) * plane + i];
         at = moved(at, by, p.g);
     }
     const float4 total = group_sum(share, own);
-    if (get_local_id(0) == 0)
+    if (LOCAL_ID == 0)
         ((GLOBAL float4 *)(sums + chunk * p.chunk_size))[block] = total;
 }
 #endif

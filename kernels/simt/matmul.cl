@@ -23,8 +23,12 @@
 #define ITEM_N 4
 #endif
 #ifndef A_DEEP
-#define A_DEEP 1
+#define A_DEEP 0
+#endif
+#ifndef B_DEEP
 #define B_DEEP 0
+#endif
+#ifndef A_WIDE
 #define A_WIDE 1
 #define B_WIDE 1
 #endif
@@ -43,7 +47,7 @@
  * with what numbers it is called. */
 #define LINE(load, lines, deep, wide) ((deep) ? PLACE(load, wide) / TILE_K : PLACE(load, wide) % (lines))
 #define DEPTH(load, lines, deep, wide) ((deep) ? PLACE(load, wide) % TILE_K : PLACE(load, wide) / (lines))
-#define PLACE(load, wide) (((load) * ITEMS + (int)get_local_id(0)) * (wide))
+#define PLACE(load, wide) (((load) * ITEMS + LOCAL_ID) * (wide))
 
 #define OPERAND(name, lines, deep, wide)                                                                          \
     static LX_ITEM void fetch_##name(float *values, GLOBAL const float *from, int line_stride, int depth_stride,  \
@@ -81,7 +85,7 @@ OPERAND(b, TILE_N, B_DEEP, B_WIDE)
 /* Adds the product of two copies. A work-item has every ITEMS_M-th group of four rows, and of columns likewise. */
 static LX_ITEM void multiply(float4 *sum, LOCAL const float *a, LOCAL const float *b)
 {
-    _Pragma("unroll 4") /* all of it would fill the registers with what is read ahead */
+    UNROLL_4 /* all of it would fill the registers with what is read ahead */
     for (int k = 0; k < TILE_K; k++) {
         float left[ITEM_M];
         float4 right[VECTORS_N];
@@ -131,7 +135,7 @@ static LX_ITEM void finish(float4 sum, GLOBAL const float *bias, GLOBAL float *y
 /* The tile of a group: tiles of a band go down its rows first. */
 static LX_ITEM int2 tile_of(int group, const matmul_args p)
 {
-    const int down = (int)((p.rows + TILE_M - 1) / TILE_M), across = (int)((p.columns + TILE_N - 1) / TILE_N);
+    const int down = (int)CEIL_DIV(p.rows, TILE_M), across = (int)CEIL_DIV(p.columns, TILE_N);
     const int band = group / (BAND * across), at = group % (BAND * across);
     const int height = min(BAND, down - band * BAND);
     return (int2)(band * BAND + at % height, at / height);
@@ -139,23 +143,23 @@ static LX_ITEM int2 tile_of(int group, const matmul_args p)
 
 /* Groups: tiles of chunks of batches. Products of chunks are [batch][chunk][rows][columns]. */
 #ifdef LX_WANT_matmul_tiles
-__kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const float, b), BUFFER(const float, bias),
+GROUP_KERNEL(ITEMS) matmul_tiles(BUFFER(const float, a), BUFFER(const float, b), BUFFER(const float, bias),
                                            BUFFER(float, y), const matmul_args p)
 {
     POINTER(const float, a);
     POINTER(const float, b);
     POINTER(const float, bias);
     POINTER(float, y);
-    LOCAL float a_copy[2][TILE_K * PITCH(TILE_M)] __attribute__((aligned(16)));
-    LOCAL float b_copy[2][TILE_K * PITCH(TILE_N)] __attribute__((aligned(16)));
-    const int group = (int)get_group_id(0), chunks = (int)p.chunks;
-    const int tiles = (int)((p.rows + TILE_M - 1) / TILE_M * ((p.columns + TILE_N - 1) / TILE_N));
+    LOCAL float a_copy[2][TILE_K * PITCH(TILE_M)] ALIGNED(16);
+    LOCAL float b_copy[2][TILE_K * PITCH(TILE_N)] ALIGNED(16);
+    const int group = GROUP_ID(0), chunks = (int)p.chunks;
+    const int tiles = (int)(CEIL_DIV(p.rows, TILE_M) * CEIL_DIV(p.columns, TILE_N));
     const long part = group / tiles, batch = group / tiles / chunks, first = group / tiles % chunks * p.chunk_depth;
     const int2 tile = tile_of(group % tiles, p);
     const int row = tile.x * TILE_M, column = tile.y * TILE_N;
     const int rows = (int)p.rows - row, columns = (int)p.columns - column;
     const int depth = (int)min(p.chunk_depth, p.depth - first);
-    const int item_row = (int)get_local_id(0) / ITEMS_N * 4, item_column = (int)get_local_id(0) % ITEMS_N * 4;
+    const int item_row = LOCAL_ID / ITEMS_N * 4, item_column = LOCAL_ID % ITEMS_N * 4;
     a += batch * p.a_batch + row * p.a_row + first * p.a_depth;
     b += batch * p.b_batch + column * p.b_column + first * p.b_depth;
     y += part * p.rows * p.columns;
@@ -169,7 +173,7 @@ __kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const 
     fetch_b(b_next, b, (int)p.b_column, (int)p.b_depth, columns, depth);
     put_a(a_copy[0], a_next);
     put_b(b_copy[0], b_next);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    BARRIER();
     for (int k = TILE_K, copy = 0; k - TILE_K < depth; k += TILE_K, copy = !copy) {
         if (k < depth) {
             fetch_a(a_next, a + k * p.a_depth, (int)p.a_row, (int)p.a_depth, rows, depth - k);
@@ -180,7 +184,7 @@ __kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const 
             put_a(a_copy[!copy], a_next);
             put_b(b_copy[!copy], b_next);
         }
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
     }
 
     UNROLL
@@ -201,28 +205,31 @@ __kernel GROUP_OF(ITEMS) void matmul_tiles(BUFFER(const float, a), BUFFER(const 
 #ifndef VECTORS
 #define VECTORS 1
 #define SLICES 32
-#define LINES_DEEP 1
-#define FEW_ROWS 1 /* the vectors are the rows of a, and the lines the columns of b; else the other way round */
+#endif
+#ifndef LINES_DEEP
+#define LINES_DEEP 0
+#endif
+#ifndef FEW_ROWS /* the vectors are the rows of a, and the lines the columns of b; else the other way round */
+#define FEW_ROWS 0
 #endif
 
-#define VECTOR_ITEMS 256
-#define LINES (VECTOR_ITEMS / SLICES)
+#define LINES (MATMUL_VECTOR_ITEMS / SLICES)
 
 /* Groups: LINES lines of chunks of batches. */
 #ifdef LX_WANT_matmul_vectors
-__kernel GROUP_OF(VECTOR_ITEMS) void matmul_vectors(BUFFER(const float, a), BUFFER(const float, b),
+GROUP_KERNEL(MATMUL_VECTOR_ITEMS) matmul_vectors(BUFFER(const float, a), BUFFER(const float, b),
                                                     BUFFER(const float, bias), BUFFER(float, y), const matmul_args p)
 {
     POINTER(const float, a);
     POINTER(const float, b);
     POINTER(const float, bias);
     POINTER(float, y);
-    LOCAL float share[VECTORS * VECTOR_ITEMS];
+    LOCAL float share[VECTORS * MATMUL_VECTOR_ITEMS];
     const long lines = FEW_ROWS ? p.columns : p.rows;
-    const int group = (int)get_group_id(0), blocks = (int)((lines + LINES - 1) / LINES), chunks = (int)p.chunks;
+    const int group = GROUP_ID(0), blocks = (int)CEIL_DIV(lines, LINES), chunks = (int)p.chunks;
     const long line_stride = FEW_ROWS ? p.b_column : p.a_row, depth_stride = FEW_ROWS ? p.b_depth : p.a_depth;
     const long vector_stride = FEW_ROWS ? p.a_row : p.b_column, vector_depth = FEW_ROWS ? p.a_depth : p.b_depth;
-    const int id = (int)get_local_id(0);
+    const int id = LOCAL_ID;
     const int slice = LINES_DEEP ? id % SLICES : id / LINES, neighbour = LINES_DEEP ? 1 : LINES;
     const long line = group % blocks * LINES + (LINES_DEEP ? id / SLICES : id % LINES);
     const long part = group / blocks, batch = group / blocks / chunks;
@@ -245,20 +252,20 @@ __kernel GROUP_OF(VECTOR_ITEMS) void matmul_vectors(BUFFER(const float, a), BUFF
     }
     UNROLL
     for (int v = 0; v < VECTORS; v++)
-        share[v * VECTOR_ITEMS + id] = sum[v];
+        share[v * MATMUL_VECTOR_ITEMS + id] = sum[v];
     for (int width = SLICES / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         UNROLL
         for (int v = 0; v < VECTORS; v++)
             if (slice < width)
-                share[v * VECTOR_ITEMS + id] += share[v * VECTOR_ITEMS + id + width * neighbour];
+                share[v * MATMUL_VECTOR_ITEMS + id] += share[v * MATMUL_VECTOR_ITEMS + id + width * neighbour];
     }
     if (slice > 0 || line >= lines)
         return;
     UNROLL
     for (int v = 0; v < VECTORS; v++) {
         const long row = FEW_ROWS ? v : line, column = FEW_ROWS ? line : v;
-        const float value = share[v * VECTOR_ITEMS + id] + (p.bias ? bias[column] : 0.0f);
+        const float value = share[v * MATMUL_VECTOR_ITEMS + id] + (p.bias ? bias[column] : 0.0f);
         y[row * p.columns + column] = activate(value, p.activation);
     }
 }

@@ -1,8 +1,8 @@
 /* Normalisation for GPUs: per channel of a batch, and per row. Groups of the kernels of a batch: blocks of columns of
- * chunks. -DBLOCKED=1 is for the blocked layout. */
+ * chunks. BLOCKED is for the blocked layout. */
 #include "simt/simt.h"
 #include "simt/norm.h"
-#include "simt/rows.h"
+#include "simt/row_groups.h"
 
 #ifndef BLOCKED
 #define BLOCKED 0
@@ -16,7 +16,7 @@ typedef float value;
 
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
 
-/* Where a work-item stands, and which values it visits: each `along` after the last one. */
+/* The place of a work-item, and which values it visits: each `along` after the last one. */
 typedef struct {
     int id, slice;
     long column, chunk;
@@ -27,10 +27,10 @@ typedef struct {
 static LX_ITEM visit visit_of(const channel_args p)
 {
     visit v;
-    v.id = (int)get_local_id(0);
+    v.id = LOCAL_ID;
     v.slice = v.id / p.across;
-    v.column = (long)((uint)get_group_id(0) % (uint)p.blocks) * p.across + v.id % p.across;
-    v.chunk = (uint)get_group_id(0) / (uint)p.blocks;
+    v.column = (long)((uint)GROUP_ID(0) % (uint)p.blocks) * p.across + v.id % p.across;
+    v.chunk = (uint)GROUP_ID(0) / (uint)p.blocks;
     v.number = v.chunk * p.chunk + v.slice;
     v.end = v.slice < p.along && v.column < p.columns ? min((v.chunk + 1) * p.chunk, p.count) : 0;
     v.pixel = v.number % p.size;
@@ -103,18 +103,18 @@ static LX_ITEM moments join_moments(moments a, moments b)
 static LX_ITEM moments join_group(moments own, LOCAL value *means, LOCAL value *spreads, LOCAL float *counts,
                                   int slice, const channel_args p)
 {
-    const int id = (int)get_local_id(0);
+    const int id = LOCAL_ID;
     for (int width = p.along / 2; width > 0; width /= 2) {
         means[id] = own.mean;
         spreads[id] = own.spread;
         counts[id] = own.count;
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         if (slice < width) {
             const int other = id + width * p.across;
             const moments others = {means[other], spreads[other], counts[other]};
             own = join_moments(own, others);
         }
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
     }
     return own;
 }
@@ -122,7 +122,7 @@ static LX_ITEM moments join_group(moments own, LOCAL value *means, LOCAL value *
 /* Mean and spread of chunks, [chunk][channel], or mean and variance if there is one. A work-item takes its first
  * value from the others, which keeps their squares small. */
 #ifdef LX_WANT_channel_moments
-__kernel GROUP_OF(NORM_ITEMS) void channel_moments(BUFFER(const value, x), BUFFER(float, mean), BUFFER(float, spread),
+GROUP_KERNEL(NORM_ITEMS) channel_moments(BUFFER(const value, x), BUFFER(float, mean), BUFFER(float, spread),
                                                    const channel_args p)
 {
     POINTER(const value, x);
@@ -152,7 +152,7 @@ __kernel GROUP_OF(NORM_ITEMS) void channel_moments(BUFFER(const value, x), BUFFE
 
 /* The chunks' moments joined. Here, and where gradients are joined, a column is a channel, blocked or not. */
 #ifdef LX_WANT_channel_moments_join
-__kernel GROUP_OF(NORM_ITEMS) void channel_moments_join(BUFFER(const float, part_means),
+GROUP_KERNEL(NORM_ITEMS) channel_moments_join(BUFFER(const float, part_means),
                                                         BUFFER(const float, part_spreads), BUFFER(float, mean),
                                                         BUFFER(float, var), const channel_args p)
 {
@@ -187,10 +187,10 @@ static LX_ITEM value rstd_of(GLOBAL const float *var, long column, const channel
 /* The sums of what a column's work-items have, for the first of them. */
 static LX_ITEM value sum_group(value own, LOCAL value *share, int slice, const channel_args p)
 {
-    const int id = (int)get_local_id(0);
+    const int id = LOCAL_ID;
     share[id] = own;
     for (int width = p.along / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         if (slice < width)
             share[id] += share[id + width * p.across];
     }
@@ -199,7 +199,7 @@ static LX_ITEM value sum_group(value own, LOCAL value *share, int slice, const c
 
 /* Of a chunk, [chunk][channel]: the gradients of the bias and of the weight. */
 #ifdef LX_WANT_channel_gradients
-__kernel GROUP_OF(NORM_ITEMS) void channel_gradients(BUFFER(const value, dy), BUFFER(const value, x),
+GROUP_KERNEL(NORM_ITEMS) channel_gradients(BUFFER(const value, dy), BUFFER(const value, x),
                                                      BUFFER(const float, mean), BUFFER(const float, var),
                                                      BUFFER(float, dbias), BUFFER(float, dweight),
                                                      const channel_args p)
@@ -229,7 +229,7 @@ __kernel GROUP_OF(NORM_ITEMS) void channel_gradients(BUFFER(const value, dy), BU
 
 /* The chunks' gradients added up. */
 #ifdef LX_WANT_channel_gradients_join
-__kernel GROUP_OF(NORM_ITEMS) void channel_gradients_join(BUFFER(const float, part_dbias),
+GROUP_KERNEL(NORM_ITEMS) channel_gradients_join(BUFFER(const float, part_dbias),
                                                           BUFFER(const float, part_dweight), BUFFER(float, dbias),
                                                           BUFFER(float, dweight), const channel_args p)
 {
@@ -255,7 +255,7 @@ __kernel GROUP_OF(NORM_ITEMS) void channel_gradients_join(BUFFER(const float, pa
 
 /* Where the last block has no channel, all but the variance count as 0, and so does what comes of them. */
 #ifdef LX_WANT_batch_norm_groups
-__kernel GROUP_OF(NORM_ITEMS) void batch_norm_groups(BUFFER(const value, x), BUFFER(const float, mean),
+GROUP_KERNEL(NORM_ITEMS) batch_norm_groups(BUFFER(const value, x), BUFFER(const float, mean),
                                                      BUFFER(const float, var), BUFFER(const float, weight),
                                                      BUFFER(const float, bias), BUFFER(value, y),
                                                      const channel_args p)
@@ -280,7 +280,7 @@ __kernel GROUP_OF(NORM_ITEMS) void batch_norm_groups(BUFFER(const value, x), BUF
 
 /* With the batch's statistics x reaches the result through the mean and the variance too. */
 #ifdef LX_WANT_batch_norm_backward_groups
-__kernel GROUP_OF(NORM_ITEMS) void batch_norm_backward_groups(
+GROUP_KERNEL(NORM_ITEMS) batch_norm_backward_groups(
     BUFFER(const value, dy), BUFFER(const value, x), BUFFER(const float, mean), BUFFER(const float, var),
     BUFFER(const float, weight), BUFFER(const float, dweight), BUFFER(const float, dbias), BUFFER(value, dx),
     const channel_args p)
@@ -309,7 +309,7 @@ __kernel GROUP_OF(NORM_ITEMS) void batch_norm_backward_groups(
 /* ---- per row -------------------------------------------------------------------------------------------------- */
 
 #ifdef LX_WANT_row_norm_groups
-__kernel GROUP_OF(ROW_ITEMS) void row_norm_groups(BUFFER(const float, x), BUFFER(float, y), BUFFER(float, mean),
+GROUP_KERNEL(ROW_ITEMS) row_norm_groups(BUFFER(const float, x), BUFFER(float, y), BUFFER(float, mean),
                                                   BUFFER(float, rstd), const row_groups_args p)
 {
     POINTER(const float, x);
@@ -339,7 +339,7 @@ __kernel GROUP_OF(ROW_ITEMS) void row_norm_groups(BUFFER(const float, x), BUFFER
 #endif
 
 #ifdef LX_WANT_row_norm_backward_groups
-__kernel GROUP_OF(ROW_ITEMS) void row_norm_backward_groups(BUFFER(const float, dy), BUFFER(const float, y),
+GROUP_KERNEL(ROW_ITEMS) row_norm_backward_groups(BUFFER(const float, dy), BUFFER(const float, y),
                                                            BUFFER(const float, rstd), BUFFER(float, dx),
                                                            const row_groups_args p)
 {

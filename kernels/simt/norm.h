@@ -6,7 +6,7 @@
 
 /* Images of `columns` of `size` values, where a value is one number, or the four channels of a block of the blocked
  * layout. A column's values, of all images one after another, are cut into chunks. Of a group's work-items `across`
- * stand side by side on neighbouring columns, and `along` of those rows, a power of two, share a chunk. */
+ * lie side by side on neighbouring columns, and `along` of those rows, a power of two, share a chunk. */
 typedef struct {
     long size, channels, columns;
     long count;          /* values of a column, in all images */

@@ -8,7 +8,7 @@
  * from growing with the count. */
 #define RUN 32
 
-/* Where a work-item stands. */
+/* The place of a work-item. */
 typedef struct {
     int id, slice;    /* in the group, and along the chunk */
     int present;      /* 0 if it only keeps others company */
@@ -20,9 +20,9 @@ typedef struct {
 static LX_ITEM place place_of(const reduce_groups_args p)
 {
     place at;
-    const uint group = (uint)get_group_id(0), blocks = (uint)p.blocks, rest = group / blocks;
-    const int line = (int)get_local_id(0) / p.across, block = line / p.along;
-    at.id = (int)get_local_id(0);
+    const uint group = (uint)GROUP_ID(0), blocks = (uint)p.blocks, rest = group / blocks;
+    const int line = LOCAL_ID / p.across, block = line / p.along;
+    at.id = LOCAL_ID;
     at.slice = line % p.along;
     at.row = (long)(rest / (uint)p.chunks) * p.together + block;
     at.column = (long)(group % blocks) * p.across + at.id % p.across;
@@ -62,15 +62,27 @@ static LX_ITEM float join_min(float a, float b)
     return b < a || b != b ? b : a;
 }
 
-/* What the driver's compiler is told: how elements are joined, and what there is before the first. */
+/* How elements are joined, and what there is before the first. */
 #ifndef JOIN
-#define JOIN join_sum
+#define JOIN JOIN_SUM
+#endif
+#if JOIN == JOIN_SUM
+#define JOINED join_sum
 #define START 0.0f
+#elif JOIN == JOIN_PROD
+#define JOINED join_prod
+#define START 1.0f
+#elif JOIN == JOIN_MAX
+#define JOINED join_max
+#define START -INFINITY
+#else
+#define JOINED join_min
+#define START INFINITY
 #endif
 
 /* The result is [outer][chunks][inner]; a mean has one chunk. */
 #ifdef LX_WANT_reduce_groups
-__kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFER(float, y),
+GROUP_KERNEL(REDUCE_ITEMS) reduce_groups(BUFFER(const float, x), BUFFER(float, y),
                                                    const reduce_groups_args p)
 {
     POINTER(const float, x);
@@ -84,14 +96,14 @@ __kernel GROUP_OF(REDUCE_ITEMS) void reduce_groups(BUFFER(const float, x), BUFFE
         float part = START;
         READ_AHEAD
         for (; i < stop; i += p.along)
-            part = JOIN(part, from[i * p.inner]);
-        total = JOIN(total, part);
+            part = JOINED(part, from[i * p.inner]);
+        total = JOINED(total, part);
     }
     share[at.id] = total;
     for (int width = p.along / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         if (at.present && at.slice < width)
-            share[at.id] = JOIN(share[at.id], share[at.id + width * p.across]);
+            share[at.id] = JOINED(share[at.id], share[at.id + width * p.across]);
     }
     total = share[at.id];
     if (writes(at, p))
@@ -110,13 +122,15 @@ static LX_ITEM int beats(float b, int at_b, float a, int at_a)
 }
 
 /* Positions of extremes: [outer][chunks][inner] of them, from 1 if there is one chunk, else candidates from 0.
- * -DSIGN=-1.0f searches for the smallest. */
-#ifndef SIGN
+ * SMALLEST searches for the smallest. */
+#ifdef SMALLEST
+#define SIGN -1.0f
+#else
 #define SIGN 1.0f
 #endif
 
 #ifdef LX_WANT_search_groups
-__kernel GROUP_OF(REDUCE_ITEMS) void search_groups(BUFFER(const float, x), BUFFER(const int, candidates),
+GROUP_KERNEL(REDUCE_ITEMS) search_groups(BUFFER(const float, x), BUFFER(const int, candidates),
                                                    BUFFER(int, y), const reduce_groups_args p)
 {
     POINTER(const float, x);
@@ -140,7 +154,7 @@ __kernel GROUP_OF(REDUCE_ITEMS) void search_groups(BUFFER(const float, x), BUFFE
     values[at.id] = best;
     positions[at.id] = position;
     for (int width = p.along / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         const int other = at.id + width * p.across;
         if (at.present && at.slice < width &&
             beats(values[other], positions[other], values[at.id], positions[at.id])) {

@@ -4,7 +4,13 @@
 
 #define REDUCE_ITEMS 256 /* in a work-group */
 
-/* A dense [outer][size][inner], reduced over `size` in chunks. Of a group's work-items `across` stand side by side
+/* How elements are joined. */
+#define JOIN_SUM 0
+#define JOIN_PROD 1
+#define JOIN_MAX 2
+#define JOIN_MIN 3
+
+/* A dense [outer][size][inner], reduced over `size` in chunks. Of a group's work-items `across` lie side by side
  * along inner, `along` of those rows share a chunk, and `together` such blocks take neighbours of outer. */
 typedef struct {
     long outer, size, inner;

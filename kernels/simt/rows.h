@@ -1,5 +1,4 @@
-/* Rows of numbers side by side, each shared by some work-items of a group. Included by kernels and by what
- * launches them. */
+/* Parameters of the kernels that do something with each row of numbers: row_groups.h. */
 #ifndef LX_SIMT_ROWS_H
 #define LX_SIMT_ROWS_H
 
@@ -12,56 +11,4 @@ typedef struct {
     float eps; /* of a normalisation */
 } row_groups_args;
 
-#if defined(__OPENCL_VERSION__) || defined(__OPENCL_C_VERSION__)
-
-/* Which elements a work-item takes: each `along` after the last one. */
-typedef struct {
-    long row, first, end;
-    int first_of_row; /* the one that writes what the row has one of */
-} row_place;
-
-static LX_ITEM row_place row_place_of(const row_groups_args p)
-{
-    const int id = (int)get_local_id(0), slice = id % p.along;
-    row_place at;
-    at.row = (long)get_group_id(0) * (ROW_ITEMS / p.along) + id / p.along;
-    at.first = at.row * p.size + slice;
-    at.end = at.row < p.rows ? (at.row + 1) * p.size : 0;
-    at.first_of_row = at.row < p.rows && slice == 0;
-    return at;
-}
-
-/* The sum of what a row's work-items have, for all of them. */
-static LX_ITEM float row_total(LOCAL float *share, float own, const row_groups_args p)
-{
-    const int id = (int)get_local_id(0), slice = id % p.along;
-    share[id] = own;
-    for (int width = p.along / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (slice < width)
-            share[id] += share[id + width];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const float total = share[id - slice];
-    barrier(CLK_LOCAL_MEM_FENCE);
-    return total;
-}
-
-/* The largest of what a row's work-items have, for all of them. A NaN is passed over. */
-static LX_ITEM float row_top(LOCAL float *share, float own, const row_groups_args p)
-{
-    const int id = (int)get_local_id(0), slice = id % p.along;
-    share[id] = own;
-    for (int width = p.along / 2; width > 0; width /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (slice < width && share[id + width] > share[id])
-            share[id] = share[id + width];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const float top = share[id - slice];
-    barrier(CLK_LOCAL_MEM_FENCE);
-    return top;
-}
-
-#endif
 #endif

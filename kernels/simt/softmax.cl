@@ -1,6 +1,6 @@
 /* Softmax of rows for GPUs, its logarithm, and their gradients. Groups: blocks of rows. */
 #include "simt/simt.h"
-#include "simt/rows.h"
+#include "simt/row_groups.h"
 
 /* The largest element of a row. */
 static LX_ITEM float top_of(LOCAL float *share, GLOBAL const float *x, const row_place at, const row_groups_args p)
@@ -13,7 +13,7 @@ static LX_ITEM float top_of(LOCAL float *share, GLOBAL const float *x, const row
 }
 
 #ifdef LX_WANT_softmax_groups
-__kernel GROUP_OF(ROW_ITEMS) void softmax_groups(BUFFER(const float, x), BUFFER(float, y), const row_groups_args p)
+GROUP_KERNEL(ROW_ITEMS) softmax_groups(BUFFER(const float, x), BUFFER(float, y), const row_groups_args p)
 {
     POINTER(const float, x);
     POINTER(float, y);
@@ -34,7 +34,7 @@ __kernel GROUP_OF(ROW_ITEMS) void softmax_groups(BUFFER(const float, x), BUFFER(
 #endif
 
 #ifdef LX_WANT_log_softmax_groups
-__kernel GROUP_OF(ROW_ITEMS) void log_softmax_groups(BUFFER(const float, x), BUFFER(float, y),
+GROUP_KERNEL(ROW_ITEMS) log_softmax_groups(BUFFER(const float, x), BUFFER(float, y),
                                                      const row_groups_args p)
 {
     POINTER(const float, x);
@@ -54,7 +54,7 @@ __kernel GROUP_OF(ROW_ITEMS) void log_softmax_groups(BUFFER(const float, x), BUF
 #endif
 
 #ifdef LX_WANT_softmax_backward_groups
-__kernel GROUP_OF(ROW_ITEMS) void softmax_backward_groups(BUFFER(const float, y), BUFFER(const float, dy),
+GROUP_KERNEL(ROW_ITEMS) softmax_backward_groups(BUFFER(const float, y), BUFFER(const float, dy),
                                                           BUFFER(float, dx), const row_groups_args p)
 {
     POINTER(const float, y);
@@ -74,7 +74,7 @@ __kernel GROUP_OF(ROW_ITEMS) void softmax_backward_groups(BUFFER(const float, y)
 #endif
 
 #ifdef LX_WANT_log_softmax_backward_groups
-__kernel GROUP_OF(ROW_ITEMS) void log_softmax_backward_groups(BUFFER(const float, y), BUFFER(const float, dy),
+GROUP_KERNEL(ROW_ITEMS) log_softmax_backward_groups(BUFFER(const float, y), BUFFER(const float, dy),
                                                               BUFFER(float, dx), const row_groups_args p)
 {
     POINTER(const float, y);

@@ -47,12 +47,12 @@ static LX_ITEM void transform_weights(const float4 *g, float4 *to)
  * [group][tile of out][in block][16][4 of in][out channels of a tile], zero past the last block: a step reads all of
  * one in block. */
 #ifdef LX_WANT_winograd_weights
-__kernel GROUP_OF(WINOGRAD_WEIGHT_ITEMS) void winograd_weights(BUFFER(const float, w), BUFFER(float, u),
+GROUP_KERNEL(WINOGRAD_WEIGHT_ITEMS) winograd_weights(BUFFER(const float, w), BUFFER(float, u),
                                                                const winograd_weight_args p)
 {
     POINTER(const float, w);
     POINTER(float, u);
-    const long at = (long)get_global_id(0);
+    const long at = GLOBAL_ID;
     if (at >= p.quads)
         return;
     const int quad = (int)(at % p.tile_blocks), channel = (int)(at / p.tile_blocks % 4);
@@ -254,18 +254,18 @@ static LX_ITEM void store_tile(GLOBAL float *plane, const output_tile at, float4
 
 /* Groups: 0: tile of output channels, of the tiles of pixels; 1: part; 2: group of channels. Weights are as
  * winograd_weights leaves them. */
-__kernel GROUP_OF(ITEMS) void winograd_conv2d(BUFFER(const float, x), BUFFER(const float, u),
+GROUP_KERNEL(ITEMS) winograd_conv2d(BUFFER(const float, x), BUFFER(const float, u),
                                               BUFFER(const float, bias), BUFFER(float, y), const conv2d_gemm_args p)
 {
     POINTER(const float, x);
     POINTER(const float, u);
     POINTER(const float, bias);
     POINTER(float, y);
-    LOCAL float space[SPACE] __attribute__((aligned(16)));
-    const int id = (int)get_local_id(0);
-    const int tiles = (p.out_blocks + TILE_M / 4 - 1) / (TILE_M / 4), tile = (int)get_group_id(0) % tiles;
-    const int group = (int)get_group_id(2), part = (int)get_group_id(1);
-    const int first_tile = (int)get_group_id(0) / tiles * TILE_N;
+    LOCAL float space[SPACE] ALIGNED(16);
+    const int id = LOCAL_ID;
+    const int tiles = (p.out_blocks + TILE_M / 4 - 1) / (TILE_M / 4), tile = GROUP_ID(0) % tiles;
+    const int group = GROUP_ID(2), part = GROUP_ID(1);
+    const int first_tile = GROUP_ID(0) / tiles * TILE_N;
     const int first_block = part * p.part_blocks, steps = min(p.part_blocks, p.in_blocks - first_block);
     /* what this work-item fetches: a patch of one channel, or weights */
     const int channel = id % 4, loader = id - PATCHES;
@@ -287,13 +287,13 @@ __kernel GROUP_OF(ITEMS) void winograd_conv2d(BUFFER(const float, x), BUFFER(con
     fetch(next, from, loader, inside, p.x_row * 4);
     for (int step = 1, copy = 0; step <= steps; step++, copy = COPY - copy) {
         store(to + copy, next, loader); /* beside the copy that others may still read */
-        barrier(CLK_LOCAL_MEM_FENCE);
+        BARRIER();
         from += advance;
         if (step < steps)
             fetch(next, from, loader, inside, p.x_row * 4);
         multiply(sum, left + copy, right + copy, column);
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    BARRIER();
 
     const long out_plane = (long)p.g.out_height * p.g.out_width * 4;
     GLOBAL float *out = y + ((long)part * p.batch * p.groups + group) * p.out_blocks * out_plane + channel;
@@ -309,13 +309,13 @@ __kernel GROUP_OF(ITEMS) void winograd_conv2d(BUFFER(const float, x), BUFFER(con
             UNROLL
             for (int t = 0; t < 4; t++)
                 *(LOCAL float4 *)(put + t * PITCH) = sum[i * ITEM_N + j * 4 + t];
-            barrier(CLK_LOCAL_MEM_FENCE);
+            BARRIER();
             const output_tile at = find_tile(first_tile + j * LINE_N + id / 4 % LINE_N, p);
             const float4 value =
                 transform_sums(space + id / 4 % LINE_N * PITCH + id / (4 * LINE_N) * 4 + channel) + added;
             if (at.image >= 0 && block < p.out_blocks)
                 store_tile(out + ((long)at.image * p.groups * p.out_blocks + block) * out_plane, at, value, p);
-            barrier(CLK_LOCAL_MEM_FENCE);
+            BARRIER();
         }
     }
 }

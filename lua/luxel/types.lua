@@ -5,7 +5,7 @@ local core = require "luxel.core"
 
 local types = {}
 
-local MOST_SIDE <const> = 16384 -- LX_IMAGE_MAX_SIDE of csrc/image/image.h
+local MOST_SIDE <const> = core.image_max_side
 local FARTHEST <const> = (1 << 24) - 1 -- coordinates that drawing takes
 
 local function side(length) return length >= 1 and length <= MOST_SIDE end

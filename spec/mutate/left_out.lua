@@ -19,7 +19,7 @@ return {
     {path = "^csrc/ops/.*_simt%.c$", inside = "^likely_best$", why = FASTEST},
     {path = "^csrc/ops/.*_simt%.c$", inside = "^busy_chunks$", why = FASTEST},
     {path = "^csrc/ops/.*_simt%.c$", line = "^{%d+, %d+, %d+, %d+, %d+, [%d.]+}", why = FASTEST},
-    {path = "^csrc/ops/winograd_simt%.c$", inside = "^lx_winograd_groups$", why = FASTEST},
-    {path = "^csrc/ops/tiles%.c$", inside = "^lx_tile_speed$", why = FASTEST},
-    {path = "^csrc/ops/conv2d%.c$", inside = "^usual_together$", why = FASTEST},
+    {path = "^csrc/ops/simt/winograd_simt%.c$", inside = "^lx_winograd_groups$", why = FASTEST},
+    {path = "^csrc/ops/simt/tiles%.c$", inside = "^lx_tile_speed$", why = FASTEST},
+    {path = "^csrc/ops/tile/conv2d_tile%.c$", inside = "^default_together$", why = FASTEST},
 }

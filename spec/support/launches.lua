@@ -218,7 +218,7 @@ local function run_case(case, way, file)
     core.force_way(DEVICE, way)
     local ok, problem = pcall(case.run)
     core.force_way(DEVICE, 0)
-    if not ok and way > 0 and tostring(problem):find("there is no way", 1, true) then
+    if not ok and way > 0 and tostring(problem):find("there is no variant", 1, true) then
         launched(file)
         return false
     end

@@ -8,7 +8,7 @@
 #include "../../base/memory.h"
 #include "../blocks.h"
 #include "../device.h"
-#include "../plan.h"
+#include "../partition.h"
 #include "../../base/pool.h"
 
 /* What waking threads is worth for: so much work (of operations that take longer than they look), and either bytes or
@@ -85,13 +85,13 @@ typedef struct {
     lx_native *kernel;
     const void *params;
     void *buffers[LX_MAX_ARGUMENTS];
-    lx_plan plan;
+    lx_partition partition;
 } job;
 
 static void do_task(void *work, long index)
 {
     const job *of = work;
-    const lx_span span = lx_span_of(of->plan, index);
+    const lx_span span = lx_span_of(of->partition, index);
     of->kernel(&span, of->buffers, of->params);
 }
 
@@ -122,7 +122,7 @@ static lx_code cpu_launch(lx_device *device, const lx_launch *launch, lx_error *
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
     long tasks;
-    work.plan = lx_plan_tasks(launch->size, launch->work, tasks_wanted(launch, lx_pool_threads(cpu->pool)), &tasks);
+    work.partition = lx_partition_ids(launch->size, launch->work, tasks_wanted(launch, lx_pool_threads(cpu->pool)), &tasks);
     if (tasks == 1)
         do_task(&work, 0);
     else if (lx_pool_run(cpu->pool, tasks, do_task, &work, error))

@@ -12,7 +12,7 @@
 /* A launch that is watched: its event tells the time once it is done. */
 typedef struct {
     cl_event event;
-    char name[sizeof ((lx_record *)0)->name];
+    char name[sizeof ((lx_profile_entry *)0)->name];
     double work, bytes;
 } lx_opencl_watched;
 

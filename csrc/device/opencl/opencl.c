@@ -9,15 +9,17 @@
 #include <string.h>
 
 #include "../../base/clock.h"
+#include "../../base/count.h"
 #include "../../base/fork.h"
 #include "../../base/memory.h"
-#include "../plan.h"
+#include "../partition.h"
 #include "internal.h"
 #include "platforms.h"
 
 enum {
     PAGE = 4096,       /* drivers use host memory where it is only if it starts on one */
     GROUP = 256,       /* work-items of a group where a kernel does not say */
+    LEAST_LANES = 4,   /* floats of a vector that kernels are compiled for */
     MOST_GROUPS = 65535, /* along the second and third dimension: NVIDIA's limit */
     PARALLEL_FROM = 32768 /* below this much work, waking threads of a processor costs more than it gives */
 };
@@ -276,8 +278,8 @@ static lx_code opencl_write(lx_storage *to, size_t offset, const void *from, siz
 
 /* ---- launching ----------------------------------------------------------------------------------------------- */
 
-/* Each buffer, followed by its offset in bytes; then the parameters, and the plan where the kernel has one. */
-static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *launch, const lx_plan *plan)
+/* Each buffer, followed by its offset in bytes; then the parameters, and the partition where the kernel has one. */
+static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *launch, const lx_partition *partition)
 {
     cl_int status = CL_SUCCESS;
     cl_uint index = 0;
@@ -291,15 +293,25 @@ static cl_int set_arguments(lx_opencl *self, cl_kernel kernel, const lx_launch *
     }
     if (status == CL_SUCCESS)
         status = self->api.clSetKernelArg(kernel, index++, launch->params_size, launch->params);
-    if (status == CL_SUCCESS && plan)
-        status = self->api.clSetKernelArg(kernel, index, sizeof *plan, plan);
+    if (status == CL_SUCCESS && partition)
+        status = self->api.clSetKernelArg(kernel, index, sizeof *partition, partition);
     return status;
 }
 
-/* Work-groups for a GPU: along the first dimension as far as it reaches, then along the second. */
-static void spread(const lx_launch *launch, size_t most, size_t size[3], size_t group[3])
+/* A work-item for each task, on a processor. */
+static void spread_tasks(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3])
+{
+    (void)launch;
+    (void)most;
+    (void)group;
+    size[0] = (size_t)tasks;
+}
+
+/* A work-item for each id, in work-groups for a GPU: along the first dimension as far as it reaches, then along the second. */
+static void spread_ids(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3])
 {
     const size_t whole = most < GROUP ? most : GROUP;
+    (void)tasks;
     size_t wide = 1;
     while (wide < whole / 2 + 1 && wide < (size_t)launch->size[0])
         wide *= 2;
@@ -310,16 +322,22 @@ static void spread(const lx_launch *launch, size_t most, size_t size[3], size_t 
     group[1] = high;
     group[2] = 1;
     for (int i = 0; i < 3; i++) {
-        size_t groups = ((size_t)launch->size[i] + group[i] - 1) / group[i];
+        size_t groups = (size_t)lx_ceil_div(launch->size[i], (long)group[i]);
         if (i > 0 && groups > MOST_GROUPS)
             groups = MOST_GROUPS; /* work-items then take several ids */
         size[i] = groups * group[i];
     }
 }
 
-/* The numbers of work-items, in all and in a group, and the plan for kernels that have one. */
+/* What is different between devices of the forms: floats of a vector, at most, and how a launch is spread over work-items. */
+static const struct {
+    int most_lanes;
+    void (*spread)(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3]);
+} forms[LX_FORMS] = {[LX_TILE] = {16, spread_tasks}, [LX_SIMT] = {4, spread_ids}};
+
+/* The numbers of work-items, in all and in a group, and the partition for kernels that have one. */
 static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most, size_t size[3], size_t group[3],
-                    lx_plan *plan)
+                    lx_partition *partition)
 {
     long tasks;
     for (int i = 0; i < 3; i++) {
@@ -332,29 +350,26 @@ static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most,
     if (launch->group[0])
         return;
     const bool alone = self->units == 1 || launch->work < PARALLEL_FROM;
-    *plan = lx_plan_tasks(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD, &tasks);
-    if (self->device.form == LX_SIMT)
-        spread(launch, most, size, group);
-    else
-        size[0] = (size_t)tasks;
+    *partition = lx_partition_ids(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD, &tasks);
+    forms[self->device.form].spread(launch, most, tasks, size, group);
 }
 
 static lx_code opencl_launch(lx_device *device, const lx_launch *launch, lx_error *error)
 {
     lx_opencl *self = (lx_opencl *)device;
     size_t size[3], group[3];
-    lx_plan plan;
+    lx_partition partition;
     cl_event event = NULL;
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
     if (lx_opencl_check_usable(self, error))
         return error->code;
     pthread_mutex_lock(&self->lock);
-    lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, launch->options, error);
+    lx_opencl_kernel *kernel = lx_opencl_find_kernel(&self->programs, launch->kernel, &launch->options, error);
     cl_int status = CL_SUCCESS;
     if (kernel) {
-        lay_out(self, launch, kernel->most, size, group, &plan);
-        status = set_arguments(self, kernel->handle, launch, launch->group[0] ? NULL : &plan);
+        lay_out(self, launch, kernel->most, size, group, &partition);
+        status = set_arguments(self, kernel->handle, launch, launch->group[0] ? NULL : &partition);
         if (status == CL_SUCCESS)
             status = self->api.clEnqueueNDRangeKernel(self->queue, kernel->handle, 3, NULL, size, group, 0, NULL,
                                                       device->profile ? &event : NULL);
@@ -471,11 +486,12 @@ static void choose_form(lx_device *device, const lx_device_info *info)
 {
     const char *wanted = getenv("LUXEL_OPENCL_FORM");
     device->form = strcmp(info->type, "cpu") == 0 ? LX_TILE : LX_SIMT;
-    if (wanted && strcmp(wanted, "simt") == 0)
-        device->form = LX_SIMT;
-    if (wanted && strcmp(wanted, "tile") == 0)
-        device->form = LX_TILE;
-    device->lanes = device->form == LX_SIMT ? 4 : info->lanes >= 16 ? 16 : info->lanes >= 8 ? 8 : 4;
+    for (int form = 0; wanted && form < LX_FORMS; form++)
+        if (strcmp(wanted, lx_form_names[form]) == 0)
+            device->form = (lx_form)form;
+    device->lanes = forms[device->form].most_lanes;
+    while (device->lanes > LEAST_LANES && device->lanes > info->lanes)
+        device->lanes /= 2;
 }
 
 static lx_hash identify(const lx_device_info *info)

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "../../base/clock.h"
+#include "../../base/invariant.h"
 #include "sources.h"
+
+enum { OPTIONS_TEXT = 1024 }; /* bytes of what a compiler is told */
 
 static lx_code fail(const lx_opencl_programs *self, lx_error *error, const char *what, cl_int status)
 {
@@ -113,29 +116,46 @@ cl_program lx_opencl_build(lx_opencl_programs *self, const char *name, const cha
 
 /* ---- the library's own kernels ------------------------------------------------------------------------------- */
 
-/* Whether a kernel is compiled without the others of its file. Compilers take a while to begin, so that most are better
- * compiled together; but where the driver is for a GPU, and generates the code of all of a program's kernels at once,
- * not the large ones, of which few are needed. */
+/* What kernels are told of the form they are compiled for, and whether large ones are compiled without the others of their
+ * file. Compilers take a while to begin, so that most are better compiled together; but where the driver is for a GPU, and
+ * generates the code of all of a program's kernels at once, not the large ones, of which few are needed. */
+static const struct {
+    const char *define;
+    bool large_apart;
+} forms[LX_FORMS] = {[LX_TILE] = {"LX_TILE", false}, [LX_SIMT] = {"LX_SIMT", true}};
+
 static bool stands_alone(const lx_opencl_programs *self, const lx_kernel *kernel)
 {
-    return self->device->form == LX_SIMT &&
+    return forms[self->device->form].large_apart &&
            (strcmp(kernel->program, "conv2d") == 0 || strcmp(kernel->program, "matmul") == 0 ||
             strncmp(kernel->program, "simt/", 5) == 0);
 }
 
-/* The program of a kernel: of all of its file, or of it alone. */
-static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options, lx_error *error)
+/* All that the compiler is told: of the device, of which kernels of a file are wanted, and of the kernel's case. */
+static void spell_options(const lx_opencl_programs *self, const lx_kernel *kernel, const lx_build_options *options,
+                          char text[OPTIONS_TEXT])
 {
-    char all[640], file[128], wanted[80] = "LX_WANT_ALL";
+    int length = snprintf(text, OPTIONS_TEXT, "-cl-std=CL1.2 -w -DLANES=%d -D%s -DLX_WANT_%s", self->device->lanes,
+                          forms[self->device->form].define, stands_alone(self, kernel) ? kernel->name : "ALL");
+#define SPELL(type, field, name) \
+    if (options->field) \
+        length += snprintf(text + length, (size_t)(OPTIONS_TEXT - length), " -D" #name "=%d", (int)options->field);
+    LX_BUILD_OPTIONS(SPELL)
+#undef SPELL
+    LX_ASSERT(length < OPTIONS_TEXT);
+}
+
+/* The program of a kernel: of all of its file, or of it alone. */
+static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const lx_build_options *options,
+                               lx_error *error)
+{
+    char all[OPTIONS_TEXT], file[128];
     char *source = lx_opencl_source(kernel->program);
     if (!source) {
         fail(self, error, kernel->name, CL_OUT_OF_HOST_MEMORY);
         return NULL;
     }
-    if (stands_alone(self, kernel))
-        snprintf(wanted, sizeof wanted, "LX_WANT_%s", kernel->name);
-    snprintf(all, sizeof all, "-cl-std=CL1.2 -w -DLANES=%d%s -D%s %s", self->device->lanes,
-             self->device->form == LX_SIMT ? " -DLX_SIMT" : "", wanted, options);
+    spell_options(self, kernel, options, all);
     snprintf(file, sizeof file, "%s of kernels/%s.cl", kernel->name, kernel->program);
     cl_program program = lx_opencl_build(self, file, source, all, error);
     free(source);
@@ -143,47 +163,45 @@ static cl_program build_kernel(lx_opencl_programs *self, const lx_kernel *kernel
 }
 
 /* The program that an earlier kernel of the same file brought, if they are compiled together; else a new one. */
-static cl_program find_program(lx_opencl_programs *self, const lx_kernel *kernel, const char *options, lx_error *error)
+static cl_program find_program(lx_opencl_programs *self, const lx_kernel *kernel, const lx_build_options *options,
+                               lx_error *error)
 {
     for (lx_opencl_kernel *k = self->kernels; k; k = k->next)
         if (!stands_alone(self, kernel) && strcmp(k->kernel->program, kernel->program) == 0 &&
-            strcmp(k->options, options) == 0) {
+            lx_same_options(&k->options, options)) {
             self->api->clRetainProgram(k->program);
             return k->program;
         }
     return build_kernel(self, kernel, options, error);
 }
 
-static lx_opencl_kernel *add_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options,
-                                    lx_error *error)
+static lx_opencl_kernel *add_kernel(lx_opencl_programs *self, const lx_kernel *kernel,
+                                    const lx_build_options *options, lx_error *error)
 {
     cl_program program = find_program(self, kernel, options, error);
     if (!program)
         return NULL;
     cl_int status = CL_OUT_OF_HOST_MEMORY;
     lx_opencl_kernel *made = calloc(1, sizeof *made);
-    char *own_options = strdup(options);
-    cl_kernel handle = made && own_options ? self->api->clCreateKernel(program, kernel->name, &status) : NULL;
+    cl_kernel handle = made ? self->api->clCreateKernel(program, kernel->name, &status) : NULL;
     if (!handle) {
         free(made);
-        free(own_options);
         self->api->clReleaseProgram(program);
         fail(self, error, kernel->name, status);
         return NULL;
     }
-    *made = (lx_opencl_kernel){self->kernels, kernel, own_options, program, handle, 1};
+    *made = (lx_opencl_kernel){self->kernels, kernel, *options, program, handle, 1};
     self->api->clGetKernelWorkGroupInfo(handle, self->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof made->most, &made->most,
                                         NULL);
     self->kernels = made;
     return made;
 }
 
-lx_opencl_kernel *lx_opencl_find_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const char *options,
-                                        lx_error *error)
+lx_opencl_kernel *lx_opencl_find_kernel(lx_opencl_programs *self, const lx_kernel *kernel,
+                                        const lx_build_options *options, lx_error *error)
 {
-    options = options ? options : "";
     for (lx_opencl_kernel *k = self->kernels; k; k = k->next)
-        if (k->kernel == kernel && strcmp(k->options, options) == 0)
+        if (k->kernel == kernel && lx_same_options(&k->options, options))
             return k;
     return add_kernel(self, kernel, options, error);
 }
@@ -194,7 +212,6 @@ void lx_opencl_free_programs(lx_opencl_programs *self)
         next = k->next;
         self->api->clReleaseKernel(k->handle);
         self->api->clReleaseProgram(k->program);
-        free(k->options);
         free(k);
     }
 }

@@ -22,15 +22,15 @@ typedef struct {
 struct lx_opencl_kernel {
     lx_opencl_kernel *next;
     const lx_kernel *kernel;
-    char *options;
+    lx_build_options options;
     cl_program program;
     cl_kernel handle;
     size_t most; /* work-items of a group */
 };
 
-/* The kernel, built for the options (NULL: none); NULL and an error, with the compiler's log, if that fails. */
-lx_opencl_kernel *lx_opencl_find_kernel(lx_opencl_programs *programs, const lx_kernel *kernel, const char *options,
-                                        lx_error *error);
+/* The kernel, built for the options; NULL and an error, with the compiler's log, if that fails. */
+lx_opencl_kernel *lx_opencl_find_kernel(lx_opencl_programs *programs, const lx_kernel *kernel,
+                                        const lx_build_options *options, lx_error *error);
 
 /* A program from any source, from disk if it is there; `name` is for messages. */
 cl_program lx_opencl_build(lx_opencl_programs *programs, const char *name, const char *source, const char *options,

@@ -374,7 +374,7 @@ lx_code lx_user_kernel_launch(lx_user_kernel *kernel, const lx_range *range, con
     if (lx_opencl_check_usable(self, error))
         return error->code;
     if (kernel->device->recording)
-        kernel->device->recorder->problem(kernel->device->recording, "launches %s, a kernel of your own", kernel->name);
+        kernel->device->recorder->obstacle(kernel->device->recording, "launches %s, a kernel of your own", kernel->name);
     if ((grouped && check_group(self, kernel, range, group, error)) || check_local(self, kernel, arguments, error) ||
         check_offsets(kernel, arguments, error))
         return error->code;

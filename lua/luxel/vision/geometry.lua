@@ -29,7 +29,7 @@ end
 
 local WARP <const> = {mode = "bilinear", border = "constant", fill = 0}
 
-local MOST_SIDE <const> = 16384 -- as of `image` in types.lua
+local MOST_SIDE <const> = core.image_max_side
 
 -- The options with what is left out filled in; bytes take a grey level for what is beyond the edge.
 local function read(name, image, options, defaults)

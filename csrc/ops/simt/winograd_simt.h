@@ -2,9 +2,9 @@
 #ifndef LX_WINOGRAD_SIMT_H
 #define LX_WINOGRAD_SIMT_H
 
-#include "../../kernels/conv2d.h"
-#include "../../kernels/simt/convolution.h"
-#include "../tensor/tensor.h"
+#include "../../../kernels/conv2d.h"
+#include "../../../kernels/simt/convolution.h"
+#include "../../tensor/tensor.h"
 #include "tiles.h"
 
 enum { LX_WINOGRAD_TILES = 6 };

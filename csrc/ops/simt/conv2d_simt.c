@@ -1,10 +1,12 @@
-#include "conv2d_simt.h"
-
+/* Convolution on GPUs: which kernel of kernels/simt/conv2d.cl suits a problem, and running it. Tensors are blocked, but the
+ * input may be plain where it has fewer channels than a block: then weights are packed with one channel in a block. */
 #include <math.h>
 #include <stdio.h>
 
-#include "../../kernels/simt/convolution.h"
-#include "ops.h"
+#include "../../../kernels/conv2d.h"
+#include "../../../kernels/simt/convolution.h"
+#include "../forms.h"
+#include "../ops.h"
 #include "tiles.h"
 #include "winograd_simt.h"
 
@@ -28,7 +30,7 @@ static const lx_tile tiles[] = {
 
 enum {
     TILES = sizeof tiles / sizeof *tiles,
-    MOST_WAYS = 2 * (TILES + LX_WINOGRAD_TILES),
+    MOST_VARIANTS = 2 * (TILES + LX_WINOGRAD_TILES),
     PART_LEAST = 64,        /* quads of a part: input blocks times taps */
     CHUNK_LEAST = 256,      /* pixels of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
@@ -42,32 +44,32 @@ enum {
     FLOPS_PER_BYTE = 16     /* operations in the time that a byte of sums takes, on common GPUs */
 };
 
-/* A way to compute: a tile, and the parts (of input channels) or chunks (of pixels) that the depth is cut into. */
+/* A variant: a tile, and the parts (of input channels) or chunks (of pixels) that the depth is cut into. */
 typedef struct {
     const lx_tile *tile;
     long parts;
     bool winograd; /* the tile is one of lx_winograd_tiles */
-} way;
+} variant;
 
 /* What is common to both products: columns are pixels of a phase, or columns of the weight. */
 typedef struct {
     const lx_device *device;
     long rows, columns, copies; /* copies: groups of channels and phases, each with a product of its own */
     double sums;                /* elements of the result */
-    way ways[MOST_WAYS];
-    int count, usual;
-} plan;
+    variant variants[MOST_VARIANTS];
+    int count, default_variant;
+} candidates;
 
-static double groups_of(const plan *p, const lx_tile *t)
+static double groups_of(const candidates *p, const lx_tile *t)
 {
     return (double)lx_ceil_div(p->rows, t->m) * (double)lx_ceil_div(p->columns, t->n) * (double)p->copies;
 }
 
-/* ---- ways ------------------------------------------------------------------------------------------------------ */
+/* ---- variants -------------------------------------------------------------------------------------------------- */
 
-/* The time that a way should take, in arithmetic operations for each step of the depth and column: what its tiles
+/* The time that a variant should take, in arithmetic operations for each step of the depth and column: what its tiles
  * hold, longer if there are too few work-items; then to add up the parts. */
-static double guess(const plan *p, const way *w, double depth)
+static double guess(const candidates *p, const variant *w, double depth)
 {
     const lx_tile *t = w->tile;
     const double held = groups_of(p, t) * t->m * t->n * 2 * depth;
@@ -77,31 +79,31 @@ static double guess(const plan *p, const way *w, double depth)
     return held / lx_tile_speed(p->device, t) / busy + adding;
 }
 
-static void add_way(plan *p, const lx_tile *t, long parts, double depth)
+static void add_variant(candidates *p, const lx_tile *t, long parts, double depth)
 {
-    p->ways[p->count] = (way){t, parts, false};
-    if (p->count == 0 || guess(p, &p->ways[p->count], depth) < guess(p, &p->ways[p->usual], depth))
-        p->usual = p->count;
+    p->variants[p->count] = (variant){t, parts, false};
+    if (p->count == 0 || guess(p, &p->variants[p->count], depth) < guess(p, &p->variants[p->default_variant], depth))
+        p->default_variant = p->count;
     p->count++;
 }
 
 /* All tiles that are not plainly too large, with the depth whole, and with as many parts as keep the device busy. */
-static void find_ways(plan *p, long most_parts, double depth)
+static void find_variants(candidates *p, long most_parts, double depth)
 {
     for (int i = 0; i < TILES; i++) {
         const lx_tile *t = &tiles[i];
         if (!lx_tile_fits(p->device, t, p->rows, p->columns))
             continue;
         const long wanted = (long)ceil((double)p->device->gpu.busy_items / (groups_of(p, t) * lx_tile_items(t)));
-        add_way(p, t, 1, depth);
+        add_variant(p, t, 1, depth);
         if (lx_least(wanted, most_parts) > 1)
-            add_way(p, t, lx_least(wanted, most_parts), depth);
+            add_variant(p, t, lx_least(wanted, most_parts), depth);
     }
 }
 
-/* Winograd's ways, where there are any. On which GPUs they are faster is for measurements to say: the usual way is
+/* Winograd's variants, where there are any. On which GPUs they are faster is for measurements to say: the default variant is
  * none of them. */
-static void add_winograd_ways(plan *p, const conv2d_gemm_args *args, const lx_tensor *x, long most_parts)
+static void add_winograd_variants(candidates *p, const conv2d_gemm_args *args, const lx_tensor *x, long most_parts)
 {
     for (int i = 0; i < LX_WINOGRAD_TILES && !p->device->exact; i++) {
         const lx_tile *t = &lx_winograd_tiles[i];
@@ -109,15 +111,15 @@ static void add_winograd_ways(plan *p, const conv2d_gemm_args *args, const lx_te
             continue;
         const double items = lx_winograd_groups(t, args) * lx_winograd_items(t);
         const long parts = lx_least((long)ceil((double)p->device->gpu.busy_items / items), most_parts);
-        p->ways[p->count++] = (way){t, 1, true};
+        p->variants[p->count++] = (variant){t, 1, true};
         if (parts > 1)
-            p->ways[p->count++] = (way){t, parts, true};
+            p->variants[p->count++] = (variant){t, parts, true};
     }
 }
 
-static void name_way(const way *w, char name[LX_WAY_NAME])
+static void name_variant(const variant *w, char name[LX_VARIANT_NAME])
 {
-    snprintf(name, LX_WAY_NAME, "%s %dx%dx%d by %dx%d in %ld", w->winograd ? "winograd 2x2" : "gemm", w->tile->m,
+    snprintf(name, LX_VARIANT_NAME, "%s %dx%dx%d by %dx%d in %ld", w->winograd ? "winograd 2x2" : "gemm", w->tile->m,
              w->tile->n, w->tile->k, w->tile->item_m, w->tile->item_n, w->parts);
 }
 
@@ -142,16 +144,16 @@ static double most_of(double a, double b, double c)
 /* ---- forward and backward-data --------------------------------------------------------------------------------- */
 
 typedef struct {
-    plan plan;
+    candidates found;
     conv2d_gemm_args args;
     const lx_tensor *x, *packed, *bias;
     lx_tensor *out;
     double work;
 } gemm_job;
 
-static void name_gemm(const void *job, int index, char name[LX_WAY_NAME])
+static void name_gemm(const void *job, int index, char name[LX_VARIANT_NAME])
 {
-    name_way(&((const gemm_job *)job)->plan.ways[index], name);
+    name_variant(&((const gemm_job *)job)->found.variants[index], name);
 }
 
 /* The sum of the parts, with bias and ReLU. */
@@ -184,27 +186,26 @@ static long phase_pixels(const conv2d_gemm_args *args)
 static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_args args, lx_tensor *out,
                            lx_error *error)
 {
-    char options[LX_TILE_OPTIONS];
-    const int length = lx_tile_options(t, options);
-    snprintf(options + length, sizeof options - (size_t)length, "%s%s", job->x->block ? "" : " -DTHIN",
-             phases_of(&args) > 1 ? " -DPHASES" : "");
-    args.tiles = (int)lx_ceil_div(job->plan.columns, t->n);
+    lx_build_options options = lx_tile_options(t);
+    options.thin = !job->x->block;
+    options.phases = phases_of(&args) > 1;
+    args.tiles = (int)lx_ceil_div(job->found.columns, t->n);
     const long groups = lx_ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
-    return LX_RUN_GROUPS(k_conv2d_gemm, options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
+    return LX_RUN_GROUPS(k_conv2d_gemm, &options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
                          args, error, job->x, job->packed, job->bias, out);
 }
 
 static lx_code run_gemm(void *of, int index, lx_error *error)
 {
     const gemm_job *job = of;
-    const way *w = &job->plan.ways[index];
+    const variant *w = &job->found.variants[index];
     conv2d_gemm_args args = job->args;
     lx_tensor parts = {0};
     args.part_blocks = (int)lx_ceil_div(args.in_blocks, w->parts);
     args.parts = (int)lx_ceil_div(args.in_blocks, args.part_blocks);
     const bool cut = args.parts > 1;
     if (cut) {
-        const long count = args.parts * (long)(job->plan.sums);
+        const long count = args.parts * (long)(job->found.sums);
         args.bias = 0;
         args.activation = ACTIVATION_none;
         if (lx_tensor_new(&parts, job->x->storage->device, LX_FLOAT32, 1, &count, error))
@@ -221,26 +222,27 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
 
 static lx_code run_depthwise(const gemm_job *job, lx_error *error)
 {
-    char options[64] = "-DPHASES";
     conv2d_gemm_args args = job->args;
     const conv2d_geometry *g = &args.g;
-    if (phases_of(&args) == 1)
-        options[0] = '\0';
-    if (phases_of(&args) == 1 && g->kernel_h <= MOST_UNROLLED && g->kernel_w <= MOST_UNROLLED)
-        snprintf(options, sizeof options, "-DKERNEL_H=%d -DKERNEL_W=%d", g->kernel_h, g->kernel_w);
+    lx_build_options options = {.phases = phases_of(&args) > 1};
+    if (!options.phases && g->kernel_h <= MOST_UNROLLED && g->kernel_w <= MOST_UNROLLED) {
+        options.kernel_h = g->kernel_h;
+        options.kernel_w = g->kernel_w;
+    }
     args.tiles = (int)lx_ceil_div(phase_pixels(&args) * args.out_blocks, CONV2D_SUM_ITEMS);
-    return LX_RUN_GROUPS(k_conv2d_depthwise_pixels, options, args.tiles * phases_of(&args), 1, 1, CONV2D_SUM_ITEMS, 1,
+    return LX_RUN_GROUPS(k_conv2d_depthwise_pixels, &options, args.tiles * phases_of(&args), 1, 1, CONV2D_SUM_ITEMS, 1,
                          job->work, args, error, job->x, job->packed, job->bias, job->out);
 }
 
 /* The arguments of the kernels, from those of the tile form. */
-static lx_code gemm_args(conv2d_gemm_args *args, const conv2d_tile_args *pass, bool depthwise, long batch,
+static lx_code gemm_args(conv2d_gemm_args *args, const lx_convolution *c, const conv2d_tile_args *pass,
                          const lx_tensor *x, bool bias, lx_error *error)
 {
     const conv2d_geometry *g = &pass->g;
+    const long batch = c->batch;
     const double pixels = (double)batch * g->out_height * g->out_width, taps = (double)g->kernel_h * g->kernel_w;
     const double outs = (double)pass->groups * pass->out_blocks;
-    const double ins = depthwise ? outs : (double)pass->groups * pass->in_blocks;
+    const double ins = c->depthwise ? outs : (double)pass->groups * pass->in_blocks;
     const double read = x->block ? (double)batch * ins * g->height * g->width
                                  : (double)batch * (double)pass->x_image + ins * (double)pass->x_block;
     const double weights = 4 * outs * pass->in_blocks * taps, units = pass->in_blocks * taps;
@@ -258,31 +260,30 @@ static lx_code gemm_args(conv2d_gemm_args *args, const conv2d_tile_args *pass, b
     return LX_OK;
 }
 
-lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, bool depthwise, long batch, double work,
-                       lx_tensor *out, const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias,
-                       lx_error *error)
+static lx_code convolve(const lx_convolution *c, const char *problem, const conv2d_tile_args *pass, lx_tensor *out,
+                        const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
 {
-    gemm_job job = {.x = x, .packed = packed, .bias = bias, .out = out, .work = work};
-    if (gemm_args(&job.args, pass, depthwise, batch, x, bias != NULL, error))
+    gemm_job job = {.x = x, .packed = packed, .bias = bias, .out = out, .work = lx_conv2d_work(c)};
+    if (gemm_args(&job.args, c, pass, x, bias != NULL, error))
         return error->code;
-    if (batch == 0)
+    if (c->batch == 0)
         return LX_OK;
-    if (depthwise)
+    if (c->depthwise)
         return run_depthwise(&job, error);
     const long cells = (long)pass->in_blocks * pass->g.kernel_h * pass->g.kernel_w;
-    job.plan.device = x->storage->device;
-    job.plan.rows = pass->out_blocks * 4L;
-    job.plan.columns = phase_pixels(&job.args);
-    job.plan.copies = pass->groups * phases_of(&job.args);
-    job.plan.sums = (double)batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
-    const long most_parts = lx_least(lx_least(pass->in_blocks, (long)(MOST_SUMS / job.plan.sums)), cells / PART_LEAST);
-    find_ways(&job.plan, most_parts, (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
-    if (job.plan.count == 0)
-        return lx_no_tile(job.plan.device, "conv2d", error);
-    add_winograd_ways(&job.plan, &job.args, x, most_parts);
+    job.found.device = x->storage->device;
+    job.found.rows = pass->out_blocks * 4L;
+    job.found.columns = phase_pixels(&job.args);
+    job.found.copies = pass->groups * phases_of(&job.args);
+    job.found.sums = (double)c->batch * pass->groups * pass->out_blocks * 4 * pass->g.out_height * pass->g.out_width;
+    const long most_parts = lx_least(lx_least(pass->in_blocks, (long)(MOST_SUMS / job.found.sums)), cells / PART_LEAST);
+    find_variants(&job.found, most_parts, (x->block ? 4.0 : 1.0) * (double)cells / (pass->up_h * pass->up_w));
+    if (job.found.count == 0)
+        return lx_no_tile(job.found.device, "conv2d", error);
+    add_winograd_variants(&job.found, &job.args, x, most_parts);
     const lx_choice choice = {.problem = problem,
-                              .count = job.plan.count,
-                              .usual = job.plan.usual,
+                              .count = job.found.count,
+                              .default_variant = job.found.default_variant,
                               .job = &job,
                               .name = name_gemm,
                               .run = run_gemm,
@@ -294,7 +295,7 @@ lx_code lx_conv2d_simt(const char *problem, const conv2d_tile_args *pass, bool d
 /* ---- gradients of weight and bias ------------------------------------------------------------------------------ */
 
 typedef struct {
-    plan plan;
+    candidates found;
     conv2d_sums_args args;
     conv2d_reduce_args reduce;
     const lx_tensor *x, *dy;
@@ -337,22 +338,21 @@ static lx_code add_chunks(const sums_job *job, lx_tensor *sums, long chunks, lx_
 static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, const lx_tile *t, long chunks,
                            const lx_tensor *sums, lx_error *error)
 {
-    char options[LX_TILE_OPTIONS] = "";
     const conv2d_geometry *g = &args->g;
     if (t) {
-        const int length = lx_tile_options(t, options);
-        snprintf(options + length, sizeof options - (size_t)length, "%s", job->x->block ? "" : " -DTHIN");
-        return LX_RUN_GROUPS(k_conv2d_weight_gemm, options,
-                             lx_ceil_div(job->plan.rows, t->m) * lx_ceil_div(job->plan.columns, t->n), chunks, args->groups,
-                             lx_tile_items(t), 1, job->work, *args, error, job->x, job->dy, sums);
+        lx_build_options options = lx_tile_options(t);
+        options.thin = !job->x->block;
+        return LX_RUN_GROUPS(k_conv2d_weight_gemm, &options,
+                             lx_ceil_div(job->found.rows, t->m) * lx_ceil_div(job->found.columns, t->n), chunks,
+                             args->groups, lx_tile_items(t), 1, job->work, *args, error, job->x, job->dy, sums);
     }
     if (!job->x)
         return LX_RUN_GROUPS(k_conv2d_bias_group, NULL, args->out_blocks, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
                              *args, error, job->dy, sums);
     const long taps = (long)g->kernel_h * g->kernel_w, at_once = lx_ceil_div(taps, lx_ceil_div(taps, MOST_TAPS));
-    snprintf(options, sizeof options, "-DTAPS=%ld -DKERNEL_H=%d -DKERNEL_W=%d", at_once, g->kernel_h, g->kernel_w);
+    const lx_build_options options = {.taps = (int)at_once, .kernel_h = g->kernel_h, .kernel_w = g->kernel_w};
     const long groups = args->out_blocks * lx_ceil_div(taps, at_once);
-    return LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, options, groups, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
+    return LX_RUN_GROUPS(k_conv2d_weight_depthwise_group, &options, groups, chunks, 1, CONV2D_SUM_ITEMS, 1, job->work,
                          *args, error, job->x, job->dy, sums);
 }
 
@@ -376,13 +376,13 @@ static lx_code run_chunks(const sums_job *job, const lx_tile *t, long chunks, lx
 
 static lx_code run_weight(void *job, int index, lx_error *error)
 {
-    const way *w = &((const sums_job *)job)->plan.ways[index];
+    const variant *w = &((const sums_job *)job)->found.variants[index];
     return run_chunks(job, w->tile, w->parts, error);
 }
 
-static void name_weight(const void *job, int index, char name[LX_WAY_NAME])
+static void name_weight(const void *job, int index, char name[LX_VARIANT_NAME])
 {
-    name_way(&((const sums_job *)job)->plan.ways[index], name);
+    name_variant(&((const sums_job *)job)->found.variants[index], name);
 }
 
 /* As many chunks as there may be of sums of this size, each of `pixels` or more. */
@@ -400,15 +400,18 @@ static long busy_chunks(const conv2d_sums_args *args, const lx_device *device)
 }
 
 /* The arguments of the kernels, from those of the tile form; x is NULL for the gradient of the bias. */
-static lx_code sums_args(conv2d_sums_args *args, const conv2d_weight_args *pass, const conv2d_reduce_args *reduce,
-                         bool depthwise, long batch, const lx_tensor *x, lx_error *error)
+static lx_code sums_args(conv2d_sums_args *args, const lx_conv2d_gradient *of, lx_error *error)
 {
+    const conv2d_weight_args *pass = &of->args;
+    const conv2d_reduce_args *reduce = &of->reduce;
     const conv2d_geometry *g = &pass->g;
+    const lx_tensor *x = of->x;
+    const long batch = of->dy->shape[0];
     const bool thin = x && !x->block;
     const int in_blocks = thin ? (int)x->shape[1] : pass->in_blocks;
     const double pixels = (double)batch * g->out_height * g->out_width;
     const double outs = (double)pass->groups * pass->out_blocks;
-    const double ins = depthwise ? outs : (double)pass->groups * in_blocks;
+    const double ins = of->kind == LX_GRADIENT_DEPTHWISE ? outs : (double)pass->groups * in_blocks;
     const double read = !x      ? 0
                         : thin ? (double)batch * (double)pass->x_image + ins * (double)pass->x_channel
                                : (double)batch * ins * g->height * g->width;
@@ -426,32 +429,52 @@ static lx_code sums_args(conv2d_sums_args *args, const conv2d_weight_args *pass,
     return LX_OK;
 }
 
-lx_code lx_conv2d_gradient_simt(const char *problem, const conv2d_weight_args *pass, const conv2d_reduce_args *reduce,
-                                bool depthwise, long batch, double work, lx_tensor *gradient, const lx_tensor *x,
-                                const lx_tensor *dy, lx_error *error)
+static lx_code find_gradient(const lx_conv2d_gradient *of, lx_error *error)
 {
-    sums_job job = {.reduce = *reduce, .x = x, .dy = dy, .gradient = gradient, .work = work};
-    const lx_device *device = dy->storage->device;
-    if (sums_args(&job.args, pass, reduce, depthwise, batch, x, error))
+    const conv2d_weight_args *pass = &of->args;
+    const conv2d_reduce_args *reduce = &of->reduce;
+    lx_tensor *gradient = of->gradient;
+    sums_job job = {.reduce = *reduce, .x = of->x, .dy = of->dy, .gradient = gradient, .work = of->work};
+    const lx_device *device = of->dy->storage->device;
+    if (sums_args(&job.args, of, error))
         return error->code;
     job.reduce.out_blocks = pass->out_blocks;
-    if (depthwise || !x)
+    if (of->kind == LX_GRADIENT_DEPTHWISE || of->kind == LX_GRADIENT_BIAS)
         return run_chunks(&job, NULL, busy_chunks(&job.args, device), error);
-    job.plan.device = device;
-    job.plan.rows = pass->out_blocks * 4L;
-    job.plan.columns = (long)reduce->in_blocks * reduce->taps * reduce->inner;
-    job.plan.copies = pass->groups;
-    job.plan.sums = (double)job.args.chunk_size;
-    find_ways(&job.plan, most_chunks(&job.args, CHUNK_LEAST), (double)job.args.pixels);
-    if (job.plan.count == 0)
-        return lx_no_tile(job.plan.device, "conv2d", error);
-    const lx_choice choice = {.problem = problem,
-                              .count = job.plan.count,
-                              .usual = job.plan.usual,
+    job.found.device = device;
+    job.found.rows = pass->out_blocks * 4L;
+    job.found.columns = (long)reduce->in_blocks * reduce->taps * reduce->inner;
+    job.found.copies = pass->groups;
+    job.found.sums = (double)job.args.chunk_size;
+    find_variants(&job.found, most_chunks(&job.args, CHUNK_LEAST), (double)job.args.pixels);
+    if (job.found.count == 0)
+        return lx_no_tile(job.found.device, "conv2d", error);
+    const lx_choice choice = {.problem = of->problem,
+                              .count = job.found.count,
+                              .default_variant = job.found.default_variant,
                               .job = &job,
                               .name = name_weight,
                               .run = run_weight,
                               .result = gradient->storage,
                               .bytes = gradient->storage->bytes};
-    return lx_choose(dy->storage->device, &choice, error);
+    return lx_choose(of->dy->storage->device, &choice, error);
 }
+
+/* ---- with ReLU and max-pooling: always in turn ------------------------------------------------------------------- */
+
+static lx_code pool(const lx_convolution *c, lx_tensor *out, lx_tensor *codes, const lx_tensor *x, const lx_tensor *w,
+                    const lx_tensor *b, const lx_conv2d_options *options, lx_error *error)
+{
+    (void)c;
+    return lx_conv2d_pool_in_turn(out, codes, x, w, b, options, error);
+}
+
+const lx_conv2d_ops lx_conv2d_simt = {
+    .thin_by_channel = true,
+    .convolve = convolve,
+    .gradient = find_gradient,
+    .pool = pool,
+    .unpool_data = lx_conv2d_unpool_data,
+    .unpool_weight = lx_conv2d_unpool_weight,
+    .unpool_bias = lx_conv2d_unpool_bias,
+};

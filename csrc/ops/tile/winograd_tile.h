@@ -1,10 +1,10 @@
 /* Winograd's way to convolve in tile form, for kernels of 3x3 at stride 1: see kernels/winograd.cl. Tensors are blocked. */
-#ifndef LX_WINOGRAD_H
-#define LX_WINOGRAD_H
+#ifndef LX_WINOGRAD_TILE_H
+#define LX_WINOGRAD_TILE_H
 
-#include "../../kernels/activation.h"
-#include "../../kernels/conv2d.h"
-#include "../tensor/tensor.h"
+#include "../../../kernels/activation.h"
+#include "../../../kernels/conv2d.h"
+#include "../../tensor/tensor.h"
 
 /* A convolution of the whole batch; from the input's point of view, so that `out` is what is summed over in
  * backward-weight. */

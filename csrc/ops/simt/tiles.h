@@ -2,7 +2,7 @@
 #ifndef LX_TILES_H
 #define LX_TILES_H
 
-#include "../device/device.h"
+#include "../../device/device.h"
 
 /* How a tile of the result is made: its size, the depth of a step, and the part of a work-item. */
 typedef struct {
@@ -10,7 +10,7 @@ typedef struct {
     double speed; /* of its inner loop, relative to the best: a guess, by what is computed for a value loaded */
 } lx_tile;
 
-enum { LX_TILE_OPTIONS = 224, LX_LEAST_TILE = 32 };
+enum { LX_LEAST_TILE = 32 };
 
 int lx_tile_items(const lx_tile *tile); /* work-items of its group */
 
@@ -23,7 +23,7 @@ lx_code lx_no_tile(const lx_device *device, const char *operation, lx_error *err
 /* Its speed on a device: less where a work-item has too few registers for its part. */
 double lx_tile_speed(const lx_device *device, const lx_tile *tile);
 
-/* What the compiler is told of it; returns the length. */
-int lx_tile_options(const lx_tile *tile, char options[LX_TILE_OPTIONS]);
+/* What the compiler is told of it. */
+lx_build_options lx_tile_options(const lx_tile *tile);
 
 #endif

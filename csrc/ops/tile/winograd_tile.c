@@ -1,8 +1,8 @@
-#include "winograd.h"
+#include "winograd_tile.h"
 
-#include "../../kernels/winograd.h"
-#include "../base/count.h"
-#include "ops.h"
+#include "../../../kernels/winograd.h"
+#include "../../base/count.h"
+#include "../ops.h"
 
 LX_KERNEL(winograd, winograd_weights);
 LX_KERNEL(winograd, winograd_tile);
@@ -40,8 +40,8 @@ static long sums_of(const lx_winograd_pass *pass, long lanes)
 bool lx_winograd_fits(const lx_winograd_pass *pass, const lx_device *device)
 {
     const conv2d_geometry *g = pass->g;
-    return device->form == LX_TILE && !device->exact && g->kernel_h == 3 && g->kernel_w == 3 && g->stride_h == 1 &&
-           g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1;
+    return !device->exact && g->kernel_h == 3 && g->kernel_w == 3 && g->stride_h == 1 && g->stride_w == 1 &&
+           g->dilation_h == 1 && g->dilation_w == 1;
 }
 
 bool lx_winograd_gradient_fits(const lx_winograd_pass *pass, const lx_device *device)

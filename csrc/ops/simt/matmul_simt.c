@@ -1,11 +1,11 @@
-#include "matmul_simt.h"
-
+/* Matrix products on GPUs: which tile suits a shape, and running it. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 
-#include "../../kernels/activation.h"
-#include "ops.h"
+#include "../../../kernels/activation.h"
+#include "../forms.h"
+#include "../ops.h"
 #include "tiles.h"
 
 LX_SIMT_KERNEL(matmul, matmul_tiles, 3);
@@ -23,32 +23,32 @@ static const int slices[] = {8, 32, 256};
 enum {
     TILES = sizeof tiles / sizeof *tiles,
     SLICES = sizeof slices / sizeof *slices,
-    MOST_WAYS = 2 * (TILES + SLICES),
+    MOST_VARIANTS = 2 * (TILES + SLICES),
     MOST_VECTORS = 4,       /* rows or columns that count as few */
-    VECTOR_ITEMS = 256,     /* as in kernels/simt/matmul.cl */
     CHUNK_LEAST = 128,      /* depth of a chunk */
     CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
     COALESCED = 32,         /* neighbours in memory that are best read by neighbouring work-items */
     FLOPS_PER_BYTE = 32     /* arithmetic operations in the time that a byte takes, on common GPUs */
 };
 
-/* A way to compute the product: a tile, or a number of slices, and the chunks that the depth is cut into. */
+/* A variant of the product: a tile, or a number of slices, and the chunks that the depth is cut into. */
 typedef struct {
     const lx_tile *tile; /* NULL: slices */
     int slices;
     long chunks;
-} way;
+} variant;
 
 typedef struct {
     lx_product product;
     const lx_tensor *a, *b;
     lx_tensor *y;
-    int a_deep, b_deep, a_wide, b_wide; /* as the kernel has them */
-    way ways[MOST_WAYS];
+    bool a_deep, b_deep; /* as the kernel has them */
+    int a_wide, b_wide;
+    variant variants[MOST_VARIANTS];
     int count;
 } job;
 
-/* ---- ways ------------------------------------------------------------------------------------------------------ */
+/* ---- variants -------------------------------------------------------------------------------------------------- */
 
 static bool few_rows(const matmul_args *args)
 {
@@ -56,7 +56,7 @@ static bool few_rows(const matmul_args *args)
 }
 
 /* Work-items that have something to do while the depth is not cut. */
-static double items_of(const job *j, const way *w)
+static double items_of(const job *j, const variant *w)
 {
     const matmul_args *args = &j->product.args;
     const double batch = (double)j->product.batch;
@@ -66,16 +66,16 @@ static double items_of(const job *j, const way *w)
            lx_tile_items(w->tile);
 }
 
-/* Neighbours in memory that neighbouring work-items of a way with slices read. */
-static int neighbours(const job *j, const way *w)
+/* Neighbours in memory that neighbouring work-items of a variant by slices read. */
+static int neighbours(const job *j, const variant *w)
 {
     const bool deep = few_rows(&j->product.args) ? j->b_deep : j->a_deep;
-    return deep ? w->slices : VECTOR_ITEMS / w->slices;
+    return deep ? w->slices : MATMUL_VECTOR_ITEMS / w->slices;
 }
 
-/* The time that a way should take, in arithmetic operations: to compute what its tiles hold, though not faster
+/* The time that a variant should take, in arithmetic operations: to compute what its tiles hold, though not faster
  * than memory brings it, and longer if there are too few work-items; then to add up the chunks. */
-static double guess(const job *j, const way *w)
+static double guess(const job *j, const variant *w)
 {
     const matmul_args *args = &j->product.args;
     const double batch = (double)j->product.batch, rows = (double)args->rows, columns = (double)args->columns;
@@ -94,87 +94,81 @@ static double guess(const job *j, const way *w)
     return time / busy + sums;
 }
 
-/* Adds a way with the depth whole, and one with as many chunks as keep the device busy. */
-static void add_way(job *j, way w)
+/* Adds a variant with the depth whole, and one with as many chunks as keep the device busy. */
+static void add_variant(job *j, variant w)
 {
     const long depth = w.tile ? CHUNK_LEAST : w.slices * 8L > CHUNK_LEAST ? w.slices * 8L : CHUNK_LEAST;
     const long wanted = (long)ceil((double)j->a->storage->device->gpu.busy_items / items_of(j, &w));
     w.chunks = 1;
-    j->ways[j->count++] = w;
+    j->variants[j->count++] = w;
     w.chunks = lx_least(wanted, j->product.args.depth / depth);
     if (w.chunks > 1)
-        j->ways[j->count++] = w;
+        j->variants[j->count++] = w;
 }
 
-/* All ways that are not plainly too large for the result. */
-static void find_ways(job *j)
+/* All variants that are not plainly too large for the result. */
+static void find_variants(job *j)
 {
     const matmul_args *args = &j->product.args;
     if (lx_least(args->rows, args->columns) <= MOST_VECTORS)
         for (int i = 0; i < SLICES; i++)
-            add_way(j, (way){NULL, slices[i], 1});
+            add_variant(j, (variant){NULL, slices[i], 1});
     for (int i = 0; i < TILES; i++)
         if (lx_tile_fits(j->a->storage->device, &tiles[i], args->rows, args->columns))
-            add_way(j, (way){&tiles[i], 0, 1});
+            add_variant(j, (variant){&tiles[i], 0, 1});
 }
 
 static int likely_best(const job *j)
 {
     int best = 0;
     for (int i = 1; i < j->count; i++)
-        if (guess(j, &j->ways[i]) < guess(j, &j->ways[best]))
+        if (guess(j, &j->variants[i]) < guess(j, &j->variants[best]))
             best = i;
     return best;
 }
 
-static void name_way(const void *of, int index, char name[LX_WAY_NAME])
+static void name_variant(const void *of, int index, char name[LX_VARIANT_NAME])
 {
-    const way *w = &((const job *)of)->ways[index];
+    const variant *w = &((const job *)of)->variants[index];
     if (w->tile)
-        snprintf(name, LX_WAY_NAME, "%dx%dx%d by %dx%d in %ld", w->tile->m, w->tile->n, w->tile->k, w->tile->item_m,
+        snprintf(name, LX_VARIANT_NAME, "%dx%dx%d by %dx%d in %ld", w->tile->m, w->tile->n, w->tile->k, w->tile->item_m,
                  w->tile->item_n, w->chunks);
     else
-        snprintf(name, LX_WAY_NAME, "%d slices in %ld", w->slices, w->chunks);
+        snprintf(name, LX_VARIANT_NAME, "%d slices in %ld", w->slices, w->chunks);
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
-static double work_of(const lx_product *product)
-{
-    const matmul_args *args = &product->args;
-    return 2.0 * (double)product->batch * (double)args->rows * (double)args->columns * (double)args->depth;
-}
-
 static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *product, const lx_tensor *to,
                          lx_error *error)
 {
-    char options[LX_TILE_OPTIONS];
     const matmul_args *args = &product->args;
     const long groups = lx_ceil_div(args->rows, t->m) * lx_ceil_div(args->columns, t->n) * args->chunks * product->batch;
-    const int length = lx_tile_options(t, options);
-    snprintf(options + length, sizeof options - (size_t)length, " -DA_DEEP=%d -DB_DEEP=%d -DA_WIDE=%d -DB_WIDE=%d",
-             j->a_deep, j->b_deep, j->a_wide, j->b_wide);
-    return LX_RUN_GROUPS(k_matmul_tiles, options, groups, 1, 1, lx_tile_items(t), 1,
-                         work_of(product), *args, error, j->a, j->b, product->bias, to);
+    lx_build_options options = lx_tile_options(t);
+    options.a_deep = j->a_deep;
+    options.b_deep = j->b_deep;
+    options.a_wide = j->a_wide;
+    options.b_wide = j->b_wide;
+    return LX_RUN_GROUPS(k_matmul_tiles, &options, groups, 1, 1, lx_tile_items(t), 1,
+                         lx_product_work(product), *args, error, j->a, j->b, product->bias, to);
 }
 
 static lx_code run_vectors(const job *j, int share, const lx_product *product, const lx_tensor *to, lx_error *error)
 {
-    char options[96];
     const matmul_args *args = &product->args;
     const bool few = few_rows(args);
     const long lines = few ? args->columns : args->rows, vectors = few ? args->rows : args->columns;
-    const long groups = lx_ceil_div(lines, VECTOR_ITEMS / share) * args->chunks * product->batch;
-    snprintf(options, sizeof options, "-DVECTORS=%ld -DSLICES=%d -DLINES_DEEP=%d -DFEW_ROWS=%d", vectors, share,
-             few ? j->b_deep : j->a_deep, few);
-    return LX_RUN_GROUPS(k_matmul_vectors, options, groups, 1, 1, VECTOR_ITEMS, 1, work_of(product), *args, error,
+    const long groups = lx_ceil_div(lines, MATMUL_VECTOR_ITEMS / share) * args->chunks * product->batch;
+    const lx_build_options options = {
+        .vectors = (int)vectors, .slices = share, .lines_deep = few ? j->b_deep : j->a_deep, .few_rows = few};
+    return LX_RUN_GROUPS(k_matmul_vectors, &options, groups, 1, 1, MATMUL_VECTOR_ITEMS, 1, lx_product_work(product), *args, error,
                          j->a, j->b, product->bias, to);
 }
 
-static lx_code run_way(void *of, int index, lx_error *error)
+static lx_code run_variant(void *of, int index, lx_error *error)
 {
     const job *j = of;
-    const way *w = &j->ways[index];
+    const variant *w = &j->variants[index];
     lx_tensor parts = {0};
     lx_product product = j->product;
     matmul_args *args = &product.args;
@@ -217,7 +211,8 @@ static int width_of(const lx_tensor *tensor, bool deep, long lines, long depth, 
     return side_by_side && whole && aligned ? 4 : 1;
 }
 
-bool lx_matmul_simt_fits(const lx_product *product)
+/* Whether the kernels can count that far. */
+static bool can_count(const lx_product *product)
 {
     const matmul_args *args = &product->args;
     const long tiles_most = args->rows * args->columns / (LX_LEAST_TILE * LX_LEAST_TILE) * product->batch;
@@ -229,17 +224,19 @@ bool lx_matmul_simt_fits(const lx_product *product)
     return true;
 }
 
-lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
+lx_code lx_multiply_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
                        lx_error *error)
 {
     char problem[LX_PROBLEM_TEXT];
     const matmul_args *args = &product->args;
+    if (!can_count(product))
+        return lx_multiply_tile(product, a, b, y, error);
     job j = {.product = *product, .a = a, .b = b, .y = y};
     j.a_deep = is_deep(args->a_row, args->a_depth);
     j.b_deep = is_deep(args->b_column, args->b_depth);
     j.a_wide = width_of(a, j.a_deep, args->rows, args->depth, args->a_row, args->a_depth, args->a_batch);
     j.b_wide = width_of(b, j.b_deep, args->columns, args->depth, args->b_column, args->b_depth, args->b_batch);
-    find_ways(&j);
+    find_variants(&j);
     if (j.count == 0)
         return lx_no_tile(a->storage->device, "matmul", error);
     snprintf(problem, sizeof problem, "matmul [%ld,%ld,%ld] x [%ld,%ld]%s%s%s%s", product->batch, args->rows,
@@ -249,10 +246,10 @@ lx_code lx_matmul_simt(const lx_product *product, const lx_tensor *a, const lx_t
     const size_t bytes = (size_t)(product->batch * args->rows * args->columns) * sizeof(float);
     const lx_choice choice = {.problem = problem,
                               .count = j.count,
-                              .usual = likely_best(&j),
+                              .default_variant = likely_best(&j),
                               .job = &j,
-                              .name = name_way,
-                              .run = run_way,
+                              .name = name_variant,
+                              .run = run_variant,
                               .result = y->storage,
                               .offset = (size_t)y->offset * sizeof(float),
                               .bytes = bytes};

@@ -1,9 +1,7 @@
 #include "winograd_simt.h"
 
-#include <stdio.h>
-
-#include "../../kernels/simt/winograd.h"
-#include "ops.h"
+#include "../../../kernels/simt/winograd.h"
+#include "../ops.h"
 
 LX_SIMT_KERNEL(winograd, winograd_weights, 1);
 LX_SIMT_KERNEL(winograd, winograd_conv2d, 3);
@@ -86,13 +84,12 @@ static lx_code transform_weights(const lx_tile *tile, const conv2d_gemm_args *ar
 lx_code lx_winograd_simt(const lx_tile *tile, const conv2d_gemm_args *args, double work, lx_tensor *out,
                     const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
 {
-    char options[LX_TILE_OPTIONS];
     lx_tensor weights = {0};
-    lx_tile_options(tile, options);
+    const lx_build_options options = lx_tile_options(tile);
     const long groups = lx_ceil_div(pixel_tiles(args), tile->n) * channel_tiles(tile, args);
     lx_code code = transform_weights(tile, args, &weights, packed, error);
     if (!code)
-        code = LX_RUN_GROUPS(k_winograd_conv2d, options, groups, args->parts, args->groups, lx_winograd_items(tile),
+        code = LX_RUN_GROUPS(k_winograd_conv2d, &options, groups, args->parts, args->groups, lx_winograd_items(tile),
                              1, work, *args, error, x, &weights, bias, out);
     lx_tensor_free(&weights);
     return code;

@@ -1,10 +1,9 @@
-#include "reduce_simt.h"
+/* Reductions on GPUs, by work-groups. */
+#include "../../../kernels/simt/reduce.h"
 
-#include "../../kernels/simt/reduce.h"
-
-#include <string.h>
-
-#include "ops.h"
+#include "../../../kernels/reduce.h"
+#include "../forms.h"
+#include "../ops.h"
 
 LX_SIMT_KERNEL(reduce, reduce_groups, 1);
 LX_SIMT_KERNEL(reduce, search_groups, 2);
@@ -15,28 +14,16 @@ enum {
     EACH_LEAST = 4,     /* elements of a work-item: fewer are not worth a work-item more */
     EACH_MOST = 64,     /* elements of a work-item up to which the size is not cut into chunks */
     EACH_CUT = 8,       /* and those that are left to it when it is */
-    ENOUGH_GROUPS = 256 /* that keep a GPU busy; fixed, so that the order of additions depends on the shape alone */
+    ENOUGH_GROUPS = 256, /* that keep a GPU busy; fixed, so that the order of additions depends on the shape alone */
+    MEAN_LEAST = 64,    /* elements of a work-item of a mean, and into how many chunks many elements are cut */
+    MEAN_CHUNKS = 1024
 };
 
-static const struct {
-    const char *name, *options;
-} joins[] = {
-    {"sum", "-DJOIN=join_sum -DSTART=0.0f"},
-    {"prod", "-DJOIN=join_prod -DSTART=1.0f"},
-    {"max", "-DJOIN=join_max -DSTART=-INFINITY"},
-    {"min", "-DJOIN=join_min -DSTART=INFINITY"},
-};
+static const int joins[LX_REDUCTIONS] = {
+    [LX_SUM] = JOIN_SUM, [LX_PROD] = JOIN_PROD, [LX_MAX] = JOIN_MAX, [LX_MIN] = JOIN_MIN};
 
-static const char *options_of(const char *name)
-{
-    int i = 0;
-    while (strcmp(joins[i].name, name) != 0)
-        i++;
-    return joins[i].options;
-}
-
-/* How the work-items of a group stand, and how many chunks there are: one, or what keeps the device busy. */
-static reduce_groups_args plan(lx_axis axis, bool in_chunks)
+/* How the work-items of a group are arranged, and how many chunks there are: one, or what keeps the device busy. */
+static reduce_groups_args arrange(lx_axis axis, bool in_chunks)
 {
     reduce_groups_args args = {.outer = axis.outer, .size = axis.size, .inner = axis.inner, .along = 1};
     const long most = axis.inner >= NEIGHBOURS ? ALONG_COLUMNS : REDUCE_ITEMS / axis.inner;
@@ -60,24 +47,25 @@ static long groups_of(const reduce_groups_args *args)
 }
 
 /* One pass: each chunk of x becomes one element of y. */
-static lx_code reduce_pass(const lx_tensor *y, const char *name, const lx_tensor *x, reduce_groups_args args,
+static lx_code reduce_pass(const lx_tensor *y, lx_reduction reduction, const lx_tensor *x, reduce_groups_args args,
                            lx_error *error)
 {
-    return LX_RUN_GROUPS(k_reduce_groups, options_of(name), groups_of(&args), 1, 1, REDUCE_ITEMS, 1,
+    const lx_build_options options = {.join = joins[reduction]};
+    return LX_RUN_GROUPS(k_reduce_groups, &options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1,
                          args.outer * args.size * args.inner, args, error, x, y);
 }
 
-lx_code lx_reduce_simt(lx_tensor *out, const char *name, const lx_tensor *x, lx_axis axis, lx_error *error)
+static lx_code reduce(lx_tensor *out, lx_reduction reduction, const lx_tensor *x, lx_axis axis, lx_error *error)
 {
     const long count = axis.outer * axis.inner;
     if (count == 0)
         return lx_tensor_new(out, x->storage->device, LX_FLOAT32, 1, &count, error);
     do {
         lx_tensor next = {0};
-        const reduce_groups_args args = plan(axis, true);
+        const reduce_groups_args args = arrange(axis, true);
         const long parts = count * args.chunks;
         if (!lx_tensor_new(&next, x->storage->device, LX_FLOAT32, 1, &parts, error))
-            reduce_pass(&next, name, out->storage ? out : x, args, error);
+            reduce_pass(&next, reduction, out->storage ? out : x, args, error);
         lx_tensor_free(out);
         *out = next;
         axis.size = args.chunks;
@@ -87,29 +75,29 @@ lx_code lx_reduce_simt(lx_tensor *out, const char *name, const lx_tensor *x, lx_
     return error->code;
 }
 
-lx_code lx_row_means_simt(const lx_tensor *y, const lx_tensor *x, long rows, long size, lx_error *error)
+static lx_code row_means(const lx_tensor *y, const lx_tensor *x, long rows, long size, lx_error *error)
 {
     if (rows == 0)
         return LX_OK;
-    reduce_groups_args args = plan((lx_axis){rows, size, 1}, false);
+    reduce_groups_args args = arrange((lx_axis){rows, size, 1}, false);
     args.mean = 1;
-    return reduce_pass(y, "sum", x, args, error);
+    return reduce_pass(y, LX_SUM, x, args, error);
 }
 
-lx_code lx_arg_reduce_simt(lx_tensor *out, const char *name, const lx_tensor *x, lx_axis axis, lx_error *error)
+static lx_code search(lx_tensor *out, bool smallest, const lx_tensor *x, lx_axis axis, lx_error *error)
 {
-    const char *options = strcmp(name, "argmin") == 0 ? "-DSIGN=-1.0f" : "-DSIGN=1.0f";
+    const lx_build_options options = {.smallest = smallest};
     const long whole = axis.size, count = axis.outer * axis.inner;
     if (count == 0)
         return lx_tensor_new(out, x->storage->device, LX_INT32, 1, &count, error);
     do {
         lx_tensor next = {0};
-        reduce_groups_args args = plan(axis, true);
+        reduce_groups_args args = arrange(axis, true);
         args.whole = whole;
         args.picked = out->storage != NULL;
         const long found = count * args.chunks;
         if (!lx_tensor_new(&next, x->storage->device, LX_INT32, 1, &found, error))
-            LX_RUN_GROUPS(k_search_groups, options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1, count * axis.size, args,
+            LX_RUN_GROUPS(k_search_groups, &options, groups_of(&args), 1, 1, REDUCE_ITEMS, 1, count * axis.size, args,
                           error, x, out->storage ? out : NULL, &next);
         lx_tensor_free(out);
         *out = next;
@@ -119,3 +107,11 @@ lx_code lx_arg_reduce_simt(lx_tensor *out, const char *name, const lx_tensor *x,
         lx_tensor_free(out);
     return error->code;
 }
+
+/* As many work-items as one can add up what they find. */
+static long mean_chunk(long size)
+{
+    return size < REDUCE_ROW_CHUNK ? MEAN_LEAST : lx_ceil_div(size, MEAN_CHUNKS);
+}
+
+const lx_reduce_ops lx_reduce_simt = {reduce, search, row_means, mean_chunk};

@@ -1,7 +1,5 @@
 #include "tiles.h"
 
-#include <stdio.h>
-
 enum { PITCH = 4 }; /* PITCH: as in the kernels, added to a line of a copy */
 
 int lx_tile_items(const lx_tile *tile)
@@ -31,8 +29,11 @@ double lx_tile_speed(const lx_device *device, const lx_tile *tile)
     return kept <= device->gpu.registers ? tile->speed : tile->speed * 0.3;
 }
 
-int lx_tile_options(const lx_tile *tile, char options[LX_TILE_OPTIONS])
+lx_build_options lx_tile_options(const lx_tile *tile)
 {
-    return snprintf(options, LX_TILE_OPTIONS, "-DTILE_M=%d -DTILE_N=%d -DTILE_K=%d -DITEM_M=%d -DITEM_N=%d", tile->m,
-                    tile->n, tile->k, tile->item_m, tile->item_n);
+    return (lx_build_options){.tile_m = tile->m,
+                              .tile_n = tile->n,
+                              .tile_k = tile->k,
+                              .item_m = tile->item_m,
+                              .item_n = tile->item_n};
 }
