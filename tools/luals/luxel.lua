@@ -3045,6 +3045,16 @@ function lx.nn.LeakyReLU(slope) end
 ---@return Linear
 function lx.nn.Linear(in_features, out_features, options) end
 
+---@class LocalResponseNorm: Module
+---@field size integer channels of a window
+
+--- `nn.LocalResponseNorm(5)`: divides each channel by a power of the mean square of `size` neighbouring ones; see
+--- `F.local_response_norm`.
+---@param size integer
+---@param options? {alpha?: number, beta?: number, k?: number} alpha: default 1e-4; beta: default 0.75; k: default 1
+---@return LocalResponseNorm
+function lx.nn.LocalResponseNorm(size, options) end
+
 ---@class MSELoss: Module
 
 --- Mean of (x - target)^2 over the targets that are not NaN.
@@ -3427,6 +3437,14 @@ function lx.nn.functional.leaky_relu(x, slope) end
 ---@param options? {relu?: boolean, activation?: "relu"|"relu6"} activation: is applied to the result in the same pass; relu: true for activation = "relu"
 ---@return Tensor y [...,O]
 function lx.nn.functional.linear(x, weight, bias, options) end
+
+--- Local response normalisation over neighbouring channels (Krizhevsky et al. 2012), with the mean of the squares as in
+--- PyTorch: x / (k + alpha mean(x²))^beta, where the mean is over `size` channels, those outside counting as 0.
+---@param x Tensor [N,C,...]
+---@param size integer channels: from size // 2 before to (size - 1) // 2 behind
+---@param options? {alpha?: number, beta?: number, k?: number} alpha: default 1e-4; beta: default 0.75; k: default 1
+---@return Tensor y of x's shape
+function lx.nn.functional.local_response_norm(x, size, options) end
 
 --- log(softmax(x)) along a dimension, without overflow.
 ---@param x Tensor
