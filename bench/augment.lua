@@ -4,20 +4,13 @@
 local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
 
-local argparse = require "argparse"
+local beside = require "beside"
 local capture = require "capture"
 local core = require "luxel.core"
 local lx = require "luxel"
 local report = require "report"
 
-local parser = argparse("augment.lua", "Times augmentation beside OpenCV.")
-parser:option("--image", "An image file to work on, instead of a drawn one.")
-parser:option("--size", "Sides of the image in pixels.", "224"):convert(math.tointeger)
-parser:option("--rounds", "Turns for each side.", "7"):convert(math.tointeger)
-parser:option("--python", "A Python that has cv2.", "/usr/bin/python3")
-local args = parser:parse()
-
-lx.threads(1)
+local args = beside.options("augment.lua", "Times augmentation beside OpenCV.", {size = "224", python = "cv2"})
 
 -- As in peers/augment.py.
 local MOVES <const> = {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}}
@@ -40,10 +33,9 @@ local function time(aug, image)
     return (core.now() - start) / COUNT
 end
 
-local path = capture("mktemp --suffix=.png"):match("%S+")
-local image = args.image and assert(lx.vision.load(args.image)) or lx.data.phantom({n = 1, size = args.size}).images[1]
-image = lx.vision.resize(image, args.size, args.size)
-assert(lx.vision.save(path, image))
+local image, path = beside.picture(args, function(size)
+    return lx.data.phantom({n = 1, size = size}).images[1]
+end)
 
 print(("Medians of %d turns taken alternately, one thread, %d × %d pixels, milliseconds for one image.\n"):format(
     args.rounds, args.size, args.size))

@@ -5,21 +5,14 @@
 local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
 
-local argparse = require "argparse"
+local beside = require "beside"
 local capture = require "capture"
-local core = require "luxel.core"
 local lx = require "luxel"
-local report = require "report"
 
-local parser = argparse("reading.lua", "Times the reading of image files beside others, on one thread.")
-parser:option("--image", "A radiograph to write as files, instead of a drawn one.")
-parser:option("--size", "Sides of the image in pixels.", "2400"):convert(math.tointeger)
-parser:option("--rounds", "Turns for each side.", "7"):convert(math.tointeger)
-parser:option("--only", "Only the files with this in their name.", "")
-parser:option("--python", "A Python that has cv2, pydicom and gdcm.", "/usr/bin/python3")
-local args = parser:parse()
-
-lx.threads(1)
+local args = beside.options("reading.lua", "Times the reading of image files beside others, on one thread.", {
+    image = "A radiograph to write as files, instead of a drawn one.", size = "2400", cases = "files",
+    python = "cv2, pydicom and gdcm",
+})
 
 -- As in peers/reading.py.
 local FILES <const> = {
@@ -33,17 +26,6 @@ local FILES <const> = {
     {"deep.png", "PNG, 16 bits", "OpenCV", 0.95},
 }
 
-local function time(path, channels, count)
-    local seconds = {}
-    for i = 0, count do
-        local start = core.now()
-        local image = assert(lx.vision.load(path, {channels = channels}))
-        seconds[i] = core.now() - start
-        image:free() -- as Python does at once
-    end
-    return report.median(seconds)
-end
-
 local folder = capture("mktemp -d"):match("%S+")
 local peer = ("%s %speers/reading.py"):format(args.python, here)
 capture(("%s make '%s' %d %s"):format(peer, folder, args.size, args.image and ("'%s'"):format(args.image) or ""))
@@ -55,13 +37,10 @@ print("|---|---|---|---|---|---|")
 for _, file in ipairs(FILES) do
     local name, title, whose, aim = table.unpack(file)
     if name:find(args.only, 1, true) then
-        local ours, theirs = {}, {}
-        for round = 1, args.rounds do
-            ours[round] = time(folder .. "/" .. name, name:find("colour") and 3 or 1, 5)
-            local text = capture(("%s time '%s' '%s' 5"):format(peer, folder, name))
-            theirs[round] = tonumber(text) or error(("%s has not timed '%s': %s"):format(whose, name, text), 0)
-        end
-        local mine, other = report.median(ours), report.median(theirs)
+        local path, channels = folder .. "/" .. name, name:find("colour") and 3 or 1
+        local mine, other = beside.turns(args.rounds, function()
+            return beside.time(5, function() return assert(lx.vision.load(path, {channels = channels})) end)
+        end, ("%s time '%s' '%s' 5"):format(peer, folder, name), ("%s has not timed '%s'"):format(whose, name))
         print(("| %s | %.2f | %.2f | %s | %.2f | %.2f |"):format(
             title, mine * 1e3 / megapixels, other * 1e3 / megapixels, whose, other / mine, aim))
         io.stdout:flush()

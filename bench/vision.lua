@@ -4,22 +4,14 @@
 local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
 
-local argparse = require "argparse"
+local beside = require "beside"
 local capture = require "capture"
-local core = require "luxel.core"
 local lx = require "luxel"
-local report = require "report"
 local vision = lx.vision
 
-local parser = argparse("vision.lua", "Times images beside OpenCV, on one thread.")
-parser:option("--image", "An image file to work on, instead of a drawn one.")
-parser:option("--size", "Sides of the image in pixels.", "1024"):convert(math.tointeger)
-parser:option("--rounds", "Turns for each side.", "7"):convert(math.tointeger)
-parser:option("--only", "Only the cases with this in their name.", "")
-parser:option("--python", "A Python that has cv2.", "/usr/bin/python3")
-local args = parser:parse()
-
-lx.threads(1)
+local args = beside.options("vision.lua", "Times images beside OpenCV, on one thread.", {
+    size = "1024", cases = "cases", python = "cv2",
+})
 lx.manual_seed(1)
 
 local ELLIPSE <const> = {shape = "ellipse"}
@@ -69,22 +61,7 @@ local function draw(size)
     return (coarse + lx.randn(1, size, size):mul(6) + 20):clamp(0, 255):to("uint8")
 end
 
-local function time(run, image, count)
-    local seconds = {}
-    for i = 0, count do
-        local start = core.now()
-        local out = run(image)
-        seconds[i] = core.now() - start
-        -- as Python does at once; the garbage collector would let them pile up
-        if lx.is_tensor(out) then out:free() end
-    end
-    return report.median(seconds)
-end
-
-local path = capture("mktemp --suffix=.png"):match("%S+")
-local image = args.image and assert(vision.load(args.image)) or draw(args.size)
-image = vision.resize(image, args.size, args.size)
-assert(vision.save(path, image))
+local image, path = beside.picture(args, draw)
 local deep = image:float() * 257
 
 local version = capture(args.python .. " -c 'import cv2; print(cv2.__version__)'"):match("%S+")
@@ -96,13 +73,10 @@ for _, case in ipairs(CASES) do
     local name, run = case[1], case[2]
     if name:find(args.only, 1, true) then
         local input = name:find("16 bits") and deep or image
-        local ours, theirs = {}, {}
-        for round = 1, args.rounds do
-            ours[round] = time(run, input, 5)
-            local text = capture(("%s %speers/vision.py '%s' '%s' 5"):format(args.python, here, path, name))
-            theirs[round] = tonumber(text) or error(("OpenCV has not timed '%s': %s"):format(name, text), 0)
-        end
-        local mine, other = report.median(ours), report.median(theirs)
+        local mine, other = beside.turns(args.rounds, function()
+            return beside.time(5, function() return run(input) end)
+        end, ("%s %speers/vision.py '%s' '%s' 5"):format(args.python, here, path, name),
+            ("OpenCV has not timed '%s'"):format(name))
         print(("| %s | %.2f | %.2f | %.2f |"):format(name, mine * 1e3, other * 1e3, other / mine))
         io.stdout:flush()
     end

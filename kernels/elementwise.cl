@@ -101,12 +101,26 @@ KERNEL3(add_scaled, elementwise_args, GLOBAL const float *, left, GLOBAL const f
     out[AT(p.y)] = left[AT(p.a)] + p.s * right[AT(p.b)];
 }
 
+/* The gradient b of a clamp of a to s … t, whose bounds belong to what passes. */
+KERNEL3(clamp_backward, elementwise_args, GLOBAL const float *, in, GLOBAL const float *, gradient, GLOBAL float *, out)
+{
+    const float a = in[AT(p.a)], b = gradient[AT(p.b)];
+    out[AT(p.y)] = a >= p.s && a <= p.t ? b : 0.0f;
+}
+
 /* y = c ? a : b */
 KERNEL4(where, elementwise_args, GLOBAL const float *, left, GLOBAL const float *, right, GLOBAL const uchar *, condition,
         GLOBAL float *, out)
 {
     const float a = left[AT(p.a)], b = right[AT(p.b)];
     out[AT(p.y)] = condition[AT(p.c)] ? a : b;
+}
+
+/* y = c ? a : s */
+KERNEL3(where_s, elementwise_args, GLOBAL const float *, left, GLOBAL const uchar *, condition, GLOBAL float *, out)
+{
+    const float a = left[AT(p.a)];
+    out[AT(p.y)] = condition[AT(p.b)] ? a : p.s;
 }
 
 KERNEL4(where_int, elementwise_args, GLOBAL const int *, left, GLOBAL const int *, right, GLOBAL const uchar *, condition,
@@ -116,9 +130,21 @@ KERNEL4(where_int, elementwise_args, GLOBAL const int *, left, GLOBAL const int 
     out[AT(p.y)] = condition[AT(p.c)] ? a : b;
 }
 
-/* Conversions. To integers: towards zero, values outside the range become its ends, NaN becomes 0. */
-#define TO_UCHAR(v) ((v) > 0 ? ((v) < 255 ? (uchar)(v) : (uchar)255) : (uchar)0)
-#define TO_INT(v) ((v) == (v) ? ((v) > -2147483648.0f ? ((v) < 2147483520.0f ? (int)(v) : 2147483647) : -2147483647 - 1) : 0)
+/* Conversions. To integers: towards zero, values outside the range become its ends, which are p.s and p.t, NaN becomes 0.
+ * As constants the ends would become jumps, which keep compilers from vectors. */
+static LX_ITEM float between(float v, float least, float most)
+{
+    const float above = v > least ? v : least;
+    return above < most ? above : most;
+}
+
+/* The largest int is no float: p.t is the float below it. */
+static LX_ITEM int to_int(float v, float least, float most)
+{
+    const int whole = (int)between(v, least, most);
+    const int bounded = v > most ? 2147483647 : whole;
+    return v == v ? bounded : 0;
+}
 
 #define COPY(name, from, to, conversion)                                                      \
     KERNEL2(copy_##name, elementwise_args, GLOBAL const from *, in, GLOBAL to *, out)         \
@@ -128,13 +154,13 @@ KERNEL4(where_int, elementwise_args, GLOBAL const int *, left, GLOBAL const int 
     }
 
 COPY(float_float, float, float, a)
-COPY(float_uchar, float, uchar, TO_UCHAR(a))
-COPY(float_int, float, int, TO_INT(a))
+COPY(float_uchar, float, uchar, (uchar)(int)between(a, p.s, p.t))
+COPY(float_int, float, int, to_int(a, p.s, p.t))
 COPY(uchar_float, uchar, float, (float)a)
 COPY(uchar_uchar, uchar, uchar, a)
 COPY(uchar_int, uchar, int, (int)a)
 COPY(int_float, int, float, (float)a)
-COPY(int_uchar, int, uchar, TO_UCHAR(a))
+COPY(int_uchar, int, uchar, (uchar)(a > 0 ? (a < 255 ? a : 255) : 0))
 COPY(int_int, int, int, a)
 
 KERNEL1(fill_float, elementwise_args, GLOBAL float *, out)

@@ -1,16 +1,15 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local folder
 
 setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(lfs.mkdir(folder))
+    folder = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. folder .. "'") end)
+teardown(function() shell.remove(folder) end)
 
 local HUGE <const> = {math.mininteger, math.maxinteger, 1 << 53, 1 << 31, -1 << 31, -1}
 

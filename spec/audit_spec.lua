@@ -1,24 +1,17 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local folder
 
 setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(lfs.mkdir(folder))
+    folder = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. folder .. "'") end)
+teardown(function() shell.remove(folder) end)
 
 local phantoms = lx.data.phantom {n = 12, size = 160, seed = 3}
-
-local function write(path, bytes)
-    local file = assert(io.open(path, "wb"))
-    file:write(bytes)
-    file:close()
-end
 
 -- A folder with something of everything that an audit is to find.
 local function make_folder()
@@ -45,7 +38,7 @@ local function make_folder()
     save("test", "NORMAL", "IM-0010-0001", lx.full({1, 200, 200}, 90):byte()) -- blank
     save("test", "NORMAL", "IM-0011-0001", (image[11]:float() * 0.1):byte())  -- dark and flat
     save("test", "NORMAL", "IM-0012-0001", lx.vision.resize(image[12], 64, 64))
-    write(root .. "/test/NORMAL/IM-0013-0001.png", "no image <b>&")
+    shell.write(root .. "/test/NORMAL/IM-0013-0001.png", "no image <b>&")
     return root
 end
 
@@ -142,7 +135,7 @@ describe("an audit", function()
         -- a picture in it is one
         local encoded = page:match('base64,([%w+/=]+)"')
         local decoded = io.popen(("printf %%s '%s' | base64 -d"):format(encoded)):read("a")
-        write(folder .. "/picture.png", decoded)
+        shell.write(folder .. "/picture.png", decoded)
         assert.is_truthy((lx.vision.load(folder .. "/picture.png")))
         local ok, message, code = audit:report("/nowhere/report.html")
         assert.is_nil(ok)

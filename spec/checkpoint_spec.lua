@@ -7,26 +7,14 @@ local json = require "luxel.json"
 local lfs = require "lfs"
 local lx = require "luxel"
 local random = require "luxel.random"
+local shell = require "spec.support.shell"
 local nn = lx.nn
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 
 local work
 
-local function write(name, text)
-    local path = work .. "/" .. name
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-    return path
-end
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
+local function write(name, text) return shell.write(work .. "/" .. name, text) end
 
 -- A safetensors file of a header and bytes.
 local function assemble(header, bytes) return ("<s8"):pack(header) .. (bytes or "") end
@@ -43,12 +31,10 @@ local function same_numbers(expected, got, what)
 end
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+teardown(function() shell.remove(work) end)
 
 describe("safetensors of others", function()
     it("have numbers of every type", function()
@@ -103,7 +89,7 @@ describe("safetensors of others", function()
 
     it("are read where the reference implementation reads them, and refused where it refuses them", function()
         local count = 0
-        for _, case in ipairs(cjson.decode(read("spec/golden/judged.json"))) do
+        for _, case in ipairs(cjson.decode(shell.read("spec/golden/judged.json"))) do
             local raw = case.bytes:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)
             local tensors, message, code = lx.load(write("judged.safetensors", raw))
             local stricter = STRICTER[case.name]
@@ -130,7 +116,7 @@ describe("safetensors of others", function()
         assert.matches("the length of its header is wrong; was it cut off", cut)
         local header = '{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
         local path = write("padded", assemble(header .. (" "):rep(0x280 - #header), "\7"))
-        assert.equal("\x80\2", read(path):sub(1, 2))
+        assert.equal("\x80\2", shell.read(path):sub(1, 2))
         assert.equal(7, assert(lx.load(path)).x:item())
     end)
 
@@ -257,8 +243,8 @@ describe("files of lx.save", function()
         for i = 1, 4 do
             local out = ("%s/same%d.safetensors"):format(work, i)
             assert(os.execute(("%s '%s' '%s'"):format(LUA, path, out)))
-            first = first or read(out)
-            assert.equal(first, read(out))
+            first = first or shell.read(out)
+            assert.equal(first, shell.read(out))
         end
     end)
 
@@ -270,7 +256,7 @@ describe("files of lx.save", function()
     end)
 
     it("are what others can read: text for metadata, aligned, no byte left over", function()
-        local text = read(save("plain.safetensors"))
+        local text = shell.read(save("plain.safetensors"))
         local header = cjson.decode((("<s8"):unpack(text)))
         for _, value in pairs(header.__metadata__) do assert.is_string(value) end
         assert.equal('"1.10"', header.__metadata__.note)
@@ -283,7 +269,7 @@ describe("files of lx.save", function()
     end)
 
     it("are recognised after another program put the same contents in another order", function()
-        local text = read(save("order.safetensors"))
+        local text = shell.read(save("order.safetensors"))
         local header, start = ("<s8"):unpack(text)
         header = json.decode(header)
         local parts, bytes, offset = {'"__metadata__":' .. json.encode(header.__metadata__)}, {}, 0
@@ -311,7 +297,7 @@ describe("files of lx.save", function()
 
     it("with any bit changed are refused, or have the same contents", function()
         local path = save("bits.safetensors")
-        local text, tensors, metadata = read(path), assert(lx.load(path))
+        local text, tensors, metadata = shell.read(path), assert(lx.load(path))
         local refused, stream = 0, random.stream(9)
         for _ = 1, 500 do
             local at, bit = stream:integer(1, #text), stream:integer(0, 7)
@@ -330,7 +316,7 @@ describe("files of lx.save", function()
     end)
 
     it("that a later Luxel wrote, or that lost a part of their metadata, are refused", function()
-        local text = read(save("later.safetensors"))
+        local text = shell.read(save("later.safetensors"))
         for pattern, change in pairs {
             ["format \"2\".*later one"] = {'"luxel.format":"1"', '"luxel.format":"2"'},
             ["own metadata is missing"] = {'"luxel.format":"1",', ""},
@@ -465,8 +451,8 @@ describe("the schema of models", function()
 
     it("names the version that the rock has", function()
         assert.matches('version = "' .. require("luxel.version"):gsub("%p", "%%%0") .. '%-1"',
-            read("rockspec/luxel-" .. require("luxel.version") .. "-1.rockspec"))
-        assert.matches("\n## " .. require("luxel.version"):gsub("%p", "%%%0") .. "\n", read("CHANGELOG.md"))
+            shell.read("rockspec/luxel-" .. require("luxel.version") .. "-1.rockspec"))
+        assert.matches("\n## " .. require("luxel.version"):gsub("%p", "%%%0") .. "\n", shell.read("CHANGELOG.md"))
         assert.equal("Luxel " .. require("luxel.version"), lx._VERSION)
     end)
 end)
@@ -527,7 +513,7 @@ describe("a run", function()
         assert(fit(out))
         assert(fit(out .. ".moved"))
         for _, name in ipairs {"best.safetensors", "last.safetensors"} do
-            assert.equal(read(out .. "/" .. name), read(out .. ".moved/" .. name))
+            assert.equal(shell.read(out .. "/" .. name), shell.read(out .. ".moved/" .. name))
         end
     end)
 
@@ -569,7 +555,7 @@ describe("a run", function()
 
     it("names no model that is not in the folder: that of another run", function()
         assert(fit(out))
-        local before = read(out .. "/best.safetensors")
+        local before = shell.read(out .. "/best.safetensors")
         local result = fit(out, {seed = 9, progress = {
             step = function() end, message = function() end,
             epoch = function() write("copy", before); os.rename(work .. "/copy", out .. "/best.safetensors") end,
@@ -645,7 +631,7 @@ describe("a damaged last.safetensors #slow", function()
     setup(function()
         out = work .. "/resume"
         assert(fit(out))
-        whole = read(out .. "/last.safetensors")
+        whole = shell.read(out .. "/last.safetensors")
         tensors, metadata = assert(lx.load(out .. "/last.safetensors"))
         for name, tensor in pairs(tensors) do tensors[name] = tensor:clone() end
     end)

@@ -1,31 +1,18 @@
 --- The command `luxel`: its help, its ends, and what `make install` makes of it.
 
-local lfs = require "lfs"
+local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local NAMES <const> = require("luxel.command").NAMES
 
 local work
 
-local function run(form, ...)
-    local _, _, status = os.execute(("(%s) >'%s/stdout' 2>'%s/stderr'"):format(form:format(...), work, work))
-    local texts = {}
-    for i, name in ipairs {"stdout", "stderr"} do
-        local file = assert(io.open(work .. "/" .. name, "rb"))
-        texts[i] = file:read("a")
-        file:close()
-    end
-    return status, texts[1], texts[2]
-end
+local function run(form, ...) return shell.run(form:format(...)) end
 
 describe("the command #slow", function()
-    setup(function()
-        work = assert(os.tmpname())
-        os.remove(work)
-        assert(lfs.mkdir(work))
-    end)
+    setup(function() work = shell.folder() end)
 
-    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+    teardown(function() shell.remove(work) end)
 
     it("has help for itself and for each of its parts", function()
         local status, output = run("%s bin/luxel --help", LUA)
@@ -126,13 +113,9 @@ describe("a session", function()
 end)
 
 describe("a session in a process #slow", function()
-    setup(function()
-        work = assert(os.tmpname())
-        os.remove(work)
-        assert(lfs.mkdir(work))
-    end)
+    setup(function() work = shell.folder() end)
 
-    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+    teardown(function() shell.remove(work) end)
 
     it("prints values, goes on after errors, and reads chunks of several lines", function()
         local status, output, errors = run([[printf '%%s\n' 'x = lx.ones(1, 2)' 'x' 'nil' 'for i = 1, 2 do' 'print(i)' \

@@ -3,16 +3,15 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local work
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+teardown(function() shell.remove(work) end)
 
 -- Makes folders and small images; `files` maps a path below `name` to a grey value.
 local function make_folder(name, files)
@@ -183,6 +182,28 @@ describe("batches", function()
         assert.not_same(first, (epoch {batch = 5, epoch = 2}))
         assert.not_same(first, (epoch {batch = 5, epoch = 1, seed = 9}))
         assert.equal(20, #epoch {batch = 5, drop_last = true})
+    end)
+
+    it("go through the next epoch where none is named, and through the first after manual_seed", function()
+        local function passes(options)
+            lx.manual_seed(7)
+            local list = {}
+            for k = 1, 3 do
+                list[k] = epoch(options)
+                epoch {batch = 9, shuffle = false} -- without chance: does not count
+            end
+            return list
+        end
+        local first = passes {batch = 5}
+        for k = 1, 3 do assert.same((epoch {batch = 5, epoch = k}), first[k]) end
+        assert.same(first, passes {batch = 5})
+        local other = lx.data.phantom {n = 23, size = 32, seed = 2} -- counts by itself
+        local _, _, indices = lx.data.batches(other, {batch = 23})()
+        assert.same(first[1], indices:totable())
+        local function pixels() return lx.data.batches(dataset, {batch = 23, shuffle = false, augment = true})() end
+        assert.is_false(lx.equal(pixels(), (pixels())))
+        assert.error_matches(function() lx.data.batches(dataset, {skip = 1}) end,
+            "option 'skip': it goes on within an epoch; say which one it is, as in epoch = 1")
     end)
 
     it("change an image in a way that batch size and place do not matter for", function()

@@ -4,6 +4,7 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local golden = assert(lx.checkpoint.load("spec/golden/dicom.safetensors"))
 local path
@@ -11,11 +12,7 @@ local path
 setup(function() path = os.tmpname() end)
 teardown(function() os.remove(path) end)
 
-local function write(bytes)
-    local file = assert(io.open(path, "wb"))
-    file:write(bytes)
-    file:close()
-end
+local function write(bytes) shell.write(path, bytes) end
 
 local function bytes_of(name) return core.to_string(golden[name .. "/file"]) end
 

@@ -1,5 +1,7 @@
 --- The small examples, as a user runs them.
 
+local shell = require "spec.support.shell"
+
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 
 -- What a program prints on both outputs; it has to end well.
@@ -30,13 +32,9 @@ describe("the example #processes", function()
     local lx, lfs = require "luxel", require "lfs"
     local work
 
-    before_each(function()
-        work = os.tmpname()
-        os.remove(work)
-        assert(lfs.mkdir(work))
-    end)
+    before_each(function() work = shell.folder() end)
 
-    after_each(function() os.execute("rm -rf " .. work) end)
+    after_each(function() shell.remove(work) end)
 
     -- An image that says its class by a bar.
     local function save(path, class, seed)
@@ -90,12 +88,7 @@ describe("the example #processes", function()
     end)
 
     it("of a loop by hand ends early, and goes on to the same bits", function()
-        local function read(name)
-            local handle = assert(io.open(work .. "/" .. name, "rb"))
-            local text = handle:read("a")
-            handle:close()
-            return text
-        end
+        local function read(name) return shell.read(work .. "/" .. name) end
         local output = output_of(("%s examples/own_loop.lua %s/a.safetensors"):format(LUA, work))
         local epochs = tonumber(output:match("ended after epoch (%d+)"))
         assert.is_true(epochs > 3 and epochs < 30, output)

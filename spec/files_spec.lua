@@ -3,23 +3,11 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local work
 
-local function write(name, text)
-    local path = work .. "/" .. name
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-    return path
-end
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
+local function write(name, text) return shell.write(work .. "/" .. name, text) end
 
 -- Loading must give nil, a message that names the file, and the code.
 local function refuses(path, code, pattern)
@@ -31,12 +19,10 @@ local function refuses(path, code, pattern)
 end
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+teardown(function() shell.remove(work) end)
 
 describe("images", function()
     -- PNG chunks by hand, with a checksum that is right
@@ -75,7 +61,7 @@ describe("images", function()
         refuses(work .. "/folder.png", "io", "directory")
         local image = lx.randint(0, 256, {1, 40, 40}, {dtype = "uint8"})
         assert(lx.vision.save(work .. "/whole.png", image))
-        local whole = read(work .. "/whole.png")
+        local whole = shell.read(work .. "/whole.png")
         for _, length in ipairs {9, 40, #whole // 2, #whole - 13} do
             refuses(write("cut.png", whole:sub(1, length)), "format", "")
         end
@@ -340,11 +326,11 @@ describe("checkpoints", function()
     it("give tensors that are the file's bytes, yet change neither the file nor with it", function()
         local path = work .. "/shared.safetensors"
         assert(lx.save(path, {a = lx.arange(6), b = lx.ones(3)}))
-        local before, live = read(path), lx.memory().live
+        local before, live = shell.read(path), lx.memory().live
         local tensors = lx.load(path)
         assert.equal(live, lx.memory().live) -- nothing was allocated
         tensors.a:add_(1)
-        assert.equal(before, read(path))
+        assert.equal(before, shell.read(path))
         assert(lx.save(path, {a = lx.zeros(6), b = lx.zeros(3)})) -- another file takes its place
         assert.same({1, 2, 3, 4, 5, 6}, tensors.a:totable())
         assert.same({1, 1, 1}, tensors.b:totable())
@@ -371,7 +357,7 @@ describe("checkpoints", function()
     it("that are damaged anywhere are refused with a message", function()
         local path = work .. "/whole.safetensors"
         assert(lx.checkpoint.save(path, {w = lx.randn(50), b = lx.randn(3)}, {model = "cnn"}))
-        local whole = read(path)
+        local whole = shell.read(path)
         for _, length in ipairs {0, 5, 8, 20, #whole - 1} do
             local tensors, message, code = lx.checkpoint.load(write("cut.safetensors", whole:sub(1, length)))
             assert.is_nil(tensors)
@@ -407,7 +393,7 @@ describe("checkpoints", function()
     it("survive a full disk: the old file stays whole", function()
         local path = work .. "/model.safetensors"
         assert(lx.save(path, {w = lx.ones(10)}))
-        local before = read(path)
+        local before = shell.read(path)
         -- a limit on the size of files stands for the disk: writing fails in the same way
         local script = ("local lx = require [[luxel]] local ok, message, code = lx.checkpoint.save([[%s]], "
             .. "{w = lx.ones(1000000)}) io.write(tostring(ok), [[|]], message, [[|]], code)"):format(path)
@@ -415,7 +401,7 @@ describe("checkpoints", function()
         local answer = pipe:read("a")
         pipe:close()
         assert.matches("^nil|cannot write .*model%.safetensors.*|io$", answer)
-        assert.equal(before, read(path))
+        assert.equal(before, shell.read(path))
         local left = 0
         for name in lfs.dir(work) do left = left + (name:find("model", 1, true) and 1 or 0) end
         assert.equal(1, left)

@@ -4,37 +4,22 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 local nn, F = lx.nn, lx.nn.functional
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local work, out
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+teardown(function() shell.remove(work) end)
 
 before_each(function()
     out = work .. "/run"
     os.execute("rm -rf '" .. out .. "'")
 end)
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    file:close()
-    return path
-end
 
 -- Bars at three places of an image: easy to tell apart.
 local function bars(kind, count, seed)
@@ -134,6 +119,23 @@ describe("fit", function()
             "option 'val': it has the task 'classes'")
     end)
 
+    it("knows a network whose end gives probabilities, and only such a one", function()
+        local function ended(...) return nn.Sequential(nn.Flatten(), nn.Linear(144, 1), ...) end
+        assert.matches("fit takes them for logits: leave out nn.Sigmoid at its end", fit("binary", {
+            net = nn.Sequential(ended(nn.Sigmoid()))}).said, 1, true)
+        local hidden = nn.class("Hidden")
+        function hidden:init() self.inner = ended() end
+        function hidden:forward(x) return (self.inner(x) * 50):sigmoid() end
+        assert.matches("leave out a sigmoid or softmax at its end", fit("binary", {net = hidden()}).said)
+        -- one that has hardly learnt gives much the same number for each image, here within 0 and 1
+        local net = ended()
+        lx.no_grad(function()
+            net[2].weight:mul_(0.01)
+            net[2].bias:fill_(0.5)
+        end)
+        assert.equal("", fit("binary", {net = net, optimizer = lx.optim.SGD(net:parameters(), {lr = 1e-6})}).said)
+    end)
+
     it("says what figures cannot be there, and gives none that is not a number", function()
         local images = bars("binary", 12).images
         local one_class = lx.data.dataset {images = images, labels = lx.zeros(12), classes = {"normal", "ill"}}
@@ -180,6 +182,20 @@ describe("fit", function()
             message)
         assert.is_table(fit("binary", {net = net, optimizer = lx.optim.SGD({net:parameters()[1]}, {lr = 0.1}),
             epochs = 1}).result)
+    end)
+
+    it("refuses to train what is frozen", function()
+        local net = network(1)
+        net:requires_grad_(false)
+        assert.error_matches(function() fit("binary", {net = net}) end,
+            "fit: options: option 'net': all its parameters are frozen .*; call requires_grad_%(%) on")
+        net[4]:requires_grad_()
+        assert.error_matches(function()
+            fit("binary", {net = net, optimizer = lx.optim.SGD(net[2]:parameters(), {lr = 0.1})})
+        end, "fit: options: option 'optimizer': the parameters of the network that it has are all frozen")
+        local before = net[4].weight:clone()
+        assert.is_table(fit("binary", {net = net, epochs = 1}).result)
+        assert.is_false(lx.equal(before, net[4].weight))
     end)
 
     it("says when patients are on both sides", function()
@@ -322,25 +338,25 @@ end)
 describe("a run's folder", function()
     it("is not written over, nor by two at once", function()
         assert.is_table(fit("binary").result)
-        local before = read(out .. "/last.safetensors")
+        local before = shell.read(out .. "/last.safetensors")
         local again = fit("binary", {overwrite = false})
         assert.is_nil(again.result)
         assert.equal("exists", again.code)
         assert.matches("holds a run already: resume = true goes on with it, overwrite = true replaces it",
             again.message, 1, true)
-        assert.equal(before, read(out .. "/last.safetensors"))
+        assert.equal(before, shell.read(out .. "/last.safetensors"))
         local lock = assert(core.lock_folder(out))
         local busy = fit("binary")
         assert.is_nil(busy.result)
         assert.equal("busy", busy.code)
         assert.matches("another run writes into " .. out, busy.message, 1, true)
-        assert.equal(before, read(out .. "/last.safetensors"))
+        assert.equal(before, shell.read(out .. "/last.safetensors"))
         getmetatable(lock).__close(lock)
         assert.is_table(fit("binary").result)
     end)
 
     it("is free again when its process is no more #processes", function()
-        local script = write(work .. "/lock.lua", ([[
+        local script = shell.write(work .. "/lock.lua", ([[
             local lock = assert(require("luxel.core").lock_folder("%s"))
             io.open("%s/locked", "w"):close()
             while true do os.execute("sleep 1") end
@@ -355,7 +371,7 @@ describe("a run's folder", function()
     end)
 
     it("of an unwritable path or none is noticed before training", function()
-        write(work .. "/file", "")
+        shell.write(work .. "/file", "")
         local shown = fit("binary", {out = work .. "/file/run"})
         assert.is_nil(shown.result)
         assert.equal("io", shown.code)
@@ -368,7 +384,7 @@ describe("a run's folder", function()
         local shown = fit("classes", {epochs = 3})
         local path
         for name in lfs.dir(out) do path = name:find("^events%.out%.tfevents%.") and out .. "/" .. name or path end
-        local text, at, events = read(path), 1, {}
+        local text, at, events = shell.read(path), 1, {}
         local function varint(data, place)
             local value, shift = 0, 0
             repeat
@@ -442,19 +458,19 @@ describe("a resumed run", function()
 
     it("has the same bits as one that was not interrupted", function()
         local whole = with {scheduled = 40}
-        local best, last = read(out .. "/best.safetensors"), read(out .. "/last.safetensors")
+        local best, last = shell.read(out .. "/best.safetensors"), shell.read(out .. "/last.safetensors")
         with {scheduled = 40, epochs = 2}
         with {scheduled = 40, resume = true}
-        assert.is_true(last == read(out .. "/last.safetensors"))
-        assert.is_true(best == read(out .. "/best.safetensors"))
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+        assert.is_true(best == shell.read(out .. "/best.safetensors"))
         -- ended between the two files of an epoch
         with {scheduled = 40, epochs = 1}
-        local first = read(out .. "/last.safetensors")
+        local first = shell.read(out .. "/last.safetensors")
         with {scheduled = 40, epochs = 2}
-        write(out .. "/last.safetensors", first)
+        shell.write(out .. "/last.safetensors", first)
         with {scheduled = 40, resume = true}
-        assert.is_true(last == read(out .. "/last.safetensors"))
-        assert.is_true(best == read(out .. "/best.safetensors"))
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+        assert.is_true(best == shell.read(out .. "/best.safetensors"))
         -- interrupted between the two batches of a step, and between two steps
         for _, at in ipairs {1, 2, 9, 12} do
             os.execute("rm -rf '" .. out .. "'")
@@ -469,7 +485,7 @@ describe("a resumed run", function()
             for key, value in pairs(FULL) do options[key] = value end
             assert.is_true(fit("binary", options).result.interrupted)
             local resumed = with {scheduled = 40, resume = true}
-            assert.is_true(last == read(out .. "/last.safetensors"), "interrupted at " .. at)
+            assert.is_true(last == shell.read(out .. "/last.safetensors"), "interrupted at " .. at)
             assert.is_true(same_weights(whole.net, resumed.net))
         end
     end)

@@ -4,6 +4,7 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local golden = {}
 for file in lfs.dir("spec/golden") do -- formats_X.safetensors: a format with a script of its own
@@ -16,11 +17,7 @@ local path
 setup(function() path = os.tmpname() end)
 teardown(function() os.remove(path) end)
 
-local function write(bytes)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(bytes))
-    file:close()
-end
+local function write(bytes) shell.write(path, bytes) end
 
 local function names_of(pattern)
     local names = {}

@@ -2,31 +2,13 @@
 --- allowed, interrupts. Small programs in C stand for them (spec/support).
 
 local lfs = require "lfs"
+local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local work
 
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-end
-
--- Runs a command; returns its exit status (more than 128 where a signal ended it), its output, and its messages.
-local function run(command)
-    local messages = work .. "/messages"
-    local pipe = assert(io.popen(("( timeout 120 %s ) 2>%s"):format(command, messages)))
-    local output = pipe:read("a")
-    local _, _, status = pipe:close()
-    return status, output, read(messages)
-end
+-- The exit status is more than 128 where a signal ended the command.
+local function run(command) return shell.run("timeout 120 " .. command) end
 
 -- Compiles a program of spec/support; returns its path.
 local function compiled(name, flags)
@@ -38,12 +20,10 @@ local function compiled(name, flags)
 end
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf " .. work) end)
+teardown(function() shell.remove(work) end)
 
 describe("a later version of Lua #processes", function()
     it("is refused when the module is loaded", function()
@@ -54,7 +34,7 @@ describe("a later version of Lua #processes", function()
 
     it("is told which one is needed", function()
         local path = work .. "/version.lua"
-        write(path, '_VERSION = "Lua 5.5"; print(select(2, pcall(require, "luxel")))')
+        shell.write(path, '_VERSION = "Lua 5.5"; print(select(2, pcall(require, "luxel")))')
         local _, output = run(LUA .. " " .. path)
         assert.equal("luxel: needs Lua 5.4, this is Lua 5.5\n", output)
     end)
@@ -64,7 +44,7 @@ describe("a host without all standard libraries #processes", function()
     it("is told which one is needed", function()
         for _, name in ipairs {"coroutine", "debug", "io", "math", "os", "string", "table", "utf8"} do
             local path = work .. "/without.lua"
-            write(path, ('local print = print; %s = nil; print(select(2, pcall(require, "luxel")))'):format(name))
+            shell.write(path, ('local print = print; %s = nil; print(select(2, pcall(require, "luxel")))'):format(name))
             local _, output = run(LUA .. " " .. path)
             local message = "luxel: needs the standard library '%s', which a host opens with luaL_openlibs\n"
             assert.equal(message:format(name), output)
@@ -86,7 +66,7 @@ describe("a host that forks #processes", function()
         local devices = lx.devices()
         if #devices < 2 then return pending("needs OpenCL: " .. tostring(devices.why)) end
         local path = work .. "/opencl.lua"
-        write(path, [[
+        shell.write(path, [[
             local lx = require "luxel"
             local kept = lx.opencl.kernel {name = "f", source = "kernel void f(global float *a) { a[0] = 1; }"}
             local x = lx.ones({300, 300}, {device = "opencl"})
@@ -122,7 +102,7 @@ describe("a system that gives few threads #processes", function()
     local function with_threads(count, text)
         shim = shim or compiled("no_threads", "-shared -fPIC -ldl")
         local path = work .. "/few.lua"
-        write(path, text)
+        shell.write(path, text)
         local command = 'env LUXEL_THREADS=4 THREADS=%d LD_PRELOAD="${LD_PRELOAD:+$LD_PRELOAD:}%s" %s %s'
         local status, output, messages = run(command:format(count, shim, LUA, path))
         assert.equal(0, status, messages)
@@ -161,10 +141,10 @@ describe("Ctrl-C #processes", function()
     local function interrupted(text, variables)
         local path, ready = work .. "/long.lua", work .. "/ready"
         os.remove(ready)
-        write(path, ("local lx = require 'luxel'\nlocal function ready() io.open(%q, 'w'):close() end\n"):format(ready)
-            .. text)
+        shell.write(path, ("local lx = require 'luxel'\nlocal function ready() io.open(%q, 'w'):close() end\n"):format(
+            ready) .. text)
         -- a background process of a shell ignores SIGINT unless job control is on
-        write(work .. "/interrupt.sh", ([[
+        shell.write(work .. "/interrupt.sh", ([[
             env %s %s %s &
             while [ ! -e %s ] && kill -0 $! 2>/dev/null; do sleep 0.05; done
             sleep 0.3
@@ -232,7 +212,7 @@ describe("Ctrl-C #processes", function()
 
     it("has no say in a hook that was there before, and none in one that raises nothing", function()
         local path = work .. "/hook.lua"
-        write(path, [[
+        shell.write(path, [[
             local lx = require "luxel"
             local calls = 0
             debug.sethook(function() calls = calls + 1 end, "", 1)
@@ -242,7 +222,7 @@ describe("Ctrl-C #processes", function()
         assert.equal(0, status, messages)
         assert.equal("1000000000.0\ttrue\n", output)
         -- one that would raise if the work called it
-        write(path, [[
+        shell.write(path, [[
             local lx = require "luxel"
             local a = lx.ones(1500, 1500)
             debug.sethook(function()
@@ -258,7 +238,7 @@ end)
 
 describe("descriptors #processes", function()
     it("of the standard streams stay open when a file cannot be read", function()
-        write(work .. "/folder.lua", [[
+        shell.write(work .. "/folder.lua", [[
             local lx = require "luxel"
             assert(select(3, lx.vision.load("/tmp")) == "io")
             assert(select(3, lx.checkpoint.load("/tmp")) == "io")
@@ -269,7 +249,7 @@ describe("descriptors #processes", function()
     end)
 
     it("may be 0, where a host has no standard input", function()
-        write(work .. "/closed.lua", ([[
+        shell.write(work .. "/closed.lua", ([[
             local lx = require "luxel"
             local folder = "%s/written"
             assert(require("lfs").mkdir(folder))
@@ -289,7 +269,7 @@ describe("a locale with decimal commas #processes", function()
         local made = os.execute(("localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1"):format(work))
         if not made then return pending("localedef cannot make a locale; install the package locales") end
         local script = work .. "/locale.lua"
-        write(script, ([[
+        shell.write(script, ([[
             local comma = arg[1] == "comma"
             if comma then assert(os.setlocale("de_DE.UTF-8")) end
             assert(("%%.1f"):format(0.5) == (comma and "0,5" or "0.5"))
@@ -330,7 +310,7 @@ describe("a locale with decimal commas #processes", function()
             assert.equal("done\n", output)
         end
         for _, name in ipairs {".safetensors", "/best.safetensors", ".html"} do
-            local comma, point = read(work .. "/comma" .. name), read(work .. "/point" .. name)
+            local comma, point = shell.read(work .. "/comma" .. name), shell.read(work .. "/point" .. name)
             assert.is_true(comma:gsub("comma", "point") == point or name == ".html" and not comma:find('="%d+,%d'),
                 name)
         end
@@ -339,10 +319,10 @@ end)
 
 describe("bench/quality.lua #processes", function()
     it("refuses a folder without images, and finds images in folders below", function()
-        local status, output, messages = run(LUA .. " bench/quality.lua some=docs")
+        local status, output, messages = run(LUA .. " bench/quality.lua some=csrc")
         assert.equal(1, status)
         assert.equal("", output)
-        assert.matches("some: there are no images in docs", messages)
+        assert.matches("some: there are no images in csrc", messages)
         assert(lfs.mkdir(work .. "/images"))
         assert(lfs.mkdir(work .. "/images/below"))
         local lx = require "luxel"

@@ -396,6 +396,23 @@ describe("a report of several classes", function()
         assert.same(flat.accuracy, metrics.report(SCORES, {{0}, {1}, {2}, {1}}, {n = 10}).accuracy)
     end)
 
+    it("takes a threshold of each label, and refuses lists of another length", function()
+        local scores, labels = {{0.2, 0.8}, {0.7, 0.4}, {0.6, 0.9}}, {{0, 1}, {1, 0}, {0, 1}}
+        local report = metrics.report(scores, labels, {threshold = {0.65, 0.85}, n = 10})
+        assert.same({0.65, 0.85}, {report.each[1].threshold, report.each[2].threshold})
+        assert.same({1, 0, 1, 1}, {
+            report.each[1].confusion.tp, report.each[1].confusion.fp, report.each[2].confusion.tp,
+            report.each[2].confusion.fn,
+        })
+        for _, case in ipairs {
+            {"expected one number, or one for each of the 2 labels, got 1", {0.5}},
+            {"expected one number, or one for each of the 2 labels, got 3", {0.5, 0.5, 0.5}},
+            {"'threshold': place 2: expected a number, got %-?nan", {0.5, NAN}},
+        } do
+            assert.error_matches(function() metrics.report(scores, labels, {threshold = case[2]}) end, case[1])
+        end
+    end)
+
     it("refuses scores that are no probabilities, thresholds and other labels", function()
         for _, case in ipairs {
             {"probabilities that add up to 1, which image 2 has not", {{0.7, 0.2, 0.1}, {2, -1, 0}}, {0, 1}},

@@ -228,6 +228,47 @@ describe("what is assigned to a module", function()
         assert.matches("forward is a method, and no name for a module", assigning("forward", nn.ReLU()))
         assert.matches("train is a method, and no name for a buffer",
             message_of(nn.Module.register_buffer, nn.Module(), "train", lx.ones(1)))
+        for _, value in ipairs {3, "text", false, {}, lx.ones(1)} do
+            assert.matches("parameters is a method of every module, which .+ would hide; give the field another name",
+                assigning("parameters", value))
+        end
+        local net = nn.Module()
+        function net.extra() return "replaced" end -- a method for a method is meant
+        net.train = nil
+        assert.equal("Module(replaced)", net:describe())
+        net.parameter = 3
+        assert.equal(3, net.parameter)
+    end)
+
+    it("is found out where a method is declared with a dot", function()
+        local Dotted = nn.class("Dotted")
+        function Dotted.forward(x) return x end
+        local message = "Dotted: forward takes 1 argument, of which the first, x, would be the module itself; declare "
+            .. "it with a colon: function Dotted:forward(...)"
+        assert.matches(message, message_of(Dotted(), lx.ones(1)), 1, true)
+        assert.matches(message, message_of(nn.fuse(nn.Sequential(Dotted())), lx.ones(1)), 1, true)
+        local hooked = Dotted()
+        hooked:register_forward_hook(function() end)
+        assert.matches(message, message_of(hooked, lx.ones(1)), 1, true)
+        function Dotted.init(size, depth) return size, depth end
+        assert.matches("Dotted: init takes 2 arguments, of which the first, size, would be the module itself",
+            message_of(Dotted, 3, 4), 1, true)
+
+        local Inside = nn.class("Inside")
+        function Inside.double(x) return nn.functional.relu(x) end
+        function Inside:forward(x) return self:double(x) end
+        assert.matches("relu: x: expected a tensor, got a Inside, a module; a method that is declared with a dot gets "
+            .. "the module as its first argument: declare it with a colon, function Inside:forward(x)",
+            message_of(Inside(), lx.ones(1)), 1, true)
+
+        local Other = nn.class("Other") -- a dot that knows what it does
+        function Other.forward(net, x) return net.factor * x end
+        function Other.init(_) end
+        local other = Other(1)
+        other.factor = 2
+        assert.equal(2, other(lx.ones(1)):item())
+        function Other.forward(...) return select("#", ...) end
+        assert.equal(4, other(1, 2, 3))
     end)
 
     it("does not silently take the place of a part, or stay outside as a leaf", function()

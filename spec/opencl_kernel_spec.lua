@@ -1,8 +1,8 @@
 --- Kernels of the user's own: what their arguments take, what is refused and how, and gradients through them.
 
-local lfs = require "lfs"
 local lx = require "luxel"
 local core = require "luxel.core"
+local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local devices <const> = lx.devices() -- without opening one
@@ -529,14 +529,12 @@ describe("kernels in a process of their own", function()
     end
 
     setup(function()
-        work = os.tmpname()
-        os.remove(work)
-        assert(lfs.mkdir(work))
+        work = shell.folder()
         assert(os.execute(("%s -shared -fPIC -o %s spec/support/faulty_opencl.c -ldl -Wl,-z,nodelete "
             .. "-Wl,--no-as-needed -l:libOpenCL.so.1"):format(os.getenv("CC") or "cc", path("faulty.so"))))
     end)
 
-    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+    teardown(function() shell.remove(work) end)
 
     it("run on several devices", function()
         local lines = lua("POCL_DEVICES='pthread basic'", [[

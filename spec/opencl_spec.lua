@@ -4,6 +4,7 @@
 
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 
@@ -15,19 +16,6 @@ end
 local work, faulty
 
 -- ---- processes of their own ---------------------------------------------------------------------------------------
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-end
 
 local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
 
@@ -44,16 +32,7 @@ local function environment(variables)
     return ("env %s %s "):format(table.concat(unset, " "), table.concat(set, " "))
 end
 
--- Runs a command; returns its exit status, its output, and its messages.
-local function run(command, variables)
-    local path = os.tmpname()
-    local pipe = assert(io.popen(("%s %s 2>%s"):format(environment(variables), command, path)))
-    local output = pipe:read("a")
-    local _, _, status = pipe:close()
-    local messages = read(path)
-    os.remove(path)
-    return status, output, messages
-end
+local function run(command, variables) return shell.run(environment(variables) .. command) end
 
 local SCRIPT <const> = [[
 local lx = require "luxel"
@@ -71,7 +50,7 @@ end
 -- Runs Lua text in a process of its own and returns what it printed, line by line. It must end well.
 local function lua(text, variables)
     local path = os.tmpname()
-    write(path, SCRIPT .. text)
+    shell.write(path, SCRIPT .. text)
     local status, output, messages = run("timeout 300 " .. LUA .. " " .. path, variables)
     os.remove(path)
     assert(status == 0, output .. messages)
@@ -88,9 +67,7 @@ local function lua_with_faults(text, variables)
 end
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
     faulty = work .. "/faulty_opencl.so"
     if why_not then return end
     local command = "%s -shared -fPIC -o %s spec/support/faulty_opencl.c -ldl -Wl,-z,nodelete,--no-as-needed "
@@ -99,7 +76,7 @@ setup(function()
     assert(status == 0, messages)
 end)
 
-teardown(function() os.execute("rm -rf " .. quote(work)) end)
+teardown(function() shell.remove(work) end)
 
 local function describe_opencl(name, f)
     describe(name .. " #processes", why_not and function() pending(why_not) end or f)
@@ -265,7 +242,7 @@ describe_opencl("memory of an OpenCL device", function()
             assert(memory().live == MIB and memory().cached == 0)
             KEPT = kept -- closing the state gives that back, too
         ]], {FAULTY_COUNTS = work .. "/counts"})
-        assert.matches("allocated=0", read(work .. "/counts"))
+        assert.matches("allocated=0", shell.read(work .. "/counts"))
     end)
 
     it("has a budget; beyond it an error says what was asked and what is free, and the process goes on", function()
@@ -379,7 +356,9 @@ describe_opencl("programs on disk", function()
     local folder, expected, programs
 
     -- What the library in between counted in the last process.
-    local function count(name) return math.tointeger(tonumber(read(work .. "/counts"):match(name .. "=(%d+)"))) end
+    local function count(name)
+        return math.tointeger(tonumber(shell.read(work .. "/counts"):match(name .. "=(%d+)")))
+    end
 
     local function compute(variables)
         local all = {LUXEL_CACHE_DIR = folder, FAULTY_COUNTS = work .. "/counts"}
@@ -444,7 +423,7 @@ describe_opencl("programs on disk", function()
         it(name .. " are compiled and written again", function()
             for _, entry in ipairs(entries()) do
                 local path = folder .. "/" .. entry
-                write(path, damage(read(path)))
+                shell.write(path, damage(shell.read(path)))
             end
             assert.equal(expected, compute())
             assert.equal(programs, count("sources"))
@@ -457,9 +436,9 @@ describe_opencl("programs on disk", function()
 
     it("under each other's names are compiled and written again", function()
         local names = entries()
-        local first = read(folder .. "/" .. names[1])
+        local first = shell.read(folder .. "/" .. names[1])
         for i, name in ipairs(names) do
-            write(folder .. "/" .. name, names[i + 1] and read(folder .. "/" .. names[i + 1]) or first)
+            shell.write(folder .. "/" .. name, names[i + 1] and shell.read(folder .. "/" .. names[i + 1]) or first)
         end
         assert.equal(expected, compute())
         assert.equal(programs, count("sources"))
@@ -484,7 +463,7 @@ describe_opencl("programs on disk", function()
     end)
 
     it("without a place for them are compiled", function()
-        write(work .. "/file", "")
+        shell.write(work .. "/file", "")
         for _, path in ipairs {work .. "/file", work .. "/file/below", "/proc/luxel", "/nonexistent/a/b",
             ("x"):rep(5000)} do
             assert.equal(expected, compute {LUXEL_CACHE_DIR = path})
@@ -526,13 +505,13 @@ describe_opencl("programs on disk", function()
 
     it("that several processes write at once are whole", function()
         os.execute("rm -r " .. folder)
-        write(work .. "/compute.lua", SCRIPT .. COMPUTE)
+        shell.write(work .. "/compute.lua", SCRIPT .. COMPUTE)
         local command = {}
         for i = 1, 4 do
             command[i] = ("LUXEL_CACHE_DIR=%s %s %s/compute.lua >%s/out%d & "):format(folder, LUA, work, work, i)
         end
         assert.equal(0, (run("sh -c " .. quote(table.concat(command) .. "wait"))))
-        for i = 1, 4 do assert.equal(expected, read(work .. "/out" .. i):match("[^\n]*")) end
+        for i = 1, 4 do assert.equal(expected, shell.read(work .. "/out" .. i):match("[^\n]*")) end
         assert.equal(programs, #entries())
         assert.equal(expected, compute())
         assert.equal(0, count("sources"))

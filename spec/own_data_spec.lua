@@ -2,25 +2,16 @@
 --- labels.
 
 local core = require "luxel.core"
-local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local work
 
 setup(function()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end)
 
-teardown(function() os.execute("rm -rf '" .. work .. "'") end)
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    file:close()
-    return path
-end
+teardown(function() shell.remove(work) end)
 
 local made = 0
 
@@ -33,7 +24,7 @@ local function folder(...)
         if path:find("%.png$") then
             assert(core.write_png(root .. "/" .. path, lx.full({1, 9, 7}, i, {dtype = "uint8"})))
         else
-            write(root .. "/" .. path, "")
+            shell.write(root .. "/" .. path, "")
         end
     end
     return root
@@ -77,7 +68,7 @@ describe("the patient of a file", function()
         local bytes
         if found then bytes = core.to_string(golden[found .. "/file"]) end
         if not bytes then return end
-        local path = write(work .. "/IM-0115-0001.dcm", bytes)
+        local path = shell.write(work .. "/IM-0115-0001.dcm", bytes)
         local info = assert(lx.vision.probe(path, {identifiers = true}))
         local patient, source = lx.data.patient(path)
         assert.equal("DICOM-" .. info.patient_id, patient)
@@ -183,6 +174,24 @@ describe("class folders", function()
         assert.matches("! nothing tells the patient of 2 images", tostring(some), 1, true)
     end)
 
+    it("propose a column that may hold the patients", function()
+        for name, column in pairs {PatientID = "PatientID", patient_id = "patient_id", ["Subject ID"] = "Subject ID"} do
+            local text = ("path,finding,%s\na.png,normal,1\nb.png,tb,2\n"):format(name)
+            local path = shell.write(work .. "/columns.csv", text)
+            local frame = assert(lx.data.frame(path, {label = "finding"}))
+            local proposal = ("say it with patient = '%s', if that column holds it"):format(column)
+            assert.matches(proposal, tostring(frame), 1, true)
+            assert.matches(proposal, tostring(frame:shuffle()), 1, true)
+            frame = assert(lx.data.frame(path, {label = "finding", patient = column}))
+            assert.is_nil(tostring(frame):find("split by image", 1, true))
+        end
+        local rows = {{path = "a.png", label = "normal", subject_id = 1}, {path = "b.png", label = "tb"}}
+        assert.matches("patient = 'subject_id', if", tostring(lx.data.frame(rows, {label = "label"})), 1, true)
+        rows[1].subject_id, rows[1].patience = nil, 1
+        assert.matches("say it with patient = PATTERN or a column", tostring(lx.data.frame(rows, {label = "label"})), 1,
+            true)
+    end)
+
     it("take a pattern for patients", function()
         local root = folder("normal/p1-a.png", "normal/p1-b.png", "tb/p2-a.png", "tb/other.png")
         local frame = assert(lx.data.image_folder(root, {patient = "/(p%d+)%-"}))
@@ -220,7 +229,7 @@ describe("lx.data.frame", function()
         .. '"d ""e"".png",tb,2,\r\n'
 
     it("reads a CSV file of classes, patients and parts", function()
-        local frame = assert(lx.data.frame(write(work .. "/list.csv", TABLE), {path = "image", label = "finding",
+        local frame = assert(lx.data.frame(shell.write(work .. "/list.csv", TABLE), {path = "image", label = "finding",
             part = "split"}))
         assert.equal("binary", frame.task)
         assert.same({"normal", "tb"}, frame.classes)
@@ -235,7 +244,7 @@ describe("lx.data.frame", function()
     end)
 
     it("reads labels with missing and doubtful ones", function()
-        local path = write(work .. "/labels.csv", "path;A;B\n1.png;1;\n2.png;0;-1\n3.png;1.0;nan\n")
+        local path = shell.write(work .. "/labels.csv", "path;A;B\n1.png;1;\n2.png;0;-1\n3.png;1.0;nan\n")
         local frame = assert(lx.data.frame(path, {labels = {"A", "B"}, uncertain = "ones"}))
         assert.equal("labels", frame.task)
         assert.same({1, 0, 1}, {frame.label[1][1], frame.label[2][1], frame.label[3][1]})
@@ -271,7 +280,7 @@ describe("lx.data.frame", function()
     end)
 
     it("gathers the boxes of an image", function()
-        local path = write(work .. "/boxes.csv",
+        local path = shell.write(work .. "/boxes.csv",
             "path,label,x,y,w,h,kind\na.png,sick,1,2,3,4,mass\na.png,sick,5,6,7,8,nodule\n"
             .. "b.png,healthy,,,,,\n")
         local frame = assert(lx.data.frame(path, {label = "label", boxes = {"x", "y", "w", "h"}, box_label = "kind"}))
@@ -319,11 +328,11 @@ describe("lx.data.frame", function()
     end)
 
     it("says what is wrong with a table", function()
-        local path = write(work .. "/bad.csv", "image,label\na.png,x\nb.png\n")
+        local path = shell.write(work .. "/bad.csv", "image,label\na.png,x\nb.png\n")
         refused("row 3 has 1 cells, and the first line has 2 columns", path, {path = "image", label = "label"})
-        write(path, 'image,label\na.png,"x\n')
+        shell.write(path, 'image,label\na.png,"x\n')
         refused("a quote is not closed", path, {path = "image", label = "label"})
-        write(path, "image,label\na.png,x\nb.png,y\n")
+        shell.write(path, "image,label\na.png,x\nb.png,y\n")
         refused("there is no column 'path'", path, {label = "label"})
         refused("there is no column 'lable' (did you mean 'label'?); the columns are image, label", path,
             {path = "image", label = "lable"})
@@ -331,9 +340,9 @@ describe("lx.data.frame", function()
         refused("say label = COLUMN", path, {path = "image"})
         refused("exclude each other", path, {path = "image", label = "label", labels = {"label"}})
         refused("row 1: label: expected a number, got \"x\"", path, {path = "image", labels = {"label"}})
-        write(path, "image,label\na.png,2\n")
+        shell.write(path, "image,label\na.png,2\n")
         refused("row 1: label: expected 0, 1 or nothing, got \"2\"", path, {path = "image", labels = {"label"}})
-        write(path, "image,label\na.png,x\n")
+        shell.write(path, "image,label\na.png,x\n")
         refused("only the class x", path, {path = "image", label = "label"})
         local image_of = {path = "image", label = "label"}
         refused("only the class tb ('none' stands for a label that is not known)",
@@ -345,7 +354,7 @@ describe("lx.data.frame", function()
             {image = "a.png", label = "normal"}, {image = "b.png", label = "tb"}, {image = "b.png", label = "tb"},
             {image = "b.png"},
         }, image_of)))
-        write(path, "image,label\n")
+        shell.write(path, "image,label\n")
         refused("has no rows", path, {path = "image", label = "label"})
         refused("part: expected train, val or test", {{path = "a", label = "no", part = "west"}, {path = "b",
             label = "yes"}},
@@ -436,7 +445,7 @@ describe("lx.data.dataset", function()
         for i, name in ipairs {"png: 16 bits", "png: 12 bits at the lower end of 16", "dicom: padding",
             "tiff: signed"} do
             local extension = name:match("^(%a+)"):gsub("dicom", "dcm"):gsub("tiff", "tif")
-            write(("%s/tb/x/deep%d.%s"):format(root, i, extension), core.to_string(golden[name .. "/file"]))
+            shell.write(("%s/tb/x/deep%d.%s"):format(root, i, extension), core.to_string(golden[name .. "/file"]))
         end
         local frame = assert(lx.data.image_folder(root))
         local opened = assert(frame:open {size = 16})

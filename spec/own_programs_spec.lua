@@ -4,33 +4,15 @@ local cjson = require "cjson"
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local HERE <const> = "examples/chest_xray/"
 
 local work
 
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    file:close()
-end
-
--- Runs a command; returns its exit status, standard output and standard error.
-local function run(command)
-    local _, _, status = os.execute(("(%s) >'%s/stdout' 2>'%s/stderr'"):format(command, work, work))
-    return status, read(work .. "/stdout"), read(work .. "/stderr")
-end
-
 local function program(name, form, ...)
-    return run(("%s %s%s.lua %s"):format(LUA, HERE, name, form:format(...)))
+    return shell.run(("%s %s%s.lua %s"):format(LUA, HERE, name, form:format(...)))
 end
 
 local SMALL <const> = "--size 16 --batch 8 --epochs 2 "
@@ -46,9 +28,7 @@ end
 
 describe("the programs on data of one's own #slow", function()
     setup(function()
-        work = os.tmpname()
-        os.remove(work)
-        assert(lfs.mkdir(work))
+        work = shell.folder()
         local rows = {"image,patient,Mass,Effusion"}
         for i = 1, 36 do
             local class = i % 3
@@ -60,11 +40,11 @@ describe("the programs on data of one's own #slow", function()
                 or class == 2
                 and 1 or 0)
         end
-        write(work .. "/table/labels.csv", table.concat(rows, "\n") .. "\n")
+        shell.write(work .. "/table/labels.csv", table.concat(rows, "\n") .. "\n")
         assert.equal(0, (program("train", SMALL .. "--data %s/two --out %s/binary --epochs 6", work, work)))
     end)
 
-    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+    teardown(function() shell.remove(work) end)
 
     it("learn, judge and tell three classes", function()
         local status, out, errors = program("train", SMALL .. "--data %s/three --out %s/classes --epochs 8", work, work)
@@ -79,7 +59,7 @@ describe("the programs on data of one's own #slow", function()
         assert.equal(0, status)
         assert.matches("9 images of 3 classes", out)
         assert.matches("true bacterial", out)
-        assert.equal(3, #cjson.decode(read(work .. "/r.json")).each)
+        assert.equal(3, #cjson.decode(shell.read(work .. "/r.json")).each)
         status, out = program("predict", "--json --model %s/classes/best.safetensors %s/fresh", work, work)
         assert.equal(0, status)
         local right = 0
@@ -176,16 +156,17 @@ describe("the programs on data of one's own #slow", function()
         local model = "--model " .. work .. "/binary/best.safetensors "
         save(work .. "/deep/a/b/one.png", 1, 1)
         save(work .. "/deep/two, \"odd\".png", 0, 2)
-        write(work .. "/deep/notes.txt", "no image")
+        shell.write(work .. "/deep/notes.txt", "no image")
         local status, out, errors = program("predict", model .. "%s/deep", work)
         assert.equal(0, status, errors)
         assert.equal(3, select(2, out:gsub("\n", "")))
         assert.matches("deep/a/b/one.png: ", out, 1, true)
-        write(work .. "/list.txt", work .. "/deep/a/b/one.png\r\n\n" .. work .. "/two\n")
+        shell.write(work .. "/list.txt", work .. "/deep/a/b/one.png\r\n\n" .. work .. "/two\n")
         status, out = program("predict", model .. "--list %s/list.txt", work)
         assert.equal(0, status)
         assert.equal(38, select(2, out:gsub("\n", "")))
-        status, out = run(("echo %s/deep/a/b/one.png | %s %spredict.lua %s --list -"):format(work, LUA, HERE, model))
+        status, out = shell.run(("echo %s/deep/a/b/one.png | %s %spredict.lua %s --list -"):format(work, LUA, HERE,
+            model))
         assert.equal(0, status)
         assert.matches("^%[INFO%] loading network%.%.%.\nxray %a+: %d+%.%d%d%%[^\n]*\n$", out)
         status, out = program("predict", model .. "--format csv '%s/deep/two, \"odd\".png'", work)
@@ -230,17 +211,17 @@ describe("the programs on data of one's own #slow", function()
     it("predict writes over no input, nor over another picture of the same name", function()
         local model = "--model " .. work .. "/binary/best.safetensors "
         for i, folder in ipairs {"p/a", "p/b", "p"} do save(("%s/%s/xray.png"):format(work, folder), i % 3, i) end
-        local before = read(work .. "/p/xray.png")
+        local before = shell.read(work .. "/p/xray.png")
         assert.equal(0, (program("predict", model .. "--out %s/p %s/p", work, work)))
-        assert.equal(before, read(work .. "/p/xray.png"))
+        assert.equal(before, shell.read(work .. "/p/xray.png"))
         for _, name in ipairs {"xray-2", "xray-3", "xray-4"} do
             assert.is_string(lfs.attributes(("%s/p/%s.png"):format(work, name), "mode"))
         end
         -- by another path to the same file
         os.execute(("mkdir '%s/q'; ln '%s/p/a/xray.png' '%s/q/xray.png'"):format(work, work, work))
-        before = read(work .. "/q/xray.png")
+        before = shell.read(work .. "/q/xray.png")
         assert.equal(0, (program("predict", model .. "--out %s/q %s/p/a/xray.png", work, work)))
-        assert.equal(before, read(work .. "/q/xray.png"))
+        assert.equal(before, shell.read(work .. "/q/xray.png"))
         -- the picture itself is whole, between the margins
         local shown = assert(lx.vision.load(work .. "/q/xray-2.png"))
         local image = assert(lx.vision.load(work .. "/p/a/xray.png"))
@@ -253,10 +234,10 @@ describe("the programs on data of one's own #slow", function()
 
     it("predict notices what it cannot write, and names of any bytes", function()
         local model = "--model " .. work .. "/binary/best.safetensors "
-        local status, _, errors = run(("%s %spredict.lua %s %s/two >/dev/full"):format(LUA, HERE, model, work))
+        local status, _, errors = shell.run(("%s %spredict.lua %s %s/two >/dev/full"):format(LUA, HERE, model, work))
         assert.equal(1, status)
         assert.matches("cannot write the answers: No space left on device", errors)
-        status, _, errors = run(("%s %spredict.lua %s %s/two | head -1"):format(LUA, HERE, model, work))
+        status, _, errors = shell.run(("%s %spredict.lua %s %s/two | head -1"):format(LUA, HERE, model, work))
         assert.equal(0, status)
         assert.not_matches("traceback", errors)
         local path = work .. "/deep/\xff\xfe caf\xe9.png"
@@ -272,9 +253,9 @@ describe("the programs on data of one's own #slow", function()
 
     -- Starts a program, waits until a command is true, sends it a signal; returns its exit status and messages.
     local function signalled(arguments, ready, signal)
-        write(work .. "/signal.sh", ("%s %s%s & pid=$!\nfor i in $(seq 1000); do %s && break; sleep 0.01; done\n"
+        shell.write(work .. "/signal.sh", ("%s %s%s & pid=$!\nfor i in $(seq 1000); do %s && break; sleep 0.01; done\n"
             .. "kill -%s $pid\nwait $pid"):format(LUA, HERE, arguments, ready, signal))
-        local status, _, errors = run("bash -m " .. work .. "/signal.sh")
+        local status, _, errors = shell.run("bash -m " .. work .. "/signal.sh")
         return status, errors
     end
 
@@ -312,20 +293,20 @@ describe("the programs on data of one's own #slow", function()
             .. "--patience 2 "
             .. "--out %s "):format(LUA, HERE, out)
         local started = core.now()
-        assert.equal(0, (run(command)))
-        local whole, last, best = core.now() - started, read(out .. "/last.safetensors"), read(out
+        assert.equal(0, (shell.run(command)))
+        local whole, last, best = core.now() - started, shell.read(out .. "/last.safetensors"), shell.read(out
             .. "/best.safetensors")
         local stream = require("luxel.random").stream(tonumber(os.getenv("LUXEL_KILLS_SEED") or 1))
         local resumed = 0
         for _ = 1, kills do
-            run("rm -rf " .. out)
-            run(("timeout -s KILL %.3f %s"):format(stream:uniform(0.2, 1) * whole, command))
+            shell.run("rm -rf " .. out)
+            shell.run(("timeout -s KILL %.3f %s"):format(stream:uniform(0.2, 1) * whole, command))
             local going_on = lfs.attributes(out .. "/last.safetensors", "mode")
             resumed = resumed + (going_on and 1 or 0)
-            local status, _, errors = run(command .. (going_on and "--resume" or "--overwrite"))
+            local status, _, errors = shell.run(command .. (going_on and "--resume" or "--overwrite"))
             assert.equal(0, status, errors)
-            assert.is_true(last == read(out .. "/last.safetensors"), "other bits")
-            assert.is_true(best == read(out .. "/best.safetensors"), "another best model")
+            assert.is_true(last == shell.read(out .. "/last.safetensors"), "other bits")
+            assert.is_true(best == shell.read(out .. "/best.safetensors"), "another best model")
             for name in lfs.dir(out) do assert.is_nil(name:find("^%.luxel"), name) end
         end
         if os.getenv("LUXEL_KILLS") then print(("%d kills, %d resumed"):format(kills, resumed)) end
@@ -333,12 +314,13 @@ describe("the programs on data of one's own #slow", function()
 
     it("train refuses a folder in which another run works", function()
         local out = work .. "/busy"
-        write(work .. "/two.sh", ("%s %strain.lua --size 16 --batch 8 --epochs 2000 --phantoms 60 --out %s & pid=$!\n"
+        shell.write(work .. "/two.sh", ("%s %strain.lua --size 16 --batch 8 --epochs 2000 --phantoms 60 --out %s &\n"
+            .. "pid=$!\n"
             .. "for i in $(seq 1000); do grep -q '^1,' %s/log.csv 2>/dev/null && break; sleep 0.01; done\n"
             .. "%s %strain.lua --size 16 --batch 8 --epochs 1 --phantoms 60 --overwrite --out %s; echo status "
                 .. "$?\nkill -9 $pid"
             ):format(LUA, HERE, out, out, LUA, HERE, out))
-        local _, text, errors = run("bash " .. work .. "/two.sh")
+        local _, text, errors = shell.run("bash " .. work .. "/two.sh")
         assert.matches("status 1\n", text)
         assert.matches("another run writes into " .. out, errors, 1, true)
     end)

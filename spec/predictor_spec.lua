@@ -1,21 +1,14 @@
 --- The predictor: one road from a film, as a file or as bytes, to an answer.
 
 local core = require "luxel.core"
-local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local SIZE <const> = 33
 
 local ABSENT <const> = {}
 
 local work
-
-local function bytes_of(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
 
 -- A model's file as training writes it, with weights by chance.
 local function save(name, fields, outputs)
@@ -47,13 +40,11 @@ describe("a predictor", function()
     local films
 
     setup(function()
-        work = assert(os.tmpname())
-        os.remove(work)
-        assert(lfs.mkdir(work))
+        work = shell.folder()
         films = {film("a", 1, 71, 53), film("b", 2, 33, 33), film("c", 3, 20, 90)}
     end)
 
-    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+    teardown(function() shell.remove(work) end)
 
     it("answers what the parts give by themselves", function()
         local path = save("two.safetensors")
@@ -79,9 +70,9 @@ describe("a predictor", function()
 
     it("answers the same to a path, to bytes, one by one and together", function()
         local predictor = assert(lx.predictor.open(save("two.safetensors")))
-        local together = predictor:all {films[1], {bytes = bytes_of(films[2]), name = "two"}, films[3]}
+        local together = predictor:all {films[1], {bytes = shell.read(films[2]), name = "two"}, films[3]}
         for i, path in ipairs(films) do
-            local alone, of_bytes = assert(predictor(path)), assert(predictor:predict({bytes = bytes_of(path)}))
+            local alone, of_bytes = assert(predictor(path)), assert(predictor:predict({bytes = shell.read(path)}))
             assert.near(alone.infected, together[i].infected, 1e-6)
             assert.equal(alone.infected, of_bytes.infected)
             assert.equal("image", of_bytes.path)
@@ -99,7 +90,7 @@ describe("a predictor", function()
 
     it("keeps the answers of the others where a film cannot be read", function()
         local predictor = assert(lx.predictor.open(save("two.safetensors")))
-        local answers = predictor:all({work .. "/none.png", films[1], {bytes = bytes_of(films[2]):sub(1, 300)}},
+        local answers = predictor:all({work .. "/none.png", films[1], {bytes = shell.read(films[2]):sub(1, 300)}},
             {quality = false, images = true})
         assert.equal("io", answers[1].code)
         assert.matches("none.png", answers[1].message)
@@ -130,6 +121,20 @@ describe("a predictor", function()
         assert.is_true(predictor:answer({0.2, 0.5, 0.3}).positive)
         assert.is_false(predictor:answer({0.5, 0.2, 0.3}).positive)
         assert.error_matches(function() predictor:answer(0.5) end, "answer: probabilities: expected 3 numbers")
+        -- which of them is nothing to look at is known by their names, not by their order
+        for names, healthy in pairs {
+            [{"COVID", "NORMAL", "TB"}] = 2, [{"tb", "covid", "no_tb"}] = 3, [{"mild", "moderate", "severe"}] = false,
+        } do
+            predictor = assert(lx.predictor.open(save("named.safetensors", {
+                task = "classes", classes = names, positive = ABSENT, threshold = ABSENT,
+                calibration = {temperature = 1},
+            }, 3)))
+            for k, name in ipairs(names) do
+                local p = {0.1, 0.1, 0.1}
+                p[k] = 0.8
+                assert.equal(k ~= healthy, predictor:answer(p).positive, name)
+            end
+        end
 
         predictor = assert(lx.predictor.open(save("labels.safetensors", {
             task = "labels", classes = {"Effusion", "Mass"}, positive = ABSENT, threshold = {0.3, 0.6},

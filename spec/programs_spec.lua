@@ -3,42 +3,18 @@
 local cjson = require "cjson"
 local lfs = require "lfs"
 local lx = require "luxel"
+local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local HERE <const> = "examples/chest_xray/"
 
 local work
 
--- Runs a command; returns its exit status, standard output and standard error.
-local function run(command)
-    local _, _, status = os.execute(("(%s) >'%s/stdout' 2>'%s/stderr'"):format(command, work, work))
-    local function read(name)
-        local file = assert(io.open(work .. "/" .. name, "rb"))
-        local text = file:read("a")
-        file:close()
-        return text
-    end
-    return status, read("stdout"), read("stderr")
-end
-
 local function program(name, arguments)
-    return run(("%s %s%s.lua %s"):format(LUA, HERE, name, arguments))
+    return shell.run(("%s %s%s.lua %s"):format(LUA, HERE, name, arguments))
 end
 
 local function exists(path) return lfs.attributes(path, "mode") ~= nil end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-end
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
 
 local function first_file(folder)
     for name in lfs.dir(folder) do
@@ -69,14 +45,12 @@ end
 
 describe("the programs #slow", function()
     setup(function()
-        work = os.tmpname()
-        os.remove(work)
-        assert(lfs.mkdir(work))
+        work = shell.folder()
         assert(lx.data.phantom_save(work .. "/images", {n = 24, size = 64, seed = 5}))
         assert.equal(0, (program("train", SMALL .. "--out " .. work .. "/run")))
     end)
 
-    teardown(function() os.execute("rm -rf '" .. work .. "'") end)
+    teardown(function() shell.remove(work) end)
 
     it("train leaves the best and the last model and a log", function()
         assert.is_true(exists(work .. "/run/best.safetensors") and exists(work .. "/run/last.safetensors"))
@@ -93,7 +67,8 @@ describe("the programs #slow", function()
 
     it("train gives the same bits again, with one thread or two", function()
         assert.equal(0, (program("train", SMALL .. "--out " .. work .. "/again")))
-        assert.equal(0, (run(("OMP_NUM_THREADS=1 %s %strain.lua %s --out %s/one"):format(LUA, HERE, SMALL, work))))
+        local command = ("OMP_NUM_THREADS=1 %s %strain.lua %s --out %s/one"):format(LUA, HERE, SMALL, work)
+        assert.equal(0, (shell.run(command)))
         same_tensors(work .. "/run/last.safetensors", work .. "/again/last.safetensors")
         same_tensors(work .. "/run/last.safetensors", work .. "/one/last.safetensors")
     end)
@@ -107,18 +82,18 @@ describe("the programs #slow", function()
             .. "while ! grep -q '^1,' %s/log.csv 2>/dev/null; do sleep 0.02; done; sleep 0.1; "
             .. "kill -INT $pid; wait $pid"):format(LUA, HERE, arguments, out)
         -- a background process of a shell ignores SIGINT unless job control is on
-        write(work .. "/interrupt.sh", command)
-        local status, _, errors = run(("bash -m %s/interrupt.sh"):format(work))
+        shell.write(work .. "/interrupt.sh", command)
+        local status, _, errors = shell.run(("bash -m %s/interrupt.sh"):format(work))
         assert.equal(130, status)
         assert.matches("interrupted at epoch", errors)
         assert.equal(0, (program("train", arguments .. " --resume")))
         same_tensors(out .. "/last.safetensors", work .. "/whole/last.safetensors")
-        assert.equal(13, select(2, read(out .. "/log.csv"):gsub("\n", "")))
+        assert.equal(13, select(2, shell.read(out .. "/log.csv"):gsub("\n", "")))
     end)
 
     it("train killed without warning leaves the last epoch usable", function()
         local out = work .. "/killed"
-        run(("%s %strain.lua --size 33 --epochs 50 --batch 8 --phantoms 60 --out %s & pid=$!; "
+        shell.run(("%s %strain.lua --size 33 --epochs 50 --batch 8 --phantoms 60 --out %s & pid=$!; "
             .. "while ! grep -q '^2,' %s/log.csv 2>/dev/null; do sleep 0.02; done; kill -9 $pid; wait $pid"):format(
             LUA, HERE, out, out))
         local _, metadata = assert(lx.checkpoint.load(out .. "/last.safetensors"))
@@ -128,7 +103,7 @@ describe("the programs #slow", function()
     it("train reads a folder, leaves out what is broken, and splits by patient", function()
         local dir = work .. "/folder"
         os.execute(("cp -r '%s/images' '%s'"):format(work, dir))
-        write(dir .. "/NORMAL/broken.png", "this is no image")
+        shell.write(dir .. "/NORMAL/broken.png", "this is no image")
         local status, out, errors = program("train", SMALL .. ("--data %s --out %s/f --val 0.3"):format(dir, work))
         assert.equal(0, status)
         assert.matches("training on %d+ images", out)
@@ -200,7 +175,7 @@ describe("the programs #slow", function()
         assert.matches("computing on cpu %(", out)
         assert.matches("kernel +launches +ms", errors)
         local steps, launches = 3, 0 -- the first five are not measured, and there are eight
-        for _, event in ipairs(cjson.decode(read(trace)).traceEvents) do
+        for _, event in ipairs(cjson.decode(shell.read(trace)).traceEvents) do
             if event.name == "adam" then launches = launches + 1 end
         end
         assert.equal(steps * 12, launches)
@@ -252,9 +227,9 @@ describe("the programs #slow", function()
 
     it("train says what it could not save, and names no model that is not there", function()
         local function leaves(out, prepare, limit)
-            run(("mkdir -p '%s/%s'; %s"):format(work, out, prepare))
-            local status, text, errors = run(("%s %s %strain.lua %s--out %s/%s"):format(limit or "", LUA, HERE, SMALL,
-                work, out))
+            shell.run(("mkdir -p '%s/%s'; %s"):format(work, out, prepare))
+            local status, text, errors = shell.run(("%s %s %strain.lua %s--out %s/%s"):format(limit or "", LUA, HERE,
+                SMALL, work, out))
             assert.equal(1, status)
             assert.not_matches("model in", text)
             assert.matches("error: ", errors)
@@ -267,17 +242,17 @@ describe("the programs #slow", function()
         -- a disk that is full before the first checkpoint
         leaves("full", "true", "ulimit -f 100; trap '' XFSZ;")
         -- one that gets full after a first run: what that one saved stays
-        run(("cp -r '%s/run' '%s/later'"):format(work, work))
-        local before = read(work .. "/later/last.safetensors")
+        shell.run(("cp -r '%s/run' '%s/later'"):format(work, work))
+        local before = shell.read(work .. "/later/last.safetensors")
         local form = "ulimit -f 100; trap '' XFSZ; %s %strain.lua %s--epochs 3 --resume --out %s/later"
-        local status, text = run(form:format(LUA, HERE, SMALL:gsub("%-%-epochs 2", ""), work))
+        local status, text = shell.run(form:format(LUA, HERE, SMALL:gsub("%-%-epochs 2", ""), work))
         assert.equal(1, status)
-        assert.equal(before, read(work .. "/later/last.safetensors"))
+        assert.equal(before, shell.read(work .. "/later/last.safetensors"))
         local named = text:match("best epoch (%d+)")
         local _, metadata = assert(lx.checkpoint.load(work .. "/later/best.safetensors"))
         assert.equal(metadata.epoch, math.tointeger(tonumber(named)))
         -- a file where the folder should be
-        write(work .. "/file", "x")
+        shell.write(work .. "/file", "x")
         local code, _, problem = program("train", SMALL .. "--out " .. work .. "/file")
         assert.equal(1, code)
         assert.matches("cannot make the folder", problem)
@@ -299,8 +274,8 @@ describe("the programs #slow", function()
                 assert.not_matches("traceback", errors)
             end
         end
-        local whole = read(model)
-        write(work .. "/bad.safetensors", whole:sub(1, #whole - 8192) .. ("\xff"):rep(4096) .. whole:sub(-4096))
+        local whole = shell.read(model)
+        shell.write(work .. "/bad.safetensors", whole:sub(1, #whole - 8192) .. ("\xff"):rep(4096) .. whole:sub(-4096))
         refuses("bad%.safetensors cannot be used: its checksum does not fit")
         local tensors, metadata = assert(lx.checkpoint.load(model))
         local function with(changes)
@@ -342,7 +317,7 @@ describe("the programs #slow", function()
             assert.matches(word, out, 1, true)
         end
         assert.matches("does not replace", out)
-        local report = cjson.decode(read(json))
+        local report = cjson.decode(shell.read(json))
         assert.equal(40, report.n)
         assert.equal(2, #report.intervals.auc)
     end)
@@ -363,7 +338,7 @@ describe("the programs #slow", function()
     end)
 
     it("predict does the others when one is broken, and says so", function()
-        write(work .. "/bad.png", "")
+        shell.write(work .. "/bad.png", "")
         local status, out, errors = program("predict", ("--model %s/run/best.safetensors --out %s/pictures %s/bad.png "
             .. "%s/images/*/*.png"):format(work, work, work, work))
         assert.not_equal(0, status)
@@ -389,7 +364,7 @@ describe("the programs #slow", function()
             local answer = cjson.decode(line)
             assert.is_true(answer.infected >= 0 and answer.infected <= 1)
         end
-        write(work .. "/no.safetensors", "garbage")
+        shell.write(work .. "/no.safetensors", "garbage")
         local status, _, errors = program("predict", ("--model %s/no.safetensors x.png"):format(work))
         assert.equal(1, status)
         assert.matches("not a usable safetensors file", errors)

@@ -159,6 +159,13 @@ describe("conversion", function()
         assert.same({0, 2, 255, 255, 255, 0}, t:byte():totable())
         assert.same({-3, 2, 255, 300, 2147483647, 0}, t:int():totable())
         assert.same({1, 200}, lx.tensor({1, 200}, {dtype = "uint8"}):float():totable())
+        -- more than one vector, and a rest
+        local ends = lx.tensor {-1 / 0, -3e9, -2147483648, -0.5, 2147483520, 2147483648, 1 / 0}
+        ends = ends:reshape(7, 1):expand(7, 11)
+        assert.same({0, 0, 0, 0, 255, 255, 255}, ends:byte():narrow(2, 11, 1):reshape(7):totable())
+        assert.same({-2147483648, -2147483648, -2147483648, 0, 2147483520, 2147483647, 2147483647},
+            ends:int():narrow(2, 11, 1):reshape(7):totable())
+        assert.same({0, 254, 255}, lx.tensor({-5, 254, 256}, {dtype = "int32"}):byte():totable())
     end)
 
     it("goes to bytes and back", function()

@@ -6,25 +6,13 @@
 -- any lines.
 
 local lfs = require "lfs"
+local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local FOLDER <const> = "docs/tutorials"
 local SECONDS <const> = 60 -- under valgrind and sanitizers too; natively each takes less than 5
 
 local work
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-end
 
 -- The blocks of a page: language, text, and the line where the text begins.
 local function blocks_of(page)
@@ -66,10 +54,9 @@ end
 -- What a command prints in the folder of work, which has to end well; its standard error, where progress goes, is
 -- shown if it does not.
 local function run(name, command)
-    write(work .. "/command.sh", command)
-    local pipe = assert(io.popen(("cd %s && timeout %d sh -e command.sh 2>messages"):format(work, SECONDS)))
-    local output = pipe:read("a")
-    if not pipe:close() then error(name .. ": " .. output .. read(work .. "/messages"), 0) end
+    shell.write(work .. "/command.sh", command)
+    local status, output, messages = shell.run(("cd %s && timeout %d sh -e command.sh"):format(work, SECONDS))
+    if status ~= 0 then error(name .. ": " .. output .. messages, 0) end
     return output
 end
 
@@ -114,7 +101,7 @@ local MARK <const> = "\1\n"
 local function check_program(name, blocks)
     local program, outputs = file_of(blocks, "lua", 'io.stdout:write("\\1\\n")')
     if not program then return end
-    write(work .. "/program.lua", program)
+    shell.write(work .. "/program.lua", program)
     local printed = run(name, LUA .. " program.lua")
     local start = 1
     for _, block in ipairs(outputs) do
@@ -130,7 +117,7 @@ local COMPILER <const> = 'cc() { env ${CC:-cc} "$@"; }\n'
 
 local function check_commands(name, blocks)
     local source = file_of(blocks, "c")
-    if source then write(work .. "/host.c", source) end
+    if source then shell.write(work .. "/host.c", source) end
     for i, block in ipairs(blocks) do
         if block.language == "sh" then
             local printed = run(("%s:%d"):format(name, block.line), COMPILER .. block.text)
@@ -161,13 +148,11 @@ local function check(name, blocks)
 end
 
 local function check_page(name)
-    check(name, blocks_of(read(FOLDER .. "/" .. name)))
+    check(name, blocks_of(shell.read(FOLDER .. "/" .. name)))
 end
 
 local function in_a_folder()
-    work = os.tmpname()
-    os.remove(work)
-    assert(lfs.mkdir(work))
+    work = shell.folder()
 end
 
 local function removed() os.execute("rm -rf " .. work) end

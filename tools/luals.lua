@@ -58,7 +58,7 @@ local function add_entry(lines, entry)
     local names = {}
     add(lines, "")
     add_text(lines, entry.text)
-    if entry.block and entry.block.generic then add(lines, "---@generic %s", entry.block.generic) end
+    if entry.comment and entry.comment.generic then add(lines, "---@generic %s", entry.comment.generic) end
     for i, argument in ipairs(described.arguments) do
         names[i] = argument.name
         local note = argument.note
@@ -69,7 +69,7 @@ local function add_entry(lines, entry)
     end
     local class = made_by(entry)
     if class then add(lines, "---@return %s", class) end
-    for _, value in ipairs(not class and entry.block and entry.block.returns or {}) do
+    for _, value in ipairs(not class and entry.comment and entry.comment.returns or {}) do
         add(lines, "---@return %s%s", value.type, value.text ~= "" and " " .. value.text or "")
     end
     add(lines, "function %s(%s) end", entry.name, table.concat(names, ", "))

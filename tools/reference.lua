@@ -100,8 +100,8 @@ local function results(book)
     for _, page in ipairs(book.pages) do
         for _, field in ipairs(page.class and page.class.fields or {}) do mention(field.type) end
         for _, entry in ipairs(page.entries) do
-            for _, value in ipairs(entry.block and entry.block.returns or {}) do mention(value.type) end
-            for _, value in ipairs(entry.block and entry.block.params or {}) do mention(value.type) end
+            for _, value in ipairs(entry.comment and entry.comment.returns or {}) do mention(value.type) end
+            for _, value in ipairs(entry.comment and entry.comment.params or {}) do mention(value.type) end
         end
     end
     return found

@@ -83,11 +83,26 @@ static int l_add_scaled_in_place(lua_State *L)
     return lx_results(L, code, &error, 1);
 }
 
-/* where(condition, a, b) */
+/* clamp_backward(x, gradient, low, high) */
+static int l_clamp_backward(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_tensor *x = lx_check_any(L, 1), *gradient = lx_check_any(L, 2);
+    const double low = lx_check_number(L, 3), high = lx_check_number(L, 4);
+    settle_layout(L, "clamp", (lx_operand){x, 0}, (lx_operand){gradient, 0});
+    return lx_results(L, lx_clamp_backward(lx_push_tensor(L), x, gradient, low, high, &error), &error, 1);
+}
+
+/* where(condition, a, b); b may be a number */
 static int l_where(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    const lx_tensor *condition = lx_check_tensor(L, 1), *a = lx_check_tensor(L, 2), *b = lx_check_tensor(L, 3);
+    const lx_tensor *condition = lx_check_tensor(L, 1), *a = lx_check_tensor(L, 2);
+    if (lua_type(L, 3) == LUA_TNUMBER) {
+        const double number = lua_tonumber(L, 3);
+        return lx_results(L, lx_where_number(lx_push_tensor(L), condition, a, number, &error), &error, 1);
+    }
+    const lx_tensor *b = lx_check_tensor(L, 3);
     return lx_results(L, lx_where(lx_push_tensor(L), condition, a, b, &error), &error, 1);
 }
 
@@ -124,6 +139,7 @@ const luaL_Reg lx_op_functions[] = {
     {"binary", l_binary},
     {"binary_", l_binary_in_place},
     {"add_scaled_", l_add_scaled_in_place},
+    {"clamp_backward", l_clamp_backward},
     {"where", l_where},
     {"arange", l_arange},
     {NULL, NULL},

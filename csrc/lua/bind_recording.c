@@ -1,4 +1,4 @@
-/* Recordings for lua/luxel/compile.lua: what a function's tensors have in common with another call's, and recording and
+/* Recordings for lua/luxel/compile: what a function's tensors have in common with another call's, and recording and
  * replaying what the devices do. */
 #include "bind.h"
 

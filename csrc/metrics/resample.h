@@ -1,4 +1,4 @@
-/* Resamples of a labelled sample, for the bootstrap of lua/luxel/metrics.lua. */
+/* Resamples of a labelled sample, for the bootstrap of lua/luxel/metrics/intervals.lua. */
 #ifndef LX_RESAMPLE_H
 #define LX_RESAMPLE_H
 

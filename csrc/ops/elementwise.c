@@ -29,8 +29,10 @@ ACTIVATION_OPS(DECLARE_ACTIVATION)
 COMPARISONS(DECLARE_COMPARISON)
 LX_KERNEL(elementwise, unary_isnan);
 LX_KERNEL(elementwise, add_scaled);
+LX_KERNEL(elementwise, clamp_backward);
 LX_KERNEL(elementwise, where);
 LX_KERNEL(elementwise, where_int);
+LX_KERNEL(elementwise, where_s);
 LX_KERNEL(elementwise, arange);
 LX_KERNEL(elementwise, arange_int);
 LX_KERNEL(elementwise, fill_float);
@@ -500,6 +502,18 @@ lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tenso
     return run_elementwise("add", &k_add_scaled, (const lx_tensor *const[]){a, b, target}, 3, args, error);
 }
 
+lx_code lx_clamp_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *gradient, double low, double high,
+                          lx_error *error)
+{
+    const elementwise_args args = {.s = (float)low, .t = (float)high};
+    if (new_like(out, x, LX_FLOAT32, error))
+        return error->code;
+    if (check_fits("clamp", out, gradient, error) ||
+        run_elementwise("clamp", &k_clamp_backward, (const lx_tensor *const[]){x, gradient, out}, 3, args, error))
+        lx_tensor_free(out);
+    return error->code;
+}
+
 lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, const lx_tensor *b, lx_error *error)
 {
     lx_tensor mask = {0}, left = {0}, right = {0}, both = {0};
@@ -524,6 +538,24 @@ lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a,
     return error->code;
 }
 
+lx_code lx_where_number(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, double number, lx_error *error)
+{
+    lx_tensor mask = {0}, left = {0};
+    int ndim;
+    long shape[LX_MAX_DIMS];
+    if (lx_broadcast_shape("where", a, condition, &ndim, shape, error))
+        return error->code;
+    if (!lx_cast(&mask, condition, LX_UINT8, error) && !lx_exact_float(&left, "where", a, error) &&
+        !lx_tensor_new(out, a->storage->device, LX_FLOAT32, ndim, shape, error)) {
+        const elementwise_args args = {.s = (float)number};
+        if (run_elementwise("where", &k_where_s, (const lx_tensor *const[]){&left, &mask, out}, 3, args, error))
+            lx_tensor_free(out);
+    }
+    lx_tensor_free(&mask);
+    lx_tensor_free(&left);
+    return error->code;
+}
+
 lx_code lx_copy(lx_tensor *target, const lx_tensor *source, lx_error *error)
 {
     static const lx_kernel *const kernels[3][3] = {
@@ -531,9 +563,11 @@ lx_code lx_copy(lx_tensor *target, const lx_tensor *source, lx_error *error)
         {&k_copy_uchar_float, &k_copy_uchar_uchar, &k_copy_uchar_int},
         {&k_copy_int_float, &k_copy_int_uchar, &k_copy_int_int},
     };
+    /* What integers hold, as floats. */
+    static const float least[] = {0, 0, -2147483648.0f}, most[] = {0, 255, 2147483520.0f};
     if (check_fits("copy", target, source, error))
         return error->code;
-    const elementwise_args args = {0};
+    const elementwise_args args = {.s = least[target->dtype], .t = most[target->dtype]};
     const lx_kernel *kernel = kernels[source->dtype][target->dtype];
     return run_elementwise("copy", kernel, (const lx_tensor *const[]){source, target}, 2, args, error);
 }

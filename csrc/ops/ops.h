@@ -74,8 +74,15 @@ lx_code lx_check_target(const char *function, const lx_tensor *target, const lx_
 /* target = a + s b */
 lx_code lx_add_scaled_into(lx_tensor *target, const lx_tensor *a, const lx_tensor *b, double s, lx_error *error);
 
+/* float32 of the shape of x: the gradient where x is from low to high, else 0. */
+lx_code lx_clamp_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *gradient, double low, double high,
+                          lx_error *error);
+
 /* float32, or int32 if a and b are. */
 lx_code lx_where(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, const lx_tensor *b, lx_error *error);
+
+/* float32: a where condition is not 0, elsewhere the number. */
+lx_code lx_where_number(lx_tensor *out, const lx_tensor *condition, const lx_tensor *a, double number, lx_error *error);
 
 /* target = source, converting the dtype and broadcasting source. */
 lx_code lx_copy(lx_tensor *target, const lx_tensor *source, lx_error *error);

@@ -1,6 +1,6 @@
---- Reads the annotations in Lua files: blocks of lines that begin with three hyphens, and what stands below each.
+--- Reads the annotations in Lua files: comments of lines that begin with three hyphens, and the line below each.
 --
--- A block has `text`, `params` (a list of {name =, type =, text =}), `returns` (a list of {type =, text =}), `class`,
+-- A comment has `text`, `params` (a list of {name =, type =, text =}), `returns` (a list of {type =, text =}), `class`,
 -- `parent`, `fields` and `operators` of `---@class`, and `generic`.
 
 local annotations = {}
@@ -32,75 +32,75 @@ end
 
 local readers = {}
 
-function readers.param(block, rest)
+function readers.param(comment, rest)
     local name, after = rest:match("^([%w_%.]+%??)%s*(.*)$")
     if not name then return end
     local kind, text = split_type(after)
     if name:sub(-1) == "?" then name, kind = name:sub(1, -2), kind .. "?" end
-    block.params[#block.params + 1] = {name = name, type = kind, text = text}
+    comment.params[#comment.params + 1] = {name = name, type = kind, text = text}
 end
 
-readers["return"] = function(block, rest)
+readers["return"] = function(comment, rest)
     local kind, text = split_type(rest)
-    block.returns[#block.returns + 1] = {type = kind, text = text}
+    comment.returns[#comment.returns + 1] = {type = kind, text = text}
 end
 
-function readers.field(block, rest)
+function readers.field(comment, rest)
     local name, after = rest:match("^([%w_]+%??)%s+(.*)$")
     if not name or name == "private" or name == "protected" then return end
     local kind, text = split_type(after)
     if name:sub(-1) == "?" then name, kind = name:sub(1, -2), kind .. "?" end
-    block.fields[#block.fields + 1] = {name = name, type = kind, text = text}
+    comment.fields[#comment.fields + 1] = {name = name, type = kind, text = text}
 end
 
-function readers.class(block, rest)
+function readers.class(comment, rest)
     local name, after = rest:match("^([%w_%.]+)%s*(.*)$")
-    block.class = name
+    comment.class = name
     if after:sub(1, 1) == ":" then
-        block.parent, after = split_type(after:gsub("^:%s*", ""))
+        comment.parent, after = split_type(after:gsub("^:%s*", ""))
     end
-    if after ~= "" then block.lines[#block.lines + 1] = after end
+    if after ~= "" then comment.lines[#comment.lines + 1] = after end
 end
 
-function readers.operator(block, rest) table.insert(block.operators, rest) end
+function readers.operator(comment, rest) table.insert(comment.operators, rest) end
 
-function readers.generic(block, rest) block.generic = rest end
+function readers.generic(comment, rest) comment.generic = rest end
 
--- `---@type fun(...): T` of what is no function of its own: what it returns.
-function readers.type(block, rest)
+-- `---@type fun(...): T` of a value that is not defined as a function: its result.
+function readers.type(comment, rest)
     local result = rest:match("^fun%b():%s*(.+)$")
-    if result then readers["return"](block, result) end
+    if result then readers["return"](comment, result) end
 end
 
 -- One tag with its continuations, joined.
-local function read_tag(block, tag)
+local function read_tag(comment, tag)
     local name, rest = tag:match("^@([%w_]+)%s*(.*)$")
     local reader = readers[name]
-    if reader then reader(block, rest) end
+    if reader then reader(comment, rest) end
 end
 
--- The block of the lines from `first` to `last`.
-local function read_block(lines, first, last)
-    local block = {lines = {}, params = {}, returns = {}, fields = {}, operators = {}}
+-- The comment of the lines from `first` to `last`.
+local function read_comment(lines, first, last)
+    local comment = {lines = {}, params = {}, returns = {}, fields = {}, operators = {}}
     local tag
     for i = first, last do
         local text = lines[i]:match("^%s*%-%-%-? ?(.*)$")
         if text:sub(1, 1) == "@" then
-            if tag then read_tag(block, tag) end
+            if tag then read_tag(comment, tag) end
             tag = text
         elseif tag then
             tag = tag .. " " .. text:gsub("^%s+", "")
         else
-            block.lines[#block.lines + 1] = text
+            comment.lines[#comment.lines + 1] = text
         end
     end
-    if tag then read_tag(block, tag) end
-    block.text = table.concat(block.lines, "\n")
-    block.lines = nil
-    return block
+    if tag then read_tag(comment, tag) end
+    comment.text = table.concat(comment.lines, "\n")
+    comment.lines = nil
+    return comment
 end
 
--- What a file says of itself: the comment at its beginning.
+-- The comment at the beginning of a file.
 local function read_header(lines)
     local text = {}
     for _, line in ipairs(lines) do
@@ -111,7 +111,7 @@ local function read_header(lines)
     return table.concat(text, "\n")
 end
 
--- Whether a line is of a block that began at line `first`. Paragraphs are continued with two hyphens, up to the tags.
+-- Whether a line is of a comment that began at line `first`. Paragraphs are continued with two hyphens, up to the tags.
 local function belongs(line, first, above)
     if line:find("^%s*%-%-%-") then return true end
     return first ~= nil and line:find("^%s*%-%-") ~= nil and not above:find("^%s*%-%-%- ?@")
@@ -119,28 +119,28 @@ end
 
 --- Reads a file.
 ---@param path string
----@return {lines: string[], header: string, blocks: table[], below: table<integer, table>,
+---@return {lines: string[], header: string, comments: table[], below: table<integer, table>,
 --- naming: table<string, table>}? `below`: by the number of the line below each; `naming`: by the names that are quoted
 --- or assigned there
 ---@return string? message
 function annotations.read(path)
     local file <close>, message = io.open(path)
     if not file then return nil, message end
-    local lines, blocks, below, naming = {}, {}, {}, {}
+    local lines, comments, below, naming = {}, {}, {}, {}
     for line in file:lines() do lines[#lines + 1] = line end
     local first
     for i = 1, #lines + 1 do
         if belongs(lines[i] or "", first, lines[i - 1]) then
             first = first or i
         elseif first then
-            local block = read_block(lines, first, i - 1)
-            blocks[#blocks + 1], below[i], first = block, block, nil
-            for name in (lines[i] or ""):gmatch('"([%w_]+)"') do naming[name] = block end
+            local comment = read_comment(lines, first, i - 1)
+            comments[#comments + 1], below[i], first = comment, comment, nil
+            for name in (lines[i] or ""):gmatch('"([%w_]+)"') do naming[name] = comment end
             local assigned = (lines[i] or ""):match("^%s*[%w_]+%.([%w_]+) =")
-            if assigned then naming[assigned] = block end
+            if assigned then naming[assigned] = comment end
         end
     end
-    return {lines = lines, header = read_header(lines), blocks = blocks, below = below, naming = naming}
+    return {lines = lines, header = read_header(lines), comments = comments, below = below, naming = naming}
 end
 
 return annotations

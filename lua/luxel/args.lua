@@ -19,7 +19,7 @@ local args = {
 
 -- ---- raising --------------------------------------------------------------------------------------------------
 
--- What errors begin with: the names of public functions, for csrc/lua/errors.c.
+-- The names of public functions, with which errors begin: for csrc/lua/errors.c.
 local public_names = setmetatable({}, {__mode = "k"})
 core.set_names(public_names)
 
@@ -104,7 +104,7 @@ args.type("false", "false", "boolean", function(value) return value == false end
 -- Any number but NaN, which has no place in an order.
 args.type("ordered", "a number other than NaN", "number", function(value) return value == value end)
 args.type("any_tensor", "a tensor", "userdata", core.is_tensor)
--- Finite: what a number is meant to be where NaN or infinity would spoil everything after it.
+-- For numbers of which NaN or infinity would spoil everything that is computed with them.
 args.type("finite", "a finite number", "number", function(value) return value - value == 0 end)
 
 -- ---- reading declarations -------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ local function quick_test(parsed, kind)
     return possible and function(value) return accepts(parsed, value) end or false
 end
 
--- What quick_test says, by Lua type: found when first asked for.
+-- The results of quick_test by Lua type, each computed when first asked for.
 function tests_of(parsed)
     return setmetatable({}, {__index = function(self, kind)
         self[kind] = quick_test(parsed, kind)
@@ -258,7 +258,7 @@ function tests_of(parsed)
     end})
 end
 
--- What a type is in words. `list` is the form of lists in them.
+-- A type in words. `list` is the format of lists in them.
 local function words_of(parsed, list)
     local words = {}
     for _, alternative in ipairs(#parsed > 0 and parsed or {parsed}) do
@@ -307,6 +307,13 @@ local function mistake_in_fields(where, fields, value)
     end
 end
 
+local function takes_tensor(parsed)
+    for _, alternative in ipairs(parsed) do
+        if alternative.base and alternative.base.kinds[1] == "userdata" then return true end
+    end
+    return false
+end
+
 -- Why a value is not of the type, in words.
 function args.mistake(where, parsed, value)
     local literals = {}
@@ -318,6 +325,9 @@ function args.mistake(where, parsed, value)
         if type(alternative.literal) == "string" then literals[#literals + 1] = alternative.literal end
     end
     local got = args.describe(value)
+    local meta = getmetatable(value)
+    local no_tensor = type(meta) == "table" and rawget(meta, "no_tensor")
+    if no_tensor and takes_tensor(parsed) then got = got .. ", " .. no_tensor end
     local key = type(value) == "table" and not getmetatable(value) and next(value)
     if type(key) == "string" then
         got = ("a table with the name '%s'"):format(key)
@@ -380,7 +390,7 @@ local function check_rest(declaration, count, ...)
     for i = 1, select("#", ...) do
         local value = (select(i, ...))
         if not declaration.rest and value ~= nil then
-            count = count - (declaration.method and 1 or 0) -- what stands before the colon is not counted
+            count = count - (declaration.method and 1 or 0) -- the object before the colon is not counted
             args.fail("%s: takes %d argument%s, got %s besides", declaration.name, count, count == 1 and "" or "s",
                 args.describe(value))
         elseif tests then
@@ -396,8 +406,8 @@ end
 -- Public functions stay on the stack while they work, for errors to find their names: no tail calls.
 local function pass(...) return ... end
 
---- Declares a public function: what it returns checks the arguments and calls `f`. A name that begins with a colon is a
---- method's.
+--- Declares a public function: the returned one checks the arguments and calls `f`. A name that begins with a colon is
+--- a method's.
 ---@param name string as users call it, for messages
 ---@param signature string see the top of this file
 ---@param f function
@@ -473,7 +483,7 @@ function args.described_by(public, other) args.declared[public].like = other end
 
 --- Declares the functions of a table, each by its signature. A function without one is a mistake in the library, unless
 --- it is a metamethod, which users do not call by name.
----@param prefix string what stands before the names in messages: "" or "Dataset:", with a colon for methods
+---@param prefix string of the names in messages: "" or "Dataset:", with a colon for methods
 ---@param members table<string, any>
 ---@param signatures table<string, string> by name
 ---@return table members the same
@@ -504,12 +514,12 @@ end
 
 local parsed_types = {}
 
---- What is wrong with a value, in words: "where: expected ..., got ...". Nil if nothing is.
+--- The mistake in a value, in words: "where: expected ..., got ...". Nil if nothing is.
 ---@param where string
 ---@param signature string a type as in declarations
 ---@param value any
 ---@return string?
-function args.problem(where, signature, value)
+function args.mistake_in(where, signature, value)
     local parsed = parsed_types[signature]
     if not parsed then
         parsed = parse_type(signature, 1)
@@ -524,8 +534,8 @@ end
 ---@param value any
 ---@return any value
 function args.check(where, signature, value)
-    local problem = args.problem(where, signature, value)
-    if problem then args.fail("%s", problem) end
+    local mistake = args.mistake_in(where, signature, value)
+    if mistake then args.fail("%s", mistake) end
     return value
 end
 

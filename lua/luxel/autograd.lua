@@ -7,8 +7,8 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local events = require "luxel.compile.events"
 local memory = require "luxel.memory"
-local recording = require "luxel.recording"
 
 local getslot, setslot = core.getslot, core.setslot
 local shape_text, same_shape = require("luxel.shape").text, require("luxel.shape").same
@@ -30,7 +30,7 @@ local entered = 0
 
 local running, status = coroutine.running, coroutine.status
 
--- What is_enabled says where somebody is in a mode.
+-- The result of is_enabled where somebody is in a mode.
 local function look_up()
     local mode = modes[running()]
     if not mode then
@@ -54,7 +54,7 @@ local LEAVE = {__close = function(before)
 end}
 local LEAVE_LAST = setmetatable({}, LEAVE) -- for a coroutine that was in none before
 
--- Enters a mode; what it returns ends it when it is closed.
+-- Enters a mode; closing the returned value ends it.
 local function enter(enabled)
     local thread = running()
     local before = modes[thread]
@@ -161,7 +161,7 @@ function autograd.set_grad(tensor, grad)
         slot = {requires_grad = false, grad = grad}
         setslot(tensor, slot)
     end
-    if slot and recording.now then recording.sets_grad(slot) end
+    if slot then events.sets_grad(slot) end
 end
 
 -- ---- recording ------------------------------------------------------------------------------------------------
@@ -343,8 +343,8 @@ core.metatable.refresh = function(view, seen)
     give_slot(view, new_node(VIEW, {layout = layout}, {slot}, {layout.base_shape}, 1))
 end
 
-local function cannot_change(name, problem, way_out)
-    args.fail("%s: the tensor %s, so it cannot be changed in place while operations are recorded; %s", name, problem,
+local function cannot_change(name, reason, way_out)
+    args.fail("%s: the tensor %s, so it cannot be changed in place while operations are recorded; %s", name, reason,
         way_out)
 end
 
@@ -367,7 +367,7 @@ end
 --- of `source`, which it takes in. Raises if it has to be but cannot.
 ---@param name string the method, for messages
 ---@param tensor Tensor
----@param source any what is taken in: matters if it is a tensor
+---@param source any the value that is written: matters if it is a tensor
 ---@return boolean
 function autograd.records_change(name, tensor, source)
     if not is_enabled() then return false end
@@ -410,7 +410,7 @@ end
 function autograd.change(tensor, result)
     local slot, base = getslot(result), core.base(tensor)
     local node = slot.node
-    if recording.now then recording.changes(base or tensor) end
+    events.changes(base or tensor)
     keep_saved(node, tensor)
     core.copy_(tensor, result)
     if not is_saved(node, result) then result:free() end
@@ -478,7 +478,7 @@ end
 
 -- A leaf's gradient has its storage to itself, so that clipping and accumulating may work in place.
 function Ledger:add_to_leaf(slot, grad)
-    if recording.now then recording.reads_grad(slot) end
+    events.reads_grad(slot)
     if slot.grad then
         slot.grad:add_(grad)
         return
@@ -490,7 +490,7 @@ function Ledger:add_to_leaf(slot, grad)
         slot.grad = grad:clone()
     end
     memory.keep(slot.grad) -- outlives a tidy around the step
-    if recording.now then recording.sets_grad(slot) end
+    events.sets_grad(slot)
 end
 
 -- ---- backward -------------------------------------------------------------------------------------------------
@@ -526,7 +526,7 @@ end
 local function check_saved(node)
     for key, version in pairs(node.versions or {}) do
         if core.version(node.ctx[key]) ~= version then
-            args.fail("backward: a tensor that %s saved (%s) was changed in place afterwards; use the form that "
+            args.fail("backward: a tensor that %s saved (%s) was changed in place afterwards; use the operation that "
                 .. "returns a new tensor, or clone() it before", node.definition.name, tostring(key))
         end
     end

@@ -7,11 +7,11 @@
 
 local args = require "luxel.args"
 local namespace = require "luxel.namespace"
-local record = require "luxel.record"
+local result_type = require "luxel.result"
 
 local calibration = {}
 
-local new_calibration = record("calibration", {"scale", "shift"}, function(self)
+local new_calibration = result_type("calibration", {"scale", "shift"}, function(self)
     return ("calibration: probability = sigmoid(%.4g * logit + %.4g)"):format(self.scale, self.shift)
 end)
 
@@ -143,7 +143,7 @@ local function cooled(rows, labels, inverse)
     return loss, slope, bend
 end
 
-local new_temperature = record("temperature", {"temperature"}, function(self)
+local new_temperature = result_type("temperature", {"temperature"}, function(self)
     return ("calibration: probabilities = softmax(logits / %.4g)"):format(self.temperature)
 end)
 
@@ -151,8 +151,8 @@ end)
 --- cross-entropy is convex in its inverse. Missing labels (NaN) are left out.
 ---@param rows number[][] logits, finite
 ---@param labels number[] class numbers from 0, or NaN
----@return {temperature: number}? nil where there are fewer than two classes, or nothing tells it: from 1e-4 to 1e4
----  times the largest difference of logits
+---@return {temperature: number}? nil where there are fewer than two classes, or all logits of each image are the
+---  same; else from 1e-4 to 1e4 times the largest difference of logits
 function calibration.fit_temperature(rows, labels)
     if #rows ~= #labels then
         args.fail("calibration.fit_temperature: labels: expected one for each of the %d rows, got %d", #rows, #labels)

@@ -1,7 +1,7 @@
 --- Tensors and what belongs to them in one file: safetensors, which PyTorch and others read too.
 --
 -- Metadata of that format may only be text. Luxel stores every value as JSON text, and adds "luxel.format", the version
--- of this way of doing it, and "luxel.checksum", over the names, types, shapes and bytes of all tensors and over all
+-- of this convention, and "luxel.checksum", over the names, types, shapes and bytes of all tensors and over all
 -- metadata: the places in the file do not matter, so other programs may write the same contents in another order.
 -- Files of other programs have neither; their metadata stay text.
 
@@ -56,8 +56,8 @@ local function texts_of(metadata)
         elseif name:find(RESERVED) then
             args.fail("save: metadata: names that begin with 'luxel.' are Luxel's own, got '%s'", name)
         end
-        local text, problem = json.encode(value, name)
-        if not text then args.fail("save: metadata cannot be stored: %s", problem) end
+        local text, message = json.encode(value, name)
+        if not text then args.fail("save: metadata cannot be stored: %s", message) end
         texts[name] = text
     end
     return texts
@@ -87,7 +87,7 @@ local function is_own(metadata)
     return false
 end
 
--- What is wrong with a file of Luxel's, in words; nil if nothing is.
+-- The mistake in a file of Luxel's, in words; nil if there is none.
 local function mistake_in(file)
     local format, stored = file.metadata["luxel.format"], file.metadata["luxel.checksum"]
     if not format or not stored then return "it was damaged: a part of Luxel's own metadata is missing" end
@@ -109,8 +109,8 @@ local function values_of(texts)
     local values = {}
     for name, text in pairs(texts) do
         if not name:find(RESERVED) then
-            local value, problem = json.decode(text)
-            if value == nil then return nil, ("metadata '%s': %s"):format(name, problem) end
+            local value, message = json.decode(text)
+            if value == nil then return nil, ("metadata '%s': %s"):format(name, message) end
             values[name] = value
         end
     end
@@ -142,15 +142,15 @@ end
 ---@return table<string, any>|string metadata or the message
 ---@return string? code "io", or "format" for a file that is damaged or not in this format
 function checkpoint.load(path)
-    local file <close>, problem, code = safetensors.open(path)
-    if not file then return nil, problem, code end
+    local file <close>, message, code = safetensors.open(path)
+    if not file then return nil, message, code end
     local metadata
-    metadata, problem, code = read_metadata(file)
-    if not metadata then return nil, problem, code end
+    metadata, message, code = read_metadata(file)
+    if not metadata then return nil, message, code end
     local tensors = {}
     for _, entry in ipairs(file.entries) do
-        tensors[entry.name], problem, code = file:tensor(entry)
-        if not tensors[entry.name] then return nil, problem, code end
+        tensors[entry.name], message, code = file:tensor(entry)
+        if not tensors[entry.name] then return nil, message, code end
     end
     return tensors, metadata
 end
@@ -183,16 +183,16 @@ function checkpoint.load_training(path, parts)
     local tensors, metadata, code = checkpoint.load(path)
     if not tensors then return nil, metadata, code end
     local training = metadata.training
-    local mistake = training == nil and "it holds no training" or args.problem("training", TRAINING, training)
+    local mistake = training == nil and "it holds no training" or args.mistake_in("training", TRAINING, training)
     if not mistake and (training.scheduler ~= nil) ~= (parts.scheduler ~= nil) then
         mistake = training.scheduler and "it was trained with a schedule" or "it was trained without a schedule"
     end
     if mistake then return nil, ("%s cannot be gone on with: %s"):format(path, mistake), "format" end
-    local ok, problem = pcall(parts_of.unpack_into, parts, tensors, training)
+    local ok, failure = pcall(parts_of.unpack_into, parts, tensors, training)
     if ok then return training.state or {} end
-    code, mistake = core.error_code(tostring(problem))
-    if code and code ~= "argument" then error(problem, 0) end -- the device or its memory, not the file
-    mistake = (mistake or tostring(problem)):gsub("^[^\n]-:%d+: ", ""):gsub("^load_training: ", "")
+    code, mistake = core.error_code(tostring(failure))
+    if code and code ~= "argument" then error(failure, 0) end -- the device or its memory, not the file
+    mistake = (mistake or tostring(failure)):gsub("^[^\n]-:%d+: ", ""):gsub("^load_training: ", "")
     return nil, ("%s cannot be gone on with: %s"):format(path, mistake), "format"
 end
 

@@ -4,7 +4,7 @@ local args = require "luxel.args"
 local core = require "luxel.core"
 local format = require "luxel.format"
 local namespace = require "luxel.namespace"
-local record = require "luxel.record"
+local result_type = require "luxel.result"
 local types = require "luxel.types"
 
 local devices = {}
@@ -61,7 +61,7 @@ function Devices:__tostring()
     return table.concat(lines, "\n")
 end
 
--- What is missing, for a person who expected more: no OpenCL at all, or no GPU.
+-- Why there are no more devices: no OpenCL at all, or no GPU.
 local function why_no_more(list, reason)
     if reason then return reason end
     local platforms, seen = {}, {}
@@ -104,7 +104,7 @@ function devices.device(name)
     return device
 end
 
-local new_memory = record("memory", {"live", "cached", "peak", "budget"}, function(self)
+local new_memory = result_type("memory", {"live", "cached", "peak", "budget"}, function(self)
     local words = {}
     for i, name in ipairs {"live", "cached", "peak", "budget"} do
         words[i] = self[name] and ("%s %.1f MiB"):format(name, self[name] / 1048576) or "no budget"
@@ -135,7 +135,7 @@ end
 local MODES <const> = {exact = true, fast = false}
 local mode = "fast"
 
---- How convolutions are computed: "fast" (the default) also in ways that save multiplications and round more, by
+--- How convolutions are computed: "fast" (the default) also by an algorithm that saves multiplications and rounds more,
 --- Winograd's minimal filtering (A. Lavin and S. Gray, 2015), with errors of up to about 5e-6 of the largest result;
 --- "exact" always as the sum that defines them, with a tenth of that. Both give the same bits in every run.
 ---@param new "fast"|"exact"|nil

@@ -37,7 +37,7 @@ local function each_number(values, visit)
     for _, inner in ipairs(values) do each_number(inner, visit) end
 end
 
--- A function that writes one number, the same way for all of them.
+-- A function that writes one number, in a format for all of them.
 local function number_writer(values, dtype)
     if dtype ~= "float32" then return function(v) return ("%d"):format(v) end end
     local whole, largest, smallest = true, 0, math.huge
@@ -95,7 +95,7 @@ local function write_matrix(lines, matrix, rows, columns, style)
 end
 
 -- Matrices under their leading indices: (1,2,.,.) =
-local function write_blocks(lines, values, shown, dim, prefix, style)
+local function write_matrices(lines, values, shown, dim, prefix, style)
     if dim == #shown - 1 then
         lines[#lines + 1] = ("(%s.,.) ="):format(prefix)
         write_matrix(lines, values, shown[dim], shown[dim + 1], style)
@@ -104,7 +104,7 @@ local function write_blocks(lines, values, shown, dim, prefix, style)
     local next_value = 1
     for _, position in ipairs(shown[dim]) do
         if position then
-            write_blocks(lines, values[next_value], shown, dim + 1, prefix .. position .. ",", style)
+            write_matrices(lines, values[next_value], shown, dim + 1, prefix .. position .. ",", style)
             next_value = next_value + 1
         else
             lines[#lines + 1] = "⋮"
@@ -135,7 +135,7 @@ function format.tensor(t)
     elseif #shape == 2 then
         write_matrix(lines, values, shown[1], shown[2], style)
     else
-        write_blocks(lines, values, shown, 1, "", style)
+        write_matrices(lines, values, shown, 1, "", style)
     end
     lines[#lines + 1] = last
     return table.concat(lines, "\n")

@@ -12,7 +12,7 @@ local function numbers_of(tensor)
     return count == 0 and {} or core.to_table(core.reshape(tensor, {count}))
 end
 
--- What backward starts from at a result: numbers that differ, the same in every run.
+-- The gradient of a result from which backward starts: numbers that differ, the same in every run.
 local function weights_for(number, shape)
     local weights = {}
     for i = 1, shapes.count(shape) do weights[i] = ((3 * i * i + 41 * i + 17 * number) % 127 - 63) / 64 end
@@ -82,17 +82,17 @@ local function differentiate(f, inputs)
 end
 
 -- Nil if the gradient of an element is what finite differences say, or what is wrong.
-local function problem_at(f, inputs, number, place, grad, options)
-    local problem
+local function difference_at(f, inputs, number, place, grad, options)
+    local difference
     for _, step in ipairs(options.step and {options.step} or STEPS) do
         local estimate, rounding = slope(f, inputs, number, place, step)
         local allowed = (options.rtol or 2e-2) * math.abs(grad[place]) + (options.atol or 2e-3 * largest(grad) + 1e-6)
             + rounding
         if math.abs(estimate - grad[place]) <= allowed then return nil end
-        problem = ("gradcheck: the gradient of input %d at element %d is %.6g, finite differences say %.6g (allowed "
+        difference = ("gradcheck: the gradient of input %d at element %d is %.6g, finite differences say %.6g (allowed "
             .. "difference %.2g)"):format(number, place, grad[place], estimate, allowed)
     end
-    return problem
+    return difference
 end
 
 --- Whether the gradients of a function are what finite differences say, for each input that requires a gradient. The
@@ -124,8 +124,8 @@ local function gradcheck(f, inputs, options)
             for i = #grad + 1, count do grad[i] = 0 end
             local stride = math.max(1, count // (options.elements or 20))
             for place = 1, count, stride do
-                local problem = problem_at(f, plain, number, place, grad, options)
-                if problem then return false, problem end
+                local difference = difference_at(f, plain, number, place, grad, options)
+                if difference then return false, difference end
             end
             if not leaf.grad then
                 return false, ("gradcheck: no gradient reaches input %d; the function has to compute with the copies "

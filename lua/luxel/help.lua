@@ -48,8 +48,8 @@ end
 
 local function ending_of(name) return name:match("([%w_]+)$") or name end
 
--- The entry that a name means: as it stands in the reference, without what stands before it, or with a point where
--- methods have a colon. Of several, the one of the first page.
+-- The entry that a name means: its full name, its last part alone, or with a point where methods have a colon. Of
+-- several, the one of the first page.
 local function find(book, name)
     local plain = name:gsub(":", "."):lower()
     local found
@@ -74,7 +74,7 @@ local function suggestion(book, name)
     return near.suggestion(ending_of(name), names)
 end
 
---- What the reference says of a public function, class or method; print it to read it. A REPL shows it as it is.
+--- The entry of a public function, class or method in the reference; print it to read it, or see it at the REPL.
 ---@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
 ---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
 local function help(what)

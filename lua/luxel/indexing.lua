@@ -17,7 +17,8 @@ local function refuse_scalar()
     args.fail("index: a tensor without dimensions has no elements to index; use t:item()")
 end
 
--- What ipairs calls to go on: it is given nil where other callers are told that an index is out of range.
+-- The function that ipairs calls for the next element: it is given nil where other callers are told that an index is
+-- out of range.
 local IPAIRS_STEP <const> = ipairs({})
 
 -- Raises, unless it is ipairs that asks for what comes after the last. Three levels above are `read` and C's __index.
@@ -146,7 +147,7 @@ local function refuse_floats()
         .. "or :int()")
 end
 
---- What t[key] gives. One element comes as a number unless a gradient is wanted. Called by the __index of tensors.
+--- The value of t[key]. One element comes as a number unless a gradient is wanted. Called by the __index of tensors.
 ---@param t Tensor
 ---@param key integer|table|Tensor
 ---@return Tensor|number|nil
@@ -194,8 +195,8 @@ local function fits(value, shape)
     return added >= 0
 end
 
--- What is written by a mask: as many rows as it has places, in their order; or a tensor of t's shape, of which the
--- places are taken.
+-- The values to be written by a mask: as many rows as it has places, in their order; or a tensor of t's shape, of which
+-- the places are taken.
 local function replace_masked(t, mask, value)
     local count, rest = masked_dims(t, mask)
     local wide = spread(mask, rest)
@@ -213,7 +214,7 @@ local function replace_masked(t, mask, value)
     return wide, rows_for(t, ops.expand(value, wanted), core.cumsum(core.binary("ne", flat, 0), 1))
 end
 
--- What is written at positions: a row for each, the last one where a position is named twice.
+-- The values to be written at positions: a row for each, the last one where a position is named twice.
 local function replace_positions(t, index, value)
     if index.ndim ~= 1 or t.ndim == 0 then
         args.fail("assignment: expected a list of positions for a tensor with dimensions, got %s for %s",

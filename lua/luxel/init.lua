@@ -18,9 +18,9 @@ core.set_home((debug.getinfo(1, "S").source:gsub("init%.lua$", "")))
 local args = require "luxel.args"
 local autograd = require "luxel.autograd"
 local devices = require "luxel.device"
+local events = require "luxel.compile.events"
 local namespace = require "luxel.namespace"
 local notice = require "luxel.notice"
-local recording = require "luxel.recording"
 local tensors = require "luxel.tensor"
 require "luxel.types"
 
@@ -45,7 +45,7 @@ lx._VERSION = "Luxel " .. require "luxel.version"
 for name, value in pairs(tensors) do lx[name] = value end
 for name, value in pairs(devices) do lx[name] = value end
 lx.on_notice = notice.on_notice
-lx.live = args.public("live", "f: function, argument: any?, later: any?", recording.live)
+lx.live = args.public("live", "f: function, argument: any?, later: any?", events.live)
 
 -- The library itself calls what is below without checks: its arguments are its own.
 lx.autograd = namespace("lx.autograd", args.publish("", {

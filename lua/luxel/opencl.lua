@@ -71,9 +71,9 @@ local RANGE <const> = "{global: number|number[], group: number|number[]?}"
 
 --- Launches the kernel on the device of its first tensor and returns at once; reading a tensor waits.
 ---
---- Every parameter takes what it is declared as: a pointer a tensor (`float*` and its vectors float32, `uchar*` uint8,
---- `int*` and `uint*` int32, dense and on one device), a scalar a number, a vector a list of numbers, a `__local`
---- pointer `{local_bytes = 1024}`. What a pointer that is not const points to counts as changed in place.
+--- Every parameter takes a value of its declared type: a pointer a tensor (`float*` and its vectors float32, `uchar*`
+--- uint8, `int*` and `uint*` int32, dense and on one device), a scalar a number, a vector a list of numbers, a
+--- `__local` pointer `{local_bytes = 1024}`. What a pointer that is not const points to counts as changed in place.
 ---@param range luxel.opencl.Range
 ---@param ... luxel.opencl.Argument
 function Kernel:__call(range, ...)
@@ -83,7 +83,7 @@ end
 
 --- Compiles the kernel for a device, if it is not yet, and describes its parameters. A launch does that by itself.
 ---@param device string? default "opencl"
----@return {name: string?, type: string?, written: boolean?}[] parameters without fields where the driver does not tell
+---@return {name: string?, type: string?, written: boolean?}[] parameters without fields where the driver does not say
 function Kernel:build(device)
     local label = types.label("Kernel:build: device", device or "opencl")
     if label == "cpu" then
@@ -103,7 +103,7 @@ end
 --- Makes a kernel from OpenCL C. It is compiled (`-cl-std=CL1.2` unless the options say otherwise) when it is first
 --- used on a device; if it does not build, the error has the compiler's log.
 ---@param definition {name: string, source: string, options: string?} name: of the `__kernel` function in the source;
---- options: what the compiler is told, such as "-DN=4"
+--- options: of the compiler, such as "-DN=4"
 ---@return luxel.opencl.Kernel
 function opencl.kernel(definition)
     return setmetatable({

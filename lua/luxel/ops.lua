@@ -30,7 +30,7 @@ end
 
 -- The gradient where the mask holds, 0 elsewhere (also where the gradient is NaN there).
 local function masked(mask, grad)
-    return where(mask, grad, scalar(0, grad.device))
+    return where(mask, grad, 0)
 end
 
 -- Undoes broadcasting: sums the gradient over what was expanded from `shape`.
@@ -99,7 +99,7 @@ ops.clamp = define("clamp", {
         return unary("clamp", x, low, high)
     end,
     backward = function(ctx, grad)
-        return masked(mul(binary("ge", ctx.x, ctx.low), binary("le", ctx.x, ctx.high)), grad)
+        return core.clamp_backward(ctx.x, grad, ctx.low, ctx.high)
     end,
 })
 
@@ -272,7 +272,7 @@ end
 define_copying("contiguous", core.contiguous)
 define_copying("clone", copy_of)
 
--- What becomes of x when a number or another tensor is written into all of it.
+-- x with a number or another tensor written into all of it.
 ops.fill = define("fill", {
     pure = true,
     forward = function(_, x, value) return core.fill_(core.new(x.shape, "float32", x.device), value) end,
@@ -370,7 +370,7 @@ ops.sum = define("sum", {
     end,
 })
 
--- The gradient of what was chosen among elements of x goes to all of them that are equal to it, in equal shares.
+-- The gradient of an extreme or a median goes to all elements of x that are equal to it, in equal shares.
 local function share_among_equals(grad, x, y, dims)
     local kept = shapes.kept(x.shape, dims)
     local chosen = core.reshape(y, kept)

@@ -6,6 +6,7 @@
 -- It prints nothing, writes nothing and never ends the process: hosts, programs and the REPL use the same one.
 
 local args = require "luxel.args"
+local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -23,11 +24,12 @@ local schema = require "luxel.schema"
 ---@field threshold number|number[]|nil
 local Predictor = {}
 
----@class luxel.Answer what a model says of an image; `print` shows it as `predict` does
+---@class luxel.Answer the answer of a model for an image; `print` shows it as `predict` does
 ---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
 ---@field probability number of that class; of labels of the likeliest one
 ---@field infected number? of two classes the probability of the positive one
----@field positive boolean whether it is what should be looked at: the positive class, or any label
+---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes
+---  one whose name does not say that nothing was found (normal, healthy, no_finding, ..., or no_X beside X)
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
@@ -38,7 +40,7 @@ Answer.__index = Answer
 
 local predictor = {}
 
---- What everything that a person reads has to say.
+--- The notice that goes with every answer a person reads.
 predictor.NOTICE = "Luxel supports a reading by a qualified person; it does not replace one. "
     .. "It is not a medical device."
 
@@ -49,11 +51,11 @@ end
 
 -- ---- opening ------------------------------------------------------------------------------------------------------
 
--- What the metadata of a model have to say besides what those of every model do.
+-- The fields that the metadata of a model need here, besides those of every model.
 local NEEDED <const> = {"model", "size", "classes", "calibration", "chosen"}
 local NEEDED_OF_TWO <const> = {"positive", "threshold"}
 
--- What is wrong with the metadata; nil if nothing is.
+-- The mistake in the metadata; nil if there is none.
 local function mistake_in(metadata)
     local described, mistake = schema.check(metadata, NEEDED)
     if described and metadata.task == "binary" then described, mistake = schema.check(metadata, NEEDED_OF_TWO) end
@@ -91,8 +93,8 @@ end
 ---  model, "device"
 function predictor.open(path, options)
     local name = options and options.device or "cpu"
-    local device, problem, problem_code = lx.device(name)
-    if not device then return nil, ("device '%s': %s"):format(name, problem), problem_code or "device" end
+    local device, message, device_code = lx.device(name)
+    if not device then return nil, ("device '%s': %s"):format(name, message), device_code or "device" end
     local tensors, metadata, code = lx.checkpoint.load(path)
     if not tensors then return nil, metadata, code end
     local mistake = mistake_in(metadata)
@@ -108,7 +110,7 @@ end
 
 -- ---- probabilities ------------------------------------------------------------------------------------------------
 
--- What is the world's doing, or the file's, comes back; a mistake of the caller is raised.
+-- Errors of the world's or the file's doing come back; a mistake of the caller is raised.
 local RETURNED <const> = {result = true, device = true, memory = true}
 
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
@@ -147,9 +149,21 @@ local function by_name(self, found)
     return best, all
 end
 
+-- Whether the name of a class says that nothing was found, by itself or beside another one. Of several classes no file
+-- says which one is negative, and their order is often that of the alphabet.
+local function is_negative(names, k)
+    for _, other in ipairs(names) do
+        if class_names.is_negative(names[k], other) then return true end
+    end
+    return false
+end
+
 function decide.classes(self, found)
     local best, all = by_name(self, found)
-    return {label = self.classes[best], probability = found[best], positive = best > 1, classes = all}
+    return {
+        label = self.classes[best], probability = found[best], positive = not is_negative(self.classes, best),
+        classes = all,
+    }
 end
 
 function decide.labels(self, found)
@@ -164,7 +178,7 @@ function decide.labels(self, found)
     }
 end
 
---- What the probabilities of an image mean.
+--- The answer for the probabilities of an image.
 ---@param probabilities number|number[] one element of what `probabilities` gives
 ---@return luxel.Answer
 function Predictor:answer(probabilities)

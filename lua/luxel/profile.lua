@@ -13,7 +13,7 @@ local namespace = require "luxel.namespace"
 local types = require "luxel.types"
 local unbroken = require "luxel.unbroken"
 
----@class luxel.ProfileRow what one kernel did on one device; "read" and "write" stand for copies from and to it
+---@class luxel.ProfileRow the launches of one kernel on one device; "read" and "write" stand for copies from and to it
 ---@field device string
 ---@field name string
 ---@field launches integer
@@ -55,8 +55,8 @@ Session.__close = Session.abandon
 
 local function start(labels)
     local session = setmetatable({watched = {}}, Session)
-    local _ <close> = setmetatable({}, {__close = function(_, problem)
-        if problem then session:abandon() end -- one of them is watched already
+    local _ <close> = setmetatable({}, {__close = function(_, failure)
+        if failure then session:abandon() end -- one of them is watched already
     end})
     for i, label in ipairs(labels) do
         session.watched[i] = {label = label, handle = core.watch(label)}

@@ -6,7 +6,9 @@
 
 local args = require "luxel.args"
 
-local random = {}
+local random = {
+    seeding = 0, -- how often lx.manual_seed was called: what counts by itself begins anew then
+}
 
 local GOLDEN <const> = 0x9E3779B97F4A7C15
 

@@ -9,24 +9,13 @@ local methods = {}
 
 local shape_text = shapes.text
 
--- One dimension or a list of them, each once, from 1.
-local function dims_list(name, t, dim)
-    local dims, seen = {}, {}
-    for i, one in ipairs(type(dim) == "table" and dim or {dim}) do
-        dims[i] = shapes.dim(name, t, one)
-        if seen[dims[i]] then args.fail("%s: dimension %d is named twice", name, dims[i]) end
-        seen[dims[i]] = true
-    end
-    return dims
-end
-
 --- Turned round along dimensions: the last element first.
 ---@param t Tensor
 ---@param dim integer|integer[]
 ---@return Tensor
 function methods.flip(t, dim)
     local turned = t
-    for _, one in ipairs(dims_list("flip", t, dim)) do
+    for _, one in ipairs(shapes.dims("flip", t, dim)) do
         local size = t.shape[one]
         turned = ops.index_select(turned, one, core.arange(size, -1, size, t.device, "int32"))
     end
@@ -50,7 +39,7 @@ function methods.roll(t, shift, dim)
         if type(shift) == "table" then args.fail("roll: dim: expected a list of %d dimensions, got nil", #shift) end
         return ops.reshape(roll_one(ops.reshape(t, {-1}), shift, 1), t.shape)
     end
-    local shifts, dims = type(shift) == "table" and shift or {shift}, dims_list("roll", t, dim)
+    local shifts, dims = type(shift) == "table" and shift or {shift}, shapes.dims("roll", t, dim)
     if #shifts ~= #dims then
         args.fail("roll: shift: expected as many shifts as dimensions, got %d and %d", #shifts, #dims)
     end
@@ -138,7 +127,7 @@ function methods.repeat_interleave(t, count, dim)
     return ops.index_select(t, dim, core.reshape(numbers, {size * count}))
 end
 
--- The matrix with 0 where the diagonal is on the wrong side; `comparison` is what columns - rows are to it.
+-- The matrix with 0 where the diagonal is on the wrong side; `comparison` is of columns - rows with it.
 local function triangle(name, comparison, t, diagonal)
     local shape = t.shape
     if #shape < 2 then args.fail("%s: expected at least two dimensions, shape is %s", name, shape_text(shape)) end

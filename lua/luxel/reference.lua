@@ -1,9 +1,8 @@
 --- Everything public, with what its annotation and its declaration say: for `lx.help` and for docs/api.
 --
--- Names come from the tables that users see, arguments from the declarations (args.lua), and words from the block above
--- the function in its file. Where one function of the file makes many, the words are with the class of the name
--- (`---@class ReLU`, `---@field abs` of Tensor), or above the line that names it in quotes.
-
+-- Names come from the tables that users see, arguments from the declarations (args.lua), and words from the comment
+-- above the function in its file. Where one function of the file makes many, the words are in the comment of the class
+-- of that name (`---@class ReLU`, `---@field abs` of Tensor), or above the line that has the name in quotes.
 local annotations = require "luxel.annotations"
 local args = require "luxel.args"
 local core = require "luxel.core"
@@ -36,8 +35,8 @@ local function read_sources()
         local path = package.searchpath(name, package.path)
         local file = assert(annotations.read(path))
         sources.files[path] = file
-        for _, block in ipairs(file.blocks) do
-            if block.class then sources.classes[block.class:gsub("^luxel%.", "")] = block end
+        for _, comment in ipairs(file.comments) do
+            if comment.class then sources.classes[comment.class:gsub("^luxel%.", "")] = comment end
         end
     end
     if not sources.classes.Tensor then
@@ -64,8 +63,8 @@ local function declared_of(value)
     return init and args.declared[init] and init or nil
 end
 
--- A field of Tensor as a block: `fun(t: Tensor): Tensor -x` says what it returns and what it is.
-local function block_of_field(sources, name, is_method)
+-- A field of Tensor as if it were a comment: `fun(t: Tensor): Tensor -x` says what it returns and what it is.
+local function comment_of_field(sources, name, is_method)
     local plain = name:gsub("_$", "")
     local field = sources.tensor[name] or sources.tensor[plain]
     if not field then return nil end
@@ -79,24 +78,24 @@ local function block_of_field(sources, name, is_method)
         fields = {}}
 end
 
--- The block that describes a function of this name: the one above it, or where a function of its file makes many, the
+-- The comment that describes a function of this name: the one above it, or where a function of its file makes many, the
 -- one above the line that names it, or the field of Tensor.
-local function find_block(sources, member, declaration)
+local function find_comment(sources, member, declaration)
     local file = file_of(sources, declaration.f)
     local above = file and file.below[debug.getinfo(declaration.f, "S").linedefined]
     if above and (above.text ~= "" or #above.params > 0) then return above end
-    return file and file.naming[member] or block_of_field(sources, member, declaration.method) or above
+    return file and file.naming[member] or comment_of_field(sources, member, declaration.method) or above
 end
 
 local function merge_class(sources, entry, class)
-    local described, block = sources.classes[entry.member], entry.block
+    local described, comment = sources.classes[entry.member], entry.comment
     local text = described and described.text or ""
-    if block and block.text ~= "" then text = text == "" and block.text or text .. "\n" .. block.text end
+    if comment and comment.text ~= "" then text = text == "" and comment.text or text .. "\n" .. comment.text end
     entry.text = text
     entry.fields = described and described.fields or {}
     local forward = rawget(class, "forward")
     if not forward or not args.declared[forward] then return end
-    entry.forward = find_block(sources, "forward", args.declared[forward])
+    entry.forward = find_comment(sources, "forward", args.declared[forward])
     if entry.forward and entry.text == "" then entry.text = entry.forward.text end
 end
 
@@ -128,9 +127,9 @@ local function new_entry(sources, page, name, value)
     local entry = {name = name, page = page, member = name:match("[%w_]+$"), value = value, declared = f}
     local declaration = f and args.declared[f]
     local like = declaration and args.declared[declaration.like]
-    entry.block = like and find_block(sources, like.name, like)
-        or declaration and find_block(sources, entry.member, declaration)
-    entry.text = entry.block and entry.block.text or ""
+    entry.comment = like and find_comment(sources, like.name, like)
+        or declaration and find_comment(sources, entry.member, declaration)
+    entry.text = entry.comment and entry.comment.text or ""
     if type(value) == "table" and rawget(value, "class_name") then merge_class(sources, entry, value) end
     entry.defaults = type(value) == "table" and rawget(value, "defaults")
         or declaration and defaults_of(sources, declaration.f)
@@ -142,7 +141,7 @@ local function is_callable(value)
     return type(value) == "function" or meta and meta.__call ~= nil
 end
 
--- The file of a namespace, by what `require` gave for it.
+-- The header of the file of a namespace: the module whose value it is.
 local function header_of(sources, title, space)
     for _, name in ipairs(module_names()) do
         if rawequal(package.loaded[name], space) then
@@ -239,8 +238,8 @@ function reference.book()
     local classes = methods(sources)
     for _, class in ipairs(sorted_keys(classes)) do
         if not is_layer(class) then
-            local block = sources.classes[class] or sources.classes["opencl." .. class]
-            add_page(new, class, block and block.text or "", block)
+            local comment = sources.classes[class] or sources.classes["opencl." .. class]
+            add_page(new, class, comment and comment.text or "", comment)
             add_methods(new, sources, class, class, classes[class], {})
         end
     end
@@ -283,7 +282,7 @@ local function options_of(parsed, defaults, described)
     return options
 end
 
--- A description of options, "a: words; b, c: words", by their names, and what is left of it.
+-- A description of options, "a: words; b, c: words", by their names, and the rest of it.
 local function split_notes(text, options)
     local notes, rest, last = {}, {}, ""
     for part in (text .. "; "):gmatch("(.-); ") do
@@ -340,7 +339,7 @@ end
 -- The arguments that users give: without the object before the colon, or the table that is called.
 local function arguments_of(entry)
     local parameters, rest = args.parameters(entry.declared)
-    local notes, list = entry.block and entry.block.params, {}
+    local notes, list = entry.comment and entry.comment.params, {}
     local is_object = entry.name:find(":", 1, true) or entry.value ~= entry.declared
     for i, parameter in ipairs(parameters) do
         if i > 1 or not is_object then
@@ -357,11 +356,11 @@ local function signature_of(entry, arguments)
     return ("%s(%s)"):format(entry.name, table.concat(names, ", "))
 end
 
--- What an entry returns: of a layer, what calling it does.
+-- The results of an entry: of a layer, those of calling it.
 local function returns_of(entry)
     local list = {}
-    local block = entry.forward or entry.block
-    for i, value in ipairs(block and block.returns or {}) do
+    local comment = entry.forward or entry.comment
+    for i, value in ipairs(comment and comment.returns or {}) do
         list[i] = {type = value.type:gsub("luxel%.(%u)", "%1"), text = value.text:gsub("luxel%.(%u)", "%1")}
     end
     return list
@@ -378,8 +377,8 @@ function reference.plain_fields(class)
     return fields
 end
 
---- What is said of an entry: `name`, `signature`, `text`, `same_as` (another name of the same), `arguments`, a list of
---- {name =, about =, options =}, `returns`, a list of {type =, text =}, and `input`, which a layer is called with.
+--- The description of an entry: `name`, `signature`, `text`, `same_as` (another name of the same), `arguments`, a list
+--- of {name =, about =, options =}, `returns`, a list of {type =, text =}, and `input`, which a layer is called with.
 ---@param entry table of `reference.book`
 ---@return table
 function reference.describe(entry)

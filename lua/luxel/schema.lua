@@ -1,4 +1,4 @@
---- What the metadata of a model in a file say, so that the file is enough to predict with, and how it is checked.
+--- The metadata of a model in a file, which is to be enough to predict with: their fields, and how they are checked.
 --
 -- A file that has `schema` promises that every field below is right where it is there. `schema` counts the changes of
 -- their meaning: a file of another version is refused, not guessed at. Names that are not listed are the user's own.
@@ -56,7 +56,7 @@ local FIELDS <const> = {
 
 local ALWAYS <const> = {"task", "version", "input", "normalisation", "seed", "epoch"}
 
--- What types cannot say of the fields: each returns what is wrong, if something is.
+-- Rules between fields, which types cannot express: each returns the mistake, if there is one.
 local RULES <const> = {
     function(metadata)
         local seen, classes = {}, metadata.classes or {}
@@ -77,7 +77,7 @@ local RULES <const> = {
             return ("folders: expected %s names"):format(classes and #classes or "two")
         end
     end,
-    -- what comes out is of the task's form
+    -- the result is that of the task
     function(metadata)
         local task, threshold, fitted = metadata.task, metadata.threshold, metadata.calibration
         local count = metadata.classes and #metadata.classes
@@ -88,14 +88,15 @@ local RULES <const> = {
             return "threshold: expected a number for each label"
         end
         if not fitted then return nil end
-        local form = fitted.scale and "binary" or fitted.temperature and "classes" or "labels"
-        if form ~= task then return ("calibration: expected that of the task '%s', got that of '%s'"):format(task,
-            form) end
+        local fitted_task = fitted.scale and "binary" or fitted.temperature and "classes" or "labels"
+        if fitted_task ~= task then
+            return ("calibration: expected that of the task '%s', got that of '%s'"):format(task, fitted_task)
+        end
         if task ~= "labels" then return nil end
         if #fitted ~= count then return "calibration: expected one for each label" end
         for k, one in ipairs(fitted) do
-            local problem = args.problem(("calibration: %d"):format(k), "false|" .. CALIBRATION, one)
-            if problem then return problem end
+            local mistake = args.mistake_in(("calibration: %d"):format(k), "false|" .. CALIBRATION, one)
+            if mistake then return mistake end
         end
     end,
     function(metadata)
@@ -108,15 +109,15 @@ local RULES <const> = {
     end,
     function(metadata)
         for name, value in pairs(metadata.metrics or {}) do
-            local problem = args.problem(("metrics: '%s'"):format(name), "finite", value)
-            if problem then return problem end
+            local mistake = args.mistake_in(("metrics: '%s'"):format(name), "finite", value)
+            if mistake then return mistake end
         end
     end,
     function(metadata)
         local enhance = metadata.normalisation and metadata.normalisation.enhance
         if not enhance then return end
-        local ok, problem = pcall(require("luxel.vision.pipeline").pipeline, enhance)
-        if not ok then return "normalisation: enhance: " .. tostring(problem):gsub("^.-pipeline: ", "") end
+        local ok, failure = pcall(require("luxel.vision.pipeline").pipeline, enhance)
+        if not ok then return "normalisation: enhance: " .. tostring(failure):gsub("^.-pipeline: ", "") end
     end,
 }
 
@@ -145,12 +146,12 @@ function schema.check(metadata, needed)
     end
     for _, field in ipairs(FIELDS) do
         local name, signature = field[1], field[2]
-        local problem = metadata[name] ~= nil and args.problem(name, signature, metadata[name])
-        if problem then return nil, problem end
+        local mistake = metadata[name] ~= nil and args.mistake_in(name, signature, metadata[name])
+        if mistake then return nil, mistake end
     end
     for _, rule in ipairs(RULES) do
-        local problem = rule(metadata)
-        if problem then return nil, problem end
+        local mistake = rule(metadata)
+        if mistake then return nil, mistake end
     end
     return true
 end

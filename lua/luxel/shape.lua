@@ -76,6 +76,21 @@ function shape.dim(name, t, dim, extra)
     return math.tointeger(counted)
 end
 
+--- One dimension or a list of them, each once, counted from 1.
+---@param name string "function: argument", for messages
+---@param t Tensor
+---@param dim integer|integer[]
+---@return integer[]
+function shape.dims(name, t, dim)
+    local dims, seen = {}, {}
+    for i, one in ipairs(type(dim) == "table" and dim or {dim}) do
+        dims[i] = shape.dim(name, t, one)
+        if seen[dims[i]] then args.fail("%s: dimension %d is named twice", name, dims[i]) end
+        seen[dims[i]] = true
+    end
+    return dims
+end
+
 local Shape = core.metatable.shapes
 Shape.__name = "shape"
 Shape.__tostring = shape.text

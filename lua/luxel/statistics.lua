@@ -20,13 +20,7 @@ end
 local function reduced(name, t, dim, keepdim)
     dim, keepdim = by_name(dim, keepdim)
     if dim == nil then return nil, keepdim end
-    if type(dim) == "number" then return {shapes.dim(name, t, dim)}, keepdim end
-    local dims, seen = {}, {}
-    for i, one in ipairs(type(dim) == "table" and dim or {dim}) do
-        dims[i] = shapes.dim(name, t, one)
-        if seen[dims[i]] then args.fail("%s: dimension %d is named twice", name, dims[i]) end
-        seen[dims[i]] = true
-    end
+    local dims = shapes.dims(name, t, dim)
     if #dims == 0 then args.fail("%s: dim: the list of dimensions is empty; leave it out for all", name) end
     return dims, keepdim
 end

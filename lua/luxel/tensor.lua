@@ -14,6 +14,7 @@ local indexing = require "luxel.indexing"
 local memory = require "luxel.memory"
 local near = require "luxel.near"
 local ops = require "luxel.ops"
+local random = require "luxel.random"
 local rearrange = require "luxel.rearrange"
 local shapes = require "luxel.shape"
 local statistics = require "luxel.statistics"
@@ -299,7 +300,10 @@ end
 
 --- Starts the random numbers again from `seed`.
 ---@param seed integer
-function tensors.manual_seed(seed) core.manual_seed(seed) end
+function tensors.manual_seed(seed)
+    core.manual_seed(seed)
+    random.seeding = random.seeding + 1
+end
 
 -- ---- looking at a tensor --------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ local methods = {
     requires_grad_ = "t: tensor, flag: boolean?",
     backward = "t: tensor, grad: tensor?, options: {retain_graph: boolean?}?",
 }
--- Functions of one tensor, element by element; each of them also has a form in place.
+-- Functions of one tensor, element by element; each of them also works in place.
 for _, name in ipairs(ops.elementwise) do
     methods[name], methods[name .. "_"] = UNARY, UNARY
 end

@@ -1,4 +1,5 @@
---- `lx.tune`: measures which way of computing each convolution and matrix product of a network is the fastest here.
+--- `lx.tune`: measures which variant of the kernels of each convolution and matrix product of a network is the fastest
+--- here.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
@@ -6,16 +7,17 @@ local lx = require "luxel"
 local namespace = require "luxel.namespace"
 local unbroken = require "luxel.unbroken"
 
----@class luxel.Tuned what was measured; print it to see it
+---@class luxel.Tuned the measurements; print it to see them
 ---@field device string
 ---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[]
---- usual: the time of what is taken untuned; rejected: candidates that did not run or gave another result
+--- problem: what is computed, with all sizes; way: the fastest variant, of `ways` in number; usual: the time of the
+--- default one; rejected: variants that did not run or gave another result
 ---@field saved boolean whether the next process finds it
 local Tuned = namespace.class("Tuned", {}, {"saved"})
 
 function Tuned:__tostring()
     if #self.entries == 0 then
-        return ("nothing on %s has more than one way to be computed, or all was measured before"):format(self.device)
+        return ("nothing on %s has more than one variant, or all was measured before"):format(self.device)
     end
     local lines, wide = {}, #"problem"
     for _, entry in ipairs(self.entries) do wide = math.max(wide, #entry.problem) end
@@ -34,7 +36,7 @@ function Tuned:__tostring()
     return table.concat(lines, "\n")
 end
 
--- Keeps what running the network changes, and returns a function that puts it back.
+-- Keeps the state that running the network changes, and returns a function that puts it back.
 local function keep_state(net)
     local buffers, grads, modes = {}, {}, {}
     for name, buffer in net:named_buffers() do buffers[name] = {buffer, buffer:clone()} end
@@ -51,7 +53,7 @@ local function keep_state(net)
     end
 end
 
--- What training and prediction compute (`nn.fuse`), and the network layer by layer.
+-- A training step and an inference, fused as in training and prediction (`nn.fuse`), and layer by layer.
 local function run(net, shape, device)
     for _, forward in ipairs {lx.nn.fuse(net), net} do
         lx.tidy(function()

@@ -1,5 +1,5 @@
---- Calls that others must not run in between of: what is recorded, measured or tuned is what the devices do meanwhile,
---- whoever has them do it.
+--- Calls without a yield: recording, profiling and tuning watch all that the devices do meanwhile, whoever has them do
+--- it.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
@@ -12,12 +12,12 @@ local function after(name, finish, ok, ...)
         finish(true)
         return ...
     end
-    local problem = ...
+    local failure = ...
     finish(false)
-    if type(problem) == "string" and problem:find("attempt to yield across a C-call boundary", 1, true) then
+    if type(failure) == "string" and failure:find("attempt to yield across a C-call boundary", 1, true) then
         args.fail(YIELDS, name)
     end
-    error(problem, 0)
+    error(failure, 0)
 end
 
 --- Calls `f(...)`, then `finish(ok)`, and returns what `f` returns or raises its error. It may resume other

@@ -31,7 +31,7 @@ return {
         why = "A faster form for functions of one argument: without it they take the form for any number.",
     },
     {
-        path = "lua/luxel/compile.lua", before = "collectgarbage()", after = "",
+        path = "lua/luxel/compile/init.lua", before = "collectgarbage()", after = "",
         why = "Spares a recording that garbage makes different from the last one; what is computed is the same.",
     },
     {
@@ -45,7 +45,7 @@ return {
         why = "Where edge is 1, the value stays as it is.",
     },
     {
-        path = "lua/luxel/metrics.lua", before = "if tries > 100 * n then",
+        path = "lua/luxel/metrics/intervals.lua", before = "if tries > 100 * n then",
         after = "if tries >= 100 * n then",
         why = "Gives up one try earlier after 100 times as many as wanted.",
     },

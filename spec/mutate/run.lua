@@ -14,9 +14,10 @@
 -- --likely: runs the suites that are likely to notice, and no others, nor sanitizers: what survives is to be tried
 -- --again.
 
-package.path = (arg[0]:match("^(.*)/") or ".") .. "/?.lua;" .. package.path
+package.path = ("@/?.lua;@/../support/?.lua;"):gsub("@", arg[0]:match("^(.*)/") or ".") .. package.path
 local left_out = require "left_out"
 local reasons = require "reasons"
+local shell = require "shell"
 local sites = require "sites"
 local suites = require "suites"
 
@@ -28,19 +29,6 @@ local STRIDE <const> = 97 -- more than there are of any folder
 local SOURCES <const> = {"csrc", "kernels", "lua", "examples"}
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    assert(file:close())
-end
-
 local function run(command, ...)
     command = command:format(...)
     return os.execute("{ " .. command .. "\n} >" .. WORK .. "/output 2>&1")
@@ -48,7 +36,7 @@ end
 
 local function must(command, ...)
     if not run(command, ...) then
-        io.stderr:write(read(WORK .. "/output"), "failed: ", command:format(...), "\n")
+        io.stderr:write(shell.read(WORK .. "/output"), "failed: ", command:format(...), "\n")
         os.exit(1)
     end
 end
@@ -128,7 +116,7 @@ end
 local function order_of(paths, seed)
     local by_kind, times = {}, {}
     for _, path in ipairs(paths) do
-        local text = read(path)
+        local text = shell.read(path)
         for _, site in ipairs(sites.of(text, language_of(path))) do
             local name = table.concat({
                 path, site.kind, line_at(text, site.from), text:sub(site.from, site.to), site.with,
@@ -188,7 +176,7 @@ local function draw(count, seed)
             end
             if not is_left_out(path) then
                 table.insert(paths[folder], path)
-                sizes[folder] = sizes[folder] + select(2, read(path):gsub("\n", ""))
+                sizes[folder] = sizes[folder] + select(2, shell.read(path):gsub("\n", ""))
             end
         end
     end
@@ -291,7 +279,7 @@ end
 local function compiles(made)
     if language_of(made.path) == "lua" then
         local is = load(made.text, "=x")
-        return is and string.dump(is, true) ~= string.dump(load(read(CLEAN .. "/" .. made.path), "=x"), true)
+        return is and string.dump(is, true) ~= string.dump(load(shell.read(CLEAN .. "/" .. made.path), "=x"), true)
     end
     if not run(make(TREE, "build")) then return nil end -- with warnings as errors, as always
     -- kernels are in the module as text, too
@@ -329,11 +317,11 @@ local function limit_of(name, build)
     if not baseline[path] then
         local before = now()
         if not passes(name, CLEAN, build, 3000) then
-            io.stderr:write(read(WORK .. "/output"), "the suite fails without a mutation: ", name, "\n")
+            io.stderr:write(shell.read(WORK .. "/output"), "the suite fails without a mutation: ", name, "\n")
             os.exit(1)
         end
         baseline[path] = now() - before
-        write(path, tostring(baseline[path]))
+        shell.write(path, tostring(baseline[path]))
     end
     return math.ceil(30 + 5 * baseline[path])
 end
@@ -384,7 +372,7 @@ local function try(slot, known, options)
         end
         if outcome ~= "void" then
             local before = now()
-            write(TREE .. "/" .. made.path, made.text)
+            shell.write(TREE .. "/" .. made.path, made.text)
             local different = compiles(made)
             local by = different and noticed_by(made.path, options.likely)
             restore(made.path)
@@ -438,7 +426,7 @@ local function write_summary(entries, count, seed)
         out[#out + 1] = ("%s:%s (%s)\n\n    - %s\n    + %s\n\n%s\n"):format(entry.path, entry.line, entry.kind,
             entry.before, entry.after, reason_of(entry) or "**not explained**")
     end
-    write(SUMMARY, table.concat(out, "\n"))
+    shell.write(SUMMARY, table.concat(out, "\n"))
     return #survivors
 end
 

@@ -130,7 +130,6 @@ local TABLE <const> = {
     {"^lua/luxel/types", "files args tensor pipeline enhance"},
     {"^lua/luxel/metrics", "metrics | programs"},
     {"^lua/luxel/compile", "compile | slow-compile"},
-    {"^lua/luxel/recording", "compile | slow-compile"},
     {"^lua/luxel/opencl", "opencl_kernel | opencl"},
     {"^lua/luxel/device", "device memory | opencl slow-device programs"},
     {"^lua/luxel/io/", "files nn data | programs"},

@@ -9,7 +9,7 @@ local lx = {}
 ---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
 ---@field probability number of that class; of labels of the likeliest one
 ---@field infected number? of two classes the probability of the positive one
----@field positive boolean whether it is what should be looked at: the positive class, or any label
+---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes one whose name does not say that nothing was found (normal, healthy, no_finding, ..., or no_X beside X)
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
@@ -19,6 +19,21 @@ local lx = {}
 ---@class Calibration
 ---@field scale number
 ---@field shift number
+
+---@class luxel.ClassesReport
+---@field task "classes"
+---@field n integer labelled images
+---@field missing integer images without a label
+---@field classes string[]
+---@field confusion integer[][] images: rows are true classes, columns the called ones (those of the largest probability)
+---@field accuracy number?
+---@field intervals {accuracy: number[]?} {low, high}
+---@field each luxel.Report[] of each class against all others: the area by its probability, the rates by what was called
+---@field macro_auc number? mean of the areas that are defined
+---@field macro_sensitivity number? mean of the sensitivities, the balanced accuracy
+---@field brier number? mean over images of the sum of squares over classes (Brier, Monthly Weather Review 78:1, 1950)
+---@field ece number? of the probability of the called class
+---@field bootstrap table as of luxel.Report
 
 ---@class luxel.Confusion
 ---@field tp integer
@@ -76,6 +91,14 @@ local lx = {}
 ---@field rescale_intercept number?
 ---@field transfer_syntax string?
 
+---@class luxel.LabelsReport
+---@field task "labels"
+---@field n integer images
+---@field classes string[] the labels
+---@field each luxel.Report[] of each label, over the images that have it known
+---@field macro_auc number? mean of the areas that are defined
+---@field bootstrap table as of luxel.Report
+
 ---@class luxel.ProfileRow
 ---@field device string
 ---@field name string
@@ -113,7 +136,7 @@ local lx = {}
 
 ---@class luxel.Tuned
 ---@field device string
----@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] usual: the time of what is taken untuned; rejected: candidates that did not run or gave another result
+---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] problem: what is computed, with all sizes; way: the fastest variant, of `ways` in number; usual: the time of the default one; rejected: variants that did not run or gave another result
 ---@field saved boolean whether the next process finds it
 
 ---@class luxel.Audit
@@ -134,7 +157,7 @@ local lx = {}
 ---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and what is probably no chest radiograph
 local Audit = {}
 
---- In what two images differ that they should not if they are the same: classes, parts, patients.
+--- The columns in which two copies of an image differ and should not: class, part, patient.
 ---@param a integer
 ---@param b integer
 ---@return string[]
@@ -197,11 +220,11 @@ function Console:step(s) end
 
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
----@field size integer? side of the images that batches give unless told otherwise
+---@field size integer? default side of the images of batches
 ---@field task "binary"|"classes"|"labels" see luxel.Frame
 ---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1
 ---@field paths string[]
----@field groups any[]|false the patient of each image; false where no name told one
+---@field groups any[]|false the patient of each image; false where no patient is known
 ---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels
 ---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
 ---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they are in memory) from the top left, where known
@@ -220,7 +243,7 @@ function Dataset:counts() end
 ---@return integer height, integer width
 function Dataset:extent(i) end
 
---- What the pixels of each image are known by, as they were decoded, whatever its file is called; 0 where it was not
+--- Hashes of the decoded pixels of each image, whatever its file is called; 0 where it was not
 --- read yet. Images in memory that come from no file are known by their samples.
 ---@return integer[]
 function Dataset:hashes() end
@@ -255,10 +278,11 @@ function Dataset:subset(indices) end
 ---@field path string[]
 ---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing)
 ---@field group string[] the patient; the path where it is not known
----@field source (string|false)[] what told the patient; false where nothing did
+---@field source (string|false)[] where the patient is known from (a column, DICOM, a collection); false if it is not
 ---@field part (string|false)[] "train", "val" or "test" where it is known
 ---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
----@field groups_known boolean whether anything told any patient
+---@field groups_known boolean whether the patient of any image is known
+---@field patient_column string? a column that was not read, but probably holds the patient
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
 local Frame = {}
@@ -313,7 +337,7 @@ local Kernel = {}
 
 --- Compiles the kernel for a device, if it is not yet, and describes its parameters. A launch does that by itself.
 ---@param device? string? default "opencl"
----@return {name: string?, type: string?, written: boolean?}[] parameters without fields where the driver does not tell
+---@return {name: string?, type: string?, written: boolean?}[] parameters without fields where the driver does not say
 function Kernel:build(device) end
 
 ---@class Module
@@ -371,7 +395,7 @@ function Module:forward(...) end
 
 --- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
 --- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
---- What a class names in `optional_state` may be missing.
+--- Tensors that a class names in `optional_state` may be missing.
 ---@param state table<string, Tensor>
 ---@param options? {strict?: boolean, assign?: boolean} with strict = false, missing and unexpected keys are left out; with assign, tensors of the module's dtype and device are not copied: the module computes with them (quick after `lx.load`, as long as nobody writes into the file)
 ---@return {missing: string[], unexpected: string[]} left_out
@@ -464,7 +488,7 @@ function Optimizer:zero_grad() end
 ---@field size integer|integer[]|nil side, or {height, width}, of what comes out
 local Pipeline = {}
 
---- What a passage draws, in words.
+--- The numbers that a passage draws, in words.
 ---@param options? {seed?: integer, epoch?: integer, index?: integer}
 ---@return string
 function Pipeline:describe(options) end
@@ -495,7 +519,7 @@ local Predictor = {}
 ---@return (luxel.Answer|{path: string, message: string, code: string})[] answers in order; with a message and a code ("io", "format", "result", "device", "memory") instead of a label where there is none
 function Predictor:all(sources, options) end
 
---- What the probabilities of an image mean.
+--- The answer for the probabilities of an image.
 ---@param probabilities number|number[] one element of what `probabilities` gives
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
@@ -540,7 +564,7 @@ function ProfileSession:stop() end
 
 ---@class Scheduler
 ---@field optimizer Optimizer
----@field unit "step"|"epoch"|"metric" after what a step belongs: the optimiser's step, an epoch, or the validation that gives the metric; `lx.train.fit` does so
+---@field unit "step"|"epoch"|"metric" when a step is due: after the optimiser's step, an epoch, or the validation that gives the metric; `lx.train.fit` does so
 ---@field last_step integer how often `step` was called
 local Scheduler = {}
 
@@ -1677,7 +1701,7 @@ function lx.hardswish(t) end
 ---@return Tensor
 function lx.hardswish_(t) end
 
---- What the reference says of a public function, class or method; print it to read it. A REPL shows it as it is.
+--- The entry of a public function, class or method in the reference; print it to read it, or see it at the REPL.
 ---@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
 ---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
 function lx.help(what) end
@@ -1747,7 +1771,7 @@ function lx.linspace(a, b, n, options) end
 --- it launches takes its numbers from there: for learning rates, counters and the like.
 ---@param f fun(argument: any)
 ---@param argument? any
----@param later? any? what stands for a tensor that there is only in the recorded call
+---@param later? any? in place of a tensor that there is only in the recorded call
 function lx.live(f, argument, later) end
 
 --- Reads a safetensors file: tensors by name, and metadata; see `checkpoint.load`.
@@ -1798,7 +1822,7 @@ function lx.masked_fill(t, mask, value) end
 ---@return Tensor [n]
 function lx.masked_select(t, mask) end
 
---- How convolutions are computed: "fast" (the default) also in ways that save multiplications and round more, by
+--- How convolutions are computed: "fast" (the default) also by an algorithm that saves multiplications and rounds more,
 --- Winograd's minimal filtering (A. Lavin and S. Gray, 2015), with errors of up to about 5e-6 of the largest result;
 --- "exact" always as the sum that defines them, with a tenth of that. Both give the same bits in every run.
 ---@param new? "fast"|"exact"|nil
@@ -2480,7 +2504,7 @@ function lx.calibration.fit(logits, labels) end
 --- cross-entropy is convex in its inverse. Missing labels (NaN) are left out.
 ---@param rows number[][] logits, finite
 ---@param labels number[] class numbers from 0, or NaN
----@return {temperature: number}? nil where there are fewer than two classes, or nothing tells it: from 1e-4 to 1e4 times the largest difference of logits
+---@return {temperature: number}? nil where there are fewer than two classes, or all logits of each image are the same; else from 1e-4 to 1e4 times the largest difference of logits
 function lx.calibration.fit_temperature(rows, labels) end
 
 --- The probability for a logit; without a calibration the plain sigmoid.
@@ -2551,6 +2575,11 @@ function lx.data.audit(dir, options) end
 --- is int32 [B] on the cpu, the places in the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on
 --- the cpu; where it has boxes they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without
 --- those that left the image. The same options give the same batches on every device and with any number of threads.
+---
+--- Without `epoch` the first call on a dataset is its epoch 1, the next one its epoch 2, and so on; `lx.manual_seed`
+--- begins with 1 again. Calls in which chance has no part (`shuffle = false`, no `augment`) do not count. A loop that is
+--- to go on in another process has to say its epoch.
+---
 --- The last batch is smaller where the images do not divide, or left out with `drop_last`. A file that cannot be read
 --- is an error that names it, at the batch it belongs to.
 ---
@@ -2562,7 +2591,7 @@ function lx.data.audit(dir, options) end
 ---
 --- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
+---@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} epoch: default the next one, see above; balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 function lx.data.batches(dataset, options) end
 
@@ -2615,7 +2644,7 @@ function lx.data.mixup(x, y, options) end
 --- The patient of an image file: by the Patient ID of a DICOM file, else by its name where it is one of Kermany's,
 --- ChestX-ray14's, CheXpert's, MIMIC-CXR's, PadChest's, RSNA's, Montgomery's or Shenzhen's.
 ---@param path string with the folders above it, which CheXpert and MIMIC-CXR need
----@return string? patient nil where nothing tells; some collections number studies instead
+---@return string? patient nil where it is not known; some collections number studies instead
 ---@return string? source "DICOM" or the name of the collection
 function lx.data.patient(path) end
 
@@ -2656,7 +2685,7 @@ function lx.metrics.accuracy(scores, labels, threshold) end
 function lx.metrics.auc(scores, labels) end
 
 --- A confidence interval by the percentile bootstrap (Efron, Annals of Statistics 7:1, 1979): of patients where
---- `options.groups` tells each image's patient (images of one patient are not independent), else of images.
+--- `options.groups` names each image's patient (images of one patient are not independent), else of images.
 ---@param fn fun(scores: number[], labels: number[]): number? the figure; `metrics.auc` costs no sort a resample
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
@@ -2753,14 +2782,14 @@ function lx.metrics.specificity(scores, labels, threshold) end
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
 ---@param sensitivity number 0..1
----@return number? threshold, {sensitivity: number, specificity: number}|string point what it gives here, or why nil
+---@return number? threshold, {sensitivity: number, specificity: number}|string point the rates at it, or why nil
 function lx.metrics.threshold_at_sensitivity(scores, labels, sensitivity) end
 
 --- The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950). Of equally good ones the
 --- most sensitive.
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@return number? threshold, {sensitivity: number, specificity: number}|string point what it gives here, or why nil
+---@return number? threshold, {sensitivity: number, specificity: number}|string point the rates at it, or why nil
 function lx.metrics.youden(scores, labels) end
 
 ---@class lx.models
@@ -2893,7 +2922,7 @@ function lx.nn.CrossEntropyLoss(options) end
 
 --- Dice loss of masks (Milletari et al. 2016): 1 - (2 sum(p t) + smooth) / (sum(p^2) + sum(t^2) + smooth) for each
 --- image and channel, with p = sigmoid(x). Pixels whose target is NaN count for nothing.
----@param options? {smooth?: number, squared?: boolean, reduction?: "mean"|"sum"|"none"} smooth: keeps empty masks from 0 / 0, default 1; squared: default true; without it p and t themselves are summed, which is the usual form besides the paper's; reduction: default "mean"
+---@param options? {smooth?: number, squared?: boolean, reduction?: "mean"|"sum"|"none"} smooth: keeps empty masks from 0 / 0, default 1; squared: default true; without it p and t themselves are summed, the common definition besides the paper's; reduction: default "mean"
 ---@return DiceLoss
 function lx.nn.DiceLoss(options) end
 
@@ -3322,7 +3351,7 @@ function lx.nn.functional.cross_entropy(x, target, options) end
 --- image and channel, with p = sigmoid(x). Pixels whose target is NaN count for nothing.
 ---@param x Tensor logits [N,C,...] with at least one dimension of pixels
 ---@param target Tensor of the same shape, 0 to 1 or NaN
----@param options? {smooth?: number, squared?: boolean, reduction?: "mean"|"sum"|"none"} smooth: keeps empty masks from 0 / 0, default 1; squared: default true; without it p and t themselves are summed, which is the usual form besides the paper's; reduction: default "mean"
+---@param options? {smooth?: number, squared?: boolean, reduction?: "mean"|"sum"|"none"} smooth: keeps empty masks from 0 / 0, default 1; squared: default true; without it p and t themselves are summed, the common definition besides the paper's; reduction: default "mean"
 ---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
 function lx.nn.functional.dice_loss(x, target, options) end
 
@@ -3622,7 +3651,7 @@ function lx.opencl.dense(t) end
 
 --- Makes a kernel from OpenCL C. It is compiled (`-cl-std=CL1.2` unless the options say otherwise) when it is first
 --- used on a device; if it does not build, the error has the compiler's log.
----@param definition {name: string, source: string, options?: string} name: of the `__kernel` function in the source; options: what the compiler is told, such as "-DN=4"
+---@param definition {name: string, source: string, options?: string} name: of the `__kernel` function in the source; options: of the compiler, such as "-DN=4"
 ---@return luxel.opencl.Kernel
 function lx.opencl.kernel(definition) end
 
@@ -3770,7 +3799,7 @@ function lx.vision.affine(image, options) end
 ---@return Tensor of the shape and dtype of the image
 function lx.vision.bilateral_filter(image, radius, level, space) end
 
---- What closing takes away: dark and small.
+--- The closing less the image: what is dark and small.
 ---@param image Tensor
 ---@param size integer odd
 ---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
@@ -3811,7 +3840,7 @@ function lx.vision.clahe(image, options) end
 ---@return Tensor of the shape and dtype of the image
 function lx.vision.closing(image, size, options) end
 
---- Numbers what is not 0 and hangs together: 1, 2, ... as rows from the top meet it, 0 for the rest.
+--- Numbers the connected components of what is not 0: 1, 2, ... as rows from the top meet them, 0 for the rest.
 ---@param image Tensor one channel
 ---@param options? {diagonal?: boolean} diagonal: whether over corners too, default true
 ---@return Tensor labels int32 [H,W]
@@ -3827,7 +3856,7 @@ function lx.vision.crop(image, box, options) end
 
 --- The same of a file's bytes.
 ---@param bytes string
----@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean, name?: string} as for `load`, and name: what messages call it
+---@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean, name?: string} as for `load`, and name: of the image, for messages
 ---@return Tensor? image, luxel.ImageInfo|string info, string? code
 function lx.vision.decode(bytes, options) end
 
@@ -3995,7 +4024,7 @@ function lx.vision.percentile(image, share, options) end
 ---@return luxel.Pipeline
 function lx.vision.pipeline(steps) end
 
---- What a file says about itself, without its pixels.
+--- The header of an image file, without its pixels.
 ---@param path string
 ---@param options? {identifiers?: boolean, orientation?: boolean} orientation = false: the size before it is turned upright
 ---@return luxel.ImageInfo?, string?, string?
@@ -4067,7 +4096,7 @@ function lx.vision.threshold(image, level) end
 ---@return Tensor uint8 [3,H,W]
 function lx.vision.to_rgb(image) end
 
---- What opening takes away: bright and small.
+--- The image less its opening: what is bright and small.
 ---@param image Tensor
 ---@param size integer odd
 ---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"

@@ -4,7 +4,7 @@ local lx = require "luxel"
 
 local GREEN <const>, RED <const> = {110, 230, 120}, {255, 96, 84}
 
--- What every picture says: the first where there is room for it.
+-- The notice on every picture: the first one where there is room for it.
 local NOTICES <const> = {"supports a reading, does not replace one", "no diagnosis"}
 
 -- The text in lines that fit the width.

@@ -19,7 +19,7 @@ function command.options(parser)
     parser:option("--json", "File for everything that was found.")
 end
 
--- What is found, with paths instead of numbers.
+-- The findings, with paths instead of numbers.
 local function findings(audit)
     local path, out = audit.frame.path, {
         duplicates = {}, near = {}, suspects = {}, unreadable = audit.unreadable, findings = audit:findings(),

@@ -1,4 +1,4 @@
---- Completion of what is typed: names, members and methods of values that are there, and files inside quotes.
+--- Completion of typed text: names, members and methods of values that are there, and files inside quotes.
 
 local lfs = require "lfs"
 
@@ -59,7 +59,7 @@ local function files(prefix)
     return found
 end
 
---- What the word at the end of a line may become.
+--- The completions of the word at the end of a line.
 ---@param line string up to where the cursor is
 ---@param environment table the global names
 ---@return string[] words in order, each instead of `word`

@@ -1,4 +1,4 @@
---- What the commands share: their options, reading labelled data, and how a command ends.
+--- Shared by the commands: their options, reading labelled data, and how a command ends.
 
 local core = require "luxel.core"
 local lfs = require "lfs"
@@ -37,18 +37,18 @@ function options.must(value, message, ...)
     return value, message, ...
 end
 
-local function problem_of(problem)
-    if getmetatable(problem) == End then return problem end
-    local text = tostring(problem)
+local function failure_of(failure)
+    if getmetatable(failure) == End then return failure end
+    local text = tostring(failure)
     if text:find("interrupted!", 1, true) then return {message = "interrupted", status = 130} end
     return {message = core.error_code(text) and text or debug.traceback(text, 3), status = 1}
 end
 
---- Runs what a command does; whatever ends it, Ctrl-C among it, becomes a line on the standard error and a status.
+--- Runs the work of a command; whatever ends it, Ctrl-C too, becomes a line on the standard error and a status.
 ---@param work fun(): integer? exit status, default 0
 ---@return integer status
 function options.guard(work)
-    local ok, result = xpcall(work, problem_of)
+    local ok, result = xpcall(work, failure_of)
     if ok then return result or 0 end
     io.stderr:write("error: ", result.message, "\n")
     return result.status

@@ -32,10 +32,10 @@ local function complain(run, message)
     io.stderr:write("error: ", message, "\n")
 end
 
--- What cannot be written ends the program: a full disk, say.
+-- An answer that cannot be written ends the program: a full disk, say.
 local function say(text)
-    local ok, problem = io.stdout:write(text, "\n")
-    if not ok then options.fail("cannot write the answers: " .. tostring(problem)) end
+    local ok, message = io.stdout:write(text, "\n")
+    if not ok then options.fail("cannot write the answers: " .. tostring(message)) end
 end
 
 -- ---- which images -------------------------------------------------------------------------------------------------
@@ -66,9 +66,9 @@ local function collect(run, folder, paths)
 end
 
 local function listed(path)
-    local file, problem
-    if path == "-" then file = io.stdin else file, problem = io.open(path) end
-    if not file then options.fail("--list: " .. problem) end
+    local file, message
+    if path == "-" then file = io.stdin else file, message = io.open(path) end
+    if not file then options.fail("--list: " .. message) end
     local paths = {}
     for line in file:lines() do
         line = line:gsub("\r$", "")
@@ -167,7 +167,7 @@ end
 
 -- ---- pictures -----------------------------------------------------------------------------------------------------
 
--- What a file is, whatever it is called.
+-- The identity of a file, whatever it is called.
 local function identity(path)
     local found = lfs.attributes(path)
     return found and ("%s:%s"):format(found.dev, found.ino)
@@ -195,8 +195,8 @@ local function show(run, answer, only)
         io.stderr:write(("[WARN] %s: %s\n"):format(answer.path, finding.message))
     end
     if not run.args.out then return end
-    local ok, problem = lx.vision.save(output_path(run, answer.path), annotate(answer.image, answer))
-    if not ok then complain(run, problem) end
+    local ok, message = lx.vision.save(output_path(run, answer.path), annotate(answer.image, answer))
+    if not ok then complain(run, message) end
 end
 
 --- Runs the command.
@@ -224,8 +224,8 @@ function predict.run(args)
         end
         if console then console:reading(first + #chunk - 1, #paths) end
     end
-    local ok, problem = io.stdout:flush()
-    if not ok then options.fail("cannot write the answers: " .. tostring(problem)) end
+    local ok, message = io.stdout:flush()
+    if not ok then options.fail("cannot write the answers: " .. tostring(message)) end
     io.stderr:write(options.NOTICE, "\n")
     return run.failed and 1 or 0
 end

@@ -50,17 +50,17 @@ end
 -- A chunk of all lines so far: an expression if it is one. Nil and a message where it is neither; true where more is
 -- to come.
 local function compile(text)
-    local chunk, problem = load("return " .. text, "=stdin")
+    local chunk, of_expression = load("return " .. text, "=stdin")
     if chunk then return chunk end
     local message
     chunk, message = load(text, "=stdin")
     if chunk then return chunk end
-    return nil, message, (message .. problem):find("near <eof>", 1, true) ~= nil
+    return nil, message, (message .. of_expression):find("near <eof>", 1, true) ~= nil
 end
 
--- What an error says to the person who typed.
-local function words_of(problem)
-    local text = tostring(problem)
+-- The text of an error for the person who typed.
+local function words_of(failure)
+    local text = tostring(failure)
     if text:find("interrupted!", 1, true) then return "interrupted" end
     if core.error_code(text) or text:find("^stdin:") then return text end
     return (debug.traceback(text, 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
@@ -72,8 +72,8 @@ local function evaluate(chunk)
     core.interrupt_on_ctrl_c(false)
     if not results[1] then return io.stderr:write(results[2], "\n") end
     if results.n == 1 then return end
-    local ok, problem = pcall(print, table.unpack(results, 2, results.n))
-    if not ok then io.stderr:write("its value cannot be printed: ", tostring(problem), "\n") end
+    local ok, failure = pcall(print, table.unpack(results, 2, results.n))
+    if not ok then io.stderr:write("its value cannot be printed: ", tostring(failure), "\n") end
 end
 
 -- Reads lines until they are a chunk; nil at the end of the input.

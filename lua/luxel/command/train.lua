@@ -45,7 +45,7 @@ function command.options(parser)
         .. "images are resampled once (default: decoded in every run, kept in memory at the size).")
     parser:flag("--resume", "Go on with the run in --out.")
     parser:flag("--overwrite", "Replace the run in --out.")
-    parser:flag("--tune", "Measure first which way of computing each layer is the fastest on the device.")
+    parser:flag("--tune", "Measure first which variant of the kernels of each layer is the fastest on the device.")
     parser:option("--profile", "File for a trace of a few steps (chrome://tracing); shows what they spent their time "
         .. "on.")
     parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")

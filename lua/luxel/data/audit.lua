@@ -1,4 +1,4 @@
---- What is in a folder of radiographs, and what is wrong with it: `lx.data.audit(dir)`.
+--- The contents of a folder of radiographs, and its mistakes: `lx.data.audit(dir)`.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
@@ -13,7 +13,7 @@ local CHUNK <const> = 64
 -- needed: among 5,216 radiographs of children, pairs of different ones come to 0.975.
 local NEAR_BITS <const>, NEAR_CORRELATION <const> = 10, 0.985
 
--- What makes an image blank, or hard to see anything on: levels of 255, as in quality.lua.
+-- Limits of images that are blank, or hard to see anything on: levels of 255, as in quality.lua.
 local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>, SMALL <const> = 4, 50, 40, 225, 128
 
 ---@class luxel.Audit
@@ -208,20 +208,20 @@ end
 
 local function find_suspects(records)
     local suspects = {}
-    local function add(i, form, ...)
+    local function add(i, format, ...)
         local last = suspects[#suspects]
         if not last or last.image ~= i then
             last = {image = i, why = {}}
             suspects[#suspects + 1] = last
         end
-        last.why[#last.why + 1] = form:format(...)
+        last.why[#last.why + 1] = format:format(...)
     end
     for i, r in ipairs(records) do
         if r and r.deviation < BLANK_DEVIATION then
             add(i, "blank: levels vary by %.1f of 255", r.deviation)
         elseif r then
             local thumbnail <close> = core.from_string(r.thumbnail, {32, 32}, "uint8")
-            quality.look(thumbnail, function(_, _, _, form, ...) add(i, form, ...) end)
+            quality.look(thumbnail, function(_, _, _, format, ...) add(i, format, ...) end)
             if r.high - r.low < FLAT_RANGE then add(i, "low contrast: %d levels of 255", r.high - r.low) end
             if r.mean < DARK then add(i, "dark: mean level %.0f of 255", r.mean) end
             if r.mean > BRIGHT then add(i, "bright: mean level %.0f of 255", r.mean) end
@@ -260,7 +260,7 @@ local function audit(dir, options)
     return self
 end
 
---- In what two images differ that they should not if they are the same: classes, parts, patients.
+--- The columns in which two copies of an image differ and should not: class, part, patient.
 ---@param a integer
 ---@param b integer
 ---@return string[]
@@ -305,7 +305,7 @@ end
 ---@return string[]
 function Audit:findings()
     local lines, pairs_of = {}, {}
-    local function add(form, ...) lines[#lines + 1] = form:format(...) end
+    local function add(format, ...) lines[#lines + 1] = format:format(...) end
     for i, pair in ipairs(self.near) do pairs_of[i] = {pair.a, pair.b} end
     if #self.unreadable > 0 then add("files that cannot be read: %d", #self.unreadable) end
     if #self.duplicates > 0 then

@@ -171,8 +171,8 @@ end
 
 -- ---- sections -------------------------------------------------------------------------------------------------
 
-local function section(out, title, form, ...)
-    out[#out + 1] = ('<h2>%s</h2><p class="soft">%s</p>'):format(title, escape(form:format(...)))
+local function section(out, title, format, ...)
+    out[#out + 1] = ('<h2>%s</h2><p class="soft">%s</p>'):format(title, escape(format:format(...)))
 end
 
 local function write_duplicates(self, out)

@@ -8,12 +8,12 @@ local split = require "luxel.data.split"
 
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
----@field size integer? side of the images that batches give unless told otherwise
+---@field size integer? default side of the images of batches
 ---@field task "binary"|"classes"|"labels" see luxel.Frame
 ---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0
 ---  and 1
 ---@field paths string[]
----@field groups any[]|false the patient of each image; false where no name told one
+---@field groups any[]|false the patient of each image; false where no patient is known
 ---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels
 ---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
 ---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they
@@ -25,13 +25,13 @@ local split = require "luxel.data.split"
 ---@field private store luxel.Store?
 ---@field private extents table<integer, luxel.ImageInfo>? sizes of files that were asked for
 ---@field private places integer[]? where in the store each image is
----@field private pixels integer[]? what the pixels of each image are known by, where its file was decoded for it
+---@field private pixels integer[]? hashes of the pixels of each image, where its file was decoded for it
 local Dataset = namespace.class("Dataset", {}, {"images", "size", "groups", "boxes", "masks", "memory", "reduce",
     "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks", "pixels"})
 
 args.type("dataset", "a dataset", "table", function(value) return getmetatable(value) == Dataset end)
 
--- Bytes of decoded images that are kept unless told otherwise.
+-- Default bytes of decoded images that are kept.
 local MEMORY <const> = 1 << 30
 
 -- Files decoded in one call: enough to keep all cores busy, few enough for a smooth progress report.
@@ -98,7 +98,7 @@ local function copy_image(target, to, source, from)
     core.copy_(core.narrow(target, 1, to, 1), core.narrow(source, 1, from, 1))
 end
 
--- What is picked out of a column or a tensor at `indices`.
+-- The elements of a column or a tensor at `indices`.
 local function pick(from, indices)
     if type(from) ~= "table" then return from and core.index_select(from, 1, core.from_table(indices, "int32")) end
     local out = {}
@@ -180,7 +180,7 @@ function Dataset:image(i)
     return store:image(places and places[i] or i)
 end
 
---- What the pixels of each image are known by, as they were decoded, whatever its file is called; 0 where it was not
+--- Hashes of the decoded pixels of each image, whatever its file is called; 0 where it was not
 --- read yet. Images in memory that come from no file are known by their samples.
 ---@return integer[]
 function Dataset:hashes()
@@ -283,7 +283,7 @@ local function build_cache(store, total, progress)
     return store:finish()
 end
 
--- What is not in the cache because its file is no image, with the reasons, and the places of the rest.
+-- The images that are not in the cache because their files are none, with the reasons, and the places of the rest.
 local function sort_out(store, frame)
     local failed, rows, refused = {}, {}, store:refused()
     for i = 1, #frame do

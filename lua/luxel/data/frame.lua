@@ -13,13 +13,14 @@ local split = require "luxel.data.split"
 ---@field path string[]
 ---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing)
 ---@field group string[] the patient; the path where it is not known
----@field source (string|false)[] what told the patient; false where nothing did
+---@field source (string|false)[] where the patient is known from (a column, DICOM, a collection); false if it is not
 ---@field part (string|false)[] "train", "val" or "test" where it is known
 ---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
----@field groups_known boolean whether anything told any patient
+---@field groups_known boolean whether the patient of any image is known
+---@field patient_column string? a column that was not read, but probably holds the patient
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
-local Frame = namespace.class("Frame", {}, {"boxes"})
+local Frame = namespace.class("Frame", {}, {"boxes", "patient_column"})
 
 args.type("frame", "a frame", "table", function(value) return getmetatable(value) == Frame end)
 
@@ -45,7 +46,7 @@ end
 local function take(self, positions)
     local out = {
         task = self.task, classes = self.classes, groups_known = self.groups_known, root = self.root,
-        left_out = self.left_out,
+        left_out = self.left_out, patient_column = self.patient_column,
     }
     for _, name in ipairs(COLUMNS) do
         local from, column = self[name], {}
@@ -190,7 +191,7 @@ local function describe_left_out(self)
     return table.concat(reasons, "; ")
 end
 
--- What told the patients, with the number of images.
+-- Where the patients are known from, with the number of images.
 local function describe_sources(self)
     local counts, names = {}, {}
     for _, source in ipairs(self.source) do
@@ -216,15 +217,15 @@ end
 function Frame:__tostring()
     local width = 5
     for _, class in ipairs(self.classes) do width = math.max(width, #class) end
-    local form = "  %-" .. width .. "s  %7s  %6s  %8s%s"
+    local format = "  %-" .. width .. "s  %7s  %6s  %8s%s"
     local lines = {
         ("Frame: %d images in %s"):format(#self, self.root),
-        (form:format(self.task == "labels" and "label" or "class", "images", "share", "patients",
+        (format:format(self.task == "labels" and "label" or "class", "images", "share", "patients",
             self.task == "labels" and "  missing" or "")),
     }
     for class, name in ipairs(self.classes) do
         local images, patients, missing = count_class(self, class)
-        lines[#lines + 1] = form:format(name, images, #self > 0 and ("%.1f%%"):format(100 * images / #self) or "-",
+        lines[#lines + 1] = format:format(name, images, #self > 0 and ("%.1f%%"):format(100 * images / #self) or "-",
             self.groups_known and patients or "unknown", self.task == "labels" and ("  %7d"):format(missing) or "")
     end
     local function add(text, ...) lines[#lines + 1] = ("  " .. text):format(...) end
@@ -237,9 +238,11 @@ function Frame:__tostring()
     if self.groups_known and #self > 0 then add("patients by %s", describe_sources(self)) end
     local unknown = self:unknown_patients()
     if unknown > 0 then
-        add("! nothing tells the patient of %s: %s split by image, and a patient may be on both sides; say it with "
-            .. "patient = PATTERN or a column", unknown == #self and "any image" or ("%d images"):format(unknown),
-            unknown == #self and "they are" or "these are")
+        add("! nothing tells the patient of %s: %s split by image, and a patient may be on both sides; say it with %s",
+            unknown == #self and "any image" or ("%d images"):format(unknown),
+            unknown == #self and "they are" or "these are", self.patient_column
+            and ("patient = '%s', if that column holds it"):format(self.patient_column)
+            or "patient = PATTERN or a column")
     end
     if #self.left_out > 0 then add("left out: %s", describe_left_out(self)) end
     return table.concat(lines, "\n")

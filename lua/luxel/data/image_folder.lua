@@ -142,7 +142,7 @@ end
 local function name_classes(dir, roots, opts)
     if opts.classes then return {opts.classes.negative, opts.classes.positive} end
     local names = all_folders(roots)
-    local function refuse(form, ...) return nil, ("image_folder: " .. form):format(...), "format" end
+    local function refuse(format, ...) return nil, ("image_folder: " .. format):format(...), "format" end
     if #names < 2 then
         return refuse("%s should hold one folder for each class (NORMAL and PNEUMONIA, say), it has %s", dir,
             #names == 0 and "none" or "only " .. names[1])

@@ -7,11 +7,11 @@ local pipeline = require "luxel.vision.pipeline"
 local random = require "luxel.random"
 local types = require "luxel.types"
 
--- What `augment = true` stands for.
+-- The steps of `augment = true`.
 local AUGMENT <const> = {{"hflip", p = 0.5}, {"rotate", 10}, {"shift", 0.1}, {"zoom", 0.1}}
 
 local DEFAULTS <const> = {
-    batch = 32, shuffle = true, balanced = false, seed = 1, epoch = 1, augment = false, drop_last = false, mean = 0,
+    batch = 32, shuffle = true, balanced = false, seed = 1, augment = false, drop_last = false, mean = 0,
     std = 1, skip = 0, memory = 64 << 20,
 }
 
@@ -71,9 +71,27 @@ local function draws_of(order, n)
     return draws
 end
 
+-- The epochs of calls that do not say theirs, by dataset: {epoch =, seeding =}.
+local epochs = setmetatable({}, {__mode = "k"})
+
+-- The epoch of a call that does not say it: the next one, where chance has a part in it.
+local function next_epoch(dataset, opts)
+    if not (opts.shuffle or opts.balanced or opts.augment) then return 1 end
+    if opts.skip > 0 then
+        args.fail("batches: options: option 'skip': it goes on within an epoch; say which one it is, as in epoch = 1")
+    end
+    local last = epochs[dataset]
+    if not last or last.seeding ~= random.seeding then
+        last = {epoch = 0, seeding = random.seeding}
+        epochs[dataset] = last
+    end
+    last.epoch = last.epoch + 1
+    return last.epoch
+end
+
 -- ---- batches --------------------------------------------------------------------------------------------------
 
--- What every image goes through, and then what chance does with it.
+-- The steps of every image: those without chance, and then the augmentation.
 local function all_steps(opts)
     local augment = opts.augment == true and AUGMENT or opts.augment or {}
     pipeline.check("batches: options: option 'augment'", augment)
@@ -116,7 +134,7 @@ local function open_loader(dataset, order, draws, steps, size, opts, device)
         height = size, width = size, scale = 1 / (255 * opts.std), bias = -opts.mean / opts.std, seed = opts.seed,
         epoch = opts.epoch, batch = opts.batch, threads = threads,
     }, images, draws, masks and order)
-    -- one batch at the network, the others on the way
+    -- one batch at the network, the others ahead
     local ahead = math.floor(opts.memory / (opts.batch * image_bytes(store:info().channels, size)))
     loader:give(threads == 0 and 1 or math.max(1, math.min(32, ahead)))
     return loader
@@ -167,6 +185,11 @@ end
 -- is int32 [B] on the cpu, the places in the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on
 -- the cpu; where it has boxes they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without
 -- those that left the image. The same options give the same batches on every device and with any number of threads.
+--
+-- Without `epoch` the first call on a dataset is its epoch 1, the next one its epoch 2, and so on; `lx.manual_seed`
+-- begins with 1 again. Calls in which chance has no part (`shuffle = false`, no `augment`) do not count. A loop that is
+-- to go on in another process has to say its epoch.
+--
 -- The last batch is smaller where the images do not divide, or left out with `drop_last`. A file that cannot be read
 -- is an error that names it, at the batch it belongs to.
 --
@@ -178,13 +201,15 @@ end
 --
 -- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param options? table balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's;
----  skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is
----  for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made
----  ahead; idle: called without arguments now and then while a batch is waited for
+---@param options? table epoch: default the next one, see above; balanced: each class as often as the others; size: S,
+---  else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the
+---  cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu;
+---  memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited
+---  for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 local function iterate(dataset, options)
     local opts = args.with_defaults(options, DEFAULTS)
+    opts.epoch = opts.epoch or next_epoch(dataset, opts)
     local labels = core.to_table(dataset.labels)
     local order = visiting_order(dataset, labels, opts)
     local draws = draws_of(order, #dataset)

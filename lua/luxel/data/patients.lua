@@ -2,7 +2,7 @@
 --
 -- Splitting by image where patients have several leaks: a network that has seen a patient knows the next image of the
 -- same ribs. What a collection numbers is not always a patient; where it is a study, one patient may have several,
--- which names cannot tell. What is kept together without need only makes a split stricter.
+-- which names do not show. Images that are kept together without need only make a split stricter.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
@@ -62,7 +62,7 @@ end
 --- The patient of an image file: by the Patient ID of a DICOM file, else by its name where it is one of Kermany's,
 --- ChestX-ray14's, CheXpert's, MIMIC-CXR's, PadChest's, RSNA's, Montgomery's or Shenzhen's.
 ---@param path string with the folders above it, which CheXpert and MIMIC-CXR need
----@return string? patient nil where nothing tells; some collections number studies instead
+---@return string? patient nil where it is not known; some collections number studies instead
 ---@return string? source "DICOM" or the name of the collection
 function patients.of(path)
     local id = by_header(path)

@@ -244,7 +244,7 @@ end
 
 -- ---- the film --------------------------------------------------------------------------------------------------
 
--- What depends on the column only. Entries run past the picture by `margin`, as tilt moves rows sideways.
+-- Values that depend on the column only. Entries run past the picture by `margin`, as tilt moves rows sideways.
 local function columns_of(body, view, margin)
     local out = {centre = {}, posterior = {}, anterior = {}, clavicle = {}, thorax = {}, far = {}}
     local left = view.left(view.size / 2)
@@ -484,9 +484,10 @@ function phantom.save(dir, options)
     if message then
         return nil, message, code
     end
-    local file, problem = io.open(dir .. "/boxes.csv", "w")
+    local file
+    file, message = io.open(dir .. "/boxes.csv", "w")
     if not file or not file:write(table.concat(lines, "\n"), "\n") or not file:close() then
-        return nil, ("phantom_save: cannot write %s/boxes.csv%s"):format(dir, problem and ": " .. problem or ""), "io"
+        return nil, ("phantom_save: cannot write %s/boxes.csv%s"):format(dir, message and ": " .. message or ""), "io"
     end
     return count
 end

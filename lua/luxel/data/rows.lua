@@ -15,7 +15,10 @@ local PARTS <const> = {
     testing = "test",
 }
 
-local function refuse(form, ...) error({luxel = ("frame: " .. form):format(...)}, 0) end
+-- Names of columns that probably hold the patient, without what is no letter or digit.
+local PATIENTS <const> = {patient = true, patientid = true, subject = true, subjectid = true}
+
+local function refuse(format, ...) error({luxel = ("frame: " .. format):format(...)}, 0) end
 
 -- ---- rows -------------------------------------------------------------------------------------------------------
 
@@ -52,6 +55,18 @@ local function has_column(rows, columns, name)
         if column == name then return true end
     end
     return not columns and rows[1] ~= nil and rows[1][name] ~= nil
+end
+
+-- A column that probably holds the patient, which nobody asked for: its name may mislead.
+local function patient_like(rows, columns)
+    if not columns then
+        columns = {}
+        for name in pairs(rows[1]) do columns[#columns + 1] = tostring(name) end
+        table.sort(columns)
+    end
+    for _, name in ipairs(columns) do
+        if PATIENTS[class_order.plain(name)] then return name end
+    end
 end
 
 local function number_of(value, where)
@@ -222,16 +237,17 @@ local function build(source, opts)
     local boxes
     if opts.boxes then rows, boxes = gather_boxes(rows, opts) end
     local labels, classes, task = (opts.labels and read_flags or read_classes)(rows, opts)
+    local patient = opts.patient or has_column(rows, columns, "patient") and "patient"
+    local part = opts.part or has_column(rows, columns, "part") and "part"
     local frame = {
         task = task, classes = classes, path = {}, label = labels, group = {}, source = {}, part = {}, boxes = boxes,
         left_out = {}, root = what,
     }
-    local patient = opts.patient or has_column(rows, columns, "patient") and "patient"
-    local part = opts.part or has_column(rows, columns, "part") and "part"
+    frame.patient_column = not patient and patient_like(rows, columns) or nil
     local row_of = {}
     for i, row in ipairs(rows) do
         local path = path_of(row, opts, i)
-        local before, group, told = row_of[path]
+        local before, group, source_of_group = row_of[path]
         if opts.label and before and labels[before] ~= labels[i] and labels[i] == labels[i]
             and labels[before] == labels[before] then
             refuse("rows %d and %d: %s is %s, and %s; an image has one class (or labels = {COLUMN, ...})", before, i,
@@ -239,11 +255,11 @@ local function build(source, opts)
         end
         row_of[path] = before or i
         if patient and row[patient] ~= nil and row[patient] ~= "" then
-            group, told = tostring(row[patient]), ("column '%s'"):format(patient)
+            group, source_of_group = tostring(row[patient]), ("column '%s'"):format(patient)
         else
-            group, told = patients.of(path)
+            group, source_of_group = patients.of(path)
         end
-        frame.path[i], frame.group[i], frame.source[i] = path, group or path, group and told or false
+        frame.path[i], frame.group[i], frame.source[i] = path, group or path, group and source_of_group or false
         frame.part[i] = part_of(part and row[part], i)
     end
     return new_frame(frame)

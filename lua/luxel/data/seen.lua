@@ -1,5 +1,5 @@
 --- What a model was trained on: the pixels and the patients of its images, as short hashes, so that a model's file
---- tells nobody's name. Images are known by their decoded pixels, whatever their files are called; other images of a
+--- holds nobody's name. Images are known by their decoded pixels, whatever their files are called; other images of a
 --- patient by the patient.
 
 local args = require "luxel.args"
@@ -31,7 +31,7 @@ local function set_of(text)
     return set
 end
 
---- What the images of a dataset are known by: those that were read.
+--- The hashes of the images of a dataset that were read.
 ---@param dataset luxel.Dataset
 ---@return {pixels: string, patients: string, images: integer} trained_on hashes of 12 digits, one after the other
 function seen.describe(dataset)

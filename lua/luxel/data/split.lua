@@ -12,7 +12,8 @@ local function positives_of(labels)
     return counts
 end
 
--- A function from an image to what its part should have its share of: its class, or the rarest label that it has.
+-- A function from an image to its stratum, of which every part is to have its share: its class, or the rarest label
+-- that it has.
 local function kind_of(labels)
     if type(labels[1]) ~= "table" then return function(i) return labels[i] == labels[i] and labels[i] or "none" end end
     local counts = positives_of(labels)

@@ -45,10 +45,10 @@ end
 ---@param path string
 ---@return table<string, string>[]? rows, string[]|string columns, string? code nil, message, code
 function csv.read(path)
-    local file, problem = io.open(path, "rb")
+    local file, message = io.open(path, "rb")
     local text = file and file:read("a")
     if file then file:close() end
-    if not text then return nil, problem or ("%s: it cannot be read"):format(path), "io" end
+    if not text then return nil, message or ("%s: it cannot be read"):format(path), "io" end
     text = text:gsub("^\239\187\191", "") -- a mark of the byte order
     local separator = guess_separator(text)
     local columns, place = read_row(text, 1, separator)

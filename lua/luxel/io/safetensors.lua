@@ -10,7 +10,7 @@ local safetensors = {}
 local HEADER_LIMIT <const> = 100000000 -- the reference implementation's
 local MOST_DIMS <const> = 8
 
--- What the format has and Luxel cannot hold, and why.
+-- Types of the format that Luxel cannot hold, and why.
 local REFUSED <const> = {
     C64 = "complex numbers", F4 = "numbers of 4 bits", F6_E2M3 = "numbers of 6 bits", F6_E3M2 = "numbers of 6 bits",
 }
@@ -94,8 +94,8 @@ local function read_entries(header, lists, available)
     local entries = {}
     for name, given in pairs(header) do
         if name ~= "__metadata__" then
-            local entry, problem = read_entry(name, given, lists)
-            if not entry then return nil, ("tensor '%s': %s"):format(name, problem) end
+            local entry, message = read_entry(name, given, lists)
+            if not entry then return nil, ("tensor '%s': %s"):format(name, message) end
             entries[#entries + 1] = entry
         end
     end
@@ -103,8 +103,8 @@ local function read_entries(header, lists, available)
     local stop = 0
     for _, entry in ipairs(entries) do
         if entry.start ~= stop then
-            local form = "tensor '%s' begins at byte %d where %d is expected: bytes belong to no tensor, or to two"
-            return nil, form:format(entry.name, entry.start, stop)
+            local format = "tensor '%s' begins at byte %d where %d is expected: bytes belong to no tensor, or to two"
+            return nil, format:format(entry.name, entry.start, stop)
         end
         stop = entry.stop
     end
@@ -134,8 +134,8 @@ end
 function safetensors.open(path)
     local file, size, code = core.map_file(path)
     if not file then return nil, size, code end
-    local text, problem, kind = read_header(path, file, size)
-    if not text then return nil, problem, kind end
+    local text, message, kind = read_header(path, file, size)
+    if not text then return nil, message, kind end
     local header, lists = json.decode(text)
     if type(header) ~= "table" or lists[header] or header == json.null then
         return damaged(path, "its header is no JSON object" .. (header == nil and ": " .. lists or ""))
@@ -144,8 +144,8 @@ function safetensors.open(path)
     if metadata == nil or metadata == json.null then metadata = {} end
     if not is_text_map(metadata, lists) then return damaged(path, "its __metadata__ is no object of text") end
     local entries
-    entries, problem = read_entries(header, lists, size - 8 - #text)
-    if not entries then return damaged(path, problem) end
+    entries, message = read_entries(header, lists, size - 8 - #text)
+    if not entries then return damaged(path, message) end
     return setmetatable({
         path = path, file = file, base = 8 + #text, entries = entries, metadata = metadata,
     }, File)
@@ -157,9 +157,9 @@ end
 ---@param entry luxel.SafetensorsEntry
 ---@return Tensor? tensor, string? message, string? code
 function File:tensor(entry)
-    local tensor, problem = core.file_tensor(self.file, self.base + entry.start, entry.shape, entry.dtype)
+    local tensor, message = core.file_tensor(self.file, self.base + entry.start, entry.shape, entry.dtype)
     if tensor then return tensor end
-    return damaged(self.path, ("tensor '%s' (%s): %s"):format(entry.name, entry.dtype, problem))
+    return damaged(self.path, ("tensor '%s' (%s): %s"):format(entry.name, entry.dtype, message))
 end
 
 --- A number that changes with the bytes of an entry.

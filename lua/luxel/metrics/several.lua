@@ -2,7 +2,11 @@
 --- of two for each of them, and what they come to together.
 
 local args = require "luxel.args"
+local binary = require "luxel.metrics.binary"
+local calibration = require "luxel.metrics.calibration"
+local intervals = require "luxel.metrics.intervals"
 local namespace = require "luxel.namespace"
+local text = require "luxel.metrics.text"
 
 local several = {}
 
@@ -109,20 +113,20 @@ local function call(scores, labels, width, groups)
 end
 
 -- Class `k` against all others.
-local function one_against_rest(metrics, kept, k, opts)
+local function one_against_rest(kept, k, opts)
     local probability, called, label = {}, {}, {}
     for i, row in ipairs(kept.scores) do
         probability[i], called[i], label[i] = row[k], kept.called[i] == k and 1 or 0, kept.labels[i] == k and 1 or 0
     end
     local options = {groups = kept.groups or false, n = opts.n, seed = opts.seed, level = opts.level, threshold = 0.5}
-    local report, by_probability = metrics.report(called, label, options), metrics.report(probability, label, options)
+    local report, by_probability = binary.report(called, label, options), binary.report(probability, label, options)
     report.auc, report.brier = by_probability.auc, by_probability.brier
     report.intervals.auc, report.ece, report.reliability = by_probability.intervals.auc, by_probability.ece,
         by_probability.reliability
     return report
 end
 
-local function report_classes(metrics, scores, labels, opts, width)
+local function report_classes(scores, labels, opts, width)
     local kept = call(scores, labels, width, opts.groups)
     local report = setmetatable({
         task = "classes", n = #kept.scores, missing = kept.missing, classes = names_of(opts, width), confusion = {},
@@ -139,33 +143,45 @@ local function report_classes(metrics, scores, labels, opts, width)
         right[i], confidence[i] = label == called and 1 or 0, row[called]
         for k, p in ipairs(row) do squares = squares + (p - (k == label and 1 or 0)) ^ 2 end
     end
-    for k = 1, width do report.each[k] = one_against_rest(metrics, kept, k, opts) end
+    for k = 1, width do report.each[k] = one_against_rest(kept, k, opts) end
     report.macro_auc, report.macro_sensitivity = mean_of(report.each, "auc"), mean_of(report.each, "sensitivity")
     if report.n > 0 then
         local sum = 0
         for _, flag in ipairs(right) do sum = sum + flag end
-        report.accuracy, report.brier, report.ece = sum / report.n, squares / report.n, metrics.ece(confidence, right)
+        report.accuracy, report.brier = sum / report.n, squares / report.n
+        report.ece = calibration.public.ece(confidence, right)
         -- the share of what is right, of the same resamples: sensitivity where everything is called
-        local low, high = metrics.share_interval(right, kept.groups, {n = opts.n, seed = opts.seed, level = opts.level})
+        local low, high = intervals.public.share_interval(right, kept.groups, {
+            n = opts.n, seed = opts.seed, level = opts.level,
+        })
         report.intervals.accuracy = low and low < high and {low, high} or nil
     end
     report.bootstrap = report.each[1].bootstrap
     return report
 end
 
--- ---- several labels
--- --------------------------------------------------------------------------------------------------
+-- ---- several labels ------------------------------------------------------------------------------------------------
 
-local function report_labels(metrics, scores, labels, opts, width)
+-- The threshold of label `k`: nil for the default.
+local function threshold_of(thresholds, k, width)
+    if type(thresholds) ~= "table" then return thresholds end
+    if #thresholds ~= width then
+        args.fail("report: options: option 'threshold': expected one number, or one for each of the %d labels, got %d",
+            width, #thresholds)
+    end
+    return args.check(("report: options: option 'threshold': place %d"):format(k), "threshold", thresholds[k])
+end
+
+local function report_labels(scores, labels, opts, width)
     local report = setmetatable({
         task = "labels", n = #scores, classes = names_of(opts, width), each = {},
     }, LabelsReport)
     for k = 1, width do
         local score, label = {}, {}
         for i, row in ipairs(scores) do score[i], label[i] = row[k], labels[i][k] end
-        local threshold = type(opts.threshold) == "table" and opts.threshold[k] or opts.threshold
-        report.each[k] = metrics.report(score, label, {
-            groups = opts.groups, n = opts.n, seed = opts.seed, level = opts.level, threshold = threshold or nil,
+        report.each[k] = binary.report(score, label, {
+            groups = opts.groups, n = opts.n, seed = opts.seed, level = opts.level,
+            threshold = threshold_of(opts.threshold, k, width),
         })
     end
     report.macro_auc, report.bootstrap = mean_of(report.each, "auc"), report.each[1].bootstrap
@@ -173,7 +189,7 @@ local function report_labels(metrics, scores, labels, opts, width)
 end
 
 --- `metrics.report` of rows of scores.
-function several.report(metrics, scores, labels, opts)
+function several.report(scores, labels, opts)
     local width
     scores, width = rows_of(scores, "report: scores")
     if type(labels) == "userdata" then labels = labels:totable() end
@@ -190,87 +206,17 @@ function several.report(metrics, scores, labels, opts)
             args.fail("report: options: option 'threshold': of many classes the one of the largest probability is "
                 .. "called")
         end
-        return report_classes(metrics, scores, labels, opts, width)
+        return report_classes(scores, labels, opts, width)
     end
     local _, labels_width = rows_of(labels, "report: labels")
     if labels_width ~= width then
         args.fail("report: labels: expected %d for each image, as there are scores, got %d", width, labels_width)
     end
-    return report_labels(metrics, scores, labels, opts, width)
+    return report_labels(scores, labels, opts, width)
 end
 
--- ---- printing
--- ---------------------------------------------------------------------------------------------------------
+function ClassesReport:__tostring() return text.of_classes(self) end
 
-local function share(value, interval)
-    if not value then return "n/a" end
-    if not interval then return ("%.1f%%"):format(100 * value) end
-    return ("%.1f%% [%.1f, %.1f]"):format(100 * value, 100 * interval[1], 100 * interval[2])
-end
-
-local function decimal(value, interval)
-    if not value then return "n/a" end
-    if not interval then return ("%.4f"):format(value) end
-    return ("%.4f [%.4f, %.4f]"):format(value, interval[1], interval[2])
-end
-
-local function width_of(names)
-    local width = 8
-    for _, name in ipairs(names) do width = math.max(width, #name) end
-    return width
-end
-
-local function bootstrap_line(report)
-    local b = report.bootstrap
-    return b.units and ("  [%g%% intervals: %d resamples of %d %ss]"):format(100 * b.level, b.n, b.units, b.unit)
-        or ("  [no intervals: %s]"):format(b.message)
-end
-
-function ClassesReport:__tostring()
-    local width = width_of(self.classes)
-    local lines = {("%d images of %d classes%s"):format(self.n, #self.classes,
-        self.missing > 0 and (", %d without a label left out"):format(self.missing) or ""), ""}
-    local cell = "  %" .. math.max(width, 8) .. "s"
-    local head = (" "):rep(width + 7)
-    for _, name in ipairs(self.classes) do head = head .. cell:format(name) end
-    lines[#lines + 1] = head .. "   (called)"
-    for k, name in ipairs(self.classes) do
-        local row = ("  true %-" .. width .. "s"):format(name)
-        for _, count in ipairs(self.confusion[k]) do row = row .. cell:format(count) end
-        lines[#lines + 1] = row
-    end
-    lines[#lines + 1] = ""
-    local form = "  %-" .. width .. "s  %-22s  %-22s  %s"
-    lines[#lines + 1] = form:format("", "sensitivity", "specificity", "AUC against the rest")
-    for k, name in ipairs(self.classes) do
-        local r = self.each[k]
-        lines[#lines + 1] = form:format(name, share(r.sensitivity, r.intervals.sensitivity),
-            share(r.specificity, r.intervals.specificity), decimal(r.auc, r.intervals.auc))
-    end
-    lines[#lines + 1] = ""
-    lines[#lines + 1] = "  accuracy      " .. share(self.accuracy, self.intervals.accuracy)
-    lines[#lines + 1] = "  mean of AUCs  " .. decimal(self.macro_auc)
-    lines[#lines + 1] = "  Brier score   " .. decimal(self.brier)
-    lines[#lines + 1] = "  calib. error  " .. decimal(self.ece)
-    lines[#lines + 1] = ""
-    lines[#lines + 1] = bootstrap_line(self)
-    return table.concat(lines, "\n")
-end
-
-function LabelsReport:__tostring()
-    local width = width_of(self.classes)
-    local lines = {("%d images, %d labels"):format(self.n, #self.classes), ""}
-    local form = "  %-" .. width .. "s  %8s  %8s  %-24s  %-22s  %s"
-    lines[#lines + 1] = form:format("", "positive", "known", "AUC", "sensitivity", "specificity")
-    for k, name in ipairs(self.classes) do
-        local r = self.each[k]
-        lines[#lines + 1] = form:format(name, r.positives, r.n, decimal(r.auc, r.intervals.auc),
-            share(r.sensitivity, r.intervals.sensitivity), share(r.specificity, r.intervals.specificity))
-    end
-    lines[#lines + 1] = ""
-    lines[#lines + 1] = "  mean of AUCs  " .. decimal(self.macro_auc)
-    lines[#lines + 1] = bootstrap_line(self)
-    return table.concat(lines, "\n")
-end
+function LabelsReport:__tostring() return text.of_labels(self) end
 
 return several

@@ -1,4 +1,4 @@
---- Networks by name: what `--model` of the programs takes, and what a model's file names.
+--- Networks by name: the names that a model's file may have.
 --
 -- A file here defines one of them: a function of the side of the images and the number of outputs, which returns a
 -- module from images [N,1,size,size] to logits [N,outputs].

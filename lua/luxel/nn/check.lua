@@ -20,25 +20,25 @@ function check.fail(owner, message, ...)
     args.fail("%s", (type(owner) == "string" and owner or owner:describe()) .. ": " .. message:format(...))
 end
 
-local function fits(shape, form)
-    local some = form[#form] == "..." -- any number of further dimensions
-    local count = some and #form - 1 or #form
+local function fits(shape, sizes)
+    local some = sizes[#sizes] == "..." -- any number of further dimensions
+    local count = some and #sizes - 1 or #sizes
     if #shape < count or #shape > count and not some then return false end
     for i = 1, count do
-        if type(form[i]) == "number" and form[i] ~= shape[i] then return false end
+        if type(sizes[i]) == "number" and sizes[i] ~= shape[i] then return false end
     end
     return true
 end
 
 --- Raises unless `value` is a float32 tensor of a shape.
 ---@param owner string|Module
----@param argument string what the value is to it
+---@param argument string the name of the value
 ---@param value any
----@param form (integer|string)[]? sizes, names for sizes that may be any, and at the end "..." for further dimensions
-function check.float(owner, argument, value, form)
-    if core.is_usable(value) and value.dtype == "float32" and (not form or fits(value.shape, form)) then return end
+---@param sizes (integer|string)[]? sizes, names for sizes that may be any, and at the end "..." for further dimensions
+function check.float(owner, argument, value, sizes)
+    if core.is_usable(value) and value.dtype == "float32" and (not sizes or fits(value.shape, sizes)) then return end
     local hint = core.is_usable(value) and value.dtype ~= "float32" and " (convert it with :float())" or ""
-    check.fail(owner, "%s: expected float32%s, got %s%s", argument, form and " " .. shapes.text(form) or "",
+    check.fail(owner, "%s: expected float32%s, got %s%s", argument, sizes and " " .. shapes.text(sizes) or "",
         args.describe(value), hint)
 end
 

@@ -2,7 +2,7 @@
 
 local args = require "luxel.args"
 
--- What `forward` of a layer of the library needs: that its `init` has run.
+-- `init` and `forward` of a layer of the library, where `forward` refuses to work before `init` has run.
 local function insisting(class, init, forward)
     return function(self, ...)
         rawget(self, "_ready")[class] = true
@@ -34,7 +34,7 @@ local function declare(class, signatures)
     end
     for member in next, signatures do assert(all[member], "no method " .. name .. ":" .. member) end
     args.publish(name .. ":", class, all)
-    -- the reference looks for what stands above these functions, not above what insists on them
+    -- the reference looks for the comments above these functions, not above their wrappers
     if init then args.declared[class.init].f = init end
     if forward then args.declared[class.forward].f = forward end
     return class

@@ -30,14 +30,14 @@ local function activation_of(options)
     return options.activation or options.relu and "relu" or nil
 end
 
-local function conv_plan(options)
+local function conv_settings(options)
     return {
         stride = check.pair(options.stride or 1), padding = check.pair(options.padding or 0),
         dilation = check.pair(options.dilation or 1), groups = options.groups or 1, activation = activation_of(options),
     }
 end
 
-local function pool_plan(kernel, options)
+local function pool_settings(kernel, options)
     return {
         kernel = check.pair(kernel), stride = check.pair(options.stride or kernel),
         padding = check.pair(options.padding or 0),
@@ -45,27 +45,27 @@ local function pool_plan(kernel, options)
 end
 
 -- Raises where a window is larger than the padded input, or mostly padding.
-local function check_windows(name, x, plan)
-    check.padding(name, plan.padding, plan.kernel)
+local function check_windows(name, x, settings)
+    check.padding(name, settings.padding, settings.kernel)
     for i = 1, 2 do
-        if x.shape[2 + i] + 2 * plan.padding[i] < plan.kernel[i] then
-            check.fail(name, "the kernel (%d) is larger than the padded input (input %s)", plan.kernel[i],
+        if x.shape[2 + i] + 2 * settings.padding[i] < settings.kernel[i] then
+            check.fail(name, "the kernel (%d) is larger than the padded input (input %s)", settings.kernel[i],
                 check.shape_text(x.shape))
         end
     end
 end
 
 -- Whether a pooling is over windows of 2x2 that neither overlap nor leave the image.
-local function is_of_windows(plan)
+local function is_of_windows(settings)
     for i = 1, 2 do
-        if plan.kernel[i] ~= 2 or plan.stride[i] ~= 2 or plan.padding[i] ~= 0 then return false end
+        if settings.kernel[i] ~= 2 or settings.stride[i] ~= 2 or settings.padding[i] ~= 0 then return false end
     end
     return true
 end
 
 -- Checks the tensors of a convolution that is called `name`; returns height and width of the result.
-local function check_convolution(name, x, weight, bias, plan)
-    local xs, ws, groups = x.shape, weight.shape, plan.groups
+local function check_convolution(name, x, weight, bias, settings)
+    local xs, ws, groups = x.shape, weight.shape, settings.groups
     if ws[2] * groups ~= xs[2] then
         check.fail(name, "weight expects %d input channels, input has %d (input %s, weight %s, groups %d)",
             ws[2] * groups, xs[2], check.shape_text(xs), check.shape_text(ws), groups)
@@ -77,12 +77,12 @@ local function check_convolution(name, x, weight, bias, plan)
     check.vector(name, "bias", bias, ws[1])
     local size = {}
     for i = 1, 2 do
-        local reach = plan.dilation[i] * (ws[2 + i] - 1) + 1
-        if xs[2 + i] + 2 * plan.padding[i] < reach then
+        local reach = settings.dilation[i] * (ws[2 + i] - 1) + 1
+        if xs[2 + i] + 2 * settings.padding[i] < reach then
             check.fail(name, "the kernel (%d with dilation) is larger than the padded input (%d) (input %s, weight %s)",
-                reach, xs[2 + i] + 2 * plan.padding[i], check.shape_text(xs), check.shape_text(ws))
+                reach, xs[2 + i] + 2 * settings.padding[i], check.shape_text(xs), check.shape_text(ws))
         end
-        size[i] = (xs[2 + i] + 2 * plan.padding[i] - reach) // plan.stride[i] + 1
+        size[i] = (xs[2 + i] + 2 * settings.padding[i] - reach) // settings.stride[i] + 1
     end
     return size
 end
@@ -100,15 +100,16 @@ function F.conv2d(x, weight, bias, options)
     options = options or NO_OPTIONS
     check.float("conv2d", "input", x, IMAGES)
     check.float("conv2d", "weight", weight, {"O", "C", "KH", "KW"})
-    local plan, pool = conv_plan(options), options.max_pool
-    local size = check_convolution("conv2d", x, weight, bias, plan)
-    if not pool then return ops.conv2d(x, weight, bias, plan) end
-    if not plan.activation then args.fail("conv2d: options: max_pool needs relu = true or an activation") end
-    pool = pool_plan(pool.kernel, pool)
-    if plan.activation == "relu" and is_of_windows(pool) and size[1] > 1 and size[2] > 1 then
-        return ops.conv2d_relu_max_pool(x, weight, bias, plan)
+    local settings, pool = conv_settings(options), options.max_pool
+    local size = check_convolution("conv2d", x, weight, bias, settings)
+    if not pool then return ops.conv2d(x, weight, bias, settings) end
+    if not settings.activation then args.fail("conv2d: options: max_pool needs relu = true or an activation") end
+    pool = pool_settings(pool.kernel, pool)
+    if settings.activation == "relu" and is_of_windows(pool) and size[1] > 1 and size[2] > 1 then
+        return ops.conv2d_relu_max_pool(x, weight, bias, settings)
     end
-    return F.max_pool2d(ops.conv2d(x, weight, bias, plan), pool.kernel, {stride = pool.stride, padding = pool.padding})
+    local convolved = ops.conv2d(x, weight, bias, settings)
+    return F.max_pool2d(convolved, pool.kernel, {stride = pool.stride, padding = pool.padding})
 end
 
 -- [N,C,L] as images of one row, and back.
@@ -127,13 +128,13 @@ function F.conv1d(x, weight, bias, options)
     options = options or NO_OPTIONS
     check.float("conv1d", "input", x, SIGNALS)
     check.float("conv1d", "weight", weight, {"O", "C", "K"})
-    local plan = conv_plan {
+    local settings = conv_settings {
         stride = {1, options.stride or 1}, padding = {0, options.padding or 0}, dilation = {1, options.dilation or 1},
         groups = options.groups,
     }
     x, weight = as_images(x), as_images(weight)
-    check_convolution("conv1d", x, weight, bias, plan)
-    return as_signals(ops.conv2d(x, weight, bias, plan))
+    check_convolution("conv1d", x, weight, bias, settings)
+    return as_signals(ops.conv2d(x, weight, bias, settings))
 end
 
 --- Transposed convolution of images: the gradient of `conv2d` for its input, used to enlarge.
@@ -147,22 +148,22 @@ end
 function F.conv_transpose2d(x, weight, bias, options)
     local name = "conv_transpose2d"
     options = options or NO_OPTIONS
-    local plan, extra = conv_plan(options), check.pair(options.output_padding or 0)
+    local settings, extra = conv_settings(options), check.pair(options.output_padding or 0)
     check.float(name, "input", x, IMAGES)
     check.float(name, "weight", weight, {"C", "O", "KH", "KW"})
     local xs, ws = x.shape, weight.shape
-    if ws[1] ~= xs[2] or ws[1] % plan.groups ~= 0 then
+    if ws[1] ~= xs[2] or ws[1] % settings.groups ~= 0 then
         check.fail(name, "weight expects %d input channels in %d groups, input has %d (input %s, weight %s)", ws[1],
-            plan.groups, xs[2], check.shape_text(xs), check.shape_text(ws))
+            settings.groups, xs[2], check.shape_text(xs), check.shape_text(ws))
     end
-    local out = {xs[1], ws[2] * plan.groups}
+    local out = {xs[1], ws[2] * settings.groups}
     check.vector(name, "bias", bias, out[2])
     for i = 1, 2 do
-        local stride, dilation = plan.stride[i], plan.dilation[i]
+        local stride, dilation = settings.stride[i], settings.dilation[i]
         if extra[i] >= stride then -- of such a size no convolution with this stride makes the input's
             check.fail(name, "output_padding (%d) should be smaller than the stride (%d)", extra[i], stride)
         end
-        out[2 + i] = (xs[2 + i] - 1) * stride - 2 * plan.padding[i] + dilation * (ws[2 + i] - 1) + extra[i] + 1
+        out[2 + i] = (xs[2 + i] - 1) * stride - 2 * settings.padding[i] + dilation * (ws[2 + i] - 1) + extra[i] + 1
         if out[2 + i] < 1 then
             check.fail(name, "the result would be empty (input %s, weight %s)", check.shape_text(xs),
                 check.shape_text(ws))
@@ -170,7 +171,7 @@ function F.conv_transpose2d(x, weight, bias, options)
             check.fail(name, "the result would be too large (%s)", check.shape_text(out))
         end
     end
-    return ops.conv_transpose2d(x, weight, bias, out, plan)
+    return ops.conv_transpose2d(x, weight, bias, out, settings)
 end
 
 --- y = x weight' + bias, over the last dimension.
@@ -212,15 +213,15 @@ end
 
 -- ---- pooling and resizing -------------------------------------------------------------------------------------
 
-local function max_pool(name, x, plan)
-    check_windows(name, x, plan)
-    return (ops.max_pool2d(x, plan))
+local function max_pool(name, x, settings)
+    check_windows(name, x, settings)
+    return (ops.max_pool2d(x, settings))
 end
 
-local function avg_pool(name, x, plan, options)
-    check_windows(name, x, plan)
-    plan.count_include_pad = options.count_include_pad ~= false
-    return ops.avg_pool2d(x, plan)
+local function avg_pool(name, x, settings, options)
+    check_windows(name, x, settings)
+    settings.count_include_pad = options.count_include_pad ~= false
+    return ops.avg_pool2d(x, settings)
 end
 
 --- Largest value in each window.
@@ -231,7 +232,7 @@ end
 ---@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
 function F.max_pool2d(x, kernel, options)
     check.float("max_pool2d", "input", x, IMAGES)
-    return max_pool("max_pool2d", x, pool_plan(kernel, options or NO_OPTIONS))
+    return max_pool("max_pool2d", x, pool_settings(kernel, options or NO_OPTIONS))
 end
 
 --- Mean of each window; padding counts as zeros unless `count_include_pad` is false.
@@ -243,12 +244,12 @@ end
 function F.avg_pool2d(x, kernel, options)
     check.float("avg_pool2d", "input", x, IMAGES)
     options = options or NO_OPTIONS
-    return avg_pool("avg_pool2d", x, pool_plan(kernel, options), options)
+    return avg_pool("avg_pool2d", x, pool_settings(kernel, options), options)
 end
 
 -- Windows along the only row of signals as images.
-local function pool_plan1d(kernel, options)
-    return pool_plan({1, kernel}, {stride = {1, options.stride or kernel}, padding = {0, options.padding or 0}})
+local function pool_settings1d(kernel, options)
+    return pool_settings({1, kernel}, {stride = {1, options.stride or kernel}, padding = {0, options.padding or 0}})
 end
 
 --- Largest value in each window of a signal.
@@ -258,7 +259,7 @@ end
 ---@return Tensor y [N,C,L'], L' = (L + 2 padding - kernel) / stride + 1, rounded down
 function F.max_pool1d(x, kernel, options)
     check.float("max_pool1d", "input", x, SIGNALS)
-    return as_signals(max_pool("max_pool1d", as_images(x), pool_plan1d(kernel, options or NO_OPTIONS)))
+    return as_signals(max_pool("max_pool1d", as_images(x), pool_settings1d(kernel, options or NO_OPTIONS)))
 end
 
 --- Mean of each window of a signal; padding counts as zeros unless `count_include_pad` is false.
@@ -270,7 +271,7 @@ end
 function F.avg_pool1d(x, kernel, options)
     check.float("avg_pool1d", "input", x, SIGNALS)
     options = options or NO_OPTIONS
-    return as_signals(avg_pool("avg_pool1d", as_images(x), pool_plan1d(kernel, options), options))
+    return as_signals(avg_pool("avg_pool1d", as_images(x), pool_settings1d(kernel, options), options))
 end
 
 --- Mean over windows chosen so that the result has the given size.

@@ -16,9 +16,9 @@ local autograd = require "luxel.autograd"
 local core = require "luxel.core"
 local devices = require "luxel.device"
 local F = require "luxel.nn.functional"
+local events = require "luxel.compile.events"
 local linear = require "luxel.nn.linear"
 local norm = require "luxel.nn.norm"
-local recording = require "luxel.recording"
 local simple = require "luxel.nn.simple"
 
 local fuse = {}
@@ -54,16 +54,16 @@ local function activation_of(module)
     return IN_PASSING[name] and name or nil
 end
 
--- ---- folding --------------------------------------------------------------------------------------------------
+-- ---- merging --------------------------------------------------------------------------------------------------
 
--- What a batch normalisation by running statistics makes of the convolution before it: {weight, bias, tensors,
--- versions, eps}, the last three of what it was made from, by the normalisation.
-local folded = setmetatable({}, {__mode = "k"})
+-- Convolutions with the batch normalisation after them in their weights, by the normalisation: {weight, bias, tensors,
+-- versions, eps}, where the last three say what the merged weight and bias were made from.
+local merged_convs = setmetatable({}, {__mode = "k"})
 
-local function is_current(fold, tensors, eps)
-    if fold.eps ~= eps then return false end
+local function is_current(merged, tensors, eps)
+    if merged.eps ~= eps then return false end
     for i, tensor in ipairs(tensors) do
-        if not rawequal(fold.tensors[i], tensor) or tensor and core.version(tensor) ~= fold.versions[i] then
+        if not rawequal(merged.tensors[i], tensor) or tensor and core.version(tensor) ~= merged.versions[i] then
             return false
         end
     end
@@ -71,25 +71,26 @@ local function is_current(fold, tensors, eps)
 end
 
 -- A convolution with the normalisation after it in its weight and bias: for inference, where both stay as they are.
-local function fold_of(conv, batch_norm)
+local function merge(conv, batch_norm)
     local tensors = {conv.weight, conv.bias or false, batch_norm.weight or false, batch_norm.bias or false,
         batch_norm.running_mean, batch_norm.running_var}
-    local fold = folded[batch_norm]
-    if fold and not recording.now and is_current(fold, tensors, batch_norm.eps) then return fold end
+    local keeps = not events.is_recording() -- a replay makes it anew as well
+    local merged = keeps and merged_convs[batch_norm]
+    if merged and is_current(merged, tensors, batch_norm.eps) then return merged end
     local scale = (batch_norm.running_var + batch_norm.eps):rsqrt()
     if batch_norm.weight then scale = scale * batch_norm.weight end
     local bias = (conv.bias and conv.bias - batch_norm.running_mean or -batch_norm.running_mean) * scale
-    fold = {
+    merged = {
         weight = conv.weight * scale:view(conv.out_channels, 1, 1, 1),
         bias = batch_norm.bias and bias + batch_norm.bias or bias, tensors = tensors, versions = {},
         eps = batch_norm.eps,
     }
-    for i, tensor in ipairs(tensors) do fold.versions[i] = tensor and core.version(tensor) end
-    if not recording.now then folded[batch_norm] = fold end -- a replay makes it anew as well
-    return fold
+    for i, tensor in ipairs(tensors) do merged.versions[i] = tensor and core.version(tensor) end
+    if keeps then merged_convs[batch_norm] = merged end
+    return merged
 end
 
-local function can_fold(batch_norm, conv)
+local function can_merge(batch_norm, conv)
     return is_plain(batch_norm, norm.BatchNorm2d) and not batch_norm.training and batch_norm.running_mean
         and batch_norm.channels == conv.out_channels and not autograd.is_grad_enabled()
 end
@@ -122,7 +123,7 @@ local function convolve(modules, i, x)
     local conv, after = modules[i], i + 1
     if not is_plain(conv, linear.Conv2d) then return nil end
     local from, pool = conv, nil
-    if can_fold(modules[after], conv) then from, after = fold_of(conv, modules[after]), after + 1 end
+    if can_merge(modules[after], conv) then from, after = merge(conv, modules[after]), after + 1 end
     local activation = activation_of(modules[after])
     if activation then after = after + 1 end
     if after == i + 1 then return nil end
@@ -141,7 +142,7 @@ local function multiply(modules, i, x)
     return F.linear(x, layer.weight, layer.bias, {activation = activation}), i + 2
 end
 
---- What a Sequential computes, several layers at a time.
+--- The result of a Sequential, computed several layers at a time.
 ---@param sequential Sequential
 ---@param class table Sequential
 ---@param x Tensor

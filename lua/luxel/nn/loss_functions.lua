@@ -4,10 +4,10 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local events = require "luxel.compile.events"
 local lx = require "luxel"
 local check = require "luxel.nn.check"
 local ops = require "luxel.nn.ops"
-local recording = require "luxel.recording"
 
 local F = {}
 local NO_OPTIONS <const> = {}
@@ -50,13 +50,9 @@ local function class_targets(name, target, classes, ignore_index)
     if ignore_index then t = t:masked_fill(t:eq(ignore_index), 0 / 0) end
     local outside = core.binary("maximum", t:lt(1), t:gt(classes)):byte()
     if t.device ~= "cpu" then return t, outside end
-    local form = "targets should be class numbers from 1 to %d%s; some are outside"
     local ignored = ignore_index and (" or ignore_index (" .. ignore_index .. ")") or ""
-    if recording.now then
-        core.check_zero(outside:any(), ("%s: %s"):format(name, form:format(classes, ignored)))
-    elseif outside:any():item() ~= 0 then
-        check.fail(name, form, classes, ignored)
-    end
+    events.check_zero(outside:any(), ("%s: targets should be class numbers from 1 to %d%s; some are outside"):format(
+        name, classes, ignored))
     return t
 end
 
@@ -243,7 +239,7 @@ end
 ---@param x Tensor logits [N,C,...] with at least one dimension of pixels
 ---@param target Tensor of the same shape, 0 to 1 or NaN
 ---@param options {smooth: number, squared: boolean, reduction: "mean"|"sum"|"none"}? smooth: keeps empty masks from 0
---- / 0, default 1; squared: default true; without it p and t themselves are summed, which is the usual form besides
+--- / 0, default 1; squared: default true; without it p and t themselves are summed, the common definition besides
 --- the paper's; reduction: default "mean"
 ---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
 function F.dice_loss(x, target, options)

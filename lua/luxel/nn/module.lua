@@ -15,7 +15,7 @@
 --     local net = Net(2)          -- calls init
 --     local logits = net(images)  -- calls forward
 --
--- What would be lost without a word is refused: parameters and modules in a plain table (lists of modules are
+-- Parameters and modules that would be lost without a word are refused: those in a plain table (lists of modules are
 -- `nn.ModuleList`) or in a field of a class, and leaves that require a gradient but are no parameters. A module that is
 -- used but not to be trained or saved along stays in a local variable, or behind a function.
 
@@ -23,9 +23,9 @@ local args = require "luxel.args"
 local check = require "luxel.nn.check"
 local core = require "luxel.core"
 local declare = require "luxel.nn.declare"
+local events = require "luxel.compile.events"
 local lx = require "luxel"
 local near = require "luxel.near"
-local recording = require "luxel.recording"
 local types = require "luxel.types"
 
 -- A list of named things that remembers the order of their first assignment.
@@ -37,7 +37,7 @@ local function new_registry()
 end
 
 function Registry:set(name, value)
-    if not rawequal(self.values[name], value) then recording.structure = recording.structure + 1 end
+    if not rawequal(self.values[name], value) then events.changes_structure() end
     if value ~= nil and self.values[name] == nil then
         self.names[#self.names + 1] = name
     elseif value == nil then
@@ -84,7 +84,7 @@ local function is_parameter(value)
     return slot and slot.parameter == true
 end
 
--- What a plain table has inside that belongs to a module, and where: "a Linear at [2]"; nil if nothing.
+-- The first part of a module inside a plain table, and where it is: "a Linear at [2]"; nil if nothing.
 local function find_inside(value, place, seen)
     if is_module(value) then return ("a %s at %s"):format(value.class_name, place) end
     if is_view(value) then return "a view made by nn.fuse at " .. place end
@@ -149,6 +149,10 @@ local function home_of(self, key, value)
     if home ~= "_fields" then
         check_name(self, key, home)
     elseif value ~= nil then
+        if type(Module[key]) == "function" and type(value) ~= "function" then
+            args.fail("%s: %s is a method of every module, which %s would hide; give the field another name",
+                self.class_name, tostring(key), args.describe(value))
+        end
         for _, registry in ipairs(REGISTRIES) do
             if rawget(self, registry).values[key] ~= nil then
                 args.fail("%s: %s is a %s and cannot become %s; nil removes it", self.class_name, tostring(key),
@@ -159,13 +163,38 @@ local function home_of(self, key, value)
     return home
 end
 
--- What a recording has to find as it was: the rest of a module changes by assignment, which is counted.
-local PLAIN <const> = {number = true, string = true, boolean = true, ["nil"] = true}
+-- How many arguments a method takes whose first one is called neither self nor _: by function; false for all others.
+local without_self = setmetatable({}, {__mode = "k"})
+
+local function find_without_self(method)
+    local info = debug.getinfo(method, "u")
+    local first = debug.getlocal(method, 1) -- nil without parameters, and without debug information
+    return not info.isvararg and first ~= nil and first ~= "self" and first ~= "_" and info.nparams
+end
+
+-- Raises where a method that was declared with a dot instead of a colon would take the module for its first argument,
+-- and drop the last one: it is to be called with more than it takes.
+local function check_colon(self, name, method, count)
+    local takes = without_self[method]
+    if takes == nil then
+        takes = type(method) == "function" and find_without_self(method)
+        without_self[method] = takes
+    end
+    if takes and count >= takes then
+        args.fail("%s: %s takes %d argument%s, of which the first, %s, would be the module itself; declare it with a "
+            .. "colon: function %s:%s(...)", self.class_name, name, takes, takes == 1 and "" or "s",
+            debug.getlocal(method, 1), self.class_name, name)
+    end
+end
 
 -- A class's instances. Nothing is stored under its own name, so that every assignment comes by here: a plain field
 -- that later becomes a module must not stay unregistered.
 local function instance_metatable(class)
-    local meta = {__name = class.class_name, class = class}
+    local meta = {
+        __name = class.class_name, class = class,
+        no_tensor = "a module; a method that is declared with a dot gets the module as its first argument: declare it "
+            .. "with a colon, function " .. class.class_name .. ":forward(x)", -- what errors say of it
+    }
     function meta.__index(self, key)
         local value = self._fields[key]
         if value == nil then value = self._parameters.values[key] end
@@ -173,14 +202,14 @@ local function instance_metatable(class)
         if value == nil then value = self._buffers.values[key] end
         if value == nil and class.item and math.type(key) == "integer" then return class.item(self, key) end
         if value == nil then value = class[key] end
-        if recording.now and PLAIN[type(value)] then recording.reads_field(self, key, value) end
+        events.reads_field(self, key, value)
         return value
     end
     function meta.__len(self) return class.item and #rawget(self, "_modules").names or 0 end
     function meta.__newindex(self, key, value)
         if math.type(key) == "integer" and class.set_item then return class.set_item(self, key, value) end
         local home = home_of(self, key, value)
-        if recording.now then recording.sets_field(self, key) end
+        events.sets_field(self, key)
         for i = 1, 3 do
             local name = REGISTRIES[i]
             local registry = rawget(self, name)
@@ -195,9 +224,11 @@ local function instance_metatable(class)
     end
     function meta.__call(self, ...)
         local hooks = rawget(self, "_hooks")
-        if not hooks then return self:forward(...) end
-        recording.problem("runs a forward hook of " .. self.class_name .. "; remove it first")
-        local results = table.pack(self:forward(...))
+        local forward = self.forward
+        if without_self[forward] ~= false then check_colon(self, "forward", forward, select("#", ...)) end
+        if not hooks then return forward(self, ...) end
+        events.cannot_replay("runs a forward hook of " .. self.class_name .. "; remove it first")
+        local results = table.pack(forward(self, ...))
         for _, hook in ipairs(hooks) do
             hook(self, {...}, results)
         end
@@ -206,7 +237,7 @@ local function instance_metatable(class)
     function meta.__tostring(self)
         return self:describe_tree()
     end
-    -- What completion offers besides the methods of the class.
+    -- The names that completion offers besides the methods of the class.
     function meta.names(self)
         local names = {}
         for name in pairs(rawget(self, "_fields")) do names[#names + 1] = name end
@@ -222,6 +253,7 @@ local function construct(class, ...)
     local self = {_fields = {training = true}, _ready = {}}
     for i = 1, 3 do self[REGISTRIES[i]] = new_registry() end
     setmetatable(self, class.instance_metatable)
+    check_colon(self, "init", self.init, select("#", ...))
     self:init(...)
     return self
 end
@@ -541,7 +573,7 @@ end
 
 --- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
 --- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
---- What a class names in `optional_state` may be missing.
+--- Tensors that a class names in `optional_state` may be missing.
 ---@param state table<string, Tensor>
 ---@param options {strict: boolean?, assign: boolean?}? with strict = false, missing and unexpected keys are left out;
 --- with assign, tensors of the module's dtype and device are not copied: the module computes with them (quick after

@@ -86,8 +86,8 @@ function BatchNorm1d:init(channels, options) init_batch_norm(self, channels, opt
 ---@param x Tensor [N,channels] or [N,channels,L]
 ---@return Tensor of the shape of x
 function BatchNorm1d:forward(x)
-    local form = core.is_usable(x) and x.ndim == 2 and {"N", self.channels} or {"N", self.channels, "L"}
-    check.float(self, "input", x, form)
+    local sizes = core.is_usable(x) and x.ndim == 2 and {"N", self.channels} or {"N", self.channels, "L"}
+    check.float(self, "input", x, sizes)
     return normalise(self, x)
 end
 

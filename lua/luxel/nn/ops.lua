@@ -5,7 +5,7 @@ local autograd = require "luxel.autograd"
 
 local ops = {}
 
---- What an operation on rows [R,D] gives along a dimension of x.
+--- Applies an operation on rows [R,D] along a dimension of x.
 ---@param op fun(rows: Tensor): Tensor
 ---@param x Tensor
 ---@param dim integer from 1

@@ -5,10 +5,10 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local events = require "luxel.compile.events"
 local lx = require "luxel"
 local memory = require "luxel.memory"
 local namespace = require "luxel.namespace"
-local recording = require "luxel.recording"
 local shapes = require "luxel.shape"
 
 local optim = {}
@@ -54,7 +54,7 @@ end
 
 local function init_optimizer(self, params, options)
     local name = self.class_name
-    recording.problem("makes an optimiser; make it before")
+    events.cannot_replay("makes an optimiser; make it before")
     options = args.with_defaults(options, self.defaults)
     local first = type(params) == "table" and rawget(params, 1)
     local grouped = type(first) == "table" and getmetatable(first) == nil
@@ -130,19 +130,16 @@ local function define(name, signature, defaults, update)
     optim[name] = class
 end
 
+local function update_one(gradient, self, state, parameter, group)
+    state.step = state.step + 1
+    self.update(parameter, gradient, state, group)
+end
+
 -- A step of one parameter. Where it is recorded, each replay counts its steps and takes its options anew; a gradient
 -- that there is only while the function runs is not needed for that.
 local function update(self, index, parameter, grad, group)
-    local state = self.state[index]
-    if not recording.now then
-        state.step = state.step + 1
-        return self.update(parameter, grad, state, group)
-    end
-    recording.reads_grad(core.getslot(parameter))
-    recording.live(function(gradient)
-        state.step = state.step + 1
-        self.update(parameter, gradient, state, group)
-    end, grad:contiguous(), parameter)
+    events.reads_grad(core.getslot(parameter))
+    events.live(update_one, core.contiguous(grad), parameter, self, self.state[index], parameter, group)
 end
 
 --- Changes every parameter that has a gradient.
@@ -338,7 +335,7 @@ local function gradients(name, params)
     for _, parameter in ipairs(params) do
         if parameter.grad and not seen[parameter] then
             seen[parameter] = true
-            if recording.now then recording.reads_grad(core.getslot(parameter)) end
+            events.reads_grad(core.getslot(parameter))
             list[#list + 1] = parameter.grad
         end
     end

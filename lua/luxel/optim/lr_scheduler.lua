@@ -2,14 +2,14 @@
 --- every `step`, which belongs after the optimiser's step (or, for ReduceLROnPlateau and StepLR, after an epoch).
 
 local args = require "luxel.args"
+local events = require "luxel.compile.events"
 local namespace = require "luxel.namespace"
-local recording = require "luxel.recording"
 
 local lr_scheduler = {}
 
 ---@class Scheduler
 ---@field optimizer Optimizer
----@field unit "step"|"epoch"|"metric" after what a step belongs: the optimiser's step, an epoch, or the validation that
+---@field unit "step"|"epoch"|"metric" when a step is due: after the optimiser's step, an epoch, or the validation that
 ---  gives the metric; `lx.train.fit` does so
 ---@field last_step integer how often `step` was called
 local Scheduler = {}
@@ -19,7 +19,7 @@ args.type("scheduler", "a schedule of lx.optim.lr_scheduler", "table", function(
     return type(meta) == "table" and meta.__index == Scheduler
 end)
 
--- What besides the initial rates changes as a schedule goes on; the last three are ReduceLROnPlateau's.
+-- The fields that change as a schedule goes on, besides the rates; the last three are ReduceLROnPlateau's.
 local COUNTERS = {"last_step", "best", "bad", "cooling"}
 
 local function apply(self)
@@ -31,7 +31,7 @@ end
 --- Goes on by one step. The metric is for ReduceLROnPlateau; others go on alike with any.
 ---@param metric number?
 function Scheduler:step()
-    recording.live(function()
+    events.live(function()
         self.last_step = self.last_step + 1
         apply(self)
     end)
@@ -87,7 +87,7 @@ end
 
 -- `signature`: the options with their types; `defaults`: their values where they are left out; `check(options)` looks
 -- at what belongs together; `rate(options, base, step)` is the schedule.
--- `unit`: after what a step belongs: the optimiser's "step", an "epoch", or the validation that gives its "metric".
+-- `unit`: when a step is due: after the optimiser's "step", an "epoch", or the validation that gives its "metric".
 local function define(name, unit, signature, defaults, check, rate, methods)
     local class = {
         class_name = name, unit = unit, rate = rate, defaults = defaults, __name = name, __tostring = text_of,
@@ -97,7 +97,7 @@ local function define(name, unit, signature, defaults, check, rate, methods)
     local needed = not signature:match("^[^,]+%?") -- the first option comes first because it is needed, if any is
     local make = args.public(name, ("optimizer: optimizer, options: {%s}%s"):format(signature, needed and "" or "?"),
         function(optimizer, options)
-            recording.problem("makes a schedule; make it before")
+            events.cannot_replay("makes a schedule; make it before")
             local self = setmetatable({optimizer = optimizer, base = {}, last_step = 0}, class)
             self.options = args.with_defaults(options, defaults)
             check(self.options, self)
@@ -179,7 +179,7 @@ define("ReduceLROnPlateau", "metric", 'mode: "min"|"max"?, factor: number(0..1)?
 end, nil, {
     step = args.public(":step", "scheduler: scheduler, metric: number", function(self, metric)
         local options = self.options
-        recording.problem("steps a schedule by a metric; do that outside")
+        events.cannot_replay("steps a schedule by a metric; do that outside")
         self.last_step = self.last_step + 1
         if better(options, metric, self.best) then
             self.best, self.bad = metric, 0

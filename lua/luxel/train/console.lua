@@ -62,8 +62,8 @@ end
 --- One epoch is done.
 ---@param e table the row of the log
 function Console:epoch(e)
-    local form = "epoch %2d/%d  loss %.4f  validation: loss %.4f  accuracy %.3f  AUC %s  (%s, %.1f images/s)%s"
-    self:message(form:format(e.epoch, e.epochs, e.loss, e.val_loss, e.val_accuracy,
+    local format = "epoch %2d/%d  loss %.4f  validation: loss %.4f  accuracy %.3f  AUC %s  (%s, %.1f images/s)%s"
+    self:message(format:format(e.epoch, e.epochs, e.loss, e.val_loss, e.val_accuracy,
         e.val_auc and ("%.4f"):format(e.val_auc) or "n/a", duration(e.seconds), e.images_per_second,
         e.is_best and "  best so far" or ""))
 end

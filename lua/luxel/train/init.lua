@@ -7,13 +7,13 @@
 
 local args = require "luxel.args"
 local batches = require "luxel.data.loader"
+local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
 local pipeline = require "luxel.vision.pipeline"
-local record = require "luxel.record"
 local run = require "luxel.train.run"
 local schema = require "luxel.schema"
 local task = require "luxel.train.task"
@@ -129,14 +129,32 @@ local function logits_tensor(fit, logits)
     return fit.task == "binary" and out:view {#logits, 1} or out
 end
 
--- Whether all logits are from 0 to 1, as of hardly any network that ends without a sigmoid.
-local function are_probabilities(logits)
+local ENDS <const> = {Sigmoid = true, Softmax = true}
+
+-- The last layer of chains of layers, where its result is no logit.
+local function final_squash(net)
+    while net.class_name == "Sequential" and #net > 0 do net = net[#net] end
+    return ENDS[net.class_name] and net.class_name
+end
+
+-- Whether the logits fill the range from 0 to 1 and nothing beside it, as probabilities do. Those of a network that has
+-- hardly learnt are all close to one another, and may lie in there as well.
+local function look_like_probabilities(logits)
+    local least, most = math.huge, -math.huge
     for _, logit in ipairs(logits) do
         for _, value in ipairs(type(logit) == "table" and logit or {logit}) do
-            if value < 0 or value > 1 then return false end
+            least, most = math.min(least, value), math.max(most, value)
         end
     end
-    return #logits >= 8 -- fewer may be so by chance
+    return least >= 0 and least < 0.2 and most <= 1 and most > 0.8
+end
+
+local function warn_of_probabilities(fit, logits)
+    local squash = final_squash(fit.net)
+    if squash or look_like_probabilities(logits) then
+        fit.progress:message(("[WARN] the network gives numbers from 0 to 1 only; fit takes them for logits: leave out "
+            .. "%s at its end"):format(squash and "nn." .. squash or "a sigmoid or softmax"))
+    end
 end
 
 -- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
@@ -148,10 +166,7 @@ local function validate(fit)
         diverge("after epoch %d %s; the learning rate (%g) is probably too high; lower it, or clip gradients",
             fit.state.epoch + 1, mistake, fit.optimizer.groups[1].lr)
     end
-    if fit.state.epoch == 0 and are_probabilities(logits) then
-        fit.progress:message("[WARN] the network gives numbers from 0 to 1 only; fit takes them for logits: leave "
-            .. "out a sigmoid or softmax at its end")
-    end
+    if fit.state.epoch == 0 then warn_of_probabilities(fit, logits) end
     local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
     local fitted, probabilities = kind.fit(logits, labels), {}
     for i, logit in ipairs(logits) do probabilities[i] = kind.probabilities(logit, fitted or nil) end
@@ -311,7 +326,7 @@ local function steps_of(fit)
     return math.ceil(#fit.train / fit.batch)
 end
 
--- The state counts what has become steps of the optimiser; batches that wait for others of theirs are counted apart,
+-- The state counts batches that became steps of the optimiser; those that wait for others of theirs are counted apart,
 -- since their gradients are not saved.
 local function run_epoch(fit)
     local state, clock = fit.state, fit.clock
@@ -365,7 +380,7 @@ local function saved_moment(fit)
     return epoch and ("after epoch %d, step %d"):format(epoch, step)
 end
 
--- What the best epoch has the largest of; nil where it is not defined.
+-- The figure of which the best epoch has the largest; nil where it is not defined.
 local BY <const> = {
     auc = function(found) return found.auc end, accuracy = function(found) return found.accuracy end,
     loss = function(found) return -found.loss end,
@@ -476,9 +491,9 @@ local function shared_patients(first, second)
     return shared, count
 end
 
--- Says what the figures of a run cannot be, before it begins.
+-- Warns, before a run begins, of figures that it cannot give or that would be too good.
 local function warn_of_data(fit)
-    local function warn(form, ...) fit.progress:message(("[WARN] " .. form):format(...)) end
+    local function warn(format, ...) fit.progress:message(("[WARN] " .. format):format(...)) end
     if fit.train == fit.val then
         warn("the validation images are the training images: every figure is too good")
     elseif fit.train.groups and fit.val.groups then
@@ -518,13 +533,25 @@ local function warn_of_data(fit)
     end
 end
 
--- An optimiser of another network would leave this one as it is.
+-- An optimiser of another network, or of parameters that are frozen, would leave this one as it is.
 local function check_optimizer(fit)
-    local parameters, own = rawget(fit.optimizer, "parameters"), {}
+    local parameters, own, trainable, frozen = rawget(fit.optimizer, "parameters"), {}, 0, false
+    for _, parameter in ipairs(fit.net:parameters()) do
+        own[parameter] = true
+        if parameter.requires_grad then trainable = trainable + 1 end
+    end
+    if next(own) and trainable == 0 then
+        args.fail("fit: options: option 'net': all its parameters are frozen (none requires a gradient), and nothing "
+            .. "is left to train; call requires_grad_() on the network or on the layers that are to learn")
+    end
     if type(parameters) ~= "table" then return end
-    for _, parameter in ipairs(fit.net:parameters()) do own[parameter] = true end
     for _, parameter in ipairs(parameters) do
-        if own[parameter] then return end
+        if own[parameter] and parameter.requires_grad then return end
+        frozen = frozen or own[parameter] ~= nil
+    end
+    if frozen then
+        args.fail("fit: options: option 'optimizer': the parameters of the network that it has are all frozen (none "
+            .. "requires a gradient); give it those that are to learn, or call requires_grad_() on them")
     end
     args.fail("fit: options: option 'optimizer': none of its parameters is one of the network's; make it of "
         .. "net:parameters()")
@@ -584,7 +611,7 @@ end
 
 -- Whether an error says where it was raised. Those that the library raises do not, in a coroutine that has no line of
 -- the user's: they get that of the call of `fit`.
-local function has_place(problem) return type(problem) == "string" and problem:find("^[^\n]-:%d+: ") ~= nil end
+local function has_place(failure) return type(failure) == "string" and failure:find("^[^\n]-:%d+: ") ~= nil end
 
 -- Ctrl-C reaches the lua program as an error in its main coroutine. The work is done in another one, so that it can
 -- only strike between two steps, when weights, optimiser and random state belong together.
@@ -593,12 +620,12 @@ local function drive(fit)
     -- what waits in the coroutine is ended with it: the threads that read images
     local _ <close> = setmetatable({}, {__close = function() coroutine.close(work) end})
     repeat
-        local ok, problem = coroutine.resume(work, fit)
-        if not ok then error(has_place(problem) and debug.traceback(work, problem) or problem, 0) end
+        local ok, failure = coroutine.resume(work, fit)
+        if not ok then error(has_place(failure) and debug.traceback(work, failure) or failure, 0) end
     until coroutine.status(work) == "dead"
 end
 
--- What there is to go on with after a failure, in words. What the weights were is saved if it can still be read.
+-- What a failed run can go on with, in words. The weights of the moment are saved if they can still be read.
 local function describe_rest(fit)
     local saved = saved_moment(fit)
     local rest = saved and ("%s/last.safetensors holds the run %s, go on with resume"):format(fit.out, saved)
@@ -609,14 +636,14 @@ local function describe_rest(fit)
     return ("%s; the weights at the failure are in %s/rescued.safetensors"):format(rest, fit.out)
 end
 
--- What a run ends with after an error that is not the programmer's: nil, message, code. Others go on.
-local function give_up(fit, problem)
-    if type(problem) == "table" and problem.luxel then return nil, problem.luxel, "diverged" end
-    local code, text = core.error_code(tostring(problem))
+-- The results of a run that an error of the world ends: nil, message, code. The programmer's errors go on.
+local function give_up(fit, failure)
+    if type(failure) == "table" and failure.luxel then return nil, failure.luxel, "diverged" end
+    local code, text = core.error_code(tostring(failure))
     if fit.session then fit.session:abandon() end
     if not code or code == "argument" then
-        if type(problem) == "string" and not has_place(problem) then args.fail("%s", problem) end
-        error(problem, 0)
+        if type(failure) == "string" and not has_place(failure) then args.fail("%s", failure) end
+        error(failure, 0)
     end
     return nil, ("epoch %d, step %d: %s\n%s"):format(fit.state.epoch + 1, fit.state.step + 1, text,
         describe_rest(fit)), code
@@ -631,7 +658,7 @@ local function confirmed_best(fit)
     end
 end
 
-local new_result = record("training", {"best", "epoch", "interrupted", "save_problem"}, function(self)
+local new_result = result_type("training", {"best", "epoch", "interrupted", "save_problem"}, function(self)
     local words, best = {("training: %d epochs"):format(self.epoch)}, self.best
     if best then
         words[2] = ("the best is epoch %d, validation loss %.4f, AUC %s"):format(best.epoch, best.loss,
@@ -707,16 +734,16 @@ function train.fit(options)
     local lock <close> = fit.lock or nil -- luacheck: ignore
     if not ok then return nil, message, code end
     warn_of_data(fit)
-    local done, problem = pcall(drive, fit)
-    local interrupted = not done and type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
-    if not done and not interrupted then return give_up(fit, problem) end
+    local done, failure = pcall(drive, fit)
+    local interrupted = not done and type(failure) == "string" and failure:find("interrupted!", 1, true) ~= nil
+    if not done and not interrupted then return give_up(fit, failure) end
     if fit.session then show_profile(fit) end
     if fit.profile then fit.progress:message("[WARN] no trace: there were too few training steps") end
     if interrupted then
-        local form = "interrupted at epoch %d, step %d; "
-        form = form .. (warn_unless(fit, run.save_state(fit)) and "saved in %s/last.safetensors, go on with resume"
+        local format = "interrupted at epoch %d, step %d; "
+        format = format .. (warn_unless(fit, run.save_state(fit)) and "saved in %s/last.safetensors, go on with resume"
             or "this moment could not be saved in %s")
-        fit.progress:message(form:format(fit.state.epoch + 1, fit.state.step, fit.out))
+        fit.progress:message(format:format(fit.state.epoch + 1, fit.state.step, fit.out))
     end
     if fit.average and not interrupted then fit.average:keep() end
     local best = confirmed_best(fit)
@@ -740,7 +767,7 @@ args.type("scheduled_by", "a scheduler", "table", has_methods {"step", "state_di
 args.type("shown_by", "a console, or what has its methods message, step and epoch", "table",
     has_methods {"message", "step", "epoch"})
 
--- What both take of how images become batches.
+-- The options of both for how images become batches.
 local FEEDING <const> = "batch: integer(1..65536)?, size: integer(1..4096)?, threads: integer(0..64)?, mean: finite?, "
     .. "std: number(1e-6..1e6)?, enhance: table?, compile: boolean?"
 

@@ -1,10 +1,10 @@
---- What goes into a file so that a training can go on exactly, and back.
+--- The state of a training, into a file and back, so that it can go on exactly.
 
 local core = require "luxel.core"
 
 local parts_of = {}
 
--- What a training consists of, besides the numbers that its loop keeps itself.
+-- The objects that have the state of a training, besides the numbers that its loop keeps itself.
 ---@class luxel.TrainingParts
 ---@field net Module
 ---@field optimizer Optimizer
@@ -25,7 +25,8 @@ function parts_of.pack(parts)
     }
 end
 
---- Puts back what `pack` gave; raises where it does not fit, and leaves network, optimiser and schedule as they were.
+--- Puts the state from `pack` back; raises where it does not fit, and leaves network, optimiser and schedule as they
+--- were.
 ---@param parts luxel.TrainingParts
 function parts_of.unpack_into(parts, tensors, training)
     local weights, own = {}, {}
@@ -35,7 +36,7 @@ function parts_of.unpack_into(parts, tensors, training)
     end
     local scheduler, kept, place = parts.scheduler, {}, parts.scheduler and parts.scheduler:state_dict()
     for name, tensor in pairs(parts.net:state_dict()) do kept[name] = tensor:detach():clone() end
-    local ok, problem = pcall(function()
+    local ok, failure = pcall(function()
         parts.net:load_state_dict(weights)
         if scheduler then scheduler:load_state_dict(training.scheduler) end
         parts.optimizer:load_state_dict {
@@ -46,7 +47,7 @@ function parts_of.unpack_into(parts, tensors, training)
     if not ok then
         parts.net:load_state_dict(kept)
         if scheduler then scheduler:load_state_dict(place) end
-        error(problem, 0)
+        error(failure, 0)
     end
     core.manual_seed(training.random.seed)
     core.random_state(training.random.stream)

@@ -1,4 +1,4 @@
---- What a run leaves in its folder, so that it can be used at any time and gone on with exactly: best.safetensors,
+--- The files of a run, so that its model can be used at any time and the run gone on with exactly: best.safetensors,
 --- last.safetensors, log.csv, and an event file for TensorBoard.
 
 local checkpoint = require "luxel.checkpoint"
@@ -45,7 +45,7 @@ function run.save_model(fit, name)
     return checkpoint.save(fit.out .. "/" .. name, fit.net:state_dict(), run.describe(fit))
 end
 
---- What best.safetensors holds, from the file itself; nil where there is no usable one.
+--- The epoch in best.safetensors, from the file itself; nil where there is no usable one.
 ---@return {epoch: integer, loss: number, auc: number?, accuracy: number, threshold: number}?
 function run.best_in_file(fit)
     local tensors, metadata = checkpoint.load(fit.out .. "/best.safetensors")
@@ -88,7 +88,7 @@ local function text_of(value)
     return "{" .. table.concat(parts, ",") .. "}"
 end
 
---- What makes a run this run, by name: with anything else, going on would be another one.
+--- The recipe of a run, by name: with another one, going on would be another run.
 ---@param fit table
 ---@return table<string, string>
 function run.recipe_of(fit)
@@ -140,7 +140,7 @@ local function difference(stored, own)
     return #words > 0 and table.concat(words, "; ") .. "; it would not be the same run" or nil
 end
 
--- What of a stored training does not belong to this one, in words; nil if all of it does.
+-- Why a stored training is not of this run, in words; nil if it is.
 local function mismatch(fit, metadata)
     local ok, mistake = schema.check(metadata)
     if not ok then return mistake end
@@ -150,8 +150,8 @@ local function mismatch(fit, metadata)
     if mistake then return mistake end
     local state, steps = training.state, math.ceil(#fit.train / fit.batch)
     if state.step > steps or (state.step == 0) ~= (state.seen == 0) or state.seen > #fit.train then
-        local form = "it stands at step %d after %d images of an epoch; one of this training has %d steps and %d images"
-        return form:format(state.step, state.seen, steps, #fit.train)
+        return ("it is at step %d after %d images of an epoch; one of this training has %d steps and %d images"):format(
+            state.step, state.seen, steps, #fit.train)
     end
     if (training.updates ~= nil) ~= (fit.average ~= nil) then return "its averaged weights are missing" end
 end
@@ -166,7 +166,7 @@ local function tell_of_schedule(fit, training)
     end
 end
 
--- Puts back what a file holds; raises where it does not fit.
+-- Puts back the state in a file; raises where it does not fit.
 local function restore(fit, tensors, training)
     local own, averages = {}, {}
     for name, tensor in pairs(tensors) do
@@ -184,14 +184,14 @@ function run.resume(fit)
     if not tensors then return nil, metadata, code end
     local mistake = mismatch(fit, metadata)
     if not mistake then
-        local ok, problem = pcall(restore, fit, tensors, metadata.training)
+        local ok, failure = pcall(restore, fit, tensors, metadata.training)
         if ok then
             tell_of_schedule(fit, metadata.training)
             return true
         end
-        code, mistake = core.error_code(tostring(problem))
-        if code and code ~= "argument" then error(problem, 0) end -- the device or its memory, not the file
-        mistake = mistake or tostring(problem)
+        code, mistake = core.error_code(tostring(failure))
+        if code and code ~= "argument" then error(failure, 0) end -- the device or its memory, not the file
+        mistake = mistake or tostring(failure)
     end
     return nil, ("%s cannot be gone on with: %s"):format(path, mistake), "format"
 end

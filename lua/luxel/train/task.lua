@@ -1,4 +1,4 @@
---- Kinds of problems: what a network has to give, how its loss is found, and what its figures on validation images are.
+--- Tasks: what a network has to give, how its loss is found, and what its figures on validation images are.
 --
 -- - binary: which of two classes. One logit an image; the probability of the second class is its sigmoid.
 -- - classes: which of several classes. A logit a class; the probabilities are their softmax.

@@ -18,7 +18,7 @@ local function crc32c(text)
     return ~value & 0xffffffff
 end
 
--- Checksums are stored in a masked form, since a checksum of data with checksums in it says little.
+-- Checksums are stored masked, since a checksum of data with checksums in it says little.
 local function masked(text)
     local crc = crc32c(text)
     return ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff
@@ -51,7 +51,7 @@ local function event(time, step, rest)
     return key(1, DOUBLE) .. ("<d"):pack(time) .. (step and key(2, INTEGER) .. varint(step) or "") .. rest
 end
 
---- What an event file begins with.
+--- The first event of a file.
 ---@param time number seconds since 1970
 ---@return string
 function tensorboard.header(time) return record(event(time, nil, text_field(3, "brain.Event:2"))) end

@@ -200,14 +200,14 @@ enhance.closing = morphology(3)
 ---@return Tensor of the shape and dtype of the image
 enhance.morphological_gradient = morphology(4)
 
---- What opening takes away: bright and small.
+--- The image less its opening: what is bright and small.
 ---@param image Tensor
 ---@param size integer odd
 ---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
 ---@return Tensor of the shape and dtype of the image
 enhance.top_hat = morphology(5)
 
---- What closing takes away: dark and small.
+--- The closing less the image: what is dark and small.
 ---@param image Tensor
 ---@param size integer odd
 ---@param options? {shape: "rectangle"|"cross"|"ellipse"?} shape: default "rectangle"
@@ -226,7 +226,7 @@ function enhance.otsu(image, options) return core.otsu(image, white_of(options))
 ---@return Tensor uint8
 function enhance.threshold(image, level) return core.threshold(image, level) end
 
---- Numbers what is not 0 and hangs together: 1, 2, ... as rows from the top meet it, 0 for the rest.
+--- Numbers the connected components of what is not 0: 1, 2, ... as rows from the top meet them, 0 for the rest.
 ---@param image Tensor one channel
 ---@param options? {diagonal: boolean?} diagonal: whether over corners too, default true
 ---@return Tensor labels int32 [H,W]

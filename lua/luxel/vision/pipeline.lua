@@ -8,7 +8,7 @@
 ---     local seen = aug(image, {seed = 1, epoch = 3, index = 17})
 ---
 --- All steps that move pixels, the change of size among them, are composed into one warp, so that an image is resampled
---- once; it stands where the first of them stands (`{"resize"}` marks the place where nothing else moves). What is
+--- once; the warp has the place of the first of them (`{"resize"}` marks the place where nothing else moves). What is
 --- drawn depends on (seed, epoch, index) alone.
 
 local args = require "luxel.args"
@@ -341,7 +341,7 @@ function Pipeline:__call(image, options)
         opts.index)
 end
 
---- What a passage draws, in words.
+--- The numbers that a passage draws, in words.
 ---@param options? {seed: integer?, epoch: integer?, index: integer?}
 ---@return string
 function Pipeline:describe(options)

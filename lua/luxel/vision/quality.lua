@@ -50,9 +50,9 @@ local function classify(image)
     return scores, weights.limits
 end
 
---- What the classifier says: adds "no_chest", "inverted" and "rotated", as far as they apply.
+--- The findings of the classifier: adds "no_chest", "inverted" and "rotated", as far as they apply.
 ---@param image luxel.Tensor [1,H,W] or [H,W]
----@param add fun(code: string, value: number, limit: number, form: string, ...)
+---@param add fun(code: string, value: number, limit: number, format: string, ...)
 function quality.look(image, add)
     local p, limits = classify(image)
     if p[OTHER] > limits.other then
@@ -126,8 +126,8 @@ function quality.quality(image, info, options)
     if info then image = on_scale(image, info) end
     local limits = args.with_defaults(options and options.limits, LIMITS)
     local findings = setmetatable({}, Findings)
-    local function add(code, value, limit, form, ...)
-        findings[#findings + 1] = {code = code, value = value, limit = limit, message = form:format(...)}
+    local function add(code, value, limit, format, ...)
+        findings[#findings + 1] = {code = code, value = value, limit = limit, message = format:format(...)}
     end
     local m, shape = core.measure(image), image.shape
     local height, width = shape[#shape - 1], shape[#shape]

@@ -93,13 +93,13 @@ function read.load(path, options) return with_info(core.load_image(path, core_op
 
 --- The same of a file's bytes.
 ---@param bytes string
----@param options? table as for `load`, and name: what messages call it
+---@param options? table as for `load`, and name: of the image, for messages
 ---@return Tensor? image, luxel.ImageInfo|string info, string? code
 function read.decode(bytes, options)
     return with_info(core.decode_image(bytes, core_options(options), options and options.name or "image"))
 end
 
---- What a file says about itself, without its pixels.
+--- The header of an image file, without its pixels.
 ---@param path string
 ---@param options? {identifiers: boolean?, orientation: boolean?} orientation = false: the size before it is turned
 ---  upright

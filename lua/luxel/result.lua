@@ -9,7 +9,7 @@ local function show(value)
     return value == nil and "none" or tostring(value)
 end
 
---- A function that makes a record of a table.
+--- A function that makes a result of a table.
 ---@param title string
 ---@param names string[] of the fields, as they are shown; each may be absent
 ---@param words (fun(self: table): string)? what `print` shows; default `title: name value, ...`

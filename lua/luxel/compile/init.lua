@@ -14,9 +14,9 @@
 local args = require "luxel.args"
 local autograd = require "luxel.autograd"
 local core = require "luxel.core"
+local events = require "luxel.compile.events"
 local namespace = require "luxel.namespace"
 local notice = require "luxel.notice"
-local recording = require "luxel.recording"
 local unbroken = require "luxel.unbroken"
 
 local MOST_RECORDINGS <const> = 4 -- of a function, each for other arguments
@@ -74,7 +74,7 @@ local function cut_all(...)
     return table.unpack(results, 1, results.n)
 end
 
--- Replaces the tensors among the results by aliases, and remembers the rest. Returns a problem if there is one.
+-- Replaces the tensors among the results by aliases, and remembers the rest. Returns why there can be no replay, if so.
 local function take_results(now, results)
     now.results = {n = results.n, tensors = 0, marked = {}}
     for i = 1, results.n do
@@ -124,7 +124,7 @@ end
 
 -- ---- recording ------------------------------------------------------------------------------------------------
 
--- Calls the function while the devices are recorded. Returns its results and a problem if there is one.
+-- Calls the function while the devices are recorded. Returns its results, and why it cannot be replayed, if so.
 local function call_recorded(self, now, ...)
     -- Garbage may share a tensor's memory, and then no sum is made in that: so that two calls do the same, the
     -- collector comes before them, but not in between.
@@ -133,25 +133,25 @@ local function call_recorded(self, now, ...)
     collectgarbage("stop")
     now.handle = nil
     local function begin(handle, ...)
-        now.handle, recording.now = handle, now
+        now.handle, events.now = handle, now
         return table.pack(self.f(...))
     end
     local function run(...)
         local results = begin(core.record(...))
-        recording.now = nil
-        local problem = take_results(now, results)
-        if problem then now.handle:problem(problem) end
+        events.now = nil
+        local reason = take_results(now, results)
+        if reason then now.handle:problem(reason) end
         collectgarbage() -- what is still there outlives the call
         return results, now.handle:settle(results, results.n)
     end
     local function finish(ok)
-        recording.now = nil
+        events.now = nil
         if collects then collectgarbage("restart") end
         if not ok and now.handle then now.handle:close() end
     end
-    local results, problem = unbroken("compile", finish, run, ...)
-    now.structure, now.changes = recording.structure, #now.actions
-    return results, problem
+    local results, reason = unbroken("compile", finish, run, ...)
+    now.structure, now.changes = events.structure, #now.actions
+    return results, reason
 end
 
 -- Whether two recordings of the same arguments do the same; else what differs.
@@ -198,16 +198,16 @@ end
 -- Calls the function, records what it does, and keeps that if the last call in the same state did the same.
 local function record(self, entry, ...)
     local now = {actions = {}, grads = {}, expects = {}, guards = {}, noted = {}}
-    local results, problem = call_recorded(self, now, ...)
+    local results, reason = call_recorded(self, now, ...)
     local state, agree, text = state_of(now), false, nil
     local last = entry.pending[state]
-    if last and not problem then agree, text = same(last, now) end
+    if last and not reason then agree, text = same(last, now) end
     if agree then
         entry.pending[state] = nil
         accept(self, entry, now)
-    elseif problem or entry.attempts >= MOST_ATTEMPTS then
+    elseif reason or entry.attempts >= MOST_ATTEMPTS then
         now.handle:close()
-        give_up(self, problem or "does not do the same in each call: " .. (text or "fields of its modules change"))
+        give_up(self, reason or "does not do the same in each call: " .. (text or "fields of its modules change"))
     else -- only to be compared: it must not keep what the function would let go of
         now.handle:forget()
         entry.pending[state] = {handle = now.handle, results = now.results, changes = now.changes}
@@ -217,11 +217,11 @@ end
 
 -- ---- replaying ------------------------------------------------------------------------------------------------
 
--- Whether what a recording reads in Lua is as it was; else what is not.
+-- Whether all that a recording reads in Lua is as it was; if not, also whether the recording can never fit again.
 local function fits(now)
-    if now.structure ~= recording.structure or not now.handle:fits() then return false, true end
+    if now.structure ~= events.structure or not now.handle:fits() then return false, true end
     for slot, grad in pairs(now.expects) do
-        if recording.memory_of(slot) ~= grad then return false end
+        if events.memory_of(slot) ~= grad then return false end
     end
     for _, guard in ipairs(now.guards) do
         if guard[1][guard[2]] ~= guard[3] then return false end
@@ -229,11 +229,11 @@ local function fits(now)
     return true
 end
 
--- Runs what changes numbers, with launches that only give them on.
+-- Runs the live code, with launches that are not done but give on their numbers.
 local function refresh(now)
     now.handle:refresh(true)
     unbroken("live", function() now.handle:stop() end, function()
-        for _, action in ipairs(now.actions) do action[1](action[2]) end
+        for _, action in ipairs(now.actions) do action[1](table.unpack(action, 2, action.n)) end
         now.handle:refresh(false)
     end)
 end
@@ -278,7 +278,7 @@ local function add_entry(self, key)
 end
 
 function Compiled:__call(...)
-    if self.eager or recording.now then return cut_all(self.f(...)) end
+    if self.eager or events.now then return cut_all(self.f(...)) end
     local key, reason = core.signature(autograd.is_grad_enabled(), ...)
     if not key then
         say(self, reason .. "; until then the function itself is called")
