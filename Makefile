@@ -102,6 +102,11 @@ text_of = X($(subst /,_,$(subst .,_,$(1))),"$(1)")
 $(BUILD)/obj/csrc/device/opencl/sources.o: CFLAGS_ALL += '-DKERNEL_TEXTS(X)=$(foreach file,$(KERNEL_FILES:kernels/%=%),$(call text_of,$(file)))'
 $(BUILD)/obj/csrc/device/opencl/sources.o: $(KERNEL_FILES)
 
+# Layers with a row of their own in the table.
+LAYER_FILES = $(wildcard csrc/ops/layers/*.c)
+$(BUILD)/obj/csrc/ops/layer_table.o: CFLAGS_ALL += '-DLAYERS(X)=$(LAYER_FILES:csrc/ops/layers/%.c=X(%))'
+$(BUILD)/obj/csrc/ops/layer_table.o: $(LAYER_FILES)
+
 define kernel_rule
 $(BUILD)/obj/kernels/$(1)/%.o: kernels/%.cl Makefile $(FLAGS)
 	@mkdir -p $$(@D)

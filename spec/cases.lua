@@ -547,6 +547,13 @@ case("group_norm/affine", function(i) return F.group_norm(i.x, 3, i.weight, i.bi
 case("group_norm/one_group", function(i) return F.group_norm(i.x, 1, i.weight, i.bias) end)
 case("group_norm/plain", function(i) return F.group_norm(i.x, 19, nil, nil, {eps = 0.01}) end)
 case("group_norm/three_dims", function(i) return F.group_norm(i.x, 2, i.weight, i.bias) end)
+for _, size in ipairs {1, 2, 5, 12} do
+    case("local_response_norm/size_" .. size, function(i) return F.local_response_norm(i.x, size, {alpha = 0.7}) end)
+end
+case("local_response_norm/options", function(i)
+    return F.local_response_norm(i.x, 3, {alpha = 2, beta = 0.5, k = 0.25}), nn.LocalResponseNorm(4, {k = 2})(i.x)
+end)
+case("local_response_norm/signals", function(i) return F.local_response_norm(i.x, 3, {alpha = 1}) end)
 case("layer_norm/last", function(i) return F.layer_norm(i.x, {17}, i.weight, i.bias) end)
 case("layer_norm/two_dims", function(i) return F.layer_norm(i.x, {5, 7}, i.weight, i.bias, {eps = 0.01}) end)
 case("layer_norm/plain", function(i) return F.layer_norm(i.x, {7}) end)

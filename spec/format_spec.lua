@@ -2,11 +2,16 @@
 -- with the pixels that are right, by spec/golden/make_formats.py and make_headers.py.
 
 local core = require "luxel.core"
+local lfs = require "lfs"
 local lx = require "luxel"
 local shell = require "spec.support.shell"
 
-local golden = assert(lx.checkpoint.load("spec/golden/formats.safetensors"))
-for name, tensor in pairs(assert(lx.checkpoint.load("spec/golden/headers.safetensors"))) do golden[name] = tensor end
+local golden = {}
+for file in lfs.dir("spec/golden") do -- formats_X.safetensors: a format with a script of its own
+    if file:find("^formats.*%.safetensors$") or file == "headers.safetensors" then
+        for name, tensor in pairs(assert(lx.checkpoint.load("spec/golden/" .. file))) do golden[name] = tensor end
+    end
+end
 local path
 
 setup(function() path = os.tmpname() end)
@@ -168,14 +173,20 @@ describe("options of reading", function()
             "save: path: PNG is what is written")
         local image, message, code = lx.vision.decode("no image at all", {name = "letter"})
         assert.is_nil(image)
-        assert.matches('^"letter" is not an image: JPEG, PNG, BMP, PNM, TIFF and DICOM are supported', message)
+        local names = table.concat(lx.vision.formats, ", "):gsub(", (%w+)$", " and %1")
+        assert.matches('^"letter" is not an image: ' .. names .. " are supported", message)
         assert.equal("format", code)
     end)
 end)
 
 describe("formats", function()
     it("are listed, and tell image folders what to read", function()
-        assert.same({"JPEG", "PNG", "BMP", "PNM", "TIFF", "DICOM"}, lx.vision.formats)
+        local read = {}
+        for _, name in ipairs(files()) do
+            local _, info = lx.vision.decode(core.to_string(golden[name .. "/file"]), {frame = 1})
+            read[info.format] = true
+        end
+        for _, name in ipairs(lx.vision.formats) do assert.is_true(read[name], name .. " has no file here") end
     end)
 
     it("of deep files go to quality with what their file says", function()
@@ -194,5 +205,103 @@ describe("formats", function()
         assert.is_nil(of_units.white)
         local low, high = units:min():item(), units:max():item()
         assert.same(lx.vision.quality((units - low) * (255 / (high - low))), lx.vision.quality(units, of_units))
+    end)
+end)
+
+describe("a MetaImage", function()
+    local HEAD <const> = "ObjectType = Image\nNDims = 2\nDimSize = 3 2\nElementType = MET_USHORT\n"
+    local PIXELS <const> = "\1\0\2\0\3\0\4\0\5\0\255\15"
+
+    local folder
+    setup(function()
+        folder = os.tmpname()
+        os.remove(folder)
+        assert(lfs.mkdir(folder))
+    end)
+    teardown(function()
+        for name in lfs.dir(folder) do os.remove(folder .. "/" .. name) end
+        os.remove(folder)
+    end)
+
+    local function put(name, bytes)
+        local file = assert(io.open(folder .. "/" .. name, "wb"))
+        assert(file:write(bytes))
+        file:close()
+        return folder .. "/" .. name
+    end
+
+    it("has its samples in a file beside it, from where its header says", function()
+        put("film.raw", PIXELS)
+        put("later.raw", "before" .. PIXELS)
+        put("last.raw", ("x"):rep(99) .. PIXELS)
+        for _, text in ipairs {
+            "ElementDataFile = film.raw\n", "ElementDataFile = film.raw",
+            "HeaderSize = 6\nElementDataFile = later.raw\n", "HeaderSize = -1\nElementDataFile = last.raw\n",
+            "HeaderSize = -1\nElementDataFile = film.raw\n",
+        } do
+            local image, info = assert(lx.vision.load(put("film.mhd", HEAD .. text)))
+            assert.same({{{1, 2, 3}, {4, 5, 4095}}}, image:totable())
+            assert.same({"MetaImage", 12, 4095}, {info.format, info.bits, info.white})
+            local probed = lx.vision.probe(folder .. "/film.mhd")
+            assert.same({3, 2}, {probed.width, probed.height})
+        end
+    end)
+
+    it("whose samples are elsewhere is refused", function()
+        local function refused(text, pattern)
+            local path_of = put("film.mhd", HEAD .. text)
+            local image, message = lx.vision.load(path_of)
+            assert.is_nil(image)
+            assert.matches(pattern, message)
+            assert.is_nil((lx.vision.probe(path_of)))
+        end
+        put("short.raw", PIXELS:sub(2))
+        refused("ElementDataFile = short.raw\n", "damaged MetaImage: the file with its samples is too short")
+        refused("ElementDataFile = none.raw\n", "none.raw")
+        refused("ElementDataFile = ../film.raw\n", "\"../film.raw\"; a file in the same folder is read, no other")
+        refused("ElementDataFile = /etc/passwd\n", "in the same folder")
+        refused("ElementDataFile = LIST\nfilm.raw\n", "samples in several files, which is not supported")
+        refused("ElementDataFile = film%03d.raw 1 2 1\n", "samples in several files, which is not supported")
+        local image, message = lx.vision.decode(HEAD .. "ElementDataFile = film.raw\n", {name = "bytes"})
+        assert.is_nil(image)
+        assert.matches('^"bytes" has its samples in another file, "film.raw"; read it by its path', message)
+    end)
+
+    it("of another kind is refused, saying which", function()
+        for text, pattern in pairs {
+            [HEAD:gsub("MET_USHORT", "MET_LONG") .. "ElementDataFile = LOCAL\n"] = "ElementType 'MET_LONG', which",
+            [HEAD:gsub("NDims = 2", "NDims = 4")] = "breaks off",
+            [HEAD:gsub("NDims = 2", "NDims = 4") .. "ElementDataFile = LOCAL\n"] = "neither 2 nor 3 dimensions",
+            [HEAD:gsub("= Image", "= Tube") .. "ElementDataFile = LOCAL\n"] = "something else than an image",
+            [HEAD .. "ElementNumberOfChannels = 3\nElementDataFile = LOCAL\n"] = "several channels",
+            [HEAD .. "BinaryData = False\nElementDataFile = LOCAL\n"] = "samples in text",
+            [HEAD .. "BinaryData = Perhaps\nElementDataFile = LOCAL\n"] = "where True or False should be",
+            [HEAD .. "NDims = 2\nElementDataFile = LOCAL\n"] = "says something twice",
+            [HEAD .. "no line\nElementDataFile = LOCAL\n"] = "a line of its header has no '='",
+            [HEAD:gsub("3 2", "3") .. "ElementDataFile = LOCAL\n"] = "does not say how large",
+            [HEAD:gsub("3 2", "3 2 1") .. "ElementDataFile = LOCAL\n"] = "more sizes than dimensions",
+            [HEAD:gsub("3 2", "3 0") .. "ElementDataFile = LOCAL\n"] = "3 x 0 pixels",
+            [HEAD:gsub("3 2", "300000 2") .. "ElementDataFile = LOCAL\n"] = "too large",
+            [HEAD .. "HeaderSize = -2\nElementDataFile = LOCAL\n"] = "where the samples begin",
+            [HEAD .. "Comment = " .. ("x"):rep(70000) .. "\n"] = "breaks off",
+            [HEAD .. ("Comment = x\n"):rep(7000) .. "ElementDataFile = LOCAL\n"] = "does not end",
+        } do
+            local image, message, code = lx.vision.decode(text .. PIXELS:sub(1, 11))
+            assert.is_nil(image, pattern)
+            assert.matches(pattern, message)
+            assert.equal("format", code)
+        end
+        local image, message = lx.vision.decode((HEAD:gsub("NDims = 2", "NDims = 3"):gsub("3 2", "3 1 2"))
+            .. "ElementDataFile = LOCAL\n" .. PIXELS)
+        assert.is_nil(image)
+        assert.matches("has 2 frames; say which one, with frame = 1 for the first", message)
+        assert.error_matches(function()
+            lx.vision.decode(HEAD .. "ElementDataFile = LOCAL\n" .. PIXELS, {frame = 2})
+        end, "has 1 frame; there is no frame 2")
+    end)
+
+    it("is read from bytes with its samples behind the header", function()
+        local image = assert(lx.vision.decode(HEAD .. "ElementDataFile = LOCAL\n" .. PIXELS))
+        assert.same({{{1, 2, 3}, {4, 5, 4095}}}, image:totable())
     end)
 end)

@@ -84,12 +84,14 @@ describe("matmul", function()
 end)
 
 describe("linear", function()
-    it("is x w^T + b, with relu if asked", function()
+    it("is x w^T + b, with an activation if asked", function()
         for _, size in ipairs {{3, 5, 4}, {32, 300, 33}, {1, 64, 9}, {200, 70, 40}, {7, 2100, 2}} do
             local x, w, b = whole {size[1], size[2]}, whole {size[3], size[2]}, whole {size[3]}
             local expected = core.binary("add", core.matmul(x, core.permute(w, {2, 1})), b)
             assert.same(core.to_table(expected), core.to_table(core.linear(x, w, b)))
-            assert.same(core.to_table(core.unary("relu", expected)), core.to_table(core.linear(x, w, b, true)))
+            for name in pairs(core.activations_in_passing()) do
+                assert.same(core.to_table(core.unary(name, expected)), core.to_table(core.linear(x, w, b, name)))
+            end
         end
         assert.same({2, 3, 5}, core.linear(whole {2, 3, 4}, whole {5, 4}).shape)
         assert.same({5}, core.linear(whole {4}, whole {5, 4}).shape)

@@ -57,6 +57,7 @@ local RIGHT <const> = {
             return images(), lx.zeros(3), lx.ones(3), lx.ones(3), lx.zeros(3), {training = true}
         end,
         instance_norm = function() return images(), lx.zeros(3), lx.ones(3), lx.ones(3), lx.zeros(3), {eps = 1e-3} end,
+        local_response_norm = function() return images(), 3, {alpha = 0.1} end,
         group_norm = function() return images(4), 2, lx.ones(4), lx.zeros(4), {eps = 1e-3} end,
         layer_norm = function() return lx.randn(2, 3), 3, lx.ones(3), lx.zeros(3), {eps = 1e-3} end,
         gelu = some,
@@ -100,6 +101,7 @@ local CLASSES <const> = {
     Linear = {function() return 3, 4, {bias = true} end, some}, Embedding = {function() return 3, 4 end, bytes},
     BatchNorm1d = {function() return 3, {eps = 1e-3} end, some},
     BatchNorm2d = {function() return 3, {eps = 1e-3} end, images},
+    LocalResponseNorm = {function() return 3, {k = 2} end, images},
     InstanceNorm2d = {function() return 3, {eps = 1e-3} end, images},
     GroupNorm = {function() return 1, 3, {eps = 1e-3} end, images}, LayerNorm = {function() return 3 end, some},
     MaxPool1d = {function() return 2, {stride = 1} end, function() return lx.randn(1, 2, 7) end},

@@ -1011,3 +1011,41 @@ describe("an activation", function()
             {activation = "tanh"}))
     end)
 end)
+
+describe("local response normalisation", function()
+    it("is what a loop over channels makes of it, also where windows are wider than there are channels", function()
+        local x = lx.randn(2, 5, 3)
+        for _, size in ipairs {1, 2, 3, 4, 9, 30} do
+            local numbers = x:totable()
+            local got = F.local_response_norm(x, size, {alpha = 0.9, beta = 0.6, k = 1.5}):totable()
+            for n = 1, 2 do
+                for c = 1, 5 do
+                    for i = 1, 3 do
+                        local sum = 0
+                        for other = math.max(1, c - size // 2), math.min(5, c + (size - 1) // 2) do
+                            sum = sum + numbers[n][other][i] ^ 2
+                        end
+                        local wanted = numbers[n][c][i] / (1.5 + 0.9 * sum / size) ^ 0.6
+                        assert.near(wanted, got[n][c][i], 1e-5)
+                    end
+                end
+            end
+        end
+    end)
+
+    it("shows what it is, and refuses what has no channels", function()
+        assert.equal("LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=2)", tostring(nn.LocalResponseNorm(5, {k = 2})))
+        assert.matches("local_response_norm: input: expected float32 %[N,C,...%], got float32 %[3%]",
+            message_of(F.local_response_norm, lx.ones(3), 5))
+        local x = lx.randn(0, 3, 4)
+        assert.same({0, 3, 4}, F.local_response_norm(x, 5).shape)
+    end)
+
+    it("notices what it saved being changed before backward", function()
+        local x = lx.randn(1, 3, 4):requires_grad_()
+        local middle = x * 2
+        local y = F.local_response_norm(middle, 3)
+        lx.no_grad(function() middle:mul_(3) end)
+        assert.is_false((pcall(y.backward, y, lx.ones(1, 3, 4))))
+    end)
+end)

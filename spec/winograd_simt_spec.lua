@@ -45,11 +45,12 @@ local function each_way(f)
     end
 end
 
--- Forward with and without bias and ReLU, and backward-data, which must be exact in every way; returns how many.
+-- Forward with and without bias and activation, and backward-data, which must be exact in every way; returns how many.
 local function check(shape, out, options)
     local x, b = whole(table.unpack(shape)), whole(out)
     local w = whole(out, shape[2] // (options.groups or 1), 3, 3)
-    local rectified = {padding = options.padding, groups = options.groups, relu = true}
+    local rectified = {padding = options.padding, groups = options.groups,
+        activation = out % 2 == 0 and "relu" or "relu6"}
     lx.math("exact")
     local y, z = core.conv2d(x, w, nil, options), core.conv2d(x, w, b, rectified)
     local dy = whole(table.unpack(y.shape))

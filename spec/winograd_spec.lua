@@ -39,11 +39,11 @@ local function assert_near(expected, got, tolerance, text)
     assert.is_true(difference <= tolerance * largest, ("%s: %g of %g"):format(text, difference, largest))
 end
 
--- Forward with bias and ReLU, and both gradients.
+-- Forward with bias and activations, and both gradients.
 local function check(device, shape, out, options)
     local x, b = lx.randn(table.unpack(shape)), lx.randn(out)
     local w = lx.randn(out, shape[2], 3, 3)
-    local rectified = {padding = options.padding, relu = true}
+    local rectified = {padding = options.padding, activation = "relu"}
     local y = exactly(function() return core.conv2d(x, w, b, rectified) end)
     local dy = lx.randn(table.unpack(y.shape))
     local dx, dw = exactly(function()
@@ -55,6 +55,10 @@ local function check(device, shape, out, options)
     local text = ("%s to %d, padding %s"):format(table.concat(shape, "x"), out, tostring(options.padding))
     assert_near(y, by_winograd(device, function() return core.conv2d(there, far_w, far_b, rectified) end),
         TOLERANCE.forward, text)
+    local cut = {padding = options.padding, activation = "relu6"} -- of the same sums, so to the last bit
+    assert.is_true(lx.equal(by_winograd(device, function()
+        return core.unary("relu6", core.conv2d(there, far_w, far_b, {padding = options.padding}))
+    end), by_winograd(device, function() return core.conv2d(there, far_w, far_b, cut) end)), text)
     assert_near(dw, by_winograd(device, function()
         return core.conv2d_backward_weight(there, far_dy, w.shape, options)
     end), TOLERANCE.weight, text .. ", gradient of the weight")

@@ -64,7 +64,7 @@ static void survey_file(void *work, long i)
     s->coloured = false;
     if (lx_file_read(of->paths[i], LX_IMAGE_MAX_BYTES, &bytes, &size, &s->error))
         return;
-    const lx_input in = {of->paths[i], bytes, size, &s->error};
+    const lx_input in = {of->paths[i], bytes, size, &s->error, of->paths[i]};
     survey_bytes(&in, s);
     free(bytes);
 }

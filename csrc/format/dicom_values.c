@@ -191,7 +191,7 @@ static void cut_codes(const job *j)
 static lx_code read_jpeg(const job *j, const uint8_t *bytes, size_t size)
 {
     const lx_dicom *d = j->d;
-    const lx_input in = {j->path, bytes, size, j->error};
+    const lx_input in = {j->path, bytes, size, j->error, NULL};
     const size_t samples = (size_t)d->samples, count = j->pixels * samples;
     lx_image_info info = {.format = lx_jpeg.name, .bits = 8};
     if (!lx_jpeg.sniff(bytes, size))

@@ -7,7 +7,8 @@
 #include "../base/file.h"
 #include "rooms.h"
 
-const lx_format *const lx_formats[] = {&lx_jpeg, &lx_png, &lx_bmp, &lx_pnm, &lx_tiff, &lx_dicom_file, NULL};
+#define ROW(format) &format,
+const lx_format *const lx_formats[] = {LX_FORMATS(ROW) NULL};
 
 /* The names of all formats: "JPEG, PNG and BMP". */
 static const char *names_of_all(char *text, size_t room)
@@ -79,7 +80,7 @@ lx_code lx_image_probe(const char *path, bool as_stored, lx_image_info *info, lx
     size_t size;
     if (lx_file_read(path, LX_IMAGE_MAX_BYTES, &bytes, &size, error))
         return error->code;
-    const lx_input in = {path, bytes, size, error};
+    const lx_input in = {path, bytes, size, error, path};
     lx_image_probe_memory(&in, as_stored, info, dicom);
     free(bytes);
     return error->code;
@@ -92,7 +93,7 @@ lx_code lx_image_read(const char *path, const lx_read_options *options, lx_pictu
     size_t size;
     if (lx_file_read(path, LX_IMAGE_MAX_BYTES, &bytes, &size, error))
         return error->code;
-    const lx_input in = {path, bytes, size, error};
+    const lx_input in = {path, bytes, size, error, path};
     lx_image_read_memory(&in, options, picture, info, dicom);
     free(bytes);
     return error->code;

@@ -32,6 +32,7 @@ typedef struct {
     const uint8_t *bytes;
     size_t size;
     lx_error *error;
+    const char *path; /* of the file, for formats whose pixels are in another one beside it; NULL: bytes alone */
 } lx_input;
 
 typedef struct {

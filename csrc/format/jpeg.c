@@ -332,7 +332,7 @@ lx_code lx_jpeg_planes(const lx_input *in, const lx_image_info *info, int channe
     memcpy(copy, in->bytes, in->size);
     copy[s.height_at] = (uint8_t)(s.late_height >> 8);
     copy[s.height_at + 1] = (uint8_t)s.late_height;
-    const lx_input whole = {in->name, copy, in->size, in->error};
+    const lx_input whole = {in->name, copy, in->size, in->error, NULL};
     decode_planes(&whole, info, channels, rgb, planes);
     free(copy);
     return in->error->code;

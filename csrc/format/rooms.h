@@ -4,7 +4,10 @@
 
 #include "format.h"
 
-extern const lx_format lx_jpeg, lx_png, lx_bmp, lx_pnm, lx_tiff, lx_dicom_file;
+/* The table of format.c, in the order in which formats are tried. */
+#define LX_FORMATS(X) X(lx_jpeg) X(lx_png) X(lx_bmp) X(lx_pnm) X(lx_tiff) X(lx_dicom_file) X(lx_metaimage)
+#define LX_DECLARE_FORMAT(format) extern const lx_format format;
+LX_FORMATS(LX_DECLARE_FORMAT)
 
 /* ---- what can be wrong with a file (input.c); info->format is its format ------------------------------------------ */
 

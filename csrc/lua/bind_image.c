@@ -201,7 +201,7 @@ static int l_decode_image(lua_State *L)
     const char *bytes = lx_check_lstring(L, 1, &size);
     const lx_read_options options = read_options(L, 2);
     const bool identifiers = lx_opt_flag(L, 2, "identifiers");
-    const lx_input in = {lx_check_string(L, 3), (const uint8_t *)bytes, size, &error};
+    const lx_input in = {lx_check_string(L, 3), (const uint8_t *)bytes, size, &error, NULL};
     lx_tensor *out = lx_push_tensor(L);
     if (size > LX_IMAGE_MAX_BYTES)
         return lx_mistake(L, "decode: bytes: %I bytes are more than the %d that an image may have", (LUAI_UACINT)size,

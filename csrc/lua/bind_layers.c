@@ -1,4 +1,7 @@
 /* Bindings of normalisation, softmax, table look-up, mean-pooling and resizing. */
+#include <string.h>
+
+#include "../ops/layer_table.h"
 #include "../ops/layers.h"
 
 #include "bind.h"
@@ -207,7 +210,94 @@ static int l_upsample_bilinear2d_backward(lua_State *L)
     return resize(L, lx_upsample2d_backward, check_corners(L, 3));
 }
 
+/* ---- those of the table (csrc/ops/layer_table.h) --------------------------------------------------------------------- */
+
+static const lx_layer *check_layer(lua_State *L, int arg)
+{
+    const char *name = lx_check_string(L, arg);
+    for (int i = 0; lx_layers[i]; i++)
+        if (strcmp(lx_layers[i]->name, name) == 0)
+            return lx_layers[i];
+    lx_mistake(L, "there is no layer '%s'", name);
+    return NULL;
+}
+
+static void check_numbers(lua_State *L, int arg, const lx_layer *layer, double numbers[LX_LAYER_NUMBERS])
+{
+    lx_check_type(L, arg, LUA_TTABLE);
+    lx_argcheck(L, luaL_len(L, arg) == layer->numbers, arg, "not as many numbers as the layer takes");
+    for (int i = 0; i < layer->numbers; i++) {
+        lua_geti(L, arg, i + 1);
+        numbers[i] = lx_check_number(L, -1);
+        lua_pop(L, 1);
+    }
+}
+
+/* Tensors from `arg` on, all on one device as the first. */
+static void check_tensors(lua_State *L, int arg, const lx_layer *layer, int count, const lx_tensor **tensors)
+{
+    lx_error error = {.code = LX_OK};
+    for (int i = 0; i < count; i++) {
+        tensors[i] = lx_check_tensor(L, arg + i);
+        if (lx_same_device(layer->name, tensors[0], tensors[i], &error))
+            lx_raise(L, &error);
+    }
+}
+
+/* layers() -> list of names */
+static int l_layers(lua_State *L)
+{
+    lua_newtable(L);
+    for (int i = 0; lx_layers[i]; i++) {
+        lua_pushstring(L, lx_layers[i]->name);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* layer(name, {numbers}, input, ...) -> result, what backward gets besides, ... */
+static int l_layer(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *inputs[LX_LAYER_TENSORS];
+    lx_tensor *results[LX_LAYER_TENSORS];
+    double numbers[LX_LAYER_NUMBERS];
+    const lx_layer *layer = check_layer(L, 1);
+    check_numbers(L, 2, layer, numbers);
+    check_tensors(L, 3, layer, layer->inputs, inputs);
+    for (int i = 0; i <= layer->saved; i++)
+        results[i] = lx_push_tensor(L);
+    return lx_results(L, layer->forward(results, inputs, numbers, &error), &error, layer->saved + 1);
+}
+
+/* layer_backward(name, {numbers}, {whether each input wants one}, dy, input, ..., saved, ...) -> the gradients of the inputs, or
+   nil */
+static int l_layer_backward(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_tensor *tensors[LX_LAYER_TENSORS + 1];
+    lx_tensor *gradients[LX_LAYER_TENSORS] = {NULL};
+    double numbers[LX_LAYER_NUMBERS];
+    const lx_layer *layer = check_layer(L, 1);
+    check_numbers(L, 2, layer, numbers);
+    lx_check_type(L, 3, LUA_TTABLE);
+    check_tensors(L, 4, layer, 1 + layer->inputs + layer->saved, tensors);
+    for (int i = 0; i < layer->inputs; i++) {
+        lua_geti(L, 3, i + 1);
+        const bool wanted = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+        if (wanted)
+            gradients[i] = lx_push_tensor(L);
+        else
+            lua_pushnil(L);
+    }
+    return lx_results(L, layer->backward(gradients, tensors[0], tensors + 1, numbers, &error), &error, layer->inputs);
+}
+
 const luaL_Reg lx_layer_functions[] = {
+    {"layers", l_layers},
+    {"layer", l_layer},
+    {"layer_backward", l_layer_backward},
     {"batch_norm_stats", l_batch_norm_stats},
     {"batch_norm_apply", l_batch_norm_apply},
     {"batch_norm_backward", l_batch_norm_backward},

@@ -130,7 +130,8 @@ local FORMATS <const> = {"bmp-rgb", "jpeg-grey", "jpeg-progressive", "jpeg-rgb",
     "dicom-jpeg-8", "dicom-jpeg2000-16", "dicom-table", "made-tiff-tiff_lzw", "made-tiff-palette",
     "made-tiff-tiles-over-the-edge", "made-dicom-JPEG-LS-12-bits", "made-dicom-JPEG-of-12-bits-quality-95",
     "made-dicom-deflated", "made-dicom-padding", "made-jpeg-orientation-6", "made-jpeg-height-behind-the-scan",
-    "made-jpeg-inks", "made-bmp-run-lengths-of-8-bits", "made-png-palette-of-4-bits", "made-pnm-P3"}
+    "made-jpeg-inks", "made-bmp-run-lengths-of-8-bits", "made-png-palette-of-4-bits", "made-pnm-P3",
+    "made-metaimage-uint16", "made-metaimage-int16-compressed"}
 for _, format in ipairs(FORMATS) do
     case("reading " .. format, {run = function()
         local image, info, code = lx.vision.load(corpus .. "/" .. format, {channels = 3, bits = 8})

@@ -59,7 +59,7 @@ static long read_well, refused; /* of all readings */
 static size_t allowed_for(const uint8_t *bytes, size_t size)
 {
     static lx_error error;
-    const lx_input in = {"fuzz", bytes, size, &error};
+    const lx_input in = {"fuzz", bytes, size, &error, NULL};
     lx_image_info info;
     lx_dicom dicom;
     size_t width = 0, height = 0;
@@ -75,7 +75,7 @@ static size_t allowed_for(const uint8_t *bytes, size_t size)
 static void read_all_ways(const uint8_t *bytes, size_t size)
 {
     static lx_error error;
-    const lx_input in = {"fuzz", bytes, size, &error};
+    const lx_input in = {"fuzz", bytes, size, &error, NULL};
     const size_t limit = allowed_for(bytes, size);
     for (int i = 0; i < 6; i++) {
         lx_picture picture;

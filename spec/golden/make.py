@@ -753,6 +753,12 @@ case("group_norm/one_group", lambda x, weight, bias: F.group_norm(x, 1, weight, 
 case("group_norm/plain", lambda x: F.group_norm(x, 19, eps=0.01), x=values(2, 19, 3, 4))
 case("group_norm/three_dims", lambda x, weight, bias: F.group_norm(x, 2, weight, bias), x=values(2, 6, 7),
      weight=values(6), bias=values(6))
+for size in (1, 2, 5, 12):
+    case(f"local_response_norm/size_{size}", lambda x, size=size: F.local_response_norm(x, size, alpha=0.7, beta=0.75, k=1.0),
+         x=values(2, 7, 3, 5))
+case("local_response_norm/options", lambda x: (F.local_response_norm(x, 3, alpha=2.0, beta=0.5, k=0.25),
+                                               F.local_response_norm(x, 4, k=2.0)), x=values(2, 19, 3, 5))
+case("local_response_norm/signals", lambda x: F.local_response_norm(x, 3, alpha=1.0), x=values(3, 5, 11))
 case("layer_norm/last", lambda x, weight, bias: F.layer_norm(x, (17,), weight, bias), x=values(3, 5, 17),
      weight=values(17), bias=values(17))
 case("layer_norm/two_dims", lambda x, weight, bias: F.layer_norm(x, (5, 7), weight, bias, eps=0.01),

@@ -75,7 +75,7 @@ local lx = {}
 ---@field bits integer of a sample that mean something: of 16-bit PNG and TIFF files those that are in use, which white is the end of
 ---@field white number? the level that is white, where black is 0; nil where values are units of their own, and of `vision.probe`
 ---@field orientation integer as EXIF counts: 1 upright, 3 upside down, 6 to be turned clockwise, ...
----@field frames integer frames of a DICOM file, pages of a TIFF file
+---@field frames integer frames of a DICOM file, pages of a TIFF file, slices of a MetaImage
 ---@field modality string? DICOM: "CR", "DX", ...
 ---@field photometric string? DICOM: "MONOCHROME1" (white is at the small end of what is stored), "MONOCHROME2", ...
 ---@field view_position string? DICOM: "PA", "AP", "LL", ...
@@ -3074,6 +3074,16 @@ function lx.nn.LeakyReLU(slope) end
 ---@return Linear
 function lx.nn.Linear(in_features, out_features, options) end
 
+---@class LocalResponseNorm: Module
+---@field size integer channels of a window
+
+--- `nn.LocalResponseNorm(5)`: divides each channel by a power of the mean square of `size` neighbouring ones; see
+--- `F.local_response_norm`.
+---@param size integer
+---@param options? {alpha?: number, beta?: number, k?: number} alpha: default 1e-4; beta: default 0.75; k: default 1
+---@return LocalResponseNorm
+function lx.nn.LocalResponseNorm(size, options) end
+
 ---@class MSELoss: Module
 
 --- Mean of (x - target)^2 over the targets that are not NaN.
@@ -3456,6 +3466,14 @@ function lx.nn.functional.leaky_relu(x, slope) end
 ---@param options? {relu?: boolean, activation?: "relu"|"relu6"} activation: is applied to the result in the same pass; relu: true for activation = "relu"
 ---@return Tensor y [...,O]
 function lx.nn.functional.linear(x, weight, bias, options) end
+
+--- Local response normalisation over neighbouring channels (Krizhevsky et al. 2012), with the mean of the squares as in
+--- PyTorch: x / (k + alpha mean(x²))^beta, where the mean is over `size` channels, those outside counting as 0.
+---@param x Tensor [N,C,...]
+---@param size integer channels: from size // 2 before to (size - 1) // 2 behind
+---@param options? {alpha?: number, beta?: number, k?: number} alpha: default 1e-4; beta: default 0.75; k: default 1
+---@return Tensor y of x's shape
+function lx.nn.functional.local_response_norm(x, size, options) end
 
 --- log(softmax(x)) along a dimension, without overflow.
 ---@param x Tensor
@@ -3927,10 +3945,11 @@ function lx.vision.laplacian(image) end
 --- DICOM through its table of levels or first window (or from the smallest to the largest value of the image where the
 --- file has neither), others from 0 to the largest level of the bits in use. Of DICOM files the values are rescaled
 --- (slope and intercept, or table), and MONOCHROME1 is inverted, so that white is always at the large end; so is
---- MinIsWhite of TIFF files. With raw = true they are as they are stored. Padding of DICOM files is black wherever
---- levels are asked for. Pictures are turned upright as EXIF and TIFF say.
+--- MinIsWhite of TIFF files. Signed, long and floating samples of TIFF files and MetaImages are units of their own:
+--- their smallest is black and their largest white. With raw = true they are as they are stored. Padding of DICOM files
+--- is black wherever levels are asked for. Pictures are turned upright as EXIF and TIFF say.
 ---@param path string
----@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean} channels 1 (grey, the default) or 3; orientation = false leaves the picture as it is stored; voi = "window" prefers a window to a table of levels where a DICOM file has both; frame of a DICOM file (needed where it has several) or page of a TIFF file (default the first), from 1; identifiers: also what names the patient (name, id, dates, UIDs)
+---@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean} channels 1 (grey, the default) or 3; orientation = false leaves the picture as it is stored; voi = "window" prefers a window to a table of levels where a DICOM file has both; frame of a DICOM file or slice of a MetaImage (needed where it has several) or page of a TIFF file (default the first), from 1; identifiers: also what names the patient (name, id, dates, UIDs)
 ---@return Tensor? image [C,H,W]; nil if it cannot be read
 ---@return luxel.ImageInfo|string info what the file says, or the message
 ---@return string? code "io" or "format"

@@ -540,6 +540,18 @@ function F.layer_norm(x, shape, weight, bias, options)
     return y
 end
 
+--- Local response normalisation over neighbouring channels (Krizhevsky et al. 2012), with the mean of the squares as in
+--- PyTorch: x / (k + alpha mean(x²))^beta, where the mean is over `size` channels, those outside counting as 0.
+---@param x Tensor [N,C,...]
+---@param size integer channels: from size // 2 before to (size - 1) // 2 behind
+---@param options {alpha: number, beta: number, k: number}? alpha: default 1e-4; beta: default 0.75; k: default 1
+---@return Tensor y of x's shape
+function F.local_response_norm(x, size, options)
+    check.float("local_response_norm", "input", x, {"N", "C", "..."})
+    options = options or NO_OPTIONS
+    return ops.local_response_norm(x, {size, options.alpha or 1e-4, options.beta or 0.75, options.k or 1})
+end
+
 -- ---- activations ----------------------------------------------------------------------------------------------
 
 for _, row in ipairs(activations) do
@@ -647,6 +659,7 @@ local declarations = {
         .. ", options: {training: boolean?, momentum: number(0..1)?, eps: finite(0..)?}?",
     instance_norm = "x: tensor, running_mean: tensor?, running_var: tensor?, " .. AFFINE
         .. ", options: {use_input_stats: boolean?, momentum: number(0..1)?, eps: finite(0..)?}?",
+    local_response_norm = "x: tensor, size: size, options: {alpha: finite?, beta: finite?, k: finite?}?",
     group_norm = "x: tensor, groups: size, " .. AFFINE .. ", options: {eps: finite(0..)?}?",
     layer_norm = "x: tensor, shape: size|size[], " .. AFFINE .. ", options: {eps: finite(0..)?}?",
     gelu = "x: tensor",

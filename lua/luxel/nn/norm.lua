@@ -1,4 +1,4 @@
---- Normalisation layers: BatchNorm1d, BatchNorm2d, InstanceNorm2d, GroupNorm, LayerNorm.
+--- Normalisation layers: BatchNorm1d, BatchNorm2d, InstanceNorm2d, GroupNorm, LayerNorm, LocalResponseNorm.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
@@ -233,6 +233,36 @@ end
 
 declare(LayerNorm, {
     init = "shape: size|size[], options: {eps: finite(0..)?, affine: boolean?}?", forward = "x: any?",
+})
+
+---@class LocalResponseNorm: Module
+---@field size integer channels of a window
+---@overload fun(size: integer, options: table?): LocalResponseNorm
+local LocalResponseNorm = Module.class("LocalResponseNorm")
+layers.LocalResponseNorm = LocalResponseNorm
+
+--- `nn.LocalResponseNorm(5)`: divides each channel by a power of the mean square of `size` neighbouring ones; see
+--- `F.local_response_norm`.
+---@param size integer
+---@param options {alpha: number, beta: number, k: number}? alpha: default 1e-4; beta: default 0.75; k: default 1
+function LocalResponseNorm:init(size, options)
+    self.size, self.options = size, args.with_defaults(options or {}, {alpha = 1e-4, beta = 0.75, k = 1})
+end
+
+---@param x Tensor [N,C,...]
+---@return Tensor of the shape of x
+function LocalResponseNorm:forward(x)
+    check.float(self, "input", x, {"N", "C", "..."})
+    return F.local_response_norm(x, self.size, self.options)
+end
+
+function LocalResponseNorm:extra()
+    local options = self.options
+    return ("%d, alpha=%g, beta=%g, k=%g"):format(self.size, options.alpha, options.beta, options.k)
+end
+
+declare(LocalResponseNorm, {
+    init = "size: size, options: {alpha: finite?, beta: finite?, k: finite?}?", forward = "x: any?",
 })
 
 return layers

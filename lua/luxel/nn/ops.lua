@@ -120,6 +120,20 @@ end, function(ctx, dy)
     return core.row_norm_backward(dy, ctx.y, ctx.rstd)
 end)
 
+-- The layers of the table of C: tensors, then a list of numbers. Tensors that backward needs are kept by their places.
+for _, name in ipairs(core.layers()) do
+    define(name, function(ctx, ...)
+        local count = select("#", ...) - 1
+        ctx.numbers = select(count + 1, ...)
+        local results = {core.layer(name, ctx.numbers, ...)}
+        for i = 1, count do ctx[i] = (select(i, ...)) end
+        table.move(results, 2, #results, count + 1, ctx)
+        return results[1]
+    end, function(ctx, dy)
+        return core.layer_backward(name, ctx.numbers, ctx.needs, dy, table.unpack(ctx))
+    end)
+end
+
 for _, name in ipairs {"softmax", "log_softmax"} do
     local forward, backward = core[name], core[name .. "_backward"]
     -- Over the rows of x [R,D].

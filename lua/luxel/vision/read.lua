@@ -17,7 +17,7 @@ local read = {}
 ---@field white number? the level that is white, where black is 0; nil where values are units of their own, and of
 ---  `vision.probe`
 ---@field orientation integer as EXIF counts: 1 upright, 3 upside down, 6 to be turned clockwise, ...
----@field frames integer frames of a DICOM file, pages of a TIFF file
+---@field frames integer frames of a DICOM file, pages of a TIFF file, slices of a MetaImage
 ---@field modality string? DICOM: "CR", "DX", ...
 ---@field photometric string? DICOM: "MONOCHROME1" (white is at the small end of what is stored), "MONOCHROME2", ...
 ---@field view_position string? DICOM: "PA", "AP", "LL", ...
@@ -77,14 +77,15 @@ end
 --- DICOM through its table of levels or first window (or from the smallest to the largest value of the image where the
 --- file has neither), others from 0 to the largest level of the bits in use. Of DICOM files the values are rescaled
 --- (slope and intercept, or table), and MONOCHROME1 is inverted, so that white is always at the large end; so is
---- MinIsWhite of TIFF files. With raw = true they are as they are stored. Padding of DICOM files is black wherever
---- levels are asked for. Pictures are turned upright as EXIF and TIFF say.
+--- MinIsWhite of TIFF files. Signed, long and floating samples of TIFF files and MetaImages are units of their own:
+--- their smallest is black and their largest white. With raw = true they are as they are stored. Padding of DICOM files
+--- is black wherever levels are asked for. Pictures are turned upright as EXIF and TIFF say.
 ---@param path string
 ---@param options? {channels: integer?, bits: integer?, raw: boolean?, orientation: boolean?, voi: string?,
 ---  frame: integer?, identifiers: boolean?} channels 1 (grey, the default) or 3; orientation = false leaves the picture
 ---  as it is stored; voi = "window" prefers a window to a table of levels where a DICOM file has both; frame of a DICOM
----  file (needed where it has several) or page of a TIFF file (default the first), from 1; identifiers: also what names
----  the patient (name, id, dates, UIDs)
+---  file or slice of a MetaImage (needed where it has several) or page of a TIFF file (default the first), from 1;
+---  identifiers: also what names the patient (name, id, dates, UIDs)
 ---@return Tensor? image [C,H,W]; nil if it cannot be read
 ---@return luxel.ImageInfo|string info what the file says, or the message
 ---@return string? code "io" or "format"
