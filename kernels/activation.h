@@ -1,4 +1,4 @@
-/* Activations that convolutions and products apply to their results before they store them: functions that are 0 below 0,
+/* Activations that convolutions, products and batch normalisation apply to their results before they store them: functions that are 0 below 0,
  * and straight up to where they end. Another one is a line in the list; its gradient is that of the elementwise function
  * of the same name, which is computed from the result (kernels/elementwise.h). */
 #ifndef LX_ACTIVATION_H
@@ -37,6 +37,24 @@ static LX_ITEM lanes activate_lanes(lanes value, int activation)
         return value;
     value = choose_lanes(value < splat(0.0f), splat(0.0f), value);
     return choose_lanes(value > most, most, value);
+}
+
+/* The gradient of what `value` is activated to, where it still depends on the value; an end at infinity is none. */
+static LX_ITEM float through_activation(float gradient, float value, int activation)
+{
+    const float most = most_of_activation(activation);
+    const float below = value < most || most == INFINITY ? gradient : 0.0f;
+    return activation == ACTIVATION_none ? gradient : value > 0.0f ? below : 0.0f;
+}
+
+static LX_ITEM lanes lanes_through_activation(lanes gradient, lanes value, int activation)
+{
+    const float most = most_of_activation(activation);
+    if (activation == ACTIVATION_none)
+        return gradient;
+    if (most != INFINITY)
+        gradient = choose_lanes(value < splat(most), gradient, splat(0.0f));
+    return choose_lanes(value > splat(0.0f), gradient, splat(0.0f));
 }
 
 #endif

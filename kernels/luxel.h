@@ -85,6 +85,8 @@
     LX_EACH6(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5) X(6, T6, a6)
 #define LX_EACH8(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) \
     LX_EACH7(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6) X(7, T7, a7)
+#define LX_EACH9(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7, T8, a8) \
+    LX_EACH8(X, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7) X(8, T8, a8)
 #define LX_TAKEN(n, type, name) type name,
 #define LX_PASSED(n, type, name) name,
 
@@ -128,5 +130,10 @@
               LX_EACH8(LX_PASSED, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7), \
               LX_EACH8(LX_GIVEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7), \
               LX_EACH8(LX_FOUND, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7))
+#define KERNEL9(name, P, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7, T8, a8) \
+    LX_DEFINE(name, P, LX_EACH9(LX_TAKEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7, T8, a8), \
+              LX_EACH9(LX_PASSED, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7, T8, a8), \
+              LX_EACH9(LX_GIVEN, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7, T8, a8), \
+              LX_EACH9(LX_FOUND, T0, a0, T1, a1, T2, a2, T3, a3, T4, a4, T5, a5, T6, a6, T7, a7, T8, a8))
 
 #endif

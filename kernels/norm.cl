@@ -4,6 +4,7 @@
 #include "norm.h"
 #include "row_args.h"
 #include "rows.h"
+#include "activation.h"
 
 /* Additions one after another before a sum is put aside, which keeps rounding errors from growing with the count. */
 #define RUN 64
@@ -31,8 +32,9 @@ KERNEL3(channel_moments, batch_norm_args, GLOBAL const float *, x, GLOBAL float 
 }
 
 /* The sums of dy, and of dy times the deviation of x from its mean. */
-KERNEL5(channel_gradients, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
-        GLOBAL const float *, dy, GLOBAL float *, sums, GLOBAL float *, dots)
+KERNEL8(channel_gradients, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
+        GLOBAL const float *, var, GLOBAL const float *, weight, GLOBAL const float *, bias, GLOBAL const float *, dy,
+        GLOBAL float *, sums, GLOBAL float *, dots)
 {
     const long row = id1 * p.channels + id0;
     float sum = 0.0f, dot = 0.0f;
@@ -75,8 +77,14 @@ KERNEL5(channel_gradients, batch_norm_args, GLOBAL const float *, x, GLOBAL cons
 
 BLOCK_SUM(block_sum, (GLOBAL const float *x, long size), load_lanes(x + at))
 BLOCK_SUM(block_squares, (GLOBAL const float *x, lanes shift, long size), square_lanes(load_lanes(x + at) - shift))
-BLOCK_SUM(block_dot, (GLOBAL const float *x, lanes shift, GLOBAL const float *y, long size),
-          (load_lanes(x + at) - shift) * load_lanes(y + at))
+
+/* A gradient that comes through the activation of (x - shift) scale + added, and its product with x - shift. */
+#define THROUGH \
+    lanes_through_activation(load_lanes(dy + at), (load_lanes(x + at) - shift) * scale + added, activation)
+BLOCK_SUM(block_sum_through, (int activation, GLOBAL const float *x, GLOBAL const float *dy, lanes shift, lanes scale,
+                              lanes added, long size), THROUGH)
+BLOCK_SUM(block_dot_through, (int activation, GLOBAL const float *x, GLOBAL const float *dy, lanes shift, lanes scale,
+                              lanes added, long size), (load_lanes(x + at) - shift) * THROUGH)
 
 /* One number a channel, times `factor`; 0 where the last block has no channel, so that the result is 0 there too. */
 static LX_ITEM lanes of_block(GLOBAL const float *values, long block, float factor, const batch_norm_args p)
@@ -101,6 +109,14 @@ static LX_ITEM lanes scale_of_block(GLOBAL const float *var, GLOBAL const float 
     return load_lanes(lane);
 }
 
+static LX_ITEM lanes added_of_block(GLOBAL const float *bias, long block, const batch_norm_args p)
+{
+    lanes added = splat(0.0f);
+    if (p.has_bias)
+        added = of_block(bias, block, 1.0f, p);
+    return added;
+}
+
 KERNEL3(channel_moments_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL float *, means,
         GLOBAL float *, squares)
 {
@@ -118,16 +134,30 @@ KERNEL3(channel_moments_blocked, batch_norm_args, GLOBAL const float *, x, GLOBA
     store_lanes(square, squares + first);
 }
 
-KERNEL5(channel_gradients_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
-        GLOBAL const float *, dy, GLOBAL float *, sums, GLOBAL float *, dots)
+/* (x - shift) scale + added is what was activated. `activation` is a constant where this is called. */
+static LX_ITEM void sum_gradients(int activation, GLOBAL const float *x, GLOBAL const float *dy, lanes shift, lanes scale,
+                                  lanes added, long size, lanes *sum, lanes *dot)
+{
+    *sum += block_sum_through(activation, x, dy, shift, scale, added, size);
+    *dot += block_dot_through(activation, x, dy, shift, scale, added, size);
+}
+
+KERNEL8(channel_gradients_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
+        GLOBAL const float *, var, GLOBAL const float *, weight, GLOBAL const float *, bias, GLOBAL const float *, dy,
+        GLOBAL float *, sums, GLOBAL float *, dots)
 {
     const long first = id1 * p.stored + id0 * LANES;
-    const lanes shift = of_block(mean, id0, 1.0f, p);
+    const lanes shift = of_block(mean, id0, 1.0f, p), scale = scale_of_block(var, weight, p.has_weight, id0, p);
+    const lanes added = added_of_block(bias, id0, p);
     lanes sum = splat(0.0f), dot = splat(0.0f);
     for (long start = 0; start < p.size; start += PIXELS) {
         const long size = start + PIXELS < p.size ? PIXELS : p.size - start, at = first * p.size + start * LANES;
-        sum += block_sum(dy + at, size);
-        dot += block_dot(x + at, shift, dy + at, size);
+        if (p.activation == ACTIVATION_none)
+            sum_gradients(ACTIVATION_none, x + at, dy + at, shift, scale, added, size, &sum, &dot);
+        else if (p.activation == ACTIVATION_relu)
+            sum_gradients(ACTIVATION_relu, x + at, dy + at, shift, scale, added, size, &sum, &dot);
+        else
+            sum_gradients(p.activation, x + at, dy + at, shift, scale, added, size, &sum, &dot);
     }
     store_lanes(sum, sums + first);
     store_lanes(dot, dots + first);
@@ -185,16 +215,14 @@ KERNEL6(batch_norm_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL con
 {
     const long first = (id1 * p.stored + id0 * LANES) * p.size;
     const lanes shift = of_block(mean, id0, 1.0f, p), scale = scale_of_block(var, weight, p.has_weight, id0, p);
-    lanes added = splat(0.0f);
-    if (p.has_bias)
-        added = of_block(bias, id0, 1.0f, p);
+    const lanes added = added_of_block(bias, id0, p);
     for (long i = first; i < first + p.size * LANES; i += LANES)
-        store_lanes((load_lanes(x + i) - shift) * scale + added, y + i);
+        store_lanes(activate_lanes((load_lanes(x + i) - shift) * scale + added, p.activation), y + i);
 }
 
 /* With the batch's statistics x reaches the result through the mean and the variance too. */
-KERNEL8(batch_norm_backward, batch_norm_args, GLOBAL const float *, dy, GLOBAL const float *, x,
-        GLOBAL const float *, mean, GLOBAL const float *, var, GLOBAL const float *, weight,
+KERNEL9(batch_norm_backward, batch_norm_args, GLOBAL const float *, dy, GLOBAL const float *, x,
+        GLOBAL const float *, mean, GLOBAL const float *, var, GLOBAL const float *, weight, GLOBAL const float *, bias,
         GLOBAL const float *, dweight, GLOBAL const float *, dbias, GLOBAL float *, dx)
 {
     const long row = (id1 * p.channels + id0) * p.size;
@@ -212,8 +240,8 @@ KERNEL8(batch_norm_backward, batch_norm_args, GLOBAL const float *, dy, GLOBAL c
         dx[row + i] = (dy[row + i] - by_mean - (x[row + i] - shift) * by_var) * scale;
 }
 
-KERNEL8(batch_norm_backward_blocked, batch_norm_args, GLOBAL const float *, dy, GLOBAL const float *, x,
-        GLOBAL const float *, mean, GLOBAL const float *, var, GLOBAL const float *, weight,
+KERNEL9(batch_norm_backward_blocked, batch_norm_args, GLOBAL const float *, dy, GLOBAL const float *, x,
+        GLOBAL const float *, mean, GLOBAL const float *, var, GLOBAL const float *, weight, GLOBAL const float *, bias,
         GLOBAL const float *, dweight, GLOBAL const float *, dbias, GLOBAL float *, dx)
 {
     const long first = (id1 * p.stored + id0 * LANES) * p.size;
@@ -221,9 +249,11 @@ KERNEL8(batch_norm_backward_blocked, batch_norm_args, GLOBAL const float *, dy, 
     const lanes shift = of_block(mean, id0, 1.0f, p), scale = scale_of_block(var, weight, p.has_weight, id0, p);
     const lanes by_mean = of_block(dbias, id0, share, p);
     const lanes by_var = of_block(dweight, id0, share, p) * scale_of_block(var, weight, 0, id0, p);
+    const lanes added = added_of_block(bias, id0, p);
     for (long i = first; i < first + p.size * LANES; i += LANES) {
         const lanes centred = load_lanes(x + i) - shift;
-        store_lanes((load_lanes(dy + i) - by_mean - centred * by_var) * scale, dx + i);
+        const lanes gradient = lanes_through_activation(load_lanes(dy + i), centred * scale + added, p.activation);
+        store_lanes((gradient - by_mean - centred * by_var) * scale, dx + i);
     }
 }
 

@@ -9,6 +9,8 @@ typedef struct {
     long stored; /* channels with those that fill up the last block; partial sums are [images][stored] */
     float eps;
     int has_weight, has_bias, training;
+    int activation; /* of kernels/activation.h; in the blocked layout alone */
+    int filler;     /* see kernels/luxel.h */
 } batch_norm_args;
 
 #endif

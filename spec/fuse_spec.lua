@@ -90,6 +90,35 @@ for _, device in ipairs(devices) do
             assert.is_true(largest_difference(lx.no_grad(nn.fuse(fused), x), plain(x)) < 2e-5)
         end)
 
+        it("activates what batch normalisation gives in the same pass, with the same bits", function()
+            for _, shape in ipairs {{2, 19, 5, 7}, {3, 16, 9, 1}, {1, 3, 1, 2}} do
+                for _, case in ipairs {{nn.ReLU()}, {nn.ReLU6()}, {nn.ReLU(), affine = false}, {nn.ReLU6(), eval = true}} do
+                    lx.manual_seed(5)
+                    local layer = nn.BatchNorm2d(shape[2], {affine = case.affine})
+                    lx.no_grad(function()
+                        layer.running_mean:copy_(lx.rand(shape[2]) * 2 - 1)
+                        layer.running_var:copy_(lx.rand(shape[2]) * 3 + 0.2)
+                        if layer.weight then
+                            layer.weight:copy_(lx.rand(shape[2]) * 8 - 4)
+                            layer.bias:copy_(lx.rand(shape[2]) * 5 - 1)
+                        end
+                    end)
+                    -- after a convolution, so that both ways work in the blocked layout, whose order of additions is its own
+                    local net = nn.Sequential(nn.Conv2d(shape[2], shape[2], 1), layer, case[1]):to(device)
+                    if case.eval then net:eval() end
+                    local before = net:state_dict()
+                    for key, value in pairs(before) do before[key] = value:clone() end
+                    local x = lx.randn(shape):to(device)
+                    local expected = step(net, net, x)
+                    net:load_state_dict(before)
+                    local found
+                    local report = lx.profile(function() found = step(net, nn.fuse(net), x) end, {device = device})
+                    all_equal(found, expected)
+                    for _, row in ipairs(report.rows) do assert.is_nil(row.name:find("relu")) end
+                end
+            end
+        end)
+
         it("launches less, and is off when exactness is asked for", function()
             local net, x = network():eval(), input(device)
             local function launches(forward)

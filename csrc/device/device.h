@@ -57,7 +57,7 @@ typedef struct {
     size_t offset;
 } lx_argument;
 
-enum { LX_MAX_ARGUMENTS = 8 };
+enum { LX_MAX_ARGUMENTS = 9 };
 
 typedef struct {
     const lx_kernel *kernel;

@@ -17,26 +17,29 @@ static int l_batch_norm_stats(lua_State *L)
     return lx_results(L, lx_batch_norm_stats(mean, var, x, &error), &error, 2);
 }
 
-/* batch_norm_apply(x, mean, var, weight | nil, bias | nil, eps) */
+/* batch_norm_apply(x, mean, var, weight | nil, bias | nil, eps, activation | nil) */
 static int l_batch_norm_apply(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
+    const int activation = lx_opt_activation(L, 7);
     const lx_tensor *x = lx_check_any(L, 1), *mean = lx_check_tensor(L, 2), *var = lx_check_tensor(L, 3);
     const lx_tensor *weight = lx_opt_tensor(L, 4), *bias = lx_opt_tensor(L, 5);
     const double eps = lx_check_number(L, 6);
-    return lx_results(L, lx_batch_norm(lx_push_tensor(L), x, mean, var, weight, bias, eps, &error), &error, 1);
+    return lx_results(L, lx_batch_norm(lx_push_tensor(L), x, mean, var, weight, bias, eps, activation, &error), &error, 1);
 }
 
-/* batch_norm_backward(dy, x, mean, var, weight | nil, eps, training) -> dx, dweight, dbias */
+/* batch_norm_backward(dy, x, mean, var, weight | nil, bias | nil, eps, training, activation | nil) -> dx, dweight, dbias */
 static int l_batch_norm_backward(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
+    const int activation = lx_opt_activation(L, 9);
     const lx_tensor *dy = lx_check_any(L, 1), *x = lx_check_any(L, 2), *mean = lx_check_tensor(L, 3);
-    const lx_tensor *var = lx_check_tensor(L, 4), *weight = lx_opt_tensor(L, 5);
-    const double eps = lx_check_number(L, 6);
-    const bool training = lua_toboolean(L, 7);
+    const lx_tensor *var = lx_check_tensor(L, 4), *weight = lx_opt_tensor(L, 5), *bias = lx_opt_tensor(L, 6);
+    const double eps = lx_check_number(L, 7);
+    const bool training = lua_toboolean(L, 8);
     lx_tensor *dx = lx_push_tensor(L), *dweight = lx_push_tensor(L), *dbias = lx_push_tensor(L);
-    const lx_code code = lx_batch_norm_backward(dx, dweight, dbias, dy, x, mean, var, weight, eps, training, &error);
+    const lx_code code =
+        lx_batch_norm_backward(dx, dweight, dbias, dy, x, mean, var, weight, bias, eps, activation, training, &error);
     return lx_results(L, code, &error, 3);
 }
 

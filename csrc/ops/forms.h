@@ -57,7 +57,7 @@ typedef struct {
     lx_code (*apply)(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
                      const lx_tensor *weight, const lx_tensor *bias, const batch_norm_args *args, lx_error *error);
     lx_code (*backward)(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
-                        const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
+                        const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight, const lx_tensor *bias,
                         const batch_norm_args *args, lx_error *error);
 } lx_batch_norm_ops;
 

@@ -1,4 +1,5 @@
 /* Normalisation: per channel over a batch, and per row. */
+#include "../../kernels/activation.h"
 #include "forms.h"
 #include "layers.h"
 #include "ops.h"
@@ -80,19 +81,32 @@ lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x,
     return error->code;
 }
 
+/* An activation is applied in the blocked layout: has *x be `blocked`, made of it, if it is not in that layout. */
+static lx_code settle_layout(const lx_tensor **x, lx_tensor *blocked, int activation, lx_error *error)
+{
+    if (activation == ACTIVATION_none || (*x)->block)
+        return LX_OK;
+    if (!lx_to_blocked(blocked, *x, error))
+        *x = blocked;
+    return error->code;
+}
+
 lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                      const lx_tensor *weight, const lx_tensor *bias, double eps, lx_error *error)
+                      const lx_tensor *weight, const lx_tensor *bias, double eps, int activation, lx_error *error)
 {
     static const char *const function = "batch_norm_apply";
-    batch_norm_args args = {.eps = (float)eps, .has_weight = weight != NULL, .has_bias = bias != NULL};
-    lx_tensor dense = {0}, m = {0}, v = {0}, w = {0}, b = {0};
-    if (check_channels(function, x, &args, error))
-        return error->code;
+    batch_norm_args args = {
+        .eps = (float)eps, .has_weight = weight != NULL, .has_bias = bias != NULL, .activation = activation};
+    lx_tensor dense = {0}, m = {0}, v = {0}, w = {0}, b = {0}, blocked = {0};
+    if (settle_layout(&x, &blocked, activation, error) || check_channels(function, x, &args, error))
+        goto done;
     if (!take_vector(&m, function, "mean", mean, x, error) && !take_vector(&v, function, "var", var, x, error) &&
         !take_vector(&w, function, "weight", weight, x, error) && !take_vector(&b, function, "bias", bias, x, error) &&
         !take_like(&dense, x, x, error) && !new_like(out, x, error) &&
         lx_form_ops_of(x)->batch_norm->apply(out, &dense, &m, &v, weight ? &w : NULL, bias ? &b : NULL, &args, error))
         lx_tensor_free(out);
+done:
+    lx_tensor_free(&blocked);
     lx_tensor_free(&dense);
     lx_tensor_free(&m);
     lx_tensor_free(&v);
@@ -103,32 +117,40 @@ lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean,
 
 lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
                                const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                               const lx_tensor *weight, double eps, bool training, lx_error *error)
+                               const lx_tensor *weight, const lx_tensor *bias, double eps, int activation,
+                               bool training, lx_error *error)
 {
     static const char *const function = "batch_norm_backward";
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
-    batch_norm_args args = {.eps = (float)eps, .has_weight = weight != NULL, .training = training};
-    lx_tensor input = {0}, gradient = {0}, m = {0}, v = {0}, w = {0};
-    if (check_channels(function, x, &args, error) || lx_same_device(function, x, dy, error))
-        return error->code;
+    batch_norm_args args = {.eps = (float)eps,
+                            .has_weight = weight != NULL,
+                            .has_bias = bias != NULL,
+                            .training = training,
+                            .activation = activation};
+    lx_tensor input = {0}, gradient = {0}, m = {0}, v = {0}, w = {0}, b = {0}, blocked = {0};
     if (!lx_same_shape(x, dy))
         return lx_fail(error, LX_EARG, "%s: dy should have the shape of x, %s, got %s", function,
                        lx_shape_text(x->ndim, x->shape, left), lx_shape_text(dy->ndim, dy->shape, right));
-    if (take_vector(&m, function, "mean", mean, x, error) || take_vector(&v, function, "var", var, x, error) ||
-        take_vector(&w, function, "weight", weight, x, error) || take_like(&input, x, x, error) ||
+    if (lx_same_device(function, x, dy, error) || settle_layout(&x, &blocked, activation, error) ||
+        check_channels(function, x, &args, error) || take_vector(&m, function, "mean", mean, x, error) ||
+        take_vector(&v, function, "var", var, x, error) ||
+        take_vector(&w, function, "weight", weight, x, error) || take_vector(&b, function, "bias", bias, x, error) ||
+        take_like(&input, x, x, error) ||
         take_like(&gradient, dy, x, error) || new_vector(dbias, x, args.channels, error) ||
         new_vector(dweight, x, args.channels, error) || new_like(dx, x, error) ||
-        lx_form_ops_of(x)->batch_norm->backward(dx, dweight, dbias, &gradient, &input, &m, &v, weight ? &w : NULL, &args,
-                                                error)) {
+        lx_form_ops_of(x)->batch_norm->backward(dx, dweight, dbias, &gradient, &input, &m, &v, weight ? &w : NULL,
+                                                bias ? &b : NULL, &args, error)) {
         lx_tensor_free(dx);
         lx_tensor_free(dweight);
         lx_tensor_free(dbias);
     }
+    lx_tensor_free(&blocked);
     lx_tensor_free(&input);
     lx_tensor_free(&gradient);
     lx_tensor_free(&m);
     lx_tensor_free(&v);
     lx_tensor_free(&w);
+    lx_tensor_free(&b);
     return error->code;
 }
 

@@ -2,6 +2,7 @@
  * chunks. BLOCKED is for the blocked layout. */
 #include "simt/simt.h"
 #include "simt/norm.h"
+#include "activation.h"
 #include "simt/row_groups.h"
 
 #ifndef BLOCKED
@@ -10,8 +11,12 @@
 
 #if BLOCKED
 typedef float4 value;
+#define ACTIVATE activate_lanes
+#define THROUGH_ACTIVATION lanes_through_activation
 #else
 typedef float value;
+#define ACTIVATE activate
+#define THROUGH_ACTIVATION through_activation
 #endif
 
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
@@ -184,6 +189,23 @@ static LX_ITEM value rstd_of(GLOBAL const float *var, long column, const channel
     return (value)(1.0f) / sqrt(of_column(var, column, 1.0f, p) + p.eps);
 }
 
+/* Where the last block has no channel, all but the variance count as 0, and so does what comes of them. */
+static LX_ITEM value scale_of(value rstd, GLOBAL const float *weight, long column, const channel_args p)
+{
+    value scale = rstd;
+    if (p.has_weight)
+        scale *= of_column(weight, column, 0.0f, p);
+    return scale;
+}
+
+static LX_ITEM value added_of(GLOBAL const float *bias, long column, const channel_args p)
+{
+    value added = (value)(0.0f);
+    if (p.has_bias)
+        added = of_column(bias, column, 0.0f, p);
+    return added;
+}
+
 /* The sums of what a column's work-items have, for the first of them. */
 static LX_ITEM value sum_group(value own, LOCAL value *share, int slice, const channel_args p)
 {
@@ -201,6 +223,7 @@ static LX_ITEM value sum_group(value own, LOCAL value *share, int slice, const c
 #ifdef LX_WANT_channel_gradients
 GROUP_KERNEL(NORM_ITEMS) channel_gradients(BUFFER(const value, dy), BUFFER(const value, x),
                                                      BUFFER(const float, mean), BUFFER(const float, var),
+                                                     BUFFER(const float, weight), BUFFER(const float, bias),
                                                      BUFFER(float, dbias), BUFFER(float, dweight),
                                                      const channel_args p)
 {
@@ -208,15 +231,20 @@ GROUP_KERNEL(NORM_ITEMS) channel_gradients(BUFFER(const value, dy), BUFFER(const
     POINTER(const value, x);
     POINTER(const float, mean);
     POINTER(const float, var);
+    POINTER(const float, weight);
+    POINTER(const float, bias);
     POINTER(float, dbias);
     POINTER(float, dweight);
     LOCAL value sums[NORM_ITEMS], dots[NORM_ITEMS];
     visit v = visit_of(p);
     const value shift = of_column(mean, v.column, 0.0f, p), rstd = rstd_of(var, v.column, p);
+    const value scale = scale_of(rstd, weight, v.column, p), added = added_of(bias, v.column, p);
     value sum = (value)(0.0f), dot = (value)(0.0f);
     EACH_VALUE(v) {
-        sum += dy[v.at];
-        dot += dy[v.at] * (x[v.at] - shift);
+        const value centred = x[v.at] - shift;
+        const value gradient = THROUGH_ACTIVATION(dy[v.at], centred * scale + added, p.activation);
+        sum += gradient;
+        dot += gradient * centred;
     }
     sum = sum_group(sum, sums, v.slice, p);
     dot = sum_group(dot, dots, v.slice, p);
@@ -253,7 +281,6 @@ GROUP_KERNEL(NORM_ITEMS) channel_gradients_join(BUFFER(const float, part_dbias),
 }
 #endif
 
-/* Where the last block has no channel, all but the variance count as 0, and so does what comes of them. */
 #ifdef LX_WANT_batch_norm_groups
 GROUP_KERNEL(NORM_ITEMS) batch_norm_groups(BUFFER(const value, x), BUFFER(const float, mean),
                                                      BUFFER(const float, var), BUFFER(const float, weight),
@@ -268,13 +295,9 @@ GROUP_KERNEL(NORM_ITEMS) batch_norm_groups(BUFFER(const value, x), BUFFER(const 
     POINTER(value, y);
     visit v = visit_of(p);
     const value shift = of_column(mean, v.column, 0.0f, p);
-    value scale = rstd_of(var, v.column, p), added = (value)(0.0f);
-    if (p.has_weight)
-        scale *= of_column(weight, v.column, 0.0f, p);
-    if (p.has_bias)
-        added = of_column(bias, v.column, 0.0f, p);
+    const value scale = scale_of(rstd_of(var, v.column, p), weight, v.column, p), added = added_of(bias, v.column, p);
     EACH_VALUE(v)
-        y[v.at] = (x[v.at] - shift) * scale + added;
+        y[v.at] = ACTIVATE((x[v.at] - shift) * scale + added, p.activation);
 }
 #endif
 
@@ -282,14 +305,15 @@ GROUP_KERNEL(NORM_ITEMS) batch_norm_groups(BUFFER(const value, x), BUFFER(const 
 #ifdef LX_WANT_batch_norm_backward_groups
 GROUP_KERNEL(NORM_ITEMS) batch_norm_backward_groups(
     BUFFER(const value, dy), BUFFER(const value, x), BUFFER(const float, mean), BUFFER(const float, var),
-    BUFFER(const float, weight), BUFFER(const float, dweight), BUFFER(const float, dbias), BUFFER(value, dx),
-    const channel_args p)
+    BUFFER(const float, weight), BUFFER(const float, bias), BUFFER(const float, dweight), BUFFER(const float, dbias),
+    BUFFER(value, dx), const channel_args p)
 {
     POINTER(const value, dy);
     POINTER(const value, x);
     POINTER(const float, mean);
     POINTER(const float, var);
     POINTER(const float, weight);
+    POINTER(const float, bias);
     POINTER(const float, dweight);
     POINTER(const float, dbias);
     POINTER(value, dx);
@@ -298,11 +322,12 @@ GROUP_KERNEL(NORM_ITEMS) batch_norm_backward_groups(
     const value shift = of_column(mean, v.column, 0.0f, p), rstd = rstd_of(var, v.column, p);
     const value by_mean = of_column(dbias, v.column, 0.0f, p) * share;
     const value by_var = of_column(dweight, v.column, 0.0f, p) * rstd * share;
-    value scale = rstd;
-    if (p.has_weight)
-        scale *= of_column(weight, v.column, 0.0f, p);
-    EACH_VALUE(v)
-        dx[v.at] = (dy[v.at] - by_mean - (x[v.at] - shift) * by_var) * scale;
+    const value scale = scale_of(rstd, weight, v.column, p), added = added_of(bias, v.column, p);
+    EACH_VALUE(v) {
+        const value centred = x[v.at] - shift;
+        const value gradient = THROUGH_ACTIVATION(dy[v.at], centred * scale + added, p.activation);
+        dx[v.at] = (gradient - by_mean - centred * by_var) * scale;
+    }
 }
 #endif
 

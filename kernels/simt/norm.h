@@ -15,6 +15,8 @@ typedef struct {
     int across, along;
     float eps;
     int has_weight, has_bias, training;
+    int activation; /* of kernels/activation.h */
+    int filler;     /* see kernels/luxel.h */
 } channel_args;
 
 #endif

@@ -2867,6 +2867,7 @@ function lx.nn.BatchNorm1d(channels, options) end
 ---@field bias Tensor? [channels]
 ---@field running_mean Tensor? [channels]
 ---@field running_var Tensor? [channels]
+local BatchNorm2d = {}
 
 --- `nn.BatchNorm2d(64)`: normalises each channel of [N,channels,H,W], by the batch while training, by running
 --- statistics after `eval()`.
@@ -3246,6 +3247,12 @@ function lx.nn.fuse(net) end
 ---@return {rows: table[], parameters: integer, multiply_adds: integer} summary rows hold name, layer, shape, parameters and multiply_adds; the total counts shared parameters once
 function lx.nn.summary(net, shape, options) end
 
+--- The same with an activation after it, in one pass over memory: what `nn.fuse` calls.
+---@param x? Tensor [N,channels,H,W]
+---@param activation "relu"|"relu6"
+---@return Tensor of the shape of x
+function BatchNorm2d:activated(x, activation) end
+
 --- Adds a module at the end.
 ---@param module Module
 ---@return ModuleList self
@@ -3305,7 +3312,7 @@ function lx.nn.functional.avg_pool2d(x, kernel, options) end
 ---@param running_var? Tensor? [C] likewise
 ---@param weight? Tensor? [C]
 ---@param bias? Tensor? [C]
----@param options? {training?: boolean, momentum?: number, eps?: number} training: default false; momentum: default 0.1; eps: default 1e-5
+---@param options? {training?: boolean, momentum?: number, eps?: number, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
 ---@return Tensor y of x's shape
 function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, options) end
 

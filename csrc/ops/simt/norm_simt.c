@@ -7,10 +7,10 @@
 
 LX_SIMT_KERNEL(norm, channel_moments, 1);
 LX_SIMT_KERNEL(norm, channel_moments_join, 2);
-LX_SIMT_KERNEL(norm, channel_gradients, 4);
+LX_SIMT_KERNEL(norm, channel_gradients, 6);
 LX_SIMT_KERNEL(norm, channel_gradients_join, 2);
 LX_SIMT_KERNEL(norm, batch_norm_groups, 5);
-LX_SIMT_KERNEL(norm, batch_norm_backward_groups, 7);
+LX_SIMT_KERNEL(norm, batch_norm_backward_groups, 8);
 
 enum {
     NEIGHBOURS = 32,     /* columns side by side, where a column has no neighbours of its own in memory */
@@ -47,7 +47,8 @@ static channel_args args_of(const lx_tensor *x, const batch_norm_args *from)
                          .eps = from->eps,
                          .has_weight = from->has_weight,
                          .has_bias = from->has_bias,
-                         .training = from->training};
+                         .training = from->training,
+                         .activation = from->activation};
     arrange(&args, x->block ? from->stored / x->block : from->channels, from->size == 1 ? NEIGHBOURS : 1);
     return args;
 }
@@ -130,16 +131,16 @@ static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, co
 }
 
 static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
-                             const lx_tensor *mean, const lx_tensor *var, const batch_norm_args *from,
-                             lx_error *error)
+                             const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
+                             const lx_tensor *bias, const batch_norm_args *from, lx_error *error)
 {
     pair parts = {{0}, {0}};
     const channel_args args = args_for_sums(x, from);
     const double work = 4 * (double)lx_tensor_count(x);
     if (args.chunks == 1)
-        RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, dbias, dweight);
+        RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, weight, bias, dbias, dweight);
     else if (!new_parts(&parts, x, &args, error) &&
-             !RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, &parts.first,
+             !RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, weight, bias, &parts.first,
                           &parts.second))
         join(&k_channel_gradients_join, &parts, args, dbias, dweight, error);
     free_pair(&parts);
@@ -147,16 +148,16 @@ static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tens
 }
 
 static lx_code backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
-                        const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
+                        const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight, const lx_tensor *bias,
                         const batch_norm_args *from, lx_error *error)
 {
     if (lx_tensor_count(x) == 0)
-        return lx_batch_norm_tile.backward(dx, dweight, dbias, dy, x, mean, var, weight, from, error);
+        return lx_batch_norm_tile.backward(dx, dweight, dbias, dy, x, mean, var, weight, bias, from, error);
     const channel_args args = args_for_values(x, from);
-    if (sum_gradients(dweight, dbias, dy, x, mean, var, from, error))
+    if (sum_gradients(dweight, dbias, dy, x, mean, var, weight, bias, from, error))
         return error->code;
     return RUN_COLUMNS(k_batch_norm_backward_groups, x, 6 * (double)lx_tensor_count(x), args, error, dy,
-                       x, mean, var, weight, dweight, dbias, dx);
+                       x, mean, var, weight, bias, dweight, dbias, dx);
 }
 
 const lx_batch_norm_ops lx_batch_norm_simt = {stats, apply, backward};

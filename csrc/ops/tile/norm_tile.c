@@ -49,16 +49,16 @@ static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, co
 }
 
 static lx_code backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
-                        const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight, const batch_norm_args *of,
-                        lx_error *error)
+                        const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight, const lx_tensor *bias,
+                        const batch_norm_args *of, lx_error *error)
 {
     const batch_norm_args args = *of;
     lx_tensor sums = {0}, dots = {0};
     const double all = 4 * (double)lx_tensor_count(x), few = (double)(args.images * args.channels);
     if (!new_sums(&sums, x, &args, error) && !new_sums(&dots, x, &args, error) &&
-        !RUN_CHANNELS(k_channel_gradients, x, all, args, error, x, mean, dy, &sums, &dots) &&
+        !RUN_CHANNELS(k_channel_gradients, x, all, args, error, x, mean, var, weight, bias, dy, &sums, &dots) &&
         !LX_RUN(k_channel_gradients_join, args.channels, 1, 1, few, args, error, &sums, &dots, var, dweight, dbias))
-        RUN_CHANNELS(k_batch_norm_backward, x, all, args, error, dy, x, mean, var, weight, dweight, dbias, dx);
+        RUN_CHANNELS(k_batch_norm_backward, x, all, args, error, dy, x, mean, var, weight, bias, dweight, dbias, dx);
     lx_tensor_free(&sums);
     lx_tensor_free(&dots);
     return error->code;

@@ -413,8 +413,8 @@ end
 ---@param running_var Tensor? [C] likewise
 ---@param weight Tensor? [C]
 ---@param bias Tensor? [C]
----@param options {training: boolean, momentum: number, eps: number}? training: default false; momentum: default 0.1;
---- eps: default 1e-5
+---@param options {training: boolean, momentum: number, eps: number, activation: "relu"|"relu6"}? training: default false;
+--- momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
 ---@return Tensor y of x's shape
 function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     local name, shape = "batch_norm", x.shape
@@ -442,7 +442,8 @@ function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     elseif not mean or not var then
         check.fail(name, "running_mean and running_var are needed when not training")
     end
-    local y = ops.batch_norm(images, weight, bias, mean, var, options.eps or 1e-5, options.training == true)
+    local y = ops.batch_norm(images, weight, bias, mean, var, options.eps or 1e-5, options.training == true,
+        options.activation)
     return #shape == 4 and y or y:reshape(shape)
 end
 
@@ -629,7 +630,8 @@ end
 local in_passing = {} -- "relu"|"relu6"
 for name in pairs(core.activations_in_passing()) do in_passing[#in_passing + 1] = ("%q"):format(name) end
 table.sort(in_passing)
-local ACTIVATION <const> = ("relu: boolean?, activation: %s?"):format(table.concat(in_passing, "|"))
+local IN_PASSING <const> = table.concat(in_passing, "|")
+local ACTIVATION <const> = ("relu: boolean?, activation: %s?"):format(IN_PASSING)
 local AFFINE <const> = "weight: tensor?, bias: tensor?"
 
 local declarations = {
@@ -656,7 +658,8 @@ local declarations = {
     pad = "x: tensor, padding: integer(-2147483647..2147483647)[], "
         .. 'options: {mode: "constant"|"reflect"|"replicate"|"circular"?, value: number?}?',
     batch_norm = "x: tensor, running_mean: tensor?, running_var: tensor?, " .. AFFINE
-        .. ", options: {training: boolean?, momentum: number(0..1)?, eps: finite(0..)?}?",
+        .. ", options: {training: boolean?, momentum: number(0..1)?, eps: finite(0..)?, "
+        .. ("activation: %s?}?"):format(IN_PASSING),
     instance_norm = "x: tensor, running_mean: tensor?, running_var: tensor?, " .. AFFINE
         .. ", options: {use_input_stats: boolean?, momentum: number(0..1)?, eps: finite(0..)?}?",
     local_response_norm = "x: tensor, size: size, options: {alpha: finite?, beta: finite?, k: finite?}?",

@@ -3,7 +3,8 @@
 -- `nn.fuse(net)` is a view of the network: calling it computes the same function with the same parameters, and while it
 -- does, every Sequential inside (nested ones, and those of networks made by `nn.class`) is computed here:
 --
---   - Conv2d or Linear and the ReLU or ReLU6 after it are one operation, and so are Conv2d, ReLU and a MaxPool2d(2);
+--   - Conv2d, Linear or BatchNorm2d and the ReLU or ReLU6 after it are one operation, and so are Conv2d, ReLU and a
+--     MaxPool2d(2);
 --   - a BatchNorm2d that uses its running statistics goes into the weights of the Conv2d before it, where no gradients
 --     are wanted;
 --   - a result that only passes from one built-in layer to the next is freed at once.
@@ -142,6 +143,12 @@ local function multiply(modules, i, x)
     return F.linear(x, layer.weight, layer.bias, {activation = activation}), i + 2
 end
 
+local function normalise(modules, i, x)
+    local layer, activation = modules[i], activation_of(modules[i + 1])
+    if not is_plain(layer, norm.BatchNorm2d) or not activation then return nil end
+    return layer:activated(x, activation), i + 2
+end
+
 --- The result of a Sequential, computed several layers at a time.
 ---@param sequential Sequential
 ---@param class table Sequential
@@ -156,6 +163,7 @@ function fuse.run(sequential, class, x)
         local built_in = is_built_in(modules[i])
         local y, after = convolve(modules, i, x)
         if not after then y, after = multiply(modules, i, x) end
+        if not after then y, after = normalise(modules, i, x) end
         if not after then y, after = modules[i](x), i + 1 end
         if rawequal(y, x) then
             passing = passing and built_in

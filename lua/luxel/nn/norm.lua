@@ -60,10 +60,10 @@ local function init_batch_norm(self, channels, options)
     if options.track_running_stats ~= false then add_running(self, channels) end
 end
 
-local function normalise(self, x)
+local function normalise(self, x, activation)
     local momentum = momentum_of(self)
     return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
-        training = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps,
+        training = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps, activation = activation,
     })
 end
 
@@ -119,9 +119,20 @@ function BatchNorm2d:forward(x)
     return normalise(self, x)
 end
 
+--- The same with an activation after it, in one pass over memory: what `nn.fuse` calls.
+---@param x Tensor [N,channels,H,W]
+---@param activation "relu"|"relu6"
+---@return Tensor of the shape of x
+function BatchNorm2d:activated(x, activation)
+    check.float(self, "input", x, {"N", self.channels, "H", "W"})
+    return normalise(self, x, activation)
+end
+
 BatchNorm2d.extra = channels_text
 
-declare(BatchNorm2d, {init = "channels: size, options: " .. OPTIONS, forward = "x: any?"})
+declare(BatchNorm2d, {
+    init = "channels: size, options: " .. OPTIONS, forward = "x: any?", activated = "x: any?, activation: text",
+})
 
 -- ---- over each image ------------------------------------------------------------------------------------------
 

@@ -104,11 +104,14 @@ end, function(ctx, dy)
 end)
 
 -- x [N,C,H,W]; mean and var [C] are the batch's where `training`, else the running ones.
-define("batch_norm", function(ctx, x, weight, bias, mean, var, eps, training)
+-- activation: what is applied to the result, or nil. Backward computes again what it was applied to.
+define("batch_norm", function(ctx, x, weight, bias, mean, var, eps, training, activation)
     ctx.x, ctx.weight, ctx.mean, ctx.var, ctx.eps, ctx.training = x, weight, mean, var, eps, training
-    return core.batch_norm_apply(x, mean, var, weight, bias, eps)
+    ctx.activation, ctx.bias = activation, activation and bias
+    return core.batch_norm_apply(x, mean, var, weight, bias, eps, activation)
 end, function(ctx, dy)
-    return core.batch_norm_backward(dy, ctx.x, ctx.mean, ctx.var, ctx.weight, ctx.eps, ctx.training)
+    return core.batch_norm_backward(dy, ctx.x, ctx.mean, ctx.var, ctx.weight, ctx.bias, ctx.eps, ctx.training,
+        ctx.activation)
 end)
 
 -- Each row of x [R,D] to mean 0 and variance 1.
