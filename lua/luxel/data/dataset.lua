@@ -4,7 +4,7 @@
 local args = require "luxel.args"
 local core = require "luxel.core"
 local namespace = require "luxel.namespace"
-local split = require "luxel.data.split"
+local splitting = require "luxel.data.split"
 
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
@@ -195,11 +195,23 @@ end
 --- 0; seed: default 1
 ---@return luxel.Dataset? train, luxel.Dataset|string val, luxel.Dataset|string test nil, message, code where too few
 function Dataset:split(options)
-    local train, val, test = split("Dataset:split", core.to_table(self.labels), self.groups or self.paths, options)
+    local train, val, test = splitting.split("Dataset:split", core.to_table(self.labels), self.groups or self.paths, options)
     if not train then
         return nil, val, test
     end
     return self:subset(train), self:subset(val), self:subset(test)
+end
+
+--- Training and validation datasets for cross-validation, as `Frame:folds` makes them.
+---@param count integer how many, at least 2
+---@param options? {seed?: integer} default 1
+---@return {train: luxel.Dataset, val: luxel.Dataset}[]? folds, string? message, string? code with too few patients
+function Dataset:folds(count, options)
+    local folds, message, code = splitting.folds("Dataset:folds", core.to_table(self.labels),
+        self.groups or self.paths, count, options)
+    if not folds then return nil, message, code end
+    for k, fold in ipairs(folds) do folds[k] = {train = self:subset(fold.train), val = self:subset(fold.val)} end
+    return folds
 end
 
 -- Boxes of a file in pixels of the image that it became.
@@ -434,6 +446,7 @@ args.publish("Dataset:", Dataset, {
     extent = "dataset: dataset, i: integer", image = "dataset: dataset, i: integer", counts = "dataset: dataset",
     hashes = "dataset: dataset",
     split = "dataset: dataset, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
+    folds = "dataset: dataset, count: integer(2..1000), options: {seed: integer?}?",
 })
 
 return dataset

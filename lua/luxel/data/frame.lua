@@ -4,7 +4,7 @@ local args = require "luxel.args"
 local dataset = require "luxel.data.dataset"
 local namespace = require "luxel.namespace"
 local random = require "luxel.random"
-local split = require "luxel.data.split"
+local splitting = require "luxel.data.split"
 
 ---@class luxel.Frame
 ---@field task "binary"|"classes"|"labels" what is asked of an image: which of two classes, which of many, which of
@@ -98,11 +98,23 @@ end
 --- 0; seed: default 1
 ---@return luxel.Frame? train, luxel.Frame|string val, luxel.Frame|string test nil, message, code with too few patients
 function Frame:split(options)
-    local train, val, test = split("Frame:split", self.label, self.group, options)
+    local train, val, test = splitting.split("Frame:split", self.label, self.group, options)
     if not train then
         return nil, val, test
     end
     return take(self, train), take(self, val), take(self, test)
+end
+
+--- Training and validation frames for cross-validation: so many parts of about as many images, no patient in two of
+--- them, each with about the same share of every class; each is the validation frame once, and the others train.
+---@param count integer how many, at least 2
+---@param options? {seed?: integer} default 1
+---@return {train: luxel.Frame, val: luxel.Frame}[]? folds, string? message, string? code with too few patients
+function Frame:folds(count, options)
+    local folds, message, code = splitting.folds("Frame:folds", self.label, self.group, count, options)
+    if not folds then return nil, message, code end
+    for k, fold in ipairs(folds) do folds[k] = {train = take(self, fold.train), val = take(self, fold.val)} end
+    return folds
 end
 
 --- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes.
@@ -254,6 +266,7 @@ args.publish("Frame:", Frame, {
     in_part = 'frame: frame, name: "train"|"val"|"test"',
     unknown_patients = "frame: frame",
     split = "frame: frame, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
+    folds = "frame: frame, count: integer(2..1000), options: {seed: integer?}?",
     load = "frame: frame, options: {size: integer(1..4096)?, strict: boolean?, progress: function?}?",
     open = "frame: frame, options: {size: integer(1..4096)?, reduce: integer(0..16384)?, channels: 1|3?, "
         .. "memory: number(0..)?, cache: path?, strict: boolean?, progress: function?}?",
