@@ -1,5 +1,6 @@
 --- Segmentation: masks as targets, their metrics, training, predictions, and folds of patients.
 
+local lfs = require "lfs"
 local lx = require "luxel"
 
 -- ---- metrics ------------------------------------------------------------------------------------------------------
@@ -167,5 +168,151 @@ describe("folds", function()
         assert.matches("3 patients do not make 4 folds", message)
         assert.equal("format", code)
         assert.error_matches(function() frame:folds(1) end, "Frame:folds: count: .*from 2 to 1000")
+    end)
+end)
+
+-- ---- masks as targets -----------------------------------------------------------------------------------------------
+
+local folder
+
+setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(lfs.mkdir(folder))
+    assert(lx.data.phantom_save(folder .. "/lungs", {n = 9, size = 48, task = "segmentation"}))
+end)
+
+teardown(function() os.execute("rm -rf '" .. folder .. "'") end)
+
+-- Rows of the phantoms in the folder.
+local function rows_of(dir)
+    local rows = {}
+    for name in lfs.dir(dir .. "/images") do
+        if name:find("%.png$") then rows[#rows + 1] = {path = name, who = name:match("person%d+")} end
+    end
+    table.sort(rows, function(a, b) return a.path < b.path end)
+    return rows
+end
+
+describe("phantoms with masks", function()
+    it("are the pictures of those without, and dark inside", function()
+        local plain = lx.data.phantom {n = 4, size = 64}
+        local set = lx.data.phantom {n = 4, size = 64, task = "segmentation"}
+        assert.equal(plain.images:tostring_bytes(), set.images:tostring_bytes())
+        assert.equal("segmentation", set.task)
+        for i = 1, 4 do
+            local image, inside = set:image(i):float(), set:mask(i):ne(0):float()
+            local share = inside:mean():item()
+            assert.is_true(share > 0.15 and share < 0.45)
+            local within = (image * inside):sum():item() / inside:sum():item()
+            local around = (image * (1 - inside)):narrow(3, 17, 32):sum():item()
+                / (1 - inside):narrow(3, 17, 32):sum():item()
+            assert.is_true(within < around - 20)
+        end
+    end)
+end)
+
+describe("masks in frames", function()
+    it("are those of the images' names, and make the task", function()
+        local dir = folder .. "/lungs"
+        local frame = assert(lx.data.frame(rows_of(dir), {
+            root = dir .. "/images", masks = dir .. "/masks", patient = "who", classes = {"lungs"},
+        }))
+        assert.equal("segmentation", frame.task)
+        assert.equal(9, #frame)
+        assert.equal(dir .. "/masks/person1_phantom_1.png", frame[1].mask)
+        assert.matches("masks of 9 images", tostring(frame))
+        local set = assert(frame:open {size = 48})
+        local drawn = lx.data.phantom {n = 9, size = 48, task = "segmentation"}
+        local place = {}
+        for i, path in ipairs(drawn.paths) do place[path] = i end
+        for i = 1, #set do
+            local same = place["images/" .. set.paths[i]:match("[^/]*$")]
+            assert.equal(drawn:mask(same):tostring_bytes(), set:mask(i):tostring_bytes())
+        end
+        local _, message = frame:folds(20)
+        assert.matches("20 folds", message)
+        assert.error_matches(function() frame:load {size = 32} end, "use open instead")
+    end)
+
+    it("may be a column, and missing", function()
+        local rows = {
+            {path = "images/person1_phantom_1.png", m = "masks/person1_phantom_1.png"},
+            {path = "images/person2_phantom_1.png", m = ""},
+        }
+        local frame = assert(lx.data.frame(rows, {root = folder .. "/lungs", mask = "m"}))
+        assert.is_nil(frame[2].mask)
+        assert.is_true(frame.label[2] ~= frame.label[2])
+        assert.matches("1 images, 1 without", tostring(frame))
+        local set = assert(frame:open {size = 48})
+        assert.same({{1}, 1}, {set:counts()})
+        assert.is_nil(set:mask(2))
+        for _, y, _, masks in lx.data.batches(set, {batch = 2, shuffle = false}) do
+            assert.same({2, 1, 48, 48}, y.shape)
+            assert.equal(set:mask(1):ne(0):float():tostring_bytes(), y:select(1, 1):contiguous():tostring_bytes())
+            assert.equal(48 * 48, y:select(1, 2):isnan():float():sum():item())
+            assert.equal(0, masks:select(1, 2):float():sum():item())
+        end
+    end)
+
+    it("are refused where they cannot be told", function()
+        local dir = folder .. "/lungs"
+        local function refused(rows, options)
+            local frame, message = lx.data.frame(rows, options)
+            assert.is_nil(frame)
+            return message
+        end
+        local rows = {{path = "a.png", m = "a.png"}}
+        assert.matches("none of the 1 images has a mask of its name", refused(rows, {masks = dir .. "/masks"}))
+        assert.matches("cannot read the folder", refused(rows, {masks = dir .. "/none"}))
+        assert.matches("exclude each other", refused(rows, {masks = dir, mask = "m"}))
+        assert.matches("say label = COLUMN", refused(rows, {}))
+        assert.matches("no rows that are kept", refused(rows, {mask = "m", keep = function() return false end}))
+        assert.matches("masks show one class", refused(rows, {mask = "m", classes = {"left", "right"}}))
+    end)
+
+    it("go along beside labels", function()
+        local dir = folder .. "/lungs"
+        local rows = rows_of(dir)
+        for i, row in ipairs(rows) do row.label = i % 2 end
+        local frame = assert(lx.data.frame(rows, {
+            root = dir .. "/images", masks = dir .. "/masks", label = "label", classes = {"0", "1"},
+        }))
+        assert.equal("binary", frame.task)
+        for _, y, _, masks in lx.data.batches(assert(frame:open {size = 48}), {batch = 9}) do
+            assert.same({9, 1}, y.shape)
+            assert.same({9, 1, 48, 48}, masks.shape)
+        end
+    end)
+
+    it("are warped as their images are", function()
+        -- the image is its mask, so that whatever the augmentation does shows in both
+        lx.manual_seed(4)
+        local masks = lx.zeros(3, 1, 41, 41)
+        masks:narrow(3, 9, 20):narrow(4, 7, 11):fill_(255)
+        local set = lx.data.dataset {images = masks:byte(), masks = masks:byte(), classes = {"box"}}
+        local seen = 0
+        for x, y in lx.data.batches(set, {
+            batch = 3, augment = {{"hflip"}, {"rotate", 25}, {"shift", 0.1}, {"zoom", 0.2}}, seed = 3,
+        }) do
+            assert.is_true(lx.metrics.dice(x:ge(0.5), y) > 0.97)
+            assert.is_true(lx.metrics.dice(y:select(1, 1), y:select(1, 2)) < 0.97)
+            seen = seen + 1
+        end
+        assert.equal(1, seen)
+    end)
+
+    it("of tensors are checked", function()
+        local images = lx.zeros(2, 1, 16, 16):byte()
+        local function of(options)
+            options.images = images
+            return function() lx.data.dataset(options) end
+        end
+        assert.error_matches(of {masks = images:float()}, "masks': expected uint8 %[2,1,H,W%]")
+        assert.error_matches(of {masks = {"a.png"}}, "expected one for each of 2 images, got 1")
+        assert.error_matches(of {}, "option 'labels' is needed")
+        assert.error_matches(of {labels = {0, 1}, task = "segmentation"}, "option 'masks' is needed")
+        assert.error_matches(of {masks = images, classes = {"a", "b"}}, "masks of one class")
+        assert.error_matches(of {masks = images, labels = {0, 1}, task = "segmentation"}, "from 0 to 0, or NaN")
     end)
 end)

@@ -1,7 +1,7 @@
 --- How well two masks of one image agree.
 --
--- A mask is a tensor of whole numbers, where 0 is outside and anything else inside (0 and 1, or 0 and 255), or of floats
--- 0 and 1. Probabilities are no mask until a threshold made one of them.
+-- A mask is a tensor of whole numbers, where 0 is outside and anything else inside (0 and 1, or 0 and 255), or of
+-- floats 0 and 1. Probabilities are no mask until a threshold made one of them.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
