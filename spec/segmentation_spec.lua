@@ -316,3 +316,192 @@ describe("masks in frames", function()
         assert.error_matches(of {masks = images, labels = {0, 1}, task = "segmentation"}, "from 0 to 0, or NaN")
     end)
 end)
+
+-- ---- training -------------------------------------------------------------------------------------------------------
+
+local SIZE <const> = 32
+
+-- Sees enough around a pixel to tell a lung; as deep as a test may be.
+local function small_net(outputs)
+    local nn = lx.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, {padding = 1}), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, {padding = 1}), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 16, 3, {padding = 2, dilation = 2}), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.ConvTranspose2d(16, 8, 2, {stride = 2}), nn.ReLU(), nn.Conv2d(8, outputs or 1, 1)
+    )
+end
+
+-- The options of a short training.
+local function plan(train, val, out, more)
+    lx.manual_seed(2)
+    local net = small_net()
+    local options = {
+        net = net, optimizer = lx.optim.AdamW(net:parameters(), {lr = 0.01}), train = train, val = val, epochs = 4,
+        batch = 8, out = out and folder .. "/" .. out, overwrite = true, progress = {
+            message = function() end, step = function() end, epoch = function() end,
+        },
+    }
+    for key, value in pairs(more or {}) do options[key] = value end
+    return options
+end
+
+local function read(path)
+    local file = assert(io.open(path))
+    local text = file:read("a")
+    file:close()
+    return text
+end
+
+describe("training on masks", function()
+    local train, val
+
+    setup(function()
+        train, val = lx.data.phantom({n = 50, size = SIZE, seed = 3, task = "segmentation"}):split {val = 0.25}
+    end)
+
+    it("finds the lungs of other patients, and keeps the epoch with the best Dice", function()
+        local seen = {}
+        local options = plan(train, val, "run", {callbacks = {epoch = function(row) seen[row.epoch] = row end}})
+        local result = assert(lx.train.fit(options))
+        assert.is_true(result.best.dice > 0.8, tostring(result))
+        assert.matches("Dice 0%.", tostring(result))
+        local best = seen[1]
+        for _, row in ipairs(seen) do
+            if row.val_dice > best.val_dice then best = row end
+        end
+        assert.equal(best.epoch, result.best.epoch)
+        assert.equal(best.val_dice, result.best.dice)
+        assert.matches("^epoch,loss,val_loss,val_iou,val_dice,threshold", read(options.out .. "/log.csv"))
+        local tensors, metadata = assert(lx.checkpoint.load(options.out .. "/best.safetensors"))
+        assert.equal("segmentation", metadata.task)
+        assert.same({"lungs"}, metadata.classes)
+        assert.equal(0.5, metadata.threshold)
+        assert.equal(result.best.dice, metadata.metrics.val_dice)
+
+        -- the same from the file, image by image, by hand
+        local net = small_net()
+        net:load_state_dict(tensors)
+        local maps = lx.train.predict(net, val, {probabilities = true})
+        local logits = lx.train.predict(net, val)
+        local sum, loss = 0, 0
+        for i, map in ipairs(maps) do
+            assert.same({1, SIZE, SIZE}, map.shape)
+            sum = sum + naive(map:ge(0.5), val:mask(i))
+            local target = val:mask(i):ne(0):float()
+            local p = logits[i]:sigmoid()
+            loss = loss + (1 - (2 * (p * target):sum():item() + 1) / ((p * p):sum():item() + target:sum():item() + 1))
+                - (target * p:log() + (1 - target) * (1 - p):log()):mean():item()
+        end
+        assert.near(result.best.dice, sum / #val, 1e-9)
+        assert.near(result.best.loss, loss / #val, 1e-4)
+    end)
+
+    it("goes on to the same bits", function()
+        local whole = plan(train, val, "whole", {epochs = 2, augment = true, ema = 0.9})
+        assert(lx.train.fit(whole))
+        assert(lx.train.fit(plan(train, val, "parts", {epochs = 1, augment = true, ema = 0.9})))
+        assert(lx.train.fit(plan(train, val, "parts", {epochs = 2, augment = true, ema = 0.9, overwrite = false,
+            resume = true})))
+        assert.equal(read(whole.out .. "/last.safetensors"), read(folder .. "/parts/last.safetensors"))
+        -- other masks are another run
+        local other = lx.data.dataset {
+            images = train.images, masks = train.masks:eq(0):byte(), classes = {"lungs"}, paths = train.paths, patients = train.groups,
+        }
+        local result, message = lx.train.fit(plan(other, val, "parts", {epochs = 3, augment = true, ema = 0.9,
+            overwrite = false, resume = true}))
+        assert.is_nil(result)
+        assert.matches("training images are others", message)
+    end)
+
+    it("leaves out images without a mask", function()
+        local labels = {}
+        for i = 1, #train do labels[i] = i % 2 == 0 and 0 / 0 or 0 end
+        -- their masks are wrong, so that using them would show
+        local masks = train.masks:clone()
+        for i = 2, #train, 2 do masks:select(1, i):fill_(255) end
+        local some = lx.data.dataset {
+            images = train.images, masks = masks, labels = labels, task = "segmentation", classes = {"lungs"},
+        }
+        local words = {}
+        local result = assert(lx.train.fit(plan(some, val, "some", {epochs = 6, progress = {
+            message = function(_, text) words[#words + 1] = text end, step = function() end, epoch = function() end,
+        }})))
+        assert.is_true(result.best.dice > 0.75, tostring(result))
+        assert.matches("of the training images have no mask", table.concat(words, "\n"))
+        local odd = {}
+        for i = 1, #some, 2 do odd[#odd + 1] = i end
+        local judged = assert(lx.train.fit(plan(train, some, "judged", {epochs = 1}))).best
+        local same = assert(lx.train.fit(plan(train, some:subset(odd), "odd", {epochs = 1}))).best
+        assert.near(same.dice, judged.dice, 1e-9)
+        assert.near(same.loss, judged.loss, 1e-5)
+        local all = lx.train.predict(small_net(), some)
+        assert.equal(#some, #all)
+    end)
+
+    it("is refused where network, figure or masks do not fit", function()
+        local function refused(more, message, set)
+            assert.error_matches(function() lx.train.fit(plan(set or train, val, "bad", more)) end, message)
+        end
+        local nn = lx.nn
+        local half = nn.Sequential(nn.Conv2d(1, 1, 3, {padding = 1}), nn.MaxPool2d(2))
+        local optimizer = lx.optim.SGD(half:parameters(), {lr = 0.1})
+        refused({net = half, optimizer = optimizer}, "masks of %[8,1,32,32%] want as many logits from the network, "
+            .. "which gives %[8,1,16,16%]")
+        local two = small_net(2)
+        refused({net = two, optimizer = lx.optim.SGD(two:parameters(), {lr = 0.1})}, "gives %[8,2,32,32%]")
+        refused({best = "auc"}, "has no 'auc'; it has dice, iou, loss and last")
+        local none = {}
+        for i = 1, #train do none[i] = 0 / 0 end
+        refused({}, "no image has a mask", lx.data.dataset {
+            images = train.images, masks = train.masks, labels = none, task = "segmentation", classes = {"lungs"},
+        })
+    end)
+
+    it("keeps the last epoch where nothing is to be chosen", function()
+        local result = assert(lx.train.fit(plan(train, val, "last", {epochs = 3, best = "last", scheduler = nil})))
+        assert.equal(3, result.best.epoch)
+        local _, metadata = lx.checkpoint.load(folder .. "/last/best.safetensors")
+        assert.equal(3, metadata.epoch)
+    end)
+end)
+
+describe("cross-validation", function()
+    it("trains each fold in its folder, and goes on with those that are not done", function()
+        local set = lx.data.phantom {n = 24, size = SIZE, seed = 4, task = "segmentation"}
+        local folds = assert(set:folds(3))
+        local calls, out = {}, folder .. "/folds"
+        local function run(more)
+            local options = {folds = folds, out = out, progress = plan(set, set).progress, fit = function(fold, k)
+                calls[#calls + 1] = k
+                local one = plan(fold.train, fold.val, nil, {epochs = 2, best = "last"})
+                one.overwrite = nil
+                if more.stop == k then one.callbacks = {epoch = function() error("interrupted!", 0) end} end
+                return one
+            end}
+            for _, name in ipairs {"resume", "overwrite"} do options[name] = more[name] end
+            return lx.train.cross_validate(options)
+        end
+        local stopped = assert(run {stop = 2})
+        assert.is_true(stopped.interrupted)
+        assert.same({1, 2}, calls)
+        local refused, message, code = run {}
+        assert.is_nil(refused)
+        assert.matches("fold%-1 holds a run already", message)
+        assert.equal("exists", code)
+        local first = read(out .. "/fold-1/best.safetensors")
+        local done = assert(run {resume = true})
+        assert.is_false(done.interrupted)
+        assert.equal(3, #done.folds)
+        assert.equal(first, read(out .. "/fold-1/best.safetensors"))
+        for k, result in ipairs(done.folds) do
+            assert.equal(2, result.epoch)
+            assert.equal(("%s/fold-%d"):format(out, k), result.out)
+        end
+        assert.matches("fold 3: training: 2 epochs", tostring(done))
+        -- as if nothing had interrupted it
+        local resumed = read(out .. "/fold-2/last.safetensors")
+        assert(run {overwrite = true})
+        assert.equal(resumed, read(out .. "/fold-2/last.safetensors"))
+    end)
+end)

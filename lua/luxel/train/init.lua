@@ -853,4 +853,4 @@ return namespace("lx.train", args.publish("", train, {
         .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
-}))
+}), {cross_validate = "luxel.train.folds"})

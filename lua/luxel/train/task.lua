@@ -165,7 +165,7 @@ local function maps_of(name, out, count)
         args.fail("%s: net: expected maps of logits [%d,1,H,W] of %d images, got [%s]", name, count, count,
             table.concat(shape, ","))
     end
-    for i = 1, count do maps[i] = core.clone(core.select(out, 1, i)) end
+    for i = 1, count do maps[i] = out:select(1, i):clone() end
     return maps
 end
 
