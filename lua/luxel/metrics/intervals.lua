@@ -5,7 +5,7 @@ local core = require "luxel.core"
 local counts = require "luxel.metrics.counts"
 local curves = require "luxel.metrics.curves"
 local random = require "luxel.random"
-local record = require "luxel.record"
+local result_type = require "luxel.result"
 local samples = require "luxel.metrics.sample"
 
 local sample, sorted = samples.of, samples.sorted
@@ -175,7 +175,7 @@ function metrics.share_interval(flags, groups, options)
     return percentile(values, opts.n, opts.level)
 end
 
-local new_mean = record("mean", {"mean", "low", "high", "images", "units"}, function(self)
+local new_mean = result_type("mean", {"mean", "low", "high", "images", "units"}, function(self)
     return self.low and ("%.4f  [%.4f, %.4f]"):format(self.mean, self.low, self.high) or ("%.4f"):format(self.mean)
 end)
 

@@ -2,11 +2,11 @@
 
 local args = require "luxel.args"
 local console = require "luxel.train.console"
-local record = require "luxel.record"
+local result_type = require "luxel.result"
 local run = require "luxel.train.run"
 local train = require "luxel.train"
 
-local new_result = record("cross-validation", {"folds", "interrupted", "save_problem"}, function(self)
+local new_result = result_type("cross-validation", {"folds", "interrupted", "save_problem"}, function(self)
     local lines = {}
     for k, result in ipairs(self.folds) do lines[k] = ("fold %d: %s"):format(k, tostring(result)) end
     return table.concat(lines, "\n")
