@@ -302,6 +302,56 @@ describe("masks in frames", function()
         assert.equal(1, seen)
     end)
 
+    it("are the same on a device, and so are the figures", function()
+        local device = lx.device "opencl"
+        if not device then return pending("needs OpenCL") end
+        local some = lx.data.phantom {n = 5, size = 17, seed = 2, task = "segmentation"}
+        local set = lx.data.dataset {
+            images = some.images, masks = some.masks, labels = {0, 0 / 0, 0, 0, 0}, task = "segmentation",
+            classes = {"lungs"},
+        }
+        local options, there = {batch = 3, seed = 5, augment = true}, {}
+        for x, y in lx.data.batches(set, {batch = 3, seed = 5, augment = true, device = device.label}) do
+            there[#there + 1] = {x, y}
+        end
+        local k = 0
+        for x, y in lx.data.batches(set, options) do
+            k = k + 1
+            assert.equal(device.label, there[k][2].device)
+            assert.equal(x:tostring_bytes(), there[k][1]:to("cpu"):tostring_bytes())
+            local known = y:isnan():eq(0):float()
+            assert.same(known:totable(), there[k][2]:to("cpu"):isnan():eq(0):float():totable())
+            local a, b = y:masked_fill(y:isnan(), 0), there[k][2]:masked_fill(there[k][2]:isnan(), 0)
+            assert.equal(a:tostring_bytes(), b:to("cpu"):tostring_bytes())
+            local found = x:ge(0.4)
+            assert.equal(lx.metrics.dice(found, a), lx.metrics.dice(found:to(device.label), b))
+            assert.equal(lx.metrics.iou(found, a), lx.metrics.iou(found:to(device.label), b))
+        end
+        assert.equal(2, k)
+        assert.error_matches(function() lx.metrics.dice(lx.zeros(2), lx.zeros({2}, {device = device.label})) end,
+            "target: expected a mask on cpu")
+    end)
+
+    it("have a loss whose slope is that of finite differences, and none where there is no mask", function()
+        lx.manual_seed(8)
+        local target = lx.rand(2, 1, 3, 5):gt(0.5):float()
+        target:select(1, 2):fill_(0 / 0)
+        local loss = require("luxel.train.task").kinds.segmentation.loss
+        local x = lx.randn({2, 1, 3, 5}, {requires_grad = true})
+        loss(x, target):backward()
+        local step = 1e-2
+        for i = 1, 30 do
+            local function at(shift)
+                local moved = x:detach():clone():view(30)
+                moved[i] = moved[i] + shift
+                return loss(moved:view(2, 1, 3, 5), target):item()
+            end
+            local slope = (at(step) - at(-step)) / (2 * step)
+            assert.near(slope, x.grad:view(30)[i], 2e-3)
+            if i > 15 then assert.equal(0, x.grad:view(30)[i]) end
+        end
+    end)
+
     it("of tensors are checked", function()
         local images = lx.zeros(2, 1, 16, 16):byte()
         local function of(options)
@@ -406,7 +456,8 @@ describe("training on masks", function()
         assert.equal(read(whole.out .. "/last.safetensors"), read(folder .. "/parts/last.safetensors"))
         -- other masks are another run
         local other = lx.data.dataset {
-            images = train.images, masks = train.masks:eq(0):byte(), classes = {"lungs"}, paths = train.paths, patients = train.groups,
+            images = train.images, masks = train.masks:eq(0):byte(), classes = {"lungs"},
+            paths = train.paths, patients = train.groups,
         }
         local result, message = lx.train.fit(plan(other, val, "parts", {epochs = 3, augment = true, ema = 0.9,
             overwrite = false, resume = true}))
@@ -503,5 +554,216 @@ describe("cross-validation", function()
         local resumed = read(out .. "/fold-2/last.safetensors")
         assert(run {overwrite = true})
         assert.equal(resumed, read(out .. "/fold-2/last.safetensors"))
+    end)
+end)
+
+-- ---- models -------------------------------------------------------------------------------------------------------
+
+-- A model as `luxel train` writes it, of a few epochs.
+local function save_model(name, more)
+    lx.manual_seed(6)
+    local network = {width = 4, depth = 2, batch_norm = true}
+    local net = lx.models.unet {width = 4, depth = 2, batch_norm = true, size = SIZE}
+    local train, val = lx.data.phantom({n = 30, size = SIZE, seed = 7, task = "segmentation"}):split {val = 0.2}
+    local options = plan(train, val, name, {
+        net = net, optimizer = lx.optim.AdamW(net:parameters(), {lr = 0.01}), batch = 4, epochs = 5,
+        metadata = {model = "unet", network = network, size = SIZE, classes = {"lungs"}, images = #train},
+    })
+    for key, value in pairs(more or {}) do options[key] = value end
+    assert(lx.train.fit(options))
+    return options.out .. "/best.safetensors", val
+end
+
+describe("a predictor of masks", function()
+    local path, predictor, val
+
+    setup(function()
+        path, val = save_model "model"
+        predictor = assert(lx.predictor.open(path))
+    end)
+
+    it("answers with a mask of the image's own size", function()
+        local film = folder .. "/film.png"
+        local image = lx.vision.resize(val:image(1), 67, 90)
+        assert(lx.vision.save(film, image))
+        local answer = assert(predictor(film))
+        assert.same({1, 67, 90}, answer.mask.shape)
+        assert.equal("uint8", answer.mask.dtype)
+        assert.equal("lungs", answer.label)
+        assert.is_nil(answer.probability)
+        local small = lx.vision.resize(assert(lx.vision.load(film)), SIZE, SIZE)
+        local tensors = assert(lx.checkpoint.load(path))
+        local net = lx.models.unet {width = 4, depth = 2, batch_norm = true}
+        net:load_state_dict(tensors)
+        net:eval()
+        local map = net((small:float() / 255 - 0.5):view(1, 1, SIZE, SIZE) / 0.25):sigmoid():detach()
+        local inside = lx.vision.resize(map:select(1, 1):contiguous(), 67, 90):ge(0.5)
+        assert.equal((inside * 255):byte():tostring_bytes(), answer.mask:tostring_bytes())
+        assert.near(inside:float():mean():item(), answer.share, 1e-6)
+        assert.equal(("lungs: %.2f%% of the picture"):format(100 * answer.share), tostring(answer))
+        assert.is_true(lx.metrics.dice(answer.mask, lx.vision.resize(val:mask(1), 67, 90, {mode = "nearest"})) > 0.7)
+    end)
+
+    it("answers the same to several films of several sizes", function()
+        local paths, alone = {}, {}
+        for i, size in ipairs {{40, 40}, {33, 71}, {120, 50}} do
+            paths[i] = ("%s/several-%d.png"):format(folder, i)
+            assert(lx.vision.save(paths[i], lx.vision.resize(val:image(i), size[1], size[2])))
+            alone[i] = assert(predictor(paths[i])).mask
+        end
+        table.insert(paths, 2, folder .. "/none.png")
+        table.insert(alone, 2, false)
+        for i, answer in ipairs(predictor:all(paths)) do
+            if alone[i] then
+                assert.same(alone[i].shape, answer.mask.shape)
+                assert.is_true(lx.metrics.dice(alone[i], answer.mask) > 0.999)
+            else
+                assert.equal("io", answer.code)
+            end
+        end
+    end)
+
+    it("is compared with masks at their resolution", function()
+        local overlaps = assert(predictor:overlaps(val))
+        local maps = assert(predictor:probabilities(val))
+        for i, overlap in ipairs(overlaps) do
+            local dice, iou = naive(maps[i]:ge(0.5), val:mask(i))
+            assert.near(dice, overlap.dice, 1e-9)
+            assert.near(iou, overlap.iou, 1e-9)
+        end
+        local double = {}
+        for i = 1, #val do double[i] = lx.vision.resize(val:mask(i), 2 * SIZE, 2 * SIZE, {mode = "nearest"}) end
+        local fine = lx.data.dataset {images = val.images, masks = lx.stack(double, 1), classes = {"lungs"}}
+        for i, overlap in ipairs(assert(predictor:overlaps(fine))) do
+            local map = lx.vision.resize(maps[i], 2 * SIZE, 2 * SIZE)
+            assert.near(lx.metrics.dice(map:ge(0.5), double[i]), overlap.dice, 1e-9)
+        end
+        local labels = {}
+        for i = 1, #val do labels[i] = i == 2 and 0 / 0 or 0 end
+        local some = lx.data.dataset {
+            images = val.images, masks = val.masks, labels = labels, task = "segmentation", classes = {"lungs"},
+        }
+        assert.is_false(predictor:overlaps(some)[2])
+        assert.error_matches(function() predictor:overlaps(lx.data.phantom {n = 2, size = SIZE}) end, "no masks")
+    end)
+
+    it("refuses what is no map, and files that do not say their network", function()
+        assert.error_matches(function() predictor:answer(0.5) end, "expected a map for the task 'segmentation'")
+        local tensors, metadata = assert(lx.checkpoint.load(path))
+        local function reopened(name, value)
+            local copy = {}
+            for key, old in pairs(metadata) do copy[key] = old end
+            copy[name] = value
+            local file = folder .. "/changed.safetensors"
+            assert(lx.checkpoint.save(file, tensors, copy))
+            local opened, message, code = lx.predictor.open(file)
+            assert.is_nil(opened)
+            assert.equal("format", code)
+            return message
+        end
+        assert.matches("unknown option 'wdth'", reopened("network", {wdth = 4}))
+        assert.matches("down", reopened("network", {width = 8, depth = 2, batch_norm = true}))
+        assert.matches("threshold: expected one number for all pixels", reopened("threshold", {0.5}))
+        assert.matches("calibration: expected that of the task 'segmentation'", reopened("calibration",
+            {scale = 1, shift = 0}))
+        assert.matches("masks show one", reopened("classes", {"left", "right"}))
+    end)
+end)
+
+describe("an outline", function()
+    it("is of the pixels of a mask near its edge", function()
+        local mask = lx.zeros(1, 12, 15)
+        mask:narrow(2, 3, 7):narrow(3, 4, 8):fill_(1)
+        local image = lx.full({1, 12, 15}, 50):byte()
+        local drawn = lx.vision.draw_mask(image, mask:byte(), {colour = {255, 0, 7}})
+        assert.same({3, 12, 15}, drawn.shape)
+        for y = 1, 12 do
+            for x = 1, 15 do
+                local inside = y >= 3 and y <= 9 and x >= 4 and x <= 11
+                local edge = inside and (y == 3 or y == 9 or x == 4 or x == 11)
+                assert.equal(edge and 255 or 50, drawn[{1, y, x}])
+                assert.equal(edge and 7 or 50, drawn[{3, y, x}])
+            end
+        end
+        local thick = lx.vision.draw_mask(image, mask:byte(), {thickness = 2})
+        assert.equal(255, thick[{1, 4, 5}])
+        assert.equal(50, thick[{1, 5, 6}])
+        assert.error_matches(function() lx.vision.draw_mask(image, mask:byte():narrow(2, 1, 9)) end,
+            "draw_mask: mask: expected 12 x 15 pixels")
+    end)
+end)
+
+describe("the command on masks #processes", function()
+    local LUA <const> = os.getenv("LUA") or "lua5.4"
+
+    local function luxel(form, ...)
+        local pipe = assert(io.popen(("%s bin/luxel " .. form .. " 2>&1"):format(LUA, ...)))
+        local output = pipe:read("a")
+        return pipe:close() == true, output
+    end
+
+    it("trains, evaluates and predicts", function()
+        local data = folder .. "/lungs"
+        local common = ("--data %s/images --masks %s/masks --shows lungs --patient 'person%%d+'"):format(data, data)
+        local ok, output = luxel("train %s --model unet --network width=4,depth=2 --size 32 --epochs 2 --batch 4 "
+            .. "--lr 0.01 --val 0.3 --out %s/cli", common, folder)
+        assert.is_true(ok, output)
+        assert.matches("validation Dice 0%.%d+, IoU 0", output)
+        assert(lx.data.phantom_save(folder .. "/other", {n = 3, size = 40, seed = 12, task = "segmentation"}))
+        local model = folder .. "/cli/best.safetensors"
+        ok, output = luxel("evaluate --model %s --data %s/other/images --masks %s/other/masks "
+            .. "--patient 'other/.*_phantom' --json %s/e.json", model, folder, folder, folder)
+        assert.is_true(ok, output)
+        assert.matches("3 images with a mask", output)
+        local dice = output:match("Dice +(0%.%d+)")
+        ok, output = luxel("predict --model %s %s/other/images --masks %s/found --out %s/pictures", model, folder,
+            folder, folder)
+        assert.is_true(ok, output)
+        local sum, count = 0, 0
+        for name in lfs.dir(folder .. "/other/masks") do
+            if name:find("%.png$") then
+                local function load(of) return (assert(lx.vision.load(("%s/%s/%s"):format(folder, of, name)))) end
+                sum, count = sum + lx.metrics.dice(load "found", load "other/masks"), count + 1
+                assert.is_true(load("pictures").shape[2] > 40) -- with its margins
+            end
+        end
+        assert.equal(3, count)
+        assert.near(tonumber(dice), sum / 3, 0.02) -- images are brought to the network's size in two ways
+    end)
+
+    it("judges folds on patients that were not seen, and goes on", function()
+        local words = ("train --model unet --network width=4,depth=2 --phantoms 12 --size 32 --epochs 2 --batch 4 "
+            .. "--lr 0.01 --folds 3 --out %s/cv"):format(folder)
+        local ok, output = luxel("%s", words)
+        assert.is_true(ok, output)
+        local result = output:match("fold 1: 4 images, Dice.*resamples of %d+ patients")
+        assert.is_truthy(result, output)
+        local rows, sum = 0, 0
+        for dice in read(folder .. "/cv/folds.csv"):gmatch('"images/[^\n]*",%d,([%d.]+),') do
+            rows, sum = rows + 1, sum + tonumber(dice)
+        end
+        assert.equal(12, rows)
+        assert.near(sum / 12, tonumber(output:match("Dice +(0%.%d+)  %[")), 1e-4)
+        ok, output = luxel("%s", words)
+        assert.is_false(ok)
+        assert.matches("holds a run already: %-%-resume", output)
+        ok, output = luxel("%s --resume", words)
+        assert.is_true(ok, output)
+        assert.equal(result, output:match("fold 1: 4 images, Dice.*resamples of %d+ patients"))
+    end)
+
+    it("says what does not go together", function()
+        for words, message in pairs {
+            ["train --data spec --masks spec"] = "want a network such as unet",
+            ["train --data spec --model unet"] = "name their folder with --masks",
+            ["train --model unet --masks spec"] = "--masks says what the table in --data holds",
+            ["train --model unet --network width"] = "expected NAME=VALUE, got 'width'",
+            ["train --folds 1"] = "--folds: at least 2",
+            ["train --data spec --model unet --masks spec --leave-out a=b"] = "for the rows of a CSV file",
+        } do
+            local ok, output = luxel("%s --out %s/none", words, folder)
+            assert.is_false(ok)
+            assert.matches(message, output, 1, true)
+        end
     end)
 end)

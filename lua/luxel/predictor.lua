@@ -68,7 +68,7 @@ local function mistake_in(metadata)
     if not described then
         return "it does not say enough to predict with; was it written by lx.train.fit or luxel train? " .. mistake
     end
-    local names, size = table.concat(lx.models.names(), ", "), metadata.size
+    local names, size = table.concat(lx.models.names(task.kinds[metadata.task].network), ", "), metadata.size
     if not (", " .. names .. ","):find(", " .. metadata.model .. ",", 1, true) then
         return ("model: expected one of %s, got '%s'"):format(names, metadata.model)
     end
@@ -163,7 +163,7 @@ function Predictor:overlaps(dataset, options)
                 local mask
                 mask, message, code = dataset:mask(i)
                 if not mask then return nil, message, code end
-                local map = lx.vision.resize(maps[k]:cpu(), mask.shape[2], mask.shape[3])
+                local map = lx.vision.resize(maps[k]:to("cpu"), mask.shape[2], mask.shape[3])
                 out[i] = task.compare(map, mask, self.threshold)
             end
         end
@@ -280,7 +280,7 @@ local function ask(self, small, sizes, out, places)
         local entry = out[place]
         if all then
             local found = all[k]
-            if task.kinds[self.task].maps then found = lx.vision.resize(found:cpu(), sizes[k][1], sizes[k][2]) end
+            if task.kinds[self.task].maps then found = lx.vision.resize(found:to("cpu"), sizes[k][1], sizes[k][2]) end
             for key, value in pairs(self:answer(found)) do entry[key] = value end
             setmetatable(entry, Answer)
         else

@@ -5,7 +5,6 @@
 
 local annotate = require "luxel.command.annotate"
 local cjson = require "cjson"
-local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -41,31 +40,6 @@ end
 
 -- ---- which images -------------------------------------------------------------------------------------------------
 
-local EXTENSIONS <const> = {}
-for _, format in ipairs(core.image_formats()) do
-    for _, extension in ipairs(format.extensions) do EXTENSIONS[extension] = true end
-end
-
--- Appends the images in a folder and below, in the order of their names. Links to folders are not followed.
-local function collect(run, folder, paths)
-    local ok, iterate, state = pcall(lfs.dir, folder)
-    if not ok then return complain(run, "cannot read the folder " .. folder) end
-    local names = {}
-    for name in iterate, state do
-        if name:sub(1, 1) ~= "." then names[#names + 1] = name end
-    end
-    table.sort(names)
-    for _, name in ipairs(names) do
-        local path = folder .. "/" .. name
-        local extension = name:match("%.(%w+)$")
-        if lfs.attributes(path, "mode") == "directory" then
-            if lfs.symlinkattributes(path, "mode") ~= "link" then collect(run, path, paths) end
-        elseif extension and EXTENSIONS[extension:lower()] then
-            paths[#paths + 1] = path
-        end
-    end
-end
-
 local function listed(path)
     local file, message
     if path == "-" then file = io.stdin else file, message = io.open(path) end
@@ -90,7 +64,7 @@ local function find_images(run)
     for _, path in ipairs(given) do
         if lfs.attributes(path, "mode") == "directory" then
             local before = #paths
-            collect(run, (path:gsub("(.)/+$", "%1")), paths)
+            options.collect((path:gsub("(.)/+$", "%1")), paths, function(message) complain(run, message) end)
             if #paths == before then complain(run, path .. ": there are no images in this folder") end
         else
             paths[#paths + 1] = path

@@ -16,6 +16,7 @@ local task = {}
 ---@class luxel.Task
 ---@field figures string[] what `judge` finds besides loss, threshold and calibration; the first is what the best epoch
 ---  has the largest of unless told otherwise
+---@field network "classifier"|"segmentation" which of lx.models.names it takes
 ---@field outputs fun(classes: string[]): integer how many logits (or maps of them) an image has
 ---@field maps boolean? whether they are maps, each as large as the image
 ---@field loss fun(logits: Tensor, targets: Tensor): Tensor unless another one is given
@@ -42,7 +43,7 @@ end
 local function sigmoid_of(row, fitted) return calibration.probability(fitted, row) end
 
 local binary = {
-    figures = {"auc", "accuracy"},
+    figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function() return 1 end,
     loss = F.binary_cross_entropy_with_logits,
     method = "Platt's scaling",
@@ -59,7 +60,7 @@ function binary.judge(probabilities, labels)
 end
 
 local classes = {
-    figures = {"auc", "accuracy"},
+    figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function(names) return #names end,
     loss = F.cross_entropy,
     method = "a temperature",
@@ -90,7 +91,7 @@ function classes.judge(probabilities, labels)
 end
 
 local labels_task = {
-    figures = {"auc", "accuracy"},
+    figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function(names) return #names end,
     loss = F.binary_cross_entropy_with_logits,
     method = "Platt's scaling of each label",
@@ -126,7 +127,7 @@ end
 
 -- What is inside, and what is outside, weigh the same in the second term however few the pixels are.
 local segmentation = {
-    figures = {"dice", "iou"}, maps = true,
+    figures = {"dice", "iou"}, network = "segmentation", maps = true,
     outputs = function(names) return #names end,
     loss = function(logits, targets)
         return F.binary_cross_entropy_with_logits(logits, targets) + F.dice_loss(logits, targets)
