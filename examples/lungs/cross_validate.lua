@@ -14,7 +14,8 @@ os.exit(command.run("train", {
     "--data", data .. "/images.csv", "--path", "image", "--root", data .. "/images", "--leave-out", "view=L",
     "--leave-out", "url=https://www.eurorad.org/case/16660",
     "--leave-out", "url=https://www.sirm.org/2020/05/12/covid-19-caso-72/",
-    "--masks", data .. "/masks", "--shows", "lungs", "--patient", "url", "--model", "unet", "--size", "256",
+    "--masks", data .. "/masks", "--shows", "lungs", "--patient", "url", "--model", "unet",
+    "--network", "width=16,depth=5,batch_norm=true", "--size", "256",
     "--epochs", "30", "--batch", "4", "--lr", "0.002", "--ema", "0.99", "--augment", "strong", "--folds", "5",
     "--out", out, table.unpack(arg, 3),
 }), true)

@@ -62,8 +62,9 @@ end
 --- One epoch is done.
 ---@param e table the row of the log
 function Console:epoch(e)
-    local figures = e.val_dice and ("Dice %.4f  IoU %.4f"):format(e.val_dice, e.val_iou)
-        or ("accuracy %.3f  AUC %s"):format(e.val_accuracy, e.val_auc and ("%.4f"):format(e.val_auc) or "n/a")
+    local function known(value, digits) return value and ("%." .. digits .. "f"):format(value) or "n/a" end
+    local figures = e.val_dice and ("Dice %s  IoU %s"):format(known(e.val_dice, 4), known(e.val_iou, 4))
+        or ("accuracy %s  AUC %s"):format(known(e.val_accuracy, 3), known(e.val_auc, 4))
     local format = "epoch %2d/%d  loss %.4f  validation: loss %.4f  %s  (%s, %.1f images/s)%s"
     self:message(format:format(e.epoch, e.epochs, e.loss, e.val_loss, figures, duration(e.seconds),
         e.images_per_second, e.is_best and "  best so far" or ""))

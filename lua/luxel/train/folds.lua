@@ -4,7 +4,6 @@ local args = require "luxel.args"
 local console = require "luxel.train.console"
 local result_type = require "luxel.result"
 local run = require "luxel.train.run"
-local train = require "luxel.train"
 
 local new_result = result_type("cross-validation", {"folds", "interrupted", "save_problem"}, function(self)
     local lines = {}
@@ -24,8 +23,10 @@ local function folder_of(out, k) return ("%s/fold-%d"):format(out, k) end
 ---  with its folder as `out`
 ---@return string? message, string? code as of `fit`
 local function cross_validate(options)
+    local train = require "luxel.train" -- of which this is a part
     local results, count = {}, #options.folds
     local progress = options.progress or console()
+    if count == 0 then args.fail("cross_validate: options: option 'folds': there are none") end
     if options.resume and options.overwrite then
         args.fail("cross_validate: options: resume goes on with a run, and overwrite replaces it: say one")
     end
@@ -54,4 +55,4 @@ local function cross_validate(options)
 end
 
 return args.public("cross_validate", "options: {folds: table[], fit: function, out: path, resume: boolean?, "
-    .. "overwrite: boolean?, progress: table?}", cross_validate)
+    .. "overwrite: boolean?, progress: shown_by?}", cross_validate)

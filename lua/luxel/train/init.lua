@@ -19,7 +19,7 @@ local schema = require "luxel.schema"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
 
-local train = {console = console}
+local train = {console = console, cross_validate = require "luxel.train.folds"}
 
 -- Where a network computes.
 local function device_of(net)
@@ -853,4 +853,4 @@ return namespace("lx.train", args.publish("", train, {
         .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
-}), {cross_validate = "luxel.train.folds"})
+}))
