@@ -1,5 +1,5 @@
 --- How well the lungs are found without a network: the box of lx.vision.find_lungs as it is, and what is dark in it by
--- Otsu's threshold, on the images and with the figures of cross_validate.lua.
+-- Otsu's threshold, on the images and with the figures of cross_validate.lua; and how well two drawings of people agree.
 -- Usage: lua5.4 classical.lua DATA, the folder with images/, masks/ and images.csv
 
 local lx = require "luxel"
@@ -59,3 +59,18 @@ for _, way in ipairs {{"the box", fill}, {"dark parts of the box", dark_parts}} 
     print(("%-22s Dice %s  IoU %s"):format(way[1], lx.metrics.mean(dice, {groups = set.groups}),
         lx.metrics.mean(iou, {groups = set.groups})))
 end
+
+-- The copies have masks of their own: how well people agree on the same picture.
+local ARDS <const> = "covid-19-rapidly-progressive-acute-respiratory-distress-syndrome-ards-"
+local function mask_named(name) return (assert(vision.load(("%s/masks/%s.png"):format(data, name)))) end
+
+local dice = {}
+for copy, name in pairs {
+    ["16660_2_1"] = ARDS .. "admission", ["16660_3_1"] = ARDS .. "day-1", ["16660_4_1"] = ARDS .. "day-2",
+    ["case_72_RX-TORACE1"] = "353889E0-A1E8-4F9E-A0B8-F24F36BCFBFB",
+} do
+    dice[#dice + 1] = lx.metrics.dice(mask_named(copy), mask_named(name))
+end
+table.sort(dice)
+print(("two drawings of %d     Dice %.4f, from %.4f to %.4f"):format(#dice, lx.metrics.mean(dice).mean, dice[1],
+    dice[#dice]))
