@@ -310,8 +310,10 @@ describe("masks in frames", function()
             images = some.images, masks = some.masks, labels = {0, 0 / 0, 0, 0, 0}, task = "segmentation",
             classes = {"lungs"},
         }
-        local options, there = {batch = 3, seed = 5, augment = true}, {}
-        for x, y in lx.data.batches(set, {batch = 3, seed = 5, augment = true, device = device.label}) do
+        local options, there = {batch = 3, seed = 5, epoch = 1, augment = true}, {}
+        for x, y in lx.data.batches(set, {
+            batch = 3, seed = 5, epoch = 1, augment = true, device = device.label,
+        }) do
             there[#there + 1] = {x, y}
         end
         local k = 0
