@@ -413,8 +413,8 @@ end
 ---@param running_var Tensor? [C] likewise
 ---@param weight Tensor? [C]
 ---@param bias Tensor? [C]
----@param options {training: boolean, momentum: number, eps: number, activation: "relu"|"relu6"}? training: default false;
---- momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
+---@param options {training: boolean, momentum: number, eps: number, activation: "relu"|"relu6"}? training: default
+--- false; momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
 ---@return Tensor y of x's shape
 function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     local name, shape = "batch_norm", x.shape
