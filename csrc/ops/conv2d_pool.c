@@ -9,7 +9,7 @@ LX_KERNEL(conv2d, conv2d_rectify);
 LX_KERNEL(conv2d, conv2d_weight_windows);
 LX_KERNEL(conv2d, conv2d_bias_windows);
 
-static const lx_pool_options WINDOWS = {{2, 2}, {2, 2}, {0, 0}};
+static const lx_pool_options WINDOWS = {{2, 2}, {2, 2}, {0, 0}, false};
 
 /* ---- which way ------------------------------------------------------------------------------------------------ */
 

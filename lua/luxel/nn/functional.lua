@@ -31,7 +31,7 @@ end
 local function pool_plan(kernel, options)
     return {
         kernel = check.pair(kernel), stride = check.pair(options.stride or kernel),
-        padding = check.pair(options.padding or 0),
+        padding = check.pair(options.padding or 0), ceil_mode = options.ceil_mode == true,
     }
 end
 
@@ -48,6 +48,7 @@ end
 
 -- Whether a pooling is over windows of 2x2 that neither overlap nor leave the image.
 local function is_of_windows(plan)
+    if plan.ceil_mode then return false end
     for i = 1, 2 do
         if plan.kernel[i] ~= 2 or plan.stride[i] ~= 2 or plan.padding[i] ~= 0 then return false end
     end
@@ -98,7 +99,8 @@ function F.conv2d(x, weight, bias, options)
     if is_of_windows(pool) and size[1] > 1 and size[2] > 1 then
         return ops.conv2d_relu_max_pool(x, weight, bias, plan)
     end
-    return F.max_pool2d(ops.conv2d(x, weight, bias, plan), pool.kernel, {stride = pool.stride, padding = pool.padding})
+    return F.max_pool2d(ops.conv2d(x, weight, bias, plan), pool.kernel,
+        {stride = pool.stride, padding = pool.padding, ceil_mode = pool.ceil_mode})
 end
 
 -- [N,C,L] as images of one row, and back.
@@ -215,9 +217,9 @@ end
 --- Largest value in each window.
 ---@param x Tensor [N,C,H,W]
 ---@param kernel integer|integer[]
----@param options {stride: integer|integer[], padding: integer|integer[]}? stride: default the kernel; padding:
---- default 0
----@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
+---@param options {stride: integer|integer[], padding: integer|integer[], ceil_mode: boolean}? stride: default the
+--- kernel; padding: default 0; ceil_mode: a last window may reach over the end, if it begins before it
+---@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down, or up with ceil_mode
 function F.max_pool2d(x, kernel, options)
     check.float("max_pool2d", "input", x, IMAGES)
     return max_pool("max_pool2d", x, pool_plan(kernel, options or NO_OPTIONS))
@@ -607,6 +609,21 @@ function F.dropout2d(x, p, training)
     return x * core.dropout(mask, p, core.next_stream())
 end
 
+--- Stochastic depth (Huang et al. 2016): while training, zeroes each image with probability p and scales the others by
+--- 1/(1-p); for the branch beside a shortcut.
+---@param x Tensor [N,...]
+---@param p number? 0.5
+---@param training boolean? default true
+---@return Tensor of the shape of x
+function F.stochastic_depth(x, p, training)
+    p = p or 0.5
+    check.float("stochastic_depth", "input", x, {"N", "..."})
+    if training == false or p == 0 then return x end
+    local shape = {x.shape[1]}
+    for dim = 2, x.ndim do shape[dim] = 1 end
+    return x * core.dropout(lx.ones(shape, {device = x.device}), p, core.next_stream())
+end
+
 -- ---- declarations ---------------------------------------------------------------------------------------------
 
 local AFFINE <const> = "weight: tensor?, bias: tensor?"
@@ -616,7 +633,7 @@ args.publish("", F, {
         .. "dilation: size?, groups: size?}?",
     conv2d = "x: tensor, weight: tensor, bias: tensor?, options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, dilation: pair(1..2147483647)?, groups: size?, relu: boolean?, "
-        .. "max_pool: {kernel: pair(1..), stride: pair(1..)?, padding: pair(0..)?}?}?",
+        .. "max_pool: {kernel: pair(1..), stride: pair(1..)?, padding: pair(0..)?, ceil_mode: boolean?}?}?",
     conv_transpose2d = "x: tensor, weight: tensor, bias: tensor?, options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, output_padding: pair(0..2147483647)?, dilation: pair(1..2147483647)?, "
         .. "groups: size?}?",
@@ -626,7 +643,7 @@ args.publish("", F, {
     avg_pool1d = "x: tensor, kernel: size, options: {stride: size?, padding: integer(0..2147483647)?, "
         .. "count_include_pad: boolean?}?",
     max_pool2d = "x: tensor, kernel: pair(1..2147483647), options: {stride: pair(1..2147483647)?, "
-        .. "padding: pair(0..2147483647)?}?",
+        .. "padding: pair(0..2147483647)?, ceil_mode: boolean?}?",
     avg_pool2d = "x: tensor, kernel: pair(1..2147483647), options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, count_include_pad: boolean?}?",
     adaptive_avg_pool1d = "x: tensor, size: size", adaptive_avg_pool2d = "x: tensor, size: pair(1..2147483647)",
@@ -645,6 +662,7 @@ args.publish("", F, {
     log_softmax = "x: tensor, dim: integer",
     dropout = "x: tensor, p: probability?, training: boolean?",
     dropout2d = "x: tensor, p: probability?, training: boolean?",
+    stochastic_depth = "x: tensor, p: probability?, training: boolean?",
 })
 
 for name, loss in pairs(losses) do F[name] = loss end
