@@ -59,7 +59,7 @@ local RIGHT <const> = {
         instance_norm = function() return images(), lx.zeros(3), lx.ones(3), lx.ones(3), lx.zeros(3), {eps = 1e-3} end,
         group_norm = function() return images(4), 2, lx.ones(4), lx.zeros(4), {eps = 1e-3} end,
         layer_norm = function() return lx.randn(2, 3), 3, lx.ones(3), lx.zeros(3), {eps = 1e-3} end,
-        relu = some, sigmoid = some, tanh = some, silu = some, gelu = some,
+        gelu = some,
         leaky_relu = function() return some(), 0.1 end,
         softmax = function() return some(), 2 end, log_softmax = function() return some(), 2 end,
         dropout = function() return some(), 0.5, true end, dropout2d = function() return images(), 0.5, true end,
@@ -112,8 +112,7 @@ local CLASSES <const> = {
     GlobalMaxPool2d = {function() end, images}, Upsample = {function() return {scale = 2} end, images},
     ZeroPad2d = {function() return 1 end, images}, ReflectionPad2d = {function() return 1 end, images},
     ReplicationPad2d = {function() return 1 end, images},
-    ReLU = {function() end, some}, SiLU = {function() end, some}, GELU = {function() end, some},
-    Sigmoid = {function() end, some}, Tanh = {function() end, some}, LeakyReLU = {function() return 0.1 end, some},
+    GELU = {function() end, some}, LeakyReLU = {function() return 0.1 end, some},
     Softmax = {function() return 2 end, some}, Dropout = {function() return 0.5 end, some},
     Dropout2d = {function() return 0.5 end, images}, StochasticDepth = {function() return 0.5 end, images}, Flatten = {function() return 1, 2 end, some},
     Identity = {function() end, some},
@@ -125,6 +124,9 @@ local CLASSES <const> = {
     NLLLoss = {function() return {ignore_index = -1} end, classes},
     DiceLoss = {function() return {smooth = 1} end, masks}, TverskyLoss = {function() return {alpha = 1} end, masks},
 }
+for _, row in ipairs(require "luxel.nn.activations") do
+    RIGHT.functional[row.name], CLASSES[row.class] = some, {function() end, some}
+end
 
 local SCHEDULES <const> = {
     StepLR = {step_size = 2}, CosineWarmup = {total = 10, warmup = 2}, OneCycleLR = {max_lr = 0.1, total = 10},

@@ -1067,3 +1067,43 @@ describe("a buffer", function()
         end
     end)
 end)
+
+describe("an activation", function()
+    it("is the same as a method of tensors, a function and a layer", function()
+        local x = lx.randn(3, 5) * 4
+        for _, row in ipairs(require "luxel.nn.activations") do
+            local layer = nn[row.class]()
+            assert.equal(row.class .. "()", tostring(layer))
+            assert.is_true(lx.equal(x[row.name](x), F[row.name](x)), row.name)
+            assert.is_true(lx.equal(x[row.name](x), layer(x)), row.name)
+        end
+    end)
+
+    it("with bends passes infinities and NaN on, and has PyTorch's slopes beside the bends", function()
+        local function far(name)
+            local x = lx.tensor({-math.huge, math.huge, 0 / 0})
+            return (("%g %g %g"):format(table.unpack(x[name](x):totable())):gsub("%-nan", "nan"))
+        end
+        assert.equal("0 6 nan", far "relu6")
+        assert.equal("0 1 nan", far "hardsigmoid")
+        assert.equal("nan inf nan", far "hardswish")
+        local function slopes(name, numbers)
+            local x = lx.tensor(numbers, {requires_grad = true})
+            x[name](x):sum():backward()
+            return x.grad:totable()
+        end
+        assert.same({0, 0, 1, 1, 0, 0}, slopes("relu6", {-1, 0, 0.5, 5.5, 6, 7}))
+        assert.same({0, 0, 0.5, 1.25, 1, 1}, slopes("hardswish", {-4, -3, 0, 2.25, 3, 7}))
+        local sixth = lx.tensor(1 / 6):item()
+        assert.same({0, 0, sixth, sixth, 0, 0}, slopes("hardsigmoid", {-4, -3, -2.5, 2.5, 3, 4}))
+    end)
+
+    it("of a convolution or product is named, and only one", function()
+        local x, w = lx.randn(1, 2, 5, 5), lx.randn(3, 2, 3, 3)
+        assert.is_true(lx.equal(F.conv2d(x, w, nil, {relu = true}), F.conv2d(x, w, nil, {activation = "relu"})))
+        assert.matches("conv2d: options: relu = true and activation = \"relu6\" say two things",
+            message_of(F.conv2d, x, w, nil, {relu = true, activation = "relu6"}))
+        assert.matches("linear: .*activation", message_of(F.linear, lx.randn(2, 3), lx.randn(4, 3), nil,
+            {activation = "tanh"}))
+    end)
+end)

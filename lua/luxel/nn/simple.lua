@@ -1,5 +1,6 @@
 --- Layers without weights: pooling, padding, resizing, activations, dropout, Flatten, Identity.
 
+local activations = require "luxel.nn.activations"
 local args = require "luxel.args"
 local core = require "luxel.core"
 local F = require "luxel.nn.functional"
@@ -283,8 +284,9 @@ declare(Upsample, {
 
 -- ---- activations ----------------------------------------------------------------------------------------------
 
-for name, f in pairs {ReLU = F.relu, SiLU = F.silu, GELU = F.gelu, Sigmoid = F.sigmoid, Tanh = F.tanh} do
-    local class = layer(name)
+local function activation_layer(name, function_name)
+    local class, f = layer(name), F[function_name]
+    class.activation = function_name
     function class:forward(x)
         check.float(self, "input", x)
         return f(x)
@@ -292,6 +294,9 @@ for name, f in pairs {ReLU = F.relu, SiLU = F.silu, GELU = F.gelu, Sigmoid = F.s
     declare(class, {forward = "x: any?"})
     args.described_by(class.init, f)
 end
+
+for _, row in ipairs(activations) do activation_layer(row.class, row.name) end
+activation_layer("GELU", "gelu")
 
 ---@class LeakyReLU: Module
 ---@overload fun(slope: number?): LeakyReLU
