@@ -1,5 +1,5 @@
-/* Activations that convolutions, products and batch normalisation apply to their results before they store them: functions that are 0 below 0,
- * and straight up to where they end. Another one is a line in the list; its gradient is that of the elementwise function
+/* Activations that convolutions, products and batch normalisation apply to their results before they store them:
+ * functions that are 0 below 0, and straight up to where they end. Another one is a line in the list; its gradient is that of the elementwise function
  * of the same name, which is computed from the result (kernels/elementwise.h). */
 #ifndef LX_ACTIVATION_H
 #define LX_ACTIVATION_H

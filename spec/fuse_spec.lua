@@ -92,7 +92,8 @@ for _, device in ipairs(devices) do
 
         it("activates what batch normalisation gives in the same pass, with the same bits", function()
             for _, shape in ipairs {{2, 19, 5, 7}, {3, 16, 9, 1}, {1, 3, 1, 2}} do
-                for _, case in ipairs {{nn.ReLU()}, {nn.ReLU6()}, {nn.ReLU(), affine = false}, {nn.ReLU6(), eval = true}} do
+                local cases = {{nn.ReLU()}, {nn.ReLU6()}, {nn.ReLU(), affine = false}, {nn.ReLU6(), eval = true}}
+                for _, case in ipairs(cases) do
                     lx.manual_seed(5)
                     local layer = nn.BatchNorm2d(shape[2], {affine = case.affine})
                     lx.no_grad(function()
@@ -103,7 +104,7 @@ for _, device in ipairs(devices) do
                             layer.bias:copy_(lx.rand(shape[2]) * 5 - 1)
                         end
                     end)
-                    -- after a convolution, so that both ways work in the blocked layout, whose order of additions is its own
+                    -- after a convolution, so that both work in the blocked layout, whose order of additions is its own
                     local net = nn.Sequential(nn.Conv2d(shape[2], shape[2], 1), layer, case[1]):to(device)
                     if case.eval then net:eval() end
                     local before = net:state_dict()

@@ -64,6 +64,7 @@ local RIGHT <const> = {
         leaky_relu = function() return some(), 0.1 end,
         softmax = function() return some(), 2 end, log_softmax = function() return some(), 2 end,
         dropout = function() return some(), 0.5, true end, dropout2d = function() return images(), 0.5, true end,
+        stochastic_depth = function() return images(), 0.5, true end,
         binary_cross_entropy_with_logits = logits, mse_loss = logits, l1_loss = logits, smooth_l1_loss = logits,
         huber_loss = logits, focal_loss = logits, kl_div = logits, cross_entropy = classes, nll_loss = classes,
         dice_loss = masks, tversky_loss = masks,
@@ -78,7 +79,7 @@ local RIGHT <const> = {
     },
     nn = {
         class = function() return "Thing", nn.Linear end, Parameter = some,
-        fuse = function() return nn.ReLU() end,
+        fuse = function() return nn.ReLU() end, chain = function() return some(), nn.ReLU() end,
         summary = function() return nn.Linear(2, 3), {1, 2}, {dtype = "float32"} end,
     },
     optim = {
@@ -115,7 +116,8 @@ local CLASSES <const> = {
     ReplicationPad2d = {function() return 1 end, images},
     GELU = {function() end, some}, LeakyReLU = {function() return 0.1 end, some},
     Softmax = {function() return 2 end, some}, Dropout = {function() return 0.5 end, some},
-    Dropout2d = {function() return 0.5 end, images}, Flatten = {function() return 1, 2 end, some},
+    Dropout2d = {function() return 0.5 end, images}, StochasticDepth = {function() return 0.5 end, images},
+    Flatten = {function() return 1, 2 end, some},
     Identity = {function() end, some},
     BCEWithLogitsLoss = {function() return {pos_weight = 2} end, logits}, MSELoss = {function() end, logits},
     L1Loss = {function() end, logits}, SmoothL1Loss = {function() return {beta = 1} end, logits},

@@ -121,7 +121,7 @@ static int l_conv2d_backward_bias(lua_State *L)
 
 /* ---- max-pooling -------------------------------------------------------------------------------------------- */
 
-/* {kernel: n or {h, w}; stride: default the kernel; padding} */
+/* {kernel: n or {h, w}; stride: default the kernel; padding; ceil_mode: flag} */
 static lx_pool_options pool_options(lua_State *L, int arg)
 {
     lx_pool_options options;
@@ -131,6 +131,7 @@ static lx_pool_options pool_options(lua_State *L, int arg)
     for (int i = 0; i < 2; i++)
         if (options.stride[i] == 0)
             options.stride[i] = options.kernel[i];
+    options.ceil = lx_opt_flag(L, arg, "ceil_mode");
     return options;
 }
 

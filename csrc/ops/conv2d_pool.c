@@ -8,7 +8,7 @@
 
 LX_KERNEL(conv2d, conv2d_rectify);
 
-static const lx_pool_options WINDOWS = {{2, 2}, {2, 2}, {0, 0}};
+static const lx_pool_options WINDOWS = {{2, 2}, {2, 2}, {0, 0}, false};
 
 /* ---- forward -------------------------------------------------------------------------------------------------- */
 

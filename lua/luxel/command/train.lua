@@ -77,6 +77,7 @@ end
 -- Options that contradict each other, or say nothing.
 local function check(args)
     if args.cache and not args.data then options.fail("--cache keeps the images of --data; phantoms are drawn anew") end
+    options.check_size(args)
     if args.resume and args.overwrite then options.fail("--resume goes on with a run, and --overwrite replaces it: say "
         .. "one") end
     for _, name in ipairs {"label", "labels", "root", "uncertain", "masks"} do

@@ -40,7 +40,7 @@ end
 local function pool_settings(kernel, options)
     return {
         kernel = check.pair(kernel), stride = check.pair(options.stride or kernel),
-        padding = check.pair(options.padding or 0),
+        padding = check.pair(options.padding or 0), ceil_mode = options.ceil_mode == true,
     }
 end
 
@@ -57,6 +57,7 @@ end
 
 -- Whether a pooling is over windows of 2x2 that neither overlap nor leave the image.
 local function is_of_windows(settings)
+    if settings.ceil_mode then return false end
     for i = 1, 2 do
         if settings.kernel[i] ~= 2 or settings.stride[i] ~= 2 or settings.padding[i] ~= 0 then return false end
     end
@@ -109,7 +110,8 @@ function F.conv2d(x, weight, bias, options)
         return ops.conv2d_relu_max_pool(x, weight, bias, settings)
     end
     local convolved = ops.conv2d(x, weight, bias, settings)
-    return F.max_pool2d(convolved, pool.kernel, {stride = pool.stride, padding = pool.padding})
+    return F.max_pool2d(convolved, pool.kernel,
+        {stride = pool.stride, padding = pool.padding, ceil_mode = pool.ceil_mode})
 end
 
 -- [N,C,L] as images of one row, and back.
@@ -227,9 +229,9 @@ end
 --- Largest value in each window.
 ---@param x Tensor [N,C,H,W]
 ---@param kernel integer|integer[]
----@param options {stride: integer|integer[], padding: integer|integer[]}? stride: default the kernel; padding:
---- default 0
----@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
+---@param options {stride: integer|integer[], padding: integer|integer[], ceil_mode: boolean}? stride: default the
+--- kernel; padding: default 0; ceil_mode: a last window may reach over the end, if it begins before it
+---@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down, or up with ceil_mode
 function F.max_pool2d(x, kernel, options)
     check.float("max_pool2d", "input", x, IMAGES)
     return max_pool("max_pool2d", x, pool_settings(kernel, options or NO_OPTIONS))
@@ -413,8 +415,8 @@ end
 ---@param running_var Tensor? [C] likewise
 ---@param weight Tensor? [C]
 ---@param bias Tensor? [C]
----@param options {training: boolean, momentum: number, eps: number, activation: "relu"|"relu6"}? training: default false;
---- momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
+---@param options {training: boolean, momentum: number, eps: number, activation: "relu"|"relu6"}? training: default
+--- false; momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
 ---@return Tensor y of x's shape
 function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     local name, shape = "batch_norm", x.shape
@@ -625,6 +627,21 @@ function F.dropout2d(x, p, training)
     return x * core.dropout(mask, p, core.next_stream())
 end
 
+--- Stochastic depth (Huang et al. 2016): while training, zeroes each image with probability p and scales the others by
+--- 1/(1-p); for the branch beside a shortcut.
+---@param x Tensor [N,...]
+---@param p number? 0.5
+---@param training boolean? default true
+---@return Tensor of the shape of x
+function F.stochastic_depth(x, p, training)
+    p = p or 0.5
+    check.float("stochastic_depth", "input", x, {"N", "..."})
+    if training == false or p == 0 then return x end
+    local shape = {x.shape[1]}
+    for dim = 2, x.ndim do shape[dim] = 1 end
+    return x * core.dropout(lx.ones(shape, {device = x.device}), p, core.next_stream())
+end
+
 -- ---- declarations ---------------------------------------------------------------------------------------------
 
 local in_passing = {} -- "relu"|"relu6"
@@ -639,7 +656,8 @@ local declarations = {
         .. "dilation: size?, groups: size?}?",
     conv2d = "x: tensor, weight: tensor, bias: tensor?, options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, dilation: pair(1..2147483647)?, groups: size?, " .. ACTIVATION
-        .. ", max_pool: {kernel: pair(1..), stride: pair(1..)?, padding: pair(0..)?}?}?",
+        .. ", max_pool: {kernel: pair(1..), stride: pair(1..)?, padding: pair(0..)?, "
+        .. "ceil_mode: boolean?}?}?",
     conv_transpose2d = "x: tensor, weight: tensor, bias: tensor?, options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, output_padding: pair(0..2147483647)?, dilation: pair(1..2147483647)?, "
         .. "groups: size?}?",
@@ -649,7 +667,7 @@ local declarations = {
     avg_pool1d = "x: tensor, kernel: size, options: {stride: size?, padding: integer(0..2147483647)?, "
         .. "count_include_pad: boolean?}?",
     max_pool2d = "x: tensor, kernel: pair(1..2147483647), options: {stride: pair(1..2147483647)?, "
-        .. "padding: pair(0..2147483647)?}?",
+        .. "padding: pair(0..2147483647)?, ceil_mode: boolean?}?",
     avg_pool2d = "x: tensor, kernel: pair(1..2147483647), options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, count_include_pad: boolean?}?",
     adaptive_avg_pool1d = "x: tensor, size: size", adaptive_avg_pool2d = "x: tensor, size: pair(1..2147483647)",
@@ -670,6 +688,7 @@ local declarations = {
     log_softmax = "x: tensor, dim: integer",
     dropout = "x: tensor, p: probability?, training: boolean?",
     dropout2d = "x: tensor, p: probability?, training: boolean?",
+    stochastic_depth = "x: tensor, p: probability?, training: boolean?",
 }
 for _, row in ipairs(activations) do declarations[row.name] = "x: tensor" end
 args.publish("", F, declarations)

@@ -100,7 +100,7 @@ end
 
 -- Whether a module is a pooling over windows of 2x2 that neither overlap nor leave the image.
 local function pools_by_two(module)
-    if not is_plain(module, simple.MaxPool2d) then return false end
+    if not is_plain(module, simple.MaxPool2d) or module.ceil_mode then return false end
     for i = 1, 2 do
         if module.kernel[i] ~= 2 or module.stride[i] ~= 2 or module.padding[i] ~= 0 then return false end
     end
@@ -108,10 +108,10 @@ local function pools_by_two(module)
 end
 
 -- The modules in order, those of Sequentials inside in the place of these.
-local function flatten(sequential, class, list)
-    for _, module in sequential:named_children() do
+local function flatten(children, class, list)
+    for _, module in ipairs(children) do
         if module.forward == class.forward and not rawget(module, "_hooks") then
-            flatten(module, class, list)
+            flatten(module:children(), class, list)
         else
             list[#list + 1] = module
         end
@@ -149,13 +149,13 @@ local function normalise(modules, i, x)
     return layer:activated(x, activation), i + 2
 end
 
---- The result of a Sequential, computed several layers at a time.
----@param sequential Sequential
+--- The result of modules one after the other, computed several layers at a time.
+---@param children Module[]
 ---@param class table Sequential
 ---@param x Tensor
 ---@return Tensor
-function fuse.run(sequential, class, x)
-    local modules = flatten(sequential, class, {})
+function fuse.run(children, class, x)
+    local modules = flatten(children, class, {})
     local frees = not autograd.is_grad_enabled()
     local passing = false -- whether x was made by a built-in layer here, so that nobody else has it
     local i = 1

@@ -63,7 +63,8 @@ end
 local function normalise(self, x, activation)
     local momentum = momentum_of(self)
     return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
-        training = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps, activation = activation,
+        training = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps,
+        activation = activation,
     })
 end
 
