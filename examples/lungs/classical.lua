@@ -1,5 +1,6 @@
 --- How well the lungs are found without a network: the box of lx.vision.find_lungs as it is, and what is dark in it by
--- Otsu's threshold, on the images and with the figures of cross_validate.lua; and how well two drawings of people agree.
+-- Otsu's threshold, on the images and with the figures of cross_validate.lua; and how well two drawings of people
+-- agree.
 -- Usage: lua5.4 classical.lua DATA, the folder with images/, masks/ and images.csv
 
 local lx = require "luxel"

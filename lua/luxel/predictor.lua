@@ -242,7 +242,7 @@ local FORMS <const> = {
 ---  and the mask is of it
 ---@return luxel.Answer
 function Predictor:answer(probabilities)
-    if args.problem("", FORMS[self.task], probabilities) then
+    if args.mistake_in("", FORMS[self.task], probabilities) then
         args.fail("Predictor:answer: probabilities: expected %s for the task '%s'", self.task == "binary"
             and "one number" or self.task == "segmentation" and "a map" or #self.classes .. " numbers", self.task)
     end
