@@ -151,14 +151,25 @@ describe("folds", function()
         assert.not_same(a[1].val.path, assert(frame:folds(3, {seed = 2}))[1].val.path)
     end)
 
-    it("give a patient with more images than a fold one to itself", function()
-        local list = rows(3)
-        for i = 1, 40 do list[#list + 1] = {path = i .. ".png", label = "normal", patient = "large"} end
-        local frame = assert(lx.data.frame(list, {label = "label"}))
-        local sizes = {}
-        for k, fold in ipairs(assert(frame:folds(3))) do sizes[k] = #fold.val end
-        table.sort(sizes)
-        assert.equal(40, sizes[3])
+    it("leave a patient with more images than a fold without others of the class", function()
+        local list = rows(20)
+        for i = 1, 60 do list[#list + 1] = {path = i .. ".png", label = "normal", patient = "large"} end
+        local found = 0
+        for _, fold in ipairs(assert(assert(lx.data.frame(list, {label = "label"})):folds(3))) do
+            local large, others = 0, 0
+            for i = 1, #fold.val do
+                if fold.val.group[i] == "large" then
+                    large = large + 1
+                elseif fold.val.label[i] == 0 then
+                    others = others + 1
+                end
+            end
+            if large > 0 then
+                found = found + large
+                assert.equal(0, others)
+            end
+        end
+        assert.equal(60, found)
     end)
 
     it("are refused where there are too few patients", function()
