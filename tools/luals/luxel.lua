@@ -111,6 +111,13 @@ local lx = {}
 ---@field device string? default "cpu"
 ---@field requires_grad boolean?
 
+---@class luxel.TorchInfo
+---@field format "zip"|"legacy" the one since torch 1.6, or the one before
+---@field names string[] of the tensors, in the file's order
+---@field key string? where among the contents they are, if they are not all of them
+---@field left_out string[] what beside the tensors is not one of them, and buffers that are not kept
+---@field contents any all that the file holds, as Lua's values: dicts and lists are tables, None is `lx.io.torch.none`, a module is {class = NAME, fields = {…}}, a class its name; whole numbers beyond 64 bits are text, two's complement in hexadecimal
+
 ---@class luxel.Tuned
 ---@field device string
 ---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] usual: the time of what is taken untuned; rejected: candidates that did not run or gave another result
@@ -2566,6 +2573,27 @@ function lx.data.phantom_save(dir, options) end
 ---@param trained_on? {pixels: string, patients: string, images?: number} nil: nothing is known
 ---@return luxel.Dataset rest, {pixels: integer, patients: integer} left_out images left out for their pixels, and for their patients alone
 function lx.data.unseen(dataset, trained_on) end
+
+---@class lx.io
+lx.io = {}
+
+---@class lx.io.torch
+lx.io.torch = {}
+
+--- Reads what `torch.save` wrote: a state dict, a dict with one inside, or a whole module, whose tensors get the names
+--- of its state dict. Nothing of the file is run: names of tensors, plain containers and the classes of modules of
+--- torch.nn, torchvision and torchxrayvision are understood; any other name is an error that tells it and its place.
+---
+--- The tensors are on the cpu. Tensors that share a storage share memory. Integers become int32, truth values uint8,
+--- floats float32, and quantised numbers the float32 that they stand for; what is out of range is refused. Of float32,
+--- int32 and uint8 they are the file's own bytes where those are aligned, as of `lx.load`: nobody should write into the
+--- file while they are in use.
+---@param path string
+---@param options? {key?: string, complex?: "pairs"} key: which part of the contents has the tensors, where there are several; complex: complex numbers become a last dimension of two, else they are refused
+---@return table<string, Tensor>? tensors nil where the file cannot be read
+---@return luxel.TorchInfo|string info or the message
+---@return string? code "io", "format" for a file that is damaged, not of this kind or not understood, "memory"
+function lx.io.torch.load(path, options) end
 
 ---@class lx.metrics
 lx.metrics = {}
