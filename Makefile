@@ -97,7 +97,10 @@ $(BUILD)/obj/%.o: %.c Makefile $(FLAGS)
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 # The assembler embeds the text of the kernels, which the compiler does not see as a dependency.
-$(BUILD)/obj/csrc/device/opencl/sources.o: $(wildcard kernels/* kernels/simt/*)
+KERNEL_FILES = $(wildcard $(addprefix kernels/,*.cl *.h simt/*.cl simt/*.h))
+text_of = X($(subst /,_,$(subst .,_,$(1))),"$(1)")
+$(BUILD)/obj/csrc/device/opencl/sources.o: CFLAGS_ALL += '-DKERNEL_TEXTS(X)=$(foreach file,$(KERNEL_FILES:kernels/%=%),$(call text_of,$(file)))'
+$(BUILD)/obj/csrc/device/opencl/sources.o: $(KERNEL_FILES)
 
 define kernel_rule
 $(BUILD)/obj/kernels/$(1)/%.o: kernels/%.cl Makefile $(FLAGS)

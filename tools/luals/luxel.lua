@@ -802,6 +802,22 @@ function Tensor:ge(other) end
 ---@return Tensor
 function Tensor:gt(other) end
 
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardsigmoid_` in place
+---@return Tensor
+function Tensor:hardsigmoid() end
+
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@return Tensor
+function Tensor:hardsigmoid_() end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardswish_` in place
+---@return Tensor
+function Tensor:hardswish() end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@return Tensor
+function Tensor:hardswish_() end
+
 --- The positions `index` of a dimension, in that order. One out of range raises on the cpu; on other devices, which
 --- compute while Lua goes on, it gives NaN (0 of integers). So with `gather`.
 ---@param dim integer
@@ -1017,6 +1033,14 @@ function Tensor:reciprocal_() end
 ---@return Tensor
 function Tensor:relu() end
 
+--- min(max(0, x), 6) (Krizhevsky 2010); `relu6_` in place
+---@return Tensor
+function Tensor:relu6() end
+
+--- min(max(0, x), 6) (Krizhevsky 2010), in place
+---@return Tensor
+function Tensor:relu6_() end
+
 --- max(0, x), in place
 ---@return Tensor
 function Tensor:relu_() end
@@ -1100,6 +1124,14 @@ function Tensor:sign() end
 --- -1, 0 or 1, in place
 ---@return Tensor
 function Tensor:sign_() end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018); `silu_` in place
+---@return Tensor
+function Tensor:silu() end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018), in place
+---@return Tensor
+function Tensor:silu_() end
 
 --- of radians; `sin_` in place
 ---@return Tensor
@@ -1632,6 +1664,26 @@ function lx.gradcheck(f, inputs, options) end
 ---@return Tensor
 function lx.gt(t, other) end
 
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardsigmoid_` in place
+---@param t Tensor
+---@return Tensor
+function lx.hardsigmoid(t) end
+
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@param t Tensor
+---@return Tensor
+function lx.hardsigmoid_(t) end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardswish_` in place
+---@param t Tensor
+---@return Tensor
+function lx.hardswish(t) end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@param t Tensor
+---@return Tensor
+function lx.hardswish_(t) end
+
 --- What the reference says of a public function, class or method; print it to read it. A REPL shows it as it is.
 ---@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
 ---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
@@ -1996,6 +2048,16 @@ function lx.reciprocal_(t) end
 ---@return Tensor
 function lx.relu(t) end
 
+--- min(max(0, x), 6) (Krizhevsky 2010); `relu6_` in place
+---@param t Tensor
+---@return Tensor
+function lx.relu6(t) end
+
+--- min(max(0, x), 6) (Krizhevsky 2010), in place
+---@param t Tensor
+---@return Tensor
+function lx.relu6_(t) end
+
 --- max(0, x), in place
 ---@param t Tensor
 ---@return Tensor
@@ -2103,6 +2165,16 @@ function lx.sign(t) end
 ---@param t Tensor
 ---@return Tensor
 function lx.sign_(t) end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018); `silu_` in place
+---@param t Tensor
+---@return Tensor
+function lx.silu(t) end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018), in place
+---@param t Tensor
+---@return Tensor
+function lx.silu_(t) end
 
 --- of radians; `sin_` in place
 ---@param t Tensor
@@ -2920,6 +2992,18 @@ function lx.nn.GlobalMaxPool2d() end
 ---@return GroupNorm
 function lx.nn.GroupNorm(groups, channels, options) end
 
+---@class Hardsigmoid: Module
+
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@return Hardsigmoid
+function lx.nn.Hardsigmoid() end
+
+---@class Hardswish: Module
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@return Hardswish
+function lx.nn.Hardswish() end
+
 ---@class HuberLoss: Module
 
 --- Half the square below `delta` (default 1), linear above (Huber 1964): `delta` times `smooth_l1_loss`.
@@ -3043,6 +3127,12 @@ function lx.nn.Parameter(tensor) end
 ---@return ReLU
 function lx.nn.ReLU() end
 
+---@class ReLU6: Module
+
+--- min(max(0, x), 6) (Krizhevsky 2010)
+---@return ReLU6
+function lx.nn.ReLU6() end
+
 ---@class ReflectionPad2d: Module
 
 --- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
@@ -3069,7 +3159,7 @@ function lx.nn.Sequential(...) end
 
 ---@class SiLU: Module
 
---- x sigmoid(x) (Elfwing et al. 2018).
+--- x / (1 + e^-x) (Elfwing et al. 2018)
 ---@return SiLU
 function lx.nn.SiLU() end
 
@@ -3227,7 +3317,7 @@ function lx.nn.functional.conv1d(x, weight, bias, options) end
 ---@param x Tensor [N,C,H,W]
 ---@param weight Tensor [O,C/groups,KH,KW]
 ---@param bias? Tensor? [O]
----@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[]}} stride, dilation, groups: default 1; padding: default 0; relu: applies ReLU to the result in the same pass; max_pool: with `relu` only, then pools it without keeping it
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, activation?: "relu"|"relu6", max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[]}} stride, dilation, groups: default 1; padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu"; max_pool: with an activation only, then pools it, after ReLU without keeping it
 ---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
 function lx.nn.functional.conv2d(x, weight, bias, options) end
 
@@ -3295,6 +3385,16 @@ function lx.nn.functional.gelu(x) end
 ---@return Tensor y of x's shape
 function lx.nn.functional.group_norm(x, groups, weight, bias, options) end
 
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.hardsigmoid(x) end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.hardswish(x) end
+
 --- Half the square below `delta` (default 1), linear above (Huber 1964): `delta` times `smooth_l1_loss`.
 ---@param x Tensor
 ---@param target Tensor of the shape of x
@@ -3352,7 +3452,7 @@ function lx.nn.functional.leaky_relu(x, slope) end
 ---@param x Tensor [...,I]
 ---@param weight Tensor [O,I]
 ---@param bias? Tensor? [O]
----@param options? {relu?: boolean} relu: applies ReLU to the result in the same pass
+---@param options? {relu?: boolean, activation?: "relu"|"relu6"} activation: is applied to the result in the same pass; relu: true for activation = "relu"
 ---@return Tensor y [...,O]
 function lx.nn.functional.linear(x, weight, bias, options) end
 
@@ -3403,14 +3503,19 @@ function lx.nn.functional.pad(x, padding, options) end
 ---@return Tensor
 function lx.nn.functional.relu(x) end
 
+--- min(max(0, x), 6) (Krizhevsky 2010)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.relu6(x) end
+
 --- 1/(1 + e^-x)
 ---@param x Tensor
 ---@return Tensor
 function lx.nn.functional.sigmoid(x) end
 
---- x sigmoid(x) (Elfwing et al. 2018).
+--- x / (1 + e^-x) (Elfwing et al. 2018)
 ---@param x Tensor
----@return Tensor of the shape of x
+---@return Tensor
 function lx.nn.functional.silu(x) end
 
 --- Quadratic below `beta` (default 1), linear above (Girshick 2015).
