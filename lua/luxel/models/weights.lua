@@ -78,8 +78,9 @@ local function find(known, path, file, size)
         local archive, problem = zip.open(file, size)
         local member = archive and archive:find(known.member)
         if not member then return nil, ("%s: %s"):format(path, problem or known.member .. " is not in it") end
-        file, start = archive:bytes(member, function() end)
-        if not file then return nil, ("%s: %s"):format(path, start) end
+        local code
+        file, start, code = archive:bytes(member, function() end)
+        if not file then return nil, ("%s: %s"):format(path, start), code end
         size = member.size
     end
     if digest_of(file, start, size) ~= known.digest then
@@ -99,8 +100,8 @@ function weights.take(name, path, folder)
     local known = weights.KNOWN[name]
     local file <close>, size, code = core.map_file(path)
     if not file then return nil, size, code end
-    local bytes, problem = find(known, path, file, size)
-    if not bytes then return nil, problem, "format" end
+    local bytes, problem, problem_code = find(known, path, file, size)
+    if not bytes then return nil, problem, problem_code or "format" end
     local ok
     ok, problem, code = make_folders(folder)
     if not ok then return nil, problem, code end
