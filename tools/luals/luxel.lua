@@ -104,6 +104,9 @@ local lx = {}
 ---@field channels integer? of the images, default 1
 ---@field size integer? side of the images in pixels, where the weights depend on it; elsewhere it is only checked
 ---@field dropout number? probability while training, where the network has a dropout; its paper's by default
+---@field pretrained string? of classifiers: file of weights to begin with, of torch.save, safetensors or Luxel
+---@field source string? where these come from, where the file does not tell; an unknown one is told what there is
+---@field head "replace"|nil the last layer is not that of the file, but a new one
 
 ---@class luxel.ProfileRow
 ---@field device string
@@ -139,6 +142,13 @@ local lx = {}
 ---@field dtype ("float32"|"uint8"|"int32")? default float32
 ---@field device string? default "cpu"
 ---@field requires_grad boolean?
+
+---@class luxel.TorchInfo
+---@field format "zip"|"legacy" the one since torch 1.6, or the one before
+---@field names string[] of the tensors, in the file's order
+---@field key string? where among the contents they are, if they are not all of them
+---@field left_out string[] what beside the tensors is not one of them, and buffers that are not kept
+---@field contents any all that the file holds, as Lua's values: dicts and lists are tables, None is `lx.io.torch.none`, a module is {class = NAME, fields = {…}}, a class its name; whole numbers beyond 64 bits are text, two's complement in hexadecimal
 
 ---@class luxel.Tuned
 ---@field device string
@@ -2554,8 +2564,16 @@ function lx.calibration.fit(logits, labels) end
 ---@return {temperature: number}? nil where there are fewer than two classes, or all logits of each image are the same; else from 1e-4 to 1e4 times the largest difference of logits
 function lx.calibration.fit_temperature(rows, labels) end
 
+--- The probability that torchxrayvision (Cohen et al. 2022) makes of one: its models have for each class the
+--- probability that shall count as 0.5, and the parts below and above are stretched to that. A class that was not
+--- trained has none, and its answer is 0.5, whatever the network says.
+---@param p number from 0 to 1
+---@param point? number|false|nil above 0 and below 1; false, nil or NaN: there is none
+---@return number from 0 to 1
+function lx.calibration.operating_point(p, point) end
+
 --- The probability for a logit; without a calibration the plain sigmoid.
----@param fitted? {scale: number, shift: number}|false
+---@param fitted? {scale: number, shift: number}|{operating_point: number|false}|false
 ---@param logit number finite
 ---@return number from 0 to 1
 function lx.calibration.probability(fitted, logit) end
@@ -2715,6 +2733,27 @@ function lx.data.phantom_save(dir, options) end
 ---@return luxel.Dataset rest, {pixels: integer, patients: integer} left_out images left out for their pixels, and for their patients alone
 function lx.data.unseen(dataset, trained_on) end
 
+---@class lx.io
+lx.io = {}
+
+---@class lx.io.torch
+lx.io.torch = {}
+
+--- Reads what `torch.save` wrote: a state dict, a dict with one inside, or a whole module, whose tensors get the names
+--- of its state dict. Nothing of the file is run: names of tensors, plain containers and the classes of modules of
+--- torch.nn, torchvision and torchxrayvision are understood; any other name is an error that tells it and its place.
+---
+--- The tensors are on the cpu. Tensors that share a storage share memory. Integers become int32, truth values uint8,
+--- floats float32, and quantised numbers the float32 that they stand for; what is out of range is refused. Of float32,
+--- int32 and uint8 they are the file's own bytes where those are aligned, as of `lx.load`: nobody should write into the
+--- file while they are in use.
+---@param path string
+---@param options? {key?: string, complex?: "pairs"} key: which part of the contents has the tensors, where there are several; complex: complex numbers become a last dimension of two, else they are refused
+---@return table<string, Tensor>? tensors nil where the file cannot be read
+---@return luxel.TorchInfo|string info or the message
+---@return string? code "io", "format" for a file that is damaged, not of this kind or not understood, "memory"
+function lx.io.torch.load(path, options) end
+
 ---@class lx.metrics
 lx.metrics = {}
 
@@ -2854,32 +2893,32 @@ function lx.models.autoencoder(options) end
 function lx.models.build(name, options) end
 
 --- Four 3×3 convolutions (32, 64, 128, 128 channels), each with ReLU and 2×2 max-pooling, then 512 features.
----@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
 ---@return Module net [N,channels,size,size] to [N,outputs]
 function lx.models.cnn(options) end
 
 --- DenseNet-121 (Huang et al. 2017), with 14 outputs the network of CheXNet (Rajpurkar et al. 2017).
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.densenet121(options) end
 
 --- DenseNet-169 (Huang et al. 2017).
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.densenet169(options) end
 
 --- EfficientNet-B0 (Tan and Le 2019).
----@param options? {outputs?: integer, dropout?: number, drop_path?: number, channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; drop_path: how often the last block is left out for an image while training, default 0.2; those before it less often
+---@param options? {outputs?: integer, dropout?: number, drop_path?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; drop_path: how often the last block is left out for an image while training, default 0.2; those before it less often
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.efficientnet_b0(options) end
 
 --- EfficientNet-Lite0 (Google 2020), without squeeze and excitation.
----@param options? {outputs?: integer, dropout?: number, variant?: "tf", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; variant: "tf" computes as the weights that were trained in TensorFlow want it, with its padding and eps 1e-3
+---@param options? {outputs?: integer, dropout?: number, variant?: "tf", pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; variant: "tf" computes as the weights that were trained in TensorFlow want it, with its padding and eps 1e-3
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.efficientnet_lite0(options) end
 
 --- LeNet-5 (LeCun et al. 1998), for images of one size.
----@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, default 32; outputs: default 1; channels of the images: default 1
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} size: side of the images in pixels, default 32; outputs: default 1; channels of the images: default 1
 ---@return Module net [N,channels,size,size] to [N,outputs]
 function lx.models.lenet(options) end
 
@@ -2889,17 +2928,17 @@ function lx.models.lenet(options) end
 function lx.models.limits(name) end
 
 --- MobileNetV2 (Sandler et al. 2018) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v2(options) end
 
 --- MobileNetV3-Large (Howard et al. 2019) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v3_large(options) end
 
 --- MobileNetV3-Small (Howard et al. 2019) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v3_small(options) end
 
@@ -2909,32 +2948,42 @@ function lx.models.mobilenet_v3_small(options) end
 function lx.models.names(kind) end
 
 --- ResNet-101 (He et al. 2016): 33 bottlenecks.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet101(options) end
 
 --- ResNet-18 (He et al. 2016): 8 blocks of two 3×3 convolutions.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet18(options) end
 
 --- ResNet-34 (He et al. 2016): 16 blocks of two 3×3 convolutions.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet34(options) end
 
 --- ResNet-50 (He et al. 2016): 16 bottlenecks.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet50(options) end
 
+--- Writes a network with pretrained weights as a model's file, with which `lx.predictor` answers. What its outputs are
+--- is told by the file of the weights, or by `classes`: labels that do not exclude each other. Labels of
+--- torchxrayvision are calibrated by their operating points, and those that it did not train are always 0.5, and never
+--- positive.
+---@param path string
+---@param net Module with `net.pretrained`
+---@param options {size: integer, classes?: (string)[]} size: side to which images are resized, in pixels
+---@return boolean? ok, string? message, string? code
+function lx.models.save(path, net, options) end
+
 --- SqueezeNet 1.0 (Iandola et al. 2016). The last convolution has a ReLU as in the paper: logits are never negative.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.squeezenet1_0(options) end
 
 --- SqueezeNet 1.1: 2.4 times less arithmetic than 1.0. Logits are never negative.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.squeezenet1_1(options) end
 
@@ -2945,42 +2994,42 @@ function lx.models.squeezenet1_1(options) end
 function lx.models.unet(options) end
 
 --- VGG-11 (Simonyan and Zisserman 2015, A).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg11(options) end
 
 --- VGG-11 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg11_bn(options) end
 
 --- VGG-13 (Simonyan and Zisserman 2015, B).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg13(options) end
 
 --- VGG-13 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg13_bn(options) end
 
 --- VGG-16 (Simonyan and Zisserman 2015, D).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg16(options) end
 
 --- VGG-16 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg16_bn(options) end
 
 --- VGG-19 (Simonyan and Zisserman 2015, E).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19(options) end
 
 --- VGG-19 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19_bn(options) end
 
@@ -3967,7 +4016,7 @@ function lx.train.console(stream) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -3976,7 +4025,7 @@ function lx.train.fit(options) end
 --- where the network gives several. One that is not finite is an error that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
 ---@return number[]|number[][]
 function lx.train.predict(net, dataset, options) end
 

@@ -29,6 +29,7 @@ function run.describe(fit)
     metadata.normalisation = {
         mean = fit.mean, std = fit.std, enhance = fit.enhance and pipeline.portable(fit.enhance) or nil,
     }
+    metadata.pretrained = fit.net.pretrained
     metadata.seed = fit.seed
     metadata.epoch = state.epoch
     metadata.metrics = state.metrics
