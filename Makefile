@@ -7,7 +7,7 @@
 # make spec     the tests without the slow stages        make lint     luacheck, tools/check-layers
 # make format   lines of C changed since HEAD, by clang-format
 # make oclgrind all kernels checked for data races and accesses outside buffers
-# make fuzz     damaged image files through the readers
+# make fuzz     damaged image files through the readers   make fuzz-torch   damaged files of PyTorch's weights
 # make corpora DIR=FOLDER   the readers beside those of others, over files of your own
 # make faults   every allocation and every call for a file of the module fails once, and all after it (FAULTS_ONLY=PATTERN,
 #               FAULTS_STRIDE=N: each N-th)
@@ -97,7 +97,10 @@ $(BUILD)/obj/%.o: %.c Makefile $(FLAGS)
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 # The assembler embeds the text of the kernels, which the compiler does not see as a dependency.
-$(BUILD)/obj/csrc/device/opencl/sources.o: $(wildcard kernels/* kernels/simt/*)
+KERNEL_FILES = $(wildcard $(addprefix kernels/,*.cl *.h simt/*.cl simt/*.h))
+text_of = X($(subst /,_,$(subst .,_,$(1))),"$(1)")
+$(BUILD)/obj/csrc/device/opencl/sources.o: CFLAGS_ALL += '-DKERNEL_TEXTS(X)=$(foreach file,$(KERNEL_FILES:kernels/%=%),$(call text_of,$(file)))'
+$(BUILD)/obj/csrc/device/opencl/sources.o: $(KERNEL_FILES)
 
 define kernel_rule
 $(BUILD)/obj/kernels/$(1)/%.o: kernels/%.cl Makefile $(FLAGS)
@@ -186,6 +189,17 @@ fuzz: deps-test
 	@mkdir -p $(BUILD)/fuzz/found
 	$(FUZZ_ASAN) $(BUILD)/fuzz/libfuzzer -runs=$(FUZZ_RUNS) -max_len=65536 -rss_limit_mb=3000 -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/found spec/fuzz/corpus
+
+# Damaged files of torch.save through their reader, in the module that is built with sanitizers.
+FUZZ_TORCH_COUNT ?= 10000
+
+fuzz-torch: deps-test
+	@$(MAKE) --no-print-directory all BUILD=$(BUILD)/sanitize OPTIMIZE=-O1 \
+		SANITIZE="-g -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	@$(HERE); LUA_CPATH="$(abspath $(BUILD))/sanitize/?.so;;" ASAN_OPTIONS=max_allocation_size_mb=256 \
+		LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+		LSAN_OPTIONS="use_tls=0:print_suppressions=0:suppressions=$(CURDIR)/spec/support/leaks.txt" \
+		$(LUA) spec/fuzz/torch.lua $(FUZZ_TORCH_COUNT)
 
 # Each n: the n-th allocation or call for a file fails in a script that touches everything. `make test` runs some of them.
 FAULTS_STRIDE ?= 1
@@ -315,4 +329,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz faults mutate coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean
+.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-torch faults mutate coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean

@@ -5,6 +5,7 @@
  * is the same kernel on transposed, flipped weights. */
 #include "luxel.h"
 #include "conv2d.h"
+#include "activation.h"
 #include "bias.h"
 #include "window.h"
 
@@ -87,12 +88,6 @@ static LX_ITEM long input_row(long v, const conv2d_tile_args p)
         v /= p.up_h;
     }
     return v < p.g.height ? v : -1;
-}
-
-static LX_ITEM lanes finish(lanes sum, lanes bias, int relu)
-{
-    const lanes value = sum + bias;
-    return relu ? choose_lanes(value < splat(0.0f), splat(0.0f), value) : value;
 }
 
 /* Adds one tap: `count` input channels, `lane` apart, of `pixels` input pixels, `pixel` apart. `next` leads to the
@@ -201,9 +196,9 @@ static LX_ITEM void tile(int blocks, int pixels, long step, long column, long la
     UNROLL
     for (int t = 0; t < pixels; t++) {
         if (run.start + t >= run.own && run.start + t < run.end) {
-            store_lanes(finish(sum0[t], bias0, p.relu), out + t * p.up_w * LANES);
+            store_lanes(activate_lanes(sum0[t] + bias0, p.activation), out + t * p.up_w * LANES);
             if (blocks == 2)
-                store_lanes(finish(sum1[t], bias1, p.relu), out + plane + t * p.up_w * LANES);
+                store_lanes(activate_lanes(sum1[t] + bias1, p.activation), out + plane + t * p.up_w * LANES);
         }
     }
 }
@@ -396,7 +391,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
     UNROLL
     for (int t = 0; t < OF_ONE; t++)
         if (run.start + t >= run.own && run.start + t < run.end)
-            store_lanes(finish(sum[t], bias0, p.relu), out + t * p.up_w * LANES);
+            store_lanes(activate_lanes(sum[t] + bias0, p.activation), out + t * p.up_w * LANES);
 }
 #endif
 

@@ -44,7 +44,7 @@ typedef struct {
     int groups;
     int out_blocks, in_blocks, in_channels; /* in a group */
     int out_channels;                       /* in all */
-    int bias, relu;
+    int bias, activation; /* of kernels/activation.h */
     int filler; /* see kernels/luxel.h */
 } conv2d_tile_args;
 

@@ -21,6 +21,17 @@ static LX_ITEM float floored_quotient(float a, float b)
     return b == 0.0f ? a / b : rint(quotient);
 }
 
+/* a between 0 and `most`; NaN stays. */
+static LX_ITEM float cut_off(float a, float most)
+{
+    return a < 0.0f ? 0.0f : a > most ? most : a;
+}
+
+static LX_ITEM float logistic(float a)
+{
+    return 1.0f / (1.0f + exp(-a));
+}
+
 /* y = formula(a) */
 #define UNARY(name, zero, formula)                                                                 \
     KERNEL2(unary_##name, elementwise_args, GLOBAL const float *, in, GLOBAL float *, out)         \
@@ -49,8 +60,13 @@ static LX_ITEM float floored_quotient(float a, float b)
         out[AT(p.y)] = (type)(formula);                                                                            \
     }
 
+#define ACTIVATION(name, zero, formula, from, gradient) \
+    UNARY(name, zero, formula)                           \
+    BINARY(name##_backward, 1, float, gradient)
+
 UNARY_OPS(UNARY)
 BINARY_OPS(BINARY)
+ACTIVATION_OPS(ACTIVATION)
 
 /* Integers compare as integers: as floats they would be rounded from 2^24 on. */
 #define COMPARE_INTEGERS(name, formula)                                                                          \

@@ -32,9 +32,18 @@ typedef struct {
     X(tanh, 1, tanh(a)) \
     X(erf, 1, erf(a)) \
     X(sigmoid, 0, 1.0f / (1.0f + exp(-a))) \
-    X(relu, 1, a > 0.0f ? a : (a != a ? a : 0.0f)) \
     /* where the bounds cross, the upper one wins */ \
     X(clamp, 0, a != a ? a : (a > p.t || p.s > p.t ? p.t : (a < p.s ? p.s : a)))
+
+/* Functions whose gradient is a kernel as well, NAME_backward, which is all that there is to say of them: autograd has them
+ * from this list. X(name, whether zeros give zeros, formula of float a, what the gradient is computed from: x, what the
+ * function was given, or y, what it gave; formula of the gradient of float a (that x or y) and the gradient b of y) */
+#define ACTIVATION_OPS(X) \
+    X(relu, 1, a > 0.0f ? a : (a != a ? a : 0.0f), y, a > 0.0f ? b : 0.0f) \
+    X(relu6, 1, cut_off(a, 6.0f), y, a > 0.0f && a < 6.0f ? b : 0.0f) \
+    X(hardsigmoid, 0, cut_off(a + 3.0f, 6.0f) / 6.0f, x, a > -3.0f && a < 3.0f ? b / 6.0f : 0.0f) \
+    X(hardswish, 1, a * cut_off(a + 3.0f, 6.0f) / 6.0f, x, a <= -3.0f ? 0.0f : a < 3.0f ? b * (a / 3.0f + 0.5f) : b) \
+    X(silu, 1, a * logistic(a), x, b * logistic(a) * (1.0f + a * (1.0f - logistic(a))))
 
 /* X(name, whether zeros give zeros, type of the result, formula of floats a and b) */
 #define BINARY_OPS(X) \
@@ -48,8 +57,6 @@ typedef struct {
     /* with the sign of b, as Lua's % and //; computed from fmod, which is exact */ \
     X(remainder, 0, float, floored_remainder(a, b)) \
     X(floor_divide, 0, float, floored_quotient(a, b)) \
-    /* the gradient b of a relu whose result was a */ \
-    X(relu_backward, 1, float, a > 0.0f ? b : 0.0f) \
     X(eq, 0, uchar, a == b) \
     X(ne, 0, uchar, a != b) \
     X(lt, 0, uchar, a < b) \

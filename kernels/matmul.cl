@@ -5,6 +5,7 @@
  * x W^T: they are read where they are, which is faster if a has few rows for a copy of b to pay. */
 #include "luxel.h"
 #include "matmul.h"
+#include "activation.h"
 
 #ifndef LX_ITEM
 #define LX_ITEM inline
@@ -258,6 +259,6 @@ KERNEL3(matmul_finish, matmul_args, GLOBAL const float *, parts, GLOBAL const fl
     for (long i = 1; i < p.chunks; i++)
         sum += part[i * p.rows * p.columns];
     sum = p.bias ? sum + bias[id0] : sum;
-    y[(id2 * p.rows + id1) * p.columns + id0] = p.relu && sum < 0.0f ? 0.0f : sum;
+    y[(id2 * p.rows + id1) * p.columns + id0] = activate(sum, p.activation);
 }
 #endif

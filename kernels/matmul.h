@@ -25,7 +25,7 @@ typedef struct {
     long chunks, chunk_depth;
     long block_rows;    /* of a work-item */
     long block_columns; /* strip form: a multiple of a strip; dot form: of a tile */
-    int bias, relu;     /* matmul_finish */
+    int bias, activation; /* matmul_finish; of kernels/activation.h */
 } matmul_args;
 
 #endif

@@ -15,6 +15,7 @@
  * patches of all input channels, then for two blocks of output channels at a time the products and the pixels. */
 #include "luxel.h"
 #include "winograd.h"
+#include "activation.h"
 #include "bias.h"
 #include "window.h"
 
@@ -303,9 +304,8 @@ static LX_ITEM void store_tile(const lanes *y, GLOBAL float *plane, int row, int
         GLOBAL float *to = plane + ((long)(row + i) * p.s.out_width + column) * LANES;
         UNROLL
         for (int j = 0; j < 4; j++) {
-            const lanes value = y[i * 4 + j];
             if (i < rows && j < columns)
-                store_lanes(p.relu ? choose_lanes(value < splat(0.0f), splat(0.0f), value) : value, to + j * LANES);
+                store_lanes(activate_lanes(y[i * 4 + j], p.activation), to + j * LANES);
         }
     }
 }

@@ -36,7 +36,7 @@ typedef struct {
 typedef struct {
     winograd_strips s;
     int out_channels;
-    int bias, relu;
+    int bias, activation; /* of kernels/activation.h */
     int filler; /* see kernels/luxel.h */
 } winograd_args;
 

@@ -27,8 +27,7 @@ end
 
 -- ---- elementwise ----------------------------------------------------------------------------------------------
 
-each("unary/", {"neg", "abs", "sign", "floor", "ceil", "round", "square", "exp", "expm1", "sin", "cos", "tanh", "erf",
-    "sigmoid", "relu", "sqrt", "rsqrt", "reciprocal", "log", "log1p"}, function(name)
+each("unary/", ops.elementwise, function(name)
     return function(i) return i.x[name](i.x) end
 end)
 local function sigmoid(x) return 1 / (1 + math.exp(-x)) end
@@ -407,6 +406,13 @@ case("conv2d/relu", function(i) return F.conv2d(i.input, i.weight, i.bias, {padd
 case("conv2d/relu_groups", function(i)
     return F.conv2d(i.input, i.weight, i.bias, {padding = 1, groups = 5, relu = true})
 end)
+case("conv2d/relu6", function(i) return F.conv2d(i.input, i.weight, i.bias, {padding = 1, activation = "relu6"}) end)
+case("conv2d/relu6_groups", function(i)
+    return F.conv2d(i.input, i.weight, i.bias, {padding = 1, groups = 5, activation = "relu6"})
+end)
+case("conv2d/relu6_max_pool", function(i)
+    return F.conv2d(i.input, i.weight, i.bias, {padding = 1, activation = "relu6", max_pool = {kernel = 2}})
+end)
 case("conv2d/relu_max_pool", function(i)
     return F.conv2d(i.input, i.weight, i.bias, {padding = 1, relu = true, max_pool = {kernel = 2}})
 end)
@@ -669,6 +675,7 @@ case("chain/conv_relu_pool_conv_linear", function(i)
     return F.linear(F.adaptive_avg_pool2d(y, 1):flatten(2), i.w3, i.b3)
 end)
 case("chain/linear_relu", function(i) return F.linear(i.x, i.w, i.b, {relu = true}) end)
+case("chain/linear_relu6", function(i) return F.linear(i.x, i.w, i.b, {activation = "relu6"}) end)
 case("chain/residual", function(i)
     local y = F.conv2d(i.x, i.w1, nil, SAME)
     return (F.batch_norm(y, nil, nil, i.g, i.b, {training = true}) + F.conv2d(i.x, i.w2)):relu()

@@ -24,8 +24,9 @@ end
 local function small_net(device)
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, {padding = 1}), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.3),
-        nn.Conv2d(8, 16, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * 4 * 4, 10),
-        nn.ReLU(), nn.Dropout(0.5), nn.Linear(10, 1)
+        nn.Conv2d(8, 16, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 7, 1), nn.Hardswish(),
+        nn.Hardsigmoid(), nn.Conv2d(7, 7, 1), nn.ReLU6(), nn.Flatten(), nn.Linear(7 * 4 * 4, 10),
+        nn.SiLU(), nn.Dropout(0.5), nn.Linear(10, 1)
     ):to(device)
 end
 

@@ -73,6 +73,8 @@ local CASES <const> = {
         function() lx.manual_seed(1); return F.dropout(wide, 0.5, true) end},
     {"dropout2d", function() lx.manual_seed(1); return F.dropout2d(features) end,
         function() lx.manual_seed(1); return F.dropout2d(features, 0.5, true) end},
+    {"stochastic_depth", function() lx.manual_seed(1); return F.stochastic_depth(features) end,
+        function() lx.manual_seed(1); return F.stochastic_depth(features, 0.5, true) end},
 
     {"Conv2d", function() return layer(nn.Conv2d, 4, 6, 3)(features) end, function()
         return layer(nn.Conv2d, 4, 6, 3, {stride = 1, padding = 0, dilation = 1, groups = 1, bias = true})(features)

@@ -13,7 +13,9 @@ local function layers_of_all_kinds()
         nn.Conv2d(20, 20, 3, {padding = 1, bias = false}), nn.BatchNorm2d(20), nn.ReLU(),
         nn.Conv2d(20, 8, 1, {bias = false}), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, {groups = 2}), nn.ReLU(),
         nn.MaxPool2d(3, {stride = 2, padding = 1}), nn.Conv2d(8, 5, 3, {padding = 1}), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Flatten(), nn.Linear(5 * 3 * 3, 7), nn.ReLU(), nn.Dropout(0.2), nn.Linear(7, 2),
+        nn.Conv2d(5, 5, 3, {padding = 1, bias = false}), nn.BatchNorm2d(5), nn.ReLU6(), nn.Conv2d(5, 5, 1), nn.ReLU6(),
+        nn.Hardswish(),
+        nn.Flatten(), nn.Linear(5 * 3 * 3, 7), nn.ReLU(), nn.Dropout(0.2), nn.Linear(7, 6), nn.ReLU6(), nn.Linear(6, 2),
     }
 end
 
@@ -349,7 +351,7 @@ describe("a fused network", function()
         local calls, run = 0, F.conv2d
         local function with_spy(f)
             F.conv2d = function(x, w, b, options)
-                if options.relu then calls = calls + 1 end
+                if options.activation then calls = calls + 1 end
                 return run(x, w, b, options)
             end
             local ok, problem = pcall(f)

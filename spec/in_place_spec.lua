@@ -30,8 +30,7 @@ local function every(t) return t:gt(0.9) end -- a mask that holds for a part of 
 -- Each change: `apply(t, s)` in place, `value(t, s)` the same as a new tensor. `source` is what s is: "row"
 -- (broadcast), "full", "scalar" (without dimensions), or nothing.
 local CHANGES <const> = {}
-for name in ("neg abs sign floor ceil round square sqrt rsqrt reciprocal exp expm1 log log1p sin cos tanh erf sigmoid "
-    .. "relu"):gmatch("%w+") do
+for _, name in ipairs(require("luxel.ops").elementwise) do
     CHANGES[name .. "_"] = {
         {apply = function(t) return t[name .. "_"](t) end, value = function(t) return t[name](t) end},
     }

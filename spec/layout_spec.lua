@@ -68,3 +68,64 @@ describe("mean-pooling of blocked images", function()
         end
     end)
 end)
+
+describe("elementwise functions of blocked images", function()
+    -- A convolution of 3x3 sums up NaN where the channels that fill up the last block are not numbers.
+    local function all_numbers(y)
+        local sum = core.conv2d(y, lx.ones(1, CHANNELS, 3, 3):to(y.device), nil, {padding = 1})
+        return sum:isnan():any():item() == 0
+    end
+
+    local x, other = lx.rand(2, CHANNELS, 23, 25) + 0.5, lx.rand(2, CHANNELS, 23, 25) + 0.5
+
+    it("give blocked results, with zeros where there are no channels", function()
+        for _, name in ipairs(require("luxel.ops").elementwise) do
+            local y = core.unary(name, blocked(x))
+            assert.is_true(core.is_blocked(y), name)
+            assert.is_true(all_numbers(y), name)
+            assert.is_true(lx.equal(y, core.unary(name, x)), name)
+            y = blocked(x)
+            core.unary_(y, name)
+            assert.is_true(core.is_blocked(y) and all_numbers(y), name .. "_")
+            assert.is_true(lx.equal(y, core.unary(name, x)), name .. "_")
+        end
+    end)
+
+    it("of two images, or of an image and a number", function()
+        for _, name in ipairs {"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"} do
+            for _, operands in ipairs {{x, other}, {x, 3}, {3, x}} do
+                local a, b = table.unpack(operands)
+                local y = core.binary(name, lx.is_tensor(a) and blocked(a) or a, lx.is_tensor(b) and blocked(b) or b)
+                assert.is_true(core.is_blocked(y), name)
+                assert.is_true(all_numbers(y), name)
+                assert.is_true(lx.equal(y, core.binary(name, a, b)), name)
+            end
+        end
+        for name, number in pairs {mul = math.huge, div = 0} do
+            local y = core.binary(name, blocked(x), number)
+            assert.is_true(core.is_blocked(y))
+            assert.is_true(all_numbers(core.unary("relu6", y)), name) -- of infinities, 6; NaN and zeros stay
+        end
+    end)
+
+    it("are converted where the answer is yes or no", function()
+        assert.is_false(core.is_blocked(core.binary("gt", blocked(x), 1)))
+        assert.is_false(core.is_blocked(core.unary("isnan", blocked(x))))
+    end)
+
+    it("convert nothing on the way through activations, forward and back", function()
+        local F = lx.nn.functional
+        for _, row in ipairs(require "luxel.nn.activations") do
+            local input = (lx.randn(2, 3, 9, 7) * 4):requires_grad_()
+            local weight = lx.randn(CHANNELS, 3, 3, 3)
+            local rows = lx.profile(function()
+                F.conv2d(F[row.name](F.conv2d(input, weight)), lx.ones(2, CHANNELS, 1, 1)):backward(lx.ones(2, 2, 7, 5))
+            end).rows
+            local names = {}
+            for _, one in ipairs(rows) do names[#names + 1] = one.kernel or one.name end
+            local text = table.concat(names, " ")
+            assert.matches(row.name, text)
+            assert.not_matches("to_plain", text)
+        end
+    end)
+end)

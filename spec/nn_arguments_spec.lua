@@ -59,10 +59,11 @@ local RIGHT <const> = {
         instance_norm = function() return images(), lx.zeros(3), lx.ones(3), lx.ones(3), lx.zeros(3), {eps = 1e-3} end,
         group_norm = function() return images(4), 2, lx.ones(4), lx.zeros(4), {eps = 1e-3} end,
         layer_norm = function() return lx.randn(2, 3), 3, lx.ones(3), lx.zeros(3), {eps = 1e-3} end,
-        relu = some, sigmoid = some, tanh = some, silu = some, gelu = some,
+        gelu = some,
         leaky_relu = function() return some(), 0.1 end,
         softmax = function() return some(), 2 end, log_softmax = function() return some(), 2 end,
         dropout = function() return some(), 0.5, true end, dropout2d = function() return images(), 0.5, true end,
+        stochastic_depth = function() return images(), 0.5, true end,
         binary_cross_entropy_with_logits = logits, mse_loss = logits, l1_loss = logits, smooth_l1_loss = logits,
         huber_loss = logits, focal_loss = logits, kl_div = logits, cross_entropy = classes, nll_loss = classes,
         dice_loss = masks, tversky_loss = masks,
@@ -77,7 +78,7 @@ local RIGHT <const> = {
     },
     nn = {
         class = function() return "Thing", nn.Linear end, Parameter = some,
-        fuse = function() return nn.ReLU() end,
+        fuse = function() return nn.ReLU() end, chain = function() return some(), nn.ReLU() end,
         summary = function() return nn.Linear(2, 3), {1, 2}, {dtype = "float32"} end,
     },
     optim = {
@@ -111,10 +112,9 @@ local CLASSES <const> = {
     GlobalMaxPool2d = {function() end, images}, Upsample = {function() return {scale = 2} end, images},
     ZeroPad2d = {function() return 1 end, images}, ReflectionPad2d = {function() return 1 end, images},
     ReplicationPad2d = {function() return 1 end, images},
-    ReLU = {function() end, some}, SiLU = {function() end, some}, GELU = {function() end, some},
-    Sigmoid = {function() end, some}, Tanh = {function() end, some}, LeakyReLU = {function() return 0.1 end, some},
+    GELU = {function() end, some}, LeakyReLU = {function() return 0.1 end, some},
     Softmax = {function() return 2 end, some}, Dropout = {function() return 0.5 end, some},
-    Dropout2d = {function() return 0.5 end, images}, Flatten = {function() return 1, 2 end, some},
+    Dropout2d = {function() return 0.5 end, images}, StochasticDepth = {function() return 0.5 end, images}, Flatten = {function() return 1, 2 end, some},
     Identity = {function() end, some},
     BCEWithLogitsLoss = {function() return {pos_weight = 2} end, logits}, MSELoss = {function() end, logits},
     L1Loss = {function() end, logits}, SmoothL1Loss = {function() return {beta = 1} end, logits},
@@ -124,6 +124,9 @@ local CLASSES <const> = {
     NLLLoss = {function() return {ignore_index = -1} end, classes},
     DiceLoss = {function() return {smooth = 1} end, masks}, TverskyLoss = {function() return {alpha = 1} end, masks},
 }
+for _, row in ipairs(require "luxel.nn.activations") do
+    RIGHT.functional[row.name], CLASSES[row.class] = some, {function() end, some}
+end
 
 local SCHEDULES <const> = {
     StepLR = {step_size = 2}, CosineWarmup = {total = 10, warmup = 2}, OneCycleLR = {max_lr = 0.1, total = 10},

@@ -173,7 +173,7 @@ Net(  [203]
     it("says what is wrong with a class", function()
         assert.matches("Empty: the class does not define forward", message_of(nn.class("Empty")()))
         assert.matches("class: name: expected a string, got nil", message_of(nn.class))
-        assert.matches("Sequential: argument 2: expected a module, got 5", message_of(nn.Sequential, nn.ReLU(), 5))
+        assert.matches("Sequential: argument 2: expected a module or a list of {name, module}, got 5", message_of(nn.Sequential, nn.ReLU(), 5))
     end)
 end)
 
@@ -453,6 +453,129 @@ describe("Sequential", function()
         assert.is_nil(net[4])
         assert.matches("Sequential:get: index: there is no module 4, it has 3", message_of(net.get, net, 4))
     end)
+
+    it("has names of its own for its modules where they are given, in their order", function()
+        local net = nn.Sequential {{"norm", nn.BatchNorm1d(2)}, {"conv", nn.Linear(2, 3)}, {"1", nn.Linear(3, 1)}}
+        assert.same({"norm.weight", "norm.bias", "conv.weight", "conv.bias", "1.weight", "1.bias"},
+            names_of(net:named_parameters()))
+        assert.same({5, 1}, net(lx.ones(5, 2)).shape)
+        assert.equal(net.conv, net[2])
+        assert.equal(net[3], net:get(-1))
+        net[2] = nn.Linear(2, 3, {bias = false})
+        assert.same({"norm.weight", "norm.bias", "conv.weight", "1.weight", "1.bias"}, names_of(net:named_parameters()))
+        net:append(nn.ReLU())
+        assert.equal(net["3"], net[4])
+    end)
+
+    it("refuses names that come twice, or are taken", function()
+        local layer = nn.ReLU()
+        assert.matches("the name 'a' comes twice", message_of(nn.Sequential, {{"a", layer}, {"a", layer}}))
+        assert.matches("got more besides", message_of(nn.Sequential, {{"a", layer}}, layer))
+        assert.matches("Sequential", message_of(nn.Sequential, {{"a", layer}, layer}))
+        assert.matches("name", message_of(nn.Sequential, {{"a.b", layer}}))
+        local net = nn.Sequential {{"1", layer}}
+        assert.matches("the name '1' is taken", message_of(net.append, net, layer))
+    end)
+end)
+
+describe("nn.chain", function()
+    it("is the modules one after the other, and fused in a view", function()
+        local Chained = nn.class("Chained")
+        function Chained:init()
+            self.conv, self.norm, self.relu = nn.Conv2d(2, 5, 3), nn.BatchNorm2d(5), nn.ReLU()
+            self.more = nn.Sequential(nn.Conv2d(5, 3, 1), nn.ReLU())
+        end
+        function Chained:forward(x) return nn.chain(x, self.conv, self.norm, self.relu, self.more) end
+        local net, x = Chained():eval(), lx.randn(2, 2, 7, 5)
+        local y = lx.no_grad(net, x)
+        assert.is_true(lx.equal(y, net.more(net.relu(net.norm(net.conv(x))))))
+        local function launches(f)
+            local count = 0
+            lx.no_grad(f, x)
+            for _, row in ipairs(lx.profile(function() lx.no_grad(f, x) end).rows) do count = count + row.launches end
+            return count
+        end
+        assert.is_true(lx.allclose(lx.no_grad(nn.fuse(net), x), y, 1e-4, 1e-5))
+        assert.is_true(launches(nn.fuse(net)) <= launches(net) - 3)
+        assert.equal(x, nn.chain(x))
+    end)
+end)
+
+describe("a child with another name in files", function()
+    local Named = nn.class("Named")
+    Named.saved_names = {body = "features"}
+    function Named:init()
+        self.body = nn.Sequential(nn.Linear(2, 2))
+        self.head = nn.Linear(2, 1)
+    end
+    function Named:features(x) return self.body(x) end
+    function Named:forward(x) return self.head(self:features(x)) end
+
+    it("has it in all that is saved and loaded, and leaves the method its own", function()
+        local net = Named()
+        assert.same({"features.0.weight", "features.0.bias", "head.weight", "head.bias"},
+            names_of(net:named_parameters()))
+        local copy = Named()
+        copy:load_state_dict(net:state_dict())
+        local x = lx.randn(3, 2)
+        assert.is_true(lx.equal(net(x), copy(x)))
+        assert.same({3, 2}, copy:clone():features(x).shape)
+    end)
+end)
+
+describe("max-pooling whose last window reaches over the end", function()
+    -- PyTorch's rule, by definition.
+    local function windows(size, kernel, stride, padding)
+        local count = math.ceil((size + 2 * padding - kernel) / stride) + 1
+        return (count - 1) * stride >= size + padding and count - 1 or count
+    end
+
+    it("is the largest of what is there, and gives it the gradient", function()
+        for _, case in ipairs {{3, 2, 0}, {2, 2, 0}, {3, 2, 1}, {3, 3, 0}, {2, 3, 1}, {5, 4, 2}} do
+            local kernel, stride, padding = table.unpack(case)
+            for _, size in ipairs {{7, 8}, {5, 6}, {9, 13}} do
+                local h, w = table.unpack(size)
+                local x = (lx.arange(2 * 3 * h * w) * 37 % 101):view(2, 3, h, w):requires_grad_()
+                local y = F.max_pool2d(x, kernel, {stride = stride, padding = padding, ceil_mode = true})
+                local oh, ow = windows(h, kernel, stride, padding), windows(w, kernel, stride, padding)
+                assert.same({2, 3, oh, ow}, y.shape)
+                local image, slopes, expected = x:detach()[2][3]:totable(), {}, {}
+                for r = 1, h do slopes[r] = {} for c = 1, w do slopes[r][c] = 0 end end
+                for r = 1, oh do
+                    expected[r] = {}
+                    for c = 1, ow do
+                        local best, at
+                        for i = math.max(1, (r - 1) * stride - padding + 1), math.min(h, (r - 1) * stride - padding + kernel) do
+                            for j = math.max(1, (c - 1) * stride - padding + 1),
+                                math.min(w, (c - 1) * stride - padding + kernel) do
+                                if not best or image[i][j] > best then best, at = image[i][j], {i, j} end
+                            end
+                        end
+                        expected[r][c] = best
+                        slopes[at[1]][at[2]] = slopes[at[1]][at[2]] + r + 10 * c
+                    end
+                end
+                assert.same(expected, y:detach()[2][3]:totable())
+                local weights = lx.arange(oh):view(oh, 1) + 1 + (lx.arange(ow):view(1, ow) + 1) * 10
+                assert.same({oh, ow}, weights.shape);
+                (y * weights):sum():backward()
+                assert.same(slopes, x.grad[2][3]:totable())
+            end
+        end
+    end)
+
+    it("is as without where all windows end with the image, and fits into a layer and a convolution", function()
+        local x = lx.randn(1, 2, 8, 6)
+        assert.is_true(lx.equal(F.max_pool2d(x, 2), F.max_pool2d(x, 2, {ceil_mode = true})))
+        local layer = nn.MaxPool2d(2, {ceil_mode = true})
+        assert.equal("MaxPool2d(2, ceil_mode=true)", layer:describe())
+        local net = nn.Sequential(nn.Conv2d(2, 3, 1), nn.ReLU(), layer)
+        local odd = lx.randn(2, 2, 5, 7)
+        assert.same({2, 3, 3, 4}, net(odd).shape)
+        assert.is_true(lx.allclose(net(odd), nn.fuse(net)(odd), 1e-5, 1e-6))
+        local y = F.conv2d(odd, net[1].weight, net[1].bias, {relu = true, max_pool = {kernel = 2, ceil_mode = true}})
+        assert.is_true(lx.allclose(net(odd), y, 1e-5, 1e-6))
+    end)
 end)
 
 describe("ModuleList", function()
@@ -588,6 +711,19 @@ describe("dropout", function()
         local sums = y:sum(2)
         assert.is_true(lx.equal(sums:eq(0):float() + sums:eq(18):float(), lx.ones(128)))
         assert.is_true(math.abs(sums:eq(0):float():mean():item() - 0.5) < 0.2)
+    end)
+
+    it("by stochastic depth drops whole images, and keeps the mean", function()
+        lx.manual_seed(5)
+        local layer, x = nn.StochasticDepth(0.25), lx.ones({400, 2, 3}, {requires_grad = true})
+        local y = layer(x)
+        local sums = y:detach():view(400, 6):sum(2)
+        assert.is_true(lx.allclose(sums, sums:gt(0):float() * 8, 1e-5, 1e-5))
+        assert.is_true(math.abs(sums:eq(0):float():mean():item() - 0.25) < 0.06)
+        y:sum():backward()
+        assert.is_true(lx.equal(x.grad, y))
+        assert.is_true(lx.equal(x, layer:eval()(x)))
+        assert.is_true(lx.equal(x, F.stochastic_depth(x, 0)))
     end)
 end)
 
@@ -768,6 +904,7 @@ describe("limits of layers", function()
         end, {1, 6}, {0, 7}},
         {"dropout", function(p) return F.dropout(wide, p) end, {0, 0.999}, {-0.001, 1}},
         {"dropout2d", function(p) return F.dropout2d(image, p) end, {0, 0.999}, {-0.001, 1}},
+        {"stochastic_depth", function(p) return F.stochastic_depth(image, p) end, {0, 0.999}, {-0.001, 1}},
         {"group_norm", function(groups) return F.group_norm(lx.zeros(1, 12, 2, 2), groups) end, {1, 3, 12},
             {0, 5, 13}},
         {"from 1 to 4", function(index)
@@ -867,7 +1004,7 @@ describe("mistakes in layers", function()
         {"Upsample", {{size = 4, mode = "no"}}, "Upsample: options: option 'mode': expected \"nearest\" or"},
         {"Embedding", {0, 3}, "Embedding: count: expected an integer from 1 to 2147483647, got 0"},
         {"ReLU", {lx.ones(2)}, "ReLU: takes 0 arguments, got float32 [2] besides"},
-        {"Sequential", {nn.ReLU}, "Sequential: argument 1: expected a module, got a class ReLU (a call, ReLU(), makes"},
+        {"Sequential", {nn.ReLU}, "Sequential: argument 1: expected a module or a list of {name, module}, got a class ReLU"},
         {"BCEWithLogitsLoss", {{pos_weigth = 3}}, "unknown option 'pos_weigth' (did you mean 'pos_weight'?)"},
         {"CrossEntropyLoss", {{label_smoothing = 2}}, "CrossEntropyLoss: options: option 'label_smoothing': expected"},
     }
@@ -928,5 +1065,45 @@ describe("a buffer", function()
             table.sort(names)
             assert.equal((("abc"):gsub(gone, "")), table.concat(names))
         end
+    end)
+end)
+
+describe("an activation", function()
+    it("is the same as a method of tensors, a function and a layer", function()
+        local x = lx.randn(3, 5) * 4
+        for _, row in ipairs(require "luxel.nn.activations") do
+            local layer = nn[row.class]()
+            assert.equal(row.class .. "()", tostring(layer))
+            assert.is_true(lx.equal(x[row.name](x), F[row.name](x)), row.name)
+            assert.is_true(lx.equal(x[row.name](x), layer(x)), row.name)
+        end
+    end)
+
+    it("with bends passes infinities and NaN on, and has PyTorch's slopes beside the bends", function()
+        local function far(name)
+            local x = lx.tensor({-math.huge, math.huge, 0 / 0})
+            return (("%g %g %g"):format(table.unpack(x[name](x):totable())):gsub("%-nan", "nan"))
+        end
+        assert.equal("0 6 nan", far "relu6")
+        assert.equal("0 1 nan", far "hardsigmoid")
+        assert.equal("nan inf nan", far "hardswish")
+        local function slopes(name, numbers)
+            local x = lx.tensor(numbers, {requires_grad = true})
+            x[name](x):sum():backward()
+            return x.grad:totable()
+        end
+        assert.same({0, 0, 1, 1, 0, 0}, slopes("relu6", {-1, 0, 0.5, 5.5, 6, 7}))
+        assert.same({0, 0, 0.5, 1.25, 1, 1}, slopes("hardswish", {-4, -3, 0, 2.25, 3, 7}))
+        local sixth = lx.tensor(1 / 6):item()
+        assert.same({0, 0, sixth, sixth, 0, 0}, slopes("hardsigmoid", {-4, -3, -2.5, 2.5, 3, 4}))
+    end)
+
+    it("of a convolution or product is named, and only one", function()
+        local x, w = lx.randn(1, 2, 5, 5), lx.randn(3, 2, 3, 3)
+        assert.is_true(lx.equal(F.conv2d(x, w, nil, {relu = true}), F.conv2d(x, w, nil, {activation = "relu"})))
+        assert.matches("conv2d: options: relu = true and activation = \"relu6\" say two things",
+            message_of(F.conv2d, x, w, nil, {relu = true, activation = "relu6"}))
+        assert.matches("linear: .*activation", message_of(F.linear, lx.randn(2, 3), lx.randn(4, 3), nil,
+            {activation = "tanh"}))
     end)
 end)

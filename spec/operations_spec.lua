@@ -34,10 +34,14 @@ table.sort(operations)
 
 -- ---- finite differences -----------------------------------------------------------------------------------------
 
-local state = 1
-local function pick(count)
-    state = (state * 1103515245 + 12345) % 2147483648
-    return state // 65536 % count + 1
+-- Draws numbers from 1 to a count. Each case has its own, so that adding one leaves the others as they are.
+local function picker(name)
+    local state = 1
+    for i = 1, #name do state = (state * 31 + name:byte(i)) % 2147483648 end
+    return function(count)
+        state = (state * 1103515245 + 12345) % 2147483648
+        return state // 65536 % count + 1
+    end
 end
 
 -- The results as plain numbers with element `index` of input `name` moved by `step`.
@@ -92,6 +96,7 @@ local function check_slopes(case, wanted)
     local names = {}
     for name in pairs(wanted.grads) do names[#names + 1] = name end
     table.sort(names) -- so that the same elements are picked at every run
+    local pick = picker(case.name)
     for _, name in ipairs(names) do
         local grad = golden.flat(inputs[name].grad)
         for _ = 1, ELEMENTS do

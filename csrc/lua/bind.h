@@ -104,6 +104,8 @@ double lx_opt_field(lua_State *L, int arg, const char *name, double absent);
 /* A field that is a whole number from least to most. */
 lua_Integer lx_opt_integer(lua_State *L, int arg, const char *name, lua_Integer absent, lua_Integer least, lua_Integer most);
 bool lx_opt_flag(lua_State *L, int arg, const char *name);
+/* A name of kernels/activation.h, or nil. */
+int lx_opt_activation(lua_State *L, int arg);
 /* A field that is a number for both, or {height, width}. */
 void lx_pair_field(lua_State *L, int arg, const char *name, int absent, int pair[2]);
 

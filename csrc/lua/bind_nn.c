@@ -7,7 +7,26 @@
 
 /* ---- convolution -------------------------------------------------------------------------------------------- */
 
-/* {stride, padding, dilation: n or {h, w}; groups: n; relu: flag} */
+#define NAME_OF_ACTIVATION(name, most) #name,
+static const char *const activations[] = {"none", ACTIVATIONS_IN_PASSING(NAME_OF_ACTIVATION) NULL};
+
+int lx_opt_activation(lua_State *L, int arg)
+{
+    return luaL_checkoption(L, arg, "none", activations);
+}
+
+/* activations_in_passing() -> {name = true}: those that conv2d and linear take */
+static int l_activations_in_passing(lua_State *L)
+{
+    lua_newtable(L);
+    for (int i = ACTIVATION_none + 1; i < ACTIVATION_COUNT; i++) {
+        lua_pushboolean(L, true);
+        lua_setfield(L, -2, activations[i]);
+    }
+    return 1;
+}
+
+/* {stride, padding, dilation: n or {h, w}; groups: n; activation: name} */
 static lx_conv2d_options conv2d_options(lua_State *L, int arg)
 {
     lx_conv2d_options options;
@@ -15,7 +34,12 @@ static lx_conv2d_options conv2d_options(lua_State *L, int arg)
     lx_pair_field(L, arg, "padding", 0, options.padding);
     lx_pair_field(L, arg, "dilation", 1, options.dilation);
     options.groups = (int)lx_opt_integer(L, arg, "groups", 1, INT32_MIN, INT32_MAX);
-    options.relu = lx_opt_flag(L, arg, "relu");
+    options.activation = ACTIVATION_none;
+    if (lua_istable(L, arg)) {
+        lua_getfield(L, arg, "activation");
+        options.activation = lx_opt_activation(L, lua_gettop(L));
+        lua_pop(L, 1);
+    }
     return options;
 }
 
@@ -97,7 +121,7 @@ static int l_conv2d_backward_bias(lua_State *L)
 
 /* ---- max-pooling -------------------------------------------------------------------------------------------- */
 
-/* {kernel: n or {h, w}; stride: default the kernel; padding} */
+/* {kernel: n or {h, w}; stride: default the kernel; padding; ceil_mode: flag} */
 static lx_pool_options pool_options(lua_State *L, int arg)
 {
     lx_pool_options options;
@@ -107,6 +131,7 @@ static lx_pool_options pool_options(lua_State *L, int arg)
     for (int i = 0; i < 2; i++)
         if (options.stride[i] == 0)
             options.stride[i] = options.kernel[i];
+    options.ceil = lx_opt_flag(L, arg, "ceil_mode");
     return options;
 }
 
@@ -272,6 +297,7 @@ static int l_rmsprop_step(lua_State *L)
 /* ---- batches ------------------------------------------------------------------------------------------------ */
 
 const luaL_Reg lx_nn_functions[] = {
+    {"activations_in_passing", l_activations_in_passing},
     {"conv2d", l_conv2d},
     {"conv2d_backward_data", l_conv2d_backward_data},
     {"conv2d_backward_weight", l_conv2d_backward_weight},

@@ -107,7 +107,23 @@ static int l_arange(lua_State *L)
     return lx_results(L, lx_arange(lx_push_tensor(L), device, dtype, start, step, count, &error), &error, 1);
 }
 
+/* activations() -> {{name, "x" | "y"}, ...}: functions NAME with a binary NAME_backward of x or y and the gradient of y */
+static int l_activations(lua_State *L)
+{
+    lua_newtable(L);
+    for (int i = 0; lx_activations[i].name; i++) {
+        lua_createtable(L, 2, 0);
+        lua_pushstring(L, lx_activations[i].name);
+        lua_rawseti(L, -2, 1);
+        lua_pushstring(L, lx_activations[i].from);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 const luaL_Reg lx_op_functions[] = {
+    {"activations", l_activations},
     {"unary", l_unary},
     {"unary_", l_unary_in_place},
     {"binary", l_binary},

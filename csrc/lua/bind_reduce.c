@@ -152,13 +152,13 @@ static int l_matmul(lua_State *L)
     return lx_results(L, lx_matmul(lx_push_tensor(L), a, b, &error), &error, 1);
 }
 
-/* linear(x, w, b | nil, relu) -> x w^T + b */
+/* linear(x, w, b | nil, activation | nil) -> activation(x w^T + b) */
 static int l_linear(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     const lx_tensor *x = lx_check_tensor(L, 1), *w = lx_check_tensor(L, 2), *b = lx_opt_tensor(L, 3);
-    const bool relu = lua_toboolean(L, 4);
-    return lx_results(L, lx_linear(lx_push_tensor(L), x, w, b, relu, &error), &error, 1);
+    const int activation = lx_opt_activation(L, 4);
+    return lx_results(L, lx_linear(lx_push_tensor(L), x, w, b, activation, &error), &error, 1);
 }
 
 const luaL_Reg lx_reduce_functions[] = {

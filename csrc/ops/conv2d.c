@@ -58,7 +58,7 @@ static lx_code run_tile_pass(void *job, int way, lx_error *error)
     if (way == WINOGRAD) {
         const lx_winograd_pass winograd = lx_conv2d_as_winograd(&args, pass->c->batch);
         const lx_winograd_operands from = {pass->x, NULL, pass->packed, pass->bias, lx_conv2d_work(pass->c)};
-        return lx_winograd(&winograd, &from, args.relu, pass->out, error);
+        return lx_winograd(&winograd, &from, args.activation, pass->out, error);
     }
     const long lanes = pass->x->storage->device->lanes, width = lx_ceil_div(args.g.out_width, args.up_w);
     args.together = way + 1;
@@ -142,12 +142,12 @@ static lx_code run_tiles(const lx_convolution *c, lx_tensor *out, const lx_tenso
 
 /* Runs a forward pass, or backward-data with dy as x, on an output that exists. */
 static lx_code run_convolution(const lx_convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
-                               const lx_tensor *b, bool backward, int relu, lx_error *error)
+                               const lx_tensor *b, bool backward, int activation, lx_error *error)
 {
     const long lanes = x->storage->device->lanes;
     lx_tensor input = {0}, packed = {0};
     conv2d_tile_args args = lx_conv2d_tile_args(c, backward, lanes);
-    args.relu = relu;
+    args.activation = activation;
     if (!c->depthwise && lx_conv2d_is_thin(x, args.groups))
         lx_tensor_share(&input, x);
     else if (lx_to_blocked(&input, x, error))
@@ -167,7 +167,7 @@ static lx_code run_convolution(const lx_convolution *c, lx_tensor *out, const lx
 
 /* Forward, or backward-data with dy as x; b may be NULL. */
 static lx_code convolve(const lx_convolution *c, lx_tensor *out, const lx_tensor *x, const lx_tensor *w,
-                        const lx_tensor *b, bool backward, int relu, lx_error *error)
+                        const lx_tensor *b, bool backward, int activation, lx_error *error)
 {
     lx_device *device = x->storage->device;
     const conv2d_geometry *g = &c->g;
@@ -180,7 +180,7 @@ static lx_code convolve(const lx_convolution *c, lx_tensor *out, const lx_tensor
     if (!code && b)
         code = lx_contiguous(&bias, b, error);
     if (!code)
-        code = run_convolution(c, &made, x, &weight, b ? &bias : NULL, backward, relu, error);
+        code = run_convolution(c, &made, x, &weight, b ? &bias : NULL, backward, activation, error);
     lx_tensor_free(&bias);
     lx_tensor_free(&weight);
     return lx_conv2d_settle(out, &made, code);
@@ -192,7 +192,7 @@ lx_code lx_conv2d(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const 
     lx_convolution c;
     if (lx_conv2d_check(&c, "conv2d", x, w, b, options, error))
         return error->code;
-    return convolve(&c, out, x, w, b, false, options->relu, error);
+    return convolve(&c, out, x, w, b, false, options->activation, error);
 }
 
 lx_code lx_conv2d_backward_data(lx_tensor *dx, const lx_tensor *dy, const lx_tensor *w, const long input_shape[4],

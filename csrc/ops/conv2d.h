@@ -6,11 +6,12 @@
 #ifndef LX_CONV2D_H
 #define LX_CONV2D_H
 
+#include "../../kernels/activation.h"
 #include "../tensor/tensor.h"
 
 typedef struct {
     int stride[2], padding[2], dilation[2], groups; /* of height, width */
-    int relu;                                       /* forward: clamp the result at zero */
+    int activation;                                 /* forward: of the result, one of kernels/activation.h */
 } lx_conv2d_options;
 
 /* [N,C,H,W] in the blocked layout, or in the plain one; shares the storage if it is already. */
@@ -32,7 +33,7 @@ lx_code lx_conv2d_backward_bias(lx_tensor *db, const lx_tensor *dy, lx_error *er
 /* ---- with ReLU and max-pooling of windows of 2x2 ------------------------------------------------------------------ */
 
 /* out (blocked) is pooled; codes (bytes, to be given back to backward) say which pixel each came from, or that ReLU passes no
- * gradient. options->relu does not matter. */
+ * gradient. options->activation does not matter. */
 lx_code lx_conv2d_pool(lx_tensor *out, lx_tensor *codes, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
                        const lx_conv2d_options *options, lx_error *error);
 /* The gradients of x, w and b from that of out; those that are NULL are left out. */

@@ -9,7 +9,7 @@ LX_KERNEL(conv2d, conv2d_rectify);
 LX_KERNEL(conv2d, conv2d_weight_windows);
 LX_KERNEL(conv2d, conv2d_bias_windows);
 
-static const lx_pool_options WINDOWS = {{2, 2}, {2, 2}, {0, 0}};
+static const lx_pool_options WINDOWS = {{2, 2}, {2, 2}, {0, 0}, false};
 
 /* ---- which way ------------------------------------------------------------------------------------------------ */
 
@@ -85,7 +85,7 @@ static lx_code run_separately(pooled to, const lx_tensor *x, const lx_tensor *w,
                               const lx_conv2d_options *options, lx_error *error)
 {
     lx_conv2d_options plain = *options;
-    plain.relu = 0;
+    plain.activation = ACTIVATION_none;
     lx_tensor full = {0};
     if (!lx_conv2d(&full, x, w, b, &plain, error) && !lx_max_pool2d(to.out, to.codes, &full, &WINDOWS, error)) {
         const long lanes = x->storage->device->lanes, row = to.out->shape[3] * lanes;

@@ -163,7 +163,7 @@ static lx_code add_parts(const gemm_job *job, const lx_tensor *parts, int count,
                            .blocks = args->groups * args->out_blocks,
                            .out_channels = args->out_channels,
                            .bias = args->bias,
-                           .relu = args->relu};
+                           .activation = args->activation};
     p.sums = args->batch * p.blocks * p.pixels;
     return LX_RUN_GROUPS(k_conv2d_add_parts, NULL, lx_ceil_div(p.sums, CONV2D_SUM_ITEMS), 1, 1, CONV2D_SUM_ITEMS, 1,
                          4 * p.sums * count, p, error, parts, job->bias, job->out);
@@ -205,7 +205,8 @@ static lx_code run_gemm(void *of, int index, lx_error *error)
     const bool cut = args.parts > 1;
     if (cut) {
         const long count = args.parts * (long)(job->plan.sums);
-        args.bias = args.relu = 0;
+        args.bias = 0;
+        args.activation = ACTIVATION_none;
         if (lx_tensor_new(&parts, job->x->storage->device, LX_FLOAT32, 1, &count, error))
             return error->code;
     }
@@ -248,7 +249,7 @@ static lx_code gemm_args(conv2d_gemm_args *args, const conv2d_tile_args *pass, b
     *args = (conv2d_gemm_args){BLOCKED_STRIDES(g, (int)ins), .g = *g, .up_h = pass->up_h, .up_w = pass->up_w,
                                .batch = (int)batch, .groups = pass->groups, .out_blocks = pass->out_blocks,
                                .in_blocks = pass->in_blocks, .out_channels = pass->out_channels, .bias = bias,
-                               .relu = pass->relu};
+                               .activation = pass->activation};
     if (!x->block) {
         args->x_image = (int)pass->x_image;
         args->x_block = (int)pass->x_block;

@@ -20,8 +20,12 @@
     LX_KERNEL(elementwise, binary_##name);        \
     LX_KERNEL(elementwise, binary_##name##_s);    \
     LX_KERNEL(elementwise, binary_##name##_r);
+#define DECLARE_ACTIVATION(name, zero, formula, from, gradient) \
+    DECLARE_UNARY(name, zero, formula)                            \
+    DECLARE_BINARY(name##_backward, 1, float, gradient)
 UNARY_OPS(DECLARE_UNARY)
 BINARY_OPS(DECLARE_BINARY)
+ACTIVATION_OPS(DECLARE_ACTIVATION)
 COMPARISONS(DECLARE_COMPARISON)
 LX_KERNEL(elementwise, unary_isnan);
 LX_KERNEL(elementwise, add_scaled);
@@ -51,9 +55,14 @@ typedef struct {
 
 #define UNARY_ROW(name, zero, formula) {#name, zero, &k_unary_##name, NULL, NULL},
 #define BINARY_ROW(name, zero, type, formula) {#name, zero, &k_binary_##name, &k_binary_##name##_s, &k_binary_##name##_r},
-static const op unary_ops[] = {UNARY_OPS(UNARY_ROW){"isnan", false, &k_unary_isnan, NULL, NULL},
+#define ACTIVATION_ROW(name, zero, formula, from, gradient) UNARY_ROW(name, zero, formula)
+#define GRADIENT_ROW(name, zero, formula, from, gradient) BINARY_ROW(name##_backward, 1, float, gradient)
+static const op unary_ops[] = {UNARY_OPS(UNARY_ROW) ACTIVATION_OPS(ACTIVATION_ROW){"isnan", false, &k_unary_isnan, NULL, NULL},
                                 {NULL, false, NULL, NULL, NULL}};
-static const op binary_ops[] = {BINARY_OPS(BINARY_ROW){NULL, false, NULL, NULL, NULL}};
+static const op binary_ops[] = {BINARY_OPS(BINARY_ROW) ACTIVATION_OPS(GRADIENT_ROW){NULL, false, NULL, NULL, NULL}};
+
+#define NAMES_ROW(name, zero, formula, from, gradient) {#name, #from},
+const lx_activation lx_activations[] = {ACTIVATION_OPS(NAMES_ROW){NULL, NULL}};
 
 static const op *find(const op *ops, const char *name, lx_error *error)
 {
@@ -283,6 +292,24 @@ static lx_code fail_dtype(const char *name, const lx_tensor *target, lx_error *e
                    lx_dtype_name(result_dtype(name)), lx_dtype_name(target->dtype));
 }
 
+/* Zeros in the channels that fill up the last block of a blocked tensor, where an operation has left something else. */
+static lx_code clear_padding(const lx_tensor *target, lx_error *error)
+{
+    const long block = target->block, used = block ? target->shape[1] % block : 0;
+    if (used == 0)
+        return LX_OK;
+    lx_tensor padding = *target;
+    const long plane = target->shape[2] * target->shape[3] * block, blocks = lx_ceil_div(target->shape[1], block);
+    padding.block = 0;
+    padding.ndim = 3;
+    padding.offset = (blocks - 1) * plane + used;
+    const long shape[3] = {target->shape[0], target->shape[2] * target->shape[3], block - used};
+    const long stride[3] = {blocks * plane, block, 1};
+    memcpy(padding.shape, shape, sizeof shape);
+    memcpy(padding.stride, stride, sizeof stride);
+    return lx_fill(&padding, 0, error);
+}
+
 /* ---- operations ---------------------------------------------------------------------------------------------- */
 
 lx_code lx_unary_into(lx_tensor *target, const char *name, const lx_tensor *a, double s, double t, lx_error *error)
@@ -296,7 +323,9 @@ lx_code lx_unary_into(lx_tensor *target, const char *name, const lx_tensor *a, d
     if (lx_exact_float(&input, found->name, a, error))
         return error->code;
     const elementwise_args args = {.s = (float)s, .t = (float)t};
-    run_elementwise(name, found->tensors, (const lx_tensor *const[]){&input, target}, 2, args, error);
+    if (!run_elementwise(name, found->tensors, (const lx_tensor *const[]){&input, target}, 2, args, error) &&
+        !found->keeps_zero)
+        clear_padding(target, error);
     if (!error->code && a->dtype == LX_INT32 && found->tensors == &k_unary_square)
         lx_check_exact(found->name, target, error);
     lx_tensor_free(&input);
@@ -323,15 +352,8 @@ lx_code lx_unary(lx_tensor *out, const char *name, const lx_tensor *a, double s,
 
 bool lx_keeps_blocked(const char *name, lx_operand a, lx_operand b)
 {
-    const op *ops = a.tensor && b.tensor ? binary_ops : unary_ops;
-    if (!a.tensor || !a.tensor->block)
-        return false;
-    if (b.tensor && (b.tensor->block != a.tensor->block || !lx_same_shape(a.tensor, b.tensor)))
-        return false;
-    for (; ops->name; ops++)
-        if (strcmp(ops->name, name) == 0)
-            return ops->keeps_zero;
-    return !b.tensor && (strcmp(name, "mul") == 0 || strcmp(name, "div") == 0);
+    const lx_tensor *one = a.tensor ? a.tensor : b.tensor, *other = a.tensor && b.tensor ? b.tensor : one;
+    return one && one->block && other->block == one->block && lx_same_shape(one, other) && result_dtype(name) == LX_FLOAT32;
 }
 
 /* ---- integers ------------------------------------------------------------------------------------------------- */
@@ -404,6 +426,17 @@ static lx_code check_integers(const char *name, lx_operand a, lx_operand b, bool
     return LX_OK;
 }
 
+/* Whether zeros, or zeros and the number, give zeros. */
+static bool gives_zero(const op *found, lx_operand a, lx_operand b)
+{
+    const float number = (float)(a.tensor ? b.number : a.number);
+    if (a.tensor && b.tensor)
+        return found->keeps_zero;
+    if (strcmp(found->name, "mul") == 0)
+        return isfinite(number);
+    return strcmp(found->name, "div") == 0 && a.tensor && number == number && number != 0.0f;
+}
+
 lx_code lx_binary_into(lx_tensor *target, const char *name, lx_operand a, lx_operand b, lx_error *error)
 {
     const op *found = find(binary_ops, name, error);
@@ -430,7 +463,8 @@ lx_code lx_binary_into(lx_tensor *target, const char *name, lx_operand a, lx_ope
     for (int i = 0; i < count; i++)
         if (lx_exact_float(&casts[i], found->name, inputs[i], error))
             goto done;
-    run_elementwise(name, kernel, operands, count + 1, args, error);
+    if (!run_elementwise(name, kernel, operands, count + 1, args, error) && !gives_zero(found, a, b))
+        clear_padding(target, error);
     if (!error->code && integers && grows(name))
         lx_check_exact(found->name, target, error);
 done:

@@ -186,7 +186,7 @@ static lx_code run_product(lx_product job, const lx_tensor *a, const lx_tensor *
     lx_tensor parts = {0};
     if (a->storage->device->form == LX_SIMT && lx_matmul_simt_fits(&job))
         return lx_matmul_simt(&job, a, b, y, error);
-    if (!multiply(&parts, &job, a, b, y, error) && (job.args.chunks > 1 || job.args.bias || job.args.relu))
+    if (!multiply(&parts, &job, a, b, y, error) && (job.args.chunks > 1 || job.args.bias || job.args.activation))
         lx_matmul_finish(&job, &parts, y, error);
     lx_tensor_free(&parts);
     return error->code;
@@ -258,7 +258,7 @@ static lx_code run_batches(lx_product job, const batches *all, const lx_tensor *
 
 /* The product of tensors of at least two dimensions whose shapes fit; `shape` is that of the result. */
 static lx_code run_matmul(lx_tensor *out, const lx_tensor *a, const lx_tensor *b, int ndim, const long *shape,
-                          const lx_tensor *bias, bool relu, lx_error *error)
+                          const lx_tensor *bias, int activation, lx_error *error)
 {
     lx_product job = {.bias = bias};
     job.args = (matmul_args){.rows = shape[ndim - 2],
@@ -269,7 +269,7 @@ static lx_code run_matmul(lx_tensor *out, const lx_tensor *a, const lx_tensor *b
                              .b_depth = b->shape[b->ndim - 2] == 1 ? 1 : b->stride[b->ndim - 2],
                              .b_column = b->shape[b->ndim - 1] == 1 ? 1 : b->stride[b->ndim - 1],
                              .bias = bias != NULL,
-                             .relu = relu};
+                             .activation = activation};
     if (lx_tensor_new(out, a->storage->device, LX_FLOAT32, ndim, shape, error))
         return error->code;
     if (lx_tensor_count(out) == 0)
@@ -365,7 +365,7 @@ static lx_code check_linear(const lx_tensor *x, const lx_tensor *w, const lx_ten
     return lx_same_device("linear", x, w, error);
 }
 
-lx_code lx_linear(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b, bool relu,
+lx_code lx_linear(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b, int activation,
                   lx_error *error)
 {
     lx_tensor left = {0}, weight = {0}, turned = {0}, bias = {0}, y = {0};
@@ -376,7 +376,7 @@ lx_code lx_linear(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const 
         !lx_permute(&turned, &weight, (const int[2]){1, 0}, 2, error) && !(b && lx_dense_float(&bias, b, error))) {
         memcpy(shape, left.shape, sizeof shape);
         shape[left.ndim - 1] = w->shape[0];
-        if (!run_matmul(&y, &left, &turned, left.ndim, shape, b ? &bias : NULL, relu, error))
+        if (!run_matmul(&y, &left, &turned, left.ndim, shape, b ? &bias : NULL, activation, error))
             lx_view(out, &y, x->ndim, shape + left.ndim - x->ndim, error);
     }
     lx_tensor_free(&left);

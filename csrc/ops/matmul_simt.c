@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "../../kernels/activation.h"
 #include "ops.h"
 #include "tiles.h"
 
@@ -184,14 +185,14 @@ static lx_code run_way(void *of, int index, lx_error *error)
     if (cut && lx_tensor_new(&parts, j->a->storage->device, LX_FLOAT32, 1, &count, error))
         return error->code;
     args->bias = !cut && j->product.args.bias;
-    args->relu = !cut && j->product.args.relu;
+    args->activation = cut ? ACTIVATION_none : j->product.args.activation;
     const lx_tensor *to = cut ? &parts : j->y;
     if (w->tile)
         run_tiles(j, w->tile, &product, to, error);
     else
         run_vectors(j, w->slices, &product, to, error);
     args->bias = j->product.args.bias;
-    args->relu = j->product.args.relu;
+    args->activation = j->product.args.activation;
     if (!error->code && cut)
         lx_matmul_finish(&product, &parts, j->y, error);
     lx_tensor_free(&parts);

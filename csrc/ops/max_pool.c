@@ -13,11 +13,15 @@ enum {
     WIDEST = 256       /* of windows: a byte holds a row or a column in one */
 };
 
-/* The size of the result along one side; less than 1 if no window fits. */
-static long pooled(long size, int kernel, int stride, int padding)
+/* The size of the result along one side; less than 1 if no window fits. With `ceil` a last window may reach over the end, if
+ * it begins in the image or the padding before it. */
+static long pooled(long size, int kernel, int stride, int padding, bool ceil)
 {
     const long room = size + 2L * padding - kernel;
-    return room < 0 ? 0 : room / stride + 1;
+    if (room < 0)
+        return 0;
+    const long whole = room / stride + 1;
+    return ceil && room % stride != 0 && whole * stride < size + padding ? whole + 1 : whole;
 }
 
 /* Stored elements of a blocked tensor. */
@@ -46,7 +50,7 @@ static lx_code plan(const long shape[4], int lanes, const lx_pool_options *optio
     out[0] = shape[0];
     out[1] = shape[1];
     for (int i = 0; i < 2; i++)
-        out[2 + i] = pooled(shape[2 + i], kernel[i], stride[i], padding[i]);
+        out[2 + i] = pooled(shape[2 + i], kernel[i], stride[i], padding[i], options->ceil);
     if (out[2] < 1 || out[3] < 1)
         return lx_fail(error, LX_EARG, "max_pool2d: a window of %d×%d does not fit input %s", kernel[0], kernel[1],
                        lx_shape_text(4, shape, text));
@@ -67,7 +71,7 @@ static lx_code plan(const long shape[4], int lanes, const lx_pool_options *optio
 static bool is_2x2(const lx_pool_options *o)
 {
     return o->kernel[0] == 2 && o->kernel[1] == 2 && o->stride[0] == 2 && o->stride[1] == 2 && !o->padding[0] &&
-           !o->padding[1];
+           !o->padding[1] && !o->ceil;
 }
 
 static lx_code check_input(const lx_tensor *x, lx_error *error)

@@ -9,6 +9,7 @@
 
 typedef struct {
     int kernel[2], stride[2], padding[2];
+    bool ceil; /* a last window may reach over the end of the image */
 } lx_pool_options;
 
 /* `chosen` (bytes, to be given back to backward) notes which position of its window each element came from. */

@@ -53,11 +53,17 @@ typedef struct {
     double number;
 } lx_operand;
 
-/* `name` as in kernels/elementwise.cl. Blocked tensors of one shape are taken where the operation maps zeros to zero
- * (lx_keeps_blocked says so). Any dtype is taken and computes in float32; comparisons and isnan give uint8. */
+/* `name` as in kernels/elementwise.h. Blocked tensors of one shape are taken where the result is float32 (lx_keeps_blocked
+ * says so). Any dtype is taken and computes in float32; comparisons and isnan give uint8. */
 lx_code lx_unary(lx_tensor *out, const char *name, const lx_tensor *a, double s, double t, lx_error *error);
 lx_code lx_binary(lx_tensor *out, const char *name, lx_operand a, lx_operand b, lx_error *error);
 bool lx_keeps_blocked(const char *name, lx_operand a, lx_operand b);
+
+/* ACTIVATION_OPS of kernels/elementwise.h: the name, and "x" or "y". A row without a name is the last. */
+typedef struct {
+    const char *name, *from;
+} lx_activation;
+extern const lx_activation lx_activations[];
 
 /* The same, written into a tensor that exists (target may be a or b). */
 lx_code lx_unary_into(lx_tensor *target, const char *name, const lx_tensor *a, double s, double t, lx_error *error);

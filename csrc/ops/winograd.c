@@ -118,12 +118,13 @@ static lx_code launch(const winograd_args *args, const lx_winograd_operands *fro
     return LX_RUN(k_winograd_tile, workers, 1, 1, from->work, *args, error, from->x, u, from->bias, scratch, out);
 }
 
-static lx_code run(const lx_winograd_pass *pass, const lx_winograd_operands *from, bool relu, lx_tensor *out,
+static lx_code run(const lx_winograd_pass *pass, const lx_winograd_operands *from, int activation, lx_tensor *out,
                    lx_tensor *codes, lx_error *error)
 {
     lx_device *device = from->x->storage->device;
     const winograd_args args = {
-        .s = share_out(pass, device), .out_channels = (int)out->shape[1], .bias = from->bias != NULL, .relu = relu};
+        .s = share_out(pass, device), .out_channels = (int)out->shape[1], .bias = from->bias != NULL,
+        .activation = activation};
     const long floats = args.s.workers * args.s.scratch;
     lx_tensor u = {0}, scratch = {0};
     lx_code code = transform_weights(pass, &u, from->packed, error);
@@ -136,16 +137,16 @@ static lx_code run(const lx_winograd_pass *pass, const lx_winograd_operands *fro
     return code;
 }
 
-lx_code lx_winograd(const lx_winograd_pass *pass, const lx_winograd_operands *from, bool relu, lx_tensor *out,
+lx_code lx_winograd(const lx_winograd_pass *pass, const lx_winograd_operands *from, int activation, lx_tensor *out,
                     lx_error *error)
 {
-    return run(pass, from, relu, out, NULL, error);
+    return run(pass, from, activation, out, NULL, error);
 }
 
 lx_code lx_winograd_pool(const lx_winograd_pass *pass, const lx_winograd_operands *from, lx_tensor *out,
                          lx_tensor *codes, lx_error *error)
 {
-    return run(pass, from, true, out, codes, error);
+    return run(pass, from, ACTIVATION_relu, out, codes, error);
 }
 
 /* ---- backward-weight ------------------------------------------------------------------------------------------ */

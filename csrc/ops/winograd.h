@@ -2,6 +2,7 @@
 #ifndef LX_WINOGRAD_H
 #define LX_WINOGRAD_H
 
+#include "../../kernels/activation.h"
 #include "../../kernels/conv2d.h"
 #include "../tensor/tensor.h"
 
@@ -27,8 +28,8 @@ typedef struct {
     double work;
 } lx_winograd_operands;
 
-/* out = x * packed + bias, with ReLU if asked. */
-lx_code lx_winograd(const lx_winograd_pass *pass, const lx_winograd_operands *from, bool relu, lx_tensor *out,
+/* out = x * packed + bias, with an activation of kernels/activation.h. */
+lx_code lx_winograd(const lx_winograd_pass *pass, const lx_winograd_operands *from, int activation, lx_tensor *out,
                     lx_error *error);
 /* The same with ReLU and max-pooling of windows of 2x2, and the codes of what was chosen. */
 lx_code lx_winograd_pool(const lx_winograd_pass *pass, const lx_winograd_operands *from, lx_tensor *out,

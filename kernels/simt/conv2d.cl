@@ -10,6 +10,7 @@
 #include "simt/simt.h"
 #include "conv2d.h"
 #include "simt/convolution.h"
+#include "activation.h"
 
 #ifndef TILE_M
 #define TILE_M 64
@@ -81,11 +82,6 @@ static LX_ITEM void multiply(float4 *sum, LOCAL const float4 *a, LOCAL const flo
             }
         }
     }
-}
-
-static LX_ITEM float4 rectify(float4 value)
-{
-    return select(value, (float4)(0.0f), value < 0.0f); /* NaN stays */
 }
 
 /* The bias of a block of channels; none past the last channel. */
@@ -328,7 +324,7 @@ __kernel GROUP_OF(ITEMS) void conv2d_gemm(BUFFER(const cell, x), BUFFER(const fl
             const int to = targets[pixel_of(place_n() + j / 4 * ITEMS_N, j % 4)];
             const float4 value = sum[i * ITEM_N + j] + added;
             if (to >= 0 && block < p.out_blocks)
-                out[to + in_all * out_plane] = p.relu ? rectify(value) : value;
+                out[to + in_all * out_plane] = activate_lanes(value, p.activation);
         }
     }
 }
@@ -350,7 +346,7 @@ __kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_add_parts(BUFFER(const float, pa
         sum += ((GLOBAL const float4 *)parts)[i * p.sums + at];
     if (p.bias)
         sum += bias_of(bias, at / (int)p.pixels % p.blocks, p.out_channels);
-    ((GLOBAL float4 *)y)[at] = p.relu ? rectify(sum) : sum;
+    ((GLOBAL float4 *)y)[at] = activate_lanes(sum, p.activation);
 }
 #endif
 
@@ -573,7 +569,7 @@ __kernel GROUP_OF(CONV2D_SUM_ITEMS) void conv2d_depthwise_pixels(BUFFER(const fl
         }
     }
     y += (in_all * p.g.out_height + row * f.down.up + f.down.phase) * p.g.out_width;
-    y[column * f.across.up + f.across.phase] = p.relu ? rectify(sum) : sum;
+    y[column * f.across.up + f.across.phase] = activate_lanes(sum, p.activation);
 }
 #endif
 

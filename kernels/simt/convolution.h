@@ -19,7 +19,7 @@ typedef struct {
     int tiles;                 /* of pixels, in the largest phase */
     int parts;                 /* that the input blocks are cut into; each has sums of its own if there are several */
     int part_blocks;           /* input blocks of a part */
-    int bias, relu;
+    int bias, activation; /* of kernels/activation.h */
 } conv2d_gemm_args;
 
 /* conv2d_add_parts: [parts][sums] float4 are added in order, with bias and ReLU. conv2d_add_chunks: without these. */
@@ -27,7 +27,7 @@ typedef struct {
     long sums;   /* of a part: images, blocks, pixels */
     long pixels; /* of a plane */
     int parts, blocks, out_channels;
-    int bias, relu;
+    int bias, activation; /* of kernels/activation.h */
 } conv2d_parts_args;
 
 /* conv2d_weight_gemm, conv2d_weight_depthwise_group and conv2d_bias_group: each chunk of `chunk_pixels` output

@@ -11,6 +11,7 @@
  * tile form. */
 #include "simt/simt.h"
 #include "matmul.h"
+#include "activation.h"
 
 /* ---- tiles ---------------------------------------------------------------------------------------------------- */
 
@@ -114,7 +115,7 @@ static LX_ITEM void finish(float4 sum, GLOBAL const float *bias, GLOBAL float *y
     GLOBAL float *to = y + (long)row * p.columns + column;
     const int count = min(4, (int)p.columns - column);
     sum = p.bias ? sum + bias_at(bias, column, p) : sum;
-    sum = p.relu ? select(sum, (float4)(0.0f), sum < 0.0f) : sum;
+    sum = activate_lanes(sum, p.activation);
     if (p.columns % 4 == 0) {
         *(GLOBAL float4 *)to = sum;
         return;
@@ -258,7 +259,7 @@ __kernel GROUP_OF(VECTOR_ITEMS) void matmul_vectors(BUFFER(const float, a), BUFF
     for (int v = 0; v < VECTORS; v++) {
         const long row = FEW_ROWS ? v : line, column = FEW_ROWS ? line : v;
         const float value = share[v * VECTOR_ITEMS + id] + (p.bias ? bias[column] : 0.0f);
-        y[row * p.columns + column] = p.relu && value < 0.0f ? 0.0f : value;
+        y[row * p.columns + column] = activate(value, p.activation);
     }
 }
 #endif

@@ -31,6 +31,7 @@
 #include "conv2d.h"
 #include "simt/convolution.h"
 #include "simt/winograd.h"
+#include "activation.h"
 
 /* The transforms of a line; both directions of a 4x4 or 3x3 in turn make G g G', B' d B and A' m A. */
 static LX_ITEM void transform_weights(const float4 *g, float4 *to)
@@ -239,8 +240,7 @@ static LX_ITEM void store_tile(GLOBAL float *plane, const output_tile at, float4
 {
     const int right = at.column + 1 < p.g.out_width;
     GLOBAL float *to = plane + ((long)at.row * p.g.out_width + at.column) * 4;
-    if (p.relu)
-        value = select(value, (float4)(0.0f), value < 0.0f); /* NaN stays */
+    value = activate_lanes(value, p.activation);
     to[0] = value.x;
     if (right)
         to[4] = value.y;

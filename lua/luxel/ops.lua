@@ -46,8 +46,12 @@ end
 
 -- ---- one operand ----------------------------------------------------------------------------------------------
 
+-- The names of the functions of one tensor, element by element.
+ops.elementwise = {}
+
 -- `saves` names what the derivative needs: "x" (the input), "y" (the result) or nothing.
 local function define_unary(name, saves, derivative)
+    table.insert(ops.elementwise, name)
     ops[name] = define(name, {
         pure = true,
         forward = function(ctx, x)
@@ -82,7 +86,11 @@ define_unary("erf", "x", function(g, x)
     return mul(g, mul(unary("exp", unary("neg", unary("square", x))), 2 / math.sqrt(math.pi)))
 end)
 define_unary("sigmoid", "y", function(g, y) return mul(g, mul(y, binary("sub", 1, y))) end)
-define_unary("relu", "y", function(g, y) return binary("relu_backward", y, g) end)
+-- Those whose derivative is a kernel as well.
+for _, row in ipairs(core.activations()) do
+    local name, saves = table.unpack(row)
+    define_unary(name, saves, function(g, saved) return binary(name .. "_backward", saved, g) end)
+end
 
 ops.clamp = define("clamp", {
     pure = true,

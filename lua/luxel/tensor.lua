@@ -49,6 +49,10 @@ local statistics = require "luxel.statistics"
 ---@field erf fun(t: Tensor): Tensor error function; `erf_` in place
 ---@field sigmoid fun(t: Tensor): Tensor 1/(1 + e^-x); `sigmoid_` in place
 ---@field relu fun(t: Tensor): Tensor max(0, x); `relu_` in place
+---@field relu6 fun(t: Tensor): Tensor min(max(0, x), 6) (Krizhevsky 2010); `relu6_` in place
+---@field hardsigmoid fun(t: Tensor): Tensor min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardsigmoid_` in place
+---@field hardswish fun(t: Tensor): Tensor x min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardswish_` in place
+---@field silu fun(t: Tensor): Tensor x / (1 + e^-x) (Elfwing et al. 2018); `silu_` in place
 ---@field add fun(t: Tensor, other: Tensor|number): Tensor t + other, broadcast; `add_` in place
 ---@field sub fun(t: Tensor, other: Tensor|number): Tensor t - other, broadcast; `sub_` in place
 ---@field mul fun(t: Tensor, other: Tensor|number): Tensor t * other, broadcast; `mul_` in place
@@ -552,7 +556,7 @@ end
 
 -- ---- arithmetic -----------------------------------------------------------------------------------------------
 
-for _, name in ipairs(declarations.unary) do
+for _, name in ipairs(ops.elementwise) do
     methods[name] = ops[name]
     local method = name .. "_"
     methods[method] = function(t)

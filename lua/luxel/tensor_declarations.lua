@@ -1,5 +1,7 @@
 --- The declarations of tensors' methods and constructors; see args.lua.
 
+local ops = require "luxel.ops"
+
 local OPTIONS <const> = [[options: {dtype: "float32"|"uint8"|"int32"?, device: string?, requires_grad: boolean?}?]]
 local SIZES <const> = [[...: integer|integer[]|{dtype: "float32"|"uint8"|"int32"?, device: string?, ]]
     .. [[requires_grad: boolean?}]]
@@ -51,9 +53,7 @@ local methods = {
     backward = "t: tensor, grad: tensor?, options: {retain_graph: boolean?}?",
 }
 -- Functions of one tensor, element by element; each of them also has a form in place.
-local unary <const> = {"neg", "abs", "sign", "floor", "ceil", "round", "square", "sqrt", "rsqrt", "reciprocal", "exp",
-    "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sigmoid", "relu"}
-for _, name in ipairs(unary) do
+for _, name in ipairs(ops.elementwise) do
     methods[name], methods[name .. "_"] = UNARY, UNARY
 end
 for _, name in ipairs {"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder", "floor_divide", "eq", "ne",
@@ -86,4 +86,4 @@ local functions = {
     is_tensor = "value: any?", tidy = "f: function, ...: any?", keep = "...: tensor",
 }
 
-return {methods = methods, functions = functions, unary = unary}
+return {methods = methods, functions = functions}

@@ -55,6 +55,16 @@ def distinct(*shape):
     return draw
 
 
+def coarse(*shape):
+    """Multiples of 1/8 between -2 and 2: sums of products of these are multiples of 1/64."""
+    return lambda rng: torch.from_numpy(rng.randint(-16, 17, shape) / 8.0)
+
+
+def off_the_grid(draw):
+    """Moved by 1/128, so that what a multiple of 1/64 is added to is neither 0 nor a whole number, where functions bend."""
+    return lambda rng: draw(rng) + 1 / 128
+
+
 def exactly(numbers, dtype=torch.float64):
     return lambda rng: torch.tensor(numbers, dtype=dtype)
 
@@ -186,6 +196,9 @@ UNARY = {
 }
 for name, f in UNARY.items():
     case(f"unary/{name}", lambda x, f=f: f(x), x=distinct(3, 5, 7))
+# Functions that bend or end far from 0, of images: the layout of convolutions is tested as well.
+for name in ("relu6", "hardsigmoid", "hardswish", "silu"):
+    case(f"unary/{name}", lambda x, f=getattr(F, name): f(x), x=lambda rng: 3 * distinct(2, 5, 3, 7)(rng))
 for name in ("sqrt", "rsqrt", "reciprocal", "log", "log1p"):
     case(f"unary/{name}", lambda x, f=getattr(torch, name): f(x), x=positive(3, 5, 7))
 case("unary/images", lambda x: torch.exp(x).sqrt(), x=values(2, 19, 3, 5))
@@ -627,6 +640,13 @@ case("conv2d/relu", lambda input, weight, bias: F.conv2d(input, weight, bias, pa
      input=values(2, 5, 7, 9), weight=values(18, 5, 3, 3), bias=values(18))
 case("conv2d/relu_groups", lambda input, weight, bias: F.conv2d(input, weight, bias, padding=1, groups=5).relu(),
      input=values(2, 5, 7, 6), weight=values(5, 1, 3, 3), bias=values(5))
+case("conv2d/relu6", lambda input, weight, bias: F.relu6(F.conv2d(input, weight, bias, padding=1)),
+     input=values(1, 5, 9, 7), weight=values(18, 5, 3, 3), bias=values(18))
+case("conv2d/relu6_groups", lambda input, weight, bias: F.relu6(F.conv2d(input, weight, bias, padding=1, groups=5)),
+     input=values(2, 5, 7, 6), weight=values(5, 1, 3, 3), bias=values(5))
+case("conv2d/relu6_max_pool",
+     lambda input, weight, bias: F.max_pool2d(F.relu6(F.conv2d(input, weight, bias, padding=1)), 2),
+     input=values(2, 3, 7, 9), weight=values(18, 3, 3, 3), bias=values(18))
 case("conv2d/relu_max_pool", lambda input, weight, bias: F.max_pool2d(F.conv2d(input, weight, bias, padding=1).relu(), 2),
      input=values(2, 3, 7, 9), weight=values(18, 3, 3, 3), bias=values(18))
 case("conv2d/relu_max_pool_overlapping",
@@ -926,7 +946,10 @@ def small_network(x, w1, b1, w2, b2, w3, b3):
 
 case("chain/conv_relu_pool_conv_linear", small_network, x=values(2, 1, 13, 15), w1=values(18, 1, 3, 3), b1=values(18),
      w2=values(17, 18, 3, 3), b2=values(17), w3=values(2, 17), b3=values(2))
-case("chain/linear_relu", lambda x, w, b: F.relu(F.linear(x, w, b)), x=values(5, 7), w=values(19, 7), b=values(19))
+case("chain/linear_relu", lambda x, w, b: F.relu(F.linear(x, w, b)), x=coarse(5, 7), w=coarse(19, 7),
+     b=off_the_grid(coarse(19)))
+case("chain/linear_relu6", lambda x, w, b: F.relu6(F.linear(x, w, b)), x=coarse(5, 7), w=coarse(19, 7),
+     b=off_the_grid(coarse(19)))
 case("chain/residual", lambda x, w1, w2, g, b: F.relu(F.batch_norm(F.conv2d(x, w1, padding=1), None, None, g, b, True)
                                                      + F.conv2d(x, w2)),
      x=values(2, 5, 6, 7), w1=values(18, 5, 3, 3), w2=values(18, 5, 1, 1), g=values(18), b=values(18))

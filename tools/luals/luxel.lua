@@ -111,6 +111,13 @@ local lx = {}
 ---@field device string? default "cpu"
 ---@field requires_grad boolean?
 
+---@class luxel.TorchInfo
+---@field format "zip"|"legacy" the one since torch 1.6, or the one before
+---@field names string[] of the tensors, in the file's order
+---@field key string? where among the contents they are, if they are not all of them
+---@field left_out string[] what beside the tensors is not one of them, and buffers that are not kept
+---@field contents any all that the file holds, as Lua's values: dicts and lists are tables, None is `lx.io.torch.none`, a module is {class = NAME, fields = {…}}, a class its name; whole numbers beyond 64 bits are text, two's complement in hexadecimal
+
 ---@class luxel.Tuned
 ---@field device string
 ---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] usual: the time of what is taken untuned; rejected: candidates that did not run or gave another result
@@ -795,6 +802,22 @@ function Tensor:ge(other) end
 ---@return Tensor
 function Tensor:gt(other) end
 
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardsigmoid_` in place
+---@return Tensor
+function Tensor:hardsigmoid() end
+
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@return Tensor
+function Tensor:hardsigmoid_() end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardswish_` in place
+---@return Tensor
+function Tensor:hardswish() end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@return Tensor
+function Tensor:hardswish_() end
+
 --- The positions `index` of a dimension, in that order. One out of range raises on the cpu; on other devices, which
 --- compute while Lua goes on, it gives NaN (0 of integers). So with `gather`.
 ---@param dim integer
@@ -1010,6 +1033,14 @@ function Tensor:reciprocal_() end
 ---@return Tensor
 function Tensor:relu() end
 
+--- min(max(0, x), 6) (Krizhevsky 2010); `relu6_` in place
+---@return Tensor
+function Tensor:relu6() end
+
+--- min(max(0, x), 6) (Krizhevsky 2010), in place
+---@return Tensor
+function Tensor:relu6_() end
+
 --- max(0, x), in place
 ---@return Tensor
 function Tensor:relu_() end
@@ -1093,6 +1124,14 @@ function Tensor:sign() end
 --- -1, 0 or 1, in place
 ---@return Tensor
 function Tensor:sign_() end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018); `silu_` in place
+---@return Tensor
+function Tensor:silu() end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018), in place
+---@return Tensor
+function Tensor:silu_() end
 
 --- of radians; `sin_` in place
 ---@return Tensor
@@ -1625,6 +1664,26 @@ function lx.gradcheck(f, inputs, options) end
 ---@return Tensor
 function lx.gt(t, other) end
 
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardsigmoid_` in place
+---@param t Tensor
+---@return Tensor
+function lx.hardsigmoid(t) end
+
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@param t Tensor
+---@return Tensor
+function lx.hardsigmoid_(t) end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardswish_` in place
+---@param t Tensor
+---@return Tensor
+function lx.hardswish(t) end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019), in place
+---@param t Tensor
+---@return Tensor
+function lx.hardswish_(t) end
+
 --- What the reference says of a public function, class or method; print it to read it. A REPL shows it as it is.
 ---@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
 ---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
@@ -1989,6 +2048,16 @@ function lx.reciprocal_(t) end
 ---@return Tensor
 function lx.relu(t) end
 
+--- min(max(0, x), 6) (Krizhevsky 2010); `relu6_` in place
+---@param t Tensor
+---@return Tensor
+function lx.relu6(t) end
+
+--- min(max(0, x), 6) (Krizhevsky 2010), in place
+---@param t Tensor
+---@return Tensor
+function lx.relu6_(t) end
+
 --- max(0, x), in place
 ---@param t Tensor
 ---@return Tensor
@@ -2096,6 +2165,16 @@ function lx.sign(t) end
 ---@param t Tensor
 ---@return Tensor
 function lx.sign_(t) end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018); `silu_` in place
+---@param t Tensor
+---@return Tensor
+function lx.silu(t) end
+
+--- x / (1 + e^-x) (Elfwing et al. 2018), in place
+---@param t Tensor
+---@return Tensor
+function lx.silu_(t) end
 
 --- of radians; `sin_` in place
 ---@param t Tensor
@@ -2567,6 +2646,27 @@ function lx.data.phantom_save(dir, options) end
 ---@return luxel.Dataset rest, {pixels: integer, patients: integer} left_out images left out for their pixels, and for their patients alone
 function lx.data.unseen(dataset, trained_on) end
 
+---@class lx.io
+lx.io = {}
+
+---@class lx.io.torch
+lx.io.torch = {}
+
+--- Reads what `torch.save` wrote: a state dict, a dict with one inside, or a whole module, whose tensors get the names
+--- of its state dict. Nothing of the file is run: names of tensors, plain containers and the classes of modules of
+--- torch.nn, torchvision and torchxrayvision are understood; any other name is an error that tells it and its place.
+---
+--- The tensors are on the cpu. Tensors that share a storage share memory. Integers become int32, truth values uint8,
+--- floats float32, and quantised numbers the float32 that they stand for; what is out of range is refused. Of float32,
+--- int32 and uint8 they are the file's own bytes where those are aligned, as of `lx.load`: nobody should write into the
+--- file while they are in use.
+---@param path string
+---@param options? {key?: string, complex?: "pairs"} key: which part of the contents has the tensors, where there are several; complex: complex numbers become a last dimension of two, else they are refused
+---@return table<string, Tensor>? tensors nil where the file cannot be read
+---@return luxel.TorchInfo|string info or the message
+---@return string? code "io", "format" for a file that is damaged, not of this kind or not understood, "memory"
+function lx.io.torch.load(path, options) end
+
 ---@class lx.metrics
 lx.metrics = {}
 
@@ -2892,6 +2992,18 @@ function lx.nn.GlobalMaxPool2d() end
 ---@return GroupNorm
 function lx.nn.GroupNorm(groups, channels, options) end
 
+---@class Hardsigmoid: Module
+
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@return Hardsigmoid
+function lx.nn.Hardsigmoid() end
+
+---@class Hardswish: Module
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@return Hardswish
+function lx.nn.Hardswish() end
+
 ---@class HuberLoss: Module
 
 --- Half the square below `delta` (default 1), linear above (Huber 1964): `delta` times `smooth_l1_loss`.
@@ -3015,6 +3127,12 @@ function lx.nn.Parameter(tensor) end
 ---@return ReLU
 function lx.nn.ReLU() end
 
+---@class ReLU6: Module
+
+--- min(max(0, x), 6) (Krizhevsky 2010)
+---@return ReLU6
+function lx.nn.ReLU6() end
+
 ---@class ReflectionPad2d: Module
 
 --- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
@@ -3041,7 +3159,7 @@ function lx.nn.Sequential(...) end
 
 ---@class SiLU: Module
 
---- x sigmoid(x) (Elfwing et al. 2018).
+--- x / (1 + e^-x) (Elfwing et al. 2018)
 ---@return SiLU
 function lx.nn.SiLU() end
 
@@ -3199,7 +3317,7 @@ function lx.nn.functional.conv1d(x, weight, bias, options) end
 ---@param x Tensor [N,C,H,W]
 ---@param weight Tensor [O,C/groups,KH,KW]
 ---@param bias? Tensor? [O]
----@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[]}} stride, dilation, groups: default 1; padding: default 0; relu: applies ReLU to the result in the same pass; max_pool: with `relu` only, then pools it without keeping it
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, activation?: "relu"|"relu6", max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[]}} stride, dilation, groups: default 1; padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu"; max_pool: with an activation only, then pools it, after ReLU without keeping it
 ---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
 function lx.nn.functional.conv2d(x, weight, bias, options) end
 
@@ -3267,6 +3385,16 @@ function lx.nn.functional.gelu(x) end
 ---@return Tensor y of x's shape
 function lx.nn.functional.group_norm(x, groups, weight, bias, options) end
 
+--- min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.hardsigmoid(x) end
+
+--- x min(max(0, x + 3), 6) / 6 (Howard et al. 2019)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.hardswish(x) end
+
 --- Half the square below `delta` (default 1), linear above (Huber 1964): `delta` times `smooth_l1_loss`.
 ---@param x Tensor
 ---@param target Tensor of the shape of x
@@ -3324,7 +3452,7 @@ function lx.nn.functional.leaky_relu(x, slope) end
 ---@param x Tensor [...,I]
 ---@param weight Tensor [O,I]
 ---@param bias? Tensor? [O]
----@param options? {relu?: boolean} relu: applies ReLU to the result in the same pass
+---@param options? {relu?: boolean, activation?: "relu"|"relu6"} activation: is applied to the result in the same pass; relu: true for activation = "relu"
 ---@return Tensor y [...,O]
 function lx.nn.functional.linear(x, weight, bias, options) end
 
@@ -3375,14 +3503,19 @@ function lx.nn.functional.pad(x, padding, options) end
 ---@return Tensor
 function lx.nn.functional.relu(x) end
 
+--- min(max(0, x), 6) (Krizhevsky 2010)
+---@param x Tensor
+---@return Tensor
+function lx.nn.functional.relu6(x) end
+
 --- 1/(1 + e^-x)
 ---@param x Tensor
 ---@return Tensor
 function lx.nn.functional.sigmoid(x) end
 
---- x sigmoid(x) (Elfwing et al. 2018).
+--- x / (1 + e^-x) (Elfwing et al. 2018)
 ---@param x Tensor
----@return Tensor of the shape of x
+---@return Tensor
 function lx.nn.functional.silu(x) end
 
 --- Quadratic below `beta` (default 1), linear above (Girshick 2015).

@@ -15,41 +15,15 @@
             ".popsection\n");                           \
     extern const char lx_text_##label[];
 
-#define FAMILIES(X) \
-    X(avgpool) X(conv2d) X(elementwise) X(gather) X(layout) X(loss) X(matmul) X(norm) X(optim) X(pool) \
-    X(random) X(reduce) X(softmax) X(sort) X(upsample) X(winograd)
-
-#define EMBED_FAMILY(name) EMBED(name##_cl, #name ".cl") EMBED(name##_h, #name ".h")
-FAMILIES(EMBED_FAMILY)
-EMBED(luxel_h, "luxel.h")
-EMBED(philox_h, "philox.h")
-EMBED(rows_h, "rows.h")
-EMBED(span_h, "span.h")
-EMBED(window_h, "window.h")
-EMBED(bias_h, "bias.h")
-
-/* The kernels for GPUs, in kernels/simt/. */
-#define SIMT_FILES(X) \
-    X(simt, h) X(conv2d, cl) X(convolution, h) X(matmul, cl) X(norm, cl) X(norm, h) X(reduce, cl) X(reduce, h) X(rows, h) X(softmax, cl) \
-    X(winograd, cl) X(winograd, h)
-
-#define EMBED_SIMT(name, kind) EMBED(simt_##name##_##kind, "simt/" #name "." #kind)
-SIMT_FILES(EMBED_SIMT)
+/* KERNEL_TEXTS(X), X(label, path) of each file under kernels/, is what the Makefile found there. */
+KERNEL_TEXTS(EMBED)
 
 typedef struct {
     const char *file, *text;
 } source;
 
-#define ROW_FAMILY(name) {#name ".cl", lx_text_##name##_cl}, {#name ".h", lx_text_##name##_h},
-#define ROW_SIMT(name, kind) {"simt/" #name "." #kind, lx_text_simt_##name##_##kind},
-static const source sources[] = {FAMILIES(ROW_FAMILY){"luxel.h", lx_text_luxel_h},
-                                 {"philox.h", lx_text_philox_h},
-                                 {"rows.h", lx_text_rows_h},
-                                 {"span.h", lx_text_span_h},
-                                 {"window.h", lx_text_window_h},
-                                 {"bias.h", lx_text_bias_h},
-                                 SIMT_FILES(ROW_SIMT)
-                                 {NULL, NULL}};
+#define ROW(label, file) {file, lx_text_##label},
+static const source sources[] = {KERNEL_TEXTS(ROW){NULL, NULL}};
 
 static const char *find(const char *file, size_t length)
 {

@@ -1,4 +1,4 @@
---- Modules made of modules: Sequential, ModuleList.
+--- Modules made of modules: Sequential, ModuleList; and `chain`, for a forward of one's own.
 
 local args = require "luxel.args"
 local Module = require "luxel.nn.module"
@@ -9,9 +9,24 @@ local layers = {}
 
 -- Children are named "0", "1" ... as PyTorch does, while Lua counts from 1.
 local function append(self, module)
-    self:add_module(tostring(#self:children()), module)
+    local name = tostring(#self)
+    if rawget(self, "_modules").values[name] then
+        args.fail("%s:append: the name '%s' is taken; give the module one of its own, by add_module", self.class_name,
+            name)
+    end
+    self:add_module(name, module)
     return self
 end
+
+-- Modules with names of their own: a list of {name, module}.
+args.type("named_modules", "a list of {name, module}", "table", function(value)
+    if rawget(value, "_modules") ~= nil or getmetatable(value) ~= nil or #value == 0 then return false end
+    for _, pair in ipairs(value) do
+        if type(pair) ~= "table" or #pair ~= 2 or type(pair[1]) ~= "string" or type(pair[2]) ~= "table"
+            or rawget(pair[2], "_modules") == nil then return false end
+    end
+    return true
+end)
 
 local function init_children(self, ...)
     for i = 1, select("#", ...) do
@@ -22,7 +37,8 @@ end
 local function child_at(self, index)
     local count = #self:children()
     if math.tointeger(index) and index < 0 then index = index + count + 1 end
-    local child = math.tointeger(index) and rawget(self, "_modules").values[tostring(math.tointeger(index) - 1)]
+    local modules = rawget(self, "_modules")
+    local child = math.tointeger(index) and modules.values[modules.names[math.tointeger(index)]]
     if not child then
         args.fail("%s:get: index: there is no module %d, it has %d", self.class_name, index, count)
     end
@@ -36,10 +52,17 @@ end
 local Sequential = Module.class("Sequential")
 layers.Sequential = Sequential
 
---- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input.
----@param ... Module
+--- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input. Their names are "0",
+--- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`.
+---@param ... Module|{[1]: string, [2]: Module}[]
 function Sequential:init(...)
-    init_children(self, ...)
+    local first = ...
+    if type(first) ~= "table" or getmetatable(first) ~= nil then return init_children(self, ...) end
+    if select("#", ...) > 1 then args.fail("Sequential: takes modules, or one list of {name, module}; got more besides") end
+    for _, pair in ipairs(first) do
+        if rawget(self, "_modules").values[pair[1]] then args.fail("Sequential: the name '%s' comes twice", pair[1]) end
+        self:add_module(pair[1], pair[2])
+    end
 end
 
 --- Adds a module at the end.
@@ -56,7 +79,7 @@ function Sequential:get(index) return child_at(self, index) end
 ---@param x Tensor
 ---@return Tensor
 function Sequential:forward(x)
-    if fuse.is_running() then return fuse.run(self, Sequential, x) end
+    if fuse.is_running() then return fuse.run(self:children(), Sequential, x) end
     for _, module in self:named_children() do x = module(x) end
     return x
 end
@@ -109,7 +132,8 @@ end
 for _, class in pairs(layers) do
     function class:item(index)
         if index < 0 then index = index + #self + 1 end
-        return rawget(self, "_modules").values[tostring(index - 1)]
+        local modules = rawget(self, "_modules")
+        return modules.values[modules.names[index]]
     end
 
     function class:set_item(index, module)
@@ -117,14 +141,29 @@ for _, class in pairs(layers) do
         if index < 1 or index > count + 1 then
             args.fail("%s: [%d]: expected an index from 1 to %d", self.class_name, index, count + 1)
         end
-        self[tostring(index - 1)] = args.check(("%s: [%d]"):format(self.class_name, index), "submodule", module)
+        module = args.check(("%s: [%d]"):format(self.class_name, index), "submodule", module)
+        local name = rawget(self, "_modules").names[index]
+        if name then self[name] = module else append(self, module) end
     end
 
     declare(class, {
-        init = class == Sequential and "...: submodule" or "...: submodule|submodule[]", append = "module: submodule",
+        init = class == Sequential and "...: submodule|named_modules" or "...: submodule|submodule[]", append = "module: submodule",
         get = "index: integer", forward = class == Sequential and "x: any?" or "...: any?", item = "index: integer",
         set_item = "index: integer, module: any?",
     })
 end
+
+-- ---- chain ----------------------------------------------------------------------------------------------------
+
+--- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's result
+--- is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
+---@param x Tensor
+---@param ... Module
+---@return Tensor
+layers.chain = args.public("chain", "x: any, ...: submodule", function(x, ...)
+    if fuse.is_running() then return fuse.run({...}, Sequential, x) end
+    for i = 1, select("#", ...) do x = select(i, ...)(x) end
+    return x
+end)
 
 return layers

@@ -3,6 +3,7 @@
 -- Images are float32 [N,C,H,W]. Sizes (`stride`, `padding` ...) are an integer or a pair `{h, w}`. A mistake in an
 -- argument raises, naming the function, the argument and the shapes.
 
+local activations = require "luxel.nn.activations"
 local args = require "luxel.args"
 local core = require "luxel.core"
 local lx = require "luxel"
@@ -21,17 +22,25 @@ local MOST <const> = 2 ^ 31 - 1 -- of the sizes of results
 
 local NO_OPTIONS <const> = {}
 
+-- The name of the activation that a convolution or `linear` applies to its result, or nil.
+local function activation_of(options)
+    if options.relu and options.activation and options.activation ~= "relu" then
+        args.fail("options: relu = true and activation = %q say two things", options.activation)
+    end
+    return options.activation or options.relu and "relu" or nil
+end
+
 local function conv_plan(options)
     return {
         stride = check.pair(options.stride or 1), padding = check.pair(options.padding or 0),
-        dilation = check.pair(options.dilation or 1), groups = options.groups or 1, relu = options.relu == true,
+        dilation = check.pair(options.dilation or 1), groups = options.groups or 1, activation = activation_of(options),
     }
 end
 
 local function pool_plan(kernel, options)
     return {
         kernel = check.pair(kernel), stride = check.pair(options.stride or kernel),
-        padding = check.pair(options.padding or 0),
+        padding = check.pair(options.padding or 0), ceil_mode = options.ceil_mode == true,
     }
 end
 
@@ -48,6 +57,7 @@ end
 
 -- Whether a pooling is over windows of 2x2 that neither overlap nor leave the image.
 local function is_of_windows(plan)
+    if plan.ceil_mode then return false end
     for i = 1, 2 do
         if plan.kernel[i] ~= 2 or plan.stride[i] ~= 2 or plan.padding[i] ~= 0 then return false end
     end
@@ -83,8 +93,9 @@ end
 ---@param weight Tensor [O,C/groups,KH,KW]
 ---@param bias Tensor? [O]
 ---@param options {stride: integer|integer[], padding: integer|integer[], dilation: integer|integer[],
---- groups: integer, relu: boolean, max_pool: table?}? stride, dilation, groups: default 1; padding: default 0; relu:
---- applies ReLU to the result in the same pass; max_pool: with `relu` only, then pools it without keeping it
+--- groups: integer, relu: boolean, activation: "relu"|"relu6", max_pool: table?}? stride, dilation, groups: default 1;
+--- padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu";
+--- max_pool: with an activation only, then pools it, after ReLU without keeping it
 ---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
 function F.conv2d(x, weight, bias, options)
     options = options or NO_OPTIONS
@@ -93,12 +104,13 @@ function F.conv2d(x, weight, bias, options)
     local plan, pool = conv_plan(options), options.max_pool
     local size = check_convolution("conv2d", x, weight, bias, plan)
     if not pool then return ops.conv2d(x, weight, bias, plan) end
-    if not plan.relu then args.fail("conv2d: options: max_pool needs relu = true") end
+    if not plan.activation then args.fail("conv2d: options: max_pool needs relu = true or an activation") end
     pool = pool_plan(pool.kernel, pool)
-    if is_of_windows(pool) and size[1] > 1 and size[2] > 1 then
+    if plan.activation == "relu" and is_of_windows(pool) and size[1] > 1 and size[2] > 1 then
         return ops.conv2d_relu_max_pool(x, weight, bias, plan)
     end
-    return F.max_pool2d(ops.conv2d(x, weight, bias, plan), pool.kernel, {stride = pool.stride, padding = pool.padding})
+    return F.max_pool2d(ops.conv2d(x, weight, bias, plan), pool.kernel,
+        {stride = pool.stride, padding = pool.padding, ceil_mode = pool.ceil_mode})
 end
 
 -- [N,C,L] as images of one row, and back.
@@ -167,7 +179,8 @@ end
 ---@param x Tensor [...,I]
 ---@param weight Tensor [O,I]
 ---@param bias Tensor? [O]
----@param options {relu: boolean}? relu: applies ReLU to the result in the same pass
+---@param options {relu: boolean, activation: "relu"|"relu6"}? activation: is applied to the result in the same pass;
+--- relu: true for activation = "relu"
 ---@return Tensor y [...,O]
 function F.linear(x, weight, bias, options)
     check.float("linear", "input", x)
@@ -178,10 +191,10 @@ function F.linear(x, weight, bias, options)
             tostring(xs[#xs] or "none"), check.shape_text(xs), check.shape_text(ws))
     end
     check.vector("linear", "bias", bias, ws[1])
-    local relu = options ~= nil and options.relu == true
-    if #xs == 2 then return ops.linear(x, weight, bias, relu) end
+    local activation = activation_of(options or NO_OPTIONS)
+    if #xs == 2 then return ops.linear(x, weight, bias, activation) end
     xs[#xs] = ws[1]
-    return ops.linear(x:reshape(-1, ws[2]), weight, bias, relu):reshape(xs)
+    return ops.linear(x:reshape(-1, ws[2]), weight, bias, activation):reshape(xs)
 end
 
 --- Rows of a table of vectors.
@@ -215,9 +228,9 @@ end
 --- Largest value in each window.
 ---@param x Tensor [N,C,H,W]
 ---@param kernel integer|integer[]
----@param options {stride: integer|integer[], padding: integer|integer[]}? stride: default the kernel; padding:
---- default 0
----@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
+---@param options {stride: integer|integer[], padding: integer|integer[], ceil_mode: boolean}? stride: default the
+--- kernel; padding: default 0; ceil_mode: a last window may reach over the end, if it begins before it
+---@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down, or up with ceil_mode
 function F.max_pool2d(x, kernel, options)
     check.float("max_pool2d", "input", x, IMAGES)
     return max_pool("max_pool2d", x, pool_plan(kernel, options or NO_OPTIONS))
@@ -530,7 +543,8 @@ end
 
 -- ---- activations ----------------------------------------------------------------------------------------------
 
-for _, name in ipairs {"relu", "sigmoid", "tanh"} do
+for _, row in ipairs(activations) do
+    local name = row.name
     F[name] = function(x)
         check.float(name, "input", x)
         return x[name](x)
@@ -544,14 +558,6 @@ end
 function F.leaky_relu(x, slope)
     check.float("leaky_relu", "input", x)
     return lx.where(x:gt(0), x, x * (slope or 0.01))
-end
-
---- x sigmoid(x) (Elfwing et al. 2018).
----@param x Tensor
----@return Tensor of the shape of x
-function F.silu(x)
-    check.float("silu", "input", x)
-    return x * x:sigmoid()
 end
 
 --- x times the normal distribution function of x (Hendrycks and Gimpel 2016), by erf, not the tanh approximation.
@@ -607,26 +613,46 @@ function F.dropout2d(x, p, training)
     return x * core.dropout(mask, p, core.next_stream())
 end
 
+--- Stochastic depth (Huang et al. 2016): while training, zeroes each image with probability p and scales the others by
+--- 1/(1-p); for the branch beside a shortcut.
+---@param x Tensor [N,...]
+---@param p number? 0.5
+---@param training boolean? default true
+---@return Tensor of the shape of x
+function F.stochastic_depth(x, p, training)
+    p = p or 0.5
+    check.float("stochastic_depth", "input", x, {"N", "..."})
+    if training == false or p == 0 then return x end
+    local shape = {x.shape[1]}
+    for dim = 2, x.ndim do shape[dim] = 1 end
+    return x * core.dropout(lx.ones(shape, {device = x.device}), p, core.next_stream())
+end
+
 -- ---- declarations ---------------------------------------------------------------------------------------------
 
+local in_passing = {} -- "relu"|"relu6"
+for name in pairs(core.activations_in_passing()) do in_passing[#in_passing + 1] = ("%q"):format(name) end
+table.sort(in_passing)
+local ACTIVATION <const> = ("relu: boolean?, activation: %s?"):format(table.concat(in_passing, "|"))
 local AFFINE <const> = "weight: tensor?, bias: tensor?"
 
-args.publish("", F, {
+local declarations = {
     conv1d = "x: tensor, weight: tensor, bias: tensor?, options: {stride: size?, padding: integer(0..2147483647)?, "
         .. "dilation: size?, groups: size?}?",
     conv2d = "x: tensor, weight: tensor, bias: tensor?, options: {stride: pair(1..2147483647)?, "
-        .. "padding: pair(0..2147483647)?, dilation: pair(1..2147483647)?, groups: size?, relu: boolean?, "
-        .. "max_pool: {kernel: pair(1..), stride: pair(1..)?, padding: pair(0..)?}?}?",
+        .. "padding: pair(0..2147483647)?, dilation: pair(1..2147483647)?, groups: size?, " .. ACTIVATION
+        .. ", max_pool: {kernel: pair(1..), stride: pair(1..)?, padding: pair(0..)?, "
+        .. "ceil_mode: boolean?}?}?",
     conv_transpose2d = "x: tensor, weight: tensor, bias: tensor?, options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, output_padding: pair(0..2147483647)?, dilation: pair(1..2147483647)?, "
         .. "groups: size?}?",
-    linear = "x: tensor, weight: tensor, bias: tensor?, options: {relu: boolean?}?",
+    linear = "x: tensor, weight: tensor, bias: tensor?, options: {" .. ACTIVATION .. "}?",
     embedding = "indices: tensor, weight: tensor",
     max_pool1d = "x: tensor, kernel: size, options: {stride: size?, padding: integer(0..2147483647)?}?",
     avg_pool1d = "x: tensor, kernel: size, options: {stride: size?, padding: integer(0..2147483647)?, "
         .. "count_include_pad: boolean?}?",
     max_pool2d = "x: tensor, kernel: pair(1..2147483647), options: {stride: pair(1..2147483647)?, "
-        .. "padding: pair(0..2147483647)?}?",
+        .. "padding: pair(0..2147483647)?, ceil_mode: boolean?}?",
     avg_pool2d = "x: tensor, kernel: pair(1..2147483647), options: {stride: pair(1..2147483647)?, "
         .. "padding: pair(0..2147483647)?, count_include_pad: boolean?}?",
     adaptive_avg_pool1d = "x: tensor, size: size", adaptive_avg_pool2d = "x: tensor, size: pair(1..2147483647)",
@@ -640,12 +666,15 @@ args.publish("", F, {
         .. ", options: {use_input_stats: boolean?, momentum: number(0..1)?, eps: finite(0..)?}?",
     group_norm = "x: tensor, groups: size, " .. AFFINE .. ", options: {eps: finite(0..)?}?",
     layer_norm = "x: tensor, shape: size|size[], " .. AFFINE .. ", options: {eps: finite(0..)?}?",
-    relu = "x: tensor", sigmoid = "x: tensor", tanh = "x: tensor", silu = "x: tensor", gelu = "x: tensor",
+    gelu = "x: tensor",
     leaky_relu = "x: tensor, slope: finite?", softmax = "x: tensor, dim: integer",
     log_softmax = "x: tensor, dim: integer",
     dropout = "x: tensor, p: probability?, training: boolean?",
     dropout2d = "x: tensor, p: probability?, training: boolean?",
-})
+    stochastic_depth = "x: tensor, p: probability?, training: boolean?",
+}
+for _, row in ipairs(activations) do declarations[row.name] = "x: tensor" end
+args.publish("", F, declarations)
 
 for name, loss in pairs(losses) do F[name] = loss end
 

@@ -3,7 +3,7 @@
 -- `nn.fuse(net)` is a view of the network: calling it computes the same function with the same parameters, and while it
 -- does, every Sequential inside (nested ones, and those of networks made by `nn.class`) is computed here:
 --
---   - Conv2d or Linear and the ReLU after it are one operation, and so are Conv2d, ReLU and a MaxPool2d(2);
+--   - Conv2d or Linear and the ReLU or ReLU6 after it are one operation, and so are Conv2d, ReLU and a MaxPool2d(2);
 --   - a BatchNorm2d that uses its running statistics goes into the weights of the Conv2d before it, where no gradients
 --     are wanted;
 --   - a result that only passes from one built-in layer to the next is freed at once.
@@ -43,6 +43,15 @@ end
 
 local function is_plain(module, class)
     return module ~= nil and getmetatable(module) == class.instance_metatable and is_built_in(module)
+end
+
+local IN_PASSING <const> = core.activations_in_passing()
+
+-- The activation that a layer is, if convolutions and products compute it in passing.
+local function activation_of(module)
+    if module == nil or not is_built_in(module) then return nil end
+    local name = getmetatable(module).class.activation
+    return IN_PASSING[name] and name or nil
 end
 
 -- ---- folding --------------------------------------------------------------------------------------------------
@@ -89,7 +98,7 @@ end
 
 -- Whether a module is a pooling over windows of 2x2 that neither overlap nor leave the image.
 local function pools_by_two(module)
-    if not is_plain(module, simple.MaxPool2d) then return false end
+    if not is_plain(module, simple.MaxPool2d) or module.ceil_mode then return false end
     for i = 1, 2 do
         if module.kernel[i] ~= 2 or module.stride[i] ~= 2 or module.padding[i] ~= 0 then return false end
     end
@@ -97,10 +106,10 @@ local function pools_by_two(module)
 end
 
 -- The modules in order, those of Sequentials inside in the place of these.
-local function flatten(sequential, class, list)
-    for _, module in sequential:named_children() do
+local function flatten(children, class, list)
+    for _, module in ipairs(children) do
         if module.forward == class.forward and not rawget(module, "_hooks") then
-            flatten(module, class, list)
+            flatten(module:children(), class, list)
         else
             list[#list + 1] = module
         end
@@ -112,32 +121,33 @@ end
 local function convolve(modules, i, x)
     local conv, after = modules[i], i + 1
     if not is_plain(conv, linear.Conv2d) then return nil end
-    local from, relu, pool = conv, false, nil
+    local from, pool = conv, nil
     if can_fold(modules[after], conv) then from, after = fold_of(conv, modules[after]), after + 1 end
-    if is_plain(modules[after], simple.ReLU) then relu, after = true, after + 1 end
+    local activation = activation_of(modules[after])
+    if activation then after = after + 1 end
     if after == i + 1 then return nil end
     conv:check_input(x)
-    if relu and pools_by_two(modules[after]) then pool, after = {kernel = 2}, after + 1 end
+    if activation == "relu" and pools_by_two(modules[after]) then pool, after = {kernel = 2}, after + 1 end
     return F.conv2d(x, from.weight, from.bias, {
-        stride = conv.stride, padding = conv.padding, dilation = conv.dilation, groups = conv.groups, relu = relu,
-        max_pool = pool,
+        stride = conv.stride, padding = conv.padding, dilation = conv.dilation, groups = conv.groups,
+        activation = activation, max_pool = pool,
     }), after
 end
 
 local function multiply(modules, i, x)
-    local layer = modules[i]
-    if not is_plain(layer, linear.Linear) or not is_plain(modules[i + 1], simple.ReLU) then return nil end
+    local layer, activation = modules[i], activation_of(modules[i + 1])
+    if not is_plain(layer, linear.Linear) or not activation then return nil end
     layer:check_input(x)
-    return F.linear(x, layer.weight, layer.bias, {relu = true}), i + 2
+    return F.linear(x, layer.weight, layer.bias, {activation = activation}), i + 2
 end
 
---- What a Sequential computes, several layers at a time.
----@param sequential Sequential
+--- What modules one after the other compute, several layers at a time.
+---@param children Module[]
 ---@param class table Sequential
 ---@param x Tensor
 ---@return Tensor
-function fuse.run(sequential, class, x)
-    local modules = flatten(sequential, class, {})
+function fuse.run(children, class, x)
+    local modules = flatten(children, class, {})
     local frees = not autograd.is_grad_enabled()
     local passing = false -- whether x was made by a built-in layer here, so that nobody else has it
     local i = 1

@@ -62,7 +62,10 @@ end
 ---@class Module
 ---@field training boolean true after `train()`, the initial state; false after `eval()`
 ---@operator call(...): ...
-local Module = {class_name = "Module", optional_state = {}}
+local Module = {
+    class_name = "Module", optional_state = {},
+    saved_names = {}, -- names that children have in files, where a method has theirs: {body = "features"}
+}
 
 local REGISTRIES = {"_parameters", "_buffers", "_modules"}
 local WORDS = {_parameters = "parameter", _buffers = "buffer", _modules = "module"}
@@ -341,7 +344,8 @@ local function walk(self, visit, repeated, prefix, seen)
         if type(value) == "table" then refuse_hidden(self, key, value) end
     end
     visit(prefix, self)
-    for name, child in rawget(self, "_modules"):each() do
+    for key, child in rawget(self, "_modules"):each() do
+        local name = self.saved_names[key] or key
         walk(child, visit, repeated, prefix == "" and name or prefix .. "." .. name, seen)
     end
 end

@@ -22,19 +22,24 @@ local function define(name, forward, backward)
     ops[name] = autograd.define(name, {forward = forward, backward = backward, pure = true})
 end
 
--- x [N,C,H,W], w [O,C/groups,KH,KW], b [O]?; options.relu applies max(0, .) to the result in the same pass.
+-- What the gradient is before an activation that was computed in passing, from the result y.
+local function before_activation(activation, y, dy)
+    return activation and core.binary(activation .. "_backward", y, dy) or dy
+end
+
+-- x [N,C,H,W], w [O,C/groups,KH,KW], b [O]?; options.activation is applied to the result in the same pass.
 define("conv2d", function(ctx, x, w, b, options)
     local y = core.conv2d(x, w, b, options)
     ctx.x, ctx.w, ctx.options = x, w, options
-    if options.relu then ctx.y = y end
+    if options.activation then ctx.y = y end
     return y
 end, function(ctx, dy)
     local x, w, options, needs = ctx.x, ctx.w, ctx.options, ctx.needs
-    local dz = options.relu and core.binary("relu_backward", ctx.y, dy) or dy
+    local dz = before_activation(options.activation, ctx.y, dy)
     local db = needs[3] and core.conv2d_backward_bias(dz) or nil
     local dw = needs[2] and core.conv2d_backward_weight(x, dz, w.shape, options) or nil
     local dx = needs[1] and core.conv2d_backward_data(dz, w, x.shape, options) or nil
-    if options.relu then dz:free() end
+    if options.activation then dz:free() end
     return dx, dw, db
 end)
 
@@ -61,14 +66,14 @@ end, function(ctx, dy)
     return dx, dw, db
 end)
 
--- x [R,I], w [O,I], b [O]?; with `relu`, max(0, .) of the result in the same pass.
-define("linear", function(ctx, x, w, b, relu)
-    local y = core.linear(x, w, b, relu)
-    ctx.x, ctx.w, ctx.y = x, w, relu and y or nil
+-- x [R,I], w [O,I], b [O]?; `activation` is applied to the result in the same pass.
+define("linear", function(ctx, x, w, b, activation)
+    local y = core.linear(x, w, b, activation)
+    ctx.x, ctx.w, ctx.y, ctx.activation = x, w, activation and y or nil, activation
     return y
 end, function(ctx, dy)
     local needs = ctx.needs
-    local dz = ctx.y and core.binary("relu_backward", ctx.y, dy) or dy
+    local dz = before_activation(ctx.activation, ctx.y, dy)
     local dx = needs[1] and dz:matmul(ctx.w) or nil
     local dw = needs[2] and dz:t():matmul(ctx.x) or nil
     local db = needs[3] and dz:sum(1) or nil

@@ -1,5 +1,6 @@
 --- Layers without weights: pooling, padding, resizing, activations, dropout, Flatten, Identity.
 
+local activations = require "luxel.nn.activations"
 local args = require "luxel.args"
 local core = require "luxel.core"
 local F = require "luxel.nn.functional"
@@ -43,22 +44,28 @@ end
 ---@class MaxPool2d: Module
 ---@overload fun(kernel: integer|integer[], options: table?): MaxPool2d
 local MaxPool2d = layer("MaxPool2d")
-MaxPool2d.extra = pool_text
 
 --- `nn.MaxPool2d(2)`: the largest value of each window of [N,C,H,W].
 ---@param kernel integer|integer[]
----@param options {stride: integer|integer[], padding: integer|integer[]}? stride defaults to the kernel
-function MaxPool2d:init(kernel, options) init_pool(self, kernel, options) end
-
----@param x Tensor [N,C,H,W]
----@return Tensor [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
-function MaxPool2d:forward(x)
-    check.float(self, "input", x, IMAGES)
-    return F.max_pool2d(x, self.kernel, {stride = self.stride, padding = self.padding})
+---@param options {stride: integer|integer[], padding: integer|integer[], ceil_mode: boolean}? stride defaults to the
+--- kernel; ceil_mode: a last window may reach over the end, if it begins before it
+function MaxPool2d:init(kernel, options)
+    init_pool(self, kernel, options)
+    self.ceil_mode = options ~= nil and options.ceil_mode == true
 end
 
+---@param x Tensor [N,C,H,W]
+---@return Tensor [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down, or up with ceil_mode
+function MaxPool2d:forward(x)
+    check.float(self, "input", x, IMAGES)
+    return F.max_pool2d(x, self.kernel, {stride = self.stride, padding = self.padding, ceil_mode = self.ceil_mode})
+end
+
+function MaxPool2d:extra() return pool_text(self) .. (self.ceil_mode and ", ceil_mode=true" or "") end
+
 declare(MaxPool2d, {
-    init = "kernel: pair(1..), options: {stride: pair(1..)?, padding: pair(0..)?}?", forward = "x: any?",
+    init = "kernel: pair(1..), options: {stride: pair(1..)?, padding: pair(0..)?, ceil_mode: boolean?}?",
+    forward = "x: any?",
 })
 
 ---@class AvgPool2d: Module
@@ -277,8 +284,9 @@ declare(Upsample, {
 
 -- ---- activations ----------------------------------------------------------------------------------------------
 
-for name, f in pairs {ReLU = F.relu, SiLU = F.silu, GELU = F.gelu, Sigmoid = F.sigmoid, Tanh = F.tanh} do
-    local class = layer(name)
+local function activation_layer(name, function_name)
+    local class, f = layer(name), F[function_name]
+    class.activation = function_name
     function class:forward(x)
         check.float(self, "input", x)
         return f(x)
@@ -286,6 +294,9 @@ for name, f in pairs {ReLU = F.relu, SiLU = F.silu, GELU = F.gelu, Sigmoid = F.s
     declare(class, {forward = "x: any?"})
     args.described_by(class.init, f)
 end
+
+for _, row in ipairs(activations) do activation_layer(row.class, row.name) end
+activation_layer("GELU", "gelu")
 
 ---@class LeakyReLU: Module
 ---@overload fun(slope: number?): LeakyReLU
@@ -327,7 +338,7 @@ declare(Softmax, {init = "dim: integer", forward = "x: any?"})
 
 -- ---- dropout --------------------------------------------------------------------------------------------------
 
-for name, f in pairs {Dropout = F.dropout, Dropout2d = F.dropout2d} do
+for name, f in pairs {Dropout = F.dropout, Dropout2d = F.dropout2d, StochasticDepth = F.stochastic_depth} do
     local class = layer(name)
 
     function class:init(p) self.p = p or 0.5 end
