@@ -103,6 +103,15 @@ describe("lx.io.torch.load", function()
         end
     end)
 
+    it("reads archives with sizes of 64 bits, and comments", function()
+        local value = p.dict {{"w", p.tensor {count = 4, size = {2, 2}, stride = {1, 2}}}}
+        local text = p.zipped(value, {{"0", ("f"):rep(4):pack(1, 2, 3, 4)}}, {}, true)
+        assert.same({{1, 3}, {2, 4}}, assert(lx.io.torch.load(write("wide.pth", text))).w:totable())
+        text = text:sub(1, -3) .. ("<s2"):pack("PK\5\6 in a comment")
+        assert.same({{1, 3}, {2, 4}}, assert(lx.io.torch.load(write("comment.pth", text))).w:totable())
+        refused("not valid", (text:gsub("\1\0\24\0", "\1\0\23\0")))
+    end)
+
     it("finds the tensors among other contents, which it tells", function()
         local tensors, info = assert(lx.io.torch.load(GOLDEN .. "zip_protocol4.pth"))
         compare_all(described("legacy").tensors, tensors)

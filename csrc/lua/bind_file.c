@@ -1,6 +1,7 @@
 /* Bindings of files: written safely, and mapped, so that tensors are the file's own bytes. */
 #include "../base/file.h"
 #include "../base/inflate.h"
+#include "../base/sha256.h"
 
 #include <stdint.h>
 
@@ -205,6 +206,20 @@ static int l_crc32(lua_State *L)
     return 1;
 }
 
+/* sha256(file, from, count) -> the digest in hexadecimal */
+static int l_sha256(lua_State *L)
+{
+    const lua_Integer from = lx_check_integer(L, 2), count = lx_check_integer(L, 3);
+    const uint8_t *bytes = check_bytes(L, check_file(L, 1), 2, from, count);
+    uint8_t digest[32];
+    char text[64];
+    lx_sha256(count ? bytes : (const uint8_t *)"", (size_t)count, digest);
+    for (int i = 0; i < 64; i++)
+        text[i] = "0123456789abcdef"[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    lua_pushlstring(L, text, sizeof text);
+    return 1;
+}
+
 const luaL_Reg lx_file_functions[] = {
     {"write_file", l_write_file},
     {"map_file", l_map_file},
@@ -212,6 +227,7 @@ const luaL_Reg lx_file_functions[] = {
     {"unpack", l_unpack},
     {"swap_bytes", l_swap_bytes},
     {"crc32", l_crc32},
+    {"sha256", l_sha256},
     {"file_tensor", l_file_tensor},
     {"number_format", l_number_format},
     {"checksum", l_checksum},

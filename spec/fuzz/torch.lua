@@ -1,6 +1,6 @@
---- Feeds damaged files of torch.save to the reader: mutations of spec/golden/torch, the same each time. For the module that
---- is built with sanitizers (make fuzz-torch). Each has to be read, or refused with a message, within a time and with memory
---- that the file's size allows, and nothing may be run.
+--- Feeds damaged files of torch.save to the reader: mutations of spec/golden/torch, the same each time. For the module
+--- that is built with sanitizers (make fuzz-torch). Each has to be read, or refused with a message, within a time and
+--- with memory that the file's size allows, and nothing may be run.
 --
 --     lua5.4 spec/fuzz/torch.lua COUNT [SEED]
 
@@ -21,7 +21,7 @@ local function read(path)
     return file:read("a")
 end
 
--- The members of an archive as `pickles.zip` takes them, which writes no checksums: they would keep damage from the reader.
+-- The members of an archive as `pickles.zip` takes them, without checksums: they would keep damage from the reader.
 local function members_of(path)
     local file <close>, size = core.map_file(path)
     local archive, members = assert(zip.open(file, size)), {}
@@ -44,12 +44,13 @@ end
 
 local random = math.random
 
-local OPERATIONS <const> = "()012.IJKLMNRVXabcdeghijlopqrstu}]\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91"
-    .. "\x92\x93\x94\x95\x96\x97\x98GFSTUQP"
-local NUMBERS <const> = {0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 1 << 40, math.maxinteger, -1}
-local NAMES <const> = {"os\nsystem\n", "builtins\neval\n", "torch._utils\n_rebuild_tensor_v2\n", "torch\nFloatStorage\n",
-    "torch._utils\n_rebuild_qtensor\n", "torch._tensor\n_rebuild_from_type_v2\n", "collections\nOrderedDict\n",
-    "torch.nn.modules.linear\nLinear\n", "torch\nfloat32\n", "torch.storage\nUntypedStorage\n", "torch\nSize\n"}
+local OPERATIONS <const> = "()012.IJKLMNRVXabcdeghijlopqrstu}]\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f"
+    .. "\x90\x91\x92\x93\x94\x95\x96\x97\x98GFSTUQP"
+local NUMBERS <const> = {0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 1 << 40,
+    math.maxinteger, -1}
+local NAMES <const> = {"os\nsystem\n", "builtins\neval\n", "torch._utils\n_rebuild_tensor_v2\n",
+    "torch\nFloatStorage\n", "torch._utils\n_rebuild_qtensor\n", "torch._tensor\n_rebuild_from_type_v2\n",
+    "collections\nOrderedDict\n", "torch.nn.modules.linear\nLinear\n", "torch\nfloat32\n", "torch.storage\nUntypedStorage\n", "torch\nSize\n"}
 
 local function splice(text, from, count, middle) return text:sub(1, from - 1) .. middle .. text:sub(from + count) end
 
@@ -139,7 +140,7 @@ local function try(number, text)
     end)
     if called then fail(number, text, called .. " was called") end
     if not ok then fail(number, text, "it raised " .. tostring(tensors)) end
-    if not tensors and (type(info) ~= "string" or info == "") then fail(number, text, "it is refused without a reason") end
+    if not tensors and (type(info) ~= "string" or info == "") then fail(number, text, "it is refused for no reason") end
     if os.clock() - began > SECONDS then fail(number, text, "it took " .. os.clock() - began .. " s") end
     local taken = lx.memory("cpu").live - live
     if taken > 33 * #text + (2 << 20) then fail(number, text, ("its tensors take %d bytes"):format(taken)) end

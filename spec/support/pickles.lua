@@ -64,8 +64,8 @@ function pickles.legacy(value, storages)
 end
 
 --- A zip archive of {name, bytes} members. Fields of a member take the place of what is right: `method`, `stored` (the
---- bytes in the archive), `size`, `packed`, `header`, `flags`.
-function pickles.zip(members)
+--- bytes in the archive), `size`, `packed`, `header`, `flags`. `wide`: with sizes and places of 64 bits.
+function pickles.zip(members, wide)
     local parts, directory, place = {}, {}, 0
     for i, member in ipairs(members) do
         local name, bytes = member[1], member.stored or member[2]
@@ -74,19 +74,30 @@ function pickles.zip(members)
         parts[i] = ("<c4I2I2I2I4I4I4I4I2I2"):pack("PK\3\4", 20, flags, method, 0, 0, 0, 0, #name, 0) .. name .. bytes
         directory[i] = ("<c4I2I2I2I2I4I4I4I4I2I2I2I2I2I4I4"):pack("PK\1\2", 20, 20, flags, method, 0, 0, packed, size,
             #name, 0, 0, 0, 0, 0, member.header or place) .. name
+        if wide then
+            local extra = ("<I2I2I4"):pack(7, 4, 0) .. ("<I2I2i8i8i8"):pack(1, 24, size, packed, member.header or place)
+            directory[i] = ("<c4I2I2I2I2I4I4I4I4I2I2I2I2I2I4I4"):pack("PK\1\2", 45, 45, flags, method, 0, 0, 0xffffffff,
+                0xffffffff, #name, #extra, 0, 0, 0, 0, 0xffffffff) .. name .. extra
+        end
         place = place + #parts[i]
     end
     local entries = table.concat(directory)
+    if wide then
+        return table.concat(parts) .. entries
+            .. ("<c4i8I2I2I4I4i8i8i8i8"):pack("PK\6\6", 44, 45, 45, 0, 0, #members, #members, #entries, place)
+            .. ("<c4I4i8I4"):pack("PK\6\7", 0, place + #entries, 1)
+            .. ("<c4I2I2I2I2I4I4I2"):pack("PK\5\6", 0, 0, 0xffff, 0xffff, 0xffffffff, 0xffffffff, 0)
+    end
     return table.concat(parts) .. entries
         .. ("<c4I2I2I2I2I4I4I2"):pack("PK\5\6", 0, 0, #members, #members, #entries, place, 0)
 end
 
---- The format since torch 1.6: a value, and {key, bytes} of storages; more members as of `zip`.
-function pickles.zipped(value, storages, more)
+--- The format since torch 1.6: a value, and {key, bytes} of storages; more members and `wide` as of `zip`.
+function pickles.zipped(value, storages, more, wide)
     local members = {{"a/data.pkl", pickles.pickle(value)}, {"a/version", "3\n"}}
     for _, storage in ipairs(storages or {}) do members[#members + 1] = {"a/data/" .. storage[1], storage[2]} end
     for _, member in ipairs(more or {}) do members[#members + 1] = member end
-    return pickles.zip(members)
+    return pickles.zip(members, wide)
 end
 
 return pickles

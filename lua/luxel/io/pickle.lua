@@ -118,17 +118,17 @@ function Machine:pop_some(count, kind)
 end
 
 function Machine:memoize(place, value)
-    if not self.memo[place] then
+    if self.memo[place] == nil then
         if self.memo_size >= MOST_MEMO then self:fail("it remembers more than %d values", MOST_MEMO) end
         self.memo_size = self.memo_size + 1
     end
-    self.memo[place] = {value}
+    self.memo[place] = value
 end
 
 function Machine:recall(place)
-    local found = self.memo[place]
-    if not found then self:fail("it asks for a value that it has not stored") end
-    self:push(found[1])
+    local value = self.memo[place]
+    if value == nil then self:fail("it asks for a value that it has not stored") end
+    self:push(value)
 end
 
 function Machine:set_pair(dict, key, value)

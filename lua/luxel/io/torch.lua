@@ -254,7 +254,13 @@ end
 local Reader = {}
 Reader.__index = Reader
 
-local function refuse(form, ...) error({torch = form:format(...)}, 0) end
+local function refuse(form, ...) error({torch = form:format(...), code = "format"}, 0) end
+
+-- The same for what a function returned that may have had no memory.
+local function must(value, problem, code, prefix)
+    if value then return value, problem end
+    error({torch = (prefix or "") .. problem, code = code}, 0)
+end
 
 function Reader:reserve(bytes)
     self.reserved = self.reserved + bytes
@@ -379,9 +385,7 @@ local function folder_of(archive)
 end
 
 function Reader:member_bytes(archive, member)
-    local file, start = archive:bytes(member, function(bytes) self:reserve(bytes) end)
-    if not file then refuse("%s", start) end
-    return file, start
+    return must(archive:bytes(member, function(bytes) self:reserve(bytes) end))
 end
 
 function Reader:member_text(archive, name)
@@ -425,9 +429,7 @@ function Reader:storage_bytes(storage, width)
     end
     if not storage.swapped or width == 1 then return storage.file, storage.start end
     self:reserve(storage.bytes)
-    local file, problem = core.swap_bytes(storage.file, storage.start, storage.bytes // width * width, width)
-    if not file then refuse("%s", problem) end
-    return file, 0
+    return must(core.swap_bytes(storage.file, storage.start, storage.bytes // width * width, width)), 0
 end
 
 -- All numbers of a storage as a tensor of one dimension; tensors are views of it, so that those that share it still do.
@@ -620,7 +622,9 @@ function Reader:state(root, key)
     local tensors = {}
     for _, name in ipairs(state.names) do
         local ok, problem = pcall(self.tensor, self, state.records[name])
-        if not ok and type(problem) == "table" and problem.torch then refuse("%s: %s", name, problem.torch) end
+        if not ok and type(problem) == "table" and problem.torch then
+            must(nil, problem.torch, problem.code, name .. ": ")
+        end
         if not ok then error(problem, 0) end
         tensors[name] = problem
     end
@@ -678,7 +682,7 @@ function torch.load(path, options)
     end)
     if ok then return tensors, info end
     if type(tensors) == "table" and tensors.torch then
-        return nil, ("%s cannot be read: %s"):format(path, tensors.torch), "format"
+        return nil, ("%s cannot be read: %s"):format(path, tensors.torch), tensors.code
     end
     local kind, text = core.error_code(tostring(tensors))
     if kind and kind ~= "argument" then return nil, ("%s cannot be read: %s"):format(path, text), kind end

@@ -157,21 +157,21 @@ function Zip:find(name) return self.by_name[name] end
 --- The bytes of a member: a file of `core.map_file` or a new one, and where in it they begin.
 ---@param member luxel.ZipMember
 ---@param reserve fun(bytes: integer) is told of memory that is about to be taken, and may raise
----@return userdata? file, integer|string start or what is wrong with the member
+---@return userdata? file, integer|string start or what is wrong, string? code "format", or "memory"
 function Zip:bytes(member, reserve)
     local file, start = self.file, member.start
     if member.method == DEFLATED then
         reserve(member.size)
-        local problem
-        file, problem = core.unpack(self.file, start, member.packed, member.size)
-        if not file then return nil, ("'%s' cannot be unpacked: %s"):format(member.name, problem) end
+        local problem, code
+        file, problem, code = core.unpack(self.file, start, member.packed, member.size)
+        if not file then return nil, ("'%s' cannot be unpacked: %s"):format(member.name, problem), code end
         start = 0
     elseif member.method ~= STORED then
         return nil, ("'%s' is packed by method %d; stored and deflated members can be read"):format(member.name,
-            member.method)
+            member.method), "format"
     end
     if member.crc ~= 0 and core.crc32(file, start, member.size) ~= member.crc then
-        return nil, ("'%s' is damaged: its checksum does not fit"):format(member.name)
+        return nil, ("'%s' is damaged: its checksum does not fit"):format(member.name), "format"
     end
     return file, start
 end
