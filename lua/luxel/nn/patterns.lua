@@ -2,7 +2,8 @@
 --
 -- A pattern is a glob over the names of `state_dict`: `*` stands for any characters, dots among them, `?` for one, and
 -- `[0-3]` for one of a set; all else for itself. It fits a name if it fits all of it, or all of a part that ends before
--- a dot: `features` and `features.*` both mean what is inside of `features`, `blocks.1` that block and not `blocks.10`.
+-- a dot: `features` and `features.*` both mean what is inside of `features`, `blocks.1` that block and not `blocks.10`. A
+-- `!` before a pattern takes what it fits out of what those before it chose: {"*", "!classifier"} is all but that.
 
 local args = require "luxel.args"
 local near = require "luxel.near"
@@ -65,13 +66,14 @@ end
 ---@return table<string, true> chosen
 function patterns.choose(where, names, wanted, what)
     local chosen = {}
-    for _, glob in ipairs(type(wanted) == "string" and {wanted} or wanted) do
+    for _, given in ipairs(type(wanted) == "string" and {wanted} or wanted) do
+        local out, glob = given:match("^(!?)(.*)$")
         local form, found = form_of(glob), false
         if not form then
             args.fail("%s: the pattern '%s' has a [ that begins no set such as [0-3]", where, glob)
         end
         for _, name in ipairs(names) do
-            if fits(form, name) then chosen[name], found = true, true end
+            if fits(form, name) then chosen[name], found = out == "" or nil, true end
         end
         if not found then
             local meant = near.suggestion(glob:gsub("%.?%*$", ""), with_parts(names))
@@ -79,6 +81,7 @@ function patterns.choose(where, names, wanted, what)
                 what or "parameter or buffer", meant, outline(names))
         end
     end
+    if not next(chosen) then args.fail("%s: the patterns choose nothing of the network", where) end
     return chosen
 end
 
