@@ -86,7 +86,7 @@ describe("patterns", function()
             .. "parameter or buffer %(did you mean 'block3'%?%); its names begin with block0, block1")
         assert.error_matches(function() net:freeze {"block1", "block1.0.weigth"} end, "did you mean 'block1.0.weight'")
         assert.error_matches(function() net:unfreeze "block[" end, "has a %[ that begins no set")
-        assert.error_matches(function() net:freeze("*", {what = "statistics"}) end, "fits no running statistics")
+        assert.error_matches(function() net:freeze("*", {what = "statistics"}) end, "fits no running statistics; the network has none")
         assert.error_matches(function() net:freeze {"block1", "!block1"} end, "the patterns choose nothing")
         assert.error_matches(function() net:freeze {"block1", "!blokc2"} end, "fits no .* mean 'block2'")
         -- a dot is a dot
@@ -296,6 +296,81 @@ describe("fit", function()
         assert.is_true(lx.allclose(net.head.bias, other.head.bias, 1e-4, 1e-5))
         local _, metadata = assert(lx.checkpoint.load(work .. "/probe/best.safetensors"))
         assert.is_true(metadata.transfer.probe)
+    end)
+end)
+
+describe("the command #processes", function()
+    local function luxel(line)
+        local pipe = assert(io.popen(("bin/luxel train --phantoms 50 --size 17 --epochs 2 --out '%s/command' %s 2>&1"):format(
+            work, line)))
+        local output = pipe:read("a")
+        return output, pipe:close()
+    end
+
+    it("freezes, thaws and gives rates by layer, and says so in the file", function()
+        local output, ok = luxel "--freeze '*' '!13' '!16' --unfreeze '2:9' '2:6' --lr-decay 0.5"
+        assert.is_true(ok, output)
+        local _, metadata = assert(lx.checkpoint.load(work .. "/command/last.safetensors"))
+        assert.same({"0", "3", "6", "9"}, metadata.transfer.frozen)
+        assert.same({{epoch = 2, patterns = {"9", "6"}}}, metadata.transfer.unfreeze)
+        assert.equal(6, #metadata.training.groups)
+        -- the same command is the same run, another one is not
+        output = luxel("--resume --freeze '*' '!13' '!16' --unfreeze '2:9' '2:6' --lr-decay 0.5")
+        assert.matches("going on after epoch 2", output, 1, true)
+        assert.matches("what is frozen was 0, 3, 6, 9; until epoch 2 9, 6 and is nothing", (luxel(
+            "--resume --lr-decay 0.5")), 1, true)
+        output, ok = luxel "--overwrite --probe --augment none"
+        assert.is_true(ok, output)
+    end)
+
+    it("refuses what cannot be meant, by the names of its options", function()
+        for line, text in pairs {
+            ["--overwrite --freeze 14"] = "--freeze: the pattern '14' fits no parameter or buffer",
+            ["--overwrite --freeze 0 --unfreeze 9:0"] = "--unfreeze: [9] is after the last epoch, 2",
+            ["--overwrite --freeze 0 --unfreeze x"] = "--unfreeze: expected EPOCH:PATTERN, as in '3:blocks.6', got 'x'",
+            ["--unfreeze 2:0"] = "say both", ["--probe"] = "it wants --augment none",
+            ["--overwrite --statistics all"] = "--statistics: the pattern '*' fits no running statistics",
+            ["--lr-decay 2"] = "--lr-decay: expected a number",
+        } do
+            local output, ok = luxel(line)
+            assert.is_nil(ok)
+            assert.matches(text, output, 1, true)
+        end
+    end)
+end)
+
+describe("images that models are only judged on", function()
+    it("are known by their names, wherever they lie", function()
+        assert.equal("Kermany et al., test", lx.data.outside "/anywhere/person8_virus_27.jpeg")
+        assert.equal("Kermany et al., test", lx.data.outside "C:\\films\\IM-0001-0001.dcm")
+        assert.is_nil(lx.data.outside "person8_virus_2.jpeg")
+        assert.is_nil(lx.data.outside "person8_virus_27/another.jpeg")
+    end)
+
+    it("are all of the two sets, and none of the training images", function()
+        local data = os.getenv("LUXEL_DATA") or "../shared/data"
+        if not lfs.attributes(data .. "/chest_xray_shift") then return pending("needs " .. data) end
+        local function each(folder, f)
+            for name in lfs.dir(folder) do
+                if name:sub(1, 1) ~= "." then f(folder .. "/" .. name) end
+            end
+        end
+        for _, class in ipairs {"NORMAL", "PNEUMONIA"} do
+            each(data .. "/chest_xray_shift/" .. class, function(path) assert.is_truthy(lx.data.outside(path), path) end)
+            each(data .. "/chest_xray/" .. class, function(path) assert.is_nil(lx.data.outside(path), path) end)
+        end
+        local read = {}
+        for line in io.lines(data .. "/nih_cxr14/rsna_status.csv") do
+            local image, other, class = line:match("^([^,]+),([^,]+),([^,]+)")
+            read[image] = class
+            if class == "Normal" or class == "Lung Opacity" then
+                assert.is_truthy(lx.data.outside(other .. ".dcm"), other)
+            end
+        end
+        each(data .. "/nih_cxr14/images", function(path)
+            local class = read[path:match("[^/]*$")]
+            assert.equal(class == "Normal" or class == "Lung Opacity", lx.data.outside(path) ~= nil)
+        end)
     end)
 end)
 

@@ -77,8 +77,8 @@ function patterns.choose(where, names, wanted, what)
         end
         if not found then
             local meant = near.suggestion(glob:gsub("%.?%*$", ""), with_parts(names))
-            args.fail("%s: the pattern '%s' fits no %s%s; its names begin with %s", where, glob,
-                what or "parameter or buffer", meant, outline(names))
+            args.fail("%s: the pattern '%s' fits no %s%s; %s", where, glob, what or "parameter or buffer", meant,
+                #names > 0 and "its names begin with " .. outline(names) or "the network has none")
         end
     end
     if not next(chosen) then args.fail("%s: the patterns choose nothing of the network", where) end

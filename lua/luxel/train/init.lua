@@ -19,6 +19,7 @@ local schema = require "luxel.schema"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
 local transfer = require "luxel.train.transfer"
+local version = require "luxel.version"
 
 local train = {console = console}
 
@@ -761,6 +762,26 @@ function train.fit(options)
     }
 end
 
+--- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
+--- `lx.models` and `luxel train --pretrained` take, with what the weights want as input. For networks that learned
+--- something else than the task, by themselves for example.
+---@param path string
+---@param net Module a network of `lx.models` with one output, which need not have learnt anything
+---@param options {model: string, size: integer, mean: number?, std: number?, seed: integer?} model: its name; size: side of
+---  the images that it learned from, in pixels; mean, std: what they were brought to, default 0.5 and 0.25; seed: default 0
+---@return boolean? ok, string? message, string? code
+function train.save_weights(path, net, options)
+    local opts = args.with_defaults(options, {mean = 0.5, std = 0.25, seed = 0})
+    local metadata = {
+        schema = schema.VERSION, version = version, task = "binary", model = opts.model, size = opts.size,
+        input = {channels = 1, low = 0, high = 1}, normalisation = {mean = opts.mean, std = opts.std}, seed = opts.seed,
+        epoch = 0, pretrained = net.pretrained,
+    }
+    local fits, mistake = schema.check(metadata)
+    if not fits then args.fail("save_weights: options: %s", mistake) end
+    return lx.checkpoint.save(path, net:state_dict(), metadata)
+end
+
 local function has_methods(names)
     return function(value)
         for _, name in ipairs(names) do
@@ -786,6 +807,8 @@ return namespace("lx.train", args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
         .. "task: \"binary\"|\"classes\"|\"labels\"?, calibration: table|false?, idle: function?, "
         .. "progress_of: function?}?",
+    save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "
+        .. "std: number(1e-6..1e6)?, seed: integer?}",
     fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
         .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
         .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
