@@ -12,6 +12,7 @@
 # make faults   every allocation and every call for a file of the module fails once, and all after it (FAULTS_ONLY=PATTERN,
 #               FAULTS_STRIDE=N: each N-th)
 # make mutate   changes of the code that no test notices (MUTATE_ARGS="--from 1 --to 50": a part of it)
+# make models   all networks beside torchvision's: at 224 pixels on the cpu, at 64 on OpenCL in both forms (MODELS="^vgg": some)
 # make coverage which lines of csrc and lua no spec runs
 # make reference  the pages of docs/api and what editors complete names from, out of the annotations in lua/
 # make test-arm64   some specs on arm64, in QEMU (ARM64_SPECS="spec/x_spec.lua": others)
@@ -212,6 +213,15 @@ faults: deps-test
 	@$(MAKE) --no-print-directory all $(BUILD)/faults/faults.so
 	@$(HERE); LUA=$(LUA) $(LUA) spec/faults/run.lua $(abspath $(BUILD))/faults/faults.so $(FAULTS_STRIDE)
 
+# The values of networks beside those of spec/golden/make_models.py; tens of minutes, and up to 4 GB for VGG.
+MODELS ?= .
+BUSTED_MODELS = LUXEL_MODELS="$(MODELS)" busted --output=plainTerminal spec/models_spec.lua
+models: deps-test
+	@$(MAKE) --no-print-directory all
+	@$(HERE); LUXEL_MODELS_SIZE=224 $(BUSTED_MODELS)
+	@$(HERE); LUXEL_TEST_DEVICE=opencl LUXEL_OPENCL_FORM=tile $(BUSTED_MODELS)
+	@$(HERE); LUXEL_TEST_DEVICE=opencl LUXEL_OPENCL_FORM=simt $(BUSTED_MODELS)
+
 # Mutation testing: 300 changes of the code, drawn by chance, each of which some test is to notice. Takes hours, and may be
 # ended and gone on with at any time; spec/mutate/survivors.md says what was not noticed, and why.
 MUTATE_ARGS ?=
@@ -329,4 +339,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-torch faults mutate coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean
+.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-torch faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean

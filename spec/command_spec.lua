@@ -68,6 +68,15 @@ describe("the command #slow", function()
         assert.equal(5, select(2, output:gsub("\n", "")))
     end)
 
+    it("trains any network that tells classes, and predicts with it", function()
+        local status, _, errors = run("%s bin/luxel train --model mobilenet_v3_small --size 32 --phantoms 30 --batch 8 "
+            .. "--epochs 1 --device cpu --out '%s/mobile'", LUA, work)
+        assert.equal(0, status, errors)
+        local predictor = assert(require("luxel").predictor.open(work .. "/mobile/best.safetensors"))
+        assert.equal("MobileNetV3", predictor.net.class_name)
+        assert.equal("mobilenet_v3_small", predictor.metadata.model)
+    end)
+
     it("lists devices, and times a network", function()
         local status, output = run("%s bin/luxel devices --json", LUA)
         assert.equal(0, status)

@@ -173,7 +173,8 @@ Net(  [203]
     it("says what is wrong with a class", function()
         assert.matches("Empty: the class does not define forward", message_of(nn.class("Empty")()))
         assert.matches("class: name: expected a string, got nil", message_of(nn.class))
-        assert.matches("Sequential: argument 2: expected a module or a list of {name, module}, got 5", message_of(nn.Sequential, nn.ReLU(), 5))
+        assert.matches("Sequential: argument 2: expected a module or a list of {name, module}, got 5",
+            message_of(nn.Sequential, nn.ReLU(), 5))
     end)
 end)
 
@@ -545,9 +546,9 @@ describe("max-pooling whose last window reaches over the end", function()
                     expected[r] = {}
                     for c = 1, ow do
                         local best, at
-                        for i = math.max(1, (r - 1) * stride - padding + 1), math.min(h, (r - 1) * stride - padding + kernel) do
-                            for j = math.max(1, (c - 1) * stride - padding + 1),
-                                math.min(w, (c - 1) * stride - padding + kernel) do
+                        local top, left = (r - 1) * stride - padding, (c - 1) * stride - padding
+                        for i = math.max(1, top + 1), math.min(h, top + kernel) do
+                            for j = math.max(1, left + 1), math.min(w, left + kernel) do
                                 if not best or image[i][j] > best then best, at = image[i][j], {i, j} end
                             end
                         end
@@ -1004,7 +1005,8 @@ describe("mistakes in layers", function()
         {"Upsample", {{size = 4, mode = "no"}}, "Upsample: options: option 'mode': expected \"nearest\" or"},
         {"Embedding", {0, 3}, "Embedding: count: expected an integer from 1 to 2147483647, got 0"},
         {"ReLU", {lx.ones(2)}, "ReLU: takes 0 arguments, got float32 [2] besides"},
-        {"Sequential", {nn.ReLU}, "Sequential: argument 1: expected a module or a list of {name, module}, got a class ReLU"},
+        {"Sequential", {nn.ReLU},
+            "Sequential: argument 1: expected a module or a list of {name, module}, got a class ReLU (a call, ReLU(),"},
         {"BCEWithLogitsLoss", {{pos_weigth = 3}}, "unknown option 'pos_weigth' (did you mean 'pos_weight'?)"},
         {"CrossEntropyLoss", {{label_smoothing = 2}}, "CrossEntropyLoss: options: option 'label_smoothing': expected"},
     }

@@ -239,6 +239,7 @@ EXAMPLES["lx.gradcheck"] = function()
 end
 EXAMPLES["Predictor:predict"] = function() return made.Predictor, {bytes = png()} end
 EXAMPLES["lx.models.build"] = function() return "cnn" end
+EXAMPLES["lx.models.limits"] = EXAMPLES["lx.models.build"]
 EXAMPLES["lx.randint"] = function() return 1, 3, {2} end
 
 -- Functions of networks: the shapes of their tensors, and what comes after them.

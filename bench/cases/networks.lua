@@ -60,7 +60,7 @@ local networks = {}
 function networks.step(bench) time_network(bench, cnn, 32, 7) end
 
 function networks.resnet18(bench)
-    time_network(bench, function() return require("resnet18")(1) end, 8, 7)
+    time_network(bench, lx.models.resnet18, 8, 7)
 end
 
 function networks.train(bench)

@@ -60,12 +60,13 @@ local function mistake_in(metadata)
     if not described then
         return "it does not say enough to predict with; was it written by lx.train.fit or luxel train? " .. mistake
     end
-    local names, size = table.concat(lx.models.names(), ", "), metadata.size
+    local names, size = table.concat(lx.models.names("classifier"), ", "), metadata.size
     if not (", " .. names .. ","):find(", " .. metadata.model .. ",", 1, true) then
         return ("model: expected one of %s, got '%s'"):format(names, metadata.model)
     end
-    if size < lx.models.SMALLEST or size > lx.models.LARGEST then
-        return ("size: expected %d to %d pixels, got %d"):format(lx.models.SMALLEST, lx.models.LARGEST, size)
+    local smallest, largest = lx.models.limits(metadata.model)
+    if size < smallest or size > largest then
+        return ("size: expected %d to %d pixels, got %d"):format(smallest, largest, size)
     end
 end
 

@@ -76,6 +76,12 @@ local lx = {}
 ---@field rescale_intercept number?
 ---@field transfer_syntax string?
 
+---@class luxel.NetworkOptions
+---@field outputs integer? default 1
+---@field channels integer? of the images, default 1
+---@field size integer? side of the images in pixels, where the weights depend on it; elsewhere it is only checked
+---@field dropout number? probability while training, where the network has a dropout; its paper's by default
+
 ---@class luxel.ProfileRow
 ---@field device string
 ---@field name string
@@ -445,6 +451,47 @@ function Module:train(mode) end
 
 --- Forgets the gradients of all parameters.
 function Module:zero_grad() end
+
+---@class Network: Module
+---@field smallest integer the least height and width of images in pixels
+---@field channels integer of the images
+---@field outputs integer|false false without a head
+---@field map_channels integer[] how many channels each of `feature_maps` has
+---@field finest integer 1 where the first of them has the resolution of the images, else 2
+local Network = {}
+
+--- Raises unless the network takes these images.
+---@param x? any
+function Network:check_images(x) end
+
+--- The channels of its images, for `print`.
+---@return string
+function Network:extra() end
+
+--- The maps from the finest to the coarsest, the last at the end of a stage of one resolution each; the last one is
+--- that of `features`. Their numbers of channels are `map_channels`.
+---@param x? Tensor [N,channels,H,W]
+---@return Tensor[] maps
+function Network:feature_maps(x) end
+
+--- What comes before the head: the last map, which pooling and linear layers turn into logits.
+---@param x? Tensor [N,channels,H,W]
+---@return Tensor maps [N,C,H',W']
+function Network:features(x) end
+
+--- The head over the last map.
+---@param x? Tensor [N,channels,H,W]
+---@return Tensor logits
+function Network:forward(x) end
+
+--- Logits from the last map. A class says how.
+---@param maps? Tensor [N,C,H',W']
+---@return Tensor
+function Network:head(maps) end
+
+--- The modules of each stage, at whose end there is a map. A class says them.
+---@return Module[][]
+function Network:stages() end
 
 ---@class Optimizer
 ---@field groups table[] `{params = Tensor[], lr =, ...}`: schedulers change `lr` here
@@ -2794,20 +2841,147 @@ function lx.metrics.youden(scores, labels) end
 ---@class lx.models
 lx.models = {}
 
+--- A convolutional autoencoder (Masci et al. 2011): 3×3 convolutions, ReLU and 2×2 max-pooling, and the same way back.
+---@param options? {widths?: (integer)[], channels?: integer, size?: integer} channels of the images: default 1; size: is only checked; widths: channels after each pooling, default {32, 64, 128, 16}
+---@return Module net [N,channels,H,W] to [N,channels,H,W]
+function lx.models.autoencoder(options) end
+
 --- A network by its name, as a model's file gives it.
 ---@param name string one of `models.names()`
----@param options? {size?: integer, outputs?: integer, channels?: integer} as of the network itself: size, outputs, channels
+---@param options? table? as of the network itself: outputs, channels, size and others
 ---@return Module
 function lx.models.build(name, options) end
 
 --- Four 3×3 convolutions (32, 64, 128, 128 channels), each with ReLU and 2×2 max-pooling, then 512 features.
----@param options? {size?: integer, outputs?: integer, channels?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
+---@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
 ---@return Module net [N,channels,size,size] to [N,outputs]
 function lx.models.cnn(options) end
 
+--- DenseNet-121 (Huang et al. 2017), with 14 outputs the network of CheXNet (Rajpurkar et al. 2017).
+---@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.densenet121(options) end
+
+--- DenseNet-169 (Huang et al. 2017).
+---@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.densenet169(options) end
+
+--- EfficientNet-B0 (Tan and Le 2019).
+---@param options? {outputs?: integer, dropout?: number, drop_path?: number, channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; drop_path: how often the last block is left out for an image while training, default 0.2; those before it less often
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.efficientnet_b0(options) end
+
+--- EfficientNet-Lite0 (Google 2020), without squeeze and excitation.
+---@param options? {outputs?: integer, dropout?: number, variant?: "tf", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; variant: "tf" computes as the weights that were trained in TensorFlow want it, with its padding and eps 1e-3
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.efficientnet_lite0(options) end
+
+--- LeNet-5 (LeCun et al. 1998), for images of one size.
+---@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, default 32; outputs: default 1; channels of the images: default 1
+---@return Module net [N,channels,size,size] to [N,outputs]
+function lx.models.lenet(options) end
+
+--- Between which sides the images of a network may be.
+---@param name string one of `models.names()`
+---@return integer smallest, integer largest in pixels
+function lx.models.limits(name) end
+
+--- MobileNetV2 (Sandler et al. 2018) of width 1.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.mobilenet_v2(options) end
+
+--- MobileNetV3-Large (Howard et al. 2019) of width 1.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.mobilenet_v3_large(options) end
+
+--- MobileNetV3-Small (Howard et al. 2019) of width 1.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.mobilenet_v3_small(options) end
+
 --- The names of the networks, in order.
+---@param kind? "classifier"|"segmentation"|"autoencoder"? those alone
 ---@return string[]
-function lx.models.names() end
+function lx.models.names(kind) end
+
+--- ResNet-101 (He et al. 2016): 33 bottlenecks.
+---@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.resnet101(options) end
+
+--- ResNet-18 (He et al. 2016): 8 blocks of two 3×3 convolutions.
+---@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.resnet18(options) end
+
+--- ResNet-34 (He et al. 2016): 16 blocks of two 3×3 convolutions.
+---@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.resnet34(options) end
+
+--- ResNet-50 (He et al. 2016): 16 bottlenecks.
+---@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.resnet50(options) end
+
+--- SqueezeNet 1.0 (Iandola et al. 2016). The last convolution has a ReLU as in the paper: logits are never negative.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.squeezenet1_0(options) end
+
+--- SqueezeNet 1.1: 2.4 times less arithmetic than 1.0. Logits are never negative.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.squeezenet1_1(options) end
+
+--- U-Net (Ronneberger et al. 2015), or its way up over the maps of another network, by nearest neighbours, with two
+--- convolutions and batch normalisation at each resolution.
+---@param options? {outputs?: integer, encoder?: string, depth?: integer, width?: integer, padding?: "same"|"valid", batch_norm?: boolean, channels?: integer, size?: integer} outputs: maps, default 1; channels of the images: default 1; size: is only checked; encoder: name of a network that tells classes; depth: poolings, default 4; width: channels at the resolution of the images, default 64; padding: "same" (the default) keeps the size, "valid" is the paper's, where 572×572 pixels become 388×388; batch_norm: before each ReLU, default false as in the paper
+---@return Module net [N,channels,H,W] to [N,outputs,H,W]
+function lx.models.unet(options) end
+
+--- VGG-11 (Simonyan and Zisserman 2015, A).
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg11(options) end
+
+--- VGG-11 with batch normalisation after each convolution.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg11_bn(options) end
+
+--- VGG-13 (Simonyan and Zisserman 2015, B).
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg13(options) end
+
+--- VGG-13 with batch normalisation after each convolution.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg13_bn(options) end
+
+--- VGG-16 (Simonyan and Zisserman 2015, D).
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg16(options) end
+
+--- VGG-16 with batch normalisation after each convolution.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg16_bn(options) end
+
+--- VGG-19 (Simonyan and Zisserman 2015, E).
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg19(options) end
+
+--- VGG-19 with batch normalisation after each convolution.
+---@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@return Module net [N,channels,H,W] to [N,outputs]
+function lx.models.vgg19_bn(options) end
 
 ---@class lx.nn
 lx.nn = {}
@@ -3092,7 +3266,7 @@ function lx.nn.MaxPool1d(kernel, options) end
 
 --- `nn.MaxPool2d(2)`: the largest value of each window of [N,C,H,W].
 ---@param kernel integer|integer[]
----@param options? {stride?: integer|integer[], padding?: integer|integer[]} stride defaults to the kernel
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], ceil_mode?: boolean} stride defaults to the kernel; ceil_mode: a last window may reach over the end, if it begins before it
 ---@return MaxPool2d
 function lx.nn.MaxPool2d(kernel, options) end
 
@@ -3152,8 +3326,9 @@ function lx.nn.ReplicationPad2d(padding) end
 ---@class Sequential: Module
 local Sequential = {}
 
---- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input.
----@param ... Module
+--- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input. Their names are "0",
+--- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`.
+---@param ... Module|{[1]: string, [2]: Module}[]
 ---@return Sequential
 function lx.nn.Sequential(...) end
 
@@ -3182,6 +3357,14 @@ function lx.nn.SmoothL1Loss(options) end
 ---@param dim integer
 ---@return Softmax
 function lx.nn.Softmax(dim) end
+
+---@class StochasticDepth: Module
+
+--- Stochastic depth (Huang et al. 2016): while training, zeroes each image with probability p and scales the others by
+--- 1/(1-p); for the branch beside a shortcut.
+---@param p? number? 0.5
+---@return StochasticDepth
+function lx.nn.StochasticDepth(p) end
 
 ---@class Tanh: Module
 
@@ -3212,6 +3395,13 @@ function lx.nn.Upsample(options) end
 ---@param padding integer[]
 ---@return ZeroPad2d
 function lx.nn.ZeroPad2d(padding) end
+
+--- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's
+--- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
+---@param x Tensor
+---@param ... Module
+---@return Tensor
+function lx.nn.chain(x, ...) end
 
 --- A new class of modules. Calling it makes an instance and passes the arguments to `init`. A subclass reaches the
 --- method it replaces through its parent: `Parent.init(self, ...)`.
@@ -3317,7 +3507,7 @@ function lx.nn.functional.conv1d(x, weight, bias, options) end
 ---@param x Tensor [N,C,H,W]
 ---@param weight Tensor [O,C/groups,KH,KW]
 ---@param bias? Tensor? [O]
----@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, activation?: "relu"|"relu6", max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[]}} stride, dilation, groups: default 1; padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu"; max_pool: with an activation only, then pools it, after ReLU without keeping it
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, activation?: "relu"|"relu6", max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[], ceil_mode?: boolean}} stride, dilation, groups: default 1; padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu"; max_pool: with an activation only, then pools it, after ReLU without keeping it
 ---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
 function lx.nn.functional.conv2d(x, weight, bias, options) end
 
@@ -3472,8 +3662,8 @@ function lx.nn.functional.max_pool1d(x, kernel, options) end
 --- Largest value in each window.
 ---@param x Tensor [N,C,H,W]
 ---@param kernel integer|integer[]
----@param options? {stride?: integer|integer[], padding?: integer|integer[]} stride: default the kernel; padding: default 0
----@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], ceil_mode?: boolean} stride: default the kernel; padding: default 0; ceil_mode: a last window may reach over the end, if it begins before it
+---@return Tensor y [N,C,H',W'], H' = (H + 2 padding - kernel) / stride + 1, rounded down, or up with ceil_mode
 function lx.nn.functional.max_pool2d(x, kernel, options) end
 
 --- Mean of (x - target)^2 over the targets that are not NaN.
@@ -3530,6 +3720,14 @@ function lx.nn.functional.smooth_l1_loss(x, target, options) end
 ---@param dim integer
 ---@return Tensor of the shape of x
 function lx.nn.functional.softmax(x, dim) end
+
+--- Stochastic depth (Huang et al. 2016): while training, zeroes each image with probability p and scales the others by
+--- 1/(1-p); for the branch beside a shortcut.
+---@param x Tensor [N,...]
+---@param p? number? 0.5
+---@param training? boolean? default true
+---@return Tensor of the shape of x
+function lx.nn.functional.stochastic_depth(x, p, training) end
 
 --- hyperbolic tangent
 ---@param x Tensor

@@ -10,7 +10,7 @@ local bench = {summary = "How fast a network trains and answers here."}
 
 --- Adds the options of the command.
 function bench.options(parser)
-    parser:option("--model", "Network.", "cnn"):choices(lx.models.names())
+    parser:option("--model", "Network.", "cnn"):choices(lx.models.names("classifier"))
     options.add_size(parser, "Side of the images in pixels.", 224)
     options.add_number(parser, "--batch", "Images in one step.", 32, 1, 4096, true)
     options.add_number(parser, "--turns", "Measurements, of which the median counts.", 5, 1, 1000, true)
@@ -42,6 +42,7 @@ end
 --- Runs the command.
 ---@param args table the options
 function bench.run(args)
+    options.check_size(args)
     local device, words = options.device(args.device)
     lx.manual_seed(1)
     local net = lx.models.build(args.model, {size = args.size}):to(device)

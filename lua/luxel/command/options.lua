@@ -85,6 +85,16 @@ function options.add_size(parser, help, default)
     options.add_number(parser, "--size", help, default, lx.models.SMALLEST, lx.models.LARGEST, true)
 end
 
+--- Ends the program unless the network of --model takes images of --size.
+---@param args table the options
+function options.check_size(args)
+    local smallest, largest = lx.models.limits(args.model)
+    if args.size < smallest or args.size > largest then
+        options.fail(("--size: the network %s takes images of %d to %d pixels, got %d"):format(args.model, smallest,
+            largest, args.size))
+    end
+end
+
 --- Adds the option for the seed of random numbers.
 function options.add_seed(parser, help, default)
     options.add_number(parser, "--seed", help, default, 0, 1 << 53, true)

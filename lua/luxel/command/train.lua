@@ -16,7 +16,7 @@ function command.options(parser)
     parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/ or other class folders, or a CSV file (default: drawn "
         .. "phantoms).")
     options.add_data(parser)
-    parser:option("--model", "Network.", "cnn"):choices(lx.models.names())
+    parser:option("--model", "Network.", "cnn"):choices(lx.models.names("classifier"))
     options.add_size(parser, "Side to which images are resized, in pixels.", 128)
     options.add_number(parser, "--epochs", "Times to go through the images.", 10, 1, 100000, true)
     options.add_number(parser, "--batch", "Images in one step.", 32, 1, 4096, true)
@@ -75,6 +75,7 @@ local function check(args)
             or "--probe computes the features of an image once: it wants --augment none")
     end
     if args.cache and not args.data then options.fail("--cache keeps the images of --data; phantoms are drawn anew") end
+    options.check_size(args)
     if args.resume and args.overwrite then options.fail("--resume goes on with a run, and --overwrite replaces it: say "
         .. "one") end
     for _, name in ipairs {"label", "labels", "root", "uncertain"} do

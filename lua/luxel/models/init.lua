@@ -1,60 +1,92 @@
 --- Networks by name: what `--model` of the programs takes, and what a model's file names.
 --
--- A file here defines one of them: a function of the side of the images and the number of outputs, which returns a
--- module from images [N,1,size,size] to logits [N,outputs].
+-- A file here is a family: functions of options that return a module. What tells classes or labels is from images
+-- [N,channels,H,W] to logits [N,outputs]; `net:features(x)` is what comes before the head, and `net:feature_maps(x)`
+-- the maps at each resolution, with `net.map_channels` channels. `outputs` and `channels` are 1 unless said otherwise.
+-- Parameters have the names and shapes of torchvision's networks, where it has them.
 
 local args = require "luxel.args"
-local lx = require "luxel"
+local autoencoder = require "luxel.models.autoencoder"
+local classifiers = require "luxel.models.classifiers"
 local namespace = require "luxel.namespace"
 local near = require "luxel.near"
+local unet = require "luxel.models.unet"
 
-local models, networks = {}, {}
+local models = {}
 
---- Sides of images in pixels that a network is built for.
+--- Sides of images in pixels that any network is built for; see `limits`.
 models.SMALLEST, models.LARGEST = 16, 2048
 
---- Four 3×3 convolutions (32, 64, 128, 128 channels), each with ReLU and 2×2 max-pooling, then 512 features.
----@param options? {size: integer?, outputs: integer?, channels: integer?} size: side of the images in pixels, at least
----  16, default 128; outputs: default 1; channels of the images: default 1
----@return Module net [N,channels,size,size] to [N,outputs]
-function networks.cnn(options)
-    local opts = args.with_defaults(options, {size = 128, outputs = 1, channels = 1})
-    local nn, side = lx.nn, opts.size // 16
-    return nn.Sequential(
-        nn.Conv2d(opts.channels, 32, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(64, 128, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(128, 128, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128 * side * side, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, opts.outputs)
-    )
+-- The least side of networks with a weight for each place of an image; all others halve it five times.
+local FEW_HALVINGS <const> = {cnn = 16, lenet = 16}
+local SMALLEST <const> = 32
+
+local kinds = {} -- by name
+for kind, networks in pairs {classifier = classifiers, segmentation = unet, autoencoder = autoencoder} do
+    for name, network in pairs(networks) do models[name], kinds[name] = network, kind end
 end
 
-for name, network in pairs(networks) do models[name] = network end
-
 --- The names of the networks, in order.
+---@param kind "classifier"|"segmentation"|"autoencoder"? those alone
 ---@return string[]
-function models.names()
+function models.names(kind)
     local names = {}
-    for name in pairs(networks) do names[#names + 1] = name end
+    for name, its_kind in pairs(kinds) do
+        if not kind or kind == its_kind then names[#names + 1] = name end
+    end
     table.sort(names)
     return names
 end
 
---- A network by its name, as a model's file gives it.
----@param name string one of `models.names()`
----@param options? table as of the network itself: size, outputs, channels
----@return Module
-function models.build(name, options)
-    if not networks[name] then
-        local names = models.names()
-        args.fail("build: name: there is no network '%s'%s; there are %s", name, near.suggestion(name, names),
-            table.concat(names, ", "))
-    end
-    return networks[name](options)
+local function check_name(name)
+    if kinds[name] then return end
+    local names = models.names()
+    args.fail("name: there is no network '%s'%s; there are %s", name, near.suggestion(name, names),
+        table.concat(names, ", "))
 end
 
-local OPTIONS <const> = "options: {size: integer(16..2048)?, outputs: integer(1..)?, channels: integer(1..)?}?"
+--- Between which sides the images of a network may be.
+---@param name string one of `models.names()`
+---@return integer smallest, integer largest in pixels
+function models.limits(name)
+    check_name(name)
+    return FEW_HALVINGS[name] or SMALLEST, models.LARGEST
+end
 
-return namespace("lx.models", args.publish("", models, {
-    cnn = OPTIONS, names = "", build = "name: text, " .. OPTIONS,
-}))
+--- A network by its name, as a model's file gives it.
+---@param name string one of `models.names()`
+---@param options? table as of the network itself: outputs, channels, size and others
+---@return Module
+function models.build(name, options)
+    check_name(name)
+    return models[name](options)
+end
+
+-- ---- declarations ---------------------------------------------------------------------------------------------
+
+local declarations = {
+    names = 'kind: "classifier"|"segmentation"|"autoencoder"?', limits = "name: text",
+    build = "name: text, options: table?",
+}
+
+local COMMON <const> = "channels: integer(1..)?, size: integer(%d..%d)?"
+
+-- What a network takes besides the common options.
+local MORE <const> = {
+    autoencoder = "widths: size[]?",
+    unet = 'outputs: integer(1..)?, encoder: text?, depth: integer(1..6)?, width: integer(1..1024)?, '
+        .. 'padding: "same"|"valid"?, batch_norm: boolean?',
+    efficientnet_b0 = "outputs: integer(1..)?, dropout: probability?, drop_path: probability?",
+    efficientnet_lite0 = 'outputs: integer(1..)?, dropout: probability?, variant: "tf"?',
+}
+
+for name in pairs(kinds) do
+    local more = MORE[name] or "outputs: integer(1..)?"
+    if not MORE[name] and name:find("^mobilenet") or name:find("^squeezenet") or name:find("^vgg") then
+        more = more .. ", dropout: probability?"
+    end
+    local smallest, largest = models.limits(name)
+    declarations[name] = ("options: {%s, %s}?"):format(more, COMMON:format(smallest, largest))
+end
+
+return namespace("lx.models", args.publish("", models, declarations))

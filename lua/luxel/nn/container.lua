@@ -58,7 +58,9 @@ layers.Sequential = Sequential
 function Sequential:init(...)
     local first = ...
     if type(first) ~= "table" or getmetatable(first) ~= nil then return init_children(self, ...) end
-    if select("#", ...) > 1 then args.fail("Sequential: takes modules, or one list of {name, module}; got more besides") end
+    if select("#", ...) > 1 then
+        args.fail("Sequential: takes modules, or one list of {name, module}; got more besides")
+    end
     for _, pair in ipairs(first) do
         if rawget(self, "_modules").values[pair[1]] then args.fail("Sequential: the name '%s' comes twice", pair[1]) end
         self:add_module(pair[1], pair[2])
@@ -147,7 +149,8 @@ for _, class in pairs(layers) do
     end
 
     declare(class, {
-        init = class == Sequential and "...: submodule|named_modules" or "...: submodule|submodule[]", append = "module: submodule",
+        init = class == Sequential and "...: submodule|named_modules" or "...: submodule|submodule[]",
+        append = "module: submodule",
         get = "index: integer", forward = class == Sequential and "x: any?" or "...: any?", item = "index: integer",
         set_item = "index: integer, module: any?",
     })
@@ -155,8 +158,8 @@ end
 
 -- ---- chain ----------------------------------------------------------------------------------------------------
 
---- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's result
---- is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
+--- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's
+--- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
 ---@param x Tensor
 ---@param ... Module
 ---@return Tensor
