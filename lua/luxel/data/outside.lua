@@ -1,15 +1,15 @@
 --- Images that a model is only ever judged on: nothing is trained on them, and no recipe, epoch or threshold chosen.
 --
--- Whoever publishes figures on such a set has to know that no image of it came into training by another way, in a folder of
--- unlabelled films for example. What is known of an image here is its file's name without extension, as a hash, so that
--- the list tells nothing of the sets; a copy under another name is not noticed. Every list was made of `seen.hash("name "
--- .. stem)` of all names.
+-- Whoever publishes figures on such a set has to know that no image of it came into training by another way, in a
+-- folder of unlabelled films for example. What is known of an image here is its file's name without extension, as a
+-- hash, so that the list tells nothing of the sets; a copy under another name is not noticed. Every list was made of
+-- `seen.hash("name " .. stem)` of all names.
 
 local args = require "luxel.args"
 local seen = require "luxel.data.seen"
 
--- The test images of Kermany et al. (Cell 172:1122, 2018) that the library's figures of shift are measured on, and images of
--- ChestX-ray14 (by both of their names) that radiologists read for RSNA's challenge of 2018.
+-- The test images of Kermany et al. (Cell 172:1122, 2018) that the library's figures of shift are measured on, and
+-- images of ChestX-ray14 (by both of their names) that radiologists read for RSNA's challenge of 2018.
 local SETS <const> = {
     {"Kermany et al., test", [[
         01b2d43b929c 03e7349e798d 059abd0ad029 07f795567bb6 0acfee97ebab 0b70e76217d4 0ba0d3920be3 0c2500a8a7f5
@@ -80,8 +80,8 @@ for _, set in ipairs(SETS) do
     for code in set[2]:gmatch("%x+") do set_of[code] = set[1] end
 end
 
---- Whether an image is one that models are only judged on, by the name of its file: see lua/luxel/data/outside.lua. Keep
---- those out of training: `frame:filter(function(row) return not lx.data.outside(row.path) end)`.
+--- Whether an image is one that models are only judged on, by the name of its file: see lua/luxel/data/outside.lua.
+--- Keep those out of training: `frame:filter(function(row) return not lx.data.outside(row.path) end)`.
 ---@param path string
 ---@return string? set the name of the set that it is of; nil for all other images
 local function outside(path)

@@ -2,8 +2,8 @@
 --
 -- A pattern is a glob over the names of `state_dict`: `*` stands for any characters, dots among them, `?` for one, and
 -- `[0-3]` for one of a set; all else for itself. It fits a name if it fits all of it, or all of a part that ends before
--- a dot: `features` and `features.*` both mean what is inside of `features`, `blocks.1` that block and not `blocks.10`. A
--- `!` before a pattern takes what it fits out of what those before it chose: {"*", "!classifier"} is all but that.
+-- a dot: `features` and `features.*` both mean what is inside of `features`, `blocks.1` that block and not `blocks.10`.
+-- A `!` before a pattern takes what it fits out of what those before it chose: {"*", "!classifier"} is all but that.
 
 local args = require "luxel.args"
 local near = require "luxel.near"

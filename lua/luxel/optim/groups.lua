@@ -6,8 +6,8 @@ local patterns = require "luxel.nn.patterns"
 -- Modules of modules that come one after the other.
 local CHAINS <const> = {Sequential = true, ModuleList = true}
 
--- The layers of a network from the first to the last, each a list of parameters: its modules one by one, those of chains
--- inside in their place; a normalisation belongs to the layer before it.
+-- The layers of a network from the first to the last, each a list of parameters: its modules one by one, those of
+-- chains inside in their place; a normalisation belongs to the layer before it.
 local function layers_of(net)
     local layers = {}
     local function add(list, to_last)
@@ -42,12 +42,12 @@ local function layers_of(net)
     return layers
 end
 
---- Groups for an optimiser, so that the first layers, which pretrained networks have for all kinds of images, learn more
---- slowly than the last: `lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = 1e-3, decay = 0.8}))`. With `decay` the
---- last layer learns at `lr`, the one before at `lr * decay`, and so on (Howard and Ruder 2018, "Universal language model
---- fine-tuning for text classification", section 3.2). A layer is a module of the network, those of a Sequential or
---- ModuleList each for themselves, in the order in which they were added; a normalisation belongs to the layer before it.
---- Frozen parameters are in the groups too, so that they can be unfrozen later.
+--- Groups for an optimiser, so that the first layers, which pretrained networks have for all kinds of images, learn
+--- more slowly than the last: `lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = 1e-3, decay = 0.8}))`. With `decay`
+--- the last layer learns at `lr`, the one before at `lr * decay`, and so on (Howard and Ruder 2018, "Universal language
+--- model fine-tuning for text classification", section 3.2). A layer is a module of the network, those of a Sequential
+--- or ModuleList each for themselves, in the order in which they were added; a normalisation belongs to the layer
+--- before it. Frozen parameters are in the groups too, so that they can be unfrozen later.
 ---@param net Module
 ---@param options {lr: number, decay: number?, rules: table[]?} decay: above 0, at most 1, the default; rules: each
 ---  {pattern, lr = ..., weight_decay = ...}: what the pattern (as of `Module:freeze`) fits gets these options instead,
@@ -97,5 +97,5 @@ end
 
 args.type("share_of_rate", "a number above 0, at most 1", "number", function(value) return value > 0 and value <= 1 end)
 
-return args.public("parameter_groups", "net: module, options: {lr: finite(0..), decay: share_of_rate?, rules: table[]?}",
-    parameter_groups)
+return args.public("parameter_groups", "net: module, options: {lr: finite(0..), decay: share_of_rate?, "
+    .. "rules: table[]?}", parameter_groups)
