@@ -78,10 +78,12 @@ local function build(tensors, metadata)
     end
     local net = lx.nn.init.skip(lx.models.build, metadata.model, {
         size = metadata.size, outputs = metadata.task == "binary" and 1 or #metadata.classes,
+        variant = metadata.pretrained and metadata.pretrained.variant,
     })
     local ok, message = pcall(net.load_state_dict, net, weights, {assign = true})
     if not ok then return nil, (tostring(message):gsub("^.-load_state_dict: ", "")) end
     net:eval()
+    net.pretrained = metadata.pretrained
     return net
 end
 

@@ -50,7 +50,8 @@ local NUMBERS <const> = {0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x8000000
     math.maxinteger, -1}
 local NAMES <const> = {"os\nsystem\n", "builtins\neval\n", "torch._utils\n_rebuild_tensor_v2\n",
     "torch\nFloatStorage\n", "torch._utils\n_rebuild_qtensor\n", "torch._tensor\n_rebuild_from_type_v2\n",
-    "collections\nOrderedDict\n", "torch.nn.modules.linear\nLinear\n", "torch\nfloat32\n", "torch.storage\nUntypedStorage\n", "torch\nSize\n"}
+    "collections\nOrderedDict\n", "torch.nn.modules.linear\nLinear\n", "torch\nfloat32\n",
+    "torch.storage\nUntypedStorage\n", "torch\nSize\n"}
 
 local function splice(text, from, count, middle) return text:sub(1, from - 1) .. middle .. text:sub(from + count) end
 

@@ -2537,8 +2537,16 @@ function lx.calibration.fit(logits, labels) end
 ---@return {temperature: number}? nil where there are fewer than two classes, or nothing tells it: from 1e-4 to 1e4 times the largest difference of logits
 function lx.calibration.fit_temperature(rows, labels) end
 
+--- The probability that torchxrayvision (Cohen et al. 2022) makes of one: its models have for each class the
+--- probability that shall count as 0.5, and the parts below and above are stretched to that. A class that was not
+--- trained has none, and its answer is 0.5, whatever the network says.
+---@param p number from 0 to 1
+---@param point? number|false|nil above 0 and below 1; false, nil or NaN: there is none
+---@return number from 0 to 1
+function lx.calibration.operating_point(p, point) end
+
 --- The probability for a logit; without a calibration the plain sigmoid.
----@param fitted? {scale: number, shift: number}|false
+---@param fitted? {scale: number, shift: number}|{operating_point: number|false}|false
 ---@param logit number finite
 ---@return number from 0 to 1
 function lx.calibration.probability(fitted, logit) end
@@ -2853,32 +2861,32 @@ function lx.models.autoencoder(options) end
 function lx.models.build(name, options) end
 
 --- Four 3×3 convolutions (32, 64, 128, 128 channels), each with ReLU and 2×2 max-pooling, then 512 features.
----@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
 ---@return Module net [N,channels,size,size] to [N,outputs]
 function lx.models.cnn(options) end
 
 --- DenseNet-121 (Huang et al. 2017), with 14 outputs the network of CheXNet (Rajpurkar et al. 2017).
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.densenet121(options) end
 
 --- DenseNet-169 (Huang et al. 2017).
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.densenet169(options) end
 
 --- EfficientNet-B0 (Tan and Le 2019).
----@param options? {outputs?: integer, dropout?: number, drop_path?: number, channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; drop_path: how often the last block is left out for an image while training, default 0.2; those before it less often
+---@param options? {outputs?: integer, dropout?: number, drop_path?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; drop_path: how often the last block is left out for an image while training, default 0.2; those before it less often
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.efficientnet_b0(options) end
 
 --- EfficientNet-Lite0 (Google 2020), without squeeze and excitation.
----@param options? {outputs?: integer, dropout?: number, variant?: "tf", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; variant: "tf" computes as the weights that were trained in TensorFlow want it, with its padding and eps 1e-3
+---@param options? {outputs?: integer, dropout?: number, variant?: "tf", pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; variant: "tf" computes as the weights that were trained in TensorFlow want it, with its padding and eps 1e-3
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.efficientnet_lite0(options) end
 
 --- LeNet-5 (LeCun et al. 1998), for images of one size.
----@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, default 32; outputs: default 1; channels of the images: default 1
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} size: side of the images in pixels, default 32; outputs: default 1; channels of the images: default 1
 ---@return Module net [N,channels,size,size] to [N,outputs]
 function lx.models.lenet(options) end
 
@@ -2888,17 +2896,17 @@ function lx.models.lenet(options) end
 function lx.models.limits(name) end
 
 --- MobileNetV2 (Sandler et al. 2018) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v2(options) end
 
 --- MobileNetV3-Large (Howard et al. 2019) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v3_large(options) end
 
 --- MobileNetV3-Small (Howard et al. 2019) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v3_small(options) end
 
@@ -2908,32 +2916,42 @@ function lx.models.mobilenet_v3_small(options) end
 function lx.models.names(kind) end
 
 --- ResNet-101 (He et al. 2016): 33 bottlenecks.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet101(options) end
 
 --- ResNet-18 (He et al. 2016): 8 blocks of two 3×3 convolutions.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet18(options) end
 
 --- ResNet-34 (He et al. 2016): 16 blocks of two 3×3 convolutions.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet34(options) end
 
 --- ResNet-50 (He et al. 2016): 16 bottlenecks.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet50(options) end
 
+--- Writes a network with pretrained weights as a model's file, with which `lx.predictor` answers. What its outputs are
+--- is told by the file of the weights, or by `classes`: labels that do not exclude each other. Labels of
+--- torchxrayvision are calibrated by their operating points, and those that it did not train are always 0.5, and never
+--- positive.
+---@param path string
+---@param net Module with `net.pretrained`
+---@param options {size: integer, classes?: (string)[]} size: side to which images are resized, in pixels
+---@return boolean? ok, string? message, string? code
+function lx.models.save(path, net, options) end
+
 --- SqueezeNet 1.0 (Iandola et al. 2016). The last convolution has a ReLU as in the paper: logits are never negative.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.squeezenet1_0(options) end
 
 --- SqueezeNet 1.1: 2.4 times less arithmetic than 1.0. Logits are never negative.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.squeezenet1_1(options) end
 
@@ -2944,42 +2962,42 @@ function lx.models.squeezenet1_1(options) end
 function lx.models.unet(options) end
 
 --- VGG-11 (Simonyan and Zisserman 2015, A).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg11(options) end
 
 --- VGG-11 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg11_bn(options) end
 
 --- VGG-13 (Simonyan and Zisserman 2015, B).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg13(options) end
 
 --- VGG-13 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg13_bn(options) end
 
 --- VGG-16 (Simonyan and Zisserman 2015, D).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg16(options) end
 
 --- VGG-16 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg16_bn(options) end
 
 --- VGG-19 (Simonyan and Zisserman 2015, E).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19(options) end
 
 --- VGG-19 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19_bn(options) end
 
@@ -3941,7 +3959,7 @@ function lx.train.console(stream) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -3950,7 +3968,7 @@ function lx.train.fit(options) end
 --- where the network gives several. One that is not finite is an error that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
 ---@return number[]|number[][]
 function lx.train.predict(net, dataset, options) end
 

@@ -17,6 +17,9 @@ function command.options(parser)
         .. "phantoms).")
     options.add_data(parser)
     parser:option("--model", "Network.", "cnn"):choices(lx.models.names("classifier"))
+    parser:option("--pretrained --weights", "File of weights to begin with, of torch.save or safetensors; the last layer begins "
+        .. "anew.")
+    parser:option("--source", "Where these weights come from, where the file does not tell.")
     options.add_size(parser, "Side to which images are resized, in pixels.", 128)
     options.add_number(parser, "--epochs", "Times to go through the images.", 10, 1, 100000, true)
     options.add_number(parser, "--batch", "Images in one step.", 32, 1, 4096, true)
@@ -65,8 +68,27 @@ function command.options(parser)
     parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
 end
 
+-- The network, with its first weights.
+local function build(args, outputs)
+    if not args.pretrained then return lx.models.build(args.model, {size = args.size, outputs = outputs}) end
+    local ok, net, message = pcall(lx.models.build, args.model, {
+        size = args.size, outputs = outputs, pretrained = args.pretrained, source = args.source, head = "replace",
+    })
+    if not ok then options.fail((tostring(net):gsub("^[^\n]-:%d+: ", ""))) end
+    options.must(net, message)
+    local about = net.pretrained
+    local form = "; images are normalised by mean %.4g and standard deviation %.4g"
+    print(("weights of %s%s; the last layer begins anew%s"):format(about.source,
+        about.summed and ", the first convolution summed over its channels" or "",
+        about.mean and form:format(about.mean, about.std) or ""))
+    return net
+end
+
 -- Options that contradict each other, or say nothing.
 local function check(args)
+    if args.source and not args.pretrained then
+        options.fail("--source says where the weights of --pretrained come from, and there are none")
+    end
     if args.unfreeze and not args.freeze then
         options.fail("--unfreeze lets parts learn that --freeze holds: say both")
     end
@@ -214,9 +236,7 @@ function command.run(args)
         #val_set,
         counts_in_words(val_set:counts(), words)))
 
-    local net = lx.models.build(args.model, {
-        size = args.size, outputs = train_set.task == "binary" and 1 or #words,
-    }):to(device)
+    local net = build(args, train_set.task == "binary" and 1 or #words):to(device)
     if args.tune then print(lx.tune(net, {args.batch, 1, args.size, args.size})) end
     local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = args.lr, decay = args.lr_decay}),
         {weight_decay = 0.01})
@@ -230,7 +250,7 @@ function command.run(args)
         val = val_set, epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
         out = args.out, resume = args.resume, overwrite = args.overwrite, best = args.best,
         ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
-        mean = options.MEAN, std = options.STD, profile = args.profile,
+        profile = args.profile,
         enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
         metadata = {
             model = args.model, size = args.size, classes = words, folders = train_set.classes, images = #train_set,

@@ -93,20 +93,32 @@ local function not_finite(logits, dataset)
         others > 0 and (" and no finite numbers for %d others"):format(others) or "")
 end
 
+-- What images are brought to before a network sees them, unless that is said: what its weights were trained with where
+-- they come from elsewhere (luxel.Pretrained).
+local function input_of(caller, options, net)
+    local learnt = type(net) == "table" and net.pretrained
+    if type(learnt) ~= "table" or learnt.mean == nil then return {mean = 0.5, std = 0.25} end
+    if type(learnt.mean) == "table" and not (options and options.mean and options.std) then
+        args.fail("%s: net: its weights want a mean and a deviation for each channel (net.pretrained), and images are "
+            .. "normalised by one for all; say 'mean' and 'std', or build it with channels = 1", caller)
+    end
+    return {mean = learnt.mean, std = learnt.std}
+end
+
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
 --- where the network gives several. One that is not finite is an error that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
 ---  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil, idle: function?}?
----  mean 0.5 and std 0.25 by default, as of `fit`;
+---  mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`;
 ---  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
 ---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
 ---  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
 ---  the task "classes" by softmax; task: default that of the dataset
 ---@return number[]|number[][]
 function train.predict(net, dataset, options)
-    local opts = args.with_defaults(options, {mean = 0.5, std = 0.25})
+    local opts = args.with_defaults(options, input_of("predict", options, net))
     if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
     local logits = find_logits("predict", net, dataset, opts)
     local mistake = not_finite(logits, dataset)
@@ -459,7 +471,7 @@ end
 -- ---- the whole run --------------------------------------------------------------------------------------------
 
 local DEFAULTS <const> = {
-    batch = 32, seed = 1, mean = 0.5, std = 0.25, augment = false, balanced = false, metadata = {}, accumulate = 1,
+    batch = 32, seed = 1, augment = false, balanced = false, metadata = {}, accumulate = 1,
     best = "auc", drop_last = false, freeze_statistics = "parts", probe = false,
 }
 
@@ -566,6 +578,7 @@ local function prepare(options)
         progress = console(),
     }
     for key, value in pairs(DEFAULTS) do fit[key] = value end
+    for key, value in pairs(input_of("fit", options, options.net)) do fit[key] = value end
     for key, value in pairs(options) do fit[key] = value end
     if fit.augment and fit.augment ~= true then pipeline.check("fit: options: option 'augment'", fit.augment) end
     if fit.enhance then pipeline.check_first("fit: options: option 'enhance'", fit.enhance) end
@@ -718,6 +731,8 @@ end
 ---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
 ---  progress: luxel.Console?, profile: string?, compile: boolean?}
 ---  loss: default binary cross-entropy of logits, of many classes cross-entropy;
+---  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
+---  (`net.pretrained`), or 0.5 and 0.25;
 ---  augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
 ---  image goes through, in training before the augmentation, and in validation;
 ---  accumulate: so many batches make one step of the optimiser, as if they were one;

@@ -30,6 +30,7 @@ function run.describe(fit)
     metadata.normalisation = {
         mean = fit.mean, std = fit.std, enhance = fit.enhance and pipeline.portable(fit.enhance) or nil,
     }
+    metadata.pretrained = fit.net.pretrained
     metadata.transfer = transfer.describe(fit)
     metadata.seed = fit.seed
     metadata.epoch = state.epoch
@@ -112,6 +113,7 @@ function run.recipe_of(fit)
         optimizer = text_of(fit.optimizer.class_name or "one's own"), ["the optimiser's options"] = text_of(groups),
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit),
+        ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",
     }
 end
 
@@ -130,7 +132,7 @@ function run.save_state(fit)
 end
 
 -- What runs had that a file says nothing of, because it is older.
-local NEW <const> = {["what is frozen"] = "nothing"}
+local NEW <const> = {["what is frozen"] = "nothing", ["the first weights"] = "new"}
 
 -- How two recipes differ, in words; nil if they do not.
 local function difference(stored, own)
