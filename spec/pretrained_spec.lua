@@ -309,6 +309,25 @@ describe("pretrained weights", function()
         for name in lfs.dir(work .. "/run") do os.remove(work .. "/run/" .. name) end
         lfs.rmdir(work .. "/run")
     end)
+
+    it("begin a training by the command, which says what it does with them #processes", function()
+        local lite = assert(lx.models.efficientnet_lite0 {channels = 3, outputs = 4, variant = "tf"})
+        local path = saved("command.safetensors", lite:state_dict())
+        local function train(more)
+            local command = ("%s bin/luxel train --model efficientnet_lite0 --pretrained %s --size 32 --phantoms 24 "
+                .. "--epochs 1 --out %s/command %s 2>&1"):format(os.getenv("LUA") or "lua5.4", path, work, more)
+            local pipe <close> = assert(io.popen(command))
+            return pipe:read("a")
+        end
+        assert.matches("say where it comes from, with {source = NAME}", train(""), 1, true)
+        local said = train("--source timm/tf_efficientnet_lite0")
+        assert.matches("weights of timm/tf_efficientnet_lite0, the first convolution summed over its channels; the "
+            .. "last layer begins anew; images are normalised by mean 0.5 and standard deviation 0.5", said, 1, true)
+        local _, metadata = assert(lx.load(work .. "/command/best.safetensors"))
+        assert.equal("replaced", metadata.pretrained.head)
+        for name in lfs.dir(work .. "/command") do os.remove(work .. "/command/" .. name) end
+        lfs.rmdir(work .. "/command")
+    end)
 end)
 
 describe("luxel weights", function()
