@@ -302,6 +302,66 @@ describe("fit", function()
     end)
 end)
 
+describe("weights to begin with", function()
+    local PARTS <const> = {"*", "!13", "!16"}
+
+    local function begin(path)
+        lx.manual_seed(5)
+        return assert(lx.models.cnn {size = 17, outputs = 1, pretrained = path, head = "replace"})
+    end
+
+    local function run(net, out, more)
+        local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = 0.003, decay = 0.7}))
+        local options = {
+            freeze = PARTS, unfreeze = {[2] = "9", [3] = "*"}, optimizer = optimizer, augment = true,
+            metadata = {model = "cnn", size = 17},
+        }
+        for key, value in pairs(more or {}) do options[key] = value end
+        return fit(net, out, options)
+    end
+
+    it("tell what they want as input, which training, going on, evaluating and predicting keep", function()
+        local weights, others = work .. "/weights.safetensors", work .. "/others.safetensors"
+        lx.manual_seed(8)
+        local first = lx.models.cnn {size = 17}
+        assert(lx.train.save_weights(weights, first, {model = "cnn", size = 17, mean = 0.3, std = 0.4}))
+        assert.is_nil(lx.predictor.open(weights)) -- nothing to predict with
+        local net = begin(weights)
+        assert.is_true(lx.equal(first["0"].weight, net["0"].weight))
+        assert.is_false(lx.equal(first["16"].weight, net["16"].weight))
+        run(net, "a")
+        local interrupted = run(begin(weights), "b", {callbacks = {step = function(step)
+            if step.epoch == 3 and step.batch == 2 then error("interrupted!", 0) end
+        end}})
+        assert.is_true(interrupted.interrupted)
+        local rest = begin(weights)
+        run(rest, "b", {resume = true})
+        assert.equal("", changed(rest, copies(net)))
+
+        local tensors, metadata = assert(lx.checkpoint.load(work .. "/b/best.safetensors"))
+        assert.near(0.3, metadata.normalisation.mean, 1e-12)
+        assert.near(0.4, metadata.normalisation.std, 1e-12)
+        assert.equal("luxel", metadata.pretrained.source)
+        assert.same({"0", "3", "6", "9"}, metadata.transfer.frozen)
+        -- the predictor's are the network's of images that were brought to that
+        local predictor = assert(lx.predictor.open(work .. "/b/best.safetensors"))
+        local found = assert(predictor:probabilities(val))
+        local own = lx.models.cnn {size = 17}
+        own:load_state_dict(tensors)
+        own:eval()
+        local logits = lx.no_grad(function() return own((val.images:float() / 255 - 0.3) / 0.4) end):flatten():totable()
+        for i, logit in ipairs(logits) do
+            assert.near(lx.calibration.probability(metadata.calibration, logit), found[i], 1e-4)
+        end
+
+        -- with other first weights it would be another run
+        assert(lx.train.save_weights(others, lx.models.cnn {size = 17}, {
+            model = "cnn", size = 17, mean = 0.3, std = 0.4,
+        }))
+        assert.error_matches(function() run(begin(others), "b", {resume = true}) end, "the first weights was xxh64:")
+    end)
+end)
+
 describe("the command #processes", function()
     local function luxel(line)
         local form = "bin/luxel train --phantoms 50 --size 17 --epochs 2 --out '%s/command' %s 2>&1"

@@ -17,8 +17,8 @@ function command.options(parser)
         .. "phantoms).")
     options.add_data(parser)
     parser:option("--model", "Network.", "cnn"):choices(lx.models.names("classifier"))
-    parser:option("--pretrained --weights", "File of weights to begin with, of torch.save or safetensors; the last layer begins "
-        .. "anew.")
+    parser:option("--pretrained --weights", "File of weights to begin with, of torch.save or safetensors; the last "
+        .. "layer begins anew.")
     parser:option("--source", "Where these weights come from, where the file does not tell.")
     options.add_size(parser, "Side to which images are resized, in pixels.", 128)
     options.add_number(parser, "--epochs", "Times to go through the images.", 10, 1, 100000, true)
@@ -26,10 +26,11 @@ function command.options(parser)
     options.add_number(parser, "--accumulate", "Batches that make one step together, where memory is short.", 1, 1,
         4096, true)
     options.add_number(parser, "--lr", "Largest learning rate.", 0.001, 1e-9, 1e3)
-    options.add_number(parser, "--lr-decay", "The last layer learns at --lr, the one before at this share of it, and so "
-        .. "on: pretrained layers are better changed little.", 1, 0.01, 1)
-    parser:option("--freeze", "Parts of the network that do not learn, by patterns of names such as 'blocks.[0-3]', '*' "
-        .. "for all; '!classifier' takes out of those before it. Their batch normalisation keeps its statistics."):args("+")
+    options.add_number(parser, "--lr-decay", "The last layer learns at --lr, the one before at this share of it, and "
+        .. "so on: pretrained layers are better changed little.", 1, 0.01, 1)
+    parser:option("--freeze", "Parts of the network that do not learn, by patterns of names such as 'blocks.[0-3]', "
+        .. "'*' for all; '!classifier' takes out of those before it. Their batch normalisation keeps its statistics.")
+        :args("+")
     parser:option("--unfreeze", "EPOCH:PATTERN, of what --freeze holds and learns from that epoch on: 3:blocks.6 5:*")
         :args("+"):convert(function(text)
             local epoch, pattern = text:match("^(%d+):(.+)$")
@@ -245,7 +246,8 @@ function command.run(args)
     local scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps})
 
     local result, message = fit {
-        freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics, probe = args.probe or false,
+        freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
+        probe = args.probe or false,
         net = net, optimizer = optimizer, scheduler = scheduler, loss = loss_of(train_set, device), train = train_set,
         val = val_set, epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
         out = args.out, resume = args.resume, overwrite = args.overwrite, best = args.best,

@@ -739,11 +739,11 @@ end
 ---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
 ---  best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy,
 ---  auc, ...}; patience: ends the run after so many epochs without a better one;
----  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which
----  epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
+---  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
+---  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
 ---  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
----  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without
----  dropout), which makes an epoch quick; not with augment;
+---  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
+---  (without dropout), which makes an epoch quick; not with augment;
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already;
@@ -782,8 +782,9 @@ end
 --- something else than the task, by themselves for example.
 ---@param path string
 ---@param net Module a network of `lx.models` with one output, which need not have learnt anything
----@param options {model: string, size: integer, mean: number?, std: number?, seed: integer?} model: its name; size: side of
----  the images that it learned from, in pixels; mean, std: what they were brought to, default 0.5 and 0.25; seed: default 0
+---@param options {model: string, size: integer, mean: number?, std: number?, seed: integer?} model: its name; size:
+---  side of the images that it learned from, in pixels; mean, std: what was subtracted from images of 0 to 1, and what
+---  they were then divided by, default 0.5 and 0.25; seed: default 0
 ---@return boolean? ok, string? message, string? code
 function train.save_weights(path, net, options)
     local opts = args.with_defaults(options, {mean = 0.5, std = 0.25, seed = 0})
