@@ -87,8 +87,8 @@ end
 -- The lines of a table, and how much better than the best of the others the last arm is.
 local function table_of(of)
     local lines, means = {
-        ("%d × %d pixels, %d epochs; %d training and %d validation images with the first seed; %.0f minutes on %s.")
-            :format(SIZE, SIZE, of.epochs, of.train, of.val, of.seconds / 60, of.device),
+        ("%d × %d pixels, %d epochs; %d training and %d validation images with the first seed."):format(SIZE, SIZE,
+            of.epochs, of.train, of.val),
         "", "| | AUC with the seeds 1, 2, 3 | mean |", "|---|---|---|",
     }, {}
     for i, arm in ipairs(ARMS) do
