@@ -20,6 +20,8 @@ local FEW <const> = {
     unet_small_bn = true, unet_valid = true,
 }
 local TOLERANCE <const> = 1e-3
+-- By what is compared. Three steps through 101 layers: PyTorch in single precision is 9e-4 from itself in double.
+local TOLERANCES <const> = {["resnet101 statistics"] = 5e-3}
 
 local golden, metadata = assert(lx.load(here .. "golden/models.safetensors"))
 
@@ -128,7 +130,7 @@ local function compare(what, list, rows)
         if not (d <= worst) then worst, at = d, entry.name end
     end
     if SHOWS then print(("%-50s %.1e %s"):format(what, worst, at)) end
-    assert.is_true(worst <= TOLERANCE, ("%s differs by %.2e at %s"):format(what, worst, at))
+    assert.is_true(worst <= (TOLERANCES[what] or TOLERANCE), ("%s differs by %.2e at %s"):format(what, worst, at))
 end
 
 local function options_of(name)
@@ -210,7 +212,7 @@ describe("the tensors of", function()
     for _, name in ipairs(names) do
         local network, options = options_of(name)
         it(name .. " have the names and shapes of the reference, in its order", function()
-            if options.size then options.size = 64 end
+            if options.size then options.size = 224 end
             local net = nn.init.skip(models[network], options)
             assert.equal(text_of(golden[name .. "/names"]), listing(net))
         end)
@@ -379,6 +381,52 @@ describe("U-Net", function()
         assert.matches("option 'width': is of the plain network alone", message_of(models.unet,
             {encoder = "resnet18", width = 8}))
         assert.matches("has no head", message_of(built("unet", {encoder = "resnet18"}).encoder, lx.zeros(1, 1, 32, 32)))
+    end)
+end)
+
+describe("the padding that TensorFlow calls SAME", function()
+    it("has as many zeros as are wanted, one more below and to the right where they are of an odd number", function()
+        local blocks = require "luxel.models.blocks"
+        for _, kernel in ipairs {1, 2, 3, 5} do
+            for stride = 1, 3 do
+                for _, size in ipairs {{7, 8}, {9, 12}, {10, 11}} do
+                    local conv = blocks.SameConv2d(4, 6, kernel, {stride = stride, groups = 2})
+                    local x, total = lx.randn(2, 4, size[1], size[2]), {}
+                    for i = 1, 2 do
+                        total[i] = math.max(0, (math.ceil(size[i] / stride) - 1) * stride + kernel - size[i])
+                    end
+                    local padded = nn.functional.pad(x, {total[2] // 2, total[2] - total[2] // 2, total[1] // 2,
+                        total[1] - total[1] // 2})
+                    local expected = nn.functional.conv2d(padded, conv.weight, conv.bias, {stride = stride, groups = 2})
+                    local y = conv(x)
+                    assert.same({2, 6, math.ceil(size[1] / stride), math.ceil(size[2] / stride)}, y.shape)
+                    assert.is_true(lx.allclose(expected, y, 1e-4, 1e-5))
+                end
+            end
+        end
+    end)
+end)
+
+-- How often a call changes the layout of images.
+local function conversions(f)
+    f()
+    local count = 0
+    for _, kernel in ipairs(lx.profile(f, {device = DEVICE}).rows) do
+        if kernel.name == "to_blocked" or kernel.name == "to_plain" then count = count + kernel.launches end
+    end
+    return count
+end
+
+describe("the layout of images", function()
+    -- bench/conversions.lua lists where the other networks change it.
+    it("does not change from the first convolution to the last map, where nothing is joined or gated", function()
+        for _, name in ipairs {"resnet18", "resnet50", "mobilenet_v2", "efficientnet_lite0", "vgg11_bn"} do
+            local net = built(name):eval():to(DEVICE)
+            local x = lx.randn({2, 1, 64, 64}, {device = DEVICE})
+            assert.equal(0, conversions(function() lx.no_grad(net.features, net, x) end), name)
+            assert.equal(0, conversions(function() lx.no_grad(nn.fuse(net).features, net, x) end), name)
+            assert.is_true(conversions(function() lx.no_grad(net, x) end) <= 1, name)
+        end
     end)
 end)
 

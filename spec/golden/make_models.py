@@ -9,16 +9,16 @@
 Weights and images are a pattern of 4093 numbers, repeated; each tensor of the state begins elsewhere in it (`filled`).
 PyTorch computes in double precision, and for 224 pixels, where that takes too long, in single. For a network NAME the file has
 
-    NAME/names            text: for each tensor of the state, in order, how many parts of the name are those of the one
+    NAME/names            text, of the network for the largest images: for each tensor of the state, in order, how many parts of the name are those of the one
                           before, the others, and the shape
     NAME/SIZE/outputs     of images of that size, in evaluation: the rows below for each result
     NAME/SIZE/gradients   of all parameters in training with SiLU in the place of ReLU and ReLU6, and means in the place of
                           2x2 max-pooling, the rows below
     NAME/SIZE/statistics  running means and variances after three steps of gradient descent, likewise
 
-The slope of ReLU jumps, and so does what max-pooling chooses. Of the millions of units of a large network some are within rounding of where that is, so that
-PyTorch itself gives gradients in single precision that are a tenth away from those in double; with SiLU it is less than
-2e-4. What the activations compute is in the outputs, and their own gradients are tested elsewhere.
+The slope of ReLU jumps, and so does what max-pooling chooses. Of the millions of units of a large network some are within
+rounding of where that is, so that PyTorch itself gives gradients in single precision that are a tenth away from those in
+double; with SiLU it is less than 2e-4. What the activations compute is in the outputs, and their own gradients are tested elsewhere.
 
 A row says of a tensor what its largest magnitude is, its norm, its sum weighted by the pattern, and SAMPLES of its
 elements. __metadata__ has the options that build the network in Lua, and the versions of the libraries.
@@ -303,7 +303,8 @@ def compute(name, build, options, size):
         x = images(size, options.get("channels", 3))
         y = net.eval()(x)
     key = f"{name}/{size}/"
-    tensors[f"{name}/names"] = listing(net.state_dict())
+    if size == max(BATCH):
+        tensors[f"{name}/names"] = listing(net.state_dict())
     tensors[key + "outputs"] = np.array([row(y)], np.float32)
     with smooth():
         train(key, net.train(), x)
