@@ -54,6 +54,9 @@ local FIELDS <const> = {
     {"trained_on", "{pixels: string, patients: string, images: integer(0..)}"}, -- short hashes: luxel.data.seen
     {"images", "integer(0..)"}, -- of training
     {"pretrained", PRETRAINED}, -- where the weights began
+    -- what did not learn from the first step on: parts and how many numbers they have, normalisations whose running
+    -- statistics stayed, and when which parts were thawed; probe: the last layer learned on features computed once
+    {"transfer", "{frozen: text[], numbers: integer(0..), statistics: text[], unfreeze: table[], probe: boolean}"},
     -- what going on takes: see luxel.train.run
     {"training", "{state: {epoch: integer(0..), step: integer(0..), seen: integer(0..), loss_sum: finite, "
         .. "waited: integer(0..), threshold: finite(0..1)|finite(0..1)[]?, calibration: any?, chosen: " .. CHOSEN

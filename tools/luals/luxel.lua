@@ -409,6 +409,16 @@ function Module:extra() end
 ---@param ... any
 function Module:forward(...) end
 
+--- Freezes what the patterns fit: its parameters require no gradient, and batch normalisation in it normalises by its
+--- running statistics and leaves them as they are, also after `train()`. Patterns are globs over the names of
+--- `state_dict`: `*` any characters, dots among them, `?` one, `[0-3]` one of a set; a name with more behind a dot
+--- stands for all of that; `!` before a pattern takes it out of those before it. `net:freeze "features"`,
+--- `net:freeze {"conv_stem", "bn1", "blocks.[0-3]"}`, `net:freeze {"*", "!classifier"}`. One that fits nothing is an error.
+---@param patterns string|string[]
+---@param options? {what?: "all"|"parameters"|"statistics"} what: default "all"; "statistics" lets the parameters of batch normalisation learn by statistics that stay
+---@return Module self
+function Module:freeze(patterns, options) end
+
 --- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
 --- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
 --- Tensors that a class names in `optional_state` may be missing.
@@ -475,6 +485,12 @@ function Module:to(device) end
 ---@param mode? boolean? default true
 ---@return Module self
 function Module:train(mode) end
+
+--- Lets what the patterns fit learn again: the opposite of `freeze`.
+---@param patterns string|string[]
+---@param options? {what?: "all"|"parameters"|"statistics"} what: default "all"
+---@return Module self
+function Module:unfreeze(patterns, options) end
 
 --- Forgets the gradients of all parameters.
 function Module:zero_grad() end
@@ -2706,6 +2722,12 @@ function lx.data.image_folder(dir, options) end
 ---@return Tensor x, Tensor y, number share
 function lx.data.mixup(x, y, options) end
 
+--- Whether an image is one that models are only judged on, by the name of its file: see lua/luxel/data/outside.lua.
+--- Keep those out of training: `frame:filter(function(row) return not lx.data.outside(row.path) end)`.
+---@param path string
+---@return string? set the name of the set that it is of; nil for all other images
+function lx.data.outside(path) end
+
 --- The patient of an image file: by the Patient ID of a DICOM file, else by its name where it is one of Kermany's,
 --- ChestX-ray14's, CheXpert's, MIMIC-CXR's, PadChest's, RSNA's, Montgomery's or Shenzhen's.
 ---@param path string with the folders above it, which CheXpert and MIMIC-CXR need
@@ -3351,6 +3373,15 @@ function lx.nn.ModuleList(...) end
 ---@return NLLLoss
 function lx.nn.NLLLoss(options) end
 
+---@class NTXentLoss: Module
+
+--- Normalised temperature-scaled cross-entropy of pairs (NT-Xent, Chen et al. 2020, "A simple framework for contrastive
+--- learning of visual representations", equation 1): each of the 2N rows should be nearer to its partner, by the cosine
+--- of the angle between them, than to the 2N - 2 others.
+---@param options? {temperature?: number, reduction?: "mean"|"sum"|"none"} temperature: what cosines are divided by, default 0.5; reduction: default "mean"
+---@return NTXentLoss
+function lx.nn.NTXentLoss(options) end
+
 --- Marks a tensor as a parameter: it requires a gradient, and a module that it is assigned to lists it.
 ---@param tensor Tensor float32, not the result of a recorded operation
 ---@return Tensor tensor the same
@@ -3755,6 +3786,15 @@ function lx.nn.functional.mse_loss(x, target, options) end
 ---@return Tensor loss 0-d, or of the target's shape for "none"
 function lx.nn.functional.nll_loss(x, target, options) end
 
+--- Normalised temperature-scaled cross-entropy of pairs (NT-Xent, Chen et al. 2020, "A simple framework for contrastive
+--- learning of visual representations", equation 1): each of the 2N rows should be nearer to its partner, by the cosine
+--- of the angle between them, than to the 2N - 2 others.
+---@param x Tensor [N,D] what the network makes of one view of each image
+---@param target Tensor [N,D] and of another view of the same images, in the same order
+---@param options? {temperature?: number, reduction?: "mean"|"sum"|"none"} temperature: what cosines are divided by, default 0.5; reduction: default "mean"
+---@return Tensor loss 0-d, or [2N] for "none": those of x, then those of target
+function lx.nn.functional.nt_xent_loss(x, target, options) end
+
 --- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
 --- of the last two and so on. Negative numbers cut off (mode "constant" alone).
 ---@param x Tensor float32
@@ -3948,6 +3988,17 @@ function lx.optim.clip_grad_norm_(params, max_norm) end
 ---@param limit number
 function lx.optim.clip_grad_value_(params, limit) end
 
+--- Groups for an optimiser, so that the first layers, which pretrained networks have for all kinds of images, learn
+--- more slowly than the last: `lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = 1e-3, decay = 0.8}))`. With `decay`
+--- the last layer learns at `lr`, the one before at `lr * decay`, and so on (Howard and Ruder 2018, "Universal language
+--- model fine-tuning for text classification", section 3.2). A layer is a module of the network, those of a Sequential
+--- or ModuleList each for themselves, in the order in which they were added; a normalisation belongs to the layer
+--- before it. Frozen parameters are in the groups too, so that they can be unfrozen later.
+---@param net Module
+---@param options {lr: number, decay?: number, rules?: (table)[]} decay: above 0, at most 1, the default; rules: each {pattern, lr = ..., weight_decay = ...}: what the pattern (as of `Module:freeze`) fits gets these options instead, the later rule counts
+---@return table[] groups {params =, lr =, ...}, that of the last layer first; a parameter in several layers is in the first of them
+function lx.optim.parameter_groups(net, options) end
+
 ---@class lx.optim.lr_scheduler
 lx.optim.lr_scheduler = {}
 
@@ -4016,7 +4067,7 @@ function lx.train.console(stream) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -4028,6 +4079,15 @@ function lx.train.fit(options) end
 ---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
 ---@return number[]|number[][]
 function lx.train.predict(net, dataset, options) end
+
+--- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
+--- `lx.models` and `luxel train --pretrained` take, with what the weights want as input. For networks that learned
+--- something else than the task, by themselves for example.
+---@param path string
+---@param net Module a network of `lx.models` with one output, which need not have learnt anything
+---@param options {model: string, size: integer, mean?: number, std?: number, seed?: integer} model: its name; size: side of the images that it learned from, in pixels; mean, std: what was subtracted from images of 0 to 1, and what they were then divided by, default 0.5 and 0.25; seed: default 0
+---@return boolean? ok, string? message, string? code
+function lx.train.save_weights(path, net, options) end
 
 ---@class lx.vision
 lx.vision = {}

@@ -18,6 +18,8 @@ local run = require "luxel.train.run"
 local schema = require "luxel.schema"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
+local transfer = require "luxel.train.transfer"
+local version = require "luxel.version"
 
 local train = {console = console}
 
@@ -34,6 +36,14 @@ local function forward_of(net, options)
     if options.compile == false then return lx.nn.fuse(net) end
     if not forwards[net] then forwards[net] = lx.compile(lx.nn.fuse(net), {name = "predict"}) end
     return forwards[net]
+end
+
+-- The logits of the validation images, from their features where these are computed once.
+local function validation_logits(fit, find, check)
+    if not fit.probe then return find("fit", fit.net, fit.val, fit, check) end
+    local out = transfer.outputs(fit)
+    check(out.shape)
+    return task.rows("fit", out, #fit.val)
 end
 
 -- The logit, or the row of logits, of every image of a dataset, in order.
@@ -171,8 +181,7 @@ end
 
 -- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
 local function validate(fit)
-    local logits = find_logits("fit", fit.net, fit.val, fit, function(shape) task.check_outputs("fit", fit.val,
-        shape) end)
+    local logits = validation_logits(fit, find_logits, function(shape) task.check_outputs("fit", fit.val, shape) end)
     local mistake = not_finite(logits, fit.val)
     if mistake then
         diverge("after epoch %d %s; the learning rate (%g) is probably too high; lower it, or clip gradients",
@@ -227,7 +236,7 @@ end
 -- The two halves of a step, compiled unless an option says otherwise. Of several batches that make one step, each has a
 -- share of the loss, and the first forgets the gradients of the step before.
 local function prepare_step(fit)
-    local net = lx.nn.fuse(fit.net)
+    local net = fit.head or lx.nn.fuse(fit.net)
     local function add_gradients(x, y, share)
         local out = args.check("fit: net: its result", "tensor", net(x))
         task.check_outputs("fit", fit.train, out.shape)
@@ -343,6 +352,7 @@ end
 local function run_epoch(fit)
     local state, clock = fit.state, fit.clock
     local epoch, steps = state.epoch + 1, steps_of(fit)
+    transfer.begin_epoch(fit, epoch)
     fit.net:train()
     local started, images = core.now(), 0
     local asked = started
@@ -360,6 +370,10 @@ local function run_epoch(fit)
         local count, begun = y.shape[1], state.step
         local of = math.min(fit.accumulate, steps - begun)
         local last = waiting.step + 1 == of
+        if fit.probe then
+            x:free()
+            x = transfer.batch(fit, indices)
+        end
         local value = train_step(fit, x, y, indices, waiting.step == 0, last, of)
         x:free()
         waiting.step, waiting.seen = waiting.step + 1, waiting.seen + count
@@ -458,7 +472,7 @@ end
 
 local DEFAULTS <const> = {
     batch = 32, seed = 1, augment = false, balanced = false, metadata = {}, accumulate = 1,
-    best = "auc", drop_last = false,
+    best = "auc", drop_last = false, freeze_statistics = "parts", probe = false,
 }
 
 -- The datasets belong together.
@@ -581,6 +595,7 @@ local function prepare(options)
     if fit.augment and fit.augment ~= true then pipeline.check("fit: options: option 'augment'", fit.augment) end
     if fit.enhance then pipeline.check_first("fit: options: option 'enhance'", fit.enhance) end
     check_datasets(fit)
+    transfer.prepare(fit)
     check_optimizer(fit)
     fit.task = fit.train.task
     fit.loss = fit.loss or task.kinds[fit.task].loss
@@ -724,6 +739,8 @@ end
 ---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
 ---  best: "auc"|"accuracy"|"loss"|(fun(found: table): number?)|nil, patience: integer?,
 ---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
+---  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
+---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
 ---  progress: luxel.Console?, profile: string?, compile: boolean?}
 ---  loss: default binary cross-entropy of logits, of many classes cross-entropy;
 ---  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
@@ -734,6 +751,11 @@ end
 ---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
 ---  best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy,
 ---  auc, ...}; patience: ends the run after so many epochs without a better one;
+---  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
+---  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
+---  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
+---  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
+---  (without dropout), which makes an epoch quick; not with augment;
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already;
@@ -767,6 +789,27 @@ function train.fit(options)
     }
 end
 
+--- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
+--- `lx.models` and `luxel train --pretrained` take, with what the weights want as input. For networks that learned
+--- something else than the task, by themselves for example.
+---@param path string
+---@param net Module a network of `lx.models` with one output, which need not have learnt anything
+---@param options {model: string, size: integer, mean: number?, std: number?, seed: integer?} model: its name; size:
+---  side of the images that it learned from, in pixels; mean, std: what was subtracted from images of 0 to 1, and what
+---  they were then divided by, default 0.5 and 0.25; seed: default 0
+---@return boolean? ok, string? message, string? code
+function train.save_weights(path, net, options)
+    local opts = args.with_defaults(options, {mean = 0.5, std = 0.25, seed = 0})
+    local metadata = {
+        schema = schema.VERSION, version = version, task = "binary", model = opts.model, size = opts.size,
+        input = {channels = 1, low = 0, high = 1}, normalisation = {mean = opts.mean, std = opts.std}, seed = opts.seed,
+        epoch = 0, pretrained = net.pretrained,
+    }
+    local fits, mistake = schema.check(metadata)
+    if not fits then args.fail("save_weights: options: %s", mistake) end
+    return lx.checkpoint.save(path, net:state_dict(), metadata)
+end
+
 local function has_methods(names)
     return function(value)
         for _, name in ipairs(names) do
@@ -792,10 +835,13 @@ return namespace("lx.train", args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
         .. "task: \"binary\"|\"classes\"|\"labels\"?, calibration: table|false?, idle: function?, "
         .. "progress_of: function?}?",
+    save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "
+        .. "std: number(1e-6..1e6)?, seed: integer?}",
     fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
         .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
         .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
         .. "accumulate: integer(1..65536)?, ema: ema?, best: \"auc\"|\"accuracy\"|\"loss\"|function?, "
+        .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
 }))
