@@ -218,7 +218,7 @@ faults: deps-test
 	@$(MAKE) --no-print-directory all $(BUILD)/faults/faults.so
 	@$(HERE); LUA=$(LUA) $(LUA) spec/faults/run.lua $(abspath $(BUILD))/faults/faults.so $(FAULTS_STRIDE)
 
-# The values of networks beside those of spec/golden/make_models.py: some minutes, and up to 4 GB for VGG.
+# The values of networks beside those of spec/golden/make_models.py: some minutes, and up to 8 GB for VGG.
 MODELS ?= .
 BUSTED_MODELS = LUXEL_MODELS="$(MODELS)" $(LUA) /usr/bin/busted --output=plainTerminal spec/models_spec.lua
 models: deps-test
