@@ -254,6 +254,23 @@ describe("fit", function()
         assert.matches("what is frozen was features; until epoch 2 features.%[34%].* and is nothing", message)
     end)
 
+    it("gives the same on every device", function()
+        if not lx.device "opencl" then return pending("no OpenCL device") end
+        for _, options in ipairs {{freeze = "features", unfreeze = {[2] = "features.[34]"}}, {probe = true}} do
+            local nets = {}
+            for _, device in ipairs {"cpu", "opencl"} do
+                local net = network():to(device)
+                local given = {optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1}), epochs = 2}
+                for key, value in pairs(options) do given[key] = value end
+                fit(net, device, given)
+                nets[device] = net:to("cpu"):state_dict()
+            end
+            for name, tensor in pairs(nets.cpu) do
+                assert.is_true(lx.allclose(tensor:float(), nets.opencl[name]:float(), 1e-3, 1e-4), name)
+            end
+        end
+    end)
+
     it("refuses what cannot be meant", function()
         local net = network()
         local function problem(options, text)

@@ -132,7 +132,7 @@ function autograd.set_requires_grad(tensor, flag)
         args.fail("requires_grad_: the tensor is the result of a recorded operation; use t:detach() to cut it off")
     end
     if slot then
-        if slot.requires_grad ~= flag then recording.structure = recording.structure + 1 end -- other gradients are found
+        if slot.requires_grad ~= flag then recording.structure = recording.structure + 1 end -- other gradients
         slot.requires_grad = flag
     elseif flag then
         setslot(tensor, {requires_grad = true})
