@@ -401,6 +401,15 @@ describe("the command #processes", function()
             "--resume --lr-decay 0.5")), 1, true)
         output, ok = luxel "--overwrite --probe --augment none"
         assert.is_true(ok, output)
+        local weights = work .. "/of_command.safetensors"
+        assert(lx.train.save_weights(weights, lx.models.cnn {size = 17}, {model = "cnn", size = 17, std = 0.4}))
+        for _, option in ipairs {"--weights", "--pretrained"} do
+            output, ok = luxel(("--overwrite --freeze '*' '!16' %s %s"):format(option, weights))
+            assert.is_true(ok, output)
+            local _, about = assert(lx.checkpoint.load(work .. "/command/last.safetensors"))
+            assert.equal("luxel", about.pretrained.source)
+            assert.near(0.4, about.normalisation.std, 1e-12)
+        end
     end)
 
     it("refuses what cannot be meant, by the names of its options", function()
