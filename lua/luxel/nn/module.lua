@@ -529,7 +529,8 @@ end
 ---  batch normalisation learn by statistics that stay
 ---@return Module self
 function Module:freeze(patterns, options)
-    freezing.apply(freezing.choose(self, "Module:freeze: patterns", patterns, options and options.what or "all"), true)
+    local what = options and options.what or "all"
+    freezing.apply(freezing.choose(self, "Module:freeze: patterns", patterns, what), true)
     return self
 end
 
@@ -538,8 +539,8 @@ end
 ---@param options {what: "all"|"parameters"|"statistics"|nil}? what: default "all"
 ---@return Module self
 function Module:unfreeze(patterns, options)
-    local chosen = freezing.choose(self, "Module:unfreeze: patterns", patterns, options and options.what or "all")
-    freezing.apply(chosen, false)
+    local what = options and options.what or "all"
+    freezing.apply(freezing.choose(self, "Module:unfreeze: patterns", patterns, what), false)
     return self
 end
 
