@@ -4,10 +4,11 @@
 # make DEBUG=1  builds into build/debug, without optimisation and with assertions
 # make install  PREFIX=/usr/local
 # make test ONE=spec/nn_spec.lua CASE="pattern"   one file of tests, or one test
+# make test JOBS=4   so many files of specs at a time
 # make spec     the tests without the slow stages        make lint     luacheck, tools/check-layers
 # make format   lines of C changed since HEAD, by clang-format
 # make oclgrind all kernels checked for data races and accesses outside buffers
-# make fuzz     damaged image files through the readers
+# make fuzz     damaged image files through the readers   make fuzz-torch   damaged files of PyTorch's weights
 # make corpora DIR=FOLDER   the readers beside those of others, over files of your own
 # make faults   every allocation and every call for a file of the module fails once, and all after it (FAULTS_ONLY=PATTERN,
 #               FAULTS_STRIDE=N: each N-th)
@@ -147,6 +148,9 @@ demo: deps
 
 # ---- tests ------------------------------------------------------------------------------------------------------
 
+# JOBS: files of specs that run at a time.
+JOBS ?= 1
+export JOBS
 # ONE=spec/x_spec.lua: this file alone, installing nothing; CASE="pattern": those of its tests whose names match it.
 ONE ?=
 CASE ?=
@@ -196,6 +200,17 @@ fuzz: deps-test
 	$(FUZZ_ASAN) $(BUILD)/fuzz/libfuzzer -runs=$(FUZZ_RUNS) -max_len=65536 -rss_limit_mb=3000 -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/found spec/fuzz/corpus
 
+# Damaged files of torch.save through their reader, in the module that is built with sanitizers.
+FUZZ_TORCH_COUNT ?= 10000
+
+fuzz-torch: deps-test
+	@$(MAKE) --no-print-directory all BUILD=$(BUILD)/sanitize OPTIMIZE=-O1 \
+		SANITIZE="-g -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	@$(HERE); LUA_CPATH="$(abspath $(BUILD))/sanitize/?.so;;" ASAN_OPTIONS=max_allocation_size_mb=256 \
+		LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+		LSAN_OPTIONS="use_tls=0:print_suppressions=0:suppressions=$(CURDIR)/spec/support/leaks.txt" \
+		$(LUA) spec/fuzz/torch.lua $(FUZZ_TORCH_COUNT)
+
 # Each n: the n-th allocation or call for a file fails in a script that touches everything. `make test` runs some of them.
 FAULTS_STRIDE ?= 1
 
@@ -207,7 +222,7 @@ faults: deps-test
 	@$(MAKE) --no-print-directory all $(BUILD)/faults/faults.so
 	@$(HERE); LUA=$(LUA) $(LUA) spec/faults/run.lua $(abspath $(BUILD))/faults/faults.so $(FAULTS_STRIDE)
 
-# The values of networks beside those of spec/golden/make_models.py: some minutes, and up to 4 GB for VGG.
+# The values of networks beside those of spec/golden/make_models.py: some minutes, and up to 8 GB for VGG.
 MODELS ?= .
 BUSTED_MODELS = LUXEL_MODELS="$(MODELS)" $(LUA) /usr/bin/busted --output=plainTerminal spec/models_spec.lua
 models: deps-test
@@ -333,4 +348,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean
+.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-torch faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean

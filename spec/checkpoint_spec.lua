@@ -109,7 +109,7 @@ describe("safetensors of others", function()
         for _, start in ipairs {"PK\3\4", "\x80\2"} do
             local tensors, message, code = lx.load(write("model.pth", start .. ("x"):rep(100)))
             assert.is_nil(tensors)
-            assert.matches("looks like one of torch.save; write it with safetensors.torch.save_file", message)
+            assert.matches("looks like one of torch.save, which lx.io.torch.load reads", message)
             assert.equal("format", code)
         end
         local _, cut = lx.load(write("cut", ("y"):rep(9)))

@@ -100,26 +100,37 @@ describe("the example #processes", function()
             LUA, work)))
     end)
 
-    it("of fine-tuning takes what fits of a foreign file", function()
-        -- as another program writes it: no metadata of Luxel's, and names of its own at the end
-        local nn = lx.nn
-        lx.manual_seed(5)
-        local other = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(4), nn.Conv2d(8,
-            16, 3),
-            nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(7, 1000))
-        local safetensors = require "luxel.io.safetensors"
-        local tensors = other:state_dict()
-        tensors["extra.weight"] = lx.ones(3)
-        assert(safetensors.write(work .. "/foreign.safetensors", safetensors.entries_of(tensors), {format = "pt"}))
-        local root = lfs.currentdir()
-        local output = output_of(("cd %s && %s %s/examples/fine_tune.lua foreign.safetensors"):format(work, LUA, root))
-        assert.matches("not in the file: 9.weight, 9.bias", output, 1, true)
-        assert.matches("not in the network: extra.weight", output, 1, true)
-        assert.matches("training: 3 epochs", output)
-        local head = assert(lx.checkpoint.load(work .. "/runs/fine_tune/head/best.safetensors"))
-        assert.is_true(lx.equal(tensors["0.weight"], head["0.weight"])) -- it stayed as it was
-        local all = assert(lx.checkpoint.load(work .. "/runs/fine_tune/all/best.safetensors"))
-        assert.is_false(lx.equal(tensors["0.weight"], all["0.weight"]))
+    it("of learning without labels leaves out films for judging, and writes what transfer begins with", function()
+        os.execute(("mkdir -p '%s/films/more'"):format(work))
+        for i, image in ipairs(lx.data.phantom({n = 23, size = 40, seed = 3}).images) do
+            local name = i == 7 and "more/person8_virus_27" or i == 8 and "more/IM-0001-0001" or "film" .. i
+            assert(lx.vision.save(("%s/films/%s.png"):format(work, name), image))
+        end
+        local file = assert(io.open(work .. "/films/notes.txt", "w"))
+        file:write("no film")
+        file:close()
+        for _, method in ipairs {"contrast", "masked"} do
+            local weights = ("%s/%s.safetensors"):format(work, method)
+            local output = output_of(("%s examples/self_supervised.lua %s %s %s/films --model cnn --size 49 "
+                .. "--epochs 16 --batch 5 --device cpu 2>&1"):format(LUA, method, weights, work))
+            assert.matches("21 films; left out: 2 that models are only judged on, 1 that cannot be read", output, 1,
+                true)
+            local losses = {}
+            for loss in output:gmatch("loss ([%d.]+)") do losses[#losses + 1] = tonumber(loss) end
+            assert.is_true(losses[15] + losses[16] < losses[1] + losses[2], output)
+            local tensors, metadata = assert(lx.checkpoint.load(weights))
+            assert.equal("cnn", metadata.model)
+            assert.is_nil(lx.predictor.open(weights)) -- it answers nothing
+
+            local root = lfs.currentdir()
+            output = output_of(("cd %s && %s %s/examples/transfer.lua %s '' cnn"):format(work, LUA, root, weights))
+            assert.matches("images by mean 0.500 and deviation 0.250", output, 1, true)
+            assert.matches("training: 5 epochs", output)
+            local model, about = assert(lx.checkpoint.load(work .. "/runs/transfer/last.safetensors"))
+            assert.same({{epoch = 3, patterns = {"*"}}}, about.transfer.unfreeze)
+            assert.equal(0.25, about.normalisation.std)
+            assert.is_false(lx.equal(model["0.weight"], tensors["0.weight"])) -- it thawed
+        end
     end)
 
     it("of weights for the quality of images learns from folders, and writes what quality.lua reads", function()

@@ -31,8 +31,8 @@ describe("batch normalisation of blocked images", function()
 
     it("gives the gradient in the layout of the input, whatever that of the result's is", function()
         for _, training in ipairs {true, false} do
-            local a = {core.batch_norm_backward(dy, blocked(x), mean, var, weight, 1e-5, training)}
-            local b = {core.batch_norm_backward(blocked(dy), x, mean, var, weight, 1e-5, training)}
+            local a = {core.batch_norm_backward(dy, blocked(x), mean, var, weight, bias, 1e-5, training)}
+            local b = {core.batch_norm_backward(blocked(dy), x, mean, var, weight, bias, 1e-5, training)}
             assert.is_true(core.is_blocked(a[1]))
             assert.is_false(core.is_blocked(b[1]))
             for i = 1, 3 do assert.is_true(close(a[i], b[i])) end

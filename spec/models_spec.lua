@@ -338,6 +338,12 @@ describe("a network that tells classes", function()
         end
         assert.is_true(math.abs(std["layer1.0.conv1.weight"] / math.sqrt(2 / (64 * 9)) - 1) < 0.05)
         assert.equal(0, std["layer1.0.bn1.weight"])
+        -- a bound by the number of outputs, as the first EfficientNets had for 1000, makes logits of tens of one output
+        for _, name in ipairs {"efficientnet_b0", "efficientnet_lite0"} do
+            local head = models[name] {outputs = 1}:state_dict()
+            local weight = head["classifier.weight"] or head["classifier.1.weight"]
+            assert.is_true(weight:abs():max():item() <= 1 / math.sqrt(1280) + 1e-6, name)
+        end
         for name, parameter in models.vgg11_bn {}:named_parameters() do
             if name:find("classifier.*weight") then
                 assert.is_true(math.abs(parameter:std():item() / 0.01 - 1) < 0.1, name)

@@ -68,6 +68,7 @@ local RIGHT <const> = {
         binary_cross_entropy_with_logits = logits, mse_loss = logits, l1_loss = logits, smooth_l1_loss = logits,
         huber_loss = logits, focal_loss = logits, kl_div = logits, cross_entropy = classes, nll_loss = classes,
         dice_loss = masks, tversky_loss = masks,
+        nt_xent_loss = function() return some(), some(), {temperature = 0.5} end,
     },
     init = {
         skip = function() return function() return 1 end end, constant_ = function() return some(), 1 end,
@@ -84,6 +85,7 @@ local RIGHT <const> = {
     },
     optim = {
         clip_grad_norm_ = function() return {lx.nn.Parameter(some())}, 1 end,
+        parameter_groups = function() return nn.Linear(2, 3), {lr = 1, decay = 0.5, rules = {{"bias", lr = 2}}} end,
         clip_grad_value_ = function() return {lx.nn.Parameter(some())}, 1 end,
     },
 }
@@ -125,6 +127,7 @@ local CLASSES <const> = {
     KLDivLoss = {function() return {log_target = true} end, logits},
     CrossEntropyLoss = {function() return {label_smoothing = 0.1} end, classes},
     NLLLoss = {function() return {ignore_index = -1} end, classes},
+    NTXentLoss = {function() return {temperature = 0.5} end, function() return some(), some() end},
     DiceLoss = {function() return {smooth = 1} end, masks}, TverskyLoss = {function() return {alpha = 1} end, masks},
 }
 for _, row in ipairs(require "luxel.nn.activations") do
@@ -141,7 +144,9 @@ local METHODS <const> = {
     init = function() end, register_buffer = function() return "note", lx.ones(2) end,
     add_module = function() return "part", nn.ReLU() end, register_forward_hook = function() return print end,
     apply = function() return function() end end, train = function() return true end,
-    requires_grad_ = function() return true end, to = function() return "cpu" end,
+    requires_grad_ = function() return true end,
+    freeze = function() return "*" end, unfreeze = function() return {"*"}, {what = "parameters"} end,
+    to = function() return "cpu" end,
     load_state_dict = function() return nn.Linear(2, 3):state_dict(), {strict = true} end,
     describe_tree = function() return "" end,
 }

@@ -327,6 +327,14 @@ local VALUES <const> = {
     ["false"] = function() return false end, scheduler = function() return made.Scheduler end,
     any_tensor = function() return lx.rand(2, 3) end,
     submodule = function() return lx.nn.ReLU() end, float_tensor = function() return lx.rand(2, 3) end,
+    pretrained = function()
+        local net = lx.nn.Sequential(lx.nn.Flatten(), lx.nn.Linear(256, 1))
+        net.channels, net.pretrained = 1, {
+            source = "own", network = "cnn", checksum = "none", mean = 0.5, std = 0.25, summed = false, head = "kept",
+            classes = {"effusion"},
+        }
+        return net
+    end,
     size = function() return 2 end, probability = function() return 0.5 end, betas = function() return {0.9, 0.99} end,
 }
 

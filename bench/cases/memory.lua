@@ -73,7 +73,7 @@ local function normalisation(add, x, dy)
         free(m, v, core.batch_norm_apply(x, m, v, ones, zeros, 1e-5))
     end)
     add("batch_norm backward", {read = 2, add = 3}, 9, function()
-        free(core.batch_norm_backward(dy, x, mean, var, ones, 1e-5, true))
+        free(core.batch_norm_backward(dy, x, mean, var, ones, nil, 1e-5, true))
     end)
 end
 

@@ -1,5 +1,6 @@
 #if !defined _GNU_SOURCE && !defined _XOPEN_SOURCE
 #define _XOPEN_SOURCE 700 /* realpath */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #endif
 
 #include "file.h"
@@ -348,6 +349,23 @@ lx_mapping *lx_file_map(const char *path, lx_error *error)
     atomic_init(&mapping->references, 1);
     mapping->bytes = bytes;
     mapping->size = (size_t)status.st_size;
+    return mapping;
+}
+
+lx_mapping *lx_mapping_new(size_t size, lx_error *error)
+{
+    lx_mapping *mapping = calloc(1, sizeof *mapping);
+    void *bytes = NULL;
+    if (mapping != NULL && size > 0)
+        bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == NULL || bytes == MAP_FAILED) {
+        free(mapping);
+        lx_fail(error, LX_ENOMEM, "there is no memory for %zu bytes", size);
+        return NULL;
+    }
+    atomic_init(&mapping->references, 1);
+    mapping->bytes = bytes;
+    mapping->size = size;
     return mapping;
 }
 

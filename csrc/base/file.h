@@ -47,6 +47,8 @@ typedef struct {
 
 /* Maps a regular file; NULL and an error if that cannot be. */
 lx_mapping *lx_file_map(const char *path, lx_error *error);
+/* The same for bytes that are in no file: zeros, until something is written. */
+lx_mapping *lx_mapping_new(size_t size, lx_error *error);
 lx_mapping *lx_mapping_retain(lx_mapping *mapping);
 void lx_mapping_release(void *mapping);
 

@@ -1,5 +1,7 @@
 /* Bindings of files: written safely, and mapped, so that tensors are the file's own bytes. */
 #include "../base/file.h"
+#include "../base/inflate.h"
+#include "../base/sha256.h"
 
 #include <stdint.h>
 
@@ -44,11 +46,9 @@ static lx_mapping *check_file(lua_State *L, int arg)
     return file;
 }
 
-/* map_file(path) -> file, its size; or nil, message, code. A file is a variable to close; tensors of it live on. */
-static int l_map_file(lua_State *L)
+/* Pushes a file with no bytes yet. */
+static lx_mapping **push_file(lua_State *L)
 {
-    lx_error error = {.code = LX_OK};
-    const char *path = lx_check_string(L, 1);
     lx_mapping **file = lua_newuserdatauv(L, sizeof *file, 0);
     *file = NULL;
     if (luaL_newmetatable(L, LX_MAPPED_FILE)) {
@@ -58,6 +58,15 @@ static int l_map_file(lua_State *L)
         lua_setfield(L, -2, "__close");
     }
     lua_setmetatable(L, -2);
+    return file;
+}
+
+/* map_file(path) -> file, its size; or nil, message, code. A file is a variable to close; tensors of it live on. */
+static int l_map_file(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const char *path = lx_check_string(L, 1);
+    lx_mapping **file = push_file(L);
     *file = lx_file_map(path, &error);
     if (!*file)
         return lx_refuse(L, &error);
@@ -81,6 +90,41 @@ static int l_file_text(lua_State *L)
     const lua_Integer from = lx_check_integer(L, 2), count = lx_check_integer(L, 3);
     const uint8_t *bytes = check_bytes(L, file, 2, from, count);
     lua_pushlstring(L, count ? (const char *)bytes : "", (size_t)count);
+    return 1;
+}
+
+/* unpack(file, from, count, size) -> file: what `count` deflated bytes behind the first `from` unpack to, which has to be
+ * `size` bytes; or nil, message, code. */
+static int l_unpack(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_mapping *file = check_file(L, 1);
+    const lua_Integer from = lx_check_integer(L, 2), count = lx_check_integer(L, 3), size = lx_check_integer(L, 4);
+    const uint8_t *bytes = check_bytes(L, file, 2, from, count);
+    lx_argcheck(L, size >= 0, 4, "not valid");
+    lx_mapping **out = push_file(L);
+    *out = lx_mapping_new((size_t)size, &error);
+    if (!*out || lx_inflate(bytes, (size_t)count, (*out)->bytes, (size_t)size, &error))
+        return lx_refuse(L, &error);
+    return 1;
+}
+
+/* swap_bytes(file, from, count, width) -> file: the bytes of numbers of `width` bytes in the opposite order; or nil, message,
+ * code */
+static int l_swap_bytes(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    const lx_mapping *file = check_file(L, 1);
+    const lua_Integer from = lx_check_integer(L, 2), count = lx_check_integer(L, 3), width = lx_check_integer(L, 4);
+    const uint8_t *bytes = check_bytes(L, file, 2, from, count);
+    lx_argcheck(L, width > 0 && count % width == 0, 4, "not valid");
+    lx_mapping **out = push_file(L);
+    *out = lx_mapping_new((size_t)count, &error);
+    if (!*out)
+        return lx_refuse(L, &error);
+    for (lua_Integer i = 0; i < count; i += width)
+        for (lua_Integer k = 0; k < width; k++)
+            (*out)->bytes[i + k] = bytes[i + width - 1 - k];
     return 1;
 }
 
@@ -153,10 +197,37 @@ static int l_checksum(lua_State *L)
     return 1;
 }
 
+/* crc32(file, from, count) -> the check that zip archives have of their members */
+static int l_crc32(lua_State *L)
+{
+    const lua_Integer from = lx_check_integer(L, 2), count = lx_check_integer(L, 3);
+    const uint8_t *bytes = check_bytes(L, check_file(L, 1), 2, from, count);
+    lua_pushinteger(L, (lua_Integer)lx_crc32(count ? bytes : (const uint8_t *)"", (size_t)count));
+    return 1;
+}
+
+/* sha256(file, from, count) -> the digest in hexadecimal */
+static int l_sha256(lua_State *L)
+{
+    const lua_Integer from = lx_check_integer(L, 2), count = lx_check_integer(L, 3);
+    const uint8_t *bytes = check_bytes(L, check_file(L, 1), 2, from, count);
+    uint8_t digest[32];
+    char text[64];
+    lx_sha256(count ? bytes : (const uint8_t *)"", (size_t)count, digest);
+    for (int i = 0; i < 64; i++)
+        text[i] = "0123456789abcdef"[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    lua_pushlstring(L, text, sizeof text);
+    return 1;
+}
+
 const luaL_Reg lx_file_functions[] = {
     {"write_file", l_write_file},
     {"map_file", l_map_file},
     {"file_text", l_file_text},
+    {"unpack", l_unpack},
+    {"swap_bytes", l_swap_bytes},
+    {"crc32", l_crc32},
+    {"sha256", l_sha256},
     {"file_tensor", l_file_tensor},
     {"number_format", l_number_format},
     {"checksum", l_checksum},

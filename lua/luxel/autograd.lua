@@ -132,6 +132,7 @@ function autograd.set_requires_grad(tensor, flag)
         args.fail("requires_grad_: the tensor is the result of a recorded operation; use t:detach() to cut it off")
     end
     if slot then
+        if slot.requires_grad ~= flag then events.changes_structure() end -- other gradients are found
         slot.requires_grad = flag
     elseif flag then
         setslot(tensor, {requires_grad = true})

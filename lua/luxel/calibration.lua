@@ -184,12 +184,29 @@ function calibration.fit_temperature(rows, labels)
     return new_temperature {temperature = 1 / inverse}
 end
 
+--- The probability that torchxrayvision (Cohen et al. 2022) makes of one: its models have for each class the
+--- probability that shall count as 0.5, and the parts below and above are stretched to that. A class that was not
+--- trained has none, and its answer is 0.5, whatever the network says.
+---@param p number from 0 to 1
+---@param point number|false|nil above 0 and below 1; false, nil or NaN: there is none
+---@return number from 0 to 1
+function calibration.operating_point(p, point)
+    if not point or point ~= point then return 0.5 end
+    if point <= 0 or point >= 1 then
+        args.fail("calibration.operating_point: point: expected a number above 0 and below 1, got %s", tostring(point))
+    end
+    if p < point then return p / (2 * point) end
+    return 1 - (1 - p) / (2 * (1 - point))
+end
+
 --- The probability for a logit; without a calibration the plain sigmoid.
----@param fitted Calibration|false|nil
+---@param fitted Calibration|{operating_point: number|false}|false|nil
 ---@param logit number finite
 ---@return number from 0 to 1
 function calibration.probability(fitted, logit)
     if not fitted then return sigmoid(logit) end
+    local point = rawget(fitted, "operating_point")
+    if point ~= nil then return calibration.operating_point(sigmoid(logit), point) end
     return sigmoid(fitted.scale * logit + fitted.shift)
 end
 
@@ -197,5 +214,7 @@ return namespace("lx.calibration", args.publish("calibration.", calibration, {
     fit = "logits: finite[], labels: number[]",
     softmax = "row: finite[], temperature: positive?",
     fit_temperature = "rows: table[], labels: number[]",
-    probability = "fitted: {scale: finite(-1e12..1e12), shift: finite(-1e12..1e12)}|false?, logit: finite",
+    operating_point = "p: number(0..1), point: number|false?",
+    probability = "fitted: {scale: finite(-1e12..1e12), shift: finite(-1e12..1e12)}|{operating_point: number|false}"
+        .. "|false?, logit: finite",
 }))

@@ -85,6 +85,7 @@ local function build(tensors, metadata)
         if not name:find("^optimizer%.") and not name:find("^average%.") then weights[name] = tensor end
     end
     local options = {size = metadata.size, outputs = task.kinds[metadata.task].outputs(metadata.classes)}
+    options.variant = metadata.pretrained and metadata.pretrained.variant
     for name, value in pairs(metadata.network or {}) do options[name] = value end
     local ok, net = pcall(lx.nn.init.skip, lx.models.build, metadata.model, options)
     if not ok then return nil, "network: " .. tostring(net) end
@@ -92,6 +93,7 @@ local function build(tensors, metadata)
     ok, message = pcall(net.load_state_dict, net, weights, {assign = true})
     if not ok then return nil, (tostring(message):gsub("^.-load_state_dict: ", "")) end
     net:eval()
+    net.pretrained = metadata.pretrained
     return net
 end
 

@@ -13,9 +13,18 @@ schema.VERSION = 2
 -- No fit leads further: see luxel.calibration.
 local CALIBRATION <const> = "{scale: finite(-1e12..1e12), shift: finite(-1e12..1e12)}"
 
+-- Of torchxrayvision's labels: the probability that counts as 0.5, or none, and then the answer is 0.5.
+local OPERATING <const> = "{operating_point: finite(1e-9..0.999999999)|false}"
+local OF_A_LABEL <const> = "false|" .. CALIBRATION .. "|" .. OPERATING
+
 local TEMPERATURE <const> = "{temperature: finite(1e-12..1e12)}"
 
-local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)}"
+local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?}"
+
+-- Weights from elsewhere: see luxel.Pretrained.
+local PRETRAINED <const> = "{source: text, network: text, checksum: text, variant: text?, "
+    .. "mean: finite|finite[]?, std: finite|finite[]?, summed: boolean, head: \"kept\"|\"replaced\", "
+    .. "classes: text[]?, operating_points: any[]?}"
 
 -- Name and type of every field, in the order in which they are checked.
 local FIELDS <const> = {
@@ -45,6 +54,10 @@ local FIELDS <const> = {
     {"metrics", "table"}, -- on the validation images
     {"trained_on", "{pixels: string, patients: string, images: integer(0..)}"}, -- short hashes: luxel.data.seen
     {"images", "integer(0..)"}, -- of training
+    {"pretrained", PRETRAINED}, -- where the weights began
+    -- what did not learn from the first step on: parts and how many numbers they have, normalisations whose running
+    -- statistics stayed, and when which parts were thawed; probe: the last layer learned on features computed once
+    {"transfer", "{frozen: text[], numbers: integer(0..), statistics: text[], unfreeze: table[], probe: boolean}"},
     -- what going on takes: see luxel.train.run
     {"training", "{state: {epoch: integer(0..), step: integer(0..), seen: integer(0..), loss_sum: finite, "
         .. "waited: integer(0..), threshold: finite(0..1)|finite(0..1)[]?, calibration: any?, chosen: " .. CHOSEN
@@ -100,7 +113,7 @@ local RULES <const> = {
         if task ~= "labels" then return nil end
         if #fitted ~= count then return "calibration: expected one for each label" end
         for k, one in ipairs(fitted) do
-            local mistake = args.mistake_in(("calibration: %d"):format(k), "false|" .. CALIBRATION, one)
+            local mistake = args.mistake_in(("calibration: %d"):format(k), OF_A_LABEL, one)
             if mistake then return mistake end
         end
     end,

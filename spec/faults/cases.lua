@@ -125,6 +125,19 @@ case("loading checkpoints", {
     end,
 })
 
+local saved_by_torch = corpus:gsub("fuzz/corpus$", "golden/torch/")
+for _, name in ipairs {"legacy", "zip_big_endian", "zip_deflated", "module"} do
+    case("weights of PyTorch: " .. name, {
+        run = function()
+            local tensors, info, code = lx.io.torch.load(saved_by_torch .. name .. ".pth")
+            if not tensors then return nil, info, code end
+            local parts = {}
+            for i, key in ipairs(info.names) do parts[i] = bytes(tensors[key]:contiguous()) end
+            return table.concat(parts)
+        end,
+    })
+end
+
 local FORMATS <const> = {"bmp-rgb", "jpeg-grey", "jpeg-progressive", "jpeg-rgb", "pgm", "pgm-deep", "png-deep",
     "png-grey", "png-palette", "png-rgba", "ppm", "dicom-explicit-12", "dicom-rle-8", "dicom-lossless-16",
     "dicom-jpeg-8", "dicom-jpeg2000-16", "dicom-table", "made-tiff-tiff_lzw", "made-tiff-palette",

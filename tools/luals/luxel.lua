@@ -106,6 +106,9 @@ local lx = {}
 ---@field channels integer? of the images, default 1
 ---@field size integer? side of the images in pixels, where the weights depend on it; elsewhere it is only checked
 ---@field dropout number? probability while training, where the network has a dropout; its paper's by default
+---@field pretrained string? of classifiers: file of weights to begin with, of torch.save, safetensors or Luxel
+---@field source string? where these come from, where the file does not tell; an unknown one is told what there is
+---@field head "replace"|nil the last layer is not that of the file, but a new one
 
 ---@class luxel.ProfileRow
 ---@field device string
@@ -141,6 +144,13 @@ local lx = {}
 ---@field dtype ("float32"|"uint8"|"int32")? default float32
 ---@field device string? default "cpu"
 ---@field requires_grad boolean?
+
+---@class luxel.TorchInfo
+---@field format "zip"|"legacy" the one since torch 1.6, or the one before
+---@field names string[] of the tensors, in the file's order
+---@field key string? where among the contents they are, if they are not all of them
+---@field left_out string[] what beside the tensors is not one of them, and buffers that are not kept
+---@field contents any all that the file holds, as Lua's values: dicts and lists are tables, None is `lx.io.torch.none`, a module is {class = NAME, fields = {…}}, a class its name; whole numbers beyond 64 bits are text, two's complement in hexadecimal
 
 ---@class luxel.Tuned
 ---@field device string
@@ -424,6 +434,17 @@ function Module:extra() end
 ---@param ... any
 function Module:forward(...) end
 
+--- Freezes what the patterns fit: its parameters require no gradient, and batch normalisation in it normalises by its
+--- running statistics and leaves them as they are, also after `train()`. Patterns are globs over the names of
+--- `state_dict`: `*` any characters, dots among them, `?` one, `[0-3]` one of a set; a name with more behind a dot
+--- stands for all of that; `!` before a pattern takes it out of those before it. `net:freeze "features"`,
+--- `net:freeze {"conv_stem", "bn1", "blocks.[0-3]"}`, `net:freeze {"*", "!classifier"}`. One that fits nothing is an
+--- error.
+---@param patterns string|string[]
+---@param options? {what?: "all"|"parameters"|"statistics"} what: default "all"; "statistics" lets the parameters of batch normalisation learn by statistics that stay
+---@return Module self
+function Module:freeze(patterns, options) end
+
 --- Copies tensors, from whichever device, into the parameters and buffers of the same names. Nothing is changed unless
 --- everything fits; a key that is missing, unexpected or of another shape raises an error that lists all such keys.
 --- Tensors that a class names in `optional_state` may be missing.
@@ -490,6 +511,12 @@ function Module:to(device) end
 ---@param mode? boolean? default true
 ---@return Module self
 function Module:train(mode) end
+
+--- Lets what the patterns fit learn again: the opposite of `freeze`.
+---@param patterns string|string[]
+---@param options? {what?: "all"|"parameters"|"statistics"} what: default "all"
+---@return Module self
+function Module:unfreeze(patterns, options) end
 
 --- Forgets the gradients of all parameters.
 function Module:zero_grad() end
@@ -2586,8 +2613,16 @@ function lx.calibration.fit(logits, labels) end
 ---@return {temperature: number}? nil where there are fewer than two classes, or all logits of each image are the same; else from 1e-4 to 1e4 times the largest difference of logits
 function lx.calibration.fit_temperature(rows, labels) end
 
+--- The probability that torchxrayvision (Cohen et al. 2022) makes of one: its models have for each class the
+--- probability that shall count as 0.5, and the parts below and above are stretched to that. A class that was not
+--- trained has none, and its answer is 0.5, whatever the network says.
+---@param p number from 0 to 1
+---@param point? number|false|nil above 0 and below 1; false, nil or NaN: there is none
+---@return number from 0 to 1
+function lx.calibration.operating_point(p, point) end
+
 --- The probability for a logit; without a calibration the plain sigmoid.
----@param fitted? {scale: number, shift: number}|false
+---@param fitted? {scale: number, shift: number}|{operating_point: number|false}|false
 ---@param logit number finite
 ---@return number from 0 to 1
 function lx.calibration.probability(fitted, logit) end
@@ -2722,6 +2757,12 @@ function lx.data.image_folder(dir, options) end
 ---@return Tensor x, Tensor y, number share
 function lx.data.mixup(x, y, options) end
 
+--- Whether an image is one that models are only judged on, by the name of its file: see lua/luxel/data/outside.lua.
+--- Keep those out of training: `frame:filter(function(row) return not lx.data.outside(row.path) end)`.
+---@param path string
+---@return string? set the name of the set that it is of; nil for all other images
+function lx.data.outside(path) end
+
 --- The patient of an image file: by the Patient ID of a DICOM file, else by its name where it is one of Kermany's,
 --- ChestX-ray14's, CheXpert's, MIMIC-CXR's, PadChest's, RSNA's, Montgomery's or Shenzhen's.
 ---@param path string with the folders above it, which CheXpert and MIMIC-CXR need
@@ -2748,6 +2789,27 @@ function lx.data.phantom_save(dir, options) end
 ---@param trained_on? {pixels: string, patients: string, images?: number} nil: nothing is known
 ---@return luxel.Dataset rest, {pixels: integer, patients: integer} left_out images left out for their pixels, and for their patients alone
 function lx.data.unseen(dataset, trained_on) end
+
+---@class lx.io
+lx.io = {}
+
+---@class lx.io.torch
+lx.io.torch = {}
+
+--- Reads what `torch.save` wrote: a state dict, a dict with one inside, or a whole module, whose tensors get the names
+--- of its state dict. Nothing of the file is run: names of tensors, plain containers and the classes of modules of
+--- torch.nn, torchvision and torchxrayvision are understood; any other name is an error that tells it and its place.
+---
+--- The tensors are on the cpu. Tensors that share a storage share memory. Integers become int32, truth values uint8,
+--- floats float32, and quantised numbers the float32 that they stand for; what is out of range is refused. Of float32,
+--- int32 and uint8 they are the file's own bytes where those are aligned, as of `lx.load`: nobody should write into the
+--- file while they are in use.
+---@param path string
+---@param options? {key?: string, complex?: "pairs"} key: which part of the contents has the tensors, where there are several; complex: complex numbers become a last dimension of two, else they are refused
+---@return table<string, Tensor>? tensors nil where the file cannot be read
+---@return luxel.TorchInfo|string info or the message
+---@return string? code "io", "format" for a file that is damaged, not of this kind or not understood, "memory"
+function lx.io.torch.load(path, options) end
 
 ---@class lx.metrics
 lx.metrics = {}
@@ -2909,32 +2971,32 @@ function lx.models.autoencoder(options) end
 function lx.models.build(name, options) end
 
 --- Four 3×3 convolutions (32, 64, 128, 128 channels), each with ReLU and 2×2 max-pooling, then 512 features.
----@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} size: side of the images in pixels, at least 16, default 128; outputs: default 1; channels of the images: default 1
 ---@return Module net [N,channels,size,size] to [N,outputs]
 function lx.models.cnn(options) end
 
 --- DenseNet-121 (Huang et al. 2017), with 14 outputs the network of CheXNet (Rajpurkar et al. 2017).
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.densenet121(options) end
 
 --- DenseNet-169 (Huang et al. 2017).
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.densenet169(options) end
 
 --- EfficientNet-B0 (Tan and Le 2019).
----@param options? {outputs?: integer, dropout?: number, drop_path?: number, channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; drop_path: how often the last block is left out for an image while training, default 0.2; those before it less often
+---@param options? {outputs?: integer, dropout?: number, drop_path?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; drop_path: how often the last block is left out for an image while training, default 0.2; those before it less often
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.efficientnet_b0(options) end
 
 --- EfficientNet-Lite0 (Google 2020), without squeeze and excitation.
----@param options? {outputs?: integer, dropout?: number, variant?: "tf", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; variant: "tf" computes as the weights that were trained in TensorFlow want it, with its padding and eps 1e-3
+---@param options? {outputs?: integer, dropout?: number, variant?: "tf", pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} outputs, channels: default 1; size: is only checked; dropout: before the last layer while training, default 0.2; variant: "tf" computes as the weights that were trained in TensorFlow want it, with its padding and eps 1e-3
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.efficientnet_lite0(options) end
 
 --- LeNet-5 (LeCun et al. 1998), for images of one size.
----@param options? {outputs?: integer, channels?: integer, size?: integer} size: side of the images in pixels, default 32; outputs: default 1; channels of the images: default 1
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer} size: side of the images in pixels, default 32; outputs: default 1; channels of the images: default 1
 ---@return Module net [N,channels,size,size] to [N,outputs]
 function lx.models.lenet(options) end
 
@@ -2944,17 +3006,17 @@ function lx.models.lenet(options) end
 function lx.models.limits(name) end
 
 --- MobileNetV2 (Sandler et al. 2018) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v2(options) end
 
 --- MobileNetV3-Large (Howard et al. 2019) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v3_large(options) end
 
 --- MobileNetV3-Small (Howard et al. 2019) of width 1.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.mobilenet_v3_small(options) end
 
@@ -2964,32 +3026,42 @@ function lx.models.mobilenet_v3_small(options) end
 function lx.models.names(kind) end
 
 --- ResNet-101 (He et al. 2016): 33 bottlenecks.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet101(options) end
 
 --- ResNet-18 (He et al. 2016): 8 blocks of two 3×3 convolutions.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet18(options) end
 
 --- ResNet-34 (He et al. 2016): 16 blocks of two 3×3 convolutions.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet34(options) end
 
 --- ResNet-50 (He et al. 2016): 16 bottlenecks.
----@param options? {outputs?: integer, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.resnet50(options) end
 
+--- Writes a network with pretrained weights as a model's file, with which `lx.predictor` answers. What its outputs are
+--- is told by the file of the weights, or by `classes`: labels that do not exclude each other. Labels of
+--- torchxrayvision are calibrated by their operating points, and those that it did not train are always 0.5, and never
+--- positive.
+---@param path string
+---@param net Module with `net.pretrained`
+---@param options {size: integer, classes?: (string)[]} size: side to which images are resized, in pixels
+---@return boolean? ok, string? message, string? code
+function lx.models.save(path, net, options) end
+
 --- SqueezeNet 1.0 (Iandola et al. 2016). The last convolution has a ReLU as in the paper: logits are never negative.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.squeezenet1_0(options) end
 
 --- SqueezeNet 1.1: 2.4 times less arithmetic than 1.0. Logits are never negative.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.squeezenet1_1(options) end
 
@@ -3000,42 +3072,42 @@ function lx.models.squeezenet1_1(options) end
 function lx.models.unet(options) end
 
 --- VGG-11 (Simonyan and Zisserman 2015, A).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg11(options) end
 
 --- VGG-11 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg11_bn(options) end
 
 --- VGG-13 (Simonyan and Zisserman 2015, B).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg13(options) end
 
 --- VGG-13 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg13_bn(options) end
 
 --- VGG-16 (Simonyan and Zisserman 2015, D).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg16(options) end
 
 --- VGG-16 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg16_bn(options) end
 
 --- VGG-19 (Simonyan and Zisserman 2015, E).
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19(options) end
 
 --- VGG-19 with batch normalisation after each convolution.
----@param options? {outputs?: integer, dropout?: number, channels?: integer, size?: integer}
+---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19_bn(options) end
 
@@ -3356,6 +3428,15 @@ function lx.nn.ModuleList(...) end
 ---@param options? {weight?: Tensor, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; reduction: default "mean"
 ---@return NLLLoss
 function lx.nn.NLLLoss(options) end
+
+---@class NTXentLoss: Module
+
+--- Normalised temperature-scaled cross-entropy of pairs (NT-Xent, Chen et al. 2020, "A simple framework for contrastive
+--- learning of visual representations", equation 1): each of the 2N rows should be nearer to its partner, by the cosine
+--- of the angle between them, than to the 2N - 2 others.
+---@param options? {temperature?: number, reduction?: "mean"|"sum"|"none"} temperature: what cosines are divided by, default 0.5; reduction: default "mean"
+---@return NTXentLoss
+function lx.nn.NTXentLoss(options) end
 
 --- Marks a tensor as a parameter: it requires a gradient, and a module that it is assigned to lists it.
 ---@param tensor Tensor float32, not the result of a recorded operation
@@ -3761,6 +3842,15 @@ function lx.nn.functional.mse_loss(x, target, options) end
 ---@return Tensor loss 0-d, or of the target's shape for "none"
 function lx.nn.functional.nll_loss(x, target, options) end
 
+--- Normalised temperature-scaled cross-entropy of pairs (NT-Xent, Chen et al. 2020, "A simple framework for contrastive
+--- learning of visual representations", equation 1): each of the 2N rows should be nearer to its partner, by the cosine
+--- of the angle between them, than to the 2N - 2 others.
+---@param x Tensor [N,D] what the network makes of one view of each image
+---@param target Tensor [N,D] and of another view of the same images, in the same order
+---@param options? {temperature?: number, reduction?: "mean"|"sum"|"none"} temperature: what cosines are divided by, default 0.5; reduction: default "mean"
+---@return Tensor loss 0-d, or [2N] for "none": those of x, then those of target
+function lx.nn.functional.nt_xent_loss(x, target, options) end
+
 --- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
 --- of the last two and so on. Negative numbers cut off (mode "constant" alone).
 ---@param x Tensor float32
@@ -3954,6 +4044,17 @@ function lx.optim.clip_grad_norm_(params, max_norm) end
 ---@param limit number
 function lx.optim.clip_grad_value_(params, limit) end
 
+--- Groups for an optimiser, so that the first layers, which pretrained networks have for all kinds of images, learn
+--- more slowly than the last: `lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = 1e-3, decay = 0.8}))`. With `decay`
+--- the last layer learns at `lr`, the one before at `lr * decay`, and so on (Howard and Ruder 2018, "Universal language
+--- model fine-tuning for text classification", section 3.2). A layer is a module of the network, those of a Sequential
+--- or ModuleList each for themselves, in the order in which they were added; a normalisation belongs to the layer
+--- before it. Frozen parameters are in the groups too, so that they can be unfrozen later.
+---@param net Module
+---@param options {lr: number, decay?: number, rules?: (table)[]} decay: above 0, at most 1, the default; rules: each {pattern, lr = ..., weight_decay = ...}: what the pattern (as of `Module:freeze`) fits gets these options instead, the later rule counts
+---@return table[] groups {params =, lr =, ...}, that of the last layer first; a parameter in several layers is in the first of them
+function lx.optim.parameter_groups(net, options) end
+
 ---@class lx.optim.lr_scheduler
 lx.optim.lr_scheduler = {}
 
@@ -4031,7 +4132,7 @@ function lx.train.cross_validate(options) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -4041,9 +4142,18 @@ function lx.train.fit(options) end
 --- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
 ---@return number[]|number[][]|Tensor[]
 function lx.train.predict(net, dataset, options) end
+
+--- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
+--- `lx.models` and `luxel train --pretrained` take, with what the weights want as input. For networks that learned
+--- something else than the task, by themselves for example.
+---@param path string
+---@param net Module a network of `lx.models` with one output, which need not have learnt anything
+---@param options {model: string, size: integer, mean?: number, std?: number, seed?: integer} model: its name; size: side of the images that it learned from, in pixels; mean, std: what was subtracted from images of 0 to 1, and what they were then divided by, default 0.5 and 0.25; seed: default 0
+---@return boolean? ok, string? message, string? code
+function lx.train.save_weights(path, net, options) end
 
 ---@class lx.vision
 lx.vision = {}

@@ -28,12 +28,30 @@ function command.options(parser)
     parser:option("--model", "Network; those of masks: " .. table.concat(lx.models.names("segmentation"), ", ") .. ".",
         "cnn"):choices(networks)
     parser:option("--network", "Options of the network: NAME=VALUE,... (default of unet: " .. UNET .. ")")
+    parser:option("--pretrained --weights", "File of weights to begin with, of torch.save or safetensors; the last "
+        .. "layer begins anew.")
+    parser:option("--source", "Where these weights come from, where the file does not tell.")
     options.add_size(parser, "Side to which images are resized, in pixels.", 128)
     options.add_number(parser, "--epochs", "Times to go through the images.", 10, 1, 100000, true)
     options.add_number(parser, "--batch", "Images in one step.", 32, 1, 4096, true)
     options.add_number(parser, "--accumulate", "Batches that make one step together, where memory is short.", 1, 1,
         4096, true)
     options.add_number(parser, "--lr", "Largest learning rate.", 0.001, 1e-9, 1e3)
+    options.add_number(parser, "--lr-decay", "The last layer learns at --lr, the one before at this share of it, and "
+        .. "so on: pretrained layers are better changed little.", 1, 0.01, 1)
+    parser:option("--freeze", "Parts of the network that do not learn, by patterns of names such as 'blocks.[0-3]', "
+        .. "'*' for all; '!classifier' takes out of those before it. Their batch normalisation keeps its statistics.")
+        :args("+")
+    parser:option("--unfreeze", "EPOCH:PATTERN, of what --freeze holds and learns from that epoch on: 3:blocks.6 5:*")
+        :args("+"):convert(function(text)
+            local epoch, pattern = text:match("^(%d+):(.+)$")
+            if epoch then return {epoch = math.tointeger(epoch), pattern = pattern} end
+            return nil, ("--unfreeze: expected EPOCH:PATTERN, as in '3:blocks.6', got '%s'"):format(text)
+        end)
+    parser:option("--statistics", "Whose batch normalisation keeps its statistics instead of learning them: that of "
+        .. "frozen parts, all, or none."):choices({"parts", "all", "none"}):default "parts"
+    parser:flag("--probe", "Only the last layer learns, from features that are computed once: quick; wants --augment "
+        .. "none.")
     options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
         0.99999)
     options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
@@ -76,6 +94,16 @@ end
 
 -- Options that contradict each other, or say nothing.
 local function check(args)
+    if args.source and not args.pretrained then
+        options.fail("--source says where the weights of --pretrained come from, and there are none")
+    end
+    if args.unfreeze and not args.freeze then
+        options.fail("--unfreeze lets parts learn that --freeze holds: say both")
+    end
+    if args.probe and (args.freeze or args.augment ~= "none") then
+        options.fail(args.freeze and "--probe freezes all but the last layer: leave out --freeze"
+            or "--probe computes the features of an image once: it wants --augment none")
+    end
     if args.cache and not args.data then options.fail("--cache keeps the images of --data; phantoms are drawn anew") end
     options.check_size(args)
     if args.resume and args.overwrite then options.fail("--resume goes on with a run, and --overwrite replaces it: say "
@@ -129,6 +157,31 @@ local function read_whole(args)
     print(frame)
     frame = frame:filter(function(row) return row.part ~= "test" end)
     return (load(args, frame, frame))
+end
+
+-- What thaws when, as fit wants it.
+local function stages_of(args)
+    if not args.unfreeze then return nil end
+    local stages = {}
+    for _, stage in ipairs(args.unfreeze) do
+        stages[stage.epoch] = stages[stage.epoch] or {}
+        table.insert(stages[stage.epoch], stage.pattern)
+    end
+    return stages
+end
+
+-- What fit says of options that are the command line's.
+local ON_THE_LINE <const> = {
+    freeze = "--freeze", unfreeze = "--unfreeze", freeze_statistics = "--statistics", probe = "--probe",
+}
+
+-- Trains; a mistake in what freezes and thaws is the user's, and known when the network is there.
+local function fit(all)
+    local ok, result, message = pcall(lx.train.fit, all)
+    if ok then return result, message end
+    local option, problem = tostring(result):match("fit: options: option '([%w_]+)': (.*)$")
+    if not ON_THE_LINE[option] then error(result, 0) end
+    options.fail(ON_THE_LINE[option] .. ": " .. problem)
 end
 
 -- Training and validation images, no patient in both.
@@ -209,11 +262,20 @@ local function network_options(args)
     return next(out) and out or nil
 end
 
+-- The network, with its first weights.
 local function build(args, outputs)
     local all = {size = args.size, outputs = outputs}
     for name, value in pairs(network_options(args) or {}) do all[name] = value end
-    local ok, net = pcall(lx.models.build, args.model, all)
+    if args.pretrained then all.pretrained, all.source, all.head = args.pretrained, args.source, "replace" end
+    local ok, net, message = pcall(lx.models.build, args.model, all)
     if not ok then options.fail((tostring(net):gsub("^[^\n]-:%d+: ", ""))) end
+    options.must(net, message)
+    if not args.pretrained then return net end
+    local about = net.pretrained
+    local form = "; images are normalised by mean %.4g and standard deviation %.4g"
+    print(("weights of %s%s; the last layer begins anew%s"):format(about.source,
+        about.summed and ", the first convolution summed over its channels" or "",
+        about.mean and form:format(about.mean, about.std) or ""))
     return net
 end
 
@@ -222,7 +284,8 @@ local function plan(args, device, train_set, val_set)
     local words = options.words_of(train_set)
     lx.manual_seed(args.seed)
     local net = build(args, train_set.task == "binary" and 1 or #words):to(device)
-    local optimizer = lx.optim.AdamW(net:parameters(), {lr = args.lr, weight_decay = 0.01})
+    local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = args.lr, decay = args.lr_decay}),
+        {weight_decay = 0.01})
     local steps = math.max(2, math.ceil(math.ceil(
         #train_set / args.batch) / args.accumulate) * args.epochs) -- one to warm up
     return {
@@ -231,7 +294,8 @@ local function plan(args, device, train_set, val_set)
         epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
         best = args.best or args.folds > 0 and "last" or nil,
         ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
-        mean = options.MEAN, std = options.STD, profile = args.profile,
+        profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
+        probe = args.probe or false,
         enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
         metadata = {
             model = args.model, network = network_options(args), size = args.size, classes = words,
@@ -300,7 +364,7 @@ function command.run(args)
     local options_of_fit = plan(args, device, train_set, val_set)
     if args.tune then print(lx.tune(options_of_fit.net, {args.batch, 1, args.size, args.size})) end
     options_of_fit.out, options_of_fit.resume, options_of_fit.overwrite = args.out, args.resume, args.overwrite
-    local result = must(lx.train.fit(options_of_fit))
+    local result = must(fit(options_of_fit))
     local best = result.best
     if best then
         print(("best epoch %d: %s; model in %s/best.safetensors"):format(best.epoch, figures_of(best), args.out))

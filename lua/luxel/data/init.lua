@@ -11,6 +11,7 @@ return namespace("lx.data", {
     dataset = require("luxel.data.dataset").of,
     patient = require("luxel.data.patients").of,
     batches = require "luxel.data.loader",
+    outside = require "luxel.data.outside",
     unseen = require("luxel.data.seen").unseen,
     mixup = mix.mixup,
     cutmix = mix.cutmix,

@@ -15,6 +15,11 @@ local function hash(text)
     return ("%012x"):format(value >> 16)
 end
 
+--- A short hash of a text, of 12 digits.
+---@param text string
+---@return string
+seen.hash = hash
+
 local function of_pixels(number) return hash(("pixels %016x"):format(number)) end
 local function of_patient(name) return hash("patient " .. tostring(name)) end
 

@@ -121,7 +121,7 @@ local function read_header(path, file, size)
     if length < 2 or length > HEADER_LIMIT or length > size - 8 then
         -- a zip archive or a pickle; as a length these bytes may be right
         local is_torch = start:find("^PK\3\4") or start:find("^\x80[\2-\5]")
-        return damaged(path, is_torch and "it looks like one of torch.save; write it with safetensors.torch.save_file"
+        return damaged(path, is_torch and "it looks like one of torch.save, which lx.io.torch.load reads"
             or "the length of its header is wrong; was it cut off?")
     end
     return core.file_text(file, 8, length)

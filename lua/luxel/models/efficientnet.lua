@@ -163,14 +163,6 @@ function EfficientNetLite:head(maps)
     return self.classifier(self.dropout(network.pooled(maps)))
 end
 
-local INITIAL <const> = {
-    linear = function(layer)
-        local bound = 1 / math.sqrt(layer.out_features)
-        nn.init.uniform_(layer.weight, -bound, bound)
-        nn.init.zeros_(layer.bias)
-    end,
-}
-
 local efficientnet = {}
 
 --- EfficientNet-B0 (Tan and Le 2019).
@@ -181,7 +173,7 @@ local efficientnet = {}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function efficientnet.efficientnet_b0(options)
     local all = args.with_defaults(options, {outputs = 1, channels = 1, dropout = 0.2, drop_path = 0.2})
-    return network.initialised(function() return EfficientNet(all) end, INITIAL)
+    return network.initialised(function() return EfficientNet(all) end)
 end
 
 --- EfficientNet-Lite0 (Google 2020), without squeeze and excitation.
@@ -191,7 +183,7 @@ end
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function efficientnet.efficientnet_lite0(options)
     local all = args.with_defaults(options, {outputs = 1, channels = 1, dropout = 0.2})
-    return network.initialised(function() return EfficientNetLite(all) end, INITIAL)
+    return network.initialised(function() return EfficientNetLite(all) end)
 end
 
 return efficientnet

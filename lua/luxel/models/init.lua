@@ -4,12 +4,20 @@
 -- [N,channels,H,W] to logits [N,outputs]; `net:features(x)` is what comes before the head, and `net:feature_maps(x)`
 -- the maps at each resolution, with `net.map_channels` channels. `outputs` and `channels` are 1 unless said otherwise.
 -- Parameters have the names and shapes of torchvision's networks, where it has them.
+--
+-- Classifiers take `pretrained`, a file of weights (`pretrained.lua`), which has to fit to the last key. It may be of
+-- torch.save, safetensors or Luxel's own. `source` says where the weights come from, where the file does not tell;
+-- without `outputs` there are as many as the file has, and `head = "replace"` begins a last layer anew. A first
+-- convolution of three channels becomes one of one channel, the sum. What the weights want as input is in
+-- `net.pretrained` (mean and std on the scale 0..1), which training takes and the model's file keeps. Where the file
+-- does not fit, they return nil, message, code.
 
 local args = require "luxel.args"
 local autoencoder = require "luxel.models.autoencoder"
 local classifiers = require "luxel.models.classifiers"
 local namespace = require "luxel.namespace"
 local near = require "luxel.near"
+local pretrained = require "luxel.models.pretrained"
 local unet = require "luxel.models.unet"
 
 local models = {}
@@ -62,11 +70,42 @@ function models.build(name, options)
     return models[name](options)
 end
 
+models.save = pretrained.save
+
+args.type("pretrained", "a network with pretrained weights", "table", function(value)
+    return type(value.pretrained) == "table" and value.state_dict ~= nil
+end)
+
+-- ---- weights from files ---------------------------------------------------------------------------------------
+
+-- What builds each classifier; its public function also fills it from a file.
+local builders = {}
+
+local function may_be_filled(name, build)
+    return function(options)
+        if options and options.pretrained then return pretrained.build(name, build, options) end
+        for _, option in ipairs {"source", "head"} do
+            if options and options[option] then
+                args.fail("%s: options: option '%s': it belongs to 'pretrained', which is missing", name, option)
+            end
+        end
+        return build(options)
+    end
+end
+
+for name, kind in pairs(kinds) do
+    if kind == "classifier" then
+        builders[name] = models[name]
+        models[name] = may_be_filled(name, builders[name])
+    end
+end
+
 -- ---- declarations ---------------------------------------------------------------------------------------------
 
 local declarations = {
     names = 'kind: "classifier"|"segmentation"|"autoencoder"?', limits = "name: text",
     build = "name: text, options: table?",
+    save = "path: path, net: pretrained, options: {size: integer(16..2048), classes: text[]?}",
 }
 
 local COMMON <const> = "channels: integer(1..)?, size: integer(%d..%d)?"
@@ -85,8 +124,13 @@ for name in pairs(kinds) do
     if not MORE[name] and name:find("^mobilenet") or name:find("^squeezenet") or name:find("^vgg") then
         more = more .. ", dropout: probability?"
     end
+    if builders[name] then more = more .. ', pretrained: path?, source: text?, head: "replace"?' end
     local smallest, largest = models.limits(name)
     declarations[name] = ("options: {%s, %s}?"):format(more, COMMON:format(smallest, largest))
 end
 
-return namespace("lx.models", args.publish("", models, declarations))
+args.publish("", models, declarations)
+-- the words of the reference stand above what builds a network
+for name, build in pairs(builders) do args.declared[models[name]].f = build end
+
+return namespace("lx.models", models)

@@ -13,6 +13,9 @@ local nn = lx.nn
 ---@field channels integer? of the images, default 1
 ---@field size integer? side of the images in pixels, where the weights depend on it; elsewhere it is only checked
 ---@field dropout number? probability while training, where the network has a dropout; its paper's by default
+---@field pretrained string? of classifiers: file of weights to begin with, of torch.save, safetensors or Luxel
+---@field source string? where these come from, where the file does not tell; an unknown one is told what there is
+---@field head "replace"|nil the last layer is not that of the file, but a new one
 
 ---@class Network: Module
 ---@field smallest integer the least height and width of images in pixels

@@ -21,6 +21,7 @@ for name, f in pairs {
     FocalLoss = F.focal_loss,
     DiceLoss = F.dice_loss,
     TverskyLoss = F.tversky_loss,
+    NTXentLoss = F.nt_xent_loss,
 } do
     local class = Module.class(name)
     losses[name] = class

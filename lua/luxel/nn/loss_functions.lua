@@ -214,6 +214,40 @@ function F.focal_loss(x, target, options)
     return reduce(loss, options.reduction, target)
 end
 
+-- ---- two views of an image ------------------------------------------------------------------------------------
+
+-- Below all similarities, and finite, so that it meets no 0 that makes a NaN of it.
+local NOT_AT_ALL <const> = -1e30
+
+--- Normalised temperature-scaled cross-entropy of pairs (NT-Xent, Chen et al. 2020, "A simple framework for contrastive
+--- learning of visual representations", equation 1): each of the 2N rows should be nearer to its partner, by the cosine
+--- of the angle between them, than to the 2N - 2 others.
+---@param x Tensor [N,D] what the network makes of one view of each image
+---@param target Tensor [N,D] and of another view of the same images, in the same order
+---@param options {temperature: number, reduction: "mean"|"sum"|"none"}? temperature: what cosines are divided by,
+--- default 0.5; reduction: default "mean"
+---@return Tensor loss 0-d, or [2N] for "none": those of x, then those of target
+function F.nt_xent_loss(x, target, options)
+    local name = "nt_xent_loss"
+    options = options or NO_OPTIONS
+    check.float(name, "input", x, {"N", "D"})
+    check.float(name, "target", target)
+    check.same_shape(name, "input", x, "target", target)
+    local n, device = x.shape[1], x.device
+    if n == 0 then check.fail(name, "input: expected at least one pair, got %s", args.describe(x)) end
+    local rows = lx.cat({x, target}, 1)
+    rows = rows * (rows * rows):sum({2}, true):clamp(1e-16, math.huge):rsqrt()
+    local number = lx.arange(1, 2 * n + 1, {device = device})
+    local partner = lx.cat({lx.arange(n + 1, 2 * n + 1, {device = device}), lx.arange(1, n + 1, {device = device})}, 1)
+    local same = number:view(2 * n, 1):eq(number:view(1, 2 * n))
+    local paired = partner:view(2 * n, 1):eq(number:view(1, 2 * n)):float()
+    local cosines = rows:matmul(rows:t()) / (options.temperature or 0.5)
+    local log_p = ops.along(ops.log_softmax, cosines:masked_fill(same, NOT_AT_ALL), 2)
+    local loss = -(log_p * paired):sum(2)
+    if options.reduction == "none" then return loss end
+    return options.reduction == "sum" and loss:sum() or loss:mean()
+end
+
 -- ---- overlaps of masks ----------------------------------------------------------------------------------------
 
 -- Sums over the pixels of [N,C,...] of each image and channel, [N,C]: of p t, p and t (or their squares), and 1 where
@@ -277,6 +311,7 @@ local OPTIONS <const> = {
     mse_loss = "", l1_loss = "", smooth_l1_loss = "beta: finite(0..)?", huber_loss = "delta: positive?",
     focal_loss = "alpha: number(..1)?, gamma: finite(0..)?",
     dice_loss = "smooth: finite(0..)?, squared: boolean?",
+    nt_xent_loss = "temperature: number(1e-4..1e4)?",
     tversky_loss = "alpha: finite(0..)?, beta: finite(0..)?, smooth: finite(0..)?",
 }
 

@@ -24,6 +24,7 @@ local check = require "luxel.nn.check"
 local core = require "luxel.core"
 local declare = require "luxel.nn.declare"
 local events = require "luxel.compile.events"
+local freezing = require "luxel.nn.freezing"
 local lx = require "luxel"
 local near = require "luxel.near"
 local types = require "luxel.types"
@@ -517,6 +518,32 @@ function Module:requires_grad_(flag)
     return self
 end
 
+--- Freezes what the patterns fit: its parameters require no gradient, and batch normalisation in it normalises by its
+--- running statistics and leaves them as they are, also after `train()`. Patterns are globs over the names of
+--- `state_dict`: `*` any characters, dots among them, `?` one, `[0-3]` one of a set; a name with more behind a dot
+--- stands for all of that; `!` before a pattern takes it out of those before it. `net:freeze "features"`,
+--- `net:freeze {"conv_stem", "bn1", "blocks.[0-3]"}`, `net:freeze {"*", "!classifier"}`. One that fits nothing is an
+--- error.
+---@param patterns string|string[]
+---@param options {what: "all"|"parameters"|"statistics"|nil}? what: default "all"; "statistics" lets the parameters of
+---  batch normalisation learn by statistics that stay
+---@return Module self
+function Module:freeze(patterns, options)
+    local what = options and options.what or "all"
+    freezing.apply(freezing.choose(self, "Module:freeze: patterns", patterns, what), true)
+    return self
+end
+
+--- Lets what the patterns fit learn again: the opposite of `freeze`.
+---@param patterns string|string[]
+---@param options {what: "all"|"parameters"|"statistics"|nil}? what: default "all"
+---@return Module self
+function Module:unfreeze(patterns, options)
+    local what = options and options.what or "all"
+    freezing.apply(freezing.choose(self, "Module:unfreeze: patterns", patterns, what), false)
+    return self
+end
+
 --- Forgets the gradients of all parameters.
 function Module:zero_grad()
     for _, parameter in self:named_parameters() do parameter.grad = nil end
@@ -659,8 +686,11 @@ function Module:describe_tree(indent)
     return ("%s(%s%s\n%s\n%s)"):format(self.class_name, self:extra(), suffix, table.concat(lines, "\n"), indent)
 end
 
+local FREEZING <const> = 'patterns: text|text[], options: {what: "all"|"parameters"|"statistics"?}?'
+
 make_class(Module, nil)
 declare(Module, {
+    freeze = FREEZING, unfreeze = FREEZING,
     init = "...: any?", forward = "...: any?", register_buffer = "name: string, tensor: tensor",
     add_module = "name: string, module: submodule", register_forward_hook = "hook: function", apply = "f: function",
     train = "mode: boolean?", requires_grad_ = "flag: boolean?", to = "device: string",

@@ -22,9 +22,12 @@ local function add_running(self, channels)
     self:register_buffer("num_batches_tracked", lx.tensor(0, {dtype = "int32"}))
 end
 
+-- Whether the layer learns its running statistics: not where `Module:freeze` keeps them.
+local function learns_statistics(self) return self.training and not self.frozen_statistics end
+
 -- Counts a batch if the layer trains, and gives the share that it has in the running statistics.
 local function momentum_of(self)
-    if not self.training or not self.num_batches_tracked then return self.momentum or nil end
+    if not learns_statistics(self) or not self.num_batches_tracked then return self.momentum or nil end
     self.num_batches_tracked:copy_(self.num_batches_tracked + 1)
     return self.momentum or 1 / self.num_batches_tracked:item()
 end
@@ -37,7 +40,7 @@ local function channels_text(self)
     elseif self.momentum ~= 0.1 then
         text = text .. (", momentum=%g"):format(self.momentum)
     end
-    return text
+    return self.frozen_statistics and text .. ", frozen statistics" or text
 end
 
 -- PyTorch before 0.4.1 counted no batches.
@@ -63,7 +66,7 @@ end
 local function normalise(self, x, activation)
     local momentum = momentum_of(self)
     return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
-        training = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps,
+        training = learns_statistics(self) or self.running_mean == nil, momentum = momentum, eps = self.eps,
         activation = activation,
     })
 end
@@ -165,7 +168,7 @@ function InstanceNorm2d:forward(x)
     check.float(self, "input", x, {"N", self.channels, "H", "W"})
     local momentum = momentum_of(self)
     return F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
-        use_input_stats = self.training or self.running_mean == nil, momentum = momentum, eps = self.eps,
+        use_input_stats = learns_statistics(self) or self.running_mean == nil, momentum = momentum, eps = self.eps,
     })
 end
 

@@ -384,5 +384,6 @@ args.publish("", optim, {
 })
 
 optim.lr_scheduler = require "luxel.optim.lr_scheduler"
+optim.parameter_groups = require "luxel.optim.groups"
 
 return namespace("lx.optim", optim)

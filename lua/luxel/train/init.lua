@@ -18,6 +18,8 @@ local run = require "luxel.train.run"
 local schema = require "luxel.schema"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
+local transfer = require "luxel.train.transfer"
+local version = require "luxel.version"
 
 local train = {console = console, cross_validate = require "luxel.train.folds"}
 
@@ -34,6 +36,14 @@ local function forward_of(net, options)
     if options.compile == false then return lx.nn.fuse(net) end
     if not forwards[net] then forwards[net] = lx.compile(lx.nn.fuse(net), {name = "predict"}) end
     return forwards[net]
+end
+
+-- The logits of the validation images, from their features where these are computed once.
+local function validation_logits(fit, find, check)
+    if not fit.probe then return find("fit", fit.net, fit.val, fit, check) end
+    local out = transfer.outputs(fit)
+    check(out.shape)
+    return task.rows("fit", fit.task, out, #fit.val)
 end
 
 -- Calls `use(out, y, indices, images)` with what the network gives for each batch of a dataset, in order, and the shape
@@ -98,6 +108,18 @@ local function not_finite(logits, dataset)
         others > 0 and (" and no finite numbers for %d others"):format(others) or "")
 end
 
+-- What images are brought to before a network sees them, unless that is said: what its weights were trained with where
+-- they come from elsewhere (luxel.Pretrained).
+local function input_of(caller, options, net)
+    local learnt = type(net) == "table" and net.pretrained
+    if type(learnt) ~= "table" or learnt.mean == nil then return {mean = 0.5, std = 0.25} end
+    if type(learnt.mean) == "table" and not (options and options.mean and options.std) then
+        args.fail("%s: net: its weights want a mean and a deviation for each channel (net.pretrained), and images are "
+            .. "normalised by one for all; say 'mean' and 'std', or build it with channels = 1", caller)
+    end
+    return {mean = learnt.mean, std = learnt.std}
+end
+
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
 --- where the network gives several, a map of them [1,S,S] where it tells pixels. One that is not finite is an error
 --- that names the image.
@@ -105,14 +127,14 @@ end
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
 ---  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil, idle: function?}?
----  mean 0.5 and std 0.25 by default, as of `fit`;
+---  mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`;
 ---  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
 ---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
 ---  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
 ---  the task "classes" by softmax; task: default that of the dataset
 ---@return number[]|number[][]|Tensor[]
 function train.predict(net, dataset, options)
-    local opts = args.with_defaults(options, {mean = 0.5, std = 0.25})
+    local opts = args.with_defaults(options, input_of("predict", options, net))
     if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
     local logits = find_logits("predict", net, dataset, opts)
     local mistake = not_finite(logits, dataset)
@@ -215,7 +237,7 @@ end
 
 -- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
 local function validate_scores(fit)
-    local logits = find_logits("fit", fit.net, fit.val, fit, function(...) task.check_outputs("fit", fit.val, ...) end)
+    local logits = validation_logits(fit, find_logits, function(...) task.check_outputs("fit", fit.val, ...) end)
     check_logits(fit, logits, fit.val)
     if fit.state.epoch == 0 then warn_of_probabilities(fit, logits) end
     local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
@@ -265,7 +287,7 @@ end
 -- The two halves of a step, compiled unless an option says otherwise. Of several batches that make one step, each has a
 -- share of the loss, and the first forgets the gradients of the step before.
 local function prepare_step(fit)
-    local net = lx.nn.fuse(fit.net)
+    local net = fit.head or lx.nn.fuse(fit.net)
     local function add_gradients(x, y, share)
         local out = args.check("fit: net: its result", "tensor", net(x))
         task.check_outputs("fit", fit.train, out.shape, x.shape)
@@ -381,6 +403,7 @@ end
 local function run_epoch(fit)
     local state, clock = fit.state, fit.clock
     local epoch, steps = state.epoch + 1, steps_of(fit)
+    transfer.begin_epoch(fit, epoch)
     fit.net:train()
     local started, images = core.now(), 0
     local asked = started
@@ -398,6 +421,10 @@ local function run_epoch(fit)
         local count, begun = y.shape[1], state.step
         local of = math.min(fit.accumulate, steps - begun)
         local last = waiting.step + 1 == of
+        if fit.probe then
+            x:free()
+            x = transfer.batch(fit, indices)
+        end
         local value = train_step(fit, x, y, indices, waiting.step == 0, last, of)
         x:free()
         waiting.step, waiting.seen = waiting.step + 1, waiting.seen + count
@@ -509,8 +536,8 @@ end
 -- ---- the whole run --------------------------------------------------------------------------------------------
 
 local DEFAULTS <const> = {
-    batch = 32, seed = 1, mean = 0.5, std = 0.25, augment = false, balanced = false, metadata = {}, accumulate = 1,
-    drop_last = false,
+    batch = 32, seed = 1, augment = false, balanced = false, metadata = {}, accumulate = 1,
+    drop_last = false, freeze_statistics = "parts", probe = false,
 }
 
 -- The datasets belong together.
@@ -630,10 +657,12 @@ local function prepare(options)
         progress = console(),
     }
     for key, value in pairs(DEFAULTS) do fit[key] = value end
+    for key, value in pairs(input_of("fit", options, options.net)) do fit[key] = value end
     for key, value in pairs(options) do fit[key] = value end
     if fit.augment and fit.augment ~= true then pipeline.check("fit: options: option 'augment'", fit.augment) end
     if fit.enhance then pipeline.check_first("fit: options: option 'enhance'", fit.enhance) end
     check_datasets(fit)
+    transfer.prepare(fit)
     check_optimizer(fit)
     fit.task = fit.train.task
     fit.loss = fit.loss or task.kinds[fit.task].loss
@@ -779,18 +808,28 @@ end
 ---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
 ---  best: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?,
 ---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
+---  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
+---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
 ---  progress: luxel.Console?, profile: string?, compile: boolean?}
 ---  loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the
 ---  Dice loss, both over the images that have one;
+---  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
+---  (`net.pretrained`), or 0.5 and 0.25;
 ---  augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
 ---  image goes through, in training before the augmentation, and in validation;
 ---  accumulate: so many batches make one step of the optimiser, as if they were one;
 ---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
 ---  best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for
----  the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends
----  the run after so many epochs without a better one; callbacks: called with what the console shows after each step
----  and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or
----  each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already;
+---  the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...};
+---  patience: ends the run after so many epochs without a better one;
+---  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
+---  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
+---  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
+---  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
+---  (without dropout), which makes an epoch quick; not with augment;
+---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
+---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
+---  resume, overwrite: what to do with a run that `out` holds already;
 ---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
 ---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
@@ -821,6 +860,27 @@ function train.fit(options)
     }
 end
 
+--- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
+--- `lx.models` and `luxel train --pretrained` take, with what the weights want as input. For networks that learned
+--- something else than the task, by themselves for example.
+---@param path string
+---@param net Module a network of `lx.models` with one output, which need not have learnt anything
+---@param options {model: string, size: integer, mean: number?, std: number?, seed: integer?} model: its name; size:
+---  side of the images that it learned from, in pixels; mean, std: what was subtracted from images of 0 to 1, and what
+---  they were then divided by, default 0.5 and 0.25; seed: default 0
+---@return boolean? ok, string? message, string? code
+function train.save_weights(path, net, options)
+    local opts = args.with_defaults(options, {mean = 0.5, std = 0.25, seed = 0})
+    local metadata = {
+        schema = schema.VERSION, version = version, task = "binary", model = opts.model, size = opts.size,
+        input = {channels = 1, low = 0, high = 1}, normalisation = {mean = opts.mean, std = opts.std}, seed = opts.seed,
+        epoch = 0, pretrained = net.pretrained,
+    }
+    local fits, mistake = schema.check(metadata)
+    if not fits then args.fail("save_weights: options: %s", mistake) end
+    return lx.checkpoint.save(path, net:state_dict(), metadata)
+end
+
 local function has_methods(names)
     return function(value)
         for _, name in ipairs(names) do
@@ -846,11 +906,14 @@ return namespace("lx.train", args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
         .. "task: " .. task.TYPE .. "?, calibration: table|false?, idle: function?, "
         .. "progress_of: function?}?",
+    save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "
+        .. "std: number(1e-6..1e6)?, seed: integer?}",
     fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
         .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
         .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
         .. "accumulate: integer(1..65536)?, ema: ema?, "
         .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
+        .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
 }))

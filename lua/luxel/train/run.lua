@@ -10,6 +10,7 @@ local schema = require "luxel.schema"
 local seen = require "luxel.data.seen"
 local task = require "luxel.train.task"
 local tensorboard = require "luxel.train.tensorboard"
+local transfer = require "luxel.train.transfer"
 local version = require "luxel.version"
 
 local run = {}
@@ -34,6 +35,8 @@ function run.describe(fit)
     metadata.normalisation = {
         mean = fit.mean, std = fit.std, enhance = fit.enhance and pipeline.portable(fit.enhance) or nil,
     }
+    metadata.pretrained = fit.net.pretrained
+    metadata.transfer = transfer.describe(fit)
     metadata.seed = fit.seed
     metadata.epoch = state.epoch
     metadata.metrics = state.metrics
@@ -116,6 +119,8 @@ function run.recipe_of(fit)
         ema = text_of(fit.ema or "none"), clip = text_of(fit.clip or "none"),
         optimizer = text_of(fit.optimizer.class_name or "one's own"), ["the optimiser's options"] = text_of(groups),
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
+        ["what is frozen"] = transfer.words(fit),
+        ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",
     }
 end
 
@@ -133,13 +138,16 @@ function run.save_state(fit)
     return checkpoint.save(fit.out .. "/last.safetensors", tensors, metadata)
 end
 
+-- What runs had that a file says nothing of, because it is older.
+local NEW <const> = {["what is frozen"] = "nothing", ["the first weights"] = "new"}
+
 -- How two recipes differ, in words; nil if they do not.
 local function difference(stored, own)
     local names, words = {}, {}
     for name in pairs(own) do names[#names + 1] = name end
     table.sort(names)
     for _, name in ipairs(names) do
-        if stored[name] ~= own[name] then
+        if (stored[name] or NEW[name]) ~= own[name] then
             words[#words + 1] = name:find("images$") and ("the %s are others, or have other labels"):format(name)
                 or ("%s was %s and is %s"):format(name, stored[name] or "not known", own[name])
         end
