@@ -243,8 +243,8 @@ EXAMPLES["Predictor:predict"] = function() return made.Predictor, {bytes = png()
 local function mask_predictor()
     if not made.MaskPredictor then
         assert(lx.checkpoint.save("masks.safetensors", lx.models.unet({width = 2, depth = 1}):state_dict(), {
-            schema = require("luxel.schema").VERSION, task = "segmentation", version = "test", model = "unet", size = 32,
-            network = {width = 2, depth = 1}, classes = {"lungs"}, input = {channels = 1, low = 0, high = 1},
+            schema = require("luxel.schema").VERSION, task = "segmentation", version = "test", model = "unet",
+            size = 32, network = {width = 2, depth = 1}, classes = {"lungs"}, input = {channels = 1, low = 0, high = 1},
             normalisation = {mean = 0.5, std = 0.25}, threshold = 0.5, calibration = false, seed = 1, epoch = 1,
             chosen = {threshold = "fixed", calibration = "none", images = 1},
         }))
