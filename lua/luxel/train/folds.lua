@@ -11,6 +11,8 @@ local new_result = result_type("cross-validation", {"folds", "interrupted", "sav
     return table.concat(lines, "\n")
 end)
 
+local folds = {fit = nil} -- luxel.train, which requires this file, puts its `fit` here
+
 local function folder_of(out, k) return ("%s/fold-%d"):format(out, k) end
 
 --- Trains once for each fold (`Frame:folds`, `Dataset:folds`), in the folders fold-1, fold-2, ... of `out`, as `fit`
@@ -23,7 +25,6 @@ local function folder_of(out, k) return ("%s/fold-%d"):format(out, k) end
 ---  with its folder as `out`
 ---@return string? message, string? code as of `fit`
 local function cross_validate(options)
-    local train = require "luxel.train" -- of which this is a part
     local results, count = {}, #options.folds
     local progress = options.progress or console()
     if count == 0 then args.fail("cross_validate: options: option 'folds': there are none") end
@@ -44,7 +45,7 @@ local function cross_validate(options)
         own.resume = options.resume and run.exists(own) or nil
         progress:message(("fold %d of %d: %d images to train on, %d to validate on"):format(k, count, #own.train,
             #own.val))
-        local result, message, code = train.fit(own)
+        local result, message, code = folds.fit(own)
         if not result then return nil, ("fold %d: %s"):format(k, message), code end
         results[k], result.out = result, own.out
         if result.interrupted or result.save_problem then
@@ -54,5 +55,7 @@ local function cross_validate(options)
     return new_result {folds = results, interrupted = false}
 end
 
-return args.public("cross_validate", "options: {folds: table[], fit: function, out: path, resume: boolean?, "
-    .. "overwrite: boolean?, progress: shown_by?}", cross_validate)
+folds.cross_validate = args.public("cross_validate", "options: {folds: table[], fit: function, out: path, "
+    .. "resume: boolean?, overwrite: boolean?, progress: shown_by?}", cross_validate)
+
+return folds

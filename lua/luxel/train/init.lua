@@ -10,6 +10,7 @@ local batches = require "luxel.data.loader"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
+local folds = require "luxel.train.folds"
 local lfs = require "lfs"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -21,7 +22,7 @@ local new_average = require "luxel.train.average"
 local transfer = require "luxel.train.transfer"
 local version = require "luxel.version"
 
-local train = {console = console, cross_validate = require "luxel.train.folds"}
+local train = {console = console, cross_validate = folds.cross_validate}
 
 -- Where a network computes.
 local function device_of(net)
@@ -902,7 +903,7 @@ local FEEDING <const> = "batch: integer(1..65536)?, size: integer(1..4096)?, thr
 
 args.type("ema", "a number from 0 to below 1", "number", function(value) return value >= 0 and value < 1 end)
 
-return namespace("lx.train", args.publish("", train, {
+args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
         .. "task: " .. task.TYPE .. "?, calibration: table|false?, idle: function?, "
         .. "progress_of: function?}?",
@@ -916,4 +917,7 @@ return namespace("lx.train", args.publish("", train, {
         .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
-}))
+})
+folds.fit = train.fit
+
+return namespace("lx.train", train)
