@@ -1,8 +1,8 @@
 --- Times Luxel beside its peers, turn by turn in the same run, and writes tables of medians, aims and a roofline.
 -- Usage: run.lua [--device NAME] [--peers torch,dnnl] [--rounds N] [--what step,cnn] [--tune] [--out FILE.md]
 -- Peers: torch (PyTorch on the cpu, tuned), dnnl (oneDNN's direct convolutions), cpu (Luxel's cpu device), before
--- (another checkout of Luxel, built: --before FOLDER), torch-bf16 and torch-compile (PyTorch on the cpu with that), cuda
--- (PyTorch with CUDA, TF32 off), cuda-tf32.
+-- (another checkout of Luxel, built: --before FOLDER), torch-bf16 and torch-compile (PyTorch on the cpu with that),
+-- cuda (PyTorch with CUDA, TF32 off), cuda-tf32.
 
 local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
