@@ -873,6 +873,7 @@ describe("summary", function()
             {"stem.2", {2, 4, 4, 4}, 0, 0},
             {"block.conv", {2, 4, 4, 4}, 144, 2 * 4 * 16 * 36},
             {"block.norm", {2, 4, 4, 4}, 8, 0},
+            {"block", {2, 4, 4, 4}, 1, 0}, -- what it holds itself: the rows add up
             {"head", {2, 2}, 10, 16},
         }, rows)
         assert.equal(2 * 4 * 64 * 9 + 2 * 4 * 16 * 36 + 16, summary.multiply_adds)

@@ -1774,8 +1774,9 @@ function lx.hardswish(t) end
 ---@return Tensor
 function lx.hardswish_(t) end
 
---- The entry of a public function, class or method in the reference; print it to read it, or see it at the REPL.
----@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
+--- The entry of a public function, class or method in the reference, or what a namespace has; print it to read it, or
+--- see it at the REPL.
+---@param what any a name, such as "Conv2d", "nn.Conv2d", "tensor.sum" or "lx.vision", or the function, class or namespace itself, or a layer
 ---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
 function lx.help(what) end
 
@@ -3011,7 +3012,7 @@ function lx.models.squeezenet1_1(options) end
 
 --- U-Net (Ronneberger et al. 2015), or its way up over the maps of another network, by nearest neighbours, with two
 --- convolutions and batch normalisation at each resolution.
----@param options? {outputs?: integer, encoder?: string, depth?: integer, width?: integer, padding?: "same"|"valid", batch_norm?: boolean, channels?: integer, size?: integer} outputs: maps, default 1; channels of the images: default 1; size: is only checked; encoder: name of a network that tells classes; depth: poolings, default 4; width: channels at the resolution of the images, default 64; padding: "same" (the default) keeps the size, "valid" is the paper's, where 572×572 pixels become 388×388; batch_norm: before each ReLU, default false as in the paper
+---@param options? {outputs?: integer, encoder?: string, depth?: integer, width?: integer, padding?: "same"|"valid", batch_norm?: boolean, channels?: integer, size?: integer} outputs: maps that it gives, default 1; channels: of the images, default 1; size: is only checked; encoder: a network of `lx.models` that tells classes, by its name, whose maps the way up joins; depth, width, padding and batch_norm are then not allowed; depth: poolings, default 4; width: channels at the resolution of the images, default 64; padding: "same" (the default) keeps the size, "valid" is the paper's, where 572×572 pixels become 388×388; batch_norm: before each ReLU, default false as in the paper
 ---@return Module net [N,channels,H,W] to [N,outputs,H,W]
 function lx.models.unet(options) end
 
@@ -3509,8 +3510,9 @@ function lx.nn.class(name, parent) end
 ---@return Module view the same one for the same network
 function lx.nn.fuse(net) end
 
---- Runs the network on zeros of the given shape and tables, for every layer without children, the shape it makes, its
---- parameters and its multiply-adds (of convolutions and linear layers). Print it to see it.
+--- Runs the network on zeros of the given shape and tables, for every layer without children and every module with
+--- parameters beside those of its children, the shape it makes, its own parameters and its multiply-adds (of
+--- convolutions and linear layers, for the whole batch). Print it to see it.
 ---@param net Module
 ---@param shape integer[] of the input, with the batch: `{1, 1, 224, 224}`
 ---@param options? {dtype?: "float32"|"int32"} of the input, "float32"
