@@ -4,6 +4,7 @@
 # make DEBUG=1  builds into build/debug, without optimisation and with assertions
 # make install  PREFIX=/usr/local
 # make test ONE=spec/nn_spec.lua CASE="pattern"   one file of tests, or one test
+# make test JOBS=4   so many files of specs at a time
 # make spec     the tests without the slow stages        make lint     luacheck, tools/check-layers
 # make format   lines of C changed since HEAD, by clang-format
 # make oclgrind all kernels checked for data races and accesses outside buffers
@@ -147,6 +148,9 @@ demo: deps
 
 # ---- tests ------------------------------------------------------------------------------------------------------
 
+# JOBS: files of specs that run at a time.
+JOBS ?= 1
+export JOBS
 # ONE=spec/x_spec.lua: this file alone, installing nothing; CASE="pattern": those of its tests whose names match it.
 ONE ?=
 CASE ?=

@@ -1,6 +1,6 @@
 --- Learns from radiographs without labels, and writes weights that `luxel train --pretrained` begins with.
 -- Usage: lua5.4 self_supervised.lua contrast|masked OUT.safetensors FOLDER... [--model NAME] [--size N] [--epochs N]
---        [--batch N] [--pretrained FILE]
+--        [--batch N] [--pretrained FILE] [--device NAME]
 --
 -- contrast: two views of a film should be alike, and unlike those of others (Chen et al. 2020, "A simple framework for
 -- contrastive learning of visual representations"). masked: what is hidden of a film is drawn by one layer on what the
@@ -18,10 +18,12 @@ parser:argument("out", "File for the weights.")
 parser:argument("folder", "Folders of radiographs."):args("+")
 parser:option("--model", "Network.", "efficientnet_lite0"):choices(lx.models.names "classifier")
 parser:option("--pretrained", "File of weights to begin with.")
+parser:option("--device", "What to compute on.", "auto")
 for _, number in ipairs {{"size", 112}, {"epochs", 10}, {"batch", 64}, {"seed", 1}} do
     parser:option("--" .. number[1], nil, tostring(number[2])):convert(math.tointeger)
 end
 local args = parser:parse()
+local device = assert(lx.device(args.device)).label
 
 local MEAN <const>, STD <const> = 0.5, 0.25 -- unless the first weights want something else
 local VIEWS <const> = { -- no colours here, and no crop so small that it shows nothing of the lungs
@@ -93,7 +95,9 @@ method.masked = {
     views = 1, augment = {{"hflip"}, {"rotate", 10}, {"zoom", 0.2}}, head = nn.Conv2d(width, cell * cell, 1),
     loss = function(head, x)
         local count, across = x.shape[1], (args.size + PATCH - 1) // PATCH
-        local hidden = F.interpolate(lx.rand(count, 1, across, across):lt(HIDDEN):float(), {scale = PATCH})
+        local hidden = F.interpolate(lx.rand({count, 1, across, across}, {device = device}):lt(HIDDEN):float(), {
+            scale = PATCH,
+        })
         hidden = hidden:narrow(3, 1, args.size):narrow(4, 1, args.size)
         local parts = head(net:features(x * (1 - hidden))):view(count, cell, cell, side, side)
         local drawn = parts:permute(1, 4, 2, 5, 3):reshape(count, 1, cell * side, cell * side)
@@ -105,6 +109,8 @@ method.masked = {
 }
 
 local way = method[args.method]
+net:to(device)
+way.head:to(device)
 local parameters = net:parameters()
 for _, parameter in ipairs(way.head:parameters()) do parameters[#parameters + 1] = parameter end
 local optimizer = lx.optim.AdamW(parameters, {lr = 1e-3, weight_decay = 0.05})
@@ -121,7 +127,7 @@ for epoch = 1, args.epochs do
     local sum = 0
     for x in lx.data.batches(set:subset(twice), {
         batch = way.views * args.batch, shuffle = false, augment = way.augment, epoch = epoch, seed = args.seed,
-        mean = known.mean, std = known.std,
+        mean = known.mean, std = known.std, device = device,
     }) do
         optimizer:zero_grad()
         local loss = way.loss(way.head, x)

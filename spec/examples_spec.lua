@@ -111,9 +111,10 @@ describe("the example #processes", function()
         file:close()
         for _, method in ipairs {"contrast", "masked"} do
             local weights = ("%s/%s.safetensors"):format(work, method)
-            local output = output_of(("%s examples/self_supervised.lua %s %s %s/films --model cnn --size 49 --epochs 16 "
-                .. "--batch 5 2>&1"):format(LUA, method, weights, work))
-            assert.matches("21 films; left out: 2 that models are only judged on, 1 that cannot be read", output, 1, true)
+            local output = output_of(("%s examples/self_supervised.lua %s %s %s/films --model cnn --size 49 "
+                .. "--epochs 16 --batch 5 --device cpu 2>&1"):format(LUA, method, weights, work))
+            assert.matches("21 films; left out: 2 that models are only judged on, 1 that cannot be read", output, 1,
+                true)
             local losses = {}
             for loss in output:gmatch("loss ([%d.]+)") do losses[#losses + 1] = tonumber(loss) end
             assert.is_true(losses[15] + losses[16] < losses[1] + losses[2], output)
@@ -121,7 +122,8 @@ describe("the example #processes", function()
             assert.equal("cnn", metadata.model)
             assert.is_nil(lx.predictor.open(weights)) -- it answers nothing
 
-            output = output_of(("cd %s && %s %s/examples/transfer.lua %s '' cnn"):format(work, LUA, lfs.currentdir(), weights))
+            local root = lfs.currentdir()
+            output = output_of(("cd %s && %s %s/examples/transfer.lua %s '' cnn"):format(work, LUA, root, weights))
             assert.matches("images by mean 0.500 and deviation 0.250", output, 1, true)
             assert.matches("training: 5 epochs", output)
             local model, about = assert(lx.checkpoint.load(work .. "/runs/transfer/last.safetensors"))

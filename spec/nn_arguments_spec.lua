@@ -145,7 +145,8 @@ local METHODS <const> = {
     add_module = function() return "part", nn.ReLU() end, register_forward_hook = function() return print end,
     apply = function() return function() end end, train = function() return true end,
     requires_grad_ = function() return true end,
-    freeze = function() return "*" end, unfreeze = function() return {"*"}, {what = "parameters"} end, to = function() return "cpu" end,
+    freeze = function() return "*" end, unfreeze = function() return {"*"}, {what = "parameters"} end,
+    to = function() return "cpu" end,
     load_state_dict = function() return nn.Linear(2, 3):state_dict(), {strict = true} end,
     describe_tree = function() return "" end,
 }

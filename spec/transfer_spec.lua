@@ -254,6 +254,23 @@ describe("fit", function()
         assert.matches("what is frozen was features; until epoch 2 features.%[34%].* and is nothing", message)
     end)
 
+    it("gives the same on every device", function()
+        if not lx.device "opencl" then return pending("no OpenCL device") end
+        for _, options in ipairs {{freeze = "features", unfreeze = {[2] = "features.[34]"}}, {probe = true}} do
+            local nets = {}
+            for _, device in ipairs {"cpu", "opencl"} do
+                local net = network():to(device)
+                local given = {optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1}), epochs = 2}
+                for key, value in pairs(options) do given[key] = value end
+                fit(net, device, given)
+                nets[device] = net:to("cpu"):state_dict()
+            end
+            for name, tensor in pairs(nets.cpu) do
+                assert.is_true(lx.allclose(tensor:float(), nets.opencl[name]:float(), 1e-3, 1e-4), name)
+            end
+        end
+    end)
+
     it("refuses what cannot be meant", function()
         local net = network()
         local function problem(options, text)
@@ -384,6 +401,15 @@ describe("the command #processes", function()
             "--resume --lr-decay 0.5")), 1, true)
         output, ok = luxel "--overwrite --probe --augment none"
         assert.is_true(ok, output)
+        local weights = work .. "/of_command.safetensors"
+        assert(lx.train.save_weights(weights, lx.models.cnn {size = 17}, {model = "cnn", size = 17, std = 0.4}))
+        for _, option in ipairs {"--weights", "--pretrained"} do
+            output, ok = luxel(("--overwrite --freeze '*' '!16' %s %s"):format(option, weights))
+            assert.is_true(ok, output)
+            local _, about = assert(lx.checkpoint.load(work .. "/command/last.safetensors"))
+            assert.equal("luxel", about.pretrained.source)
+            assert.near(0.4, about.normalisation.std, 1e-12)
+        end
     end)
 
     it("refuses what cannot be meant, by the names of its options", function()

@@ -522,13 +522,15 @@ end
 --- running statistics and leaves them as they are, also after `train()`. Patterns are globs over the names of
 --- `state_dict`: `*` any characters, dots among them, `?` one, `[0-3]` one of a set; a name with more behind a dot
 --- stands for all of that; `!` before a pattern takes it out of those before it. `net:freeze "features"`,
---- `net:freeze {"conv_stem", "bn1", "blocks.[0-3]"}`, `net:freeze {"*", "!classifier"}`. One that fits nothing is an error.
+--- `net:freeze {"conv_stem", "bn1", "blocks.[0-3]"}`, `net:freeze {"*", "!classifier"}`. One that fits nothing is an
+--- error.
 ---@param patterns string|string[]
 ---@param options {what: "all"|"parameters"|"statistics"|nil}? what: default "all"; "statistics" lets the parameters of
 ---  batch normalisation learn by statistics that stay
 ---@return Module self
 function Module:freeze(patterns, options)
-    freezing.apply(freezing.choose(self, "Module:freeze: patterns", patterns, options and options.what or "all"), true)
+    local what = options and options.what or "all"
+    freezing.apply(freezing.choose(self, "Module:freeze: patterns", patterns, what), true)
     return self
 end
 
@@ -537,7 +539,8 @@ end
 ---@param options {what: "all"|"parameters"|"statistics"|nil}? what: default "all"
 ---@return Module self
 function Module:unfreeze(patterns, options)
-    freezing.apply(freezing.choose(self, "Module:unfreeze: patterns", patterns, options and options.what or "all"), false)
+    local what = options and options.what or "all"
+    freezing.apply(freezing.choose(self, "Module:unfreeze: patterns", patterns, what), false)
     return self
 end
 
