@@ -155,6 +155,10 @@ end
 ---@return luxel.Frame
 function options.frame(args)
     if lfs.attributes(args.data, "mode") == "directory" or not (args.label or args.labels) then
+        if lfs.attributes(args.data, "mode") == "file" then
+            options.fail(("--data: %s is not a folder; of a CSV file, --label says which column has the class, or "
+                .. "--labels which columns have 0 and 1"):format(args.data))
+        end
         return options.must(lx.data.image_folder(args.data, {positive = args.positive, patient = args.patient}))
     end
     local labels

@@ -90,7 +90,7 @@ function Dataset:__tostring()
         or ("%s, ... (%d %s)"):format(table.concat(words, ", ", 1, 3), #words, self.task)
     return ("Dataset: %d images %s, %s%s%s"):format(#self, sizes, shown,
         missing > 0 and (", %d without a label"):format(missing) or "",
-        #self.failed > 0 and (", %d files could not be read"):format(#self.failed) or "")
+        #self.failed > 0 and (", not read: %d"):format(#self.failed) or "")
 end
 
 -- Copies image `from` of `source` to place `to` of `target`.

@@ -151,6 +151,12 @@ local function count_class(self, class)
     return images, patients, missing
 end
 
+local function count_unlabelled(self)
+    local count = 0
+    for _, label in ipairs(self.label) do count = count + (label ~= label and 1 or 0) end
+    return count
+end
+
 -- Images by part, in order of appearance, and how many patients are in more than one part.
 local function count_parts(self)
     local counts, names, part_of, shared, in_two = {}, {}, {}, {}, 0
@@ -200,7 +206,7 @@ local function describe_sources(self)
             counts[source] = counts[source] + 1
         end
     end
-    for i, name in ipairs(names) do names[i] = ("%s (%d)"):format(name, counts[name]) end
+    for i, name in ipairs(names) do names[i] = ("%s (%d of %d images)"):format(name, counts[name], #self) end
     return table.concat(names, ", ")
 end
 
@@ -232,6 +238,8 @@ function Frame:__tostring()
     if self.task == "binary" then add("the disease is %s, label 1", self.classes[2]) end
     local first, second = alike(self.classes)
     if first then add("! the classes '%s' and '%s' differ in letter case or spaces alone", first, second) end
+    local without = self.task == "labels" and 0 or count_unlabelled(self)
+    if without > 0 then add("without a label: %d, which count for nothing", without) end
     local parts, in_two = count_parts(self)
     if #parts > 0 then add("parts: %s", table.concat(parts, ", ")) end
     if in_two > 0 and self.groups_known then add("%d patient numbers occur in more than one part", in_two) end

@@ -759,6 +759,9 @@ end
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already;
+---  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network
+---  of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `classes` are the words of answers, default
+---  those of the datasets;
 ---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
 ---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
