@@ -38,6 +38,10 @@ end
 -- ---- writing --------------------------------------------------------------------------------------------------
 
 local function check_tensors(tensors)
+    if rawget(tensors, "_modules") then
+        args.fail("save: tensors: expected tensors by name, got %s; those of a network are net:state_dict()",
+            args.describe(tensors))
+    end
     for name, tensor in pairs(tensors) do
         if type(name) ~= "string" or not utf8.len(name) or name == "__metadata__" then
             args.fail("save: tensors: %s is no name for a tensor in a file, which is UTF-8 text", args.describe(name))

@@ -3421,8 +3421,9 @@ function lx.nn.ReplicationPad2d(padding) end
 local Sequential = {}
 
 --- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input. Their names are "0",
---- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`.
----@param ... Module|{[1]: string, [2]: Module}[]
+--- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`. A list of
+--- modules does as well.
+---@param ... Module|Module[]|{[1]: string, [2]: Module}[]
 ---@return Sequential
 function lx.nn.Sequential(...) end
 
