@@ -2687,7 +2687,7 @@ function lx.data.batches(dataset, options) end
 function lx.data.cutmix(x, y, options) end
 
 --- A dataset of images in memory.
----@param options {images: Tensor, labels: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32 of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); patients: so that a split has each of them on one side; size: of batches, default W
+---@param options {images: Tensor, labels: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); patients: so that a split has each of them on one side; size: of batches, default W
 ---@return luxel.Dataset
 function lx.data.dataset(options) end
 

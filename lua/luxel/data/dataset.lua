@@ -384,7 +384,7 @@ end
 --- A dataset of images in memory.
 ---@param options {images: Tensor, labels: Tensor|number[]|number[][], classes: string[]?,
 ---  task: "binary"|"classes"|"labels"?, patients: any[]?, paths: string[]?, boxes: table[][]?, masks: Tensor|string[]?,
----  size: integer?} images: uint8 or float32 of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0
+---  size: integer?} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0
 ---  negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other;
 ---  NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a
 ---  softmax); patients: so that a split has each of them on one side; size: of batches, default W

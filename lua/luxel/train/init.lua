@@ -549,6 +549,11 @@ local function warn_of_data(fit)
             warn("no image of the %s has %s: there is no AUC of them", name, table.concat(absent, ", "))
         end
         if missing > 0 then warn("%d of the %s have no label, and count for nothing", missing, name) end
+        local top = set.images and set.images.dtype == "float32" and set.images:max():item()
+        if top and top <= 1 then
+            warn("the %s are on a scale of 0 to 255, and no value is above %g: those of 0 to 1 have to be multiplied "
+                .. "by 255", name, top)
+        end
     end
     if #fit.train % fit.batch == 1 and not fit.drop_last and has_norm(fit.net, "^BatchNorm") then
         local text = "the last batch of an epoch has one image, of which batch normalisation %s; drop_last = true "
