@@ -154,7 +154,7 @@ describe("the programs #slow", function()
         end
         fails("--model resnet18 --size 31",
             "error: %-%-size: the network resnet18 takes images of 32 to 2048 pixels, got 31")
-        fails("--model unet", "one of .*'resnet18'")
+        fails("--model autoencoder", "one of .*'resnet18'")
         os.execute(("touch '%s/file'"):format(work))
         fails("--data " .. work .. "/file", "file is not a folder; of a CSV file, %-%-label says")
         fails("--phantoms 20 --size 16 --epochs 1", "error: cannot make the folder .*file", "file")

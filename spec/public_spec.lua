@@ -239,6 +239,33 @@ EXAMPLES["lx.gradcheck"] = function()
     return function(...) return ... end, {lx.ones({2}, {requires_grad = true})}
 end
 EXAMPLES["Predictor:predict"] = function() return made.Predictor, {bytes = png()} end
+-- A model of masks, as files have it.
+local function mask_predictor()
+    if not made.MaskPredictor then
+        assert(lx.checkpoint.save("masks.safetensors", lx.models.unet({width = 2, depth = 1}):state_dict(), {
+            schema = require("luxel.schema").VERSION, task = "segmentation", version = "test", model = "unet",
+            size = 32, network = {width = 2, depth = 1}, classes = {"lungs"}, input = {channels = 1, low = 0, high = 1},
+            normalisation = {mean = 0.5, std = 0.25}, threshold = 0.5, calibration = false, seed = 1, epoch = 1,
+            chosen = {threshold = "fixed", calibration = "none", images = 1},
+        }))
+        made.MaskPredictor = assert(lx.predictor.open "masks.safetensors")
+    end
+    return made.MaskPredictor
+end
+EXAMPLES["Predictor:overlaps"] = function()
+    return mask_predictor(), lx.data.phantom {n = 2, size = 32, task = "segmentation"}
+end
+EXAMPLES["lx.train.cross_validate"] = function()
+    return {folds = {{train = dataset, val = dataset}}, out = "folds", overwrite = true, fit = function()
+        local plan = EXAMPLES["lx.train.fit"]()
+        plan.out = nil
+        return plan
+    end}
+end
+EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
+EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
+EXAMPLES["lx.metrics.iou"] = EXAMPLES["lx.metrics.dice"]
+EXAMPLES["lx.vision.draw_mask"] = function() return image():byte(), image():select(1, 1):contiguous():byte() end
 EXAMPLES["lx.models.build"] = function() return "cnn" end
 EXAMPLES["lx.models.limits"] = EXAMPLES["lx.models.build"]
 EXAMPLES["lx.randint"] = function() return 1, 3, {2} end

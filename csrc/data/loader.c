@@ -80,8 +80,11 @@ static lx_code run_pipeline(const lx_loader_options *options, const lx_visit *vi
 static lx_code load(const lx_loader_options *options, const lx_visit *visit, float *images, uint8_t *masks, lx_error *error)
 {
     lx_stored image = {0}, mask = {0};
+    const bool has_mask = options->masks && visit->mask >= 0;
+    if (masks && !has_mask)
+        memset(masks, 0, (size_t)options->height * (size_t)options->width);
     if (!lx_store_get(options->images, visit->image, &image, error) &&
-        (!options->masks || !lx_store_get(options->masks, visit->mask, &mask, error)))
+        (!has_mask || !lx_store_get(options->masks, visit->mask, &mask, error)))
         run_pipeline(options, visit, &image, &mask, images, masks, error);
     lx_store_put(&image);
     lx_store_put(&mask);

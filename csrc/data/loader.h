@@ -9,7 +9,8 @@
 
 enum { LX_LOADER_MOST_AHEAD = 64, LX_LOADER_MOST_THREADS = 64 };
 
-/* One image of the order: which of the store, which of the masks, and the number that names its random draws. */
+/* One image of the order: which of the store, which of the masks (-1: it has none, and gets zeros), and the number that
+   names its random draws. */
 typedef struct {
     long image, mask;
     uint64_t draw;

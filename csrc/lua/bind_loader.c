@@ -226,17 +226,18 @@ static int l_close_loader(lua_State *L)
     return 0;
 }
 
-static long check_place(lua_State *L, int table, long i, const lx_store *store)
+/* Which of a store the i-th visit wants, from 0; `least` is what the table may have. */
+static long check_place(lua_State *L, int table, long i, const lx_store *store, lua_Integer least)
 {
     lua_geti(L, table, i + 1);
     const lua_Integer place = lx_check_integer(L, -1);
     lua_pop(L, 1);
-    if (place < 1 || place > lx_store_count(store))
+    if (place < least || place > lx_store_count(store))
         lx_mistake(L, "loader: image %I is out of range, there are %d", place, (int)lx_store_count(store));
     return (long)place - 1;
 }
 
-/* Reads the order: for each visit the image, the number that names its random draws, and the mask. */
+/* Reads the order: for each visit the image, the number that names its random draws, and the mask, 0 for none. */
 static lx_visit *check_visits(lua_State *L, int arg, const lx_store *images, const lx_store *masks, long *count)
 {
     for (int i = 0; i < (masks ? 3 : 2); i++)
@@ -245,8 +246,8 @@ static lx_visit *check_visits(lua_State *L, int arg, const lx_store *images, con
     lx_visit *visits = lua_newuserdatauv(L, sizeof *visits * (size_t)*count + 1, 0);
     for (long i = 0; i < *count; i++) {
         lua_geti(L, arg + 1, i + 1);
-        visits[i] = (lx_visit){.image = check_place(L, arg, i, images), .draw = (uint64_t)lx_check_integer(L, -1),
-                               .mask = masks ? check_place(L, arg + 2, i, masks) : 0};
+        visits[i] = (lx_visit){.image = check_place(L, arg, i, images, 1), .draw = (uint64_t)lx_check_integer(L, -1),
+                               .mask = masks ? check_place(L, arg + 2, i, masks, 0) : -1};
         lua_pop(L, 1);
     }
     return visits;

@@ -11,6 +11,7 @@ local core = require "luxel.core"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
 local schema = require "luxel.schema"
+local task = require "luxel.train.task"
 
 ---@class luxel.Predictor
 ---@field net Module
@@ -18,15 +19,18 @@ local schema = require "luxel.schema"
 ---@field path string
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
----@field task "binary"|"classes"|"labels"
+---@field task "binary"|"classes"|"labels"|"segmentation"
 ---@field classes string[]
 ---@field positive string? of two classes the one whose probability it gives
 ---@field threshold number|number[]|nil
 local Predictor = {}
 
 ---@class luxel.Answer the answer of a model for an image; `print` shows it as `predict` does
----@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
----@field probability number of that class; of labels of the likeliest one
+---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs;
+---  of a segmentation what the mask shows
+---@field probability number? of that class; of labels of the likeliest one
+---@field mask Tensor? of a segmentation, uint8 [1,H,W] of the image's own size: 255 inside, 0 outside
+---@field share number? of a segmentation the share of the picture that is inside, 0..1
 ---@field infected number? of two classes the probability of the positive one
 ---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes
 ---  one whose name does not say that nothing was found (normal, healthy, no_finding, ..., or no_X beside X)
@@ -45,6 +49,7 @@ predictor.NOTICE = "Luxel supports a reading by a qualified person; it does not 
     .. "It is not a medical device."
 
 function Answer:__tostring()
+    if self.mask then return ("%s: %.2f%% of the picture"):format(self.label, 100 * self.share) end
     return ("%s: %.2f%%%s"):format(self.label, 100 * self.probability,
         self.threshold and (" (threshold %.2f%%)"):format(100 * self.threshold) or "")
 end
@@ -53,17 +58,18 @@ end
 
 -- The fields that the metadata of a model need here, besides those of every model.
 local NEEDED <const> = {"model", "size", "classes", "calibration", "chosen"}
-local NEEDED_OF_TWO <const> = {"positive", "threshold"}
+local NEEDED_OF <const> = {binary = {"positive", "threshold"}, segmentation = {"threshold"}}
 
 -- The mistake in the metadata; nil if there is none.
 local function mistake_in(metadata)
     local described, mistake = schema.check(metadata, NEEDED)
-    if described and metadata.task == "binary" then described, mistake = schema.check(metadata, NEEDED_OF_TWO) end
+    local more = described and NEEDED_OF[metadata.task]
+    if more then described, mistake = schema.check(metadata, more) end
     if not described then
         return "it does not say enough to predict with, as files of luxel train do, and of lx.train.fit with "
             .. "metadata = {model = NAME, size = PIXELS}: " .. mistake
     end
-    local names, size = table.concat(lx.models.names("classifier"), ", "), metadata.size
+    local names, size = table.concat(lx.models.names(task.kinds[metadata.task].network), ", "), metadata.size
     if not (", " .. names .. ","):find(", " .. metadata.model .. ",", 1, true) then
         return ("model: expected one of %s, got '%s'"):format(names, metadata.model)
     end
@@ -79,11 +85,13 @@ local function build(tensors, metadata)
     for name, tensor in pairs(tensors) do
         if not name:find("^optimizer%.") and not name:find("^average%.") then weights[name] = tensor end
     end
-    local net = lx.nn.init.skip(lx.models.build, metadata.model, {
-        size = metadata.size, outputs = metadata.task == "binary" and 1 or #metadata.classes,
-        variant = metadata.pretrained and metadata.pretrained.variant,
-    })
-    local ok, message = pcall(net.load_state_dict, net, weights, {assign = true})
+    local options = {size = metadata.size, outputs = task.kinds[metadata.task].outputs(metadata.classes)}
+    options.variant = metadata.pretrained and metadata.pretrained.variant
+    for name, value in pairs(metadata.network or {}) do options[name] = value end
+    local ok, net = pcall(lx.nn.init.skip, lx.models.build, metadata.model, options)
+    if not ok then return nil, "network: " .. tostring(net) end
+    local message
+    ok, message = pcall(net.load_state_dict, net, weights, {assign = true})
     if not ok then return nil, (tostring(message):gsub("^.-load_state_dict: ", "")) end
     net:eval()
     net.pretrained = metadata.pretrained
@@ -120,10 +128,10 @@ end
 local RETURNED <const> = {result = true, device = true, memory = true}
 
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
---- or labels.
+--- or labels; of a segmentation a map of them, float32 [1,S,S] of the network's size.
 ---@param dataset luxel.Dataset
----@return number[]|number[][]|nil probabilities, string? message, string? code "result" where the network gives one
----  that is no number, "device" or "memory" where the device fails
+---@return number[]|number[][]|Tensor[]|nil probabilities, string? message, string? code "result" where the network
+---  gives one that is no number, "device" or "memory" where the device fails
 function Predictor:probabilities(dataset)
     local options = {probabilities = true, task = self.task, calibration = self.metadata.calibration}
     for key, value in pairs(self.metadata.normalisation) do options[key] = value end
@@ -132,6 +140,42 @@ function Predictor:probabilities(dataset)
     local code, text = core.error_code(tostring(found))
     if RETURNED[code] then return nil, text, code end
     error(found, 0)
+end
+
+-- Images whose maps are compared together.
+local TOGETHER <const> = 32
+
+--- How well the masks that the model finds agree with those of a dataset, at the resolution of the latter.
+---@param dataset luxel.Dataset with masks
+---@param options? {progress: (fun(done: integer, total: integer))?}
+---@return ({dice: number, iou: number}|false)[]? overlaps of each image, false where it has no mask
+---@return string? message, string? code as of `probabilities`, "io" and "format" where a mask cannot be read
+function Predictor:overlaps(dataset, options)
+    if self.task ~= "segmentation" or not dataset.masks then
+        args.fail("Predictor:overlaps: %s", self.task == "segmentation" and "dataset: it has no masks"
+            or ("the model is of the task '%s', and finds none"):format(self.task))
+    end
+    local out, labels = {}, core.to_table(dataset.labels)
+    for first = 1, #dataset, TOGETHER do
+        local places = {}
+        for i = first, math.min(first + TOGETHER - 1, #dataset) do places[#places + 1] = i end
+        local part = dataset:subset(places)
+        part.size = self.size
+        local maps, message, code = self:probabilities(part)
+        if not maps then return nil, message, code end
+        for k, i in ipairs(places) do
+            out[i] = false
+            if labels[i] == labels[i] then
+                local mask
+                mask, message, code = dataset:mask(i)
+                if not mask then return nil, message, code end
+                local map = lx.vision.resize(maps[k]:to("cpu"), mask.shape[2], mask.shape[3])
+                out[i] = task.compare(map, mask, self.threshold)
+            end
+        end
+        if options and options.progress then options.progress(#out, #dataset) end
+    end
+    return out
 end
 
 local decide = {}
@@ -184,13 +228,28 @@ function decide.labels(self, found)
     }
 end
 
+function decide.segmentation(self, map)
+    local inside = map:ge(self.threshold)
+    local share = inside:float():mean():item()
+    return {
+        label = self.classes[1], mask = core.cast(core.binary("mul", inside, 255), "uint8"), share = share,
+        positive = share > 0,
+    }
+end
+
+-- What one element of probabilities is, by task.
+local FORMS <const> = {
+    binary = "number", classes = "number[]", labels = "number[]", segmentation = "tensor",
+}
+
 --- The answer for the probabilities of an image.
----@param probabilities number|number[] one element of what `probabilities` gives
+---@param probabilities number|number[]|Tensor one element of what `probabilities` gives; a map may be of another size,
+---  and the mask is of it
 ---@return luxel.Answer
 function Predictor:answer(probabilities)
-    if (type(probabilities) == "number") ~= (self.task == "binary") then
-        args.fail("Predictor:answer: probabilities: expected %s for the task '%s'",
-            self.task == "binary" and "one number" or #self.classes .. " numbers", self.task)
+    if args.mistake_in("", FORMS[self.task], probabilities) then
+        args.fail("Predictor:answer: probabilities: expected %s for the task '%s'", self.task == "binary"
+            and "one number" or self.task == "segmentation" and "a map" or #self.classes .. " numbers", self.task)
     end
     local answer = decide[self.task](self, probabilities)
     answer.notice = predictor.NOTICE
@@ -213,19 +272,22 @@ local function read(source)
 end
 
 -- Answers to images of the network's size; an image whose result is no number is left out for the others' sake.
-local function ask(self, small, out, places)
+-- `sizes`: what the images were before, {height, width} each.
+local function ask(self, small, sizes, out, places)
     local paths = {}
     for k, place in ipairs(places) do paths[k] = out[place].path end
     local dataset = lx.data.dataset {images = lx.stack(small, 1), labels = lx.zeros(#small), paths = paths}
     local all, message, code = self:probabilities(dataset)
     if not all and code == "result" and #small > 1 then
-        for k, image in ipairs(small) do ask(self, {image}, out, {places[k]}) end
+        for k, image in ipairs(small) do ask(self, {image}, {sizes[k]}, out, {places[k]}) end
         return
     end
     for k, place in ipairs(places) do
         local entry = out[place]
         if all then
-            for key, value in pairs(self:answer(all[k])) do entry[key] = value end
+            local found = all[k]
+            if task.kinds[self.task].maps then found = lx.vision.resize(found:to("cpu"), sizes[k][1], sizes[k][2]) end
+            for key, value in pairs(self:answer(found)) do entry[key] = value end
             setmetatable(entry, Answer)
         else
             entry.message, entry.code = message, code
@@ -242,7 +304,7 @@ end
 ---  ("io", "format", "result", "device", "memory") instead of a label where there is none
 function Predictor:all(sources, options)
     local opts = args.with_defaults(options, {quality = true, images = false})
-    local out, small, places = {}, {}, {}
+    local out, small, sizes, places = {}, {}, {}, {}
     for i, source in ipairs(sources) do
         args.check(("Predictor:all: sources: %d"):format(i), FILM, source)
         local name, image, message, code = read(source)
@@ -252,11 +314,12 @@ function Predictor:all(sources, options)
                 image = opts.images and image or nil,
             }
             small[#small + 1], places[#places + 1] = lx.vision.resize(image, self.size, self.size), i
+            sizes[#small] = {image.shape[2], image.shape[3]}
         else
             out[i] = {path = name, message = message, code = code}
         end
     end
-    if #small > 0 then ask(self, small, out, places) end
+    if #small > 0 then ask(self, small, sizes, out, places) end
     return out
 end
 
@@ -286,7 +349,8 @@ local OPTIONS <const> = "options: {quality: boolean?, images: boolean?}?"
 
 args.publish("Predictor:", Predictor, {
     probabilities = "predictor: predictor, dataset: dataset",
-    answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]",
+    overlaps = "predictor: predictor, dataset: dataset, options: {progress: function?}?",
+    answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor",
     all = "predictor: predictor, sources: table, " .. OPTIONS,
     predict = "predictor: predictor, source: " .. FILM .. ", " .. OPTIONS,
 })

@@ -30,10 +30,11 @@ local PRETRAINED <const> = "{source: text, network: text, checksum: text, varian
 local FIELDS <const> = {
     -- what it is
     -- one logit for each image: of the second of two classes; a logit for each of several classes, that exclude each
-    -- other; a logit for each of several labels, that do not
-    {"task", '"binary"|"classes"|"labels"'},
+    -- other; a logit for each of several labels, that do not; a logit for each pixel
+    {"task", '"binary"|"classes"|"labels"|"segmentation"'},
     {"version", "text"}, -- of the library that wrote it
     {"model", "text"}, -- the architecture, by its name in the program that trained it
+    {"network", "table"}, -- its options besides size, channels and outputs, where it was not built with the usual ones
     {"classes", "text[]"}, -- the words for label 0, label 1, ..., or for the labels
     {"positive", "text"}, -- of two classes the one whose probability it gives
     {"folders", "text[]"}, -- the names that the classes had in the training data, in the same order
@@ -62,7 +63,8 @@ local FIELDS <const> = {
         .. "waited: integer(0..), threshold: finite(0..1)|finite(0..1)[]?, calibration: any?, chosen: " .. CHOSEN
             .. "?, "
         .. "metrics: table?, best: {epoch: integer(1..), loss: finite, auc: finite(0..1)?, accuracy: finite(0..1)?, "
-        .. "threshold: finite(0..1)?, value: finite?}?}, kind: text, steps: integer(0..)[], groups: table[], "
+        .. "dice: finite(0..1)?, iou: finite(0..1)?, threshold: finite(0..1)?, value: finite?}?}, kind: text, "
+        .. "steps: integer(0..)[], groups: table[], "
         .. "scheduler: table?, random: {seed: integer, stream: integer(0..)}, batch: integer(1..), "
         .. "recipe: table, schedule: text?, updates: integer(0..)?}"},
 }
@@ -75,6 +77,8 @@ local RULES <const> = {
         local seen, classes = {}, metadata.classes or {}
         if metadata.task == "binary" and metadata.classes and (#classes ~= 2 or classes[1] == classes[2]) then
             return "classes: expected two different names"
+        elseif metadata.task == "segmentation" and #classes > 1 then
+            return "classes: masks show one"
         elseif metadata.task ~= "binary" and metadata.classes and #classes < (metadata.task == "classes" and 2
             or 1) then
             return "classes: there are too few"
@@ -94,8 +98,9 @@ local RULES <const> = {
     function(metadata)
         local task, threshold, fitted = metadata.task, metadata.threshold, metadata.calibration
         local count = metadata.classes and #metadata.classes
-        if task == "binary" and type(threshold) == "table" then return "threshold: expected one number for two "
-            .. "classes" end
+        if (task == "binary" or task == "segmentation") and type(threshold) == "table" then
+            return "threshold: expected one number for " .. (task == "binary" and "two classes" or "all pixels")
+        end
         if task == "classes" and threshold then return "threshold: several classes have none" end
         if task == "labels" and threshold and (type(threshold) ~= "table" or #threshold ~= count) then
             return "threshold: expected a number for each label"

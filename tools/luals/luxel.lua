@@ -6,8 +6,10 @@ local lx = {}
 ---@alias luxel.Tensor Tensor
 
 ---@class luxel.Answer
----@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs
----@field probability number of that class; of labels of the likeliest one
+---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs; of a segmentation what the mask shows
+---@field probability number? of that class; of labels of the likeliest one
+---@field mask Tensor? of a segmentation, uint8 [1,H,W] of the image's own size: 255 inside, 0 outside
+---@field share number? of a segmentation the share of the picture that is inside, 0..1
 ---@field infected number? of two classes the probability of the positive one
 ---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes one whose name does not say that nothing was found (normal, healthy, no_finding, ..., or no_X beside X)
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
@@ -218,7 +220,7 @@ function Compiled:reset() end
 local Console = {}
 
 --- One epoch is done.
----@param e {epoch: integer, epochs: integer, loss: number, val_loss: number, val_accuracy: number, val_auc?: number, threshold?: number, learning_rate?: number, images_per_second: number, seconds: number, is_best?: boolean} the row of the log
+---@param e {epoch: integer, epochs: integer, loss: number, val_loss: number, val_accuracy?: number, val_auc?: number, val_dice?: number, val_iou?: number, threshold?: number, learning_rate?: number, images_per_second: number, seconds: number, is_best?: boolean} the row of the log
 function Console:epoch(e) end
 
 --- A line that stays.
@@ -237,14 +239,14 @@ function Console:step(s) end
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
----@field task "binary"|"classes"|"labels" see luxel.Frame
----@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1
+---@field task "binary"|"classes"|"labels"|"segmentation" see luxel.Frame
+---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1; of a segmentation [N], 0 where there is a mask
 ---@field paths string[]
 ---@field groups any[]|false the patient of each image; false where no patient is known
----@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels
+---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels; of what the masks show
 ---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
 ---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they are in memory) from the top left, where known
----@field masks string[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion: files, or uint8 [N,1,H,W]
+---@field masks (string|false)[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion, not 0 inside: files (false where there is none), or uint8 [N,1,H,W]
 ---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
 ---@field reduce integer? pixels of the shorter side that images and masks in files are reduced to
 local Dataset = {}
@@ -259,6 +261,12 @@ function Dataset:counts() end
 ---@return integer height, integer width
 function Dataset:extent(i) end
 
+--- Training and validation datasets for cross-validation, as `Frame:folds` makes them.
+---@param count integer how many, at least 2
+---@param options? {seed?: integer} default 1
+---@return {train: luxel.Dataset, val: luxel.Dataset}[]? folds, string? message, string? code with too few patients
+function Dataset:folds(count, options) end
+
 --- Hashes of the decoded pixels of each image, whatever its file is called; 0 where it was not
 --- read yet. Images in memory that come from no file are known by their samples.
 ---@return integer[]
@@ -270,8 +278,15 @@ function Dataset:hashes() end
 ---@return string? message, string? code
 function Dataset:image(i) end
 
---- The masks by number, or nil where there are none. Those in files are reduced as the images are.
----@return luxel.Store?
+--- The mask of an image as it is stored, or nil where it has none.
+---@param i integer
+---@return luxel.Tensor? mask uint8 [1,H,W], not 0 inside
+---@return string? message, string? code where its file cannot be read
+function Dataset:mask(i) end
+
+--- The masks by number, or nil where there are none, and which of them each image has (0: none; nil: the one of its own
+--- number). Those in files are reduced as the images are.
+---@return luxel.Store?, integer[]? places
 function Dataset:mask_source() end
 
 --- Where batches come from: decoded images by number, and which of them each image is (nil: the one of its own number).
@@ -289,31 +304,41 @@ function Dataset:split(options) end
 function Dataset:subset(indices) end
 
 ---@class luxel.Frame
----@field task "binary"|"classes"|"labels" what is asked of an image: which of two classes, which of many, which of several labels that do not exclude each other
----@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels
+---@field task "binary"|"classes"|"labels"|"segmentation" what is asked of an image: which of two classes, which of many, which of several labels that do not exclude each other, which pixels
+---@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels; of what masks show
 ---@field path string[]
----@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing)
+---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing); of a segmentation 0 where there is a mask
 ---@field group string[] the patient; the path where it is not known
 ---@field source (string|false)[] where the patient is known from (a column, DICOM, a collection); false if it is not
 ---@field part (string|false)[] "train", "val" or "test" where it is known
 ---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
+---@field mask (string|false)[]? the file with the mask of each image, false where there is none
 ---@field groups_known boolean whether the patient of any image is known
 ---@field patient_column string? a column that was not read, but probably holds the patient
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
 local Frame = {}
 
---- A new frame with the rows for which `keep(row, i)` is true; a row has path, label, group, part and boxes.
+--- A new frame with the rows for which `keep(row, i)` is true; a row has path, label, group,
+--- part, boxes and mask.
 ---@param keep fun(row: table, i: integer): any
 ---@return luxel.Frame
 function Frame:filter(keep) end
+
+--- Training and validation frames for cross-validation: so many parts of about as many images, no patient in two of
+--- them, each with about the same share of every class; each is the validation frame once, and the others train.
+---@param count integer how many, at least 2
+---@param options? {seed?: integer} default 1
+---@return {train: luxel.Frame, val: luxel.Frame}[]? folds, string? message, string? code with too few patients
+function Frame:folds(count, options) end
 
 --- The rows of the part `name` ("train", "val" or "test").
 ---@param name "train"|"val"|"test"
 ---@return luxel.Frame
 function Frame:in_part(name) end
 
---- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes.
+--- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes. Where there are
+--- masks, images keep the sizes in which these fit them: use `open`.
 ---@param options? {size?: integer, strict?: boolean, progress?: function} size: pixels, default 128; strict: a file that cannot be read ends the reading, else it is listed in `failed`
 ---@return luxel.Dataset? dataset, string? message, string? code
 function Frame:load(options) end
@@ -580,7 +605,7 @@ function Pipeline:preview(image, path, options) end
 ---@field path string
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
----@field task "binary"|"classes"|"labels"
+---@field task "binary"|"classes"|"labels"|"segmentation"
 ---@field classes string[]
 ---@field positive string? of two classes the one whose probability it gives
 ---@field threshold number|number[]|nil
@@ -594,9 +619,16 @@ local Predictor = {}
 function Predictor:all(sources, options) end
 
 --- The answer for the probabilities of an image.
----@param probabilities number|number[] one element of what `probabilities` gives
+---@param probabilities number|number[]|Tensor one element of what `probabilities` gives; a map may be of another size, and the mask is of it
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
+
+--- How well the masks that the model finds agree with those of a dataset, at the resolution of the latter.
+---@param dataset luxel.Dataset with masks
+---@param options? {progress?: function}
+---@return ({dice: number, iou: number}|false)[]? overlaps of each image, false where it has no mask
+---@return string? message, string? code as of `probabilities`, "io" and "format" where a mask cannot be read
+function Predictor:overlaps(dataset, options) end
 
 --- The answer to one film; `predictor(source)` is the same.
 ---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
@@ -605,9 +637,9 @@ function Predictor:answer(probabilities) end
 function Predictor:predict(source, options) end
 
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
---- or labels.
+--- or labels; of a segmentation a map of them, float32 [1,S,S] of the network's size.
 ---@param dataset luxel.Dataset
----@return number[]|number[][]|nil probabilities, string? message, string? code "result" where the network gives one that is no number, "device" or "memory" where the device fails
+---@return number[]|number[][]|Tensor[]|nil probabilities, string? message, string? code "result" where the network gives one that is no number, "device" or "memory" where the device fails
 function Predictor:probabilities(dataset) end
 
 ---@class luxel.Profile
@@ -2654,10 +2686,11 @@ function lx.data.audit(dir, options) end
 --- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
 ---
 --- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1] of two classes (0 and 1), [B,K] of several
---- labels, and of many classes [B], numbers from 1 as `F.cross_entropy` wants them, NaN where one is missing; indices
---- is int32 [B] on the cpu, the places in the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on
---- the cpu; where it has boxes they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without
---- those that left the image. The same options give the same batches on every device and with any number of threads.
+--- labels, of many classes [B], numbers from 1 as `F.cross_entropy` wants them, and of a segmentation [B,1,S,S], 1
+--- inside the masks; NaN where one is missing; indices is int32 [B] on the cpu, the places in the dataset; where the
+--- dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu, zeros where an image has none; where it has boxes
+--- they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without those that left the image. The
+--- same options give the same batches on every device and with any number of threads.
 ---
 --- Without `epoch` the first call on a dataset is its epoch 1, the next one its epoch 2, and so on; `lx.manual_seed`
 --- begins with 1 again. Calls in which chance has no part (`shuffle = false`, no `augment`) do not count. A loop that is
@@ -2687,7 +2720,7 @@ function lx.data.batches(dataset, options) end
 function lx.data.cutmix(x, y, options) end
 
 --- A dataset of images in memory.
----@param options {images: Tensor, labels: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); patients: so that a split has each of them on one side; size: of batches, default W
+---@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W
 ---@return luxel.Dataset
 function lx.data.dataset(options) end
 
@@ -2697,9 +2730,10 @@ function lx.data.dataset(options) end
 --- With `label`, a column of class names or numbers: two classes (the positive one is known by the other's name, or
 --- said with `positive`) or more. With `labels`, columns of 0 and 1 that do not exclude each other; empty ones are
 --- missing, and -1, which marks doubt in CheXpert (Irvin et al., AAAI 2019), becomes what `uncertain` says. Rows
---- without a class are missing labels too, which losses and metrics leave out.
+--- without a class are missing labels too, which losses and metrics leave out. With `mask` or `masks` and neither of
+--- these, the masks are the targets (segmentation); beside labels they go along with the images.
 ---@param source string|table[]|fun(): table?
----@param options {path?: string, root?: string, label?: string, labels?: (string)[], classes?: (string)[], positive?: string, uncertain?: "ones"|"zeros"|"ignore", patient?: string, part?: string, boxes?: (string)[], box_label?: string} path: the column of the image (default "path"); root: the folder of its relative paths (default that of the CSV file); classes: the names in the order of their numbers; patient, part: columns (default "patient" and "part" where there are such; else names of files tell patients as `lx.data.patient` does); boxes: four columns of x, y, w, h in pixels from the top left, of which an image may have several rows; box_label: the column of what a box is
+---@param options {path?: string, root?: string, label?: string, labels?: (string)[], classes?: (string)[], positive?: string, uncertain?: "ones"|"zeros"|"ignore", patient?: string, part?: string, boxes?: (string)[], box_label?: string, mask?: string, masks?: string, keep?: function} path: the column of the image (default "path"); root: the folder of its relative paths (default that of the CSV file); classes: the names in the order of their numbers; patient, part: columns (default "patient" and "part" where there are such; else names of files tell patients as `lx.data.patient` does); boxes: four columns of x, y, w, h in pixels from the top left, of which an image may have several rows; box_label: the column of what a box is; mask: the column with the file of the mask, empty where there is none; masks: the folder that has the mask of each image under its name, with any extension; both in the size of the image, or another one of its proportion, not 0 inside; keep: whether a row counts, by its cells
 ---@return luxel.Frame? frame, string? message, string? code "io" or "format"
 function lx.data.frame(source, options) end
 
@@ -2738,15 +2772,15 @@ function lx.data.outside(path) end
 function lx.data.patient(path) end
 
 --- Synthetic radiographs in memory, with `boxes` of the opacities; about 6 ms each at 128 pixels. The same options give
---- the same pictures everywhere.
----@param options? {n?: integer, size?: integer, seed?: integer, infected?: number} 200 images of 128 pixels, seed 1, half of them infected
+--- the same pictures everywhere. Of the task "segmentation" they have masks of the lungs to learn instead of labels.
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"} 200 images of 128 pixels, seed 1, half of them infected, task "binary"
 ---@return luxel.Dataset
 function lx.data.phantom(options) end
 
 --- Writes the same images as PNG files, in the layout that `image_folder` reads (DIR/NORMAL, DIR/PNEUMONIA), and their
---- boxes as DIR/boxes.csv.
+--- boxes as DIR/boxes.csv. Of the task "segmentation" they are in DIR/images, and masks of the same names in DIR/masks.
 ---@param dir string made if need be
----@param options? {n?: integer, size?: integer, seed?: integer, infected?: number} as for `phantom`
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"} as for `phantom`
 ---@return integer? count, string? message, string? code
 function lx.data.phantom_save(dir, options) end
 
@@ -2816,6 +2850,13 @@ function lx.metrics.brier(scores, labels) end
 ---@return luxel.Confusion
 function lx.metrics.confusion(scores, labels, threshold) end
 
+--- The Dice coefficient of two masks, 2 |A ∩ B| / (|A| + |B|) (Dice, Ecology 26:297, 1945), over all elements together.
+--- 1 where both are empty: nothing was there, and nothing was found.
+---@param prediction Tensor of any shape, uint8 or int32 (not 0: inside) or float32 of 0 and 1
+---@param target Tensor of the same shape
+---@return number dice 0..1; NaN and other numbers in a float mask are an error
+function lx.metrics.dice(prediction, target) end
+
 --- The expected calibration error over equal-width bins (low, high] of the probability of the positive class (Guo et
 --- al., "On calibration of modern neural networks", ICML 2017, who bin the probability of the predicted class
 --- instead), and the bins, which draw the reliability diagram: mean probability (`confidence`) against the share of
@@ -2838,6 +2879,20 @@ function lx.metrics.f1(scores, labels, threshold) end
 ---@param class_names? string[]? negative and positive, default {"negative", "positive"}
 ---@return string
 function lx.metrics.format_report(report, class_names) end
+
+--- Intersection over union of two masks, |A ∩ B| / |A ∪ B| (Jaccard, New Phytologist 11:37, 1912), over all elements
+--- together. 1 where both are empty, as of `dice`.
+---@param prediction Tensor of any shape, uint8 or int32 (not 0: inside) or float32 of 0 and 1
+---@param target Tensor of the same shape
+---@return number iou 0..1; NaN and other numbers in a float mask are an error
+function lx.metrics.iou(prediction, target) end
+
+--- The mean of a figure that each image has, with an interval by the percentile bootstrap, of patients where
+--- `options.groups` tells them.
+---@param values number[]|luxel.Tensor one for each image; NaN is refused
+---@param options? {groups?: (any)[]|false, n?: integer, seed?: integer, level?: number} groups: the patient of each; else as of `report`
+---@return {mean: number, low: number?, high: number?, images: integer, units: integer} mean units: patients, or images where nothing tells them; low and high are nil where there are fewer than two, or all values agree
+function lx.metrics.mean(values, options) end
 
 --- The share of the images called negative that are (negative predictive value).
 ---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
@@ -4061,29 +4116,39 @@ lx.train = {}
 ---@return luxel.Console
 function lx.train.console(stream) end
 
---- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
+--- Trains once for each fold (`Frame:folds`, `Dataset:folds`), in the folders fold-1, fold-2, ... of `out`, as `fit`
+--- does. What is best on the validation images of a fold says too much of a network that was chosen on them: options of
+--- `fit` with best = "last" choose nothing. Ctrl-C ends it, and `resume` goes on: folds that are done stay as they are.
+---@param options {folds: (table)[], fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} fit: the options of `lx.train.fit` for a fold, train and val among them, without out, resume and overwrite; it is called again for folds that are done
+---@return {folds: table[], interrupted: boolean, save_problem: string?}? result folds: what `fit` returned for each, with its folder as `out`
+---@return string? message, string? code as of `fit`
+function lx.train.cross_validate(options) end
+
+--- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC or
+--- Dice),
 --- last.safetensors (with all that `resume` needs), log.csv, and an event file of the same curves for TensorBoard.
 --- Ctrl-C ends it with a usable last.safetensors.
 ---
 --- It computes on the device of the network's parameters, and moves the batches there.
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
---- each. Thresholds (Youden's) and the calibration of the probabilities (Platt's scaling, or of many classes a
---- temperature) are chosen on the validation set and stored.
+--- each, of a segmentation a map of logits as large as the images. Thresholds (Youden's) and the calibration of the
+--- probabilities (Platt's scaling, or of many classes a temperature) are chosen on the validation set and stored.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"loss"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy, auc, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `classes` are the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
 
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
---- where the network gives several. One that is not finite is an error that names the image.
+--- where the network gives several, a map of them [1,S,S] where it tells pixels. One that is not finite is an error
+--- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
----@return number[]|number[][]
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
+---@return number[]|number[][]|Tensor[]
 function lx.train.predict(net, dataset, options) end
 
 --- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
@@ -4186,6 +4251,13 @@ function lx.vision.decode(bytes, options) end
 ---@param options? {shape?: "rectangle"|"cross"|"ellipse"} shape: default "rectangle"
 ---@return Tensor of the shape and dtype of the image
 function lx.vision.dilate(image, size, options) end
+
+--- Outlines a mask: the pixels inside it that are near its edge.
+---@param image Tensor uint8 [1,H,W] or [3,H,W]
+---@param mask Tensor uint8 [H,W] or [1,H,W], not 0 inside
+---@param options? {colour?: integer[], thickness?: integer} colour: default yellow; thickness: pixels, default 1
+---@return Tensor a new image, [3,H,W]
+function lx.vision.draw_mask(image, mask, options) end
 
 --- Outlines a rectangle.
 ---@param image Tensor uint8 [1,H,W] or [3,H,W]

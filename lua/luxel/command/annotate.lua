@@ -21,15 +21,16 @@ local function wrap(text, width, scale)
     return lines
 end
 
---- The picture with a margin above that says the label, and one below with the notice.
+--- The picture with a margin above that says the label, and one below with the notice; the outline of a mask is drawn.
 ---@param image Tensor uint8 [C,H,W]
 ---@param answer luxel.Answer
 ---@return Tensor image uint8 [3,H',W]
 return function(image, answer)
     local vision = lx.vision
-    image = vision.to_rgb(image)
     local height, width = image.shape[2], image.shape[3]
-    local text = ("%s %.2f%%"):format(answer.label, 100 * answer.probability)
+    image = answer.mask and vision.draw_mask(image, answer.mask, {thickness = 1 + math.min(height, width) // 512})
+        or vision.to_rgb(image)
+    local text = ("%s %.2f%%"):format(answer.label, 100 * (answer.share or answer.probability))
     local scale = math.max(1, math.min(width // (vision.text_size(text) + 12), 1 + height // 224))
     local _, line = vision.text_size(text, scale)
     local title = wrap(text, width, scale)
@@ -41,7 +42,7 @@ return function(image, answer)
     image = vision.pad(image, {0, above, 0, below})
     for i, words in ipairs(title) do
         image = vision.draw_text(image, 4 * scale, 3 * scale + (i - 1) * line, words,
-            {colour = answer.positive and RED or GREEN, scale = scale})
+            {colour = answer.positive and not answer.mask and RED or GREEN, scale = scale})
     end
     for i, words in ipairs(lines) do
         image = vision.draw_text(image, 4 * small, above + height + 2 * small + (i - 1) * low, words, {scale = small})

@@ -8,6 +8,7 @@
 local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
+local masks = require "luxel.command.masks"
 local options = require "luxel.command.options"
 
 local evaluate = {summary = "How good a trained model is on labelled radiographs."}
@@ -32,6 +33,7 @@ local PHANTOM_SEED <const> = -1
 -- words.
 local function check_classes(model, frame)
     local metadata = model.metadata
+    if model.task == "segmentation" and frame.task == model.task then return end
     if frame.task ~= model.task or #frame.classes ~= #metadata.classes then
         options.fail(("the model tells %s (%s), and the images have %s (%s)"):format(table.concat(metadata.classes,
             ", "),
@@ -49,8 +51,11 @@ end
 -- The images, and a sentence on which they are.
 local function read_data(args, model)
     if not args.data then
-        if model.task ~= "binary" then options.fail("--data: drawn phantoms have two classes, and the model more") end
-        return lx.data.phantom {n = args.phantoms, size = model.size, seed = PHANTOM_SEED}, "phantoms drawn anew"
+        if model.task ~= "binary" and model.task ~= "segmentation" then
+            options.fail("--data: drawn phantoms have two classes, and the model more")
+        end
+        return lx.data.phantom {n = args.phantoms, size = model.size, seed = PHANTOM_SEED, task = model.task},
+            "phantoms drawn anew"
     end
     local frame = options.frame(args)
     check_classes(model, frame)
@@ -77,24 +82,34 @@ local function read_data(args, model)
     return unseen, what
 end
 
+local function report_masks(args, model, dataset)
+    local overlaps = options.must(model:overlaps(dataset))
+    return masks.report(overlaps, dataset.groups or dataset.paths, args.seed)
+end
+
+local function report_scores(args, model, dataset)
+    return lx.metrics.report(options.must(model:probabilities(dataset)), dataset.labels, {
+        threshold = model.threshold, groups = dataset.groups, seed = args.seed,
+        classes = model.task ~= "binary" and model.metadata.classes or nil,
+    })
+end
+
 --- Runs the command.
 ---@param args table the options
 function evaluate.run(args)
     local device, device_words = options.device(args.device)
     local model = options.must(lx.predictor.open(args.model, {device = device}))
     local dataset, what = read_data(args, model)
-    local probabilities = options.must(model:probabilities(dataset))
     local classes = model.metadata.classes
-    local report = lx.metrics.report(probabilities, dataset.labels, {
-        threshold = model.threshold, groups = dataset.groups, seed = args.seed,
-        classes = model.task ~= "binary" and classes or nil,
-    })
+    local report = model.task == "segmentation" and report_masks(args, model, dataset)
+        or report_scores(args, model, dataset)
 
     print("model: " .. args.model)
     print("device: " .. device_words)
     print("images: " .. what)
     print()
-    print(model.task == "binary" and lx.metrics.format_report(report, classes) or tostring(report))
+    print(model.task == "segmentation" and masks.words(report)
+        or model.task == "binary" and lx.metrics.format_report(report, classes) or tostring(report))
     print()
     print(options.NOTICE)
 

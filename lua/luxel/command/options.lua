@@ -145,15 +145,84 @@ function options.add_data(parser)
     parser:option("--labels", "Columns with 0 and 1 for labels that do not exclude each other: A,B,C.")
     parser:option("--path", "Column of a CSV file in --data with the images.", "path")
     parser:option("--root", "Folder of the images of a CSV file (default: that of the file).")
+    parser:option("--masks", "Folder with the mask of each image under its name: these are learnt, not labels.")
+    parser:option("--shows", "What the masks show.", "mask")
+    parser:option("--leave-out", "Leaves out the rows of a CSV file whose COLUMN is VALUE: COLUMN=VALUE."):count "*"
     parser:option("--uncertain", "What -1 in a label means, which marks doubt in CheXpert."):choices {
         "ones", "zeros", "ignore",
     }
+end
+
+local EXTENSIONS <const> = {}
+for _, format in ipairs(core.image_formats()) do
+    for _, extension in ipairs(format.extensions) do EXTENSIONS[extension] = true end
+end
+
+--- Appends the images in a folder and below to `paths`, in the order of their names. Links to folders are not followed.
+---@param folder string
+---@param paths string[]
+---@param complain fun(message: string) is called for folders that cannot be read
+function options.collect(folder, paths, complain)
+    local ok, iterate, state = pcall(lfs.dir, folder)
+    if not ok then return complain("cannot read the folder " .. folder) end
+    local names = {}
+    for name in iterate, state do
+        if name:sub(1, 1) ~= "." then names[#names + 1] = name end
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+        local path = folder .. "/" .. name
+        local extension = name:match("%.(%w+)$")
+        if lfs.attributes(path, "mode") == "directory" then
+            if lfs.symlinkattributes(path, "mode") ~= "link" then options.collect(path, paths, complain) end
+        elseif extension and EXTENSIONS[extension:lower()] then
+            paths[#paths + 1] = path
+        end
+    end
+end
+
+-- Rows without labels, of the images in a folder.
+local function rows_below(folder, patient)
+    local paths, rows = {}, {}
+    options.collect((folder:gsub("(.)/+$", "%1")), paths, options.fail)
+    if #paths == 0 then options.fail(folder .. ": there are no images in this folder") end
+    for i, path in ipairs(paths) do rows[i] = {path = path, patient = patient and path:match(patient) or nil} end
+    return rows
+end
+
+-- A function of a row that is false for those to leave out; nil if none are.
+local function keep_of(words)
+    if #words == 0 then return nil end
+    local pairs_of = {}
+    for i, word in ipairs(words) do
+        local column, value = word:match("^([^=]+)=(.*)$")
+        if not column then options.fail(("--leave-out: expected COLUMN=VALUE, got '%s'"):format(word)) end
+        pairs_of[i] = {column, value}
+    end
+    return function(row)
+        for _, pair in ipairs(pairs_of) do
+            if row[pair[1]] == nil then options.fail("--leave-out: there is no column " .. pair[1]) end
+            if row[pair[1]] == pair[2] then return false end
+        end
+        return true
+    end
+end
+
+-- Of images with masks.
+local function mask_frame(args)
+    local is_folder = lfs.attributes(args.data, "mode") == "directory"
+    if is_folder and #args.leave_out > 0 then options.fail("--leave-out is for the rows of a CSV file") end
+    return options.must(lx.data.frame(is_folder and rows_below(args.data, args.patient) or args.data, {
+        path = args.path, root = not is_folder and args.root or nil, masks = args.masks, classes = {args.shows},
+        patient = not is_folder and args.patient or nil, keep = keep_of(args.leave_out),
+    }))
 end
 
 --- The frame that the command line describes: of a folder, or of a CSV file.
 ---@param args table
 ---@return luxel.Frame
 function options.frame(args)
+    if args.masks then return mask_frame(args) end
     if lfs.attributes(args.data, "mode") == "directory" or not (args.label or args.labels) then
         if lfs.attributes(args.data, "mode") == "file" then
             options.fail(("--data: %s is not a folder; of a CSV file, --label says which column has the class, or "
@@ -168,7 +237,7 @@ function options.frame(args)
     end
     return options.must(lx.data.frame(args.data, {
         path = args.path, root = args.root, label = args.label, labels = labels, positive = args.positive,
-        patient = args.patient, uncertain = args.uncertain,
+        patient = args.patient, uncertain = args.uncertain, keep = keep_of(args.leave_out),
     }))
 end
 
@@ -183,6 +252,25 @@ function options.words_of(frame)
     return names
 end
 
+-- Images with masks, in their own sizes; reading all of them tells which cannot be read, and who was trained on.
+local function open_with_masks(frame, reading)
+    local dataset, message, code = frame:open {size = reading.size, reduce = reading.reduce, cache = reading.cache,
+        strict = reading.strict, progress = reading.cache and reading.progress or nil}
+    if not dataset then return nil, message, code end
+    local rows, failed = {}, table.move(dataset.failed, 1, #dataset.failed, 1, {})
+    for i = 1, #dataset do
+        local _, problem, kind = dataset:image(i)
+        if not problem then _, problem, kind = dataset:mask(i) end
+        if problem then failed[#failed + 1] = {path = dataset.paths[i], message = problem, code = kind}
+        else rows[#rows + 1] = i end
+        if not reading.cache then reading.progress(i, #dataset) end
+    end
+    if #rows == 0 or reading.strict and failed[1] then return nil, failed[1].message, failed[1].code end
+    local rest = #rows == #dataset and dataset or dataset:subset(rows)
+    rest.failed = failed
+    return rest
+end
+
 --- Reads the images of a frame with a progress bar; files that cannot be read are named.
 ---@param frame luxel.Frame
 ---@param size integer
@@ -195,7 +283,8 @@ function options.load(frame, size, strict, cache)
         size = size, strict = strict, progress = function(done, total) console:reading(done, total) end,
     }
     if cache then reading.cache, reading.reduce = cache, 2 * size end
-    local dataset = options.must((cache and frame.open or frame.load)(frame, reading))
+    local read = frame.mask and open_with_masks or cache and frame.open or frame.load
+    local dataset = options.must(read(frame, reading))
     for _, failure in ipairs(dataset.failed) do
         io.stderr:write("[WARN] left out: ", failure.message, "\n")
     end

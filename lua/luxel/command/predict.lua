@@ -5,7 +5,6 @@
 
 local annotate = require "luxel.command.annotate"
 local cjson = require "cjson"
-local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -19,7 +18,8 @@ function predict.options(parser)
     parser:option("--list", "File with a path in each line; - for the standard input.")
     parser:option("--model", "Model file that train wrote."):count(1)
     options.add_device(parser)
-    parser:option("--out", "Folder for the images with label and probability written in a margin.")
+    parser:option("--out", "Folder for the images with label and probability written in a margin, and masks outlined.")
+    parser:option("--masks", "Folder for the masks that a model of masks finds, as PNG of 0 and 255.")
     parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
     parser:flag("--json", "The same as --format json: an object in each line.")
 end
@@ -39,31 +39,6 @@ local function say(text)
 end
 
 -- ---- which images -------------------------------------------------------------------------------------------------
-
-local EXTENSIONS <const> = {}
-for _, format in ipairs(core.image_formats()) do
-    for _, extension in ipairs(format.extensions) do EXTENSIONS[extension] = true end
-end
-
--- Appends the images in a folder and below, in the order of their names. Links to folders are not followed.
-local function collect(run, folder, paths)
-    local ok, iterate, state = pcall(lfs.dir, folder)
-    if not ok then return complain(run, "cannot read the folder " .. folder) end
-    local names = {}
-    for name in iterate, state do
-        if name:sub(1, 1) ~= "." then names[#names + 1] = name end
-    end
-    table.sort(names)
-    for _, name in ipairs(names) do
-        local path = folder .. "/" .. name
-        local extension = name:match("%.(%w+)$")
-        if lfs.attributes(path, "mode") == "directory" then
-            if lfs.symlinkattributes(path, "mode") ~= "link" then collect(run, path, paths) end
-        elseif extension and EXTENSIONS[extension:lower()] then
-            paths[#paths + 1] = path
-        end
-    end
-end
 
 local function listed(path)
     local file, message
@@ -89,7 +64,7 @@ local function find_images(run)
     for _, path in ipairs(given) do
         if lfs.attributes(path, "mode") == "directory" then
             local before = #paths
-            collect(run, (path:gsub("(.)/+$", "%1")), paths)
+            options.collect((path:gsub("(.)/+$", "%1")), paths, function(message) complain(run, message) end)
             if #paths == before then complain(run, path .. ": there are no images in this folder") end
         else
             paths[#paths + 1] = path
@@ -137,6 +112,7 @@ function print_answer.json(answer)
         path = shown, path_bytes = shown ~= path and path:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
             or nil,
         label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
+        share = answer.share,
         threshold = answer.threshold, warnings = #warnings > 0 and warnings or nil, notice = answer.notice,
     })
 end
@@ -144,10 +120,10 @@ end
 function print_answer.csv(answer, _, classes)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.code end
-    local cells = {cell(answer.path), cell(answer.label), number(answer.probability)}
+    local cells = {cell(answer.path), cell(answer.label), number(answer.share or answer.probability)}
     if answer.classes then
         for _, name in ipairs(classes) do cells[#cells + 1] = number(answer.classes[name]) end
-    else
+    elseif answer.infected then
         cells[#cells + 1] = number(answer.infected)
     end
     cells[#cells + 1] = cell(table.concat(warnings, " "))
@@ -156,8 +132,9 @@ end
 
 -- The names of the columns; other formats have none.
 local function print_columns(predictor)
-    local cells = {"path", "label", "probability"}
-    for _, name in ipairs(predictor.task == "binary" and {"probability of " .. predictor.positive}
+    local maps = predictor.task == "segmentation"
+    local cells = {"path", "label", maps and "share" or "probability"}
+    for _, name in ipairs(maps and {} or predictor.task == "binary" and {"probability of " .. predictor.positive}
         or predictor.classes) do
         cells[#cells + 1] = cell(name)
     end
@@ -174,15 +151,27 @@ local function identity(path)
 end
 
 -- Two images of one name must not overwrite each other, nor anything that was given.
-local function output_path(run, path)
+local function output_path(run, folder, path)
     local stem = path:match("[^/]*$"):gsub("%.%w+$", "")
     local name, count = stem, 1
-    while run.taken[name] or run.inputs[identity(("%s/%s.png"):format(run.args.out, name)) or false] do
+    local function place() return ("%s/%s.png"):format(folder, name) end
+    while run.taken[place()] or run.inputs[identity(place()) or false] do
         count = count + 1
         name = ("%s-%d"):format(stem, count)
     end
-    run.taken[name] = true
-    return ("%s/%s.png"):format(run.args.out, name)
+    run.taken[place()] = true
+    return place()
+end
+
+local function make_folder(path)
+    if path and not lfs.mkdir(path) and lfs.attributes(path, "mode") ~= "directory" then
+        options.fail("cannot make the folder " .. path)
+    end
+end
+
+local function save(run, folder, answer, picture)
+    local ok, problem = lx.vision.save(output_path(run, folder, answer.path), picture)
+    if not ok then complain(run, problem) end
 end
 
 -- ---- the work -------------------------------------------------------------------------------------------------------
@@ -194,9 +183,8 @@ local function show(run, answer, only)
     for _, finding in ipairs(answer.findings) do
         io.stderr:write(("[WARN] %s: %s\n"):format(answer.path, finding.message))
     end
-    if not run.args.out then return end
-    local ok, message = lx.vision.save(output_path(run, answer.path), annotate(answer.image, answer))
-    if not ok then complain(run, message) end
+    if run.args.out then save(run, run.args.out, answer, annotate(answer.image, answer)) end
+    if run.args.masks then save(run, run.args.masks, answer, answer.mask) end
 end
 
 --- Runs the command.
@@ -210,9 +198,13 @@ function predict.run(args)
     local predictor = options.must(lx.predictor.open(args.model, {device = device}))
     local run = {args = args, predictor = predictor, taken = {}, inputs = {}, failed = false}
     if args.format == "csv" then print_columns(predictor) end
-    if args.out and not lfs.mkdir(args.out) and lfs.attributes(args.out, "mode") ~= "directory" then
-        options.fail("cannot make the folder " .. args.out)
+    if args.masks and predictor.task ~= "segmentation" then
+        options.fail(("--masks: the model tells %s, and finds no masks"):format(table.concat(predictor.classes, ", ")))
+    elseif args.masks and args.masks == args.out then
+        options.fail("--masks and --out: say two folders, or masks and pictures get each other's names")
     end
+    make_folder(args.out)
+    make_folder(args.masks)
     local paths, only = find_images(run)
     for _, path in ipairs(paths) do run.inputs[identity(path) or path] = true end
     local console = #paths > CHUNK and lx.train.console()

@@ -2,21 +2,32 @@
 --
 --     luxel train --data DIR --out runs/first
 --     luxel train --data labels.csv --path image --root images --labels Effusion,Mass --out runs/findings
+--     luxel train --data images/ --masks masks/ --model unet --size 256 --out runs/lungs
+--
+-- With --folds it trains as many networks, each without a part of the patients, and says how good they are on these.
 --
 -- DIR holds NORMAL/ and PNEUMONIA/ (or any class folders), with or without train/, val/, test/ above them. Images below
 -- test/ are never looked at here. Without --data it learns from drawn phantoms.
 
+local judge_folds = require "luxel.command.folds"
 local lx = require "luxel"
 local options = require "luxel.command.options"
 
-local command = {summary = "Learns to tell infected from normal chest radiographs."}
+-- A quarter of the paper's width: enough for one organ, and a sixteenth of the work.
+local UNET <const> = "width=16,batch_norm=true"
+
+local command = {summary = "Learns to tell infected from normal chest radiographs, or what masks show."}
 
 --- Adds the options of the command.
 function command.options(parser)
     parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/ or other class folders, or a CSV file (default: drawn "
         .. "phantoms).")
     options.add_data(parser)
-    parser:option("--model", "Network.", "cnn"):choices(lx.models.names("classifier"))
+    local networks = lx.models.names("classifier")
+    for _, name in ipairs(lx.models.names("segmentation")) do networks[#networks + 1] = name end
+    parser:option("--model", "Network; those of masks: " .. table.concat(lx.models.names("segmentation"), ", ") .. ".",
+        "cnn"):choices(networks)
+    parser:option("--network", "Options of the network: NAME=VALUE,... (default of unet: " .. UNET .. ")")
     parser:option("--pretrained --weights", "File of weights to begin with, of torch.save or safetensors; the last "
         .. "layer begins anew.")
     parser:option("--source", "Where these weights come from, where the file does not tell.")
@@ -45,7 +56,12 @@ function command.options(parser)
         0.99999)
     options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
         true)
-    parser:option("--best", "What the best epoch has the best of.", "auc"):choices {"auc", "accuracy", "loss"}
+    parser:option("--best", "What the best epoch has the best of (default: auc, of masks dice; with --folds last)."
+        ):choices {
+        "auc", "accuracy", "dice", "iou", "loss", "last",
+    }
+    options.add_number(parser, "--folds", "Trains so many times, each time without a part of the patients, and judges "
+        .. "on these; 0: once, with --val.", 0, 0, 100, true)
     options.add_device(parser)
     options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
     options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
@@ -56,9 +72,8 @@ function command.options(parser)
     parser:option("--enhance", "What every image goes through first, in training and later."):choices {
         "none", "equalize", "clahe", "autocontrast",
     }:default "none"
-    parser:option("--augment", "How training images vary: not, mirrored, or also turned, moved and scaled."):choices {
-        "none", "flips", "full",
-    }:default "full"
+    parser:option("--augment", "How training images vary: not, mirrored, also turned, moved and scaled, or also in "
+        .. "brightness and contrast."):choices {"none", "flips", "full", "strong"}:default "full"
     parser:option("--cache", "File for the decoded images at twice the size, so that later runs begin at once, and "
         .. "images are resampled once (default: decoded in every run, kept in memory at the size).")
     parser:flag("--resume", "Go on with the run in --out.")
@@ -69,20 +84,12 @@ function command.options(parser)
     parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
 end
 
--- The network, with its first weights.
-local function build(args, outputs)
-    if not args.pretrained then return lx.models.build(args.model, {size = args.size, outputs = outputs}) end
-    local ok, net, message = pcall(lx.models.build, args.model, {
-        size = args.size, outputs = outputs, pretrained = args.pretrained, source = args.source, head = "replace",
-    })
-    if not ok then options.fail((tostring(net):gsub("^[^\n]-:%d+: ", ""))) end
-    options.must(net, message)
-    local about = net.pretrained
-    local form = "; images are normalised by mean %.4g and standard deviation %.4g"
-    print(("weights of %s%s; the last layer begins anew%s"):format(about.source,
-        about.summed and ", the first convolution summed over its channels" or "",
-        about.mean and form:format(about.mean, about.std) or ""))
-    return net
+-- Whether the network is one for masks.
+local function is_of_masks(name)
+    for _, known in ipairs(lx.models.names("segmentation")) do
+        if known == name then return true end
+    end
+    return false
 end
 
 -- Options that contradict each other, or say nothing.
@@ -101,16 +108,27 @@ local function check(args)
     options.check_size(args)
     if args.resume and args.overwrite then options.fail("--resume goes on with a run, and --overwrite replaces it: say "
         .. "one") end
-    for _, name in ipairs {"label", "labels", "root", "uncertain"} do
+    for _, name in ipairs {"label", "labels", "root", "uncertain", "masks"} do
         if args[name] and not args.data then options.fail(("--%s says what the table in --data holds, and there is "
             .. "none"):format(name)) end
     end
     if args.label and args.labels then options.fail("--label is for one class an image, --labels for several labels: "
         .. "say one") end
+    if args.masks and (args.label or args.labels) then options.fail("--masks are learnt, or labels: say one") end
+    if is_of_masks(args.model) ~= (args.masks ~= nil) and args.data then
+        options.fail(args.masks and ("--masks want a network such as %s, not %s"):format(lx.models.names(
+            "segmentation")[1], args.model) or ("--model %s learns masks: name their folder with --masks"):format(
+            args.model))
+    end
+    if args.folds == 1 then options.fail("--folds: at least 2, or 0 for none") end
 end
 
 local AUGMENT <const> = {
     none = false, flips = {{"hflip"}}, full = {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}},
+    strong = {
+        {"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}, {"brightness", 0.15}, {"contrast", {0.7, 1.3}},
+        {"gamma", {0.7, 1.4}},
+    },
 }
 
 -- Kaggle ships a val/ of 16 images: too few to choose a threshold on.
@@ -131,6 +149,14 @@ local function load(args, whole, ...)
         parts[i] = dataset:subset(indices)
     end
     return table.unpack(parts)
+end
+
+-- Images for folds: those that are for training or validation.
+local function read_whole(args)
+    local frame = options.frame(args)
+    print(frame)
+    frame = frame:filter(function(row) return row.part ~= "test" end)
+    return (load(args, frame, frame))
 end
 
 -- What thaws when, as fit wants it.
@@ -178,9 +204,14 @@ end
 
 local function draw_phantoms(args)
     print(("drawing %d phantoms"):format(args.phantoms))
-    local train, val = lx.data.phantom({n = args.phantoms, size = args.size, seed = args.seed}):split {
-        val = args.val, seed = args.seed,
+    return lx.data.phantom {
+        n = args.phantoms, size = args.size, seed = args.seed,
+        task = is_of_masks(args.model) and "segmentation" or "binary",
     }
+end
+
+local function draw_data(args)
+    local train, val = draw_phantoms(args):split {val = args.val, seed = args.seed}
     if not train then options.fail(val) end
     return train, val
 end
@@ -194,6 +225,7 @@ end
 
 -- The rarer classes and labels weigh more, so that all count the same; the probabilities are calibrated afterwards.
 local function loss_of(train_set, device)
+    if train_set.task == "segmentation" then return nil end
     local F, counts = lx.nn.functional, train_set:counts()
     if train_set.task == "classes" then
         local weights = {}
@@ -217,6 +249,104 @@ local function loss_of(train_set, device)
     end
 end
 
+-- "width=16,batch_norm=true" as a table.
+local function network_options(args)
+    local text, out = args.network or is_of_masks(args.model) and UNET or "", {}
+    for word in text:gmatch("[^,]+") do
+        local name, value = word:match("^([%w_]+)=(.+)$")
+        if not name then options.fail(("--network: expected NAME=VALUE, got '%s'"):format(word)) end
+        local number = tonumber(value)
+        if value == "true" or value == "false" then out[name] = value == "true"
+        else out[name] = number and (math.tointeger(number) or number) or value end
+    end
+    return next(out) and out or nil
+end
+
+-- The network, with its first weights.
+local function build(args, outputs)
+    local all = {size = args.size, outputs = outputs}
+    for name, value in pairs(network_options(args) or {}) do all[name] = value end
+    if args.pretrained then all.pretrained, all.source, all.head = args.pretrained, args.source, "replace" end
+    local ok, net, message = pcall(lx.models.build, args.model, all)
+    if not ok then options.fail((tostring(net):gsub("^[^\n]-:%d+: ", ""))) end
+    options.must(net, message)
+    if not args.pretrained then return net end
+    local about = net.pretrained
+    local form = "; images are normalised by mean %.4g and standard deviation %.4g"
+    print(("weights of %s%s; the last layer begins anew%s"):format(about.source,
+        about.summed and ", the first convolution summed over its channels" or "",
+        about.mean and form:format(about.mean, about.std) or ""))
+    return net
+end
+
+-- The options of lx.train.fit.
+local function plan(args, device, train_set, val_set)
+    local words = options.words_of(train_set)
+    lx.manual_seed(args.seed)
+    local net = build(args, train_set.task == "binary" and 1 or #words):to(device)
+    local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = args.lr, decay = args.lr_decay}),
+        {weight_decay = 0.01})
+    local steps = math.max(2, math.ceil(math.ceil(
+        #train_set / args.batch) / args.accumulate) * args.epochs) -- one to warm up
+    return {
+        net = net, optimizer = optimizer, loss = loss_of(train_set, device), train = train_set, val = val_set,
+        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
+        epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
+        best = args.best or args.folds > 0 and "last" or nil,
+        ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
+        profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
+        probe = args.probe or false,
+        enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
+        metadata = {
+            model = args.model, network = network_options(args), size = args.size, classes = words,
+            folders = train_set.classes, images = #train_set,
+        },
+    }
+end
+
+local function check_counts(train_set)
+    local words, counts = options.words_of(train_set), train_set:counts()
+    for k, count in ipairs(counts) do
+        if count == 0 and train_set.task ~= "labels" then
+            options.fail(("no training image is of the class %s: it cannot be learnt"):format(words[k]))
+        end
+    end
+    return words, counts
+end
+
+-- What `fit` returns in words of the command line.
+local function must(result, message)
+    if result then return result end
+    options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true", "--overwrite")))
+end
+
+local function figures_of(best)
+    if best.dice then return ("validation Dice %.4f, IoU %.4f"):format(best.dice, best.iou) end
+    return ("validation AUC %s, accuracy %s%s"):format(best.auc and ("%.4f"):format(best.auc) or "n/a",
+        best.accuracy and ("%.3f"):format(best.accuracy) or "n/a",
+        best.threshold and (" at threshold %.3f"):format(best.threshold) or "")
+end
+
+local function status_of(result)
+    if result.save_problem then io.stderr:write("error: not all of the run was saved: ", result.save_problem, "\n") end
+    print(options.NOTICE)
+    return result.interrupted and 130 or result.save_problem and 1 or 0
+end
+
+local function run_folds(args, device)
+    local whole = args.data and read_whole(args) or draw_phantoms(args)
+    check_counts(whole)
+    local folds = options.must(whole:folds(args.folds, {seed = args.seed}))
+    local result = must(lx.train.cross_validate {
+        folds = folds, out = args.out, resume = args.resume, overwrite = args.overwrite,
+        fit = function(fold) return plan(args, device, fold.train, fold.val) end,
+    })
+    if not result.interrupted and not result.save_problem then
+        print(judge_folds(args, device, folds, result))
+    end
+    return status_of(result)
+end
+
 --- Runs the command.
 ---@param args table the options
 ---@return integer status
@@ -224,53 +354,24 @@ function command.run(args)
     check(args)
     local device, device_words = options.device(args.device)
     print("computing on " .. device_words)
-    lx.manual_seed(args.seed)
+    if args.folds > 0 then return run_folds(args, device) end
     local train_set, val_set
-    if args.data then train_set, val_set = read_data(args) else train_set, val_set = draw_phantoms(args) end
-    local words, counts = options.words_of(train_set), train_set:counts()
-    for k, count in ipairs(counts) do
-        if count == 0 and train_set.task ~= "labels" then
-            options.fail(("no training image is of the class %s: it cannot be learnt"):format(words[k]))
-        end
-    end
+    if args.data then train_set, val_set = read_data(args) else train_set, val_set = draw_data(args) end
+    local words, counts = check_counts(train_set)
     print(("training on %d images (%s), validating on %d (%s)"):format(#train_set, counts_in_words(counts, words),
         #val_set,
         counts_in_words(val_set:counts(), words)))
-
-    local net = build(args, train_set.task == "binary" and 1 or #words):to(device)
-    if args.tune then print(lx.tune(net, {args.batch, 1, args.size, args.size})) end
-    local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = args.lr, decay = args.lr_decay}),
-        {weight_decay = 0.01})
-    local steps = math.max(2, math.ceil(math.ceil(
-        #train_set / args.batch) / args.accumulate) * args.epochs) -- one to warm up
-    local scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps})
-
-    local result, message = fit {
-        freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
-        probe = args.probe or false,
-        net = net, optimizer = optimizer, scheduler = scheduler, loss = loss_of(train_set, device), train = train_set,
-        val = val_set, epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
-        out = args.out, resume = args.resume, overwrite = args.overwrite, best = args.best,
-        ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
-        profile = args.profile,
-        enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
-        metadata = {
-            model = args.model, size = args.size, classes = words, folders = train_set.classes, images = #train_set,
-        },
-    }
-    if not result then options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true",
-        "--overwrite"))) end
+    local options_of_fit = plan(args, device, train_set, val_set)
+    if args.tune then print(lx.tune(options_of_fit.net, {args.batch, 1, args.size, args.size})) end
+    options_of_fit.out, options_of_fit.resume, options_of_fit.overwrite = args.out, args.resume, args.overwrite
+    local result = must(fit(options_of_fit))
     local best = result.best
     if best then
-        print(("best epoch %d: validation AUC %s, accuracy %s%s; model in %s/best.safetensors"):format(best.epoch,
-            best.auc and ("%.4f"):format(best.auc) or "n/a", best.accuracy and ("%.3f"):format(best.accuracy) or "n/a",
-            best.threshold and (" at threshold %.3f"):format(best.threshold) or "", args.out))
+        print(("best epoch %d: %s; model in %s/best.safetensors"):format(best.epoch, figures_of(best), args.out))
     elseif result.epoch > 0 then
         io.stderr:write("error: no model was saved: ", result.save_problem or "no epoch was the best", "\n")
     end
-    if result.save_problem then io.stderr:write("error: not all of the run was saved: ", result.save_problem, "\n") end
-    print(options.NOTICE)
-    return result.interrupted and 130 or result.save_problem and 1 or 0
+    return status_of(result)
 end
 
 return command

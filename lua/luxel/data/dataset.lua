@@ -4,22 +4,23 @@
 local args = require "luxel.args"
 local core = require "luxel.core"
 local namespace = require "luxel.namespace"
-local split = require "luxel.data.split"
+local splitting = require "luxel.data.split"
 
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
----@field task "binary"|"classes"|"labels" see luxel.Frame
+---@field task "binary"|"classes"|"labels"|"segmentation" see luxel.Frame
 ---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0
----  and 1
+---  and 1; of a segmentation [N], 0 where there is a mask
 ---@field paths string[]
 ---@field groups any[]|false the patient of each image; false where no patient is known
----@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels
+---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels;
+---  of what the masks show
 ---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
 ---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they
 ---  are in memory) from the top left, where known
----@field masks string[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion: files, or uint8
----  [N,1,H,W]
+---@field masks (string|false)[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion, not 0
+---  inside: files (false where there is none), or uint8 [N,1,H,W]
 ---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
 ---@field reduce integer? pixels of the shorter side that images and masks in files are reduced to
 ---@field private store luxel.Store?
@@ -27,7 +28,7 @@ local split = require "luxel.data.split"
 ---@field private places integer[]? where in the store each image is
 ---@field private pixels integer[]? hashes of the pixels of each image, where its file was decoded for it
 local Dataset = namespace.class("Dataset", {}, {"images", "size", "groups", "boxes", "masks", "memory", "reduce",
-    "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks", "pixels"})
+    "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks", "mask_places", "pixels"})
 
 args.type("dataset", "a dataset", "table", function(value) return getmetatable(value) == Dataset end)
 
@@ -143,16 +144,46 @@ function Dataset:source()
     return self.over_images
 end
 
---- The masks by number, or nil where there are none. Those in files are reduced as the images are.
----@return luxel.Store?
+-- The paths of the masks that there are, and which of them each image has, 0 for none.
+local function known_masks(masks)
+    local paths, places = {}, {}
+    for i, path in ipairs(masks) do
+        if path then paths[#paths + 1] = path end
+        places[i] = path and #paths or 0
+    end
+    return paths, places
+end
+
+--- The masks by number, or nil where there are none, and which of them each image has (0: none; nil: the one of its own
+--- number). Those in files are reduced as the images are.
+---@return luxel.Store?, integer[]? places
 function Dataset:mask_source()
     if not self.masks then return nil end
     if not rawequal(self.stored_masks, self.masks) then
-        self.stored_masks = self.masks
-        self.over_masks = type(self.masks) ~= "table" and store_over(self.masks)
-            or assert(core.store_files(self.masks, {side = self.reduce, memory = self.memory or MEMORY, labels = true}))
+        self.stored_masks, self.mask_places = self.masks, nil
+        if type(self.masks) ~= "table" then
+            self.over_masks = store_over(self.masks)
+        else
+            local paths
+            paths, self.mask_places = known_masks(self.masks)
+            self.over_masks = assert(core.store_files(paths, {
+                side = self.reduce, memory = self.memory or MEMORY, labels = true,
+            }))
+        end
     end
-    return self.over_masks
+    return self.over_masks, self.mask_places
+end
+
+--- The mask of an image as it is stored, or nil where it has none.
+---@param i integer
+---@return luxel.Tensor? mask uint8 [1,H,W], not 0 inside
+---@return string? message, string? code where its file cannot be read
+function Dataset:mask(i)
+    i = check_place(self, "mask: i", i)
+    local masks, places = self:mask_source()
+    local place = masks and (places and places[i] or i) or 0
+    if place == 0 then return nil end
+    return masks:image(place)
 end
 
 --- Height and width in which boxes are given: of the file, or of the image in memory.
@@ -195,11 +226,24 @@ end
 --- 0; seed: default 1
 ---@return luxel.Dataset? train, luxel.Dataset|string val, luxel.Dataset|string test nil, message, code where too few
 function Dataset:split(options)
-    local train, val, test = split("Dataset:split", core.to_table(self.labels), self.groups or self.paths, options)
+    local train, val, test = splitting.split("Dataset:split", core.to_table(self.labels),
+        self.groups or self.paths, options)
     if not train then
         return nil, val, test
     end
     return self:subset(train), self:subset(val), self:subset(test)
+end
+
+--- Training and validation datasets for cross-validation, as `Frame:folds` makes them.
+---@param count integer how many, at least 2
+---@param options? {seed?: integer} default 1
+---@return {train: luxel.Dataset, val: luxel.Dataset}[]? folds, string? message, string? code with too few patients
+function Dataset:folds(count, options)
+    local folds, message, code = splitting.folds("Dataset:folds", core.to_table(self.labels),
+        self.groups or self.paths, count, options)
+    if not folds then return nil, message, code end
+    for k, fold in ipairs(folds) do folds[k] = {train = self:subset(fold.train), val = self:subset(fold.val)} end
+    return folds
 end
 
 -- Boxes of a file in pixels of the image that it became.
@@ -244,6 +288,9 @@ function dataset.load(frame, options)
         paths = {}, groups = {}, labels = {}, failed = {}, pixels = {}, classes = frame.classes, task = frame.task,
         boxes = frame.boxes and {},
     }
+    if frame.mask then
+        args.fail("Frame:load: images with masks keep their own sizes, in which masks fit them; use open instead")
+    end
     for first = 1, total, CHUNK do
         local last = math.min(first + CHUNK - 1, total)
         local paths = table.move(frame.path, first, last, 1, {})
@@ -330,7 +377,7 @@ function dataset.open(frame, options)
         store = store, size = opts.size, reduce = opts.reduce, memory = opts.memory, paths = frame.path,
         labels = core.from_table(frame.label, "float32"),
         groups = frame.groups_known and frame.group, classes = frame.classes, task = frame.task, failed = {},
-        boxes = frame.boxes,
+        boxes = frame.boxes, masks = frame.mask,
     }
     if not rows or #rows == #frame then return whole end
     local rest = whole:subset(rows)
@@ -381,13 +428,51 @@ local function default_names(labels)
     return names
 end
 
+-- What the options of `dataset.of` ask, and its labels and classes.
+local function read_targets(opts, count)
+    if opts.masks and (opts.task == "segmentation" or not opts.labels) then
+        local labels = check_labels({labels = opts.labels or core.fill_(core.new({count}, "float32"), 0)}, count)
+        local classes = opts.classes or {"mask"}
+        if labels.ndim ~= 1 or #classes ~= 1 then
+            args.fail("dataset: options: a segmentation has masks of one class, got %d classes and labels [%s]",
+                #classes, table.concat(labels.shape, ","))
+        end
+        return "segmentation", labels, classes
+    elseif not opts.labels or opts.task == "segmentation" then
+        args.fail("dataset: options: the option '%s' is needed", opts.labels and "masks" or "labels")
+    end
+    local labels = check_labels(opts, count)
+    local classes = opts.classes or default_names(labels)
+    local several = labels.ndim == 2
+    local task = opts.task or several and "labels" or #classes == 2 and "binary" or "classes"
+    if (task == "labels") ~= several or task == "binary" and #classes ~= 2 or several
+        and #classes ~= labels.shape[2] then
+        args.fail("dataset: options: %d classes and labels [%s] do not make the task '%s'", #classes,
+            table.concat(labels.shape, ","), task)
+    end
+    return task, labels, classes
+end
+
+local function check_masks(masks, count)
+    if core.is_tensor(masks) then
+        if masks.dtype ~= "uint8" or masks.ndim ~= 4 or masks.shape[1] ~= count or masks.shape[2] ~= 1 then
+            args.fail("dataset: options: option 'masks': expected uint8 [%d,1,H,W], got %s", count,
+                args.describe(masks))
+        end
+    elseif masks and #masks ~= count then
+        args.fail("dataset: options: option 'masks': expected one for each of %d images, got %d", count, #masks)
+    end
+end
+
 --- A dataset of images in memory.
----@param options {images: Tensor, labels: Tensor|number[]|number[][], classes: string[]?,
----  task: "binary"|"classes"|"labels"?, patients: any[]?, paths: string[]?, boxes: table[][]?, masks: Tensor|string[]?,
----  size: integer?} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0
----  negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other;
----  NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a
----  softmax); patients: so that a split has each of them on one side; size: of batches, default W
+---@param options {images: Tensor, labels: Tensor|number[]|number[][]|nil, classes: string[]?, task:
+---  "binary"|"classes"|"labels"|"segmentation"|nil, patients: any[]?, paths: string[]?, boxes: table[][]?, masks:
+---  Tensor|string[]?, size: integer?} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a
+---  number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do
+---  not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it
+---  ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the
+---  targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so
+---  that a split has each of them on one side; size: of batches, default W
 ---@return luxel.Dataset
 function dataset.of(options)
     local images = options.images
@@ -396,16 +481,9 @@ function dataset.of(options)
             args.describe(images))
     end
     local count = images.shape[1]
-    local labels = check_labels(options, count)
-    local classes = options.classes or default_names(labels)
-    local several = labels.ndim == 2
-    local task = options.task or several and "labels" or #classes == 2 and "binary" or "classes"
-    if (task == "labels") ~= several or task == "binary" and #classes ~= 2 or several
-        and #classes ~= labels.shape[2] then
-        args.fail("dataset: options: %d classes and labels [%s] do not make the task '%s'", #classes,
-            table.concat(labels.shape, ","), task)
-    end
-    check_values(labels, classes, several)
+    local task, labels, classes = read_targets(options, count)
+    check_values(labels, classes, labels.ndim == 2)
+    check_masks(options.masks, count)
     local paths = options.paths
     for _, name in ipairs {"patients", "paths", "boxes"} do
         if options[name] and #options[name] ~= count then
@@ -424,16 +502,17 @@ function dataset.of(options)
     }
 end
 
-dataset.of = args.public("dataset", "options: {images: tensor, labels: tensor|table, classes: text[]?, "
-    .. "task: \"binary\"|\"classes\"|\"labels\"?, patients: table?, paths: text[]?, boxes: table[]?, "
+dataset.of = args.public("dataset", "options: {images: tensor, labels: tensor|table?, classes: text[]?, "
+    .. "task: \"binary\"|\"classes\"|\"labels\"|\"segmentation\"?, patients: table?, paths: text[]?, boxes: table[]?, "
     .. "masks: tensor|text[]?, size: integer(1..4096)?}", dataset.of)
 
 args.publish("Dataset:", Dataset, {
     subset = "dataset: dataset, indices: integer[]",
     source = "dataset: dataset", mask_source = "dataset: dataset",
     extent = "dataset: dataset, i: integer", image = "dataset: dataset, i: integer", counts = "dataset: dataset",
-    hashes = "dataset: dataset",
+    hashes = "dataset: dataset", mask = "dataset: dataset, i: integer",
     split = "dataset: dataset, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
+    folds = "dataset: dataset, count: integer(2..1000), options: {seed: integer?}?",
 })
 
 return dataset

@@ -4,27 +4,29 @@ local args = require "luxel.args"
 local dataset = require "luxel.data.dataset"
 local namespace = require "luxel.namespace"
 local random = require "luxel.random"
-local split = require "luxel.data.split"
+local splitting = require "luxel.data.split"
 
 ---@class luxel.Frame
----@field task "binary"|"classes"|"labels" what is asked of an image: which of two classes, which of many, which of
----  several labels that do not exclude each other
----@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels
+---@field task "binary"|"classes"|"labels"|"segmentation" what is asked of an image: which of two classes, which of
+---  many, which of several labels that do not exclude each other, which pixels
+---@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels; of what masks show
 ---@field path string[]
----@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing)
+---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing);
+---  of a segmentation 0 where there is a mask
 ---@field group string[] the patient; the path where it is not known
 ---@field source (string|false)[] where the patient is known from (a column, DICOM, a collection); false if it is not
 ---@field part (string|false)[] "train", "val" or "test" where it is known
 ---@field boxes table[][]? for each image a list of {x =, y =, w =, h =, ...} in pixels from the top left
+---@field mask (string|false)[]? the file with the mask of each image, false where there is none
 ---@field groups_known boolean whether the patient of any image is known
 ---@field patient_column string? a column that was not read, but probably holds the patient
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
-local Frame = namespace.class("Frame", {}, {"boxes", "patient_column"})
+local Frame = namespace.class("Frame", {}, {"boxes", "mask", "patient_column"})
 
 args.type("frame", "a frame", "table", function(value) return getmetatable(value) == Frame end)
 
-local COLUMNS <const> = {"path", "label", "group", "source", "part", "boxes"}
+local COLUMNS <const> = {"path", "label", "group", "source", "part", "boxes", "mask"}
 
 -- frame[i] is the i-th row.
 function Frame.__index(self, key)
@@ -34,7 +36,7 @@ function Frame.__index(self, key)
     local path = self.path[key]
     return path and {
         path = path, label = self.label[key], group = self.group[key], part = self.part[key],
-        boxes = self.boxes and self.boxes[key],
+        boxes = self.boxes and self.boxes[key], mask = self.mask and self.mask[key] or nil,
     }
 end
 
@@ -65,7 +67,8 @@ function Frame:shuffle(seed)
     return take(self, random.stream(seed or 1):permutation(#self))
 end
 
---- A new frame with the rows for which `keep(row, i)` is true; a row has path, label, group, part and boxes.
+--- A new frame with the rows for which `keep(row, i)` is true; a row has path, label, group,
+--- part, boxes and mask.
 ---@param keep fun(row: table, i: integer): any
 ---@return luxel.Frame
 function Frame:filter(keep)
@@ -98,14 +101,27 @@ end
 --- 0; seed: default 1
 ---@return luxel.Frame? train, luxel.Frame|string val, luxel.Frame|string test nil, message, code with too few patients
 function Frame:split(options)
-    local train, val, test = split("Frame:split", self.label, self.group, options)
+    local train, val, test = splitting.split("Frame:split", self.label, self.group, options)
     if not train then
         return nil, val, test
     end
     return take(self, train), take(self, val), take(self, test)
 end
 
---- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes.
+--- Training and validation frames for cross-validation: so many parts of about as many images, no patient in two of
+--- them, each with about the same share of every class; each is the validation frame once, and the others train.
+---@param count integer how many, at least 2
+---@param options? {seed?: integer} default 1
+---@return {train: luxel.Frame, val: luxel.Frame}[]? folds, string? message, string? code with too few patients
+function Frame:folds(count, options)
+    local folds, message, code = splitting.folds("Frame:folds", self.label, self.group, count, options)
+    if not folds then return nil, message, code end
+    for k, fold in ipairs(folds) do folds[k] = {train = take(self, fold.train), val = take(self, fold.val)} end
+    return folds
+end
+
+--- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes. Where there are
+--- masks, images keep the sizes in which these fit them: use `open`.
 ---@param options? {size?: integer, strict?: boolean, progress?: fun(done: integer, total: integer)} size: pixels,
 --- default 128; strict: a file that cannot be read ends the reading, else it is listed in `failed`
 ---@return luxel.Dataset? dataset, string? message, string? code
@@ -235,10 +251,16 @@ function Frame:__tostring()
             self.groups_known and patients or "unknown", self.task == "labels" and ("  %7d"):format(missing) or "")
     end
     local function add(text, ...) lines[#lines + 1] = ("  " .. text):format(...) end
+    if self.mask then
+        local missing = 0
+        for _, path in ipairs(self.mask) do missing = missing + (path and 0 or 1) end
+        add("masks of %d images%s", #self - missing, missing > 0 and (", %d without"):format(missing) or "")
+    end
     if self.task == "binary" then add("the disease is %s, label 1", self.classes[2]) end
     local first, second = alike(self.classes)
     if first then add("! the classes '%s' and '%s' differ in letter case or spaces alone", first, second) end
-    local without = self.task == "labels" and 0 or count_unlabelled(self)
+    local one_each = self.task == "binary" or self.task == "classes"
+    local without = one_each and count_unlabelled(self) or 0
     if without > 0 then add("without a label: %d, which count for nothing", without) end
     local parts, in_two = count_parts(self)
     if #parts > 0 then add("parts: %s", table.concat(parts, ", ")) end
@@ -262,6 +284,7 @@ args.publish("Frame:", Frame, {
     in_part = 'frame: frame, name: "train"|"val"|"test"',
     unknown_patients = "frame: frame",
     split = "frame: frame, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
+    folds = "frame: frame, count: integer(2..1000), options: {seed: integer?}?",
     load = "frame: frame, options: {size: integer(1..4096)?, strict: boolean?, progress: function?}?",
     open = "frame: frame, options: {size: integer(1..4096)?, reduce: integer(0..16384)?, channels: 1|3?, "
         .. "memory: number(0..)?, cache: path?, strict: boolean?, progress: function?}?",

@@ -126,14 +126,17 @@ end
 
 local function open_loader(dataset, order, draws, steps, size, opts, device)
     local store, places = dataset:source()
-    local masks = dataset:mask_source()
-    local images = {}
-    for i, image in ipairs(order) do images[i] = places and places[image] or image end
+    local masks, mask_places = dataset:mask_source()
+    local images, mask_order = {}, masks and {}
+    for i, image in ipairs(order) do
+        images[i] = places and places[image] or image
+        if masks then mask_order[i] = mask_places and mask_places[image] or image end
+    end
     local threads = opts.threads or default_threads(device)
     local loader = core.loader(store, masks, steps, {
         height = size, width = size, scale = 1 / (255 * opts.std), bias = -opts.mean / opts.std, seed = opts.seed,
         epoch = opts.epoch, batch = opts.batch, threads = threads,
-    }, images, draws, masks and order)
+    }, images, draws, mask_order)
     -- one batch at the network, the others ahead
     local ahead = math.floor(opts.memory / (opts.batch * image_bytes(store:info().channels, size)))
     loader:give(threads == 0 and 1 or math.max(1, math.min(32, ahead)))
@@ -163,9 +166,19 @@ local function wait(loader, idle)
     end
 end
 
--- The labels of a batch, as losses want them: [B,1] of two classes, [B,K] of several labels, and of many classes [B],
--- the numbers from 1.
-local function targets_of(dataset, labels, indices, device)
+-- The masks of a batch as a loss wants them: 1 inside, 0 outside, NaN all over where there is none.
+local function mask_targets(labels, indices, masks, device)
+    local targets = core.cast(core.binary("ne", core.to_device(masks, device), 0), "float32")
+    for i, index in ipairs(indices) do
+        if labels[index] ~= labels[index] then core.fill_(core.narrow(targets, 1, i, 1), 0 / 0) end
+    end
+    return targets
+end
+
+-- The targets of a batch, as losses want them: [B,1] of two classes, [B,K] of several labels, of many classes [B], the
+-- numbers from 1, and of a segmentation [B,1,S,S].
+local function targets_of(dataset, labels, indices, masks, device)
+    if dataset.task == "segmentation" then return mask_targets(labels, indices, masks, device) end
     local targets = {}
     for i, index in ipairs(indices) do
         local label = labels[index]
@@ -181,10 +194,11 @@ end
 --- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
 --
 -- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1] of two classes (0 and 1), [B,K] of several
--- labels, and of many classes [B], numbers from 1 as `F.cross_entropy` wants them, NaN where one is missing; indices
--- is int32 [B] on the cpu, the places in the dataset; where the dataset has masks they come fourth, uint8 [B,1,S,S] on
--- the cpu; where it has boxes they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without
--- those that left the image. The same options give the same batches on every device and with any number of threads.
+-- labels, of many classes [B], numbers from 1 as `F.cross_entropy` wants them, and of a segmentation [B,1,S,S], 1
+-- inside the masks; NaN where one is missing; indices is int32 [B] on the cpu, the places in the dataset; where the
+-- dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu, zeros where an image has none; where it has boxes
+-- they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without those that left the image. The
+-- same options give the same batches on every device and with any number of threads.
 --
 -- Without `epoch` the first call on a dataset is its epoch 1, the next one its epoch 2, and so on; `lx.manual_seed`
 -- begins with 1 again. Calls in which chance has no part (`shuffle = false`, no `augment`) do not count. A loop that is
@@ -231,7 +245,7 @@ local function iterate(dataset, options)
             local here <close> = x
             x = core.to_device(here, device)
         end
-        return x, targets_of(dataset, labels, indices, device), core.from_table(indices, "int32"), masks, boxes
+        return x, targets_of(dataset, labels, indices, masks, device), core.from_table(indices, "int32"), masks, boxes
     end
     return next_batch, nil, nil, loader
 end

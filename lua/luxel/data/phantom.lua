@@ -327,6 +327,7 @@ local function draw_lung_row(line, shared, body, film, view, columns, row, side,
         if m > 0 and n > 0 and d > 0 then
             m = (m < 1 and m or 1) * (n < 1 and n or 1) * (d < 1 and d or 1)
             m = m * m * (3 - 2 * m)
+            if shared.inside and m >= 0.5 then shared.inside[x + 1] = 255 end
             local marks = vessels * (0.3 + far[x + shift]) * (1 + noise[texture + (x + film.texture_x) % size])
             marks = marks + (markings and markings[x] or 0) + (opacities and opacities[x] or 0)
             -- Marks fill in for air: they cannot be brighter than the tissue around the lungs.
@@ -363,8 +364,15 @@ local function draw_markings(view, body, film)
     return markings, gas
 end
 
--- One film: size * size bytes, and the boxes of its opacities.
-local function draw(shared, body, stream, infected, size)
+-- Outside the lungs, for a row.
+local function zeros(size)
+    local row = {}
+    for x = 1, size do row[x] = 0 end
+    return row
+end
+
+-- One film: size * size bytes, the boxes of its opacities, and as many bytes again that are 255 inside the lungs.
+local function draw(shared, body, stream, infected, size, with_mask)
     local film = draw_exposure(stream)
     film.texture_x, film.texture_y = stream:integer(size), stream:integer(size)
     local view = place(film, size)
@@ -375,8 +383,9 @@ local function draw(shared, body, stream, infected, size)
         opacities, boxes = draw_opacities(stream, view, shared.noise, body, film)
     end
     shared.clavicle = clavicle_profile(view)
-    local line, bytes, rows = {}, {}, {}
+    local line, bytes, rows, mask = {}, {}, {}, {}
     for row = 0, size - 1 do
+        shared.inside = with_mask and zeros(size) or nil
         local shift = draw_body_row(line, shared, body, film, view, columns, row)
         draw_lung_row(line, shared, body, film, view, columns, row, -1, shift, markings[row], opacities[row])
         draw_lung_row(line, shared, body, film, view, columns, row, 1, shift, markings[row], opacities[row])
@@ -384,18 +393,19 @@ local function draw(shared, body, stream, infected, size)
             line[x] = line[x] + value
         end
         rows[row + 1] = expose(line, bytes, shared, film, view, row, stream:integer(63 * size))
+        mask[row + 1] = with_mask and string.char(table.unpack(shared.inside)) or nil
     end
-    return table.concat(rows), boxes
+    return table.concat(rows), boxes, with_mask and table.concat(mask)
 end
 
 -- ---- datasets --------------------------------------------------------------------------------------------------
 
 local phantom = {}
 
-local DEFAULTS <const> = {n = 200, size = 128, seed = 1, infected = 0.5}
+local DEFAULTS <const> = {n = 200, size = 128, seed = 1, infected = 0.5, task = "binary"}
 
--- Calls `use(i, bytes, label, patient, nth, boxes)` for each image. A patient has one to three films, is infected on
--- all of them or on none; patients are infected so that the share of infected films stays near the one asked for.
+-- Calls `use(i, bytes, label, patient, nth, boxes, mask)` for each image. A patient has one to three films, is infected
+-- on all of them or on none; patients are infected so that the share of infected films stays near the one asked for.
 local function each(opts, use)
     local size = math.tointeger(opts.size)
     local stream = random.stream(opts.seed, size)
@@ -410,22 +420,25 @@ local function each(opts, use)
         local body = draw_patient(own)
         for nth = 1, films do
             i = i + 1
-            local bytes, boxes = draw(shared, body, random.stream(opts.seed, patient, nth), infected, size)
-            use(i, bytes, infected and 1 or 0, patient, nth, boxes)
+            local bytes, boxes, mask = draw(shared, body, random.stream(opts.seed, patient, nth), infected, size,
+                opts.task == "segmentation")
+            use(i, bytes, infected and 1 or 0, patient, nth, boxes, mask)
         end
     end
 end
 
 local CLASSES <const> = {"NORMAL", "PNEUMONIA"}
 
-local function file_name(label, patient, nth)
-    return ("%s/person%d_phantom_%d.png"):format(CLASSES[label + 1], patient, nth)
+-- Where an image of a label goes; of a segmentation it is of no class.
+local function file_name(opts, label, patient, nth)
+    return ("%s/person%d_phantom_%d.png"):format(opts.task == "segmentation" and "images" or CLASSES[label + 1],
+        patient, nth)
 end
 
 --- Synthetic radiographs in memory, with `boxes` of the opacities; about 6 ms each at 128 pixels. The same options give
---- the same pictures everywhere.
----@param options? {n?: integer, size?: integer, seed?: integer, infected?: number} 200 images of 128 pixels, seed 1,
----  half of them infected
+--- the same pictures everywhere. Of the task "segmentation" they have masks of the lungs to learn instead of labels.
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"} 200
+---  images of 128 pixels, seed 1, half of them infected, task "binary"
 ---@return luxel.Dataset
 function phantom.dataset(options)
     local opts = args.with_defaults(options, DEFAULTS)
@@ -436,11 +449,19 @@ function phantom.dataset(options)
         images = core.new({n, 1, size, size}, "uint8"),
         paths = {}, labels = {}, groups = {}, boxes = {}, failed = {}, classes = CLASSES,
     }
-    each(opts, function(i, bytes, label, patient, nth, boxes)
+    local maps = opts.task == "segmentation"
+    if maps then
+        out.task, out.classes, out.masks = opts.task, {"lungs"}, core.new({n, 1, size, size}, "uint8")
+    end
+    local function put(into, i, bytes)
         local image = core.from_string(bytes, {1, 1, size, size}, "uint8")
-        core.copy_(core.narrow(out.images, 1, i, 1), image)
+        core.copy_(core.narrow(into, 1, i, 1), image)
         core.free(image)
-        out.paths[i], out.labels[i] = file_name(label, patient, nth), label
+    end
+    each(opts, function(i, bytes, label, patient, nth, boxes, mask)
+        put(out.images, i, bytes)
+        if maps then put(out.masks, i, mask) end
+        out.paths[i], out.labels[i] = file_name(opts, label, patient, nth), maps and 0 or label
         out.groups[i], out.boxes[i] = people .. patient, boxes
     end)
     out.labels = core.from_table(out.labels, "float32")
@@ -458,25 +479,27 @@ local function make_folders(dir)
 end
 
 --- Writes the same images as PNG files, in the layout that `image_folder` reads (DIR/NORMAL, DIR/PNEUMONIA), and their
---- boxes as DIR/boxes.csv.
+--- boxes as DIR/boxes.csv. Of the task "segmentation" they are in DIR/images, and masks of the same names in DIR/masks.
 ---@param dir string made if need be
 ---@param options? table as for `phantom`
 ---@return integer? count, string? message, string? code
 function phantom.save(dir, options)
     local opts = args.with_defaults(options, DEFAULTS)
     local size, lines = math.tointeger(opts.size), {"image,x,y,w,h"}
-    for _, class in ipairs(CLASSES) do
+    for _, class in ipairs(opts.task == "segmentation" and {"images", "masks"} or CLASSES) do
         make_folders(dir .. "/" .. class)
     end
     local count, message, code = 0, nil, nil
-    each(opts, function(_, bytes, label, patient, nth, boxes)
-        local name = file_name(label, patient, nth)
+    local function write(name, bytes)
+        if message then return end
         local written
-        if not message then
-            local image = core.from_string(bytes, {1, size, size}, "uint8")
-            written, message, code = core.write_png(dir .. "/" .. name, image)
-            count = count + (written and 1 or 0)
-        end
+        written, message, code = core.write_png(dir .. "/" .. name, core.from_string(bytes, {1, size, size}, "uint8"))
+        return written
+    end
+    each(opts, function(_, bytes, label, patient, nth, boxes, mask)
+        local name = file_name(opts, label, patient, nth)
+        if write(name, bytes) then count = count + 1 end
+        if mask then write((name:gsub("^images", "masks")), mask) end
         for _, box in ipairs(boxes) do
             lines[#lines + 1] = ("%s,%d,%d,%d,%d"):format(name, box.x, box.y, box.w, box.h)
         end
@@ -492,8 +515,8 @@ function phantom.save(dir, options)
     return count
 end
 
-local OPTIONS <const> =
-    "options: {n: integer(1..1000000)?, size: integer(16..2048)?, seed: integer?, infected: number(0..1)?}?"
+local OPTIONS <const> = "options: {n: integer(1..1000000)?, size: integer(16..2048)?, seed: integer?, "
+    .. "infected: number(0..1)?, task: \"binary\"|\"segmentation\"?}?"
 
 return {
     dataset = args.public("phantom", OPTIONS, phantom.dataset),

@@ -5,6 +5,7 @@ local class_order = require "luxel.data.classes"
 local csv = require "luxel.io.csv"
 local near = require "luxel.near"
 local new_frame = require "luxel.data.frame"
+local lfs = require "lfs"
 local patients = require "luxel.data.patients"
 
 -- Texts that stand for a label that is not known.
@@ -21,6 +22,16 @@ local PATIENTS <const> = {patient = true, patientid = true, subject = true, subj
 local function refuse(format, ...) error({luxel = ("frame: " .. format):format(...)}, 0) end
 
 -- ---- rows -------------------------------------------------------------------------------------------------------
+
+-- The file that a column of a row names.
+local function path_of(row, column, opts, i)
+    local path = row[column]
+    if type(path) ~= "string" or path == "" then
+        refuse("row %d: column '%s': expected the path of an image, got %s", i, column, args.describe(path))
+    end
+    if path:sub(1, 1) == "/" or opts.root == "" then return path end
+    return opts.root .. "/" .. path
+end
 
 local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
 
@@ -201,6 +212,55 @@ local function gather_boxes(rows, opts)
     return kept, boxes
 end
 
+-- ---- masks --------------------------------------------------------------------------------------------------------
+
+local function stem_of(path) return (path:match("[^/]*$"):gsub("%.[^.]*$", "")) end
+
+-- The files of a folder by their names without extensions.
+local function files_by_stem(folder)
+    local ok, iterate, state = pcall(lfs.dir, folder)
+    if not ok then error({luxel = "frame: cannot read the folder " .. folder, code = "io"}, 0) end
+    local files = {}
+    for name in iterate, state do
+        if name:sub(1, 1) ~= "." then
+            local stem = stem_of(name)
+            if files[stem] then
+                refuse("there are two masks of one name in %s: %s and %s", folder, files[stem], name)
+            end
+            files[stem] = name
+        end
+    end
+    return files
+end
+
+-- The mask of each image, false where it has none: of a column, or the file of its name in a folder.
+local function read_masks(rows, opts)
+    local files, out, found = opts.masks and files_by_stem(opts.masks), {}, 0
+    for i, row in ipairs(rows) do
+        local name
+        if files then
+            name = files[stem_of(path_of(row, opts.path, opts, i))]
+            out[i] = name and opts.masks .. "/" .. name or false
+        else
+            local value = row[opts.mask]
+            out[i] = value ~= nil and value ~= "" and path_of(row, opts.mask, opts, i) or false
+        end
+        found = found + (out[i] and 1 or 0)
+    end
+    if found == 0 then
+        refuse("none of the %d images has a mask%s", #rows, files and (" of its name in " .. opts.masks) or "")
+    end
+    return out
+end
+
+-- The targets are the masks: label 0 where there is one.
+local function label_masks(masks, opts)
+    local labels, classes = {}, opts.classes or {"mask"}
+    if #classes ~= 1 then refuse("options: option 'classes': masks show one class, got %d names", #classes) end
+    for i, path in ipairs(masks) do labels[i] = path and 0 or 0 / 0 end
+    return labels, classes, "segmentation"
+end
+
 -- ---- the frame ------------------------------------------------------------------------------------------------------
 
 local function part_of(value, i)
@@ -210,43 +270,51 @@ local function part_of(value, i)
     return part
 end
 
-local function path_of(row, opts, i)
-    local path = row[opts.path]
-    if type(path) ~= "string" or path == "" then
-        refuse("row %d: column '%s': expected the path of an image, got %s", i, opts.path, args.describe(path))
-    end
-    if path:sub(1, 1) == "/" or opts.root == "" then return path end
-    return opts.root .. "/" .. path
-end
-
 local function build(source, opts)
     local rows, columns, what = rows_of(source)
     opts.root = opts.root or type(source) == "string" and folder_of(source) or ""
     opts.root = opts.root:gsub("(.)/+$", "%1")
-    if not opts.label and not opts.labels then
-        refuse("options: say label = COLUMN for one class an image, or labels = {COLUMN, ...} for several labels")
+    local has_masks = opts.mask or opts.masks
+    if opts.mask and opts.masks then
+        refuse("options: mask and masks exclude each other: a column with the files, or a folder")
+    elseif not opts.label and not opts.labels and not has_masks then
+        refuse("options: say label = COLUMN for one class an image, labels = {COLUMN, ...} for several labels, or "
+            .. "mask = COLUMN or masks = FOLDER for masks")
     elseif opts.label and opts.labels then
         refuse("options: label and labels exclude each other")
     end
-    for _, name in ipairs {"path", "label", "patient", "part", "box_label"} do
+    for _, name in ipairs {"path", "label", "patient", "part", "box_label", "mask"} do
         if opts[name] and (name ~= "path" or columns) then check_column(columns, name, opts[name]) end
     end
     for _, name in ipairs(opts.labels or {}) do check_column(columns, "labels", name) end
     for _, name in ipairs(opts.boxes or {}) do check_column(columns, "boxes", name) end
-    if #rows == 0 then refuse("%s has no rows", what) end
+    if opts.keep then
+        local kept = {}
+        for _, row in ipairs(rows) do
+            if opts.keep(row) then kept[#kept + 1] = row end
+        end
+        rows = kept
+    end
+    if #rows == 0 then refuse("%s has no rows%s", what, opts.keep and " that are kept" or "") end
     local boxes
     if opts.boxes then rows, boxes = gather_boxes(rows, opts) end
-    local labels, classes, task = (opts.labels and read_flags or read_classes)(rows, opts)
+    local masks = has_masks and read_masks(rows, opts)
+    local labels, classes, task
+    if opts.label or opts.labels then
+        labels, classes, task = (opts.labels and read_flags or read_classes)(rows, opts)
+    else
+        labels, classes, task = label_masks(masks, opts)
+    end
     local patient = opts.patient or has_column(rows, columns, "patient") and "patient"
     local part = opts.part or has_column(rows, columns, "part") and "part"
     local frame = {
         task = task, classes = classes, path = {}, label = labels, group = {}, source = {}, part = {}, boxes = boxes,
-        left_out = {}, root = what,
+        mask = masks, left_out = {}, root = what,
     }
     frame.patient_column = not patient and patient_like(rows, columns) or nil
     local row_of = {}
     for i, row in ipairs(rows) do
-        local path = path_of(row, opts, i)
+        local path = path_of(row, opts.path, opts, i)
         local before, group, source_of_group = row_of[path]
         if opts.label and before and labels[before] ~= labels[i] and labels[i] == labels[i]
             and labels[before] == labels[before] then
@@ -271,15 +339,19 @@ end
 --- With `label`, a column of class names or numbers: two classes (the positive one is known by the other's name, or
 --- said with `positive`) or more. With `labels`, columns of 0 and 1 that do not exclude each other; empty ones are
 --- missing, and -1, which marks doubt in CheXpert (Irvin et al., AAAI 2019), becomes what `uncertain` says. Rows
---- without a class are missing labels too, which losses and metrics leave out.
+--- without a class are missing labels too, which losses and metrics leave out. With `mask` or `masks` and neither of
+--- these, the masks are the targets (segmentation); beside labels they go along with the images.
 ---@param source string|table[]|fun(): table?
 ---@param options {path: string?, root: string?, label: string?, labels: string[]?, classes: string[]?, positive:
 ---  string?, uncertain: "ones"|"zeros"|"ignore"?, patient: string?, part: string?, boxes: string[]?, box_label:
----  string?} path: the column of the image (default "path"); root: the folder of its relative paths (default that of
----  the CSV file); classes: the names in the order of their numbers; patient, part: columns (default "patient" and
----  "part" where there are such; else names of files tell patients as `lx.data.patient` does); boxes: four columns of
----  x, y, w, h in pixels from the top left, of which an image may have several rows; box_label: the column of what a
----  box is
+---  string?, mask: string?, masks: string?, keep: (fun(row: table): any)?} path: the column of the image (default
+---  "path"); root: the folder of its relative paths (default that of the CSV file); classes: the names in the order of
+---  their numbers; patient, part: columns (default "patient" and "part" where there are such; else names of files tell
+---  patients as `lx.data.patient` does); boxes: four columns of x, y, w, h in pixels from the top left, of which an
+---  image may have several rows; box_label: the column of what a box is; mask: the column with the file of the mask,
+---  empty where there is none; masks: the folder that has the mask of each image under its name, with any extension;
+---  both in the size of the image, or another one of its proportion, not 0 inside; keep: whether a row counts, by its
+---  cells
 ---@return luxel.Frame? frame, string? message, string? code "io" or "format"
 local function frame_of(source, options)
     local opts = args.with_defaults(options, {path = "path"})
@@ -291,4 +363,4 @@ end
 
 return args.public("frame", "source: path|table[]|function, options: {path: text?, root: string?, label: text?, "
     .. "labels: text[]?, classes: text[]?, positive: text?, uncertain: \"ones\"|\"zeros\"|\"ignore\"?, patient: text?, "
-    .. "part: text?, boxes: text[]?, box_label: text?}", frame_of)
+    .. "part: text?, boxes: text[]?, box_label: text?, mask: text?, masks: path?, keep: function?}", frame_of)

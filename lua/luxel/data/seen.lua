@@ -94,6 +94,12 @@ function seen.fingerprint(dataset)
     for i, path in ipairs(dataset.paths) do
         parts[#parts + 1] = path:match("[^/]*$") .. "\0" .. tostring(dataset.groups and dataset.groups[i] or "")
     end
+    if type(dataset.masks) == "table" then
+        for _, path in ipairs(dataset.masks) do parts[#parts + 1] = path and path:match("[^/]*$") or "" end
+    elseif dataset.masks then
+        local bytes <close> = dataset.masks:contiguous()
+        parts[#parts + 1] = bytes:tostring_bytes()
+    end
     return hash(table.concat(parts, "\1"))
 end
 

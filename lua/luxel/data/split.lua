@@ -3,6 +3,8 @@
 local args = require "luxel.args"
 local random = require "luxel.random"
 
+local splitting = {}
+
 -- How many images have each label of several.
 local function positives_of(labels)
     local counts = {}
@@ -78,7 +80,7 @@ end
 ---@param groups any[] the patient of each image
 ---@param options? {val?: number, test?: number, seed?: integer} shares, default 0.15 and 0; seed 1
 ---@return integer[]? train, integer[]|string val, integer[]|string test nil, message, "format" with too few patients
-local function split(name, labels, groups, options)
+function splitting.split(name, labels, groups, options)
     local opts = args.with_defaults(options, {val = 0.15, test = 0, seed = 1})
     if opts.val + opts.test >= 1 then
         args.fail("%s: options: val %g and test %g leave nothing for training", name, opts.val, opts.test)
@@ -106,4 +108,76 @@ local function split(name, labels, groups, options)
     return train, val, test
 end
 
-return split
+-- The part with the fewest images of a stratum, of equal ones the one with the fewest at all, of equal ones the first.
+local function emptiest(parts, of_stratum)
+    local best = 1
+    for k = 2, #parts do
+        if of_stratum[k] < of_stratum[best] or of_stratum[k] == of_stratum[best] and #parts[k] < #parts[best] then
+            best = k
+        end
+    end
+    return best
+end
+
+--- Parts of about as many images, no patient in two of them, each with about the same share of every class: the larger
+--- patients are dealt first, each to the part with the fewest images of the class.
+---@param name string of the public function
+---@param labels (number|number[])[]
+---@param groups any[] the patient of each image
+---@param count integer how many parts
+---@param seed integer? default 1
+---@return integer[][]? parts positions, each ascending, or nil, message, "format" where there are fewer patients
+---@return string? message, string? code
+local function parts_of(name, labels, groups, count, seed)
+    local parts, patients, strata = {}, 0, strata_of(labels, groups)
+    for k = 1, count do parts[k] = {} end
+    for which, stratum in ipairs(strata) do
+        patients = patients + #stratum
+        local of_stratum = {}
+        for k = 1, count do of_stratum[k] = 0 end
+        local order = random.stream(seed or 1, which):permutation(#stratum)
+        local turn = {}
+        for place, at in ipairs(order) do turn[at] = place end
+        table.sort(order, function(a, b) -- by size, and by chance where that is the same
+            if #stratum[a] ~= #stratum[b] then return #stratum[a] > #stratum[b] end
+            return turn[a] < turn[b]
+        end)
+        for _, at in ipairs(order) do
+            local unit, k = stratum[at], emptiest(parts, of_stratum)
+            table.move(unit, 1, #unit, #parts[k] + 1, parts[k])
+            of_stratum[k] = of_stratum[k] + #unit
+        end
+    end
+    if patients < count then
+        return nil, ("%s: %d images of %d patients do not make %d folds"):format(name, #labels, patients, count),
+            "format"
+    end
+    for _, part in ipairs(parts) do table.sort(part) end -- none is empty: each patient goes to an empty one first
+    return parts
+end
+
+--- Training and validation positions for each of so many parts: it, and all others.
+---@param name string of the public function
+---@param labels (number|number[])[]
+---@param groups any[]
+---@param count integer
+---@param options? {seed?: integer}
+---@return {train: integer[], val: integer[]}[]? folds, string? message, string? code
+function splitting.folds(name, labels, groups, count, options)
+    local parts, message, code = parts_of(name, labels, groups, count, options and options.seed)
+    if not parts then return nil, message, code end
+    local folds, part_of = {}, {}
+    for k, part in ipairs(parts) do
+        for _, at in ipairs(part) do part_of[at] = k end
+    end
+    for k, part in ipairs(parts) do
+        local train = {}
+        for i = 1, #labels do
+            if part_of[i] ~= k then train[#train + 1] = i end
+        end
+        folds[k] = {train = train, val = part}
+    end
+    return folds
+end
+
+return splitting

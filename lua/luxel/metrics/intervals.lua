@@ -5,6 +5,7 @@ local core = require "luxel.core"
 local counts = require "luxel.metrics.counts"
 local curves = require "luxel.metrics.curves"
 local random = require "luxel.random"
+local result_type = require "luxel.result"
 local samples = require "luxel.metrics.sample"
 
 local sample, sorted = samples.of, samples.sorted
@@ -174,6 +175,48 @@ function metrics.share_interval(flags, groups, options)
     return percentile(values, opts.n, opts.level)
 end
 
+local new_mean = result_type("mean", {"mean", "low", "high", "images", "units"}, function(self)
+    return self.low and ("%.4f  [%.4f, %.4f]"):format(self.mean, self.low, self.high) or ("%.4f"):format(self.mean)
+end)
+
+--- The mean of a figure that each image has, with an interval by the percentile bootstrap, of patients where
+--- `options.groups` tells them.
+---@param values number[]|luxel.Tensor one for each image; NaN is refused
+---@param options? {groups?: any[]|false, n?: integer, seed?: integer, level?: number} groups: the patient of each; else
+---  as of `report`
+---@return {mean: number, low: number?, high: number?, images: integer, units: integer} mean units: patients, or images
+---  where nothing tells them; low and high are nil where there are fewer than two, or all values agree
+function metrics.mean(values, options)
+    local opts = args.with_defaults(options, RESAMPLES)
+    values = samples.numbers(values, "mean: values")
+    local source = {}
+    for i, value in ipairs(values) do
+        if value - value ~= 0 then args.fail("mean: values: expected finite numbers, got %s at place %d", value, i) end
+        source[i] = i
+    end
+    if #values == 0 then args.fail("mean: values: there are none") end
+    local list = units({n = #values, source = source}, opts.groups, "mean")
+    local sums, total = {}, 0
+    for k, unit in ipairs(list) do
+        sums[k] = 0
+        for _, i in ipairs(unit) do sums[k] = sums[k] + values[i] end
+        total = total + sums[k]
+    end
+    local stream, means = random.stream(opts.seed), {}
+    for round = 1, #list > 1 and opts.n or 0 do
+        local sum, images = 0, 0
+        for _ = 1, #list do
+            local k = stream:integer(#list)
+            sum, images = sum + sums[k], images + #list[k]
+        end
+        means[round] = sum / images
+    end
+    local low, high
+    if #means > 0 then low, high = percentile(means, #means, opts.level) end
+    if low == high then low, high = nil, nil end
+    return new_mean {mean = total / #values, low = low, high = high, images = #values, units = #list}
+end
+
 -- Intervals of the rates and the area for a report, all from the same resamples. Where every resample gives the same
 -- (nobody was wrong, say), resampling cannot tell how sure the figure is: no interval then, rather than one of width 0.
 local function of_report(kept, groups, threshold, n, level, seed)
@@ -202,6 +245,7 @@ local OPTIONS <const> = "n: integer(1..1000000)?, seed: integer?, level: level?"
 args.publish("", metrics, {
     bootstrap = "fn: function, " .. samples.ARGUMENTS .. ", options: {groups: any[]?, " .. OPTIONS .. "}?",
     share_interval = "flags: integer(0..1)[], groups: any[]|false?, options: {" .. OPTIONS .. "}?",
+    mean = "values: tensor|table, options: {groups: any[]|false?, " .. OPTIONS .. "}?",
 })
 
 return {public = metrics, of_report = of_report, DEFAULTS = RESAMPLES, OPTIONS = OPTIONS}

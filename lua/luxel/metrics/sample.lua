@@ -15,8 +15,11 @@ local function only_one(row, where, place)
     return row[1]
 end
 
--- One number for each image, of a list, of a tensor [N] or [N,1], or of lists of one.
-local function numbers(value, where)
+--- One number for each image, of a list, of a tensor [N] or [N,1], or of lists of one.
+---@param value number[]|luxel.Tensor
+---@param where string "function: argument", for errors
+---@return number[]
+function samples.numbers(value, where)
     if type(value) == "userdata" then
         if value.ndim == 0 then return {value:item()} end
         value = value:totable()
@@ -42,7 +45,7 @@ end
 ---@param caller string the public function, for errors
 ---@return {scores: number[], labels: number[], source: integer[], n: integer, missing: integer}
 function samples.of(scores, labels, caller)
-    scores, labels = numbers(scores, caller .. ": scores"), numbers(labels, caller .. ": labels")
+    scores, labels = samples.numbers(scores, caller .. ": scores"), samples.numbers(labels, caller .. ": labels")
     if #scores ~= #labels then
         args.fail("%s: labels: expected one for each of the %d scores, got %d", caller, #scores, #labels)
     end

@@ -62,10 +62,12 @@ end
 --- One epoch is done.
 ---@param e table the row of the log
 function Console:epoch(e)
-    local format = "epoch %2d/%d  loss %.4f  validation: loss %.4f  accuracy %.3f  AUC %s  (%s, %.1f images/s)%s"
-    self:message(format:format(e.epoch, e.epochs, e.loss, e.val_loss, e.val_accuracy,
-        e.val_auc and ("%.4f"):format(e.val_auc) or "n/a", duration(e.seconds), e.images_per_second,
-        e.is_best and "  best so far" or ""))
+    local function known(value, digits) return value and ("%." .. digits .. "f"):format(value) or "n/a" end
+    local figures = e.val_dice and ("Dice %s  IoU %s"):format(known(e.val_dice, 4), known(e.val_iou, 4))
+        or ("accuracy %s  AUC %s"):format(known(e.val_accuracy, 3), known(e.val_auc, 4))
+    local format = "epoch %2d/%d  loss %.4f  validation: loss %.4f  %s  (%s, %.1f images/s)%s"
+    self:message(format:format(e.epoch, e.epochs, e.loss, e.val_loss, figures, duration(e.seconds),
+        e.images_per_second, e.is_best and "  best so far" or ""))
 end
 
 --- A console on a stream (default standard error). The bar is only drawn where somebody watches.
@@ -85,7 +87,8 @@ args.publish("Console:", Console, {
     step = "console: console, s: {epoch: integer, epochs: integer, batch: integer, batches: integer(1..), "
         .. "rate: number, loss: number, left: finite}",
     epoch = "console: console, e: {epoch: integer, epochs: integer, loss: number, val_loss: number, "
-        .. "val_accuracy: number, val_auc: number?, threshold: number?, learning_rate: number?, "
+        .. "val_accuracy: number?, val_auc: number?, val_dice: number?, val_iou: number?, threshold: number?, "
+        .. "learning_rate: number?, "
         .. "images_per_second: number, seconds: finite, is_best: boolean?}",
 })
 

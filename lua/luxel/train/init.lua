@@ -10,6 +10,7 @@ local batches = require "luxel.data.loader"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
+local folds = require "luxel.train.folds"
 local lfs = require "lfs"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -21,7 +22,7 @@ local new_average = require "luxel.train.average"
 local transfer = require "luxel.train.transfer"
 local version = require "luxel.version"
 
-local train = {console = console}
+local train = {console = console, cross_validate = folds.cross_validate}
 
 -- Where a network computes.
 local function device_of(net)
@@ -43,37 +44,52 @@ local function validation_logits(fit, find, check)
     if not fit.probe then return find("fit", fit.net, fit.val, fit, check) end
     local out = transfer.outputs(fit)
     check(out.shape)
-    return task.rows("fit", out, #fit.val)
+    return task.rows("fit", fit.task, out, #fit.val)
 end
 
--- The logit, or the row of logits, of every image of a dataset, in order.
-local function find_logits(name, net, dataset, options, check)
-    local logits = {}
-    local was_training = net.training
+-- Calls `use(out, y, indices, images)` with what the network gives for each batch of a dataset, in order, and the shape
+-- of the batch.
+local function each_output(name, net, dataset, options, use)
+    local was_training, done = net.training, 0
     net:eval()
     lx.no_grad(function()
         local batch, forward = options.batch or 32, forward_of(net, options)
-        for x in batches(dataset, {
+        for x, y, indices in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
             threads = options.threads, size = options.size, enhance = options.enhance, idle = options.idle,
         }) do
             local out <close> = args.check(name .. ": net: its result", "tensor", forward(x))
-            if check then check(out.shape) end
-            local rows = task.rows(name, out, x.shape[1])
-            table.move(rows, 1, #rows, #logits + 1, logits)
+            local shape = x.shape
+            use(out, y, indices, shape)
+            done = done + shape[1]
             x:free()
-            if options.progress_of then options.progress_of(#logits, #dataset) end
+            if options.progress_of then options.progress_of(done, #dataset) end
         end
     end)
     if was_training then net:train() end
+end
+
+-- The logit, the row of logits, or the map of them, of every image of a dataset, in order.
+local function find_logits(name, net, dataset, options, check)
+    local logits = {}
+    each_output(name, net, dataset, options, function(out, _, _, images)
+        if check then check(out.shape, images) end
+        local rows = task.rows(name, options.task or dataset.task, out, images[1])
+        table.move(rows, 1, #rows, #logits + 1, logits)
+    end)
     return logits
 end
 
 -- A number that is not finite, as people write it.
 local function word_of(value) return value ~= value and "NaN" or value > 0 and "infinity" or "-infinity" end
 
--- The first number of a logit or a row of them that is not finite.
+-- The first number of a logit, a row or a map of them that is not finite.
 local function bad_number(logit)
+    if lx.is_tensor(logit) then
+        local bad = core.binary("ne", core.binary("sub", logit, logit), 0)
+        if core.item(core.reduce("max", core.cast(bad, "float32"))) == 0 then return nil end
+        logit = core.to_table(core.reshape(logit, {-1}))
+    end
     for _, value in ipairs(type(logit) == "table" and logit or {logit}) do
         if value - value ~= 0 then return value end
     end
@@ -106,7 +122,8 @@ local function input_of(caller, options, net)
 end
 
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
---- where the network gives several. One that is not finite is an error that names the image.
+--- where the network gives several, a map of them [1,S,S] where it tells pixels. One that is not finite is an error
+--- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
@@ -116,7 +133,7 @@ end
 ---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
 ---  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
 ---  the task "classes" by softmax; task: default that of the dataset
----@return number[]|number[][]
+---@return number[]|number[][]|Tensor[]
 function train.predict(net, dataset, options)
     local opts = args.with_defaults(options, input_of("predict", options, net))
     if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
@@ -126,7 +143,7 @@ function train.predict(net, dataset, options)
     if not opts.probabilities then return logits end
     local kind = opts.task or dataset.task
     local several = type(logits[1]) == "table"
-    if #logits > 0 and several ~= (kind ~= "binary") then
+    if #logits > 0 and not task.kinds[kind].maps and several ~= (kind ~= "binary") then
         args.fail("predict: options: option 'task': the network gives %s for each image, which is not of the task "
             .. "'%s'; say "
             .. "which one it is", several and #logits[1] .. " logits" or "one logit", kind)
@@ -179,23 +196,58 @@ local function warn_of_probabilities(fit, logits)
     end
 end
 
--- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
-local function validate(fit)
-    local logits = validation_logits(fit, find_logits, function(shape) task.check_outputs("fit", fit.val, shape) end)
-    local mistake = not_finite(logits, fit.val)
+-- Ends a run that gives no finite numbers for some validation images.
+local function check_logits(fit, logits, dataset)
+    local mistake = not_finite(logits, dataset)
     if mistake then
         diverge("after epoch %d %s; the learning rate (%g) is probably too high; lower it, or clip gradients",
             fit.state.epoch + 1, mistake, fit.optimizer.groups[1].lr)
     end
+end
+
+-- The loss on the validation images, which ends the run where it is no number.
+local function check_loss(fit, loss)
+    if loss - loss ~= 0 then
+        diverge("the loss on the validation images became %s after epoch %d", word_of(loss), fit.state.epoch + 1)
+    end
+    return loss
+end
+
+-- Loss and overlap with the masks, batch by batch: maps of many images may be more than memory has.
+local function validate_maps(fit)
+    local kind, compared, sum, images = task.kinds[fit.task], {}, 0, 0
+    local labels = core.to_table(fit.val.labels)
+    each_output("fit", fit.net, fit.val, fit, function(out, y, indices, shape)
+        task.check_outputs("fit", fit.val, out.shape, shape)
+        local known, maps = 0, kind.probabilities(out)
+        for i, index in ipairs(core.to_table(indices)) do
+            if labels[index] == labels[index] then
+                known = known + 1
+                check_logits(fit, {out:select(1, i)}, {paths = {fit.val.paths[index]}})
+                compared[#compared + 1] = task.compare(maps:select(1, i), y:select(1, i))
+            end
+        end
+        if known > 0 then sum, images = sum + known * fit.loss(out, y):item(), images + known end
+    end)
+    local found = kind.judge(compared)
+    found.loss = check_loss(fit, sum / images)
+    found.calibration = false
+    found.chosen = {threshold = found.chosen, calibration = "none", images = images}
+    return found
+end
+
+-- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
+local function validate_scores(fit)
+    local logits = validation_logits(fit, find_logits, function(...) task.check_outputs("fit", fit.val, ...) end)
+    check_logits(fit, logits, fit.val)
     if fit.state.epoch == 0 then warn_of_probabilities(fit, logits) end
     local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
     local fitted, probabilities = kind.fit(logits, labels), {}
     for i, logit in ipairs(logits) do probabilities[i] = kind.probabilities(logit, fitted or nil) end
     local found = kind.judge(probabilities, labels)
-    found.loss = lx.no_grad(function() return fit.loss(logits_tensor(fit, logits), targets_of(fit, labels)):item() end)
-    if found.loss - found.loss ~= 0 then
-        diverge("the loss on the validation images became %s after epoch %d", word_of(found.loss), fit.state.epoch + 1)
-    end
+    found.loss = check_loss(fit, lx.no_grad(function()
+        return fit.loss(logits_tensor(fit, logits), targets_of(fit, labels)):item()
+    end))
     found.calibration = fitted
     found.chosen = {threshold = found.chosen, calibration = fitted and kind.method or "none", images = #fit.val}
     return found
@@ -239,7 +291,7 @@ local function prepare_step(fit)
     local net = fit.head or lx.nn.fuse(fit.net)
     local function add_gradients(x, y, share)
         local out = args.check("fit: net: its result", "tensor", net(x))
-        task.check_outputs("fit", fit.train, out.shape)
+        task.check_outputs("fit", fit.train, out.shape, x.shape)
         local loss = args.check("fit: options: option 'loss': its result", "tensor", fit.loss(out, y))
         local part = share == 1 and loss or loss * share
         part:backward()
@@ -406,11 +458,23 @@ local function saved_moment(fit)
     return epoch and ("after epoch %d, step %d"):format(epoch, step)
 end
 
--- The figure of which the best epoch has the largest; nil where it is not defined.
+-- The figure of which the best epoch has the largest, besides those of its task; nil where it is not defined.
 local BY <const> = {
-    auc = function(found) return found.auc end, accuracy = function(found) return found.accuracy end,
-    loss = function(found) return -found.loss end,
+    loss = function(found) return -found.loss end, last = function(found) return found.epoch end,
 }
+
+-- The option `best` as a function.
+local function judge_by(fit)
+    local best, figures = fit.best, task.kinds[fit.task].figures
+    if type(best) == "function" then return best end
+    if best == nil then best = figures[1] end
+    if BY[best] then return BY[best] end
+    for _, name in ipairs(figures) do
+        if name == best then return function(found) return found[name] end end
+    end
+    args.fail("fit: options: option 'best': the task '%s' has no '%s'; it has %s, loss and last", fit.task, best,
+        table.concat(figures, ", "))
+end
 
 -- Calls `f` while the network has the weights that are judged and kept.
 local function with_judged_weights(fit, f, ...)
@@ -424,9 +488,10 @@ local function save_best(fit, found)
     if not warn_unless(fit, with_judged_weights(fit, run.save_model, fit, "best.safetensors")) then return false end
     local state = fit.state
     state.best = {
-        epoch = state.epoch, loss = found.loss, auc = found.auc, accuracy = found.accuracy,
+        epoch = state.epoch, loss = found.loss,
         threshold = type(found.threshold) == "number" and found.threshold or nil, value = found.value,
     }
+    for _, name in ipairs(task.kinds[fit.task].figures) do state.best[name] = found[name] end
     return true
 end
 
@@ -441,16 +506,16 @@ end
 local function finish_epoch(fit, images_per_second, started)
     local state, clock = fit.state, fit.clock
     local before = core.now()
-    local found = with_judged_weights(fit, validate, fit)
+    local kind = task.kinds[fit.task]
+    local found = with_judged_weights(fit, kind.maps and validate_maps or validate_scores, fit)
+    found.epoch = state.epoch + 1
     clock.validating, clock.validations = clock.validating + core.now() - before, clock.validations + 1
-    local by = BY[fit.best] or fit.best
-    found.value = args.check("fit: options: option 'best': its result", "number?", by(found))
+    found.value = args.check("fit: options: option 'best': its result", "number?", fit.judge_by(found))
     local loss, rate = state.loss_sum / state.seen, fit.optimizer.groups[1].lr
     state.epoch, state.step, state.seen, state.loss_sum = state.epoch + 1, 0, 0, 0.0
     state.threshold, state.calibration, state.chosen = found.threshold, found.calibration, found.chosen
-    state.metrics = {
-        loss = loss, val_loss = found.loss, val_accuracy = found.accuracy, val_auc = found.auc, best_by = found.value,
-    }
+    state.metrics = {loss = loss, val_loss = found.loss, best_by = found.value}
+    for _, name in ipairs(kind.figures) do state.metrics["val_" .. name] = found[name] end
     if fit.scheduler and fit.per == "epoch" then fit.scheduler:step() end
     if fit.scheduler and fit.per == "metric" then
         fit.scheduler:step(fit.scheduler.options.mode == "max" and (found.value or -found.loss) or found.loss)
@@ -459,10 +524,11 @@ local function finish_epoch(fit, images_per_second, started)
     state.waited = is_best and 0 or state.waited + 1
     warn_unless(fit, run.save_state(fit))
     local row = {
-        epoch = state.epoch, epochs = fit.epochs, loss = loss, val_loss = found.loss, val_accuracy = found.accuracy,
-        val_auc = found.auc, threshold = type(found.threshold) == "number" and found.threshold or nil,
+        epoch = state.epoch, epochs = fit.epochs, loss = loss, val_loss = found.loss,
+        threshold = type(found.threshold) == "number" and found.threshold or nil,
         learning_rate = rate, images_per_second = images_per_second, seconds = core.now() - started, is_best = is_best,
     }
+    for _, name in ipairs(kind.figures) do row["val_" .. name] = found[name] end
     warn_unless(fit, run.write_log(fit, row))
     fit.progress:epoch(row)
     tell(fit, "epoch", row)
@@ -472,7 +538,7 @@ end
 
 local DEFAULTS <const> = {
     batch = 32, seed = 1, augment = false, balanced = false, metadata = {}, accumulate = 1,
-    best = "auc", drop_last = false, freeze_statistics = "parts", probe = false,
+    drop_last = false, freeze_statistics = "parts", probe = false,
 }
 
 -- The datasets belong together.
@@ -531,14 +597,16 @@ local function warn_of_data(fit)
     end
     for name, set in pairs {["training images"] = fit.train, ["validation images"] = fit.val} do
         local counts, missing = set:counts()
-        local there, known = {}, 0
+        local there, known, word = {}, 0, set.task == "segmentation" and "mask" or "label"
         for k, count in ipairs(counts) do
             known = known + count
             if count > 0 then there[#there + 1] = set.classes[k] end
         end
+        local exclusive = set.task == "binary" or set.task == "classes"
         if set.task ~= "labels" and known == 0 then
-            args.fail("fit: options: option '%s': no image has a label", name == "training images" and "train" or "val")
-        elseif set.task ~= "labels" and #there == 1 then
+            args.fail("fit: options: option '%s': no image has a %s", name == "training images" and "train" or "val",
+                word)
+        elseif exclusive and #there == 1 then
             warn(name == "training images" and "the %s are all of the class %s: there is nothing to tell apart"
                 or "the %s are all of the class %s: there is no AUC, and no threshold or calibration can be chosen",
                     name,
@@ -548,7 +616,7 @@ local function warn_of_data(fit)
             for k, count in ipairs(counts) do absent[#absent + 1] = count == 0 and set.classes[k] or nil end
             warn("no image of the %s has %s: there is no AUC of them", name, table.concat(absent, ", "))
         end
-        if missing > 0 then warn("%d of the %s have no label, and count for nothing", missing, name) end
+        if missing > 0 then warn("%d of the %s have no %s, and count for nothing", missing, name, word) end
         local top = set.images and set.images.dtype == "float32" and set.images:max():item()
         if top and top <= 1 then
             warn("the %s are on a scale of 0 to 255, and no value is above %g: those of 0 to 1 have to be multiplied "
@@ -604,6 +672,7 @@ local function prepare(options)
     check_optimizer(fit)
     fit.task = fit.train.task
     fit.loss = fit.loss or task.kinds[fit.task].loss
+    fit.judge_by = judge_by(fit)
     fit.per = fit.scheduler and (fit.scheduler.unit or "step")
     local fits, mistake = schema.check(run.describe(fit))
     if not fits then args.fail("fit: options: option 'metadata': %s", mistake) end
@@ -694,8 +763,8 @@ end
 local new_result = result_type("training", {"best", "epoch", "interrupted", "save_problem"}, function(self)
     local words, best = {("training: %d epochs"):format(self.epoch)}, self.best
     if best then
-        words[2] = ("the best is epoch %d, validation loss %.4f, AUC %s"):format(best.epoch, best.loss,
-            best.auc and ("%.4f"):format(best.auc) or "n/a")
+        words[2] = ("the best is epoch %d, validation loss %.4f, %s"):format(best.epoch, best.loss, best.dice
+            and ("Dice %.4f"):format(best.dice) or "AUC " .. (best.auc and ("%.4f"):format(best.auc) or "n/a"))
     end
     if self.interrupted then words[#words + 1] = "interrupted" end
     if self.save_problem then words[#words + 1] = "could not save: " .. self.save_problem end
@@ -726,15 +795,16 @@ local function begin(fit)
     return run.open_log(fit)
 end
 
---- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC),
+--- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC or
+--- Dice),
 --- last.safetensors (with all that `resume` needs), log.csv, and an event file of the same curves for TensorBoard.
 --- Ctrl-C ends it with a usable last.safetensors.
 ---
 --- It computes on the device of the network's parameters, and moves the batches there.
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
---- each. Thresholds (Youden's) and the calibration of the probabilities (Platt's scaling, or of many classes a
---- temperature) are chosen on the validation set and stored.
+--- each, of a segmentation a map of logits as large as the images. Thresholds (Youden's) and the calibration of the
+--- probabilities (Platt's scaling, or of many classes a temperature) are chosen on the validation set and stored.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
@@ -742,20 +812,22 @@ end
 ---  out: string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?,
 ---  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
 ---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
----  best: "auc"|"accuracy"|"loss"|(fun(found: table): number?)|nil, patience: integer?,
+---  best: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?,
 ---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
 ---  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
 ---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
 ---  progress: luxel.Console?, profile: string?, compile: boolean?}
----  loss: default binary cross-entropy of logits, of many classes cross-entropy;
+---  loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the
+---  Dice loss, both over the images that have one;
 ---  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
 ---  (`net.pretrained`), or 0.5 and 0.25;
 ---  augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
 ---  image goes through, in training before the augmentation, and in validation;
 ---  accumulate: so many batches make one step of the optimiser, as if they were one;
 ---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
----  best; best: what the best epoch has the largest (of "loss" the smallest) of, or a function of {loss, accuracy,
----  auc, ...}; patience: ends the run after so many epochs without a better one;
+---  best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for
+---  the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...};
+---  patience: ends the run after so many epochs without a better one;
 ---  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
 ---  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
 ---  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
@@ -765,8 +837,8 @@ end
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already;
 ---  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network
----  of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `classes` are the words of answers, default
----  those of the datasets;
+---  of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was
+---  built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets;
 ---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
 ---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
@@ -839,17 +911,21 @@ local FEEDING <const> = "batch: integer(1..65536)?, size: integer(1..4096)?, thr
 
 args.type("ema", "a number from 0 to below 1", "number", function(value) return value >= 0 and value < 1 end)
 
-return namespace("lx.train", args.publish("", train, {
+args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
-        .. "task: \"binary\"|\"classes\"|\"labels\"?, calibration: table|false?, idle: function?, "
+        .. "task: " .. task.TYPE .. "?, calibration: table|false?, idle: function?, "
         .. "progress_of: function?}?",
     save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "
         .. "std: number(1e-6..1e6)?, seed: integer?}",
     fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
         .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
         .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
-        .. "accumulate: integer(1..65536)?, ema: ema?, best: \"auc\"|\"accuracy\"|\"loss\"|function?, "
+        .. "accumulate: integer(1..65536)?, ema: ema?, "
+        .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
         .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
-}))
+})
+folds.fit = train.fit
+
+return namespace("lx.train", train)

@@ -8,14 +8,19 @@ local parts_of = require "luxel.train.parts"
 local pipeline = require "luxel.vision.pipeline"
 local schema = require "luxel.schema"
 local seen = require "luxel.data.seen"
+local task = require "luxel.train.task"
 local tensorboard = require "luxel.train.tensorboard"
 local transfer = require "luxel.train.transfer"
 local version = require "luxel.version"
 
 local run = {}
 
-local COLUMNS <const> = {"epoch", "loss", "val_loss", "val_accuracy", "val_auc", "threshold", "learning_rate",
-    "images_per_second", "seconds"}
+-- The columns of the log, with the figures of the task on the validation images.
+local function columns_of(fit)
+    local columns, figures = {"epoch", "loss", "val_loss"}, task.kinds[fit.task].figures
+    for i = #figures, 1, -1 do columns[#columns + 1] = "val_" .. figures[i] end
+    return table.move({"threshold", "learning_rate", "images_per_second", "seconds"}, 1, 4, #columns + 1, columns)
+end
 
 --- The metadata that make a model file enough to predict with: see luxel.schema.
 ---@param fit table
@@ -49,15 +54,17 @@ function run.save_model(fit, name)
 end
 
 --- The epoch in best.safetensors, from the file itself; nil where there is no usable one.
----@return {epoch: integer, loss: number, auc: number?, accuracy: number, threshold: number}?
+---@return {epoch: integer, loss: number, threshold: number?, value: number?}? best with the figures of its task
 function run.best_in_file(fit)
     local tensors, metadata = checkpoint.load(fit.out .. "/best.safetensors")
     if not tensors or not schema.check(metadata, {"chosen", "metrics"}) then return nil end
     local found = metadata.metrics
-    return {
-        epoch = metadata.epoch, loss = found.val_loss, auc = found.val_auc, accuracy = found.val_accuracy,
+    local best = {
+        epoch = metadata.epoch, loss = found.val_loss,
         threshold = type(metadata.threshold) == "number" and metadata.threshold or nil, value = found.best_by,
     }
+    for _, name in ipairs(task.kinds[metadata.task].figures) do best[name] = found["val_" .. name] end
+    return best
 end
 
 --- The epoch and step that last.safetensors holds, from the file itself; nil where there is no usable one.
@@ -242,7 +249,7 @@ end
 --- Begins the log: the header, and the rows of epochs that a resumed run keeps. A folder that takes no files is noticed
 --- here, before the work. Returns true, or nil, message, code.
 function run.open_log(fit)
-    local rows = {table.concat(COLUMNS, ",")}
+    local rows = {table.concat(columns_of(fit), ",")}
     local old = fit.state.epoch > 0 and io.open(fit.out .. "/log.csv")
     if old then
         for line in old:lines() do
@@ -267,12 +274,12 @@ end
 local function write_events(fit, row)
     local values = {}
     for tag, name in pairs {
-        ["loss/train"] = "loss", ["loss/validation"] = "val_loss", ["accuracy/validation"] = "val_accuracy",
-        ["auc/validation"] = "val_auc", ["learning rate"] = "learning_rate",
-            ["images per second"] = "images_per_second",
+        ["loss/train"] = "loss", ["loss/validation"] = "val_loss", ["learning rate"] = "learning_rate",
+        ["images per second"] = "images_per_second",
     } do
         values[tag] = row[name]
     end
+    for _, name in ipairs(task.kinds[fit.task].figures) do values[name .. "/validation"] = row["val_" .. name] end
     fit.event_text = fit.event_text .. tensorboard.scalars(os.time(), row.epoch, values)
     return core.write_file(fit.events, {fit.event_text})
 end
@@ -280,7 +287,7 @@ end
 --- Adds a row and writes the log and the event file.
 function run.write_log(fit, row)
     local cells = {}
-    for i, column in ipairs(COLUMNS) do
+    for i, column in ipairs(columns_of(fit)) do
         local value = row[column]
         cells[i] = value == nil and "" or number_text(value)
     end

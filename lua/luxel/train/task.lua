@@ -3,6 +3,7 @@
 -- - binary: which of two classes. One logit an image; the probability of the second class is its sigmoid.
 -- - classes: which of several classes. A logit a class; the probabilities are their softmax.
 -- - labels: which of several labels, that do not exclude each other. A logit a label; each has its own sigmoid.
+-- - segmentation: which pixels. A map of logits of the size of the image; the probability of a pixel is the sigmoid.
 
 local args = require "luxel.args"
 local calibration = require "luxel.calibration"
@@ -13,14 +14,18 @@ local metrics = require "luxel.metrics"
 local task = {}
 
 ---@class luxel.Task
----@field outputs fun(classes: string[]): integer how many logits an image has
+---@field figures string[] what `judge` finds besides loss, threshold and calibration; the first is what the best epoch
+---  has the largest of unless told otherwise
+---@field network "classifier"|"segmentation" which of lx.models.names it takes
+---@field outputs fun(classes: string[]): integer how many logits (or maps of them) an image has
+---@field maps boolean? whether they are maps, each as large as the image
 ---@field loss fun(logits: Tensor, targets: Tensor): Tensor unless another one is given
 ---@field fit fun(rows: any[], labels: any[]): any the calibration of logits by the labels of validation images, or
 ---  false
 ---@field method string how it is found
 ---@field probabilities fun(row: any, fitted: any): any of a calibrated logit, or row of logits
----@field judge fun(probabilities: any[], labels: any[]): table accuracy, auc (nil: not defined) and threshold (nil:
----  none)
+---@field judge fun(probabilities: any[], labels: any[]): table the figures (nil: not defined), threshold (nil: none),
+---  and how it was chosen; of maps from {dice, iou} of each image that has a mask
 
 local function mean(values)
     if #values == 0 then return nil end
@@ -38,6 +43,7 @@ end
 local function sigmoid_of(row, fitted) return calibration.probability(fitted, row) end
 
 local binary = {
+    figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function() return 1 end,
     loss = F.binary_cross_entropy_with_logits,
     method = "Platt's scaling",
@@ -54,6 +60,7 @@ function binary.judge(probabilities, labels)
 end
 
 local classes = {
+    figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function(names) return #names end,
     loss = F.cross_entropy,
     method = "a temperature",
@@ -84,6 +91,7 @@ function classes.judge(probabilities, labels)
 end
 
 local labels_task = {
+    figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function(names) return #names end,
     loss = F.binary_cross_entropy_with_logits,
     method = "Platt's scaling of each label",
@@ -117,14 +125,58 @@ function labels_task.judge(probabilities, labels)
     }
 end
 
----@type table<string, luxel.Task>
-task.kinds = {binary = binary, classes = classes, labels = labels_task}
+-- What is inside, and what is outside, weigh the same in the second term however few the pixels are.
+local segmentation = {
+    figures = {"dice", "iou"}, network = "segmentation", maps = true,
+    outputs = function(names) return #names end,
+    loss = function(logits, targets)
+        return F.binary_cross_entropy_with_logits(logits, targets) + F.dice_loss(logits, targets)
+    end,
+    probabilities = function(map) return map:sigmoid() end,
+}
 
---- The outputs of a network for a batch as numbers, one for each image or a row of them.
+-- A pixel is inside where that is likelier than not.
+local THRESHOLD <const> = 0.5
+
+--- How well a map agrees with the mask of its image.
+---@param probabilities Tensor
+---@param mask Tensor of the same shape, 0 outside
+---@param threshold number? of what is inside, default 0.5
+---@return {dice: number, iou: number}
+function task.compare(probabilities, mask, threshold)
+    local found = probabilities:ge(threshold or THRESHOLD)
+    return {dice = metrics.dice(found, mask), iou = metrics.iou(found, mask)}
+end
+
+function segmentation.judge(compared)
+    local dice, iou = column(compared, "dice"), column(compared, "iou")
+    return {dice = mean(dice), iou = mean(iou), threshold = THRESHOLD, chosen = "fixed"}
+end
+
+---@type table<string, luxel.Task>
+task.kinds = {binary = binary, classes = classes, labels = labels_task, segmentation = segmentation}
+
+--- The names of the tasks, in order, as a type of declarations.
+task.TYPE = '"binary"|"classes"|"labels"|"segmentation"'
+
+-- The maps of a batch, each by itself.
+local function maps_of(name, out, count)
+    local shape, maps = out.shape, {}
+    if #shape ~= 4 or shape[1] ~= count then
+        args.fail("%s: net: expected maps of logits [%d,1,H,W] of %d images, got [%s]", name, count, count,
+            table.concat(shape, ","))
+    end
+    for i = 1, count do maps[i] = out:select(1, i):clone() end
+    return maps
+end
+
+--- The outputs of a network for a batch: numbers, one for each image or a row of them, or a map [K,H,W] for each.
 ---@param name string of the public function
----@param out Tensor [B,1] (or [B]) or [B,K]
+---@param kind string the task
+---@param out Tensor [B,1] (or [B]) or [B,K]; of maps [B,K,H,W]
 ---@return any[]
-function task.rows(name, out, count)
+function task.rows(name, kind, out, count)
+    if task.kinds[kind].maps then return maps_of(name, out, count) end
     local shape = out.shape
     if shape[1] ~= count or #shape > 2 then
         args.fail("%s: net: expected logits [%d,K] of %d images, got [%s]", name, count, count, table.concat(shape,
@@ -138,8 +190,17 @@ end
 ---@param name string of the public function
 ---@param dataset luxel.Dataset
 ---@param shape integer[] of the network's output
-function task.check_outputs(name, dataset, shape)
-    local wanted = task.kinds[dataset.task].outputs(dataset.classes)
+---@param images integer[] the shape of what it was given
+function task.check_outputs(name, dataset, shape, images)
+    local kind = task.kinds[dataset.task]
+    local wanted = kind.outputs(dataset.classes)
+    if kind.maps then
+        if #shape ~= 4 or shape[2] ~= wanted or shape[3] ~= images[3] or shape[4] ~= images[4] then
+            args.fail("%s: net: masks of [%s] want as many logits from the network, which gives [%s]", name,
+                table.concat({images[1], wanted, images[3], images[4]}, ","), table.concat(shape, ","))
+        end
+        return
+    end
     local given = #shape == 1 and 1 or shape[2]
     if given ~= wanted then
         args.fail("%s: net: it gives %d %s for each image, and %s", name, given, given == 1 and "logit" or "logits",
