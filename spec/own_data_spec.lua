@@ -174,6 +174,14 @@ describe("class folders", function()
         assert.matches("! nothing tells the patient of 2 images", tostring(some), 1, true)
     end)
 
+    it("are no datasets, and say how one is made of them", function()
+        local frame = assert(lx.data.frame({{path = "a.png", label = "normal"}, {path = "b.png", label = "tb"}}, {
+            label = "label",
+        }))
+        assert.error_matches(function() lx.data.batches(frame) end,
+            "dataset: expected a dataset, got a Frame (frame:load() or frame:open() makes a dataset)", 1, true)
+    end)
+
     it("count the images without a label", function()
         local rows = {{path = "a.png", label = "normal"}, {path = "b.png", label = "tb"}, {path = "c.png"}}
         local text = tostring(assert(lx.data.frame(rows, {label = "label"})))

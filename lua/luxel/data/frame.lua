@@ -23,6 +23,7 @@ local splitting = require "luxel.data.split"
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
 local Frame = namespace.class("Frame", {}, {"boxes", "mask", "patient_column"})
+Frame.__name = "Frame (frame:load() or frame:open() makes a dataset)" -- what messages call one that does not fit
 
 args.type("frame", "a frame", "table", function(value) return getmetatable(value) == Frame end)
 
