@@ -158,6 +158,7 @@ describe("lx.help", function()
         } do
             assert.equal(title, lx.help(what).name)
         end
+        assert.matches("BatchNorm2d:activated", tostring(lx.help("nn")), 1, true)
         local text = tostring(lx.help("Predictor"))
         assert.matches("^Predictor\n", text)
         assert.matches("\nFields\n", text, 1, true)

@@ -134,7 +134,7 @@ local function read_metadata(file)
 end
 
 --- Reads what `save` wrote, or another program in this format. A file of `save`'s is compared with its checksum, and
---- what describes a model in it with the schema (`luxel.schema`); metadata of other programs are text, byte for byte.
+--- what describes a model in it with what such fields have to be; metadata of other programs are text, byte for byte.
 ---
 --- Integers become int32, truth values uint8 and floats float32; numbers out of range and other types are refused.
 ---

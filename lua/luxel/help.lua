@@ -79,14 +79,13 @@ end
 
 -- What a page says of a namespace or a class as a whole.
 local function describe_page(page)
-    local fields, members = {}, {}
+    local fields = {}
     for i, field in ipairs(page.class and reference.plain_fields(page.class) or {}) do
         fields[i] = {type = ("%s: %s"):format(field.name, field.type), text = field.text}
     end
-    for i, entry in ipairs(page.entries) do members[i] = entry.member end
     return {
         name = page.title, signature = page.title, text = page.header, arguments = {}, returns = {}, fields = fields,
-        members = members,
+        members = reference.members(page),
     }
 end
 

@@ -15,7 +15,8 @@ local task = require "luxel.train.task"
 
 ---@class luxel.Predictor
 ---@field net Module
----@field metadata table see luxel.schema
+---@field metadata table what the file says of the model, as `lx.checkpoint.load` gives it: model, size, classes,
+---  normalisation, threshold, calibration, metrics, version and more
 ---@field path string
 ---@field device string
 ---@field size integer side of what the network sees, in pixels

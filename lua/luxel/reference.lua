@@ -378,6 +378,19 @@ function reference.plain_fields(class)
     return fields
 end
 
+--- What a page has, by name: its own by the last part of theirs, and methods of layers, which share a page, with the
+--- layer.
+---@param page table of `reference.book`
+---@return string[]
+function reference.members(page)
+    local names = {}
+    for i, entry in ipairs(page.entries) do
+        local class = entry.name:match("^(.*):")
+        names[i] = class and class ~= page.title and entry.name or entry.member
+    end
+    return names
+end
+
 --- The description of an entry: `name`, `signature`, `text`, `same_as` (another name of the same), `arguments`, a list
 --- of {name =, about =, options =}, `returns`, a list of {type =, text =}, and `input`, which a layer is called with.
 ---@param entry table of `reference.book`

@@ -601,7 +601,7 @@ function Pipeline:preview(image, path, options) end
 
 ---@class luxel.Predictor
 ---@field net Module
----@field metadata table see luxel.schema
+---@field metadata table what the file says of the model, as `lx.checkpoint.load` gives it: model, size, classes, normalisation, threshold, calibration, metrics, version and more
 ---@field path string
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
@@ -2638,7 +2638,7 @@ function lx.calibration.softmax(row, temperature) end
 lx.checkpoint = {}
 
 --- Reads what `save` wrote, or another program in this format. A file of `save`'s is compared with its checksum, and
---- what describes a model in it with the schema (`luxel.schema`); metadata of other programs are text, byte for byte.
+--- what describes a model in it with what such fields have to be; metadata of other programs are text, byte for byte.
 ---
 --- Integers become int32, truth values uint8 and floats float32; numbers out of range and other types are refused.
 ---
