@@ -11,7 +11,7 @@ local ELSEWHERE <const> = {
     lr_schedulers = "lr_scheduler", learning_rate = "lr", batch_size = "batch", epochs_ = "epochs", norm_ = "norm",
     Dense = "Linear", Conv2D = "Conv2d", BatchNormalization = "BatchNorm2d", MaxPooling2D = "MaxPool2d",
     BCELoss = "BCEWithLogitsLoss", binary_cross_entropy = "binary_cross_entropy_with_logits",
-    CosineAnnealingLR = "CosineWarmup",
+    CosineAnnealingLR = "CosineWarmup", scale_factor = "scale", num_workers = "threads",
     permute_dims = "permute", mean_ = "mean", random = "rand", seed = "manual_seed", shape_as = "view_as",
 }
 
