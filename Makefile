@@ -1,6 +1,7 @@
 # make          builds the module into build/            make test     all tests (installs what they need)
 # make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR: own images)
-# make bench    timings beside PyTorch and oneDNN: bench/results (bench-images: beside OpenCV; bench-opencl, bench-gpu)
+# make bench    timings beside PyTorch and oneDNN: bench/results (bench-images: beside OpenCV; bench-peers: larger networks;
+#               bench-opencl, bench-gpu)
 # make DEBUG=1  builds into build/debug, without optimisation and with assertions
 # make install  PREFIX=/usr/local
 # make test ONE=spec/nn_spec.lua CASE="pattern"   one file of tests, or one test
@@ -305,6 +306,17 @@ $(BUILD)/bench/dnnl_bench: bench/peers/dnnl_bench.c
 bench: deps-bench
 	@$(MAKE) --no-print-directory all bench-tools
 	@$(HERE); $(LUA) bench/run.lua --tools $(BUILD)/bench $(BENCH_ARGS)
+
+# Training steps of larger networks beside today's PyTorch, from PyPI (some gigabytes, because its wheel wants CUDA's libraries
+# also where there is no GPU).
+PEERS = $(BUILD)/peers
+bench-peers: deps-bench
+	@./tools/install-packages python3-venv
+	@[ -x $(PEERS)/bin/python ] || /usr/bin/python3 -m venv $(PEERS)
+	@$(PEERS)/bin/pip install -q torch==2.15.0 torchvision timm numpy
+	@$(MAKE) --no-print-directory all bench-tools
+	@$(HERE); $(LUA) bench/run.lua --tools $(BUILD)/bench --python $(PEERS)/bin/python --peers torch,torch-bf16,torch-compile \
+		--what resnet18_step,resnet50,densenet121,unet,mobilenet_v2,efficientnet_lite0 --out bench/results/networks.md $(BENCH_ARGS)
 
 # The same networks through OpenCL on the processor (PoCL), beside the cpu device.
 bench-opencl: deps-test

@@ -1,7 +1,8 @@
 --- Times Luxel beside its peers, turn by turn in the same run, and writes tables of medians, aims and a roofline.
 -- Usage: run.lua [--device NAME] [--peers torch,dnnl] [--rounds N] [--what step,cnn] [--tune] [--out FILE.md]
 -- Peers: torch (PyTorch on the cpu, tuned), dnnl (oneDNN's direct convolutions), cpu (Luxel's cpu device), before
--- (another checkout of Luxel, built: --before FOLDER), cuda (PyTorch with CUDA, TF32 off), cuda-tf32.
+-- (another checkout of Luxel, built: --before FOLDER), torch-bf16 and torch-compile (PyTorch on the cpu with that), cuda
+-- (PyTorch with CUDA, TF32 off), cuda-tf32.
 
 local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
@@ -17,11 +18,13 @@ local start = require "start"
 
 local parser = argparse("run.lua", "Times Luxel beside its peers.")
 parser:option("--device", "Luxel's device: cpu, opencl, opencl:2, a part of a name.", "cpu")
-parser:option("--peers", "torch, dnnl, cpu, before, cuda, cuda-tf32: with commas between them.", "torch,dnnl")
+parser:option("--peers", "torch, torch-bf16, torch-compile, dnnl, cpu, before, cuda, cuda-tf32: with commas between "
+    .. "them.", "torch,dnnl")
 parser:option("--before", "Another checkout of Luxel, built, for the peer of that name.")
 parser:option("--rounds", "Turns for each side.", "5"):convert(math.tointeger)
 parser:option("--threads", "Threads for each side.", "2"):convert(math.tointeger)
-parser:option("--what", "step, resnet18, threads, cnn, resnet_layers, memory, start: with commas between them.",
+parser:option("--what", "step, resnet18, threads, cnn, resnet_layers, memory, start, and training steps of "
+    .. "resnet18_step, resnet50, densenet121, unet, mobilenet_v2, efficientnet_lite0: with commas between them.",
     "step,resnet18,threads,cnn,memory,start")
 parser:flag("--tune", "Measure the ways to compute each convolution first.")
 parser:option("--out", "Markdown file for the tables; the picture is written beside it.", "bench/results/cpu.md")
@@ -58,7 +61,7 @@ local function before(folder)
 end
 
 local function torch(on)
-    local tuned = on == "cpu" and here .. "peers/tuned " or ""
+    local tuned = on:match("^cpu") and here .. "peers/tuned " or ""
     return ("%s%s %speers/torch_bench.py %s %d %%s"):format(tuned, args.python, here, on, args.threads)
 end
 
@@ -80,6 +83,8 @@ torch_version = torch_version:match("%S+")
 
 local PEERS <const> = {
     torch = {title = "PyTorch", command = torch("cpu"), there = torch_version ~= nil},
+    ["torch-bf16"] = {title = "PyTorch, bfloat16", command = torch("cpu-bf16"), there = torch_version ~= nil},
+    ["torch-compile"] = {title = "PyTorch, compiled", command = torch("cpu-compile"), there = torch_version ~= nil},
     dnnl = {title = "oneDNN, direct", command = dnnl, there = exists(args.tools .. "/dnnl_bench"), layers = true},
     cpu = {title = "Luxel on cpu", command = luxel("cpu", args.threads), there = true},
     before = {title = "Luxel before", command = before(args.before or "."), there = args.before ~= nil},
@@ -165,6 +170,12 @@ end
 local SECTIONS <const> = {
     step = {title = "cnn of examples/chest_xray, 224"},
     resnet18 = {title = "ResNet-18, one channel, 224"},
+    resnet18_step = {title = "ResNet-18, one channel, 224: training"},
+    resnet50 = {title = "ResNet-50, one channel, 224: training"},
+    densenet121 = {title = "DenseNet-121, one channel, 224: training"},
+    unet = {title = "U-Net, 32 to 512 channels, 256: training"},
+    mobilenet_v2 = {title = "MobileNetV2, one channel, 224: training"},
+    efficientnet_lite0 = {title = "EfficientNet-Lite0, one channel, 224: training"},
     threads = {title = "cnn, training step", what = "train", sides = function()
         return {{key = "one", title = "Luxel, 1 thread", command = luxel(device.label, 1)}}
     end},

@@ -5,19 +5,25 @@ local F = lx.nn.functional
 
 local SIZE <const> = 224
 
--- A function that trains one step, and the network, its images and how many.
-local function trainer(bench, make, batch)
+-- A function that trains one step, and the network and its images. options: size of the images; maps: whether the
+-- network gives one number for each pixel; compile.
+local function trainer(bench, make, batch, options)
+    options = options or {}
+    local size = options.size or SIZE
     local net = lx.nn.fuse(make():to(bench.device))
-    local x = lx.randn(batch, 1, SIZE, SIZE):to(bench.device)
-    local y = lx.randint(0, 2, {batch, 1}, {dtype = "float32"}):to(bench.device)
+    local x = lx.randn(batch, 1, size, size):to(bench.device)
+    local shape = options.maps and {batch, 1, size, size} or {batch, 1}
+    local y = lx.randint(0, 2, shape, {dtype = "float32"}):to(bench.device)
     local optimizer = lx.optim.SGD(net:parameters(), {lr = 1e-3, momentum = 0.9})
-    return function()
+    local function step(images, labels)
         optimizer:zero_grad()
-        local loss = F.binary_cross_entropy_with_logits(net(x), y)
+        local loss = F.binary_cross_entropy_with_logits(net(images), labels)
         loss:backward()
         optimizer:step()
-        return loss:item()
-    end, net, x
+        return loss
+    end
+    if options.compile then step = lx.compile(step) end
+    return function() return step(x, y):item() end, net, x
 end
 
 -- Arithmetic operations in 1e9, and bytes, of what `f` launches.
@@ -66,6 +72,26 @@ end
 function networks.train(bench)
     local step = trainer(bench, cnn, 32)
     time_step(bench, step, 32, 5)
+end
+
+-- The training step of larger networks, with batches as large as two threads have patience for.
+local STEPS <const> = {
+    resnet18_step = {make = lx.models.resnet18, batch = 8},
+    resnet50 = {make = lx.models.resnet50, batch = 4},
+    densenet121 = {make = lx.models.densenet121, batch = 4},
+    mobilenet_v2 = {make = lx.models.mobilenet_v2, batch = 16},
+    efficientnet_lite0 = {make = lx.models.efficientnet_lite0, batch = 16},
+    unet = {
+        make = function() return lx.models.unet {width = 32, batch_norm = true} end, batch = 2, size = 256, maps = true,
+    },
+}
+
+for name, case in pairs(STEPS) do
+    networks[name] = function(bench)
+        local step = trainer(bench, case.make, case.batch, {size = case.size, maps = case.maps, compile = true})
+        time_step(bench, step, case.batch, 5)
+        bench.results.peak_mb = bench.peak_mb()
+    end
 end
 
 return networks

@@ -1,6 +1,7 @@
 """PyTorch's side of the timings: the same cases as ../time.lua, in the same form.
 
-Usage: torch_bench.py {cpu|cuda|cuda-tf32} THREADS {step|resnet18|cnn|resnet_layers}. On the cpu run it through ./tuned and with OpenBLAS
+Usage: torch_bench.py {cpu|cpu-bf16|cpu-compile|cuda|cuda-tf32} THREADS WHAT, where WHAT is step, resnet18, cnn, resnet_layers or
+one of STEPS below, whose networks are those of torchvision and timm. On the cpu run it through ./tuned and with OpenBLAS
 (libopenblas0-pthread), or PyTorch is about half as fast. On CUDA each case is timed in both memory formats with
 cudnn.benchmark, and the faster one counts.
 """
@@ -15,7 +16,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 device, threads, what = sys.argv[1].split("-")[0], int(sys.argv[2]), sys.argv[3]
-tf32 = sys.argv[1].endswith("-tf32")
+tf32, bf16, compiled = (sys.argv[1].endswith(flag) for flag in ("-tf32", "-bf16", "-compile"))
 torch.set_num_threads(threads)
 torch.manual_seed(1)
 torch.backends.cudnn.benchmark = True
@@ -113,6 +114,80 @@ def network_cases(results, layout, make, batch):
                  {"seconds": timed(lambda: net(some).sum().item(), 5 if images > 1 else 20), "images": images})
 
 
+def double(inputs, outputs):
+    layers = []
+    for a in (inputs, outputs):
+        layers += [nn.Conv2d(a, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class UNet(nn.Module):
+    """Ronneberger et al. 2015, as wide as bench/cases/networks.lua says."""
+
+    def __init__(self, width=32, depth=4):
+        super().__init__()
+        widths = [width << i for i in range(depth + 1)]
+        self.down = nn.ModuleList(double(a, b) for a, b in zip([1] + widths, widths))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in reversed(widths[:-1]))
+        self.merge = nn.ModuleList(double(2 * w, w) for w in reversed(widths[:-1]))
+        self.output = nn.Conv2d(width, 1, 1)
+
+    def forward(self, x):
+        maps = []
+        for i, layers in enumerate(self.down):
+            x = layers(F.max_pool2d(x, 2) if i else x)
+            maps.append(x)
+        maps.pop()
+        for up, merge in zip(self.up, self.merge):
+            x = merge(torch.cat([maps.pop(), up(x)], 1))
+        return self.output(x)
+
+
+def of_torchvision(name):
+    import torchvision
+    net = getattr(torchvision.models, name)(num_classes=1)
+    first = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
+    first.weight = nn.Parameter(first.weight.sum(1, keepdim=True))
+    first.in_channels = 1
+    return net
+
+
+def of_timm(name):
+    import timm
+    return timm.create_model(name, in_chans=1, num_classes=1)
+
+
+# {name: (network, images, their side)}
+STEPS = {
+    "resnet18_step": (resnet18, 8, SIZE),
+    "resnet50": (lambda: of_torchvision("resnet50"), 4, SIZE),
+    "densenet121": (lambda: of_torchvision("densenet121"), 4, SIZE),
+    "mobilenet_v2": (lambda: of_torchvision("mobilenet_v2"), 16, SIZE),
+    "efficientnet_lite0": (lambda: of_timm("efficientnet_lite0"), 16, SIZE),
+    "unet": (UNet, 2, 256),
+}
+
+
+def step_case(results, layout, make, batch, size):
+    net = make().to(device, memory_format=layout)
+    shape = (batch, 1, size, size)
+    x = torch.randn(shape).to(device, memory_format=layout)
+    y = torch.randint(0, 2, shape if make is UNet else (batch, 1)).float().to(device)
+    optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9)
+    call = torch.compile(net) if compiled else net
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            loss = F.binary_cross_entropy_with_logits(call(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    keep(results, f"train step, batch {batch}", {"seconds": timed(step, 5, warm=3), "images": batch})
+    results["peak_mb"] = peak_mb()
+
+
 def layer_case(results, layout, cin, cout, k, side, stride, groups):
     name = f"{cin}→{cout} {k}×{k} at {side}" + (f", stride {stride}" if stride > 1 else "") + (
         f", groups {groups}" if groups > 1 else "")
@@ -152,6 +227,8 @@ def main():
             network_cases(results, layout, cnn, 32)
         elif what == "resnet18":
             network_cases(results, layout, resnet18, 8)
+        elif what in STEPS:
+            step_case(results, layout, *STEPS[what])
         else:
             for layer in layers[what]:
                 layer_case(results, layout, *layer)
