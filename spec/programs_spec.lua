@@ -163,7 +163,7 @@ describe("the programs #slow", function()
         fails("--phantoms 20 --size 16 --epochs 1", "holds a run already: %-%-resume goes on with it, %-%-overwrite",
             "run")
         fails("--resume --overwrite", "say one")
-        fails("--label x", "there is none")
+        fails("--label x", "%-%-label says more of %-%-data, which is missing")
         fails("--data x.csv --label a --labels b,c", "say one")
         fails("--device abacus", "%-%-device: there is no device 'abacus'.*\ndevice +name +type.*\ncpu ")
         fails("--device opencl:77", "%-%-device: ")
