@@ -340,6 +340,7 @@ describe("files of lx.save", function()
         end
         refuses("save: tensors: 'w' should be a tensor, got 3", {w = 3})
         refuses("save: tensors: 1 is no name", {lx.ones(2)})
+        refuses("expected tensors by name, got a Linear; .* net:state_dict%(%)", lx.nn.Linear(2, 1))
         refuses("save: tensors: \"__metadata__\" is no name", {__metadata__ = lx.ones(2)})
         refuses("save: tensors: .* is no name", {["\xff"] = lx.ones(2)})
         refuses("save: metadata cannot be stored: x%.y is NaN", {}, {x = {y = 0 / 0}})

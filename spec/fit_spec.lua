@@ -136,6 +136,18 @@ describe("fit", function()
         assert.equal("", fit("binary", {net = net, optimizer = lx.optim.SGD(net:parameters(), {lr = 1e-6})}).said)
     end)
 
+    it("says that images of 0 to 1 are on another scale", function()
+        local set = bars("binary", 12)
+        local images = set.images:float()
+        local function said(scale)
+            local train = lx.data.dataset {images = images * scale, labels = set.labels, classes = set.classes}
+            return fit("binary", {train = train, epochs = 1}).said
+        end
+        assert.matches("[WARN] the training images are on a scale of 0 to 255, and no value is above", said(1 / 255), 1,
+            true)
+        assert.equal("", said(1))
+    end)
+
     it("says what figures cannot be there, and gives none that is not a number", function()
         local images = bars("binary", 12).images
         local one_class = lx.data.dataset {images = images, labels = lx.zeros(12), classes = {"normal", "ill"}}

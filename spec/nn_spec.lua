@@ -173,7 +173,7 @@ Net(  [203]
     it("says what is wrong with a class", function()
         assert.matches("Empty: the class does not define forward", message_of(nn.class("Empty")()))
         assert.matches("class: name: expected a string, got nil", message_of(nn.class))
-        assert.matches("Sequential: argument 2: expected a module or a list of {name, module}, got 5",
+        assert.matches("Sequential: argument 2: expected a module or a list of modules or of {name, module}, got 5",
             message_of(nn.Sequential, nn.ReLU(), 5))
     end)
 end)
@@ -507,6 +507,19 @@ describe("Sequential", function()
         assert.same({"norm.weight", "norm.bias", "conv.weight", "1.weight", "1.bias"}, names_of(net:named_parameters()))
         net:append(nn.ReLU())
         assert.equal(net["3"], net[4])
+    end)
+
+    it("takes its modules as a list too", function()
+        local first, second = nn.Linear(2, 3), nn.ReLU()
+        local net = nn.Sequential {first, second}
+        assert.same({"0.weight", "0.bias"}, names_of(net:named_parameters()))
+        assert.equal(second, net[2])
+        assert.same({5, 3}, net(lx.ones(5, 2)).shape)
+        for _, wrong in ipairs {{first, nn.ReLU}, {first, {"a", second}}, {first, 3}, {}} do
+            assert.matches("Sequential: argument 1: expected a module or a list of modules or of {name, module}, got",
+                message_of(nn.Sequential, wrong), 1, true)
+        end
+        assert.matches("got more besides", message_of(nn.Sequential, {first}, second))
     end)
 
     it("refuses names that come twice, or are taken", function()
@@ -873,6 +886,7 @@ describe("summary", function()
             {"stem.2", {2, 4, 4, 4}, 0, 0},
             {"block.conv", {2, 4, 4, 4}, 144, 2 * 4 * 16 * 36},
             {"block.norm", {2, 4, 4, 4}, 8, 0},
+            {"block", {2, 4, 4, 4}, 1, 0}, -- what it holds itself: the rows add up
             {"head", {2, 2}, 10, 16},
         }, rows)
         assert.equal(2 * 4 * 64 * 9 + 2 * 4 * 16 * 36 + 16, summary.multiply_adds)
@@ -1047,7 +1061,7 @@ describe("mistakes in layers", function()
         {"Embedding", {0, 3}, "Embedding: count: expected an integer from 1 to 2147483647, got 0"},
         {"ReLU", {lx.ones(2)}, "ReLU: takes 0 arguments, got float32 [2] besides"},
         {"Sequential", {nn.ReLU},
-            "Sequential: argument 1: expected a module or a list of {name, module}, got a class ReLU (a call, ReLU(),"},
+            "Sequential: argument 1: expected a module or a list of modules or of {name, module}, got a class ReLU"},
         {"BCEWithLogitsLoss", {{pos_weigth = 3}}, "unknown option 'pos_weigth' (did you mean 'pos_weight'?)"},
         {"CrossEntropyLoss", {{label_smoothing = 2}}, "CrossEntropyLoss: options: option 'label_smoothing': expected"},
     }

@@ -170,8 +170,25 @@ describe("class folders", function()
         assert.matches("! nothing tells the patient of any image: they are split by image", tostring(frame), 1, true)
         local some = assert(lx.data.image_folder(folder("normal/00000001_000.png", "normal/2.png", "tb/3.png")))
         assert.equal(2, some:unknown_patients())
-        assert.matches("patients by ChestX-ray14 (1)", tostring(some), 1, true)
+        assert.matches("patients by ChestX-ray14 (1 of 3 images)", tostring(some), 1, true)
         assert.matches("! nothing tells the patient of 2 images", tostring(some), 1, true)
+    end)
+
+    it("are no datasets, and say how one is made of them", function()
+        local frame = assert(lx.data.frame({{path = "a.png", label = "normal"}, {path = "b.png", label = "tb"}}, {
+            label = "label",
+        }))
+        assert.error_matches(function() lx.data.batches(frame) end,
+            "dataset: expected a dataset, got a Frame (frame:load() or frame:open() makes a dataset)", 1, true)
+    end)
+
+    it("count the images without a label", function()
+        local rows = {{path = "a.png", label = "normal"}, {path = "b.png", label = "tb"}, {path = "c.png"}}
+        local text = tostring(assert(lx.data.frame(rows, {label = "label"})))
+        assert.matches("normal +1 +33.3%%", text)
+        assert.matches("\n  without a label: 1, which count for nothing", text)
+        rows[3].label = "tb"
+        assert.not_matches("without a label", tostring(assert(lx.data.frame(rows, {label = "label"}))))
     end)
 
     it("propose a column that may hold the patients", function()
@@ -197,7 +214,7 @@ describe("class folders", function()
         local frame = assert(lx.data.image_folder(root, {patient = "/(p%d+)%-"}))
         assert.same({"p1", "p1", frame.path[3], "p2"}, {table.unpack(frame.group)})
         assert.equal(1, frame:unknown_patients())
-        assert.matches("patients by the pattern /(p%d+)%- (3)", tostring(frame), 1, true)
+        assert.matches("patients by the pattern /(p%d+)%- (3 of 4 images)", tostring(frame), 1, true)
         assert.error_matches(function() lx.data.image_folder(root, {patient = "(p"}) end,
             "image_folder: options: option 'patient': .*is no Lua pattern: ")
     end)
@@ -237,7 +254,7 @@ describe("lx.data.frame", function()
         assert.same({work .. "/a.png", work .. "/b, c.png", work .. '/d "e".png'}, frame.path)
         assert.same({"1", "2", "2"}, frame.group)
         assert.same({"train", "val", false}, frame.part)
-        assert.matches("patients by column 'patient' (3)", tostring(frame), 1, true)
+        assert.matches("patients by column 'patient' (3 of 3 images)", tostring(frame), 1, true)
         local other = assert(lx.data.frame(work .. "/list.csv", {path = "image", label = "finding", part = "split",
             root = "x/"}))
         assert.equal("x/a.png", other.path[1])
@@ -321,7 +338,7 @@ describe("lx.data.frame", function()
         local rows = {}
         for i = 1, 8 do rows[i] = {path = i .. ".png", label = i % 2 == 0 and "tb" or "normal", patient = i} end
         local train, val, test = assert(lx.data.frame(rows, {label = "label"})):split {val = 0.5}
-        assert.matches("patients by column 'patient' %(4%)", tostring(train))
+        assert.matches("patients by column 'patient' %(4 of 4 images%)", tostring(train))
         assert.equal(4, #val)
         assert.equal(0, #test)
         assert.not_matches("patients by", tostring(test))

@@ -155,6 +155,8 @@ describe("a predictor", function()
             {save("other.safetensors", {model = "names"}), nil, "model: expected one of .*cnn.*, got 'names'",
                 "format"},
             {save("less.safetensors", {chosen = ABSENT}), nil, "chosen: it is missing", "format"},
+            {save("unnamed.safetensors", {model = ABSENT}), nil,
+                "metadata = {model = NAME, size = PIXELS}: model: it is missing", "format"},
             {save("more.safetensors", {}, 2), nil, "more.safetensors: the state does not fit", "format"},
             {save("two.safetensors"), {device = "nope"}, "there is no device 'nope'", "device"},
         }

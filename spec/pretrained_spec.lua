@@ -208,6 +208,16 @@ describe("pretrained weights", function()
         assert.matches("missing: bn1.bias", message, 1, true)
     end)
 
+    it("of Luxel's say which network they are of, where they are of another", function()
+        local path = work .. "/squeezenet.safetensors"
+        assert(lx.train.save_weights(path, lx.models.squeezenet1_1(), {model = "squeezenet1_1", size = 32}))
+        assert(lx.models.squeezenet1_1 {pretrained = path})
+        local none, message, code = lx.models.squeezenet1_0 {pretrained = path}
+        assert.is_nil(none)
+        assert.matches("as luxel names them; the file is of squeezenet1_1\n", message, 1, true)
+        assert.equal("format", code)
+    end)
+
     describe("of torchxrayvision", function()
         local path, net
 

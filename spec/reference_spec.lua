@@ -151,13 +151,31 @@ describe("lx.help", function()
         for line in tostring(lx.help("train.fit")):gmatch("[^\n]+") do assert.is_true(#line <= 120, line) end
     end)
 
+    it("says what a namespace or a class has", function()
+        for what, title in pairs {
+            predictor = "lx.predictor", ["lx.vision"] = "lx.vision", ["nn.functional"] = "lx.nn.functional",
+            Frame = "Frame", Predictor = "Predictor", [lx.data] = "lx.data", ["lx.train"] = "lx.train",
+        } do
+            assert.equal(title, lx.help(what).name)
+        end
+        assert.matches("BatchNorm2d:activated", tostring(lx.help("nn")), 1, true)
+        local text = tostring(lx.help("Predictor"))
+        assert.matches("^Predictor\n", text)
+        assert.matches("\nFields\n", text, 1, true)
+        assert.matches("\n    size: integer side of what the network sees, in pixels\n", text, 1, true)
+        assert.matches("\nHas\n    all, answer, [%l_, ]*predict, probabilities$", text)
+        assert.equal("lx.data.frame", lx.help("frame").name)
+        assert.equal("lx.profile", lx.help("profile").name)
+        assert.matches("^lx%.profile%(", tostring(lx.help(lx.profile)))
+    end)
+
     it("refuses what there is not, with the name that was probably meant", function()
         local ok, message = pcall(lx.help, "Cnov2d")
         assert.is_false(ok)
         assert.matches("help: what: nothing public has the name 'Cnov2d' %(did you mean 'Conv2d'%?%)", message)
         ok, message = pcall(lx.help, 3)
         assert.is_false(ok)
-        assert.matches("help: what: expected a name, or a public function or class, got 3", message, 1, true)
+        assert.matches("help: what: expected a name, or a public function, class or namespace, got 3", message, 1, true)
     end)
 end)
 

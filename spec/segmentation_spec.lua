@@ -769,7 +769,7 @@ describe("the command on masks #processes", function()
         for words, message in pairs {
             ["train --data spec --masks spec"] = "want a network such as unet",
             ["train --data spec --model unet"] = "name their folder with --masks",
-            ["train --model unet --masks spec"] = "--masks says what the table in --data holds",
+            ["train --model unet --masks spec"] = "--masks says more of --data, which is missing",
             ["train --model unet --network width"] = "expected NAME=VALUE, got 'width'",
             ["train --folds 1"] = "--folds: at least 2",
             ["train --data spec --model unet --masks spec --leave-out a=b"] = "for the rows of a CSV file",

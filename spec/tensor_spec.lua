@@ -113,7 +113,9 @@ describe("indexing", function()
     end)
 
     it("names what is out of range", function()
-        assert.error_matches(function() return t[3] end, "index 3 is out of range for dimension 1 of shape %[2,3,4%]")
+        assert.error_matches(function() return t[3] end, "index 3 is out of range for dimension 1 of shape %[2,3,4%]$")
+        assert.error_matches(function() return t[0] end, "index 0 is out of .* %[2,3,4%]; indices count from 1")
+        assert.error_matches(function() return t:sum(0) end, "sum: dimension 0 is out of .*; dimensions count from 1")
         assert.error_matches(function() return t[{1, 1, 1, 1}] end, "4 indices for a tensor of shape %[2,3,4%]")
         assert.error_matches(function() return t[{{1, 5}}] end,
             "index: {1, 5} is out of range for dimension 1 of shape %[2,3,4%]")

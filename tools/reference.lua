@@ -135,9 +135,7 @@ local function index_text(book)
         "",
     }
     for _, page in ipairs(book.pages) do
-        local names = {}
-        for i, entry in ipairs(page.entries) do names[i] = entry.member end
-        add(lines, "- [%s](%s.md): %s", page.title, page.title, escape(table.concat(names, ", ")))
+        add(lines, "- [%s](%s.md): %s", page.title, page.title, escape(table.concat(reference.members(page), ", ")))
     end
     add(lines, "- [Tables](tables.md) that functions take and return\n")
     return table.concat(lines, "\n")

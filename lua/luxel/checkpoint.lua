@@ -38,6 +38,10 @@ end
 -- ---- writing --------------------------------------------------------------------------------------------------
 
 local function check_tensors(tensors)
+    if rawget(tensors, "_modules") then
+        args.fail("save: tensors: expected tensors by name, got %s; those of a network are net:state_dict()",
+            args.describe(tensors))
+    end
     for name, tensor in pairs(tensors) do
         if type(name) ~= "string" or not utf8.len(name) or name == "__metadata__" then
             args.fail("save: tensors: %s is no name for a tensor in a file, which is UTF-8 text", args.describe(name))
@@ -130,7 +134,7 @@ local function read_metadata(file)
 end
 
 --- Reads what `save` wrote, or another program in this format. A file of `save`'s is compared with its checksum, and
---- what describes a model in it with the schema (`luxel.schema`); metadata of other programs are text, byte for byte.
+--- what describes a model in it with what such fields have to be; metadata of other programs are text, byte for byte.
 ---
 --- Integers become int32, truth values uint8 and floats float32; numbers out of range and other types are refused.
 ---

@@ -35,12 +35,15 @@ local function add_values(lines, title, list)
 end
 
 function Entry:__tostring()
-    local lines = {self.signature, "", "    " .. self.text:gsub("\n", "\n    "), ""}
+    local lines = {self.signature, ""}
+    if self.text ~= "" then lines[3], lines[4] = "    " .. self.text:gsub("\n", "\n    "), "" end
     if self.same_as then table.insert(lines, 2, "    the same as " .. self.same_as) end
     if #self.arguments > 0 then lines[#lines + 1] = "Arguments" end
     add_arguments(lines, self.arguments, "    ")
     if self.input then add_values(lines, "Called with", {self.input}) end
     add_values(lines, "Returns", self.returns)
+    add_values(lines, "Fields", self.fields or {})
+    if self.members then add_values(lines, "Has", {{type = table.concat(self.members, ", "), text = ""}}) end
     for i, line in ipairs(lines) do lines[i] = line:gsub("%s+$", "") end
     while lines[#lines] == "" do lines[#lines] = nil end
     return table.concat(lines, "\n")
@@ -74,26 +77,44 @@ local function suggestion(book, name)
     return near.suggestion(ending_of(name), names)
 end
 
---- The entry of a public function, class or method in the reference; print it to read it, or see it at the REPL.
----@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
+-- What a page says of a namespace or a class as a whole.
+local function describe_page(page)
+    local fields = {}
+    for i, field in ipairs(page.class and reference.plain_fields(page.class) or {}) do
+        fields[i] = {type = ("%s: %s"):format(field.name, field.type), text = field.text}
+    end
+    return {
+        name = page.title, signature = page.title, text = page.header, arguments = {}, returns = {}, fields = fields,
+        members = reference.members(page),
+    }
+end
+
+--- The entry of a public function, class or method in the reference, or what a namespace has; print it to read it, or
+--- see it at the REPL.
+---@param what any a name, such as "Conv2d", "nn.Conv2d", "tensor.sum" or "lx.vision", or the function, class or
+--- namespace itself, or a layer
 ---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
 local function help(what)
     local book = reference.book()
-    local entry
+    local entry, page
     if type(what) == "string" then
-        entry = find(book, what)
-        if not entry then
+        -- a full title goes before what merely ends in it: Frame is the class, and frame the function
+        entry = book.by_name[what] or not book.pages[what] and find(book, what)
+        page = not entry and (book.pages[what] or book.pages["lx." .. what])
+        if not entry and not page then
             args.fail("help: what: nothing public has the name '%s'%s; print(lx) lists what there is", what,
                 suggestion(book, what))
         end
     else
         local meta = type(what) == "table" and getmetatable(what)
         entry = book.by_value[what] or type(meta) == "table" and book.by_value[rawget(meta, "class")]
-        if not entry then
-            args.fail("help: what: expected a name, or a public function or class, got %s", args.describe(what))
+        page = not entry and book.page_of[what]
+        if not entry and not page then
+            args.fail("help: what: expected a name, or a public function, class or namespace, got %s",
+                args.describe(what))
         end
     end
-    return setmetatable(reference.describe(entry), Entry)
+    return setmetatable(entry and reference.describe(entry) or describe_page(page), Entry)
 end
 
 return args.public("help", "what: any", help)

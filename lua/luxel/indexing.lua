@@ -32,7 +32,8 @@ local function out_of_range(t, key)
     elseif not math.tointeger(key) then
         args.fail("index: expected an integer, got %s", key)
     end
-    args.fail("index: index %d is out of range for dimension 1 of shape %s", key, shape_text(t.shape))
+    args.fail("index: index %d is out of range for dimension 1 of shape %s%s", key, shape_text(t.shape),
+        key == 0 and "; indices count from 1" or "")
 end
 
 local function integer_at(value, dim)

@@ -10,6 +10,8 @@ local ELSEWHERE <const> = {
     cuda = "to", cpu = "to", swapaxes = "transpose", ravel = "flatten", fmod = "remainder", mod = "remainder",
     lr_schedulers = "lr_scheduler", learning_rate = "lr", batch_size = "batch", epochs_ = "epochs", norm_ = "norm",
     Dense = "Linear", Conv2D = "Conv2d", BatchNormalization = "BatchNorm2d", MaxPooling2D = "MaxPool2d",
+    BCELoss = "BCEWithLogitsLoss", binary_cross_entropy = "binary_cross_entropy_with_logits",
+    CosineAnnealingLR = "CosineWarmup", scale_factor = "scale", num_workers = "threads",
     permute_dims = "permute", mean_ = "mean", random = "rand", seed = "manual_seed", shape_as = "view_as",
 }
 

@@ -15,7 +15,8 @@ local task = require "luxel.train.task"
 
 ---@class luxel.Predictor
 ---@field net Module
----@field metadata table see luxel.schema
+---@field metadata table what the file says of the model, as `lx.checkpoint.load` gives it: model, size, classes,
+---  normalisation, threshold, calibration, metrics, version and more
 ---@field path string
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
@@ -66,7 +67,8 @@ local function mistake_in(metadata)
     local more = described and NEEDED_OF[metadata.task]
     if more then described, mistake = schema.check(metadata, more) end
     if not described then
-        return "it does not say enough to predict with; was it written by lx.train.fit or luxel train? " .. mistake
+        return "it does not say enough to predict with, as files of luxel train do, and of lx.train.fit with "
+            .. "metadata = {model = NAME, size = PIXELS}: " .. mistake
     end
     local names, size = table.concat(lx.models.names(task.kinds[metadata.task].network), ", "), metadata.size
     if not (", " .. names .. ","):find(", " .. metadata.model .. ",", 1, true) then
@@ -97,8 +99,10 @@ local function build(tensors, metadata)
     return net
 end
 
---- Opens a model's file.
----@param path string of a file that `lx.train.fit` wrote with metadata, as `luxel train` does
+--- Opens a model's file: of `luxel train`, of `lx.models.save`, or of `lx.train.fit` with `metadata = {model = NAME,
+--- size = PIXELS}`, for a network of `lx.models` of that name and size. A file of another network holds its weights and
+--- calibration, but not how it is built: load it into the network, and use `lx.train.predict`.
+---@param path string
 ---@param options? {device: string?} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU
 ---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no
 ---  model, "device"

@@ -209,6 +209,7 @@ end
 
 local function add_namespace(book, sources, title, space)
     add_page(book, title, header_of(sources, title, space))
+    book.page_of[space] = book.pages[title]
     for _, name in ipairs(getmetatable(space).names()) do
         local value = space[name]
         local full = title .. "." .. name
@@ -228,13 +229,13 @@ end
 local book -- made when first asked for
 
 --- All pages, each with its entries in the order of names: {title =, header =, class =, entries =}; `by_name` and
---- `by_value` find an entry.
+--- `by_value` find an entry, `page_of` the page of a namespace.
 ---@return table
 function reference.book()
     if book then return book end
     local spaces = namespaces("lx", lx, {})
     local sources = read_sources()
-    local new = {pages = {}, by_name = {}, by_value = {}, sources = sources}
+    local new = {pages = {}, page_of = {}, by_name = {}, by_value = {}, sources = sources}
     local classes = methods(sources)
     for _, class in ipairs(sorted_keys(classes)) do
         if not is_layer(class) then
@@ -375,6 +376,19 @@ function reference.plain_fields(class)
         if not field.type:find("^fun%(") then fields[#fields + 1] = field end
     end
     return fields
+end
+
+--- What a page has, by name: its own by the last part of theirs, and methods of layers, which share a page, with the
+--- layer.
+---@param page table of `reference.book`
+---@return string[]
+function reference.members(page)
+    local names = {}
+    for i, entry in ipairs(page.entries) do
+        local class = entry.name:match("^(.*):")
+        names[i] = class and class ~= page.title and entry.name or entry.member
+    end
+    return names
 end
 
 --- The description of an entry: `name`, `signature`, `text`, `same_as` (another name of the same), `arguments`, a list

@@ -71,7 +71,8 @@ function shape.dim(name, t, dim, extra)
     local ndim = t.ndim + (extra or 0)
     local counted = dim < 0 and ndim + 1 + dim or dim
     if counted < 1 or counted > ndim then
-        args.fail("%s: dimension %d is out of range for shape %s", name, dim, shape.text(t.shape))
+        args.fail("%s: dimension %d is out of range for shape %s%s", name, dim, shape.text(t.shape),
+            dim == 0 and "; dimensions count from 1" or "")
     end
     return math.tointeger(counted)
 end

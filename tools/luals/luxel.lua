@@ -601,7 +601,7 @@ function Pipeline:preview(image, path, options) end
 
 ---@class luxel.Predictor
 ---@field net Module
----@field metadata table see luxel.schema
+---@field metadata table what the file says of the model, as `lx.checkpoint.load` gives it: model, size, classes, normalisation, threshold, calibration, metrics, version and more
 ---@field path string
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
@@ -1807,8 +1807,9 @@ function lx.hardswish(t) end
 ---@return Tensor
 function lx.hardswish_(t) end
 
---- The entry of a public function, class or method in the reference; print it to read it, or see it at the REPL.
----@param what any a name, such as "Conv2d", "nn.Conv2d" or "tensor.sum", or the function or class itself, or a layer
+--- The entry of a public function, class or method in the reference, or what a namespace has; print it to read it, or
+--- see it at the REPL.
+---@param what any a name, such as "Conv2d", "nn.Conv2d", "tensor.sum" or "lx.vision", or the function, class or namespace itself, or a layer
 ---@return table entry `name`, `signature`, `text`, `arguments`, `returns`
 function lx.help(what) end
 
@@ -2637,7 +2638,7 @@ function lx.calibration.softmax(row, temperature) end
 lx.checkpoint = {}
 
 --- Reads what `save` wrote, or another program in this format. A file of `save`'s is compared with its checksum, and
---- what describes a model in it with the schema (`luxel.schema`); metadata of other programs are text, byte for byte.
+--- what describes a model in it with what such fields have to be; metadata of other programs are text, byte for byte.
 ---
 --- Integers become int32, truth values uint8 and floats float32; numbers out of range and other types are refused.
 ---
@@ -2719,7 +2720,7 @@ function lx.data.batches(dataset, options) end
 function lx.data.cutmix(x, y, options) end
 
 --- A dataset of images in memory.
----@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32 of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W
+---@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W
 ---@return luxel.Dataset
 function lx.data.dataset(options) end
 
@@ -3067,7 +3068,7 @@ function lx.models.squeezenet1_1(options) end
 
 --- U-Net (Ronneberger et al. 2015), or its way up over the maps of another network, by nearest neighbours, with two
 --- convolutions and batch normalisation at each resolution.
----@param options? {outputs?: integer, encoder?: string, depth?: integer, width?: integer, padding?: "same"|"valid", batch_norm?: boolean, channels?: integer, size?: integer} outputs: maps, default 1; channels of the images: default 1; size: is only checked; encoder: name of a network that tells classes; depth: poolings, default 4; width: channels at the resolution of the images, default 64; padding: "same" (the default) keeps the size, "valid" is the paper's, where 572×572 pixels become 388×388; batch_norm: before each ReLU, default false as in the paper
+---@param options? {outputs?: integer, encoder?: string, depth?: integer, width?: integer, padding?: "same"|"valid", batch_norm?: boolean, channels?: integer, size?: integer} outputs: maps that it gives, default 1; channels: of the images, default 1; size: is only checked; encoder: a network of `lx.models` that tells classes, by its name, whose maps the way up joins; depth, width, padding and batch_norm are then refused; depth: poolings, default 4; width: channels at the resolution of the images, default 64; padding: "same" (the default) keeps the size, "valid" is the paper's, where 572×572 pixels become 388×388; batch_norm: before each ReLU, default false as in the paper
 ---@return Module net [N,channels,H,W] to [N,outputs,H,W]
 function lx.models.unet(options) end
 
@@ -3475,8 +3476,9 @@ function lx.nn.ReplicationPad2d(padding) end
 local Sequential = {}
 
 --- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input. Their names are "0",
---- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`.
----@param ... Module|{[1]: string, [2]: Module}[]
+--- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`. A list of
+--- modules does as well.
+---@param ... Module|Module[]|{[1]: string, [2]: Module}[]
 ---@return Sequential
 function lx.nn.Sequential(...) end
 
@@ -3565,8 +3567,9 @@ function lx.nn.class(name, parent) end
 ---@return Module view the same one for the same network
 function lx.nn.fuse(net) end
 
---- Runs the network on zeros of the given shape and tables, for every layer without children, the shape it makes, its
---- parameters and its multiply-adds (of convolutions and linear layers). Print it to see it.
+--- Runs the network on zeros of the given shape and tables, for every layer without children and every module with
+--- parameters beside those of its children, the shape it makes, its own parameters and its multiply-adds (of
+--- convolutions and linear layers, for the whole batch). Print it to see it.
 ---@param net Module
 ---@param shape integer[] of the input, with the batch: `{1, 1, 224, 224}`
 ---@param options? {dtype?: "float32"|"int32"} of the input, "float32"
@@ -4089,8 +4092,10 @@ function lx.optim.lr_scheduler.StepLR(optimizer, options) end
 ---@class lx.predictor
 lx.predictor = {}
 
---- Opens a model's file.
----@param path string of a file that `lx.train.fit` wrote with metadata, as `luxel train` does
+--- Opens a model's file: of `luxel train`, of `lx.models.save`, or of `lx.train.fit` with `metadata = {model = NAME,
+--- size = PIXELS}`, for a network of `lx.models` of that name and size. A file of another network holds its weights and
+--- calibration, but not how it is built: load it into the network, and use `lx.train.predict`.
+---@param path string
 ---@param options? {device?: string} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU
 ---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no model, "device"
 function lx.predictor.open(path, options) end
@@ -4132,7 +4137,7 @@ function lx.train.cross_validate(options) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end

@@ -15,7 +15,7 @@ local evaluate = {summary = "How good a trained model is on labelled radiographs
 
 --- Adds the options of the command.
 function evaluate.options(parser)
-    parser:option("--model", "Model file that train.lua wrote."):count(1)
+    parser:option("--model", "Model file that train wrote."):count(1)
     parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/, alone or below test/, or a CSV file (default: drawn "
         .. "phantoms).")
     options.add_data(parser)

@@ -224,6 +224,10 @@ end
 function options.frame(args)
     if args.masks then return mask_frame(args) end
     if lfs.attributes(args.data, "mode") == "directory" or not (args.label or args.labels) then
+        if lfs.attributes(args.data, "mode") == "file" then
+            options.fail(("--data: %s is not a folder; of a CSV file, --label says which column has the class, or "
+                .. "--labels which columns have 0 and 1"):format(args.data))
+        end
         return options.must(lx.data.image_folder(args.data, {positive = args.positive, patient = args.patient}))
     end
     local labels

@@ -109,8 +109,9 @@ local function check(args)
     if args.resume and args.overwrite then options.fail("--resume goes on with a run, and --overwrite replaces it: say "
         .. "one") end
     for _, name in ipairs {"label", "labels", "root", "uncertain", "masks"} do
-        if args[name] and not args.data then options.fail(("--%s says what the table in --data holds, and there is "
-            .. "none"):format(name)) end
+        if args[name] and not args.data then
+            options.fail(("--%s says more of --data, which is missing"):format(name))
+        end
     end
     if args.label and args.labels then options.fail("--label is for one class an image, --labels for several labels: "
         .. "say one") end

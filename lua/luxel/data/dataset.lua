@@ -91,7 +91,7 @@ function Dataset:__tostring()
         or ("%s, ... (%d %s)"):format(table.concat(words, ", ", 1, 3), #words, self.task)
     return ("Dataset: %d images %s, %s%s%s"):format(#self, sizes, shown,
         missing > 0 and (", %d without a label"):format(missing) or "",
-        #self.failed > 0 and (", %d files could not be read"):format(#self.failed) or "")
+        #self.failed > 0 and (", not read: %d"):format(#self.failed) or "")
 end
 
 -- Copies image `from` of `source` to place `to` of `target`.
@@ -465,14 +465,14 @@ local function check_masks(masks, count)
 end
 
 --- A dataset of images in memory.
----@param options {images: Tensor, labels: Tensor|number[]|number[][]|nil, classes: string[]?,
----  task: "binary"|"classes"|"labels"|"segmentation"|nil, patients: any[]?, paths: string[]?, boxes: table[][]?,
----  masks: Tensor|string[]?, size: integer?} images: uint8 or float32 of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a
----  number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not
----  exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes"
----  for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with
----  the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each
----  of them on one side; size: of batches, default W
+---@param options {images: Tensor, labels: Tensor|number[]|number[][]|nil, classes: string[]?, task:
+---  "binary"|"classes"|"labels"|"segmentation"|nil, patients: any[]?, paths: string[]?, boxes: table[][]?, masks:
+---  Tensor|string[]?, size: integer?} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a
+---  number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do
+---  not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it
+---  ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the
+---  targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so
+---  that a split has each of them on one side; size: of batches, default W
 ---@return luxel.Dataset
 function dataset.of(options)
     local images = options.images

@@ -23,6 +23,7 @@ local splitting = require "luxel.data.split"
 ---@field left_out {path: string, why: string}[] files that are no images of a class
 ---@field root string the folder or the table it was read from
 local Frame = namespace.class("Frame", {}, {"boxes", "mask", "patient_column"})
+Frame.__name = "Frame (frame:load() or frame:open() makes a dataset)" -- what messages call one that does not fit
 
 args.type("frame", "a frame", "table", function(value) return getmetatable(value) == Frame end)
 
@@ -167,6 +168,12 @@ local function count_class(self, class)
     return images, patients, missing
 end
 
+local function count_unlabelled(self)
+    local count = 0
+    for _, label in ipairs(self.label) do count = count + (label ~= label and 1 or 0) end
+    return count
+end
+
 -- Images by part, in order of appearance, and how many patients are in more than one part.
 local function count_parts(self)
     local counts, names, part_of, shared, in_two = {}, {}, {}, {}, 0
@@ -216,7 +223,7 @@ local function describe_sources(self)
             counts[source] = counts[source] + 1
         end
     end
-    for i, name in ipairs(names) do names[i] = ("%s (%d)"):format(name, counts[name]) end
+    for i, name in ipairs(names) do names[i] = ("%s (%d of %d images)"):format(name, counts[name], #self) end
     return table.concat(names, ", ")
 end
 
@@ -253,6 +260,9 @@ function Frame:__tostring()
     if self.task == "binary" then add("the disease is %s, label 1", self.classes[2]) end
     local first, second = alike(self.classes)
     if first then add("! the classes '%s' and '%s' differ in letter case or spaces alone", first, second) end
+    local one_each = self.task == "binary" or self.task == "classes"
+    local without = one_each and count_unlabelled(self) or 0
+    if without > 0 then add("without a label: %d, which count for nothing", without) end
     local parts, in_two = count_parts(self)
     if #parts > 0 then add("parts: %s", table.concat(parts, ", ")) end
     if in_two > 0 and self.groups_known then add("%d patient numbers occur in more than one part", in_two) end

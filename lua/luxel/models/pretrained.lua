@@ -167,7 +167,7 @@ local function read(path)
         tensors, info, problem = lx.load(path)
         if not tensors then return nil, info, problem end
         if info.schema then
-            contents.trained = info.normalisation
+            contents.trained, contents.model = info.normalisation, info.model
             contents.variant = info.pretrained and info.pretrained.variant
         else -- safetensors.torch.save_model keeps a tensor that has two names under one, and notes the other
             for name, kept in pairs(info) do tensors[name] = tensors[name] or tensors[kept] end
@@ -351,7 +351,8 @@ function pretrained.build(network, build, options)
     local ok, mistake = pcall(net.load_state_dict, net, state)
     if not ok then
         mistake = tostring(mistake):gsub("^.-load_state_dict: [^\n]*", "")
-        return refuse("its keys are not those of the network, as %s names them%s", row.name, mistake)
+        return refuse("its keys are not those of the network, as %s names them%s%s", row.name,
+            contents.model and contents.model ~= network and ("; the file is of " .. contents.model) or "", mistake)
     end
     local mean, std = input_of(row, plain.channels)
     net.pretrained = {

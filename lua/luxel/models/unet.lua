@@ -153,10 +153,12 @@ local unet = {}
 --- U-Net (Ronneberger et al. 2015), or its way up over the maps of another network, by nearest neighbours, with two
 --- convolutions and batch normalisation at each resolution.
 ---@param options? {outputs: integer?, channels: integer?, size: integer?, encoder: string?, depth: integer?,
----  width: integer?, padding: "same"|"valid"?, batch_norm: boolean?} outputs: maps, default 1; channels of the images:
----  default 1; size: is only checked; encoder: name of a network that tells classes; depth: poolings, default 4; width:
----  channels at the resolution of the images, default 64; padding: "same" (the default) keeps the size, "valid" is the
----  paper's, where 572×572 pixels become 388×388; batch_norm: before each ReLU, default false as in the paper
+---  width: integer?, padding: "same"|"valid"?, batch_norm: boolean?} outputs: maps that it gives, default 1;
+---  channels: of the images, default 1; size: is only checked; encoder: a network of `lx.models` that tells classes, by
+---  its name, whose maps the way up joins; depth, width, padding and batch_norm are then refused; depth: poolings,
+---  default 4; width: channels at the resolution of the images, default 64; padding: "same" (the default) keeps the
+---  size, "valid" is the paper's, where 572×572 pixels become 388×388; batch_norm: before each ReLU, default false as
+---  in the paper
 ---@return Module net [N,channels,H,W] to [N,outputs,H,W]
 function unet.unet(options)
     local all = args.with_defaults(options, {outputs = 1, channels = 1})

@@ -18,12 +18,18 @@ local function append(self, module)
     return self
 end
 
--- Modules with names of their own: a list of {name, module}.
-args.type("named_modules", "a list of {name, module}", "table", function(value)
-    if rawget(value, "_modules") ~= nil or getmetatable(value) ~= nil or #value == 0 then return false end
-    for _, pair in ipairs(value) do
-        if type(pair) ~= "table" or #pair ~= 2 or type(pair[1]) ~= "string" or type(pair[2]) ~= "table"
-            or rawget(pair[2], "_modules") == nil then return false end
+local function is_module(value) return type(value) == "table" and rawget(value, "_modules") ~= nil end
+
+-- One list of modules, or with names of their own: of {name, module}.
+args.type("list_of_modules", "a list of modules or of {name, module}", "table", function(value)
+    if getmetatable(value) ~= nil or #value == 0 then return false end
+    local named = not is_module(value[1])
+    for _, one in ipairs(value) do
+        if named then
+            if type(one) ~= "table" or #one ~= 2 or type(one[1]) ~= "string" then return false end
+            one = one[2]
+        end
+        if not is_module(one) then return false end
     end
     return true
 end)
@@ -53,14 +59,16 @@ local Sequential = Module.class("Sequential")
 layers.Sequential = Sequential
 
 --- `nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())`: each module's result is the next one's input. Their names are "0",
---- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`.
----@param ... Module|{[1]: string, [2]: Module}[]
+--- "1" ..., or those of a list of pairs: `nn.Sequential {{"conv", nn.Conv2d(1, 8, 3)}, {"relu", nn.ReLU()}}`. A list of
+--- modules does as well.
+---@param ... Module|Module[]|{[1]: string, [2]: Module}[]
 function Sequential:init(...)
     local first = ...
     if type(first) ~= "table" or getmetatable(first) ~= nil then return init_children(self, ...) end
     if select("#", ...) > 1 then
-        args.fail("Sequential: takes modules, or one list of {name, module}; got more besides")
+        args.fail("Sequential: takes modules, or one list of modules or of {name, module}; got more besides")
     end
+    if is_module(first[1]) then return init_children(self, table.unpack(first)) end
     for _, pair in ipairs(first) do
         if rawget(self, "_modules").values[pair[1]] then args.fail("Sequential: the name '%s' comes twice", pair[1]) end
         self:add_module(pair[1], pair[2])
@@ -149,7 +157,7 @@ for _, class in pairs(layers) do
     end
 
     declare(class, {
-        init = class == Sequential and "...: submodule|named_modules" or "...: submodule|submodule[]",
+        init = class == Sequential and "...: submodule|list_of_modules" or "...: submodule|submodule[]",
         append = "module: submodule",
         get = "index: integer", forward = class == Sequential and "x: any?" or "...: any?", item = "index: integer",
         set_item = "index: integer, module: any?",

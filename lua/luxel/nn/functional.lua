@@ -435,7 +435,8 @@ function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     if options.training then
         local count = x:numel() // math.max(channels, 1)
         if count < 2 then
-            check.fail(name, "training needs more than one value per channel, input is %s", check.shape_text(shape))
+            check.fail(name, "training needs more than one value per channel, input is %s; a network that is only to "
+                .. "answer wants net:eval() first", check.shape_text(shape))
         end
         mean, var = core.batch_norm_stats(images)
         if running_mean and running_var then

@@ -4,7 +4,17 @@ local args = require "luxel.args"
 local lx = require "luxel"
 local check = require "luxel.nn.check"
 
--- Runs the network once in eval mode, unrecorded, with a hook on every module without children.
+-- How many numbers the parameters that a module holds itself have, without those of the modules inside.
+local function own_parameters(module)
+    local count = 0
+    for name, parameter in module:named_parameters() do
+        if not name:find(".", 1, true) then count = count + parameter:numel() end
+    end
+    return count
+end
+
+-- Runs the network once in eval mode, unrecorded, with a hook on every module that has no modules inside, or has
+-- parameters beside theirs.
 local function trace(net, input)
     local rows, removers, modes = {}, {}, {}
     local _ <close> = setmetatable({}, {__close = function()
@@ -13,13 +23,14 @@ local function trace(net, input)
     end})
     for name, module in net:named_modules() do
         modes[module] = module.training
-        if #module:children() == 0 then
+        local parameters = own_parameters(module)
+        if #module:children() == 0 or parameters > 0 then
             removers[#removers + 1] = module:register_forward_hook(function(_, arguments, results)
                 local output = results[1]
                 rows[#rows + 1] = {
                     name = name, layer = module:describe(), module = module,
                     shape = type(output) == "userdata" and output.shape or nil,
-                    parameters = module:count_parameters(),
+                    parameters = parameters,
                     multiply_adds = module.multiply_adds and module:multiply_adds(arguments[1], output) or 0,
                 }
             end)
@@ -67,8 +78,9 @@ function Summary:__tostring()
     return format_table(lines)
 end
 
---- Runs the network on zeros of the given shape and tables, for every layer without children, the shape it makes, its
---- parameters and its multiply-adds (of convolutions and linear layers). Print it to see it.
+--- Runs the network on zeros of the given shape and tables, for every layer without children and every module with
+--- parameters beside those of its children, the shape it makes, its own parameters and its multiply-adds (of
+--- convolutions and linear layers, for the whole batch). Print it to see it.
 ---@param net Module
 ---@param shape integer[] of the input, with the batch: `{1, 1, 224, 224}`
 ---@param options {dtype: string}? of the input, "float32"

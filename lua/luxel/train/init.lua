@@ -617,6 +617,11 @@ local function warn_of_data(fit)
             warn("no image of the %s has %s: there is no AUC of them", name, table.concat(absent, ", "))
         end
         if missing > 0 then warn("%d of the %s have no %s, and count for nothing", missing, name, word) end
+        local top = set.images and set.images.dtype == "float32" and set.images:max():item()
+        if top and top <= 1 then
+            warn("the %s are on a scale of 0 to 255, and no value is above %g: those of 0 to 1 have to be multiplied "
+                .. "by 255", name, top)
+        end
     end
     if #fit.train % fit.batch == 1 and not fit.drop_last and has_norm(fit.net, "^BatchNorm") then
         local text = "the last batch of an epoch has one image, of which batch normalisation %s; drop_last = true "
@@ -831,6 +836,9 @@ end
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already;
+---  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network
+---  of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was
+---  built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets;
 ---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
 ---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
