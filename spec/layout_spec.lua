@@ -325,4 +325,34 @@ for _, device in ipairs(devices) do
             end
         end)
     end)
+
+    describe("resizing blocked images on " .. device, function()
+        it("by the nearest pixel gives blocked results and gradients, the same bits as of plain ones", function()
+            for _, channels in ipairs {3, CHANNELS, 32} do
+                for _, size in ipairs {{10, 14}, {5, 7}, {3, 4}, {13, 9}, {1, 1}, {11, 30}} do
+                    local x, dy = there(lx.randn(2, channels, 5, 7)), there(lx.randn(2, channels, size[1], size[2]))
+                    local y = core.upsample_nearest2d(blocked(x), size)
+                    local dx = core.upsample_nearest2d_backward(blocked(dy), {5, 7})
+                    for _, t in ipairs {y, dx} do assert.is_true(core.is_blocked(t) and is_clean(t)) end
+                    same(core.upsample_nearest2d(x, size):to("cpu"), y)
+                    same(core.upsample_nearest2d_backward(dy, {5, 7}):to("cpu"), dx)
+                end
+            end
+        end)
+    end)
+
+    describe("the mean of blocked images on " .. device, function()
+        it("has a blocked gradient, whichever layout that of the mean has", function()
+            for _, size in ipairs {{1, 1}, {2, 3}} do
+                local x, dy = there(lx.randn(2, CHANNELS, 5, 7)), there(lx.randn(2, CHANNELS, size[1], size[2]))
+                for _, gradient in ipairs {dy, blocked(dy)} do
+                    local input = blocked(x):requires_grad_()
+                    lx.nn.functional.adaptive_avg_pool2d(input, size):backward(gradient)
+                    assert.is_true(core.is_blocked(input.grad) and is_clean(input.grad))
+                    local expected = core.adaptive_avg_pool2d_backward(dy:clone(), x.shape)
+                    assert.is_true(close(expected:to("cpu"), input.grad:to("cpu")))
+                end
+            end
+        end)
+    end)
 end

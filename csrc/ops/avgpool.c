@@ -159,7 +159,7 @@ lx_code lx_adaptive_avg_pool2d(lx_tensor *out, const lx_tensor *x, const long si
     return forward(out, x, &args, error);
 }
 
-lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4],
+lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4], bool blocked,
                                         lx_error *error)
 {
     static const char *const function = "adaptive_avg_pool2d_backward";
@@ -171,5 +171,9 @@ lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, cons
     if (check_images(function, 4, input_shape, error) ||
         adaptive_args(&args, function, input_shape, dy->shape + 2, error))
         return error->code;
-    return backward(dx, function, dy, input_shape, &args, error);
+    lx_tensor gradient = {0};
+    if (!(blocked ? lx_to_blocked(&gradient, dy, error) : LX_OK))
+        backward(dx, function, blocked ? &gradient : dy, input_shape, &args, error);
+    lx_tensor_free(&gradient);
+    return error->code;
 }

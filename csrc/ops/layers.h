@@ -49,11 +49,12 @@ lx_code lx_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long in
 
 /* size: height and width of the result. */
 lx_code lx_adaptive_avg_pool2d(lx_tensor *out, const lx_tensor *x, const long size[2], lx_error *error);
-lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4],
+/* blocked: dx is to be, whichever layout dy has. */
+lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4], bool blocked,
                                         lx_error *error);
 
 /* ---- resizing: x [N,C,H,W]; size is the height and width of the result, or of the input in a backward ----------- */
-
+/* Blocked images stay blocked where how is LX_NEAREST; else they are to be plain. */
 typedef enum { LX_NEAREST, LX_BILINEAR, LX_BILINEAR_CORNERS } lx_upsampling;
 
 lx_code lx_upsample2d(lx_tensor *out, const lx_tensor *x, const long size[2], lx_upsampling how, lx_error *error);
