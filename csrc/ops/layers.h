@@ -1,6 +1,7 @@
 /* What layers are made of besides convolution: normalisation, softmax, table look-up, mean-pooling and resizing.
  *
- * Inputs are in the plain layout, of any strides; batch_norm takes blocked images too, and its result then is blocked.
+ * Inputs are in the plain layout, of any strides; batch_norm, mean-pooling and resizing to the nearest pixel take blocked
+ * images too, and their results then are blocked.
  * They compute in float32 and results are dense. `out` and the gradients must be empty; they are filled on success and
  * stay empty on failure.
  */
@@ -54,7 +55,7 @@ lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, cons
                                         lx_error *error);
 
 /* ---- resizing: x [N,C,H,W]; size is the height and width of the result, or of the input in a backward ----------- */
-/* Blocked images stay blocked where how is LX_NEAREST; else they are to be plain. */
+
 typedef enum { LX_NEAREST, LX_BILINEAR, LX_BILINEAR_CORNERS } lx_upsampling;
 
 lx_code lx_upsample2d(lx_tensor *out, const lx_tensor *x, const long size[2], lx_upsampling how, lx_error *error);
