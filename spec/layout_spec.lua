@@ -76,11 +76,13 @@ local function all_numbers(y)
     return sum:isnan():any():item() == 0
 end
 
--- Whether there are zeros where there are no channels: anything else becomes infinite, and is NaN by the weight of 0
--- that a convolution has there.
+-- Whether there are zeros where there are no channels.
 local function is_clean(y)
-    local large = core.binary("mul", core.binary("mul", core.unary("abs", y), 1e38), 1e38)
-    return core.conv2d(large, lx.ones({1, y.shape[2], 1, 1}, {device = y.device})):isnan():any():item() == 0
+    local stored = core.as_stored(y):to("cpu")
+    local block = stored.shape[5]
+    local used = (y.shape[2] - 1) % block + 1
+    local last = stored:narrow(2, stored.shape[2], 1)
+    return used == block or last:narrow(5, used + 1, block - used):ne(0):any():item() == 0
 end
 
 describe("elementwise functions of blocked images", function()
@@ -290,7 +292,8 @@ for _, device in ipairs(devices) do
             expected:backward(dy)
             y:backward(blocked(dy))
             for i, part in ipairs(parts) do
-                assert.is_true(not stays or core.is_blocked(part.grad) and is_clean(part.grad))
+                assert.is_true(core.is_blocked(part.grad) or not stays)
+                assert.is_true(not core.is_blocked(part.grad) or is_clean(part.grad))
                 same(plain[i].grad:to("cpu"), part.grad)
             end
             same(expected:to("cpu"), y)
