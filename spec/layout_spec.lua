@@ -186,6 +186,7 @@ for _, device in ipairs(devices) do
                     compare({3, channels, 5, 7}, {shape}, true, table.concat(shape, ","))
                 end
             end
+            compare({3, 1, 5, 7}, {{3, 1, 5, 7}}, true, "one channel")
             for _, shape in ipairs {{3, 32, 1, 1}, {1, 32, 1, 1}, {32, 1, 1}} do
                 compare({3, 32, 5, 7}, {shape}, true, table.concat(shape, ","))
             end
