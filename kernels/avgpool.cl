@@ -119,9 +119,3 @@ KERNEL2(plane_mean, plane_mean_args, GLOBAL const float *, x, GLOBAL float *, y)
 {
     y[id0] = row_sum(x + id0 * p.size, p.size) / (float)p.size;
 }
-
-/* id0: position in the plane, id1: plane */
-KERNEL2(plane_mean_backward, plane_mean_args, GLOBAL const float *, dy, GLOBAL float *, dx)
-{
-    dx[id1 * p.size + id0] = dy[id1] / (float)p.size;
-}

@@ -45,6 +45,15 @@ KERNEL2(upsample_nearest, upsample_args, GLOBAL const float *, x, GLOBAL float *
         row[w] = from[pixel_of(w, 1, p)];
 }
 
+/* The same in the blocked layout, where a pixel is LANES channels. */
+KERNEL2(upsample_nearest_blocked, upsample_args, GLOBAL const float *, x, GLOBAL float *, y)
+{
+    GLOBAL const float *from = x + (id1 * p.size[0] + pixel_of((int)id0, 0, p)) * p.size[1] * LANES;
+    GLOBAL float *row = y + (id1 * p.out[0] + id0) * p.out[1] * LANES;
+    for (int w = 0; w < p.out[1]; w++)
+        store_lanes(load_lanes(from + (long)pixel_of(w, 1, p) * LANES), row + (long)w * LANES);
+}
+
 KERNEL2(upsample_bilinear, upsample_args, GLOBAL const float *, x, GLOBAL float *, y)
 {
     const int above = pixel_of((int)id0, 0, p);
@@ -72,6 +81,20 @@ KERNEL2(upsample_nearest_backward, upsample_args, GLOBAL const float *, dy, GLOB
     for (int h = top; h < bottom; h++)
         for (int w = 0; w < p.out[1]; w++)
             row[pixel_of(w, 1, p)] += plane[(long)h * p.out[1] + w];
+}
+
+KERNEL2(upsample_nearest_backward_blocked, upsample_args, GLOBAL const float *, dy, GLOBAL float *, dx)
+{
+    GLOBAL const float *plane = dy + id1 * p.out[0] * p.out[1] * LANES;
+    GLOBAL float *row = dx + (id1 * p.size[0] + id0) * p.size[1] * LANES;
+    const int top = first_from((int)id0, p), bottom = first_from((int)id0 + 1, p);
+    for (int w = 0; w < p.size[1]; w++)
+        store_lanes(splat(0.0f), row + (long)w * LANES);
+    for (int h = top; h < bottom; h++)
+        for (int w = 0; w < p.out[1]; w++) {
+            GLOBAL float *pixel = row + (long)pixel_of(w, 1, p) * LANES;
+            store_lanes(load_lanes(pixel) + load_lanes(plane + ((long)h * p.out[1] + w) * LANES), pixel);
+        }
 }
 
 /* A result lies between the row it is in and the next one; the last row has no next one and takes all. */

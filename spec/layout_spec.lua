@@ -6,7 +6,8 @@ local core = require "luxel.core"
 local CHANNELS <const> = 19 -- never whole blocks
 
 local function blocked(x)
-    local y = core.conv2d(x, lx.ones(CHANNELS, 1, 1, 1), nil, {groups = CHANNELS})
+    local channels = x.shape[2]
+    local y = core.conv2d(x, lx.ones({channels, 1, 1, 1}, {device = x.device}), nil, {groups = channels})
     assert(core.is_blocked(y))
     return y
 end
@@ -69,12 +70,22 @@ describe("mean-pooling of blocked images", function()
     end)
 end)
 
+-- A convolution of 3x3 sums up NaN where the channels that fill up the last block are not numbers.
+local function all_numbers(y)
+    local sum = core.conv2d(y, lx.ones({1, y.shape[2], 3, 3}, {device = y.device}), nil, {padding = 1})
+    return sum:isnan():any():item() == 0
+end
+
+-- Whether there are zeros where there are no channels.
+local function is_clean(y)
+    local stored = core.as_stored(y):to("cpu")
+    local block = stored.shape[5]
+    local used = (y.shape[2] - 1) % block + 1
+    local last = stored:narrow(2, stored.shape[2], 1)
+    return used == block or last:narrow(5, used + 1, block - used):ne(0):any():item() == 0
+end
+
 describe("elementwise functions of blocked images", function()
-    -- A convolution of 3x3 sums up NaN where the channels that fill up the last block are not numbers.
-    local function all_numbers(y)
-        local sum = core.conv2d(y, lx.ones(1, CHANNELS, 3, 3):to(y.device), nil, {padding = 1})
-        return sum:isnan():any():item() == 0
-    end
 
     local x, other = lx.rand(2, CHANNELS, 23, 25) + 0.5, lx.rand(2, CHANNELS, 23, 25) + 0.5
 
@@ -129,3 +140,223 @@ describe("elementwise functions of blocked images", function()
         end
     end)
 end)
+
+local devices = {"cpu"}
+if lx.device("opencl") then devices[2] = "opencl" end
+
+for _, device in ipairs(devices) do
+    local function there(t) return t:to(device) end
+    local function same(expected, got, what)
+        assert.same(expected.shape, got.shape, what)
+        assert.is_true(lx.equal(expected, got:to("cpu")), what)
+    end
+
+    describe("an operand that broadcasts to blocked images on " .. device, function()
+        local NAMES <const> = {"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"}
+
+        local function compare(whole, other, stays, what)
+            local x, y = lx.rand(whole) + 0.5, lx.rand(other[1]) + 0.5
+            for _, name in ipairs(NAMES) do
+                for _, operands in ipairs {{x, y}, {y, x}} do
+                    local expected = core.binary(name, there(operands[1]), there(operands[2])):to("cpu")
+                    local function given(t) return (t == x or other.blocked) and blocked(there(t)) or there(t) end
+                    local got = core.binary(name, given(operands[1]), given(operands[2]))
+                    local text = ("%s %s"):format(name, what)
+                    assert.equal(stays, core.is_blocked(got), text)
+                    assert.is_true(not stays or is_clean(got), text)
+                    same(expected, got, text)
+                end
+            end
+        end
+
+        it("does not change their layout where it is blocked too", function()
+            for _, channels in ipairs {1, CHANNELS, 32} do
+                local whole = {3, channels, 5, 7}
+                for _, shape in ipairs {{3, channels, 1, 1}, {1, channels, 1, 1}, {3, 1, 1, 1}, {1, 1, 5, 7},
+                    {3, channels, 5, 1}, {3, channels, 1, 7}, {1, channels, 5, 7}, {3, 1, 5, 7}, {1, 1, 1, 1},
+                    {1, channels, 1, 7}} do
+                    compare(whole, {shape, blocked = true}, true, table.concat(shape, ","))
+                end
+            end
+        end)
+
+        it("does not where it is plain, for all channels alike or of whole blocks for all pixels alike", function()
+            for _, channels in ipairs {CHANNELS, 32} do
+                for _, shape in ipairs {{3, 1, 1, 1}, {1, 1, 1}, {1}, {}, {7}, {5, 7}, {1, 1, 5, 7}, {3, 1, 5, 1}} do
+                    compare({3, channels, 5, 7}, {shape}, true, table.concat(shape, ","))
+                end
+            end
+            compare({3, 1, 5, 7}, {{3, 1, 5, 7}}, true, "one channel")
+            for _, shape in ipairs {{3, 32, 1, 1}, {1, 32, 1, 1}, {32, 1, 1}} do
+                compare({3, 32, 5, 7}, {shape}, true, table.concat(shape, ","))
+            end
+        end)
+
+        it("makes them plain where its channels end in a block, or it has pixels of many channels", function()
+            for _, shape in ipairs {{3, CHANNELS, 1, 1}, {CHANNELS, 1, 1}, {3, CHANNELS, 5, 7}} do
+                compare({3, CHANNELS, 5, 7}, {shape}, false, table.concat(shape, ","))
+            end
+            compare({3, 32, 5, 7}, {{32, 5, 1}}, false, "32,5,1")
+        end)
+
+        it("makes both plain where neither has the shape of the result", function()
+            local a, b = there(lx.randn(3, CHANNELS, 1, 1)), there(lx.randn(1, 1, 5, 7))
+            local y = core.binary("add", blocked(a), blocked(b))
+            assert.is_false(core.is_blocked(y))
+            same((a + b):to("cpu"), y)
+        end)
+
+        it("may be a strided view", function()
+            local x, gates = there(lx.randn(3, 32, 5, 7)), there(lx.randn(32, 2, 3)):select(2, 1):t():view(3, 32, 1, 1)
+            local y = core.binary("mul", blocked(x), gates)
+            assert.is_true(core.is_blocked(y))
+            same((x * gates:contiguous()):to("cpu"), y)
+        end)
+
+        it("is taken in place by blocked images, and refused by what it does not fit into", function()
+            for _, channels in ipairs {CHANNELS, 32} do
+                local x, gate = there(lx.randn(3, channels, 5, 7)), there(lx.randn(3, channels, 1, 1))
+                local one, y = there(lx.randn(3, 1, 1, 1)), blocked(x)
+                core.binary_(y, "mul", blocked(gate))
+                core.binary_(y, "add", one)
+                core.add_scaled_(y, one, 2)
+                assert.is_true(core.is_blocked(y) and is_clean(y))
+                same(core.add_scaled_(x * gate + one, one, 2):to("cpu"), y)
+            end
+            local x, plain = blocked(there(lx.randn(3, 1, 5, 7))), there(lx.randn(3, 1, 5, 7))
+            local expected = (plain + x:clone()):to("cpu")
+            core.binary_(plain, "add", blocked(x))
+            same(expected, plain)
+            local small, large = blocked(there(lx.randn(3, 5, 1, 1))), blocked(there(lx.randn(3, 5, 2, 2)))
+            assert.has_error(function() core.binary_(small, "add", large) end,
+                "add_: shape [3,5,2,2] does not fit into [3,5,1,1]")
+        end)
+
+        it("has the gradient of a gate, a sum in the blocked layout", function()
+            for _, channels in ipairs {CHANNELS, 32} do
+                -- whole numbers, whose sums are exact in any order
+                local x = there(lx.randint(-4, 5, {3, channels, 5, 7}, {dtype = "float32"}))
+                local gate = there(lx.randint(-4, 5, {3, channels, 1, 1}, {dtype = "float32"}))
+                local grads = {}
+                for i, layout in ipairs {blocked, function(t) return t end} do
+                    local a, b = layout(x):requires_grad_(), layout(gate):requires_grad_()
+                    local y = a * b
+                    y:backward(layout(x))
+                    assert.equal(i == 1, core.is_blocked(a.grad))
+                    assert.equal(i == 1, core.is_blocked(b.grad))
+                    assert.is_true(i == 2 or is_clean(b.grad))
+                    grads[i] = {a.grad:to("cpu"), b.grad:to("cpu")}
+                end
+                same(grads[2][1], grads[1][1])
+                same(grads[2][2], grads[1][2])
+            end
+        end)
+    end)
+
+    describe("reductions of blocked images on " .. device, function()
+        it("stay blocked where they keep the channels, and all dimensions", function()
+            local x = lx.randint(-4, 5, {3, CHANNELS, 5, 7}, {dtype = "float32"}):abs() + 1
+            for _, name in ipairs {"sum", "max", "min", "prod"} do
+                for _, dims in ipairs {{3, 4}, {1}, {4}, {1, 3, 4}, {}} do
+                    if name ~= "prod" or dims[1] == 1 and #dims == 1 then
+                        local y = core.reduce(name, blocked(there(x)), dims, true)
+                        assert.is_true(core.is_blocked(y) and is_clean(y), name)
+                        same(core.reduce(name, x, dims, true), y, name)
+                    end
+                end
+                for _, keep in ipairs {true, false} do
+                    local dims = keep and {2, 3} or {4}
+                    local y = core.reduce(name, blocked(there(x)), dims, keep)
+                    assert.is_false(core.is_blocked(y), name)
+                    if name ~= "prod" then same(core.reduce(name, x, dims, keep), y, name) end
+                end
+            end
+        end)
+    end)
+
+    describe("joining blocked images on " .. device, function()
+        local function joined(shapes, dim, layout)
+            local parts = {}
+            for i, shape in ipairs(shapes) do
+                lx.manual_seed(i)
+                parts[i] = layout(there(lx.randn(shape))):requires_grad_()
+            end
+            return lx.cat(parts, dim), parts
+        end
+
+        local function compare(shapes, dim, stays)
+            local expected, plain = joined(shapes, dim, function(t) return t end)
+            local y, parts = joined(shapes, dim, blocked)
+            assert.equal(stays, core.is_blocked(y))
+            assert.is_true(not stays or is_clean(y))
+            local dy = there(lx.randn(expected.shape))
+            expected:backward(dy)
+            y:backward(blocked(dy))
+            for i, part in ipairs(parts) do
+                assert.is_true(core.is_blocked(part.grad) or not stays)
+                assert.is_true(not core.is_blocked(part.grad) or is_clean(part.grad))
+                same(plain[i].grad:to("cpu"), part.grad)
+            end
+            same(expected:to("cpu"), y)
+        end
+
+        it("gives blocked ones where parts are whole blocks of channels, and blocked gradients", function()
+            compare({{2, 16, 5, 7}, {2, 48, 5, 7}, {2, 32, 5, 7}}, 2, true)
+            compare({{2, 16, 5, 7}, {2, CHANNELS, 5, 7}}, 2, true)
+            compare({{1, 32, 1, 1}, {1, 1, 1, 1}}, 2, true)
+            compare({{2, CHANNELS, 5, 7}}, 2, true)
+        end)
+
+        it("does so along the other dimensions, whatever the channels", function()
+            compare({{2, CHANNELS, 5, 7}, {1, CHANNELS, 5, 7}}, 1, true)
+            compare({{2, CHANNELS, 5, 7}, {2, CHANNELS, 3, 7}}, 3, true)
+            compare({{2, CHANNELS, 5, 1}, {2, CHANNELS, 5, 7}}, -1, true)
+        end)
+
+        it("gives plain ones where a part ends in a block, or is plain", function()
+            compare({{2, CHANNELS, 5, 7}, {2, 16, 5, 7}}, 2, false)
+            compare({{2, 16, 5, 7}, {2, 3, 5, 7}, {2, 16, 5, 7}}, 2, false)
+            local a, b = there(lx.randn(2, 16, 5, 7)), there(lx.randn(2, 16, 5, 7))
+            local y = lx.cat({blocked(a), b}, 2)
+            assert.is_false(core.is_blocked(y))
+            same(lx.cat({a, b}, 2):to("cpu"), y)
+        end)
+
+        it("refuses a part that is out of range", function()
+            local x = blocked(there(lx.randn(2, 32, 5, 7)))
+            for _, range in ipairs {{17, 32}, {33, 16}, {-15, 16}, {0, 16}, {1, -16}, {1, 48}} do
+                assert.has_error(function() core.part(x, 2, table.unpack(range)) end)
+            end
+        end)
+    end)
+
+    describe("resizing blocked images on " .. device, function()
+        it("by the nearest pixel gives blocked results and gradients, the same bits as of plain ones", function()
+            for _, channels in ipairs {3, CHANNELS, 32} do
+                for _, size in ipairs {{10, 14}, {5, 7}, {3, 4}, {13, 9}, {1, 1}, {11, 30}} do
+                    local x, dy = there(lx.randn(2, channels, 5, 7)), there(lx.randn(2, channels, size[1], size[2]))
+                    local y = core.upsample_nearest2d(blocked(x), size)
+                    local dx = core.upsample_nearest2d_backward(blocked(dy), {5, 7})
+                    for _, t in ipairs {y, dx} do assert.is_true(core.is_blocked(t) and is_clean(t)) end
+                    same(core.upsample_nearest2d(x, size):to("cpu"), y)
+                    same(core.upsample_nearest2d_backward(dy, {5, 7}):to("cpu"), dx)
+                end
+            end
+        end)
+    end)
+
+    describe("the mean of blocked images on " .. device, function()
+        it("has a blocked gradient, whichever layout that of the mean has", function()
+            for _, size in ipairs {{1, 1}, {2, 3}} do
+                local x, dy = there(lx.randn(2, CHANNELS, 5, 7)), there(lx.randn(2, CHANNELS, size[1], size[2]))
+                for _, gradient in ipairs {dy, blocked(dy)} do
+                    local input = blocked(x):requires_grad_()
+                    lx.nn.functional.adaptive_avg_pool2d(input, size):backward(gradient)
+                    assert.is_true(core.is_blocked(input.grad) and is_clean(input.grad))
+                    local expected = core.adaptive_avg_pool2d_backward(dy:clone(), x.shape)
+                    assert.is_true(close(expected:to("cpu"), input.grad:to("cpu")))
+                end
+            end
+        end)
+    end)
+end

@@ -418,14 +418,37 @@ local function conversions(f)
 end
 
 describe("the layout of images", function()
-    -- bench/conversions.lua lists where the other networks change it.
-    it("does not change from the first convolution to the last map, where nothing is joined or gated", function()
-        for _, name in ipairs {"resnet18", "resnet50", "mobilenet_v2", "efficientnet_lite0", "vgg11_bn"} do
+    -- bench/conversions.lua lists where networks change it.
+    it("does not change from the first convolution to the last map", function()
+        for _, name in ipairs {"resnet18", "resnet50", "mobilenet_v2", "efficientnet_lite0", "vgg11_bn", "densenet121",
+            "squeezenet1_1", "mobilenet_v3_small", "efficientnet_b0"} do
             local net = built(name):eval():to(DEVICE)
             local x = lx.randn({2, 1, 64, 64}, {device = DEVICE})
             assert.equal(0, conversions(function() lx.no_grad(net.features, net, x) end), name)
             assert.equal(0, conversions(function() lx.no_grad(nn.fuse(net).features, net, x) end), name)
             assert.is_true(conversions(function() lx.no_grad(net, x) end) <= 1, name)
+        end
+    end)
+
+    it("does not change on the way back either, but for what pooling is given", function()
+        for _, name in ipairs {"resnet18", "densenet121", "mobilenet_v3_small"} do
+            local net = built(name):train():to(DEVICE)
+            local x = lx.randn({2, 1, 64, 64}, {device = DEVICE})
+            assert.is_true(conversions(function()
+                net:zero_grad()
+                net(x):sum():backward()
+            end) <= 2, name)
+        end
+    end)
+
+    it("does not change in a network from images to images, but for the first and the last", function()
+        for name, options in pairs {unet = {encoder = "resnet18"}, autoencoder = {}} do
+            local net = models[name](options):train():to(DEVICE)
+            local x = lx.randn({2, 1, 64, 64}, {device = DEVICE})
+            assert.is_true(conversions(function()
+                net:zero_grad()
+                net(x):sum():backward()
+            end) <= 4, name)
         end
     end)
 end)

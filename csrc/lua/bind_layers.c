@@ -161,14 +161,15 @@ static int l_adaptive_avg_pool2d(lua_State *L)
     return lx_results(L, lx_adaptive_avg_pool2d(lx_push_tensor(L), x, size, &error), &error, 1);
 }
 
-/* adaptive_avg_pool2d_backward(dy, shape) */
+/* adaptive_avg_pool2d_backward(dy, shape, blocked) */
 static int l_adaptive_avg_pool2d_backward(lua_State *L)
 {
     long shape[4];
     lx_error error = {.code = LX_OK};
     const lx_tensor *dy = lx_check_any(L, 1);
     check_image_shape(L, 2, shape);
-    return lx_results(L, lx_adaptive_avg_pool2d_backward(lx_push_tensor(L), dy, shape, &error), &error, 1);
+    const bool blocked = lua_toboolean(L, 3);
+    return lx_results(L, lx_adaptive_avg_pool2d_backward(lx_push_tensor(L), dy, shape, blocked, &error), &error, 1);
 }
 
 /* ---- resizing ------------------------------------------------------------------------------------------------- */
@@ -179,7 +180,7 @@ static int resize(lua_State *L, resizing *function, lx_upsampling how)
 {
     long size[2];
     lx_error error = {.code = LX_OK};
-    const lx_tensor *x = lx_check_tensor(L, 1);
+    const lx_tensor *x = how == LX_NEAREST ? lx_check_any(L, 1) : lx_check_tensor(L, 1);
     check_size(L, 2, size);
     return lx_results(L, function(lx_push_tensor(L), x, size, how, &error), &error, 1);
 }

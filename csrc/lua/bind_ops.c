@@ -13,15 +13,15 @@ static lx_operand check_operand(lua_State *L, int arg, const char *name, const c
     return (lx_operand){tensor, 0};
 }
 
-/* Converts blocked operands unless the operation works in that layout. */
-static void settle_layout(lua_State *L, const char *name, lx_operand a, lx_operand b)
+/* Converts blocked operands unless a result in the layout of `target` can be made of them. */
+static void settle_layout(lua_State *L, const char *name, lx_tensor *target, const lx_tensor *other)
 {
-    if (lx_keeps_blocked(name, a, b))
+    if (lx_keeps_blocked(name, target, other))
         return;
-    if (a.tensor)
-        lx_make_plain(L, (lx_tensor *)a.tensor);
-    if (b.tensor)
-        lx_make_plain(L, (lx_tensor *)b.tensor);
+    if (target)
+        lx_make_plain(L, target);
+    if (other)
+        lx_make_plain(L, (lx_tensor *)other);
 }
 
 /* unary(name, a, s, t) */
@@ -31,7 +31,7 @@ static int l_unary(lua_State *L)
     const char *name = lx_check_string(L, 1);
     lx_tensor *a = lx_check_any(L, 2);
     const double s = luaL_opt(L, lx_check_number, 3, 0), t = luaL_opt(L, lx_check_number, 4, 0);
-    settle_layout(L, name, (lx_operand){a, 0}, (lx_operand){NULL, 0});
+    settle_layout(L, name, a, NULL);
     return lx_results(L, lx_unary(lx_push_tensor(L), name, a, s, t, &error), &error, 1);
 }
 
@@ -42,7 +42,7 @@ static int l_unary_in_place(lua_State *L)
     lx_tensor *target = lx_check_any(L, 1);
     const char *name = lx_check_string(L, 2);
     const double s = luaL_opt(L, lx_check_number, 3, 0), t = luaL_opt(L, lx_check_number, 4, 0);
-    settle_layout(L, name, (lx_operand){target, 0}, (lx_operand){NULL, 0});
+    settle_layout(L, name, target, NULL);
     lua_settop(L, 1);
     return lx_results(L, lx_unary_into(target, name, target, s, t, &error), &error, 1);
 }
@@ -54,7 +54,8 @@ static int l_binary(lua_State *L)
     const char *name = lx_check_string(L, 1);
     const lx_operand a = check_operand(L, 2, name, "t"), b = check_operand(L, 3, name, "other");
     lx_argcheck(L, a.tensor || b.tensor, 2, "tensor expected");
-    settle_layout(L, name, a, b);
+    if (!lx_keeps_blocked(name, b.tensor, a.tensor))
+        settle_layout(L, name, (lx_tensor *)a.tensor, b.tensor);
     return lx_results(L, lx_binary(lx_push_tensor(L), name, a, b, &error), &error, 1);
 }
 
@@ -65,7 +66,7 @@ static int l_binary_in_place(lua_State *L)
     lx_tensor *target = lx_check_any(L, 1);
     const char *name = lx_check_string(L, 2);
     const lx_operand a = {target, 0}, b = check_operand(L, 3, name, "other");
-    settle_layout(L, name, a, b);
+    settle_layout(L, name, target, b.tensor);
     const lx_code code = lx_binary_into(target, name, a, b, &error);
     lua_settop(L, 1);
     return lx_results(L, code, &error, 1);
@@ -77,7 +78,7 @@ static int l_add_scaled_in_place(lua_State *L)
     lx_error error = {.code = LX_OK};
     lx_tensor *target = lx_check_any(L, 1), *b = lx_check_any(L, 2);
     const double s = lx_check_number(L, 3);
-    settle_layout(L, "add", (lx_operand){target, 0}, (lx_operand){b, 0});
+    settle_layout(L, "add", target, b);
     const lx_code code = lx_add_scaled_into(target, target, b, s, &error);
     lua_settop(L, 1);
     return lx_results(L, code, &error, 1);
@@ -89,7 +90,7 @@ static int l_clamp_backward(lua_State *L)
     lx_error error = {.code = LX_OK};
     lx_tensor *x = lx_check_any(L, 1), *gradient = lx_check_any(L, 2);
     const double low = lx_check_number(L, 3), high = lx_check_number(L, 4);
-    settle_layout(L, "clamp", (lx_operand){x, 0}, (lx_operand){gradient, 0});
+    settle_layout(L, "clamp", x, gradient);
     return lx_results(L, lx_clamp_backward(lx_push_tensor(L), x, gradient, low, high, &error), &error, 1);
 }
 

@@ -32,9 +32,11 @@ static int l_reduce(lua_State *L)
     bool reduced[LX_MAX_DIMS];
     lx_error error = {.code = LX_OK};
     const char *name = lx_check_string(L, 1);
-    const lx_tensor *x = lx_check_tensor(L, 2);
+    lx_tensor *x = lx_check_any(L, 2);
     check_reduced(L, 3, x->ndim, reduced);
     const bool keep = lua_toboolean(L, 4);
+    if (!lx_reduces_blocked(x, reduced, keep))
+        lx_make_plain(L, x);
     return lx_results(L, lx_reduce(lx_push_tensor(L), name, x, reduced, keep, &error), &error, 1);
 }
 
@@ -89,11 +91,25 @@ static int l_cat(lua_State *L)
     const lx_tensor **tensors = lua_newuserdatauv(L, (size_t)count * sizeof *tensors, 0);
     for (lua_Integer i = 0; i < count; i++) {
         lua_rawgeti(L, 1, i + 1);
-        tensors[i] = lx_check_tensor(L, lua_gettop(L)); /* the list keeps it alive */
+        tensors[i] = lx_check_any(L, lua_gettop(L)); /* the list keeps it alive */
         lua_pop(L, 1);
     }
     const int dim = lx_check_dim(L, 2, tensors[0]->ndim);
+    for (lua_Integer i = 0, plain = !lx_cats_blocked(tensors, (int)count, dim); plain && i < count; i++)
+        lx_make_plain(L, (lx_tensor *)tensors[i]);
     return lx_results(L, lx_cat(lx_push_tensor(L), tensors, (int)count, dim, &error), &error, 1);
+}
+
+/* part(t, dim, start, length): as narrow, but nothing is to be written into it */
+static int l_part(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_tensor *x = lx_check_any(L, 1);
+    const int dim = lx_check_dim(L, 2, x->ndim);
+    const long start = (long)lx_check_integer(L, 3) - 1, length = (long)lx_check_integer(L, 4);
+    if (!lx_parts_blocked(x, dim, start, length))
+        lx_make_plain(L, x);
+    return lx_results(L, lx_part(lx_push_tensor(L), x, dim, start, length, &error), &error, 1);
 }
 
 /* index_select(t, dim, index) */
@@ -168,6 +184,7 @@ const luaL_Reg lx_reduce_functions[] = {
     {"valid_mean", l_valid_mean},
     {"sort", l_sort},
     {"cat", l_cat},
+    {"part", l_part},
     {"index_select", l_index_select},
     {"take_along", l_take_along},
     {"index_add", l_index_add},

@@ -832,6 +832,14 @@ static int l_is_blocked(lua_State *L)
     return 1;
 }
 
+/* as_stored(t) -> the numbers of a blocked tensor as a plain one, [N,C/block,H,W,block]; of a plain one itself; for tests */
+static int l_as_stored(lua_State *L)
+{
+    const lx_tensor stored = lx_as_stored(lx_check_any(L, 1));
+    lx_tensor_share(lx_push_tensor(L), &stored);
+    return 1;
+}
+
 /* Fields: shape, dtype, device, ndim. Anything else is a mistake, of which the metatable's `missing` tells. */
 static int push_field(lua_State *L, const lx_tensor *tensor, const char *key)
 {
@@ -962,5 +970,6 @@ const luaL_Reg lx_tensor_functions[] = {
     {"is_usable", l_is_usable},
     {"is_freed", l_is_freed},
     {"is_blocked", l_is_blocked},
+    {"as_stored", l_as_stored},
     {NULL, NULL},
 };

@@ -11,7 +11,6 @@ LX_KERNEL(avgpool, avg_pool);
 LX_KERNEL(avgpool, avg_pool_backward);
 LX_KERNEL(avgpool, avg_pool_blocked);
 LX_KERNEL(avgpool, avg_pool_backward_blocked);
-LX_KERNEL(avgpool, plane_mean_backward);
 
 enum { MOST_PIXELS = INT_MAX / 4 }; /* along an axis */
 
@@ -82,6 +81,11 @@ static lx_code run_blocked(const lx_kernel *kernel, lx_tensor *out, const lx_ten
     return error->code;
 }
 
+static bool is_global(const avg_pool_args *args)
+{
+    return args->adaptive && args->out[0] == 1 && args->out[1] == 1;
+}
+
 static lx_code forward(lx_tensor *out, const lx_tensor *x, const avg_pool_args *args, lx_error *error)
 {
     lx_tensor dense = {0};
@@ -91,7 +95,7 @@ static lx_code forward(lx_tensor *out, const lx_tensor *x, const avg_pool_args *
         return run_blocked(&k_avg_pool_blocked, out, x, shape, args, error);
     if (lx_dense_float(&dense, x, error) || lx_tensor_new(out, x->storage->device, LX_FLOAT32, 4, shape, error))
         goto done;
-    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
+    if (is_global(args))
         lx_row_means(out, &dense, planes, x->shape[2] * x->shape[3], error);
     else
         LX_RUN(k_avg_pool, shape[3], shape[2], planes, work_of(x, out), *args, error, &dense, out);
@@ -102,6 +106,18 @@ done:
     return error->code;
 }
 
+/* Each pixel has its share of the mean's gradient. */
+static lx_code spread_mean(lx_tensor *dx, const lx_tensor *dy, const long shape[4], lx_error *error)
+{
+    lx_device *device = dy->storage->device;
+    const lx_operand pixels = {NULL, (double)shape[2] * (double)shape[3]};
+    if (!(dy->block ? lx_tensor_new_blocked(dx, device, shape, error)
+                    : lx_tensor_new(dx, device, LX_FLOAT32, 4, shape, error)) &&
+        lx_binary_into(dx, "div", (lx_operand){dy, 0}, pixels, error))
+        lx_tensor_free(dx);
+    return error->code;
+}
+
 static lx_code backward(lx_tensor *dx, const char *function, const lx_tensor *dy, const long shape[4],
                         const avg_pool_args *args, lx_error *error)
 {
@@ -109,22 +125,19 @@ static lx_code backward(lx_tensor *dx, const char *function, const lx_tensor *dy
     lx_tensor dense = {0};
     const long expected[4] = {shape[0], shape[1], args->out[0], args->out[1]};
     const long planes = shape[0] * shape[1];
-    const plane_mean_args whole = {.size = shape[2] * shape[3]};
     bool fits = dy->ndim == 4;
     for (int i = 0; fits && i < 4; i++)
         fits = dy->shape[i] == expected[i];
     if (!fits)
         return lx_fail(error, LX_EARG, "%s: dy should be %s, got %s", function, lx_shape_text(4, expected, left),
                        lx_shape_text(dy->ndim, dy->shape, right));
+    if (is_global(args))
+        return spread_mean(dx, dy, shape, error);
     if (dy->block)
         return run_blocked(&k_avg_pool_backward_blocked, dx, dy, shape, args, error);
     if (lx_dense_float(&dense, dy, error) || lx_tensor_new(dx, dy->storage->device, LX_FLOAT32, 4, shape, error))
         goto done;
-    if (args->adaptive && args->out[0] == 1 && args->out[1] == 1)
-        LX_RUN(k_plane_mean_backward, whole.size, planes, 1, work_of(dx, dy), whole, error, &dense, dx);
-    else
-        LX_RUN(k_avg_pool_backward, shape[2], planes, 1, work_of(dx, dy), *args, error, &dense, dx);
-    if (error->code)
+    if (LX_RUN(k_avg_pool_backward, shape[2], planes, 1, work_of(dx, dy), *args, error, &dense, dx))
         lx_tensor_free(dx);
 done:
     lx_tensor_free(&dense);
@@ -159,7 +172,7 @@ lx_code lx_adaptive_avg_pool2d(lx_tensor *out, const lx_tensor *x, const long si
     return forward(out, x, &args, error);
 }
 
-lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4],
+lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4], bool blocked,
                                         lx_error *error)
 {
     static const char *const function = "adaptive_avg_pool2d_backward";
@@ -171,5 +184,9 @@ lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, cons
     if (check_images(function, 4, input_shape, error) ||
         adaptive_args(&args, function, input_shape, dy->shape + 2, error))
         return error->code;
-    return backward(dx, function, dy, input_shape, &args, error);
+    lx_tensor gradient = {0};
+    if (!(blocked ? lx_to_blocked(&gradient, dy, error) : LX_OK))
+        backward(dx, function, blocked ? &gradient : dy, input_shape, &args, error);
+    lx_tensor_free(&gradient);
+    return error->code;
 }

@@ -179,17 +179,33 @@ static lx_code launch_walk(const lx_kernel *kernel, const walk *w, const lx_tens
     return LX_OK;
 }
 
-/* A blocked tensor as the flat run of numbers that it is stored as. */
-static lx_tensor flat(const lx_tensor *tensor)
+/* Whether the one channel of an operand stands for all that are stored in a blocked target. */
+static bool spreads_channel(const lx_tensor *target, const lx_tensor *source)
 {
-    lx_tensor view = *tensor;
-    const long block = tensor->block;
-    LX_ASSERT(block > 0 && tensor->offset == 0);
-    view.ndim = 1;
-    view.block = 0;
-    view.shape[0] = tensor->shape[0] * lx_ceil_div(tensor->shape[1], block) * block * tensor->shape[2] *
-                    tensor->shape[3];
-    view.stride[0] = 1;
+    if (source->block)
+        return source->shape[1] == 1 && target->shape[1] != 1;
+    return source->ndim < 3 || source->shape[source->ndim - 3] == 1;
+}
+
+/* An operand over a blocked target as that is stored: [N][C/block][H][W][block]. */
+static lx_tensor over_blocked(const lx_tensor *target, const lx_tensor *source)
+{
+    lx_tensor view = lx_as_stored(source);
+    const long lanes = spreads_channel(target, source) ? 1 : target->block;
+    if (source->block) {
+        view.shape[4] = lanes;
+        return view;
+    }
+    const int added = 4 - source->ndim;
+    view.ndim = 5;
+    for (int i = 0; i < 4; i++) {
+        view.shape[i] = i < added ? 1 : source->shape[i - added];
+        view.stride[i] = i < added ? 0 : source->stride[i - added];
+    }
+    view.shape[4] = lanes;
+    view.stride[4] = view.stride[1];
+    view.shape[1] /= lanes;
+    view.stride[1] *= lanes;
     return view;
 }
 
@@ -214,6 +230,7 @@ static bool clobbers(const lx_tensor *target, const lx_tensor *source)
 }
 
 static lx_code copy_as(lx_tensor *out, const lx_tensor *in, lx_dtype dtype, lx_error *error);
+static lx_code clear_padding(const lx_tensor *target, lx_error *error);
 
 /* Errors name the method that writes into a tensor. */
 enum { METHOD_TEXT = 64 };
@@ -231,6 +248,7 @@ static lx_code run_elementwise(const char *name, const lx_kernel *kernel, const 
     lx_tensor views[MAX_OPERANDS], copies[MAX_OPERANDS] = {{0}};
     const lx_tensor *pointers[MAX_OPERANDS], *target = operands[count - 1];
     char text[METHOD_TEXT];
+    bool fills_padding = false;
     if (lx_repeated_dim(target) >= 0)
         return lx_check_target(method(name, text), target, NULL, error);
     if (lx_tensor_count(target) == 0)
@@ -238,7 +256,8 @@ static lx_code run_elementwise(const char *name, const lx_kernel *kernel, const 
     for (int i = 0; i < count; i++) {
         if (lx_same_device(name, target, operands[i], error))
             goto done;
-        views[i] = operands[i]->block ? flat(operands[i]) : *operands[i];
+        views[i] = target->block ? over_blocked(target, operands[i]) : *operands[i];
+        fills_padding |= target->block && i < count - 1 && spreads_channel(target, operands[i]);
         pointers[i] = &views[i];
         if (!target->block && clobbers(target, operands[i])) {
             if (copy_as(&copies[i], operands[i], operands[i]->dtype, error))
@@ -248,21 +267,33 @@ static lx_code run_elementwise(const char *name, const lx_kernel *kernel, const 
     }
     walk w = walk_over(pointers, count);
     merge_dimensions(&w);
-    launch_walk(kernel, &w, pointers, args, error);
+    if (!launch_walk(kernel, &w, pointers, args, error) && fills_padding)
+        clear_padding(target, error);
 done:
     for (int i = 0; i < count; i++)
         lx_tensor_free(&copies[i]);
     return error->code;
 }
 
+/* Whether an operand can be read in the layout of the target. Over a blocked one that is a blocked one, and a plain one of
+ * one channel for all, or of one pixel for all and whole blocks of channels, as gates are. */
+static bool suits_layout(const lx_tensor *target, const lx_tensor *source)
+{
+    if (source->block || !target->block)
+        return source->block == target->block;
+    return spreads_channel(target, source) ||
+           (source->shape[source->ndim - 3] % target->block == 0 && source->shape[source->ndim - 2] == 1 &&
+            source->shape[source->ndim - 1] == 1);
+}
+
 /* Whether the shape of `source` broadcasts to that of `target`. */
 static bool fits(const lx_tensor *target, const lx_tensor *source)
 {
     const int added = target->ndim - source->ndim;
-    bool good = added >= 0 && target->block == source->block;
+    bool good = added >= 0;
     for (int i = 0; good && i < source->ndim; i++)
-        good = source->shape[i] == target->shape[added + i] || (source->shape[i] == 1 && !target->block);
-    return good;
+        good = source->shape[i] == target->shape[added + i] || source->shape[i] == 1;
+    return good && suits_layout(target, source);
 }
 
 lx_code lx_check_target(const char *function, const lx_tensor *target, const lx_tensor *source, lx_error *error)
@@ -351,10 +382,9 @@ lx_code lx_unary(lx_tensor *out, const char *name, const lx_tensor *a, double s,
     return error->code;
 }
 
-bool lx_keeps_blocked(const char *name, lx_operand a, lx_operand b)
+bool lx_keeps_blocked(const char *name, const lx_tensor *target, const lx_tensor *source)
 {
-    const lx_tensor *one = a.tensor ? a.tensor : b.tensor, *other = a.tensor && b.tensor ? b.tensor : one;
-    return one && one->block && other->block == one->block && lx_same_shape(one, other) && result_dtype(name) == LX_FLOAT32;
+    return target && target->block && (!source || fits(target, source)) && result_dtype(name) == LX_FLOAT32;
 }
 
 /* ---- integers ------------------------------------------------------------------------------------------------- */
@@ -476,8 +506,8 @@ done:
 
 lx_code lx_binary(lx_tensor *out, const char *name, lx_operand a, lx_operand b, lx_error *error)
 {
-    const lx_tensor *example = a.tensor ? a.tensor : b.tensor;
-    const bool broadcast = a.tensor && b.tensor && !lx_same_shape(a.tensor, b.tensor);
+    const lx_tensor *example = lx_keeps_blocked(name, b.tensor, a.tensor) || !a.tensor ? b.tensor : a.tensor;
+    const bool broadcast = a.tensor && b.tensor && !example->block && !lx_same_shape(a.tensor, b.tensor);
     int ndim;
     long shape[LX_MAX_DIMS];
     if (!broadcast) {

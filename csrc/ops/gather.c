@@ -51,6 +51,20 @@ static lx_code check_cat(const lx_tensor *const *tensors, int count, int dim, lx
     return LX_OK;
 }
 
+bool lx_cats_blocked(const lx_tensor *const *tensors, int count, int dim)
+{
+    for (int i = 0; i < count; i++)
+        if (!tensors[i]->block || (dim == 1 && i < count - 1 && tensors[i]->shape[1] % tensors[i]->block != 0))
+            return false;
+    return true;
+}
+
+/* How many positions of a dimension of lx_as_stored hold `size` of the tensor. */
+static long stored_size(const lx_tensor *tensor, int dim, long size)
+{
+    return tensor->block && dim == 1 ? lx_ceil_div(size, tensor->block) : size;
+}
+
 lx_code lx_cat(lx_tensor *out, const lx_tensor *const *tensors, int count, int dim, lx_error *error)
 {
     long shape[LX_MAX_DIMS], start = 0;
@@ -61,17 +75,47 @@ lx_code lx_cat(lx_tensor *out, const lx_tensor *const *tensors, int count, int d
         shape[i] = i == dim ? 0 : first->shape[i];
     for (int i = 0; i < count; i++)
         shape[dim] += tensors[i]->shape[dim];
-    if (lx_tensor_new(out, first->storage->device, first->dtype, first->ndim, shape, error))
+    if (first->block ? lx_tensor_new_blocked(out, first->storage->device, shape, error)
+                     : lx_tensor_new(out, first->storage->device, first->dtype, first->ndim, shape, error))
         return error->code;
+    const lx_tensor whole = lx_as_stored(out);
     for (int i = 0; i < count && !error->code; i++) {
+        const lx_tensor from = lx_as_stored(tensors[i]);
         lx_tensor part = {0};
-        if (!lx_narrow(&part, out, dim, start, tensors[i]->shape[dim], error))
-            lx_copy(&part, tensors[i], error);
+        if (!lx_narrow(&part, &whole, dim, start, from.shape[dim], error))
+            lx_copy(&part, &from, error);
         lx_tensor_free(&part);
-        start += tensors[i]->shape[dim];
+        start += from.shape[dim];
     }
     if (error->code)
         lx_tensor_free(out);
+    return error->code;
+}
+
+bool lx_parts_blocked(const lx_tensor *x, int dim, long start, long length)
+{
+    if (!x->block || start < 0 || length < 0 || start > x->shape[dim] || length > x->shape[dim] - start)
+        return false;
+    return dim != 1 || (start % x->block == 0 && (length % x->block == 0 || start + length == x->shape[1]));
+}
+
+lx_code lx_part(lx_tensor *out, const lx_tensor *x, int dim, long start, long length, lx_error *error)
+{
+    long shape[4];
+    const lx_tensor whole = lx_as_stored(x);
+    lx_tensor part = {0};
+    if (!x->block)
+        return lx_narrow(out, x, dim, start, length, error);
+    for (int i = 0; i < 4; i++)
+        shape[i] = i == dim ? length : x->shape[i];
+    if (lx_narrow(&part, &whole, dim, stored_size(x, dim, start), stored_size(x, dim, length), error))
+        return error->code;
+    if (!lx_tensor_new_blocked(out, x->storage->device, shape, error)) {
+        lx_tensor stored = lx_as_stored(out);
+        if (lx_copy(&stored, &part, error))
+            lx_tensor_free(out);
+    }
+    lx_tensor_free(&part);
     return error->code;
 }
 

@@ -1,7 +1,7 @@
-/* Joining tensors, and picking from them by indices. Tensors are plain, of any strides; indices are of any dtype,
- * used as int32, and count from 1: one out of range is an error on the cpu. On a device that would have to be waited
- * for to know, it picks NaN (0 of integers) and adds nothing. `out` must be empty; it is filled on success and
- * stays empty on failure.
+/* Joining tensors, and picking from them by indices. Tensors are plain, of any strides, unless a comment says more;
+ * indices are of any dtype, used as int32, and count from 1: one out of range is an error on the cpu. On a device that
+ * would have to be waited for to know, it picks NaN (0 of integers) and adds nothing. `out` must be empty; it is filled
+ * on success and stays empty on failure.
  */
 #ifndef LX_GATHER_H
 #define LX_GATHER_H
@@ -10,6 +10,15 @@
 
 /* The tensors one after another along a dimension. All have the dtype of the first, which the result has. */
 lx_code lx_cat(lx_tensor *out, const lx_tensor *const *tensors, int count, int dim, lx_error *error);
+
+/* Whether lx_cat takes the tensors as they are and gives a blocked one: all are blocked, and along the channels all but the
+ * last have whole blocks of them. Else all have to be plain. */
+bool lx_cats_blocked(const lx_tensor *const *tensors, int count, int dim);
+
+/* `length` of x along a dimension, to be read: of a plain tensor a view, of a blocked one a blocked copy, where
+ * lx_parts_blocked says that it is in x and begins and ends with a block. */
+lx_code lx_part(lx_tensor *out, const lx_tensor *x, int dim, long start, long length, lx_error *error);
+bool lx_parts_blocked(const lx_tensor *x, int dim, long start, long length);
 
 /* Slices of x along a dimension; index is [n]. Keeps the dtype. */
 lx_code lx_index_select(lx_tensor *out, const lx_tensor *x, int dim, const lx_tensor *index, lx_error *error);

@@ -1,6 +1,7 @@
 /* What layers are made of besides convolution: normalisation, softmax, table look-up, mean-pooling and resizing.
  *
- * Inputs are in the plain layout, of any strides; batch_norm takes blocked images too, and its result then is blocked.
+ * Inputs are in the plain layout, of any strides; batch_norm, mean-pooling and resizing to the nearest pixel take blocked
+ * images too, and their results then are blocked.
  * They compute in float32 and results are dense. `out` and the gradients must be empty; they are filled on success and
  * stay empty on failure.
  */
@@ -49,7 +50,8 @@ lx_code lx_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long in
 
 /* size: height and width of the result. */
 lx_code lx_adaptive_avg_pool2d(lx_tensor *out, const lx_tensor *x, const long size[2], lx_error *error);
-lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4],
+/* blocked: dx is to be, whichever layout dy has. */
+lx_code lx_adaptive_avg_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const long input_shape[4], bool blocked,
                                         lx_error *error);
 
 /* ---- resizing: x [N,C,H,W]; size is the height and width of the result, or of the input in a backward ----------- */

@@ -53,11 +53,11 @@ typedef struct {
     double number;
 } lx_operand;
 
-/* `name` as in kernels/elementwise.h. Blocked tensors of one shape are taken where the result is float32 (lx_keeps_blocked
- * says so). Any dtype is taken and computes in float32; comparisons and isnan give uint8. */
+/* `name` as in kernels/elementwise.h. A result is blocked where lx_keeps_blocked says so. Any dtype is taken and computes in float32; comparisons and isnan give uint8. */
 lx_code lx_unary(lx_tensor *out, const char *name, const lx_tensor *a, double s, double t, lx_error *error);
 lx_code lx_binary(lx_tensor *out, const char *name, lx_operand a, lx_operand b, lx_error *error);
-bool lx_keeps_blocked(const char *name, lx_operand a, lx_operand b);
+/* Whether the result has the blocked layout of one operand, into which the other (NULL: none, or a number) broadcasts. */
+bool lx_keeps_blocked(const char *name, const lx_tensor *target, const lx_tensor *source);
 
 /* ACTIVATION_OPS of kernels/elementwise.h: the name, and "x" or "y". A row without a name is the last. */
 typedef struct {

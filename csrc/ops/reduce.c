@@ -120,6 +120,33 @@ static lx_code check_total(lx_reduction reduction, const lx_tensor *x, const boo
     return error->code;
 }
 
+bool lx_reduces_blocked(const lx_tensor *x, const bool *reduced, bool keep)
+{
+    return x->block && keep && !reduced[1] && lx_tensor_count(x) > 0;
+}
+
+/* Lanes without a channel are zeros, which every reduction makes zeros of. */
+static lx_code reduce_blocked(lx_tensor *out, lx_reduction reduction, const lx_tensor *x, const bool *reduced,
+                              lx_error *error)
+{
+    const bool stored[5] = {reduced[0], false, reduced[2], reduced[3], false};
+    const lx_tensor view = lx_as_stored(x);
+    lx_tensor now = {0};
+    long shape[LX_MAX_DIMS];
+    memcpy(shape, view.shape, sizeof shape);
+    lx_tensor_share(&now, &view);
+    if (reduce_groups(&now, reduction, 5, shape, stored, error))
+        return error->code;
+    *out = now;
+    out->block = x->block;
+    out->ndim = 4;
+    for (int i = 0; i < 4; i++) {
+        out->shape[i] = reduced[i] ? 1 : x->shape[i];
+        out->stride[i] = 0;
+    }
+    return LX_OK;
+}
+
 lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep,
                   lx_error *error)
 {
@@ -129,6 +156,8 @@ lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bo
     if (find(&reduction, name, error) ||
         (!reductions[reduction].of_none && check_not_empty(name, x, reduced, error)))
         return error->code;
+    if (x->block)
+        return reduce_blocked(out, reduction, x, reduced, error);
     memcpy(shape, x->shape, sizeof shape);
     if (check_total(reduction, x, reduced, error) || lx_exact_dense_float(&now, name, x, error) ||
         reduce_groups(&now, reduction, x->ndim, shape, reduced, error))

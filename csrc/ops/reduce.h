@@ -1,5 +1,6 @@
-/* Reductions over dimensions, positions of extremes, running sums. Inputs are plain, of any strides and dtype, and
- * computed with as float32. `out` must be empty; it is filled on success and stays empty on failure.
+/* Reductions over dimensions, positions of extremes, running sums. Inputs are plain (lx_reduce takes blocked ones too),
+ * of any strides and dtype, and computed with as float32. `out` must be empty; it is filled on success and stays empty
+ * on failure.
  */
 #ifndef LX_REDUCE_H
 #define LX_REDUCE_H
@@ -18,6 +19,9 @@ typedef enum { LX_SUM, LX_PROD, LX_MAX, LX_MIN, LX_REDUCTIONS } lx_reduction;
  * 1 instead of dropping it. */
 lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep,
                   lx_error *error);
+
+/* Whether lx_reduce takes a blocked x and gives a blocked result: channels are kept, and there are elements. */
+bool lx_reduces_blocked(const lx_tensor *x, const bool *reduced, bool keep);
 
 /* `name` is argmax or argmin: int32 positions from 1 in dimension `dim`, or in the row-major order of all elements if
  * it is -1. Among equals the first wins. */

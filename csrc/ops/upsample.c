@@ -7,8 +7,10 @@
 #include "ops.h"
 
 LX_KERNEL(upsample, upsample_nearest);
+LX_KERNEL(upsample, upsample_nearest_blocked);
 LX_KERNEL(upsample, upsample_bilinear);
 LX_KERNEL(upsample, upsample_nearest_backward);
+LX_KERNEL(upsample, upsample_nearest_backward_blocked);
 LX_KERNEL(upsample, upsample_bilinear_backward);
 
 static lx_code check_side(const char *function, const char *what, long height, long width, lx_error *error)
@@ -39,11 +41,17 @@ static lx_code run(lx_tensor *out, const lx_kernel *kernel, const lx_tensor *in,
                    const upsample_args *args, lx_error *error)
 {
     lx_tensor dense = {0};
+    lx_device *device = in->storage->device;
     const long shape[4] = {in->shape[0], in->shape[1], size[0], size[1]};
-    if (!lx_dense_float(&dense, in, error) &&
-        !lx_tensor_new(out, in->storage->device, LX_FLOAT32, 4, shape, error)) {
+    const long planes = shape[0] * (in->block ? lx_ceil_div(shape[1], in->block) : shape[1]);
+    if (in->block)
+        lx_tensor_share(&dense, in);
+    else if (lx_dense_float(&dense, in, error))
+        return error->code;
+    if (!(in->block ? lx_tensor_new_blocked(out, device, shape, error)
+                    : lx_tensor_new(out, device, LX_FLOAT32, 4, shape, error))) {
         const double work = 8 * ((double)lx_tensor_count(in) + (double)lx_tensor_count(out));
-        if (LX_RUN(*kernel, size[0], shape[0] * shape[1], 1, work, *args, error, &dense, out))
+        if (LX_RUN(*kernel, size[0], planes, 1, work, *args, error, &dense, out))
             lx_tensor_free(out);
     }
     lx_tensor_free(&dense);
@@ -61,7 +69,8 @@ lx_code lx_upsample2d(lx_tensor *out, const lx_tensor *x, const long size[2], lx
         check_side(function, "result", size[0], size[1], error))
         return error->code;
     const upsample_args args = args_of(x->shape + 2, size, how);
-    return run(out, how == LX_NEAREST ? &k_upsample_nearest : &k_upsample_bilinear, x, size, &args, error);
+    const lx_kernel *nearest = x->block ? &k_upsample_nearest_blocked : &k_upsample_nearest;
+    return run(out, how == LX_NEAREST ? nearest : &k_upsample_bilinear, x, size, &args, error);
 }
 
 lx_code lx_upsample2d_backward(lx_tensor *dx, const lx_tensor *dy, const long size[2], lx_upsampling how,
@@ -76,6 +85,6 @@ lx_code lx_upsample2d_backward(lx_tensor *dx, const lx_tensor *dy, const long si
         check_side(function, "input", size[0], size[1], error))
         return error->code;
     const upsample_args args = args_of(size, dy->shape + 2, how);
-    const lx_kernel *kernel = how == LX_NEAREST ? &k_upsample_nearest_backward : &k_upsample_bilinear_backward;
-    return run(dx, kernel, dy, size, &args, error);
+    const lx_kernel *nearest = dy->block ? &k_upsample_nearest_backward_blocked : &k_upsample_nearest_backward;
+    return run(dx, how == LX_NEAREST ? nearest : &k_upsample_bilinear_backward, dy, size, &args, error);
 }

@@ -156,6 +156,19 @@ bool lx_same_shape(const lx_tensor *a, const lx_tensor *b)
     return true;
 }
 
+lx_tensor lx_as_stored(const lx_tensor *tensor)
+{
+    lx_tensor view = *tensor;
+    if (!tensor->block)
+        return view;
+    LX_ASSERT(tensor->offset == 0);
+    const long *shape = tensor->shape, block = tensor->block;
+    view.block = 0;
+    set_shape(&view, 5, (const long[]){shape[0], lx_ceil_div(shape[1], block), shape[2], shape[3], block});
+    view.ndim = 5;
+    return view;
+}
+
 lx_argument lx_argument_of(const lx_tensor *tensor)
 {
     return (lx_argument){tensor->storage, (size_t)tensor->offset * lx_dtype_size(tensor->dtype)};

@@ -54,6 +54,10 @@ const char *lx_shape_text(int ndim, const long *shape, char *buffer);
 /* The launch argument for a tensor's first element. */
 lx_argument lx_argument_of(const lx_tensor *tensor);
 
+/* A blocked tensor as the plain [N, C / block, H, W, block] that it is stored as, a plain one as it is. Does not keep the
+ * storage: valid as long as the tensor is. */
+lx_tensor lx_as_stored(const lx_tensor *tensor);
+
 /* ---- views: share the storage, never copy (the caller checks that the input is not blocked) ---------------- */
 lx_code lx_narrow(lx_tensor *out, const lx_tensor *in, int dim, long start, long length, lx_error *error);
 /* Every step-th element, `length` of them. */

@@ -41,7 +41,8 @@ local function sum_to(grad, shape)
     for i = 1, #from do
         if i <= added or (shape[i - added] == 1 and from[i] ~= 1) then dims[#dims + 1] = i end
     end
-    return core.reshape(core.reduce("sum", grad, dims, true), shape)
+    local sum = core.reduce("sum", grad, dims, true)
+    return added == 0 and sum or core.reshape(sum, shape)
 end
 
 -- ---- one operand ----------------------------------------------------------------------------------------------
@@ -311,7 +312,7 @@ ops.cat = define("cat", {
     backward = function(ctx, grad)
         local grads, start = {}, 1
         for i, size in ipairs(ctx.sizes) do
-            grads[i] = core.narrow(grad, ctx.dim, start, size)
+            grads[i] = core.part(grad, ctx.dim, start, size)
             start = start + size
         end
         return nil, table.unpack(grads)

@@ -97,10 +97,10 @@ end, function(ctx, dy)
 end)
 
 define("adaptive_avg_pool2d", function(ctx, x, size)
-    ctx.shape = x.shape
+    ctx.shape, ctx.blocked = x.shape, core.is_blocked(x)
     return core.adaptive_avg_pool2d(x, size)
 end, function(ctx, dy)
-    return core.adaptive_avg_pool2d_backward(dy, ctx.shape)
+    return core.adaptive_avg_pool2d_backward(dy, ctx.shape, ctx.blocked)
 end)
 
 -- x [N,C,H,W]; mean and var [C] are the batch's where `training`, else the running ones.
