@@ -295,7 +295,8 @@ describe("a network that tells classes", function()
                 end
                 assert.equal(net.finest == 1, maps[1].shape[3] == size)
                 assert.is_true(y:abs():max():item() < math.huge)
-                if not name:find("^squeezenet") then assert.is_false(lx.equal(y[1], y[2])) end -- those may be all 0
+                -- of new weights and running statistics the features may be too small to show beside the head's bias
+                assert.is_false(lx.equal(features[1], features[2]))
             end)
         end)
     end
