@@ -19,7 +19,7 @@ local function network()
         nn.Dropout(0.5), nn.Flatten(), nn.Linear(36 * 7 * 7, 5))
 end
 
-describe("choosing among ways", function()
+describe("choosing among variants", function()
     it("takes the fastest of those that are right", function()
         local program = os.tmpname()
         local sources = "spec/support/choices.c csrc/device/tuning.c csrc/base/cache.c csrc/base/clock.c "

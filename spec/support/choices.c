@@ -1,5 +1,5 @@
-/* Choosing among ways to compute a result, on a device that is only pretended: ways that are wrong, or fail, must lose
- * however fast they are. Built and run by tune_spec.lua; prints the way that was taken. */
+/* Choosing among variants that compute a result, on a device that is only pretended: variants that are wrong, or fail, must lose
+ * however fast they are. Built and run by tune_spec.lua; prints the one that was taken. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,31 +35,31 @@ static lx_code finish(lx_device *device, lx_error *error)
     return LX_OK;
 }
 
-static void name(const void *job, int way, char text[LX_WAY_NAME])
+static void name(const void *job, int variant, char text[LX_VARIANT_NAME])
 {
     (void)job;
-    snprintf(text, LX_WAY_NAME, "way %d", way);
+    snprintf(text, LX_VARIANT_NAME, "variant %d", variant);
 }
 
 /* 0: right, slow. 1: fast, a little wrong. 2: right, faster than 0. 3: fails. 4: fast, not a number.
  * 5: fast, leaves out the end. */
-static lx_code run(void *job, int way, lx_error *error)
+static lx_code run(void *job, int variant, lx_error *error)
 {
     static const long nanoseconds[COUNT] = {3000000, 10, 1000000, 10, 10, 10};
-    const struct timespec time = {0, nanoseconds[way]};
+    const struct timespec time = {0, nanoseconds[variant]};
     (void)job;
     nanosleep(&time, NULL);
-    for (int i = 0; i < (way == 5 ? VALUES * 3 / 5 : VALUES); i++)
+    for (int i = 0; i < (variant == 5 ? VALUES * 3 / 5 : VALUES); i++)
         memory[i] = (float)i;
-    if (way == 1)
+    if (variant == 1)
         memory[50] += 0.05f;
-    if (way == 2)
+    if (variant == 2)
         memory[50] += 0.0001f;
-    if (way == 3)
+    if (variant == 3)
         return lx_fail(error, LX_EDEVICE, "the device cannot");
-    if (way == 4)
+    if (variant == 4)
         memory[50] = NAN;
-    last = way;
+    last = variant;
     return LX_OK;
 }
 
@@ -74,7 +74,7 @@ int main(void)
     printf("untuned %d\n", last);
     device.tuning.measuring = true;
     lx_choose(&device, &choice, &error);
-    printf("tuned %d, %d of %d rejected\n", last, device.tuning.entries[0].rejected, device.tuning.entries[0].ways);
+    printf("tuned %d, %d of %d rejected\n", last, device.tuning.entries[0].rejected, device.tuning.entries[0].variants);
     device.tuning.measuring = false;
     lx_choose(&device, &choice, &error);
     printf("afterwards %d, error %d\n", last, (int)error.code);
