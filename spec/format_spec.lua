@@ -29,7 +29,7 @@ end
 -- In a build without libraries (LUXEL_TEST_BARE) that is said of kinds that it does not read, and of those alone.
 local BARE <const> = os.getenv("LUXEL_TEST_BARE")
 local function is_left_out(bytes)
-    local _, message = lx.vision.decode(bytes)
+    local _, message = lx.vision.decode(bytes, {frame = 1})
     return BARE and type(message) == "string" and message:find("which this build does not read (package", 1, true)
 end
 
@@ -186,7 +186,10 @@ describe("formats", function()
             local _, info = lx.vision.decode(core.to_string(golden[name .. "/file"]), {frame = 1})
             read[info.format] = true
         end
-        for _, name in ipairs(lx.vision.formats) do assert.is_true(read[name], name .. " has no file here") end
+        for _, name in ipairs(lx.vision.formats) do
+            local ok = read[name] or BARE and name == "TIFF" -- which is refused by its name there
+            assert.is_true(ok, name .. " has no file here")
+        end
     end)
 
     it("of deep files go to quality with what their file says", function()

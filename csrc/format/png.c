@@ -206,7 +206,7 @@ static lx_code decode_with_palette(const lx_input *in, const lx_image_info *info
     copy[start - 5] = 3 * MOST_COLOURS & 255;
     memset(copy + start + 3 * MOST_COLOURS, 0, 4); /* a checksum, which nobody looks at again */
     memcpy(copy + size - rest, in->bytes + l->palette_end, rest);
-    const lx_input whole = {in->name, copy, size, in->error};
+    const lx_input whole = {in->name, copy, size, in->error, NULL};
     lx_stb_decode(&whole, 3, info, samples);
     free(copy);
     return in->error->code;

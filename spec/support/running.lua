@@ -50,7 +50,7 @@ function running.inputs_of(wanted, layout, device, changed, numbers)
         if name == changed then
             input = {shape = input.shape, dtype = input.dtype, numbers = numbers}
         end
-        local tensor = layout(golden.tensor(input):to(device)):detach()
+        local tensor = layout(golden.tensor(input):to(device))
         if wanted.grads[name] and not changed then tensor:requires_grad_() end
         inputs[name] = tensor
     end
