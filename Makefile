@@ -6,8 +6,8 @@
 # make install  PREFIX=/usr/local
 # make test ONE=spec/nn_spec.lua CASE="pattern"   one file of tests, or one test
 # make test JOBS=4   so many files of specs at a time
-# make spec     the tests without the slow stages        make lint     luacheck, tools/check-layers
-# make format   lines of C changed since HEAD, by clang-format
+# make spec     the tests without the slow stages        make lint     luacheck, tools/check-layers, clang-format
+# make format   lays out the C, by clang-format
 # make oclgrind all kernels checked for data races and accesses outside buffers
 # make fuzz     damaged image files through the readers   make fuzz-torch   damaged files of PyTorch's weights
 # make corpora DIR=FOLDER   the readers beside those of others, over files of your own
@@ -129,7 +129,7 @@ env:
 # ---- set-up: what promises it calls make again afterwards, so that the compiler is looked for once it is there ----
 
 PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev libjpeg62-turbo-dev libspng-dev libtiff-dev libopenjp2-7-dev libcharls-dev zlib1g-dev opencl-c-headers lua-argparse lua-filesystem lua-cjson
-TEST_PACKAGES = lua-busted lua-check clang libclang-rt-14-dev valgrind luarocks locales ocl-icd-libopencl1 pocl-opencl-icd oclgrind
+TEST_PACKAGES = lua-busted lua-check clang clang-format libclang-rt-14-dev valgrind luarocks locales ocl-icd-libopencl1 pocl-opencl-icd oclgrind
 
 deps:
 	@./tools/install-packages $(PACKAGES)
@@ -270,11 +270,13 @@ test-arm64: deps-test
 lint:
 	luacheck --quiet lua examples spec bench tools tools/check-layers bin/luxel
 	$(LUA) tools/check-layers
+	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(C_FILES); fi
 
-# Lays out the lines of C that were changed since HEAD.
+# Lays out the C (but for the kernels, whose macros clang-format does not see through); lint looks whether it is.
+C_FILES = $(wildcard csrc/*/*.[ch] csrc/*/*/*.[ch] spec/*/*.c tools/coverage/*.c bench/*.c bench/peers/*.c)
 format:
-	@command -v git-clang-format >/dev/null || { echo "make format: please install clang-format" >&2; exit 1; }
-	git clang-format --force --extensions c,h HEAD -- csrc spec tools bench
+	@command -v clang-format >/dev/null || { echo "make format: please install clang-format" >&2; exit 1; }
+	clang-format -i $(C_FILES)
 
 # ---- documentation ----------------------------------------------------------------------------------------------
 

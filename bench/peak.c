@@ -1,7 +1,7 @@
 /* What this machine can do at most: a loop of multiply-adds in registers, and loops over memory far larger than the
- * caches. Prints {"gflops", "read", "copy", "add", "update", "fill", "stream"}: after the first in GB/s of the bytes that
- * a loop names, each the best of several passes. What a store reads before it writes a line is not counted; "stream" is
- * "copy" with stores that go past the caches instead. Usage: peak THREADS */
+ * caches. Prints {"gflops", "read", "copy", "add", "update", "fill", "stream"}: after the first in GB/s of the bytes
+ * that a loop names, each the best of several passes. What a store reads before it writes a line is not counted;
+ * "stream" is "copy" with stores that go past the caches instead. Usage: peak THREADS */
 #include <omp.h>
 #if defined(__SSE2__)
 #include <immintrin.h>

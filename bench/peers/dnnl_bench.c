@@ -44,23 +44,26 @@ static dnnl_primitive_desc_t describe(const layer *l, direction which, dnnl_engi
     const bool grouped = l->groups > 1;
     const dnnl_memory_desc_t x = any(4, (dnnl_dims_t){l->batch, l->cin, l->side, l->side});
     const dnnl_memory_desc_t y = any(4, (dnnl_dims_t){l->batch, l->cout, l->out, l->out});
-    const dnnl_memory_desc_t w =
-        grouped ? any(5, (dnnl_dims_t){l->groups, l->cout / l->groups, l->cin / l->groups, l->kernel, l->kernel})
-                : any(4, (dnnl_dims_t){l->cout, l->cin, l->kernel, l->kernel});
+    const dnnl_memory_desc_t w = grouped ? any(5, (dnnl_dims_t){l->groups, l->cout / l->groups, l->cin / l->groups,
+                                                                l->kernel, l->kernel})
+                                         : any(4, (dnnl_dims_t){l->cout, l->cin, l->kernel, l->kernel});
     const dnnl_dims_t stride = {l->stride, l->stride}, padding = {l->kernel / 2, l->kernel / 2};
     dnnl_convolution_desc_t desc;
     dnnl_primitive_desc_t forward, result;
     check(dnnl_convolution_forward_desc_init(&desc, dnnl_forward_training, dnnl_convolution_direct, &x, &w, NULL, &y,
-                                             stride, padding, padding), "forward");
+                                             stride, padding, padding),
+          "forward");
     check(dnnl_primitive_desc_create(&forward, &desc, NULL, engine, NULL), "forward");
     if (which == FORWARD)
         return forward;
     if (which == BACKWARD_DATA)
         check(dnnl_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &x, &w, &y, stride, padding,
-                                                       padding), "backward data");
+                                                       padding),
+              "backward data");
     else
         check(dnnl_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &x, &w, NULL, &y, stride,
-                                                          padding, padding), "backward weights");
+                                                          padding, padding),
+              "backward weights");
     check(dnnl_primitive_desc_create(&result, &desc, NULL, engine, forward), "backward");
     dnnl_primitive_desc_destroy(forward);
     return result;
@@ -159,7 +162,8 @@ int main(int argc, char **argv)
     printf("{");
     for (int i = 2; i < argc; i++) {
         layer l = {.batch = atol(argv[1])};
-        if (sscanf(argv[i], "%ld,%ld,%ld,%ld,%ld,%ld", &l.cin, &l.cout, &l.kernel, &l.side, &l.stride, &l.groups) != 6) {
+        if (sscanf(argv[i], "%ld,%ld,%ld,%ld,%ld,%ld", &l.cin, &l.cout, &l.kernel, &l.side, &l.stride, &l.groups) !=
+            6) {
             fprintf(stderr, "%s is no layer\n", argv[i]);
             return 1;
         }

@@ -22,7 +22,8 @@ static uint64_t mix(uint64_t sum, uint64_t word)
     return rotate(sum + word * PRIME[1], 31) * PRIME[0];
 }
 
-/* Four sums go over the bytes side by side, so that none waits for another. Returns where the last whole stripe ends. */
+/* Four sums go over the bytes side by side, so that none waits for another. Returns where the last whole stripe ends.
+ */
 static const uint8_t *add_stripes(const uint8_t *at, size_t size, uint64_t sums[4])
 {
     for (; size >= 32; size -= 32, at += 32)
@@ -70,9 +71,9 @@ uint32_t lx_crc32(const uint8_t *bytes, size_t size)
 uint32_t lx_crc32(const uint8_t *bytes, size_t size)
 {
     /* Four bits at a time: the remainders of the 16 half-bytes by the reversed polynomial 0xedb88320. */
-    static const uint32_t remainders[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    static const uint32_t remainders[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+                                            0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+                                            0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
     uint32_t crc = 0xffffffff;
     for (size_t i = 0; i < size; i++) {
         crc ^= bytes[i];

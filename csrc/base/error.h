@@ -6,13 +6,13 @@
 
 typedef enum {
     LX_OK = 0,
-    LX_EARG,    /* the caller's mistake: a shape, type or range; the bindings raise it */
-    LX_ENOMEM,  /* out of memory, on the host or on a device */
-    LX_EIO,     /* the file system said no */
-    LX_EFORMAT, /* a file is not what it should be */
-    LX_EDEVICE, /* a device is missing or failed */
+    LX_EARG,         /* the caller's mistake: a shape, type or range; the bindings raise it */
+    LX_ENOMEM,       /* out of memory, on the host or on a device */
+    LX_EIO,          /* the file system said no */
+    LX_EFORMAT,      /* a file is not what it should be */
+    LX_EDEVICE,      /* a device is missing or failed */
     LX_EINTERRUPTED, /* somebody asked for the work to be given up; the bindings raise it */
-    LX_ERESULT, /* a result is no finite number */
+    LX_ERESULT,      /* a result is no finite number */
     LX_CODES
 } lx_code;
 

@@ -1,6 +1,6 @@
 #if !defined _GNU_SOURCE && !defined _XOPEN_SOURCE
 #define _XOPEN_SOURCE 700 /* realpath */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define _DEFAULT_SOURCE   /* MAP_ANONYMOUS */
 #endif
 
 #include "file.h"
@@ -70,9 +70,9 @@ lx_code lx_file_put(const lx_new_file *self, uint64_t offset, const void *bytes,
 
 /* ---- temporary names --------------------------------------------------------------------------------------------
 
-   A file that is being written is called ".luxel-", eight digits for this run of the machine's kernel, and eight that nobody
-   else has there. Its writer holds a lock on it until it has its final name. Locks end with processes, so whatever can be
-   locked was left by one that is no more. */
+   A file that is being written is called ".luxel-", eight digits for this run of the machine's kernel, and eight that
+   nobody else has there. Its writer holds a lock on it until it has its final name. Locks end with processes, so
+   whatever can be locked was left by one that is no more. */
 
 static const char PREFIX[] = ".luxel-";
 enum { DIGITS = 8, NAME_SIZE = sizeof PREFIX + 2 * DIGITS };
@@ -138,7 +138,8 @@ static void remove_all_abandoned(const char *target, size_t directory)
     closedir(folder);
 }
 
-/* Locks a new file; false if somebody took it for abandoned in the moment before. Where there are no locks nobody does. */
+/* Locks a new file; false if somebody took it for abandoned in the moment before. Where there are no locks nobody does.
+ */
 static bool claim(int file)
 {
     struct stat status;
@@ -147,8 +148,8 @@ static bool claim(int file)
     return fstat(file, &status) != 0 || status.st_nlink > 0;
 }
 
-/* Creates a file of a temporary name in the directory of `target` and writes that name to `name`; returns the descriptor,
-   or -1 and errno. The name does not grow with the target's, which may be as long as names can be. */
+/* Creates a file of a temporary name in the directory of `target` and writes that name to `name`; returns the
+   descriptor, or -1 and errno. The name does not grow with the target's, which may be as long as names can be. */
 static int create_beside(const char *target, size_t directory, char *name, size_t size)
 {
     struct timespec now;
@@ -215,8 +216,8 @@ lx_code lx_file_begin(lx_new_file *self, const char *path, lx_error *error)
     return fail_to("write", path, reason, error);
 }
 
-/* Renames and closes; returns 0 or an errno. Closing comes last: without the lock the temporary would look abandoned. It
-   has nothing to say any more once the bytes are on disk. */
+/* Renames and closes; returns 0 or an errno. Closing comes last: without the lock the temporary would look abandoned.
+   It has nothing to say any more once the bytes are on disk. */
 static int settle(lx_new_file *self)
 {
     int reason = self->mode >= 0 && fchmod(self->file, (mode_t)self->mode) != 0 ? errno : 0;

@@ -15,8 +15,9 @@ typedef struct {
 } lx_chunk;
 
 /* Writes the chunks, one after the other, to a new file that takes the place of `path` once it is safely on disk.
-   Until then the old file is untouched, and a failure leaves no temporary file behind; those that killed processes left in
-   the same directory are removed. A symbolic link is followed; anything that exists and is not a regular file is refused. */
+   Until then the old file is untouched, and a failure leaves no temporary file behind; those that killed processes left
+   in the same directory are removed. A symbolic link is followed; anything that exists and is not a regular file is
+   refused. */
 lx_code lx_file_write(const char *path, const lx_chunk *chunks, size_t count, lx_error *error);
 
 /* The same piece by piece. The pieces may be added by several threads at once, in any order. */
@@ -52,9 +53,9 @@ lx_mapping *lx_mapping_new(size_t size, lx_error *error);
 lx_mapping *lx_mapping_retain(lx_mapping *mapping);
 void lx_mapping_release(void *mapping);
 
-/* Keeps other processes, and other parts of this one, from locking the same folder; the lock ends with close(), and with the
-   process however it ends. -1 where another one has it, and *busy is set, or with an error. On file systems without locks
-   there is a descriptor all the same. */
+/* Keeps other processes, and other parts of this one, from locking the same folder; the lock ends with close(), and
+   with the process however it ends. -1 where another one has it, and *busy is set, or with an error. On file systems
+   without locks there is a descriptor all the same. */
 int lx_folder_lock(const char *path, bool *busy, lx_error *error);
 
 #endif

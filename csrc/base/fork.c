@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 
-/* A fact of the process, not of a state of Lua, and the only global variable. The child's handler alone writes to it, while
- * there is one thread. */
+/* A fact of the process, not of a state of Lua, and the only global variable. The child's handler alone writes to it,
+ * while there is one thread. */
 static unsigned forks;
 
 static void count_fork(void)

@@ -64,7 +64,8 @@ static unsigned turned(unsigned code, int length)
     return result;
 }
 
-/* The code with these lengths. It has to use all bits up, but, where `few` is allowed, for a single code of one bit or none. */
+/* The code with these lengths. It has to use all bits up, but, where `few` is allowed, for a single code of one bit or
+ * none. */
 static bool make_table(inflater *self, code_table *table, const uint8_t *lengths, int count, bool few)
 {
     uint16_t place[LONGEST + 2] = {0};
@@ -147,12 +148,13 @@ static bool copy_stored(inflater *self)
 /* A repetition of earlier bytes, of which the meaning of the code for its length is known. */
 static bool copy_earlier(inflater *self, int meaning, const code_table *distances)
 {
-    static const uint16_t length_base[29] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27,
-        31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
-    static const uint8_t length_bits[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5,
-        5, 0};
-    static const uint16_t distance_base[30] = {1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769,
-        1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
+    static const uint16_t length_base[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
+                                             31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
+    static const uint8_t length_bits[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
+                                            2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
+    static const uint16_t distance_base[30] = {1,    2,    3,    4,    5,    7,    9,    13,    17,    25,
+                                               33,   49,   65,   97,   129,  193,  257,  385,   513,   769,
+                                               1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
     const int kind = meaning - END - 1;
     if (kind >= 29)
         return fail(self, "a length in the compressed data is not valid");
@@ -220,8 +222,9 @@ static bool read_lengths(inflater *self, const code_table *table, uint8_t *lengt
         if (meaning == 16 && i == 0)
             return fail(self, "a code in the compressed data repeats nothing");
         const uint8_t value = meaning == 16 ? lengths[i - 1] : 0;
-        const int times = meaning == 16 ? 3 + (int)take(self, 2) : meaning == 17 ? 3 + (int)take(self, 3)
-                                                                               : 11 + (int)take(self, 7);
+        const int times = meaning == 16   ? 3 + (int)take(self, 2)
+                          : meaning == 17 ? 3 + (int)take(self, 3)
+                                          : 11 + (int)take(self, 7);
         if (self->problem || times > count - i)
             return fail(self, "a code in the compressed data is not valid");
         memset(lengths + i, value, (size_t)times);
@@ -255,12 +258,9 @@ static bool read_block(inflater *self)
 {
     code_table literals, distances;
     switch (take(self, 2)) {
-    case 0:
-        return !self->problem && copy_stored(self);
-    case 1:
-        return fixed_tables(self, &literals, &distances) && copy_coded(self, &literals, &distances);
-    case 2:
-        return sent_tables(self, &literals, &distances) && copy_coded(self, &literals, &distances);
+    case 0: return !self->problem && copy_stored(self);
+    case 1: return fixed_tables(self, &literals, &distances) && copy_coded(self, &literals, &distances);
+    case 2: return sent_tables(self, &literals, &distances) && copy_coded(self, &literals, &distances);
     }
     return fail(self, "a block of the compressed data is not valid");
 }

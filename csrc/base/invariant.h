@@ -1,7 +1,7 @@
 /* Invariants that the code relies on, whatever users pass: where one does not hold, the process says so and aborts.
  *
- * Only builds for finding mistakes look (LX_CHECKED: `make DEBUG=1`, with a SANITIZE, or ASSERTS=1). What a user, a file or
- * the system can bring about is no invariant: that is an lx_error.
+ * Only builds for finding mistakes look (LX_CHECKED: `make DEBUG=1`, with a SANITIZE, or ASSERTS=1). What a user, a
+ * file or the system can bring about is no invariant: that is an lx_error.
  */
 #ifndef LX_INVARIANT_H
 #define LX_INVARIANT_H
@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LX_ASSERT(condition)                                                                                       \
-    ((condition) ? (void)0                                                                                         \
+#define LX_ASSERT(condition) \
+    ((condition) ? (void)0   \
                  : (fprintf(stderr, "%s:%d: %s: not so: %s\n", __FILE__, __LINE__, __func__, #condition), abort()))
 #else
 #define LX_ASSERT(condition) ((void)(0 && (condition))) /* compiled, not computed */

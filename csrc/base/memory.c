@@ -24,12 +24,13 @@ static size_t number_in(const char *path, const char *name, size_t unit)
     return *at >= '0' && *at <= '9' ? (size_t)strtoull(at, NULL, 10) * unit : SIZE_MAX;
 }
 
-/* What the system, and the limit that this process runs under, have left. Linux promises more than there is, and then ends
-   the process that touches it. */
+/* What the system, and the limit that this process runs under, have left. Linux promises more than there is, and then
+   ends the process that touches it. */
 static size_t host_memory_left(void)
 {
     const size_t left = number_in("/proc/meminfo", "MemAvailable:", 1024);
-    const size_t most = number_in("/sys/fs/cgroup/memory.max", "", 1), used = number_in("/sys/fs/cgroup/memory.current", "", 1);
+    const size_t most = number_in("/sys/fs/cgroup/memory.max", "", 1),
+                 used = number_in("/sys/fs/cgroup/memory.current", "", 1);
     const size_t allowed = most == SIZE_MAX || used == SIZE_MAX ? SIZE_MAX : most > used ? most - used : 0;
     return left < allowed ? left : allowed;
 }

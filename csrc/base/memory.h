@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* Memory from the system for free(), on huge pages where it is large, so that touching it for the first time does not take
-   longer than the work that it is for; NULL if there is none, also where the system would promise more than it has left. */
+/* Memory from the system for free(), on huge pages where it is large, so that touching it for the first time does not
+   take longer than the work that it is for; NULL if there is none, also where the system would promise more than it has
+   left. */
 void *lx_host_block(size_t size, size_t alignment);
 
 #endif

@@ -1,8 +1,8 @@
-/* Work is handed over by a count of works, `turn`, that the threads watch: for a short while by looking again and again,
- * because the next launch of a network comes within microseconds, and then asleep. Whoever comes late finds the pieces
- * taken, and does no harm: the calling thread never waits for a thread to come, only for one that is at a piece. That may
- * take long where other processes want the processors, so it is reckoned how much time sharing has gained, and where it
- * lost some, the calling thread works alone for a while. */
+/* Work is handed over by a count of works, `turn`, that the threads watch: for a short while by looking again and
+ * again, because the next launch of a network comes within microseconds, and then asleep. Whoever comes late finds the
+ * pieces taken, and does no harm: the calling thread never waits for a thread to come, only for one that is at a piece.
+ * That may take long where other processes want the processors, so it is reckoned how much time sharing has gained, and
+ * where it lost some, the calling thread works alone for a while. */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -22,8 +22,8 @@ enum {
     LOOKS = 256, /* between two looks at the clock */
 };
 
-/* Seconds that a thread looks before it sleeps. Waking it takes some 0.1 ms, but where others want the processors, those
- * who slept are served first, and those who looked are stopped in the middle of a piece. */
+/* Seconds that a thread looks before it sleeps. Waking it takes some 0.1 ms, but where others want the processors,
+ * those who slept are served first, and those who looked are stopped in the middle of a piece. */
 static const double WATCH = 2e-3, WATCH_CROWDED = 100e-6;
 static const double TAKEN = 50e-6;      /* yielding took so long: somebody else wants the processor */
 static const double CROWDED = 0.2;      /* seconds for which that is remembered */
@@ -31,10 +31,10 @@ static const double MOST_CREDIT = 5e-3; /* seconds of gain that are remembered *
 static const double ALONE = 16;         /* times what was lost: so long the calling thread works alone */
 
 struct lx_pool {
-    int wanted;       /* threads to compute with */
-    int most;         /* that the system gave */
-    int started;      /* threads of the pool's own */
-    unsigned forks;   /* lx_forks() when they were */
+    int wanted;     /* threads to compute with */
+    int most;       /* that the system gave */
+    int started;    /* threads of the pool's own */
+    unsigned forks; /* lx_forks() when they were */
     bool running;
     double credit, alone_until; /* seconds that sharing gained; when it is tried again */
     _Atomic double crowded_until;
@@ -46,7 +46,7 @@ struct lx_pool {
     long count;
     _Alignas(64) atomic_uint turn; /* counts works */
     atomic_bool open, stopping;
-    _Alignas(64) atomic_long next; /* the first piece that nobody has taken */
+    _Alignas(64) atomic_long next;  /* the first piece that nobody has taken */
     _Alignas(64) atomic_int inside; /* threads of the pool that may be at a piece */
     atomic_int asleep;
     atomic_bool awaited; /* the calling thread sleeps until nobody is inside */

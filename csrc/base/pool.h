@@ -1,5 +1,5 @@
-/* Threads that share the pieces of a piece of work with the thread that asks for it. There is one pool for each cpu device,
- * so that states of Lua in several threads of a host do not meet in it. */
+/* Threads that share the pieces of a piece of work with the thread that asks for it. There is one pool for each cpu
+ * device, so that states of Lua in several threads of a host do not meet in it. */
 #ifndef LX_POOL_H
 #define LX_POOL_H
 
@@ -12,8 +12,8 @@ typedef struct lx_pool lx_pool;
 /* Does piece `index` of the work. */
 typedef void lx_task(void *work, long index);
 
-/* How many threads to compute with: the number that LUXEL_THREADS or else OMP_NUM_THREADS begins with, or as many as there
- * are processors for this process. */
+/* How many threads to compute with: the number that LUXEL_THREADS or else OMP_NUM_THREADS begins with, or as many as
+ * there are processors for this process. */
 int lx_default_threads(void);
 
 /* A pool without threads yet: they are started when they are first wanted. NULL and an error if there is no memory. */
@@ -32,8 +32,8 @@ typedef struct {
 } lx_pool_listener;
 void lx_pool_listen(lx_pool *pool, lx_pool_listener listener);
 
-/* Calls task(work, index) for the indices below `count`, each once, in any order, in several threads, and returns when all
- * is done; with LX_EINTERRUPTED not all of them were called. */
+/* Calls task(work, index) for the indices below `count`, each once, in any order, in several threads, and returns when
+ * all is done; with LX_EINTERRUPTED not all of them were called. */
 lx_code lx_pool_run(lx_pool *pool, long count, lx_task *task, void *work, lx_error *error);
 
 /* Ends the threads. */

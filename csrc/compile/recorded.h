@@ -14,17 +14,17 @@ typedef struct {
     size_t bytes;
     lx_storage *storage; /* external and kept; while it is recorded, of whichever is alive */
     bool held;
-    long departures;  /* external: as it was when it was met */
-    int uses;         /* results that refer to it */
-    int number;       /* of a bound one or a result */
-    size_t offset;    /* of a bound one: where the argument began; of a temporary: in the arena */
-    int first, last;  /* steps that touch it; -1: none */
-    bool folded;      /* external: folded steps read it */
+    long departures; /* external: as it was when it was met */
+    int uses;        /* results that refer to it */
+    int number;      /* of a bound one or a result */
+    size_t offset;   /* of a bound one: where the argument began; of a temporary: in the arena */
+    int first, last; /* steps that touch it; -1: none */
+    bool folded;     /* external: folded steps read it */
 } lx_slot;
 
 /* A launch; without a kernel, a check, or a write of the parameters to its argument. */
 typedef struct {
-    lx_launch launch; /* its parameters are the step's own; offsets count from where the slot begins */
+    lx_launch launch;            /* its parameters are the step's own; offsets count from where the slot begins */
     int slots[LX_MAX_ARGUMENTS]; /* by argument; -1: none */
     unsigned writes;             /* bit i: it may write argument i */
     lx_check *check;
@@ -51,7 +51,7 @@ struct lx_recording {
     lx_recorded *steps;
     int step_count, step_room;
     lx_recording_facts facts;
-    bool done_folded;     /* the folded steps were done, when versions were: */
+    bool done_folded; /* the folded steps were done, when versions were: */
     long folded_versions;
 
     /* while it is attached */
@@ -67,8 +67,8 @@ struct lx_recording {
     size_t live_bytes, most_bytes; /* of storages that were made */
 };
 
-/* Finds the steps to fold, and memory for what they make. `constant` and `kept` are room for as many as there are slots,
- * all false. */
+/* Finds the steps to fold, and memory for what they make. `constant` and `kept` are room for as many as there are
+ * slots, all false. */
 void lx_recording_fold(lx_recording *recording, bool *constant, bool *kept);
 /* Changes when a tensor that folded steps read is written. */
 long lx_recording_folded_versions(const lx_recording *recording);

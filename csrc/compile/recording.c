@@ -203,8 +203,10 @@ static lx_code refresh(lx_recording *self, const lx_launch *launch, lx_error *er
         self->cursor++;
     lx_recorded *step = self->cursor < self->step_count ? &self->steps[self->cursor++] : NULL;
     if (!step || step->launch.kernel != launch->kernel || step->launch.params_size != launch->params_size)
-        return lx_fail(error, LX_EARG, "compile: what runs at each replay launches %s, which it did not when it was "
-                                       "recorded; make a new lx.compile after such a change", launch->kernel->name);
+        return lx_fail(error, LX_EARG,
+                       "compile: what runs at each replay launches %s, which it did not when it was "
+                       "recorded; make a new lx.compile after such a change",
+                       launch->kernel->name);
     memcpy((void *)step->launch.params, launch->params, launch->params_size);
     return LX_OK;
 }
@@ -243,8 +245,8 @@ static void note_write(lx_recording *self, lx_storage *to, size_t offset, const 
     if (self->refreshing)
         return;
     if (bytes > LARGEST_WRITE) {
-        lx_note_obstacle(self, "makes a tensor of %zu bytes from data in Lua; make it outside, or pass it as an argument",
-                        bytes);
+        lx_note_obstacle(
+            self, "makes a tensor of %zu bytes from data in Lua; make it outside, or pass it as an argument", bytes);
         return;
     }
     const lx_launch launch = {.params = from, .params_size = bytes, .arguments = {{to, offset}}, .count = 1};
@@ -391,8 +393,8 @@ static bool same_work(const lx_recorded *a, const lx_recorded *b)
     const lx_launch *x = &a->launch, *y = &b->launch;
     return x->kernel == y->kernel && a->check == b->check && memcmp(x->size, y->size, sizeof x->size) == 0 &&
            memcmp(x->group, y->group, sizeof x->group) == 0 && x->params_size == y->params_size &&
-           lx_same_options(&x->options, &y->options) && x->count == y->count &&
-           a->live == b->live && a->draws == b->draws && a->stream == b->stream;
+           lx_same_options(&x->options, &y->options) && x->count == y->count && a->live == b->live &&
+           a->draws == b->draws && a->stream == b->stream;
 }
 
 static bool same_tensors(const lx_recorded *a, const lx_recorded *b)
@@ -433,7 +435,8 @@ bool lx_recording_same(const lx_recording *a, const lx_recording *b, char *text,
                           name_of(x), i + 1);
     }
     if (a->step_count != b->step_count)
-        return differ(text, size, "it launches %d kernels in one call and %d in the next", a->step_count, b->step_count);
+        return differ(text, size, "it launches %d kernels in one call and %d in the next", a->step_count,
+                      b->step_count);
     for (int i = 0; i < a->slot_count && i < b->slot_count; i++)
         if (!same_slot(&a->slots[i], &b->slots[i]))
             return differ(text, size, "it uses other tensors in each call");
@@ -489,24 +492,22 @@ lx_code lx_recording_refreshed(lx_recording *self, lx_error *error)
     self->refreshing = false;
     for (; self->cursor < self->step_count; self->cursor++)
         if (self->steps[self->cursor].live)
-            return lx_fail(error, LX_EARG, "compile: what runs at each replay no longer launches %s, as it did when it "
-                                           "was recorded; make a new lx.compile after such a change",
+            return lx_fail(error, LX_EARG,
+                           "compile: what runs at each replay no longer launches %s, as it did when it "
+                           "was recorded; make a new lx.compile after such a change",
                            self->steps[self->cursor].launch.kernel->name);
     return LX_OK;
 }
 
 /* The storage of a slot in this replay, and where in it the slot begins. */
-static lx_argument place_of(const lx_slot *slot, lx_storage *arena, const lx_argument *bound, lx_storage *const *results)
+static lx_argument place_of(const lx_slot *slot, lx_storage *arena, const lx_argument *bound,
+                            lx_storage *const *results)
 {
     switch (slot->role) {
-    case LX_TEMPORARY:
-        return (lx_argument){arena, slot->offset};
-    case LX_BOUND:
-        return bound[slot->number];
-    case LX_RESULT:
-        return (lx_argument){results[slot->number], 0};
-    default:
-        return (lx_argument){slot->storage, 0};
+    case LX_TEMPORARY: return (lx_argument){arena, slot->offset};
+    case LX_BOUND: return bound[slot->number];
+    case LX_RESULT: return (lx_argument){results[slot->number], 0};
+    default: return (lx_argument){slot->storage, 0};
     }
 }
 

@@ -2,9 +2,9 @@
  * function, in one piece of memory.
  *
  * While it is attached to the devices, they tell it of every launch, and of every storage that comes and goes. What
- * cannot be done again, such as a value that the host reads, is an obstacle, and the recording is of no use. The storages
- * that launches touch are its slots, numbered as they are met. Two recordings of one function that are the same tell
- * that it does the same each time.
+ * cannot be done again, such as a value that the host reads, is an obstacle, and the recording is of no use. The
+ * storages that launches touch are its slots, numbered as they are met. Two recordings of one function that are the
+ * same tell that it does the same each time.
  */
 #ifndef LX_RECORDING_H
 #define LX_RECORDING_H
@@ -23,12 +23,12 @@ typedef struct lx_recording lx_recording;
 typedef lx_code lx_check(const void *params, const lx_argument *arguments, lx_error *error);
 
 typedef struct {
-    int steps, dropped;         /* launches and the like; those that nobody needs the results of */
-    size_t arena, temporaries;  /* bytes of the one piece of memory, and of all that has its place in it */
-    size_t eager;               /* bytes that the same temporaries took at most while they were recorded */
-    size_t kept;                /* bytes of storages that were made and outlived the function */
-    int folded;                 /* launches whose results stay until what they read is changed */
-    size_t constants;           /* bytes of these results */
+    int steps, dropped;        /* launches and the like; those that nobody needs the results of */
+    size_t arena, temporaries; /* bytes of the one piece of memory, and of all that has its place in it */
+    size_t eager;              /* bytes that the same temporaries took at most while they were recorded */
+    size_t kept;               /* bytes of storages that were made and outlived the function */
+    int folded;                /* launches whose results stay until what they read is changed */
+    size_t constants;          /* bytes of these results */
 } lx_recording_facts;
 
 /* Empty; `start` is where random numbers stand. NULL and an error if there is no memory. */

@@ -21,12 +21,12 @@ typedef struct {
     uint32_t version, channels;
     uint64_t key[2]; /* of the files and the options */
     uint64_t count;
-    uint64_t table; /* where the entries are; they end the file */
+    uint64_t table;    /* where the entries are; they end the file */
     uint64_t checksum; /* of the entries */
 } cache_header;
 
-/* An image, or why its file is none: width 0 and a text of `height` bytes, which stands where the samples would. Offset 0:
-   neither was added yet. */
+/* An image, or why its file is none: width 0 and a text of `height` bytes, which stands where the samples would. Offset
+   0: neither was added yet. */
 typedef struct {
     uint64_t offset, checksum;
     uint64_t hash; /* what the pixels of its file are known by */
@@ -40,10 +40,10 @@ _Static_assert(sizeof(cache_header) == 56 && sizeof(cache_entry) == 40, "the for
 struct lx_image_cache {
     cache_header header;
     char *path;
-    lx_mapping *mapping;   /* of the complete file; NULL: it is being made */
-    cache_entry *entries;  /* in the mapping, or of the file that is being made */
-    lx_new_file file;      /* target NULL: there is none, or no longer */
-    atomic_ullong end;     /* where the next image goes */
+    lx_mapping *mapping;  /* of the complete file; NULL: it is being made */
+    cache_entry *entries; /* in the mapping, or of the file that is being made */
+    lx_new_file file;     /* target NULL: there is none, or no longer */
+    atomic_ullong end;    /* where the next image goes */
 };
 
 /* Eight bytes at a time, each mixed into all that follows. */
@@ -94,9 +94,9 @@ static size_t bytes_of(const cache_header *header, const cache_entry *entry)
 /* Whether the entry of an image lies where images are. */
 static bool entry_fits(const cache_header *header, const cache_entry *entry)
 {
-    return entry->width >= 0 && entry->height > 0 && entry->width <= LX_IMAGE_MAX_SIDE && entry->height <= LX_IMAGE_MAX_SIDE &&
-           (entry->type == LX_PLANE_U8 || entry->type == LX_PLANE_F32) && entry->offset % ALIGNMENT == 0 &&
-           entry->offset >= sizeof *header && entry->offset < header->table &&
+    return entry->width >= 0 && entry->height > 0 && entry->width <= LX_IMAGE_MAX_SIDE &&
+           entry->height <= LX_IMAGE_MAX_SIDE && (entry->type == LX_PLANE_U8 || entry->type == LX_PLANE_F32) &&
+           entry->offset % ALIGNMENT == 0 && entry->offset >= sizeof *header && entry->offset < header->table &&
            bytes_of(header, entry) <= header->table - entry->offset;
 }
 
@@ -123,7 +123,8 @@ static bool adopt(lx_image_cache *self, lx_mapping *mapping)
     return true;
 }
 
-/* Takes over the file at the path if it is the cache of these files. What is no cache at all is somebody's, and stays. */
+/* Takes over the file at the path if it is the cache of these files. What is no cache at all is somebody's, and stays.
+ */
 static lx_code look_for(lx_image_cache *self, lx_error *error)
 {
     struct stat status;
@@ -134,10 +135,14 @@ static lx_code look_for(lx_image_cache *self, lx_error *error)
         return error->code;
     if (adopt(self, mapping))
         return LX_OK;
-    const bool ours = mapping->size == 0 || (mapping->size >= sizeof MAGIC && memcmp(mapping->bytes, MAGIC, sizeof MAGIC) == 0);
+    const bool ours = mapping->size == 0 ||
+                      (mapping->size >= sizeof MAGIC && memcmp(mapping->bytes, MAGIC, sizeof MAGIC) == 0);
     lx_mapping_release(mapping);
-    return ours ? LX_OK : lx_fail(error, LX_EFORMAT, "\"%.300s\" is not a cache of images, and is not replaced by one; name "
-                                                     "another file, or delete it", self->path);
+    return ours ? LX_OK
+                : lx_fail(error, LX_EFORMAT,
+                          "\"%.300s\" is not a cache of images, and is not replaced by one; name "
+                          "another file, or delete it",
+                          self->path);
 }
 
 lx_image_cache *lx_image_cache_open(const char *path, const char *const *files, long count, int channels, int side,
@@ -219,7 +224,9 @@ bool lx_image_cache_get(lx_image_cache *self, long index, lx_stored *image)
     uint8_t *samples = entry->width == 0 ? NULL : sound_bytes(self, entry);
     if (!samples)
         return false;
-    *image = (lx_stored){{entry->width, entry->height, (lx_plane_type)entry->type, samples}, (int)self->header.channels, NULL,
+    *image = (lx_stored){{entry->width, entry->height, (lx_plane_type)entry->type, samples},
+                         (int)self->header.channels,
+                         NULL,
                          entry->hash};
     return true;
 }
@@ -238,8 +245,8 @@ static lx_code append(lx_image_cache *self, long index, cache_entry entry, const
 lx_code lx_image_cache_add(lx_image_cache *self, long index, const lx_stored *image, lx_error *error)
 {
     const lx_plane *plane = &image->plane;
-    const cache_entry entry = {.width = plane->width, .height = plane->height, .type = plane->type,
-                               .hash = image->hash};
+    const cache_entry entry = {
+        .width = plane->width, .height = plane->height, .type = plane->type, .hash = image->hash};
     return append(self, index, entry, plane->samples, error);
 }
 
@@ -254,7 +261,8 @@ lx_code lx_image_cache_finish(lx_image_cache *self, lx_error *error)
     const size_t bytes = (size_t)self->header.count * sizeof *self->entries;
     for (uint64_t i = 0; i < self->header.count; i++)
         if (self->entries[i].offset == 0)
-            return lx_fail(error, LX_EARG, "cache: image %ld of %ld was not added", (long)i + 1, (long)self->header.count);
+            return lx_fail(error, LX_EARG, "cache: image %ld of %ld was not added", (long)i + 1,
+                           (long)self->header.count);
     self->header.table = atomic_load(&self->end);
     self->header.checksum = checksum_of(self->entries, bytes);
     if (lx_file_put(&self->file, self->header.table, self->entries, bytes, error) ||

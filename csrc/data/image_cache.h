@@ -1,13 +1,13 @@
-/* Decoded images in one file. It belongs to a list of image files as they are, by path, size and time of change, and to the
-   way they were decoded: where any of that differs it is made anew. Images are mapped, so that what does not fit into
-   memory is read when it is wanted; each is compared with its checksum once.
+/* Decoded images in one file. It belongs to a list of image files as they are, by path, size and time of change, and to
+   the way they were decoded: where any of that differs it is made anew. Images are mapped, so that what does not fit
+   into memory is read when it is wanted; each is compared with its checksum once.
 
-   The file: a header, the samples of the images one after the other, and last a table of where each is. It is made under a
-   temporary name beside its own, and takes its place when it is complete. Several processes may make it at once: each has a
-   file of its own, and the last one stays.
+   The file: a header, the samples of the images one after the other, and last a table of where each is. It is made
+   under a temporary name beside its own, and takes its place when it is complete. Several processes may make it at
+   once: each has a file of its own, and the last one stays.
 
-   Images whose files are of no use in themselves (LX_EFORMAT) are in there with the reason. No other failure is kept: it
-   may pass, so it ends the making. */
+   Images whose files are of no use in themselves (LX_EFORMAT) are in there with the reason. No other failure is kept:
+   it may pass, so it ends the making. */
 #ifndef LX_IMAGE_CACHE_H
 #define LX_IMAGE_CACHE_H
 
@@ -15,8 +15,8 @@
 
 typedef struct lx_image_cache lx_image_cache;
 
-/* The cache of these files in the file `path`, made or not; NULL and an error if it cannot be made either, or if the file is
-   something else than a cache. */
+/* The cache of these files in the file `path`, made or not; NULL and an error if it cannot be made either, or if the
+   file is something else than a cache. */
 lx_image_cache *lx_image_cache_open(const char *path, const char *const *files, long count, int channels, int side,
                                     lx_error *error);
 void lx_image_cache_close(lx_image_cache *cache);

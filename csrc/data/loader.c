@@ -51,8 +51,8 @@ static void write_floats(const lx_loader_options *options, const lx_sample *samp
     }
 }
 
-/* Takes the images of a visit through the pipeline, into memory of its own: what the pipeline gives has the type of what
-   went in. */
+/* Takes the images of a visit through the pipeline, into memory of its own: what the pipeline gives has the type of
+   what went in. */
 static lx_code run_pipeline(const lx_loader_options *options, const lx_visit *visit, const lx_stored *image,
                             const lx_stored *mask, float *images, uint8_t *masks, lx_error *error)
 {
@@ -64,8 +64,8 @@ static lx_code run_pipeline(const lx_loader_options *options, const lx_visit *vi
     int width, height;
     lx_pipeline_size(options->pipeline, in.image.width, in.image.height, &width, &height);
     if (width != options->width || height != options->height)
-        return lx_fail(error, LX_EARG, "the images differ in size (%d x %d beside %d x %d); give the pipeline a size", height,
-                       width, options->height, options->width);
+        return lx_fail(error, LX_EARG, "the images differ in size (%d x %d beside %d x %d); give the pipeline a size",
+                       height, width, options->height, options->width);
     out.image.samples = malloc(lx_plane_bytes(&out.image) * (size_t)out.channels);
     if (!out.image.samples)
         return lx_fail(error, LX_ENOMEM, "out of memory for an image of %zu pixels", count);
@@ -77,7 +77,8 @@ static lx_code run_pipeline(const lx_loader_options *options, const lx_visit *vi
 }
 
 /* Fills the place of one visit. */
-static lx_code load(const lx_loader_options *options, const lx_visit *visit, float *images, uint8_t *masks, lx_error *error)
+static lx_code load(const lx_loader_options *options, const lx_visit *visit, float *images, uint8_t *masks,
+                    lx_error *error)
 {
     lx_stored image = {0}, mask = {0};
     const bool has_mask = options->masks && visit->mask >= 0;
@@ -101,7 +102,8 @@ static void fill(lx_loader *self, long visit)
     const size_t pixels = (size_t)options->height * (size_t)options->width;
     batch_slot *slot = &self->slots[batch % LX_LOADER_MOST_AHEAD];
     lx_error error = {.code = LX_OK};
-    load(options, &self->visits[visit], slot->images + (size_t)place * pixels * (size_t)lx_store_channels(options->images),
+    load(options, &self->visits[visit],
+         slot->images + (size_t)place * pixels * (size_t)lx_store_channels(options->images),
          slot->masks ? slot->masks + (size_t)place * pixels : NULL, &error);
     pthread_mutex_lock(&self->lock);
     if (error.code && (slot->failed < 0 || visit < slot->failed)) {
@@ -137,8 +139,8 @@ static void *work(void *loader)
     return NULL;
 }
 
-/* Signals are for the threads of the host, so these ones take none. Where the system gives no more, those that there are
-   have to do, and if there are none, the work is done when it is waited for. */
+/* Signals are for the threads of the host, so these ones take none. Where the system gives no more, those that there
+   are have to do, and if there are none, the work is done when it is waited for. */
 static void start_threads(lx_loader *self)
 {
     sigset_t all, before;

@@ -119,9 +119,10 @@ static bool compose(const lx_pipeline *self, lx_draw draw, const passage *p, con
     return moved;
 }
 
-/* Interpolation between neighbours skips pixels where the picture shrinks to less than half, so there it is first reduced
-   by a whole number, each pixel the mean of those that it stands for. */
-static lx_code warp(const lx_plane *in, lx_plane *out, const lx_map *map, const lx_pipeline_options *options, lx_error *error)
+/* Interpolation between neighbours skips pixels where the picture shrinks to less than half, so there it is first
+   reduced by a whole number, each pixel the mean of those that it stands for. */
+static lx_code warp(const lx_plane *in, lx_plane *out, const lx_map *map, const lx_pipeline_options *options,
+                    lx_error *error)
 {
     const double *m = map->matrix;
     const int times = (int)(sqrt(fabs(m[0] * m[4] - m[1] * m[3])) + 0.25);
@@ -155,7 +156,8 @@ static void move_box(const lx_map *map, const lx_plane *out, const float in_box[
 {
     double low[2] = {1e9, 1e9}, high[2] = {-1e9, -1e9};
     for (int i = 0; i < 4; i++) {
-        const double corner[2] = {(double)in_box[0] + (i % 2) * (double)in_box[2], (double)in_box[1] + (i / 2) * (double)in_box[3]};
+        const double corner[2] = {(double)in_box[0] + (i % 2) * (double)in_box[2],
+                                  (double)in_box[1] + (i / 2) * (double)in_box[3]};
         double seen[2];
         if (!lx_map_forward(map, out->width, out->height, corner, seen))
             continue;
@@ -202,8 +204,8 @@ static lx_plane channel(const lx_plane *first, int i)
 }
 
 /* One channel from end to end. `room` has two buffers, each large enough for the picture before and after the warp. */
-static lx_code run_plane(const lx_pipeline *self, lx_draw draw, const passage *p, const lx_map *map, bool moved, int number,
-                         const lx_plane *in, lx_plane *out, char *room, size_t half, lx_error *error)
+static lx_code run_plane(const lx_pipeline *self, lx_draw draw, const passage *p, const lx_map *map, bool moved,
+                         int number, const lx_plane *in, lx_plane *out, char *room, size_t half, lx_error *error)
 {
     lx_plane at = *in, other = {0, 0, in->type, room + half};
     if (p->before > 0) {
@@ -236,7 +238,8 @@ lx_code lx_pipeline_run(const lx_pipeline *self, lx_draw draw, const lx_sample *
     const size_t half = ((before > after ? before : after) + 63) / 64 * 64;
     char *room = malloc(2 * half);
     if (!room)
-        return lx_fail(error, LX_ENOMEM, "out of memory for an image of %d x %d pixels", in->image.height, in->image.width);
+        return lx_fail(error, LX_ENOMEM, "out of memory for an image of %d x %d pixels", in->image.height,
+                       in->image.width);
     for (int i = 0; i < in->channels && !error->code; i++) {
         const lx_plane from = channel(&in->image, i);
         lx_plane to = channel(&out->image, i);

@@ -53,7 +53,8 @@ void lx_pipeline_size(const lx_pipeline *pipeline, int width, int height, int *o
 
 /* Takes a sample through the steps. `out` has lx_pipeline_size's size, the channels of `in`, and room for the mask if
    `in` has one; its image is of the same type as that of `in`. On the calling thread. */
-lx_code lx_pipeline_run(const lx_pipeline *pipeline, lx_draw draw, const lx_sample *in, lx_sample *out, lx_error *error);
+lx_code lx_pipeline_run(const lx_pipeline *pipeline, lx_draw draw, const lx_sample *in, lx_sample *out,
+                        lx_error *error);
 
 /* Where the same passage takes boxes to: x, y, width and height in pixels from the top left of an image of width x
    height, and of what comes out. One that leaves the image ends up 0 wide. */

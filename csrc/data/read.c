@@ -80,10 +80,12 @@ lx_code lx_read_image(const char *path, const lx_store_options *wanted, lx_store
 {
     lx_picture picture;
     lx_image_info info;
-    const lx_read_options options = {.channels = wanted->channels, .as = wanted->labels || wanted->bytes ? LX_AS_BYTES : LX_AS_LEVELS, .frame = -1};
+    const lx_read_options options = {
+        .channels = wanted->channels, .as = wanted->labels || wanted->bytes ? LX_AS_BYTES : LX_AS_LEVELS, .frame = -1};
     if (lx_image_read(path, &options, &picture, &info, NULL, error))
         return error->code;
-    *image = (lx_stored){picture.first, wanted->channels, picture.first.samples, hash_of(&picture, info.white == 65535)};
+    *image = (lx_stored){picture.first, wanted->channels, picture.first.samples,
+                         hash_of(&picture, info.white == 65535)};
     if (resize(path, wanted, image, error))
         lx_store_put(image);
     return error->code;

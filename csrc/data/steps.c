@@ -11,37 +11,37 @@
 #include "../image/jpeg_loss.h"
 
 /* X(KIND, name, role, how the values are drawn, how many of them tell what was drawn) */
-#define KINDS(X) \
-    X(HFLIP, hflip, MOVES, as_given, 0) \
-    X(VFLIP, vflip, MOVES, as_given, 0) \
-    X(ROT90, rot90, MOVES, draw_turns, 1) \
-    X(ROTATE, rotate, MOVES, draw_number, 1) \
-    X(SHIFT, shift, MOVES, draw_pair, 2) \
-    X(SHEAR, shear, MOVES, draw_pair, 2) \
-    X(ZOOM, zoom, MOVES, draw_zoom, 2) \
-    X(PERSPECTIVE, perspective, MOVES, as_given, 1) \
+#define KINDS(X)                                                          \
+    X(HFLIP, hflip, MOVES, as_given, 0)                                   \
+    X(VFLIP, vflip, MOVES, as_given, 0)                                   \
+    X(ROT90, rot90, MOVES, draw_turns, 1)                                 \
+    X(ROTATE, rotate, MOVES, draw_number, 1)                              \
+    X(SHIFT, shift, MOVES, draw_pair, 2)                                  \
+    X(SHEAR, shear, MOVES, draw_pair, 2)                                  \
+    X(ZOOM, zoom, MOVES, draw_zoom, 2)                                    \
+    X(PERSPECTIVE, perspective, MOVES, as_given, 1)                       \
     X(RANDOM_RESIZED_CROP, random_resized_crop, MOVES, draw_rectangle, 4) \
-    X(CENTRE_CROP, centre_crop, MOVES, as_given, 1) \
-    X(ELASTIC, elastic, MOVES, as_given, 1) \
-    X(RESIZE, resize, MARKS, as_given, 0) \
-    X(BRIGHTNESS, brightness, LEVELS, draw_number, 1) \
-    X(OFFSET, offset, LEVELS, draw_number, 1) \
-    X(CONTRAST, contrast, LEVELS, draw_number, 1) \
-    X(GAMMA, gamma, LEVELS, draw_number, 1) \
-    X(TONE, tone, LEVELS, draw_tone, 3) \
-    X(NOISE, noise, LEVELS, draw_number, 1) \
-    X(BLUR, blur, LEVELS, draw_number, 1) \
-    X(SHARPNESS, sharpness, LEVELS, draw_number, 1) \
-    X(EQUALIZE, equalize, LEVELS, as_given, 0) \
-    X(CLAHE, clahe, LEVELS, as_given, 2) \
-    X(AUTOCONTRAST, autocontrast, LEVELS, as_given, 0) \
-    X(INVERT, invert, LEVELS, as_given, 0) \
-    X(SOLARIZE, solarize, LEVELS, as_given, 1) \
-    X(POSTERIZE, posterize, LEVELS, as_given, 1) \
-    X(MEDIAN, median, LEVELS, as_given, 1) \
-    X(JPEG, jpeg, LEVELS, draw_quality, 1) \
-    X(RANDOM_ERASING, random_erasing, LEVELS, draw_rectangle, 4) \
-    X(BORDER, border, LEVELS, draw_sides, 5) \
+    X(CENTRE_CROP, centre_crop, MOVES, as_given, 1)                       \
+    X(ELASTIC, elastic, MOVES, as_given, 1)                               \
+    X(RESIZE, resize, MARKS, as_given, 0)                                 \
+    X(BRIGHTNESS, brightness, LEVELS, draw_number, 1)                     \
+    X(OFFSET, offset, LEVELS, draw_number, 1)                             \
+    X(CONTRAST, contrast, LEVELS, draw_number, 1)                         \
+    X(GAMMA, gamma, LEVELS, draw_number, 1)                               \
+    X(TONE, tone, LEVELS, draw_tone, 3)                                   \
+    X(NOISE, noise, LEVELS, draw_number, 1)                               \
+    X(BLUR, blur, LEVELS, draw_number, 1)                                 \
+    X(SHARPNESS, sharpness, LEVELS, draw_number, 1)                       \
+    X(EQUALIZE, equalize, LEVELS, as_given, 0)                            \
+    X(CLAHE, clahe, LEVELS, as_given, 2)                                  \
+    X(AUTOCONTRAST, autocontrast, LEVELS, as_given, 0)                    \
+    X(INVERT, invert, LEVELS, as_given, 0)                                \
+    X(SOLARIZE, solarize, LEVELS, as_given, 1)                            \
+    X(POSTERIZE, posterize, LEVELS, as_given, 1)                          \
+    X(MEDIAN, median, LEVELS, as_given, 1)                                \
+    X(JPEG, jpeg, LEVELS, draw_quality, 1)                                \
+    X(RANDOM_ERASING, random_erasing, LEVELS, draw_rectangle, 4)          \
+    X(BORDER, border, LEVELS, draw_sides, 5)                              \
     X(RAND_AUGMENT, rand_augment, DRAWS_OTHERS, as_given, 0)
 
 #define KIND_NUMBER(KIND, name, role, draw, shown) LX_STEP_##KIND,
@@ -54,7 +54,8 @@ enum { KINDS(KIND_NUMBER) STEP_KINDS };
 double lx_dice_uniform(lx_dice *dice, double low, double high)
 {
     const uint64_t number = dice->next++;
-    const philox_words words = philox(dice->draw.seed, dice->draw.index, dice->draw.epoch << 24 ^ dice->step << 16 ^ number / 2);
+    const philox_words words = philox(dice->draw.seed, dice->draw.index,
+                                      dice->draw.epoch << 24 ^ dice->step << 16 ^ number / 2);
     const uint64_t word = (uint64_t)words.word[number % 2 * 2] << 32 | words.word[number % 2 * 2 + 1];
     return low + (high - low) * ((double)(word >> 11) * 0x1p-53);
 }
@@ -66,8 +67,8 @@ static bool lx_dice_chance(lx_dice *dice, double chance)
 
 /* ---- what is drawn -------------------------------------------------------------------------------------------- */
 
-/* A rectangle in a unit square: a share of its area, with a ratio of width to height, uniform on a logarithmic scale. The
-   whole square if ten tries do not fit. */
+/* A rectangle in a unit square: a share of its area, with a ratio of width to height, uniform on a logarithmic scale.
+   The whole square if ten tries do not fit. */
 static void draw_rectangle(const double v[LX_STEP_VALUES], lx_dice *dice, double *rectangle)
 {
     for (int i = 0; i < 10; i++) {
@@ -86,8 +87,9 @@ static void draw_rectangle(const double v[LX_STEP_VALUES], lx_dice *dice, double
     memcpy(rectangle, (double[]){0, 0, 1, 1}, 4 * sizeof *rectangle);
 }
 
-/* RandAugment (Cubuk et al., CVPR Workshops 2020): n of the kinds below, each as likely, of magnitude m of 30. Colour is left
-   out, as grey images have none. A range of magnitudes with n = 1 is TrivialAugment (Müller and Hutter, ICCV 2021). */
+/* RandAugment (Cubuk et al., CVPR Workshops 2020): n of the kinds below, each as likely, of magnitude m of 30. Colour
+   is left out, as grey images have none. A range of magnitudes with n = 1 is TrivialAugment (Müller and Hutter, ICCV
+   2021). */
 static int draw_rand_augment(const double v[LX_STEP_VALUES], lx_dice *dice, lx_drawn *drawn, int room)
 {
     const int n = (int)v[0];
@@ -148,8 +150,8 @@ static void draw_zoom(const double *v, lx_dice *dice, double *drawn)
     drawn[1] = zoom / aspect;
 }
 
-/* Where a curve from 0 to 1 is at a quarter, a half and three quarters of the way: it rises in each quarter by between 1 -
-   strength and 1 + strength of the others' measure. */
+/* Where a curve from 0 to 1 is at a quarter, a half and three quarters of the way: it rises in each quarter by between
+   1 - strength and 1 + strength of the others' measure. */
 static void draw_tone(const double *v, lx_dice *dice, double *drawn)
 {
     double rise[4], sum = 0;
@@ -215,8 +217,8 @@ int lx_step_describe(const lx_drawn *d, char *text, size_t room)
 {
     int length = snprintf(text, room, "%s", kinds[d->kind].name);
     for (int i = 0; i < kinds[d->kind].shown; i++)
-        length += snprintf((size_t)length < room ? text + length : NULL, (size_t)length < room ? room - (size_t)length : 0,
-                           " %.3g", d->v[i]);
+        length += snprintf((size_t)length < room ? text + length : NULL,
+                           (size_t)length < room ? room - (size_t)length : 0, " %.3g", d->v[i]);
     return length;
 }
 
@@ -230,8 +232,15 @@ static void from_corners(const double p[4][2], int width, int height, double out
     const double dx1 = p[1][0] - p[2][0], dx2 = p[3][0] - p[2][0], dy1 = p[1][1] - p[2][1], dy2 = p[3][1] - p[2][1];
     const double determinant = dx1 * dy2 - dx2 * dy1;
     const double g = (sx * dy2 - dx2 * sy) / determinant, h = (dx1 * sy - sx * dy1) / determinant;
-    const double unit[9] = {p[1][0] - p[0][0] + g * p[1][0], p[3][0] - p[0][0] + h * p[3][0], p[0][0],
-                            p[1][1] - p[0][1] + g * p[1][1], p[3][1] - p[0][1] + h * p[3][1], p[0][1], g, h, 1};
+    const double unit[9] = {p[1][0] - p[0][0] + g * p[1][0],
+                            p[3][0] - p[0][0] + h * p[3][0],
+                            p[0][0],
+                            p[1][1] - p[0][1] + g * p[1][1],
+                            p[3][1] - p[0][1] + h * p[3][1],
+                            p[0][1],
+                            g,
+                            h,
+                            1};
     const double scale[9] = {1.0 / width, 0, 0, 0, 1.0 / height, 0, 0, 0, 1};
     lx_matrix_product(unit, scale, out);
 }
@@ -243,7 +252,8 @@ static void draw_perspective(const lx_drawn *d, lx_draw draw, int width, int hei
     double p[4][2], forward[9];
     for (int i = 0; i < 4; i++) {
         const bool right = i == 1 || i == 2, low = i >= 2;
-        const double x = lx_dice_uniform(&dice, 0, d->v[0] / 2) * width, y = lx_dice_uniform(&dice, 0, d->v[0] / 2) * height;
+        const double x = lx_dice_uniform(&dice, 0, d->v[0] / 2) * width,
+                     y = lx_dice_uniform(&dice, 0, d->v[0] / 2) * height;
         p[i][0] = right ? width - x : x;
         p[i][1] = low ? height - y : y;
     }
@@ -269,7 +279,8 @@ static void step_matrix(const lx_drawn *d, lx_draw draw, int width, int height, 
     switch (d->kind) {
     case LX_STEP_HFLIP: about_centre((double[4]){-1, 0, 0, 1}, width, height, out); return;
     case LX_STEP_VFLIP: about_centre((double[4]){1, 0, 0, -1}, width, height, out); return;
-    case LX_STEP_ROT90: case LX_STEP_ROTATE: {
+    case LX_STEP_ROT90:
+    case LX_STEP_ROTATE: {
         const double angle = (d->kind == LX_STEP_ROT90 ? 90 : 1) * v[0] * M_PI / 180;
         const double c = d->kind == LX_STEP_ROT90 ? rint(cos(angle)) : cos(angle);
         const double s = d->kind == LX_STEP_ROT90 ? rint(sin(angle)) : sin(angle);
@@ -294,8 +305,8 @@ static void step_matrix(const lx_drawn *d, lx_draw draw, int width, int height, 
     }
 }
 
-/* Random shifts of the nodes of a grid, smooth in between: Simard, Steinkraus and Platt, ICDAR 2003, on a coarse grid as in
-   Ronneberger, Fischer and Brox, MICCAI 2015. They are in pixels of what the map's matrix leads to. */
+/* Random shifts of the nodes of a grid, smooth in between: Simard, Steinkraus and Platt, ICDAR 2003, on a coarse grid
+   as in Ronneberger, Fischer and Brox, MICCAI 2015. They are in pixels of what the map's matrix leads to. */
 static void draw_bend(const lx_drawn *d, lx_draw draw, int width, int height, lx_map *map, float *nodes)
 {
     lx_dice dice = {draw, d->noise, 1000};
@@ -351,7 +362,8 @@ static double mean_of(const lx_plane *in)
     return sum / (double)count;
 }
 
-LX_WIDE static void scale_bytes(const uint8_t *restrict in, uint8_t *restrict out, size_t count, float slope, float offset)
+LX_WIDE static void scale_bytes(const uint8_t *restrict in, uint8_t *restrict out, size_t count, float slope,
+                                float offset)
 {
     for (size_t i = 0; i < count; i++)
         out[i] = (uint8_t)lx_cut_level((float)in[i] * slope + offset + 0.5f, 255);
@@ -420,8 +432,8 @@ static lx_code autocontrast(const lx_plane *in, lx_plane *out, double cutoff, lx
 
 enum { CALLS = 64, WORDS = 4 * CALLS, DRAWS = 4 * WORDS }; /* what is drawn side by side */
 
-/* The words of CALLS numbers that follow each other: philox() of kernels/philox.h, in an order that compilers make vectors
-   of. */
+/* The words of CALLS numbers that follow each other: philox() of kernels/philox.h, in an order that compilers make
+   vectors of. */
 LX_WIDE static void draw_words(uint64_t key, uint64_t low, uint64_t high, uint *restrict words)
 {
     uint *c0 = words, *c1 = words + CALLS, *c2 = words + 2 * CALLS, *c3 = words + 3 * CALLS;
@@ -445,9 +457,9 @@ LX_WIDE static void draw_words(uint64_t key, uint64_t low, uint64_t high, uint *
     }
 }
 
-/* DRAWS numbers of mean 0 and deviation `sigma`. Each is a sum of the four bytes of a random word, less their mean: near enough
-   to normal, and never beyond 3.5 deviations. The four ways to subtract an even number of the bytes give four numbers of a word
-   that are not correlated. */
+/* DRAWS numbers of mean 0 and deviation `sigma`. Each is a sum of the four bytes of a random word, less their mean:
+   near enough to normal, and never beyond 3.5 deviations. The four ways to subtract an even number of the bytes give
+   four numbers of a word that are not correlated. */
 LX_WIDE static void near_normals(const uint *restrict words, float sigma, float *restrict out)
 {
     const float scale = sigma / 147.80279f;
@@ -461,7 +473,8 @@ LX_WIDE static void near_normals(const uint *restrict words, float sigma, float 
     }
 }
 
-LX_WIDE static void add_to_bytes(const uint8_t *restrict in, uint8_t *restrict out, const float *restrict noise, int count)
+LX_WIDE static void add_to_bytes(const uint8_t *restrict in, uint8_t *restrict out, const float *restrict noise,
+                                 int count)
 {
     for (int i = 0; i < count; i++)
         out[i] = (uint8_t)lx_cut_level((float)in[i] + noise[i] + 0.5f, 255);
@@ -480,7 +493,8 @@ static void add_noise(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_d
     float noise[DRAWS];
     for (size_t i = 0; i < count; i += DRAWS) {
         const int length = (int)(count - i < DRAWS ? count - i : DRAWS);
-        draw_words(draw.seed ^ d->noise << 8, draw.index, draw.epoch << 40 ^ (uint64_t)plane << 36 ^ i / DRAWS * CALLS, words);
+        draw_words(draw.seed ^ d->noise << 8, draw.index, draw.epoch << 40 ^ (uint64_t)plane << 36 ^ i / DRAWS * CALLS,
+                   words);
         near_normals(words, (float)d->v[0], noise);
         if (in->type == LX_PLANE_U8)
             add_to_bytes((const uint8_t *)in->samples + i, (uint8_t *)out->samples + i, noise, length);
@@ -500,8 +514,9 @@ static void erase(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw 
             const size_t place = (size_t)y * (size_t)in->width + (size_t)x;
             double level = d->v[4];
             if (level < 0)
-                level = philox(draw.seed ^ d->noise << 8, draw.index,
-                               draw.epoch << 40 ^ (uint64_t)plane << 36 ^ place).word[0] >> 24;
+                level = philox(draw.seed ^ d->noise << 8, draw.index, draw.epoch << 40 ^ (uint64_t)plane << 36 ^ place)
+                            .word[0] >>
+                        24;
             if (out->type == LX_PLANE_U8)
                 ((uint8_t *)out->samples)[place] = (uint8_t)level;
             else
@@ -509,9 +524,9 @@ static void erase(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw 
         }
 }
 
-/* The level of a curve through (0, 0), (1/4, y0), (1/2, y1), (3/4, y2) and (1, 1) at x: cubics with the harmonic means of the
-   slopes on both sides as slopes at the knots, which keeps it monotone (Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5,
-   1984). */
+/* The level of a curve through (0, 0), (1/4, y0), (1/2, y1), (3/4, y2) and (1, 1) at x: cubics with the harmonic means
+   of the slopes on both sides as slopes at the knots, which keeps it monotone (Fritsch and Butland, SIAM J. Sci. Stat.
+   Comput. 5, 1984). */
 static double tone_at(const double y[3], double x)
 {
     const double knots[5] = {0, y[0], y[1], y[2], 1};
@@ -544,7 +559,8 @@ static void apply_tone(const lx_plane *in, lx_plane *out, const double *v)
     }
 }
 
-/* Covers shares of the sides at the left, right, top and bottom with the level v[4], or the mean of the picture for -2. */
+/* Covers shares of the sides at the left, right, top and bottom with the level v[4], or the mean of the picture for -2.
+ */
 static void cover_border(const lx_plane *in, lx_plane *out, const double *v)
 {
     const int left = (int)rint(v[0] * in->width), right = in->width - (int)rint(v[1] * in->width);

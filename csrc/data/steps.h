@@ -34,7 +34,8 @@ lx_step_role lx_step_role_of(int kind);
 void lx_step_move(const lx_drawn *drawn, lx_draw draw, int out_width, int out_height, lx_map *map, float *nodes);
 
 /* Does a step that changes levels, to one plane; `in` may not be `out`. `plane` counts the channels. */
-lx_code lx_step_apply(const lx_drawn *drawn, lx_draw draw, int plane, const lx_plane *in, lx_plane *out, lx_error *error);
+lx_code lx_step_apply(const lx_drawn *drawn, lx_draw draw, int plane, const lx_plane *in, lx_plane *out,
+                      lx_error *error);
 
 /* What was drawn in a few words, as "rotate 7.3". Returns the length. */
 int lx_step_describe(const lx_drawn *drawn, char *text, size_t room);

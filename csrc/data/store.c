@@ -150,8 +150,8 @@ bool lx_store_refused(lx_store *self, long index, lx_error *error)
     return true;
 }
 
-/* Keeps a copy of a decoded image if there is room for it. Which images are kept does not matter to results, and nothing
-   is ever put out for another one: in random order each is as likely to be wanted next. */
+/* Keeps a copy of a decoded image if there is room for it. Which images are kept does not matter to results, and
+   nothing is ever put out for another one: in random order each is as likely to be wanted next. */
 static void keep(lx_store *self, long index, const lx_stored *image)
 {
     const size_t bytes = bytes_of(&image->plane, image->channels);

@@ -1,7 +1,8 @@
-/* Images by number, each decoded when it is first wanted and then kept: in memory up to a limit, or in one file on disk.
+/* Images by number, each decoded when it is first wanted and then kept: in memory up to a limit, or in one file on
+   disk.
 
-   Grey values are on the scale 0..255 whatever a file's depth: bytes, or float32 where a file has more than 8 bits. Every
-   function may be called from several threads at once. */
+   Grey values are on the scale 0..255 whatever a file's depth: bytes, or float32 where a file has more than 8 bits.
+   Every function may be called from several threads at once. */
 #ifndef LX_STORE_H
 #define LX_STORE_H
 
@@ -26,12 +27,13 @@ typedef struct {
 typedef struct {
     lx_plane plane; /* the first */
     int channels;
-    void *owned; /* what giving back frees */
+    void *owned;   /* what giving back frees */
     uint64_t hash; /* of the decoded pixels, before their size was changed; 0: not known */
 } lx_stored;
 
 /* A store of files, with one reference; NULL and an error if memory is short. The paths are copied. A cache file that
-   was made of the same files, as they are now, with the same options is used; otherwise lx_store_add and lx_store_finish make it. */
+   was made of the same files, as they are now, with the same options is used; otherwise lx_store_add and
+   lx_store_finish make it. */
 lx_store *lx_store_open(const char *const *paths, long count, const lx_store_options *options, lx_error *error);
 
 /* A store of images of one size that somebody holds, until give_back(owner). */
@@ -51,8 +53,8 @@ bool lx_store_cached(const lx_store *store);
 /* Whether its cache file is being made: images may be added. */
 bool lx_store_building(const lx_store *store);
 
-/* What the decoded pixels of an image are known by, whatever its file is called; 0 where it was not read yet. Images that
-   somebody holds are known by their samples. */
+/* What the decoded pixels of an image are known by, whatever its file is called; 0 where it was not read yet. Images
+   that somebody holds are known by their samples. */
 uint64_t lx_store_hash(lx_store *store, long index);
 
 /* Whether a complete cache has no image there because its file is none; the reason goes to `error`. */
@@ -62,8 +64,8 @@ bool lx_store_refused(lx_store *store, long index, lx_error *error);
 lx_code lx_store_get(lx_store *store, long index, lx_stored *image, lx_error *error);
 void lx_store_put(lx_stored *image);
 
-/* Puts an image into the cache file that is being made, or the reason why its file is none. What else keeps it from being
-   read fails, since it may pass: memory, permissions, the disk. */
+/* Puts an image into the cache file that is being made, or the reason why its file is none. What else keeps it from
+   being read fails, since it may pass: memory, permissions, the disk. */
 lx_code lx_store_add(lx_store *store, long index, lx_error *error);
 
 /* The cache file takes its place once all images are in it, and the store uses it. Until then there is only a temporary

@@ -10,9 +10,9 @@
 
 typedef struct {
     lx_image_info info;
-    bool coloured;      /* it has colours, not only room for them */
-    uint64_t file_hash; /* of the bytes of the file */
-    uint64_t pixel_hash; /* of the size and the levels */
+    bool coloured;        /* it has colours, not only room for them */
+    uint64_t file_hash;   /* of the bytes of the file */
+    uint64_t pixel_hash;  /* of the size and the levels */
     lx_measures measures; /* of the image in grey */
     lx_error error;       /* code LX_OK, or why there is none of the above */
 } lx_survey;
@@ -20,8 +20,8 @@ typedef struct {
 /* Each file's error is in its survey; this fails only where it is interrupted. */
 lx_code lx_survey_files(const char *const *paths, long count, lx_pool *pool, lx_survey *surveys, lx_error *error);
 
-/* Pairs (a, b), a < b, of hashes that differ in at most `most` bits; writes up to `room` of them, and returns how many there
-   are. */
+/* Pairs (a, b), a < b, of hashes that differ in at most `most` bits; writes up to `room` of them, and returns how many
+   there are. */
 long lx_near_hashes(const uint64_t *hashes, long count, int most, long (*pairs)[2], long room);
 
 #endif

@@ -12,7 +12,7 @@ typedef struct {
     int index;      /* among those of the backend */
     char label[32]; /* "opencl:1": the kind, and a number from 1 */
     char platform[128], vendor[64], name[128], driver[128], version[128];
-    const char *type; /* "gpu", "cpu", "accelerator" */
+    const char *type;              /* "gpu", "cpu", "accelerator" */
     size_t memory, largest, local; /* bytes: in all, in one buffer, of local memory of a work-group */
     int units, lanes, most_group;  /* compute units; floats in a native vector; work-items of a work-group */
     bool fp16, shares_memory;      /* computes with half floats; uses the host's memory */
@@ -33,8 +33,8 @@ struct lx_backend {
 /* The devices of all backends, in the order of these. */
 int lx_backends_list(lx_device_info *list, int room, lx_error *error);
 
-/* The device that a name selects among `count`: "auto" the best GPU, a kind the best of it, "opencl:2" the second, or a part
- * of a device's or platform's name. -1 if there is none. */
+/* The device that a name selects among `count`: "auto" the best GPU, a kind the best of it, "opencl:2" the second, or a
+ * part of a device's or platform's name. -1 if there is none. */
 int lx_backends_select(const lx_device_info *list, int count, const char *name);
 
 /* Whether a name is a kind or a label of one, whether or not there is such a device. */

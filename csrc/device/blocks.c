@@ -13,7 +13,7 @@ struct lx_block {
 
 void lx_blocks_open(lx_block_cache *cache)
 {
-    for (int class = 0; class < LX_SIZE_CLASSES; class++)
+    for (int class = 0; class < LX_SIZE_CLASSES; class ++)
         cache->free[class] = NULL;
     pthread_mutex_init(&cache->lock, NULL);
 }
@@ -76,7 +76,7 @@ bool lx_block_keep(lx_block_cache *cache, void *block, size_t size)
 
 void *lx_block_take_any(lx_block_cache *cache, size_t *size)
 {
-    for (int class = 0; class < LX_SIZE_CLASSES; class++) {
+    for (int class = 0; class < LX_SIZE_CLASSES; class ++) {
         pthread_mutex_lock(&cache->lock);
         lx_block *note = cache->free[class];
         if (note)

@@ -1,5 +1,5 @@
-/* Blocks of memory in a few size classes, kept for reuse. A training step asks for the same sizes each time, and touching
- * fresh memory costs more than most kernels that would use it: 2 GB/s with 4 KiB pages, 8 GB/s with huge ones.
+/* Blocks of memory in a few size classes, kept for reuse. A training step asks for the same sizes each time, and
+ * touching fresh memory costs more than most kernels that would use it: 2 GB/s with 4 KiB pages, 8 GB/s with huge ones.
  */
 #ifndef LX_BLOCKS_H
 #define LX_BLOCKS_H

@@ -32,24 +32,28 @@ typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
 
 /* Declares `static const lx_kernel k_NAME` for the kernel NAME of kernels/PROGRAM.cl. */
 #if defined(__x86_64__)
-#define LX_KERNEL(program_, name_)                                                                       \
-    extern lx_native lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512;     \
-    extern const unsigned lx_writes_##name_##_base;                                                      \
-    static const lx_kernel k_##name_ = {                                                                 \
-        #program_, #name_, {lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512}, \
+#define LX_KERNEL(program_, name_)                                                                   \
+    extern lx_native lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512; \
+    extern const unsigned lx_writes_##name_##_base;                                                  \
+    static const lx_kernel k_##name_ = {                                                             \
+        #program_,                                                                                   \
+        #name_,                                                                                      \
+        {lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512},            \
         &lx_writes_##name_##_base}
 #else
-#define LX_KERNEL(program_, name_)                \
-    extern lx_native lx_kernel_##name_##_base;    \
+#define LX_KERNEL(program_, name_)                  \
+    extern lx_native lx_kernel_##name_##_base;      \
     extern const unsigned lx_writes_##name_##_base; \
-    static const lx_kernel k_##name_ = {#program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}, \
-                                        &lx_writes_##name_##_base}
+    static const lx_kernel k_##name_ = {            \
+        #program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}, &lx_writes_##name_##_base}
 #endif
 
 /* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native code. Its first `reads_`
- * buffers are const, and it writes the others: C never sees its declaration, so spec/in_place_spec.lua compares the two. */
+ * buffers are const, and it writes the others: C never sees its declaration, so spec/in_place_spec.lua compares the
+ * two. */
 #define LX_SIMT_KERNEL(program_, name_, reads_) \
-    static const lx_kernel k_##name_ = {"simt/" #program_, #name_, {NULL, NULL, NULL}, &(const unsigned){~0u << (reads_)}}
+    static const lx_kernel k_##name_ = {        \
+        "simt/" #program_, #name_, {NULL, NULL, NULL}, &(const unsigned){~0u << (reads_)}}
 
 /* A buffer argument of a launch: a storage and the byte in it where the kernel's pointer starts. */
 typedef struct {
@@ -61,10 +65,10 @@ enum { LX_MAX_ARGUMENTS = 9 };
 
 typedef struct {
     const lx_kernel *kernel;
-    long size[3];        /* ids; any zero means nothing to do. In kernels/simt/: work-items, multiples of the group */
-    int group[3];        /* kernels/simt/ only: work-items in a group */
+    long size[3]; /* ids; any zero means nothing to do. In kernels/simt/: work-items, multiples of the group */
+    int group[3]; /* kernels/simt/ only: work-items in a group */
     lx_build_options options; /* what the driver's compiler is told */
-    const void *params;  /* the kernel's scalar parameters, copied at launch */
+    const void *params;       /* the kernel's scalar parameters, copied at launch */
     size_t params_size;
     lx_argument arguments[LX_MAX_ARGUMENTS];
     int count;
@@ -122,8 +126,8 @@ struct lx_device {
     size_t limit;
     size_t budget; /* bytes that there may be, in use and cached; SIZE_MAX: no limit but the system's */
     lx_memory memory;
-    atomic_ulong waits;  /* times that the host waited for the device */
-    lx_profile *profile; /* where to note what it does; NULL: nowhere */
+    atomic_ulong waits;             /* times that the host waited for the device */
+    lx_profile *profile;            /* where to note what it does; NULL: nowhere */
     struct lx_recording *recording; /* what notes all that it is asked to do, to do it again; NULL: nothing */
     const lx_recorder *recorder;    /* its functions */
     unsigned long storages;         /* that it ever had */
@@ -150,14 +154,14 @@ struct lx_runtime {
 struct lx_storage {
     lx_device *device;
     atomic_int references;
-    size_t bytes, capacity; /* asked for; given */
-    void *handle;           /* the runtime's: on cpu the address itself */
+    size_t bytes, capacity;         /* asked for; given */
+    void *handle;                   /* the runtime's: on cpu the address itself */
     void (*give_back)(void *owner); /* of memory that somebody else owns; else NULL */
     void *owner;
-    long version;           /* counts writes, so that backward can tell that what it saved has changed */
-    unsigned long id;       /* counts from 1; no other storage of the device has it, nor had it before */
-    long departures;        /* times that a tensor was moved away from it */
-    int held;               /* references that recordings have */
+    long version;            /* counts writes, so that backward can tell that what it saved has changed */
+    unsigned long id;        /* counts from 1; no other storage of the device has it, nor had it before */
+    long departures;         /* times that a tensor was moved away from it */
+    int held;                /* references that recordings have */
     unsigned long recording; /* the last one that saw it, and as which of its slots (-1: not used yet) */
     int slot;
 };
@@ -191,8 +195,8 @@ void lx_storage_written(lx_storage *storage);
 lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes, lx_error *error);
 lx_code lx_storage_write(lx_storage *to, size_t offset, const void *from, size_t bytes, lx_error *error);
 
-/* The bytes of a storage of the cpu device, for the host to read and write; a recording learns that it cannot repeat what
- * is done with them. */
+/* The bytes of a storage of the cpu device, for the host to read and write; a recording learns that it cannot repeat
+ * what is done with them. */
 void *lx_storage_host(lx_storage *storage);
 
 /* Copies bytes from one storage to another, on whichever devices. */

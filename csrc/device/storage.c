@@ -30,9 +30,10 @@ lx_code lx_no_memory(const lx_device *device, size_t bytes, lx_error *error)
         snprintf(free_text, sizeof free_text, ", %.1f of %.1f MiB free", left > 0 ? left / mib : 0.0,
                  (double)device->budget / mib);
     }
-    return lx_fail(error, LX_ENOMEM, "out of memory: %s has no %.1f MiB more (%.1f MiB in use, %.1f MiB cached%s); use a "
-                                     "smaller batch or image, or free tensors with lx.tidy", device->label,
-                   (double)bytes / mib, used / mib, kept / mib, free_text);
+    return lx_fail(error, LX_ENOMEM,
+                   "out of memory: %s has no %.1f MiB more (%.1f MiB in use, %.1f MiB cached%s); use a "
+                   "smaller batch or image, or free tensors with lx.tidy",
+                   device->label, (double)bytes / mib, used / mib, kept / mib, free_text);
 }
 
 static lx_code allocate_once(lx_device *device, size_t bytes, lx_storage *storage, lx_error *error)
@@ -142,7 +143,7 @@ lx_code lx_storage_read(lx_storage *from, size_t offset, void *to, size_t bytes,
     LX_ASSERT(offset <= from->bytes && bytes <= from->bytes - offset);
     if (from->device->recording)
         from->device->recorder->obstacle(from->device->recording,
-                                        "reads values of a tensor; return the tensor and read it outside");
+                                         "reads values of a tensor; return the tensor and read it outside");
     return from->device->runtime->read(from, offset, to, bytes, error);
 }
 
@@ -172,7 +173,7 @@ void *lx_storage_host(lx_storage *storage)
 {
     if (storage->device->recording)
         storage->device->recorder->obstacle(storage->device->recording,
-                                           "works on images, which is not recorded; do that outside");
+                                            "works on images, which is not recorded; do that outside");
     return storage->handle;
 }
 
@@ -188,8 +189,10 @@ lx_code lx_storage_copy(lx_storage *to, size_t to_offset, lx_storage *from, size
     LX_ASSERT(to_offset <= to->bytes && bytes <= to->bytes - to_offset);
     LX_ASSERT(from_offset <= from->bytes && bytes <= from->bytes - from_offset);
     if (from->device->recording)
-        from->device->recorder->obstacle(from->device->recording, "moves a tensor from %s to %s; move it before, and pass it "
-                                        "as an argument", from->device->label, to->device->label);
+        from->device->recorder->obstacle(from->device->recording,
+                                         "moves a tensor from %s to %s; move it before, and pass it "
+                                         "as an argument",
+                                         from->device->label, to->device->label);
     lx_storage_written(to);
     if (in_host_memory(from))
         return to->device->runtime->write(to, to_offset, (const char *)from->handle + from_offset, bytes, error);

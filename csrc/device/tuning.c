@@ -11,13 +11,13 @@
 #include "device.h"
 
 enum {
-    ROUNDS = 5,            /* measurements of a variant, of which the median counts */
+    ROUNDS = 5,                /* measurements of a variant, of which the median counts */
     ROUND_MICROSECONDS = 2000, /* a round repeats a variant for at least so long */
     MOST_REPEATS = 100
 };
 
 static const double TOLERANCE = 1e-4; /* of the largest value: what variants may differ by */
-static const double GAIN = 0.97;      /* of the default variant's time: what another has to be below, for clocks are noisy */
+static const double GAIN = 0.97; /* of the default variant's time: what another has to be below, for clocks are noisy */
 
 /* ---- what is known ------------------------------------------------------------------------------------------- */
 
@@ -120,7 +120,7 @@ static lx_code measure(lx_device *device, const lx_choice *choice, int variant, 
             rounds[round] = each;
         else
             repeats = each * MOST_REPEATS < ROUND_MICROSECONDS * 1e-6 ? MOST_REPEATS
-                                                                     : 1 + (long)(ROUND_MICROSECONDS * 1e-6 / each);
+                                                                      : 1 + (long)(ROUND_MICROSECONDS * 1e-6 / each);
     }
     qsort(rounds, ROUNDS, sizeof *rounds, ascending);
     *seconds = rounds[ROUNDS / 2];
@@ -148,8 +148,8 @@ static lx_code spoil(lx_device *device, const lx_choice *choice, float *nothing,
     return device->runtime->write(choice->result, choice->offset, nothing, choice->bytes, error);
 }
 
-/* Runs each variant, checks it against the first, and keeps the fastest of those that are right. A variant that the device
- * cannot run is passed over. */
+/* Runs each variant, checks it against the first, and keeps the fastest of those that are right. A variant that the
+ * device cannot run is passed over. */
 static lx_code compare(lx_device *device, const lx_choice *choice, float *right, float *result, lx_tuned *best,
                        lx_error *error)
 {

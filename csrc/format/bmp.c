@@ -1,4 +1,5 @@
-/* BMP: Windows' bitmaps of all header versions, and OS/2's (Microsoft's "Bitmap Storage"; OS/2 Presentation Manager). */
+/* BMP: Windows' bitmaps of all header versions, and OS/2's (Microsoft's "Bitmap Storage"; OS/2 Presentation Manager).
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +77,8 @@ static lx_code check_kind(const lx_input *in, const lx_image_info *info, const l
         return lx_unsupported(in, "a BMP of OS/2 with compressed pixels");
     if (p != RGB && p != RLE8 && p != RLE4 && p != BITFIELDS && p != ALPHA_BITFIELDS)
         return lx_unsupported(in, "a BMP with a JPEG, a PNG or another picture inside");
-    if ((p == RLE8 && d != 8) || (p == RLE4 && d != 4) || (p >= BITFIELDS && d != 16 && d != 32) || (is_packed(l) && l->top_down))
+    if ((p == RLE8 && d != 8) || (p == RLE4 && d != 4) || (p >= BITFIELDS && d != 16 && d != 32) ||
+        (is_packed(l) && l->top_down))
         return lx_damaged(in, info, "its compression does not fit its number of bits to a pixel");
     return LX_OK;
 }
@@ -120,9 +122,11 @@ static lx_code read_header(const lx_input *in, lx_image_info *info, layout *l)
     return LX_OK;
 }
 
-/* ---- pixels ------------------------------------------------------------------------------------------------------- */
+/* ---- pixels -------------------------------------------------------------------------------------------------------
+ */
 
-static lx_code put_colour(const lx_input *in, const lx_image_info *info, const layout *l, uint32_t index, uint8_t rgb[3])
+static lx_code put_colour(const lx_input *in, const lx_image_info *info, const layout *l, uint32_t index,
+                          uint8_t rgb[3])
 {
     if (index >= (uint32_t)l->colours)
         return lx_damaged(in, info, "a pixel has a colour that its palette does not have");
@@ -136,11 +140,13 @@ static uint8_t level_of(uint32_t pixel, uint32_t mask)
     return (uint8_t)(((uint64_t)((pixel & mask) / low) * 255 + most / 2) / most);
 }
 
-static lx_code fill_row(const lx_input *in, const lx_image_info *info, const layout *l, const uint8_t *from, uint8_t *rgb)
+static lx_code fill_row(const lx_input *in, const lx_image_info *info, const layout *l, const uint8_t *from,
+                        uint8_t *rgb)
 {
     for (uint32_t x = 0; x < (uint32_t)info->width; x++, rgb += 3) {
         if (l->depth <= 8) {
-            const uint32_t bit = x * l->depth, index = from[bit / 8] >> (8 - l->depth - bit % 8) & ((1u << l->depth) - 1);
+            const uint32_t bit = x * l->depth,
+                           index = from[bit / 8] >> (8 - l->depth - bit % 8) & ((1u << l->depth) - 1);
             if (put_colour(in, info, l, index, rgb))
                 return in->error->code;
         } else if (l->depth == 24) {

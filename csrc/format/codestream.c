@@ -6,7 +6,8 @@
 #include "rooms.h"
 
 enum {
-    MOST_TILES = 65535, FREE_TILES = 64, /* so many tiles may be of any size; more have to be of LEAST_TILE_PIXELS */
+    MOST_TILES = 65535,
+    FREE_TILES = 64, /* so many tiles may be of any size; more have to be of LEAST_TILE_PIXELS */
     LEAST_TILE_PIXELS = 1024,
     MOST_LAYERS = 64,
     MOST_LEVELS = 32,
@@ -15,7 +16,12 @@ enum {
 };
 
 typedef enum {
-    START = 0xff4f, SIZE = 0xff51, CODING = 0xff52, COMPONENT_CODING = 0xff53, TILE = 0xff90, DATA = 0xff93,
+    START = 0xff4f,
+    SIZE = 0xff51,
+    CODING = 0xff52,
+    COMPONENT_CODING = 0xff53,
+    TILE = 0xff90,
+    DATA = 0xff93,
     END = 0xffd9
 } marker;
 
@@ -36,8 +42,10 @@ static lx_code damaged(const stream *s, const char *what)
 
 static lx_code unusual(const stream *s, const char *what)
 {
-    return lx_fail(s->error, LX_EFORMAT, "\"%.300s\": its JPEG 2000 stream has %s, which is not supported; convert it "
-                   "with gdcmconv --raw or the like", s->path, what);
+    return lx_fail(s->error, LX_EFORMAT,
+                   "\"%.300s\": its JPEG 2000 stream has %s, which is not supported; convert it "
+                   "with gdcmconv --raw or the like",
+                   s->path, what);
 }
 
 static lx_code truncated(const stream *s)
@@ -77,7 +85,8 @@ static lx_code check_size(stream *s, const uint8_t *body, size_t length)
     const size_t samples = (size_t)s->d->samples;
     if (length < 36 + 3 * samples || lx_big16(body + 34) != samples)
         return damaged(s, "it has other components than the file says");
-    const int64_t right = lx_big32(body + 2), bottom = lx_big32(body + 6), left = lx_big32(body + 10), top = lx_big32(body + 14);
+    const int64_t right = lx_big32(body + 2), bottom = lx_big32(body + 6), left = lx_big32(body + 10),
+                  top = lx_big32(body + 14);
     const int64_t width = lx_big32(body + 18), height = lx_big32(body + 22);
     const int64_t first_x = lx_big32(body + 26), first_y = lx_big32(body + 30);
     if (right - left != s->d->columns || bottom - top != s->d->rows)

@@ -1,5 +1,5 @@
-/* Compression as PNG wants it: one block with the fixed codes of RFC 1951, in the wrapping of RFC 1950. All memory is taken at
-   once before the work, so that it fails there or not at all. */
+/* Compression as PNG wants it: one block with the fixed codes of RFC 1951, in the wrapping of RFC 1950. All memory is
+   taken at once before the work, so that it fails there or not at all. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,8 @@ typedef struct {
     int waiting;
 } bit_writer;
 
-/* Places with the same three bytes: the last one of each hash, and the one before each place in the window; -1: none. */
+/* Places with the same three bytes: the last one of each hash, and the one before each place in the window; -1: none.
+ */
 typedef struct {
     int32_t last[1 << HASH_BITS], before[WINDOW];
 } repetitions;
@@ -55,8 +56,8 @@ static void put_symbol(bit_writer *to, unsigned symbol)
         put_code(to, 0xc0 + symbol - 280, 8);
 }
 
-/* Lengths and distances come in classes of 2^k values: four, or two, of each k. `value` counts from 0. Returns the class and
-   the bits that follow it. */
+/* Lengths and distances come in classes of 2^k values: four, or two, of each k. `value` counts from 0. Returns the
+   class and the bits that follow it. */
 static unsigned class_of(unsigned value, int per_octave_bits, int *extra)
 {
     *extra = 0;
@@ -138,8 +139,8 @@ uint8_t *lx_deflate(const uint8_t *data, int size, int *length)
     memset(seen, 0xff, sizeof *seen);
     put_bits(&to, 0x78, 8); /* a window of 32 KiB, and a check of the header */
     put_bits(&to, 0x5e, 8);
-    put_bits(&to, 1, 1);    /* the last block */
-    put_bits(&to, 1, 2);    /* of the fixed codes */
+    put_bits(&to, 1, 1); /* the last block */
+    put_bits(&to, 1, 2); /* of the fixed codes */
     for (int at = 0; at < size;) {
         int distance = 0;
         const int found = find_repetition(seen, data, size, at, &distance), step = found ? found : 1;

@@ -20,17 +20,49 @@ typedef struct {
 enum { MOST_DEPTH = 16, UNDEFINED = -1 };
 
 typedef enum {
-    TAG_SYNTAX = 0x00020010, TAG_STUDY_DATE = 0x00080020, TAG_ACCESSION = 0x00080050, TAG_MODALITY = 0x00080060,
-    TAG_MANUFACTURER = 0x00080070, TAG_NAME = 0x00100010, TAG_ID = 0x00100020, TAG_BIRTH = 0x00100030, TAG_SEX = 0x00100040,
-    TAG_AGE = 0x00101010, TAG_PADDING = 0x00280120, TAG_PADDING_LIMIT = 0x00280121, TAG_INTENSITY = 0x00281040,
-    TAG_BODY_PART = 0x00180015, TAG_DETECTOR_SPACING = 0x00181164, TAG_VIEW = 0x00185101,
-    TAG_STUDY_UID = 0x0020000d, TAG_LATERALITY = 0x00200060, TAG_IMAGE_LATERALITY = 0x00200062, TAG_SAMPLES = 0x00280002,
-    TAG_PHOTOMETRIC = 0x00280004, TAG_PLANAR = 0x00280006, TAG_FRAMES = 0x00280008, TAG_ROWS = 0x00280010,
-    TAG_COLUMNS = 0x00280011, TAG_SPACING = 0x00280030, TAG_ALLOCATED = 0x00280100, TAG_STORED = 0x00280101,
-    TAG_HIGH_BIT = 0x00280102, TAG_SIGNED = 0x00280103, TAG_CENTRE = 0x00281050, TAG_WIDTH = 0x00281051,
-    TAG_INTERCEPT = 0x00281052, TAG_SLOPE = 0x00281053, TAG_VOI_FUNCTION = 0x00281056, TAG_MODALITY_LUT = 0x00283000,
-    TAG_LUT_DESCRIPTOR = 0x00283002, TAG_LUT_DATA = 0x00283006, TAG_VOI_LUT = 0x00283010, TAG_LUT_SHAPE = 0x20500020,
-    TAG_ITEM = 0xfffee000, TAG_ITEM_END = 0xfffee00d, TAG_SEQUENCE_END = 0xfffee0dd
+    TAG_SYNTAX = 0x00020010,
+    TAG_STUDY_DATE = 0x00080020,
+    TAG_ACCESSION = 0x00080050,
+    TAG_MODALITY = 0x00080060,
+    TAG_MANUFACTURER = 0x00080070,
+    TAG_NAME = 0x00100010,
+    TAG_ID = 0x00100020,
+    TAG_BIRTH = 0x00100030,
+    TAG_SEX = 0x00100040,
+    TAG_AGE = 0x00101010,
+    TAG_PADDING = 0x00280120,
+    TAG_PADDING_LIMIT = 0x00280121,
+    TAG_INTENSITY = 0x00281040,
+    TAG_BODY_PART = 0x00180015,
+    TAG_DETECTOR_SPACING = 0x00181164,
+    TAG_VIEW = 0x00185101,
+    TAG_STUDY_UID = 0x0020000d,
+    TAG_LATERALITY = 0x00200060,
+    TAG_IMAGE_LATERALITY = 0x00200062,
+    TAG_SAMPLES = 0x00280002,
+    TAG_PHOTOMETRIC = 0x00280004,
+    TAG_PLANAR = 0x00280006,
+    TAG_FRAMES = 0x00280008,
+    TAG_ROWS = 0x00280010,
+    TAG_COLUMNS = 0x00280011,
+    TAG_SPACING = 0x00280030,
+    TAG_ALLOCATED = 0x00280100,
+    TAG_STORED = 0x00280101,
+    TAG_HIGH_BIT = 0x00280102,
+    TAG_SIGNED = 0x00280103,
+    TAG_CENTRE = 0x00281050,
+    TAG_WIDTH = 0x00281051,
+    TAG_INTERCEPT = 0x00281052,
+    TAG_SLOPE = 0x00281053,
+    TAG_VOI_FUNCTION = 0x00281056,
+    TAG_MODALITY_LUT = 0x00283000,
+    TAG_LUT_DESCRIPTOR = 0x00283002,
+    TAG_LUT_DATA = 0x00283006,
+    TAG_VOI_LUT = 0x00283010,
+    TAG_LUT_SHAPE = 0x20500020,
+    TAG_ITEM = 0xfffee000,
+    TAG_ITEM_END = 0xfffee00d,
+    TAG_SEQUENCE_END = 0xfffee0dd
 } known_tag;
 
 #define TAG_PIXELS 0x7fe00010u
@@ -71,8 +103,8 @@ static void take_text(const element *e, char text[LX_DICOM_TEXT])
     text[length] = '\0';
 }
 
-/* Decimal numbers separated by backslashes; returns how many. Locales do not matter: they are read by hand. Writers that went by
-   theirs have put a comma for the point. */
+/* Decimal numbers separated by backslashes; returns how many. Locales do not matter: they are read by hand. Writers
+   that went by theirs have put a comma for the point. */
 static int take_decimals(const element *e, double *numbers, int room)
 {
     int count = 0;
@@ -163,8 +195,9 @@ static lx_code read_element(const reader *r, size_t *at, size_t end, element *e)
     e->length = length == 0xffffffff ? UNDEFINED : (long)length;
     const bool pixels_later = r->partial && e->tag == TAG_PIXELS;
     if (e->length != UNDEFINED && (size_t)e->length > end - *at && !pixels_later)
-        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is truncated: element (%04x,%04x) has %ld bytes, and %zu are left",
-                       r->path, (unsigned)e->tag >> 16, (unsigned)e->tag & 0xffff, e->length, end - *at);
+        return lx_fail(r->error, LX_EFORMAT,
+                       "\"%.300s\" is truncated: element (%04x,%04x) has %ld bytes, and %zu are left", r->path,
+                       (unsigned)e->tag >> 16, (unsigned)e->tag & 0xffff, e->length, end - *at);
     return LX_OK;
 }
 
@@ -276,7 +309,8 @@ static void take_element(const reader *r, const element *e)
     case TAG_STORED: d->stored = take_short(r, e); break;
     case TAG_HIGH_BIT: d->high_bit = take_short(r, e); break;
     case TAG_SIGNED: d->is_signed = take_short(r, e) & 1; break;
-    case TAG_SPACING: case TAG_DETECTOR_SPACING: take_spacing(e, d); break;
+    case TAG_SPACING:
+    case TAG_DETECTOR_SPACING: take_spacing(e, d); break;
     case TAG_CENTRE: d->windows = take_decimals(e, d->centre, LX_DICOM_WINDOWS); break;
     case TAG_WIDTH: {
         const int count = take_decimals(e, d->width, LX_DICOM_WINDOWS);
@@ -412,7 +446,8 @@ static bool is_available(const syntax *s)
 {
     if (s->deflated)
         return can_inflate();
-    return s->coding == LX_DICOM_JPEG_LS ? lx_jpegls_available() : s->coding != LX_DICOM_JPEG2000 || lx_jpeg2000_available();
+    return s->coding == LX_DICOM_JPEG_LS ? lx_jpegls_available()
+                                         : s->coding != LX_DICOM_JPEG2000 || lx_jpeg2000_available();
 }
 
 /* Progressive JPEG of more than 8 bits, films, and what came later. */
@@ -420,8 +455,10 @@ static lx_code refuse_syntax(const reader *r)
 {
     static const char jpeg[] = "1.2.840.10008.1.2.4.5";
     const bool is_jpeg = strncmp(r->out->syntax, jpeg, sizeof jpeg - 1) == 0;
-    return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is a DICOM file in transfer syntax %s, which is not supported; convert it with "
-                   "%s", r->path, r->out->syntax, is_jpeg ? "dcmdjpeg" : "gdcmconv --raw");
+    return lx_fail(r->error, LX_EFORMAT,
+                   "\"%.300s\" is a DICOM file in transfer syntax %s, which is not supported; convert it with "
+                   "%s",
+                   r->path, r->out->syntax, is_jpeg ? "dcmdjpeg" : "gdcmconv --raw");
 }
 
 static lx_code choose_syntax(reader *r, bool *deflated)
@@ -433,8 +470,10 @@ static lx_code choose_syntax(reader *r, bool *deflated)
         if (strcmp(s->uid, d->syntax) != 0)
             continue;
         if (!is_available(s))
-            return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is a DICOM file in %s, which this build does not read (package %s was "
-                           "not there); convert it with %s", r->path, s->name, s->package, s->tool);
+            return lx_fail(r->error, LX_EFORMAT,
+                           "\"%.300s\" is a DICOM file in %s, which this build does not read (package %s was "
+                           "not there); convert it with %s",
+                           r->path, s->name, s->package, s->tool);
         r->big = d->big = s->big;
         r->explicit_vr = !s->implicit;
         d->coding = s->coding;
@@ -452,7 +491,8 @@ static void see_types(reader *r, size_t at)
     r->out->explicit_vr = r->explicit_vr;
 }
 
-/* ---- deflated data sets (PS3.5 annex A.5) --------------------------------------------------------------------------- */
+/* ---- deflated data sets (PS3.5 annex A.5) ---------------------------------------------------------------------------
+ */
 
 #ifdef LX_ZLIB
 
@@ -463,7 +503,9 @@ enum { HEAD = 1 << 20 }; /* so much of a data set has to hold all that is before
 /* Inflates at most `room` bytes; *size is how many there were. */
 static lx_code inflate_into(const reader *r, size_t at, uint8_t *out, size_t room, size_t *size)
 {
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)(r->bytes + at), .avail_in = (uInt)(r->size - at), .next_out = out,
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)(r->bytes + at),
+                  .avail_in = (uInt)(r->size - at),
+                  .next_out = out,
                   .avail_out = (uInt)room};
     if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
         return lx_fail(r->error, LX_ENOMEM, "\"%.300s\": out of memory", r->path);
@@ -527,7 +569,8 @@ static lx_code inflate_data_set(reader *r, size_t at)
 
 #endif
 
-/* ---- what can be shown ------------------------------------------------------------------------------------------------ */
+/* ---- what can be shown
+ * ------------------------------------------------------------------------------------------------ */
 
 static lx_code check_image(const reader *r)
 {
@@ -536,24 +579,31 @@ static lx_code check_image(const reader *r)
         return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is a DICOM file without an image", r->path);
     if (d->rows < 1 || d->columns < 1)
         return damaged(r, "it does not say how large its image is");
-    if (d->rows > LX_IMAGE_MAX_SIDE || d->columns > LX_IMAGE_MAX_SIDE || (int64_t)d->rows * d->columns > LX_IMAGE_MAX_PIXELS)
-        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" is too large: %d x %d pixels, and the limit is %d a side and %d million "
-                       "in all", r->path, d->columns, d->rows, LX_IMAGE_MAX_SIDE, LX_IMAGE_MAX_PIXELS / 1000000);
+    if (d->rows > LX_IMAGE_MAX_SIDE || d->columns > LX_IMAGE_MAX_SIDE ||
+        (int64_t)d->rows * d->columns > LX_IMAGE_MAX_PIXELS)
+        return lx_fail(r->error, LX_EFORMAT,
+                       "\"%.300s\" is too large: %d x %d pixels, and the limit is %d a side and %d million "
+                       "in all",
+                       r->path, d->columns, d->rows, LX_IMAGE_MAX_SIDE, LX_IMAGE_MAX_PIXELS / 1000000);
     if (d->samples != 1 && d->samples != 3)
-        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has %d samples to a pixel; 1 and 3 are supported", r->path, d->samples);
-    if ((d->allocated != 8 && d->allocated != 16) || d->stored < 1 || d->stored > d->allocated || d->high_bit >= d->allocated ||
-        d->high_bit + 1 < d->stored)
-        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" stores %d bits of %d (high bit %d); 8 and 16 allocated are supported",
-                       r->path, d->stored, d->allocated, d->high_bit);
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has %d samples to a pixel; 1 and 3 are supported", r->path,
+                       d->samples);
+    if ((d->allocated != 8 && d->allocated != 16) || d->stored < 1 || d->stored > d->allocated ||
+        d->high_bit >= d->allocated || d->high_bit + 1 < d->stored)
+        return lx_fail(r->error, LX_EFORMAT,
+                       "\"%.300s\" stores %d bits of %d (high bit %d); 8 and 16 allocated are supported", r->path,
+                       d->stored, d->allocated, d->high_bit);
     const char *p = d->photometric;
     const bool grey = strcmp(p, "MONOCHROME1") == 0 || strcmp(p, "MONOCHROME2") == 0 || p[0] == '\0';
     const bool colour = strcmp(p, "RGB") == 0 || strncmp(p, "YBR_FULL", 8) == 0 || strcmp(p, "YBR_RCT") == 0 ||
                         strcmp(p, "YBR_ICT") == 0;
     if (d->samples == 1 ? !grey : !colour)
-        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has %d samples of photometric interpretation %s, which is not supported",
-                       r->path, d->samples, p);
+        return lx_fail(r->error, LX_EFORMAT,
+                       "\"%.300s\" has %d samples of photometric interpretation %s, which is not supported", r->path,
+                       d->samples, p);
     if (strcmp(p, "YBR_FULL_422") == 0 && d->coding != LX_DICOM_JPEG)
-        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has uncompressed YBR_FULL_422, which is not supported", r->path);
+        return lx_fail(r->error, LX_EFORMAT, "\"%.300s\" has uncompressed YBR_FULL_422, which is not supported",
+                       r->path);
     return LX_OK;
 }
 

@@ -11,7 +11,12 @@ enum { LX_DICOM_TEXT = 65, LX_DICOM_WINDOWS = 8 };
 
 /* How the samples are packed. */
 typedef enum {
-    LX_DICOM_PLAIN, LX_DICOM_RLE, LX_DICOM_JPEG, LX_DICOM_JPEG_LOSSLESS, LX_DICOM_JPEG_LS, LX_DICOM_JPEG2000
+    LX_DICOM_PLAIN,
+    LX_DICOM_RLE,
+    LX_DICOM_JPEG,
+    LX_DICOM_JPEG_LOSSLESS,
+    LX_DICOM_JPEG_LS,
+    LX_DICOM_JPEG2000
 } lx_dicom_coding;
 
 /* A table of levels, as the file has it: entry i is for the value first + i. */
@@ -39,7 +44,7 @@ typedef struct {
     size_t pixel_bytes;
     bool encapsulated;
     uint8_t *inflated; /* what the pointers are into, of a data set that was deflated; else NULL */
-    bool word_pixels; /* stored as 16-bit words: matters to 8-bit samples in big endian files */
+    bool word_pixels;  /* stored as 16-bit words: matters to 8-bit samples in big endian files */
     char syntax[LX_DICOM_TEXT], photometric[LX_DICOM_TEXT], voi_function[LX_DICOM_TEXT], lut_shape[LX_DICOM_TEXT];
     char intensity[LX_DICOM_TEXT]; /* the relationship of pixels and intensity, of angiography */
     char modality[LX_DICOM_TEXT], view[LX_DICOM_TEXT], laterality[LX_DICOM_TEXT], body_part[LX_DICOM_TEXT];
@@ -62,14 +67,15 @@ lx_code lx_dicom_decode(const char *path, const lx_dicom *dicom, const lx_read_o
 
 /* ---- between the files of the reader ---------------------------------------------------------------------------- */
 
-/* The stored values of one frame, [samples][rows][columns], each in the lower bits of a word, without its sign; the bits above
-   them may be anything. They are in the file, or in memory for free() that *owned holds. */
+/* The stored values of one frame, [samples][rows][columns], each in the lower bits of a word, without its sign; the
+   bits above them may be anything. They are in the file, or in memory for free() that *owned holds. */
 lx_code lx_dicom_codes(const char *path, const lx_dicom *dicom, int frame, const uint16_t **codes, uint16_t **owned,
                        lx_error *error);
 
-/* Checks a JPEG 2000 stream against what the file says, within limits for what decoding it takes; leaves out boxes around
-   the stream. */
-lx_code lx_jpeg2000_inspect(const char *path, const uint8_t **bytes, size_t *size, const lx_dicom *dicom, lx_error *error);
+/* Checks a JPEG 2000 stream against what the file says, within limits for what decoding it takes; leaves out boxes
+   around the stream. */
+lx_code lx_jpeg2000_inspect(const char *path, const uint8_t **bytes, size_t *size, const lx_dicom *dicom,
+                            lx_error *error);
 
 /* Whether OpenJPEG was there when this was compiled; and a JPEG 2000 stream of a known size as codes. */
 bool lx_jpeg2000_available(void);

@@ -1,5 +1,6 @@
-/* From stored values to what is shown or learnt from: rescaling, tables, windows, and which end is white (PS3.3 C.7.6.3,
-   C.11.1, C.11.2). A stored value has at most 16 bits, so whatever is made of one is made once for each that there may be. */
+/* From stored values to what is shown or learnt from: rescaling, tables, windows, and which end is white (PS3.3
+   C.7.6.3, C.11.1, C.11.2). A stored value has at most 16 bits, so whatever is made of one is made once for each that
+   there may be. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,8 @@ static lx_code no_room(const char *path, const lx_dicom *d, lx_error *error)
     return lx_fail(error, LX_ENOMEM, "\"%.300s\": out of memory for %d x %d pixels", path, d->columns, d->rows);
 }
 
-static lx_code new_picture(const char *path, const lx_dicom *d, lx_plane_type type, lx_picture *picture, lx_error *error)
+static lx_code new_picture(const char *path, const lx_dicom *d, lx_plane_type type, lx_picture *picture,
+                           lx_error *error)
 {
     *picture = (lx_picture){{d->columns, d->rows, type, NULL}, d->samples};
     return lx_picture_room(picture) ? LX_OK : no_room(path, d, error);
@@ -154,7 +156,8 @@ static void map(const lx_dicom *d, float *table, const uint16_t *codes, size_t c
 /* Units, with white at the large end: what is inverted is so within the range that could be stored. */
 static void fill_units(const lx_dicom *d, bool raw, float *table)
 {
-    const long half = count_of_codes(d) / 2, least = d->is_signed ? half : 0, most = d->is_signed ? half - 1 : 2 * half - 1;
+    const long half = count_of_codes(d) / 2, least = d->is_signed ? half : 0,
+               most = d->is_signed ? half - 1 : 2 * half - 1;
     const double ends = units_of(d, least, false) + units_of(d, most, false);
     const bool inverted = is_inverted(d);
     for (long code = 0; code < count_of_codes(d); code++) {
@@ -202,7 +205,8 @@ static lx_code show_grey(const char *path, const lx_dicom *d, const uint16_t *co
                          const lx_read_options *options, float *table, lx_picture *picture, lx_error *error)
 {
     const bool as_stored = options->raw || options->as == LX_AS_STORED;
-    const bool plain = is_level(d) && (as_stored || (d->stored == 8 && d->windows == 0 && !d->voi_lut.entries && !d->has_padding));
+    const bool plain = is_level(d) &&
+                       (as_stored || (d->stored == 8 && d->windows == 0 && !d->voi_lut.entries && !d->has_padding));
     const bool bytes = plain || (options->as == LX_AS_BYTES && !options->raw);
     window w = {.how = LINEAR};
     if (!plain && !as_stored)
@@ -273,7 +277,8 @@ lx_code lx_dicom_decode(const char *path, const lx_dicom *d, const lx_read_optio
     const uint16_t *codes;
     uint16_t *owned;
     if (options->frame < 0 && d->frames > 1)
-        return lx_fail(error, LX_EFORMAT, "\"%.300s\" has %d frames; say which one, with frame = 1 for the first", path, d->frames);
+        return lx_fail(error, LX_EFORMAT, "\"%.300s\" has %d frames; say which one, with frame = 1 for the first", path,
+                       d->frames);
     if (lx_dicom_codes(path, d, options->frame < 0 ? 0 : options->frame, &codes, &owned, error))
         return error->code;
     float *table = calloc(MOST_CODES, sizeof *table);

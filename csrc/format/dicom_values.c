@@ -102,8 +102,8 @@ static bool next_fragment(const lx_dicom *d, size_t *at, const uint8_t **bytes, 
     return true;
 }
 
-/* The compressed bytes of one frame. With one frame they may be in several pieces, which are put together in memory that
-   *owned holds. */
+/* The compressed bytes of one frame. With one frame they may be in several pieces, which are put together in memory
+ *that owned holds. */
 static lx_code find_frame(const job *j, int frame, const uint8_t **bytes, size_t *size, uint8_t **owned)
 {
     const lx_dicom *d = j->d;
@@ -124,8 +124,8 @@ static lx_code find_frame(const job *j, int frame, const uint8_t **bytes, size_t
     if (count == 0)
         return damaged(j, "its compressed pixels have no items");
     if (d->frames > 1 && count != d->frames)
-        return lx_fail(j->error, LX_EFORMAT, "\"%.300s\" has %d frames in %d pieces, which is not supported", j->path, d->frames,
-                       count);
+        return lx_fail(j->error, LX_EFORMAT, "\"%.300s\" has %d frames in %d pieces, which is not supported", j->path,
+                       d->frames, count);
     if (d->frames > 1 || count == 1)
         return LX_OK;
     if (!(*owned = malloc(total ? total : 1)))
@@ -146,8 +146,9 @@ static lx_code unpack(const job *j, const uint8_t *from, size_t size, uint16_t *
     size_t at = 0, done = 0;
     while (done < j->pixels) {
         if (at >= size)
-            return lx_fail(j->error, LX_EFORMAT, "\"%.300s\" is truncated: a segment of its pixels ends after %zu of %zu", j->path,
-                           done, j->pixels);
+            return lx_fail(j->error, LX_EFORMAT,
+                           "\"%.300s\" is truncated: a segment of its pixels ends after %zu of %zu", j->path, done,
+                           j->pixels);
         const int head = (int8_t)from[at++];
         const size_t count = head >= 0 ? (size_t)head + 1 : (size_t)(1 - head);
         if (head == -128)
@@ -167,7 +168,8 @@ static lx_code read_rle(const job *j, const uint8_t *bytes, size_t size)
         return damaged(j, "its RLE header does not fit its pixels");
     memset(j->codes, 0, sizeof *j->codes * j->pixels * (size_t)d->samples);
     for (int i = 0; i < segments; i++) {
-        const size_t from = lx_little32(bytes + 4 + 4 * i), to = i + 1 < segments ? lx_little32(bytes + 8 + 4 * i) : size;
+        const size_t from = lx_little32(bytes + 4 + 4 * i),
+                     to = i + 1 < segments ? lx_little32(bytes + 8 + 4 * i) : size;
         if (from < 64 || to > size || from > to)
             return damaged(j, "its RLE segments are not where they should be");
         const int shift = 8 * (planes - 1 - i % planes); /* the upper bytes come first */
@@ -207,7 +209,8 @@ static lx_code read_jpeg(const job *j, const uint8_t *bytes, size_t size)
         return damaged(j, "its JPEG is not of the size it says");
     /* the planes of bytes take the second half of the room, and are spread over all of it from the front */
     uint8_t *planes = (uint8_t *)j->codes + count;
-    if (lx_jpeg_planes(&in, &info, d->samples, strcmp(d->photometric, "RGB") == 0 ? LX_JPEG_RGB : LX_JPEG_AS_IT_SAYS, planes))
+    if (lx_jpeg_planes(&in, &info, d->samples, strcmp(d->photometric, "RGB") == 0 ? LX_JPEG_RGB : LX_JPEG_AS_IT_SAYS,
+                       planes))
         return j->error->code;
     for (size_t i = 0; i < count; i++)
         j->codes[i] = planes[i];
@@ -221,8 +224,8 @@ static lx_code read_jpeg_lossless(const job *j, const uint8_t *bytes, size_t siz
     return j->error->code;
 }
 
-/* What is packed tightly cannot be larger than so many times its bytes: no file makes us reserve more. JPEG-LS takes its time as
-   well, whatever the file has of it. */
+/* What is packed tightly cannot be larger than so many times its bytes: no file makes us reserve more. JPEG-LS takes
+   its time as well, whatever the file has of it. */
 enum { MOST_PACKED = 64, SMALLEST_RESERVED = 1 << 20, SMALLEST_JPEG_LS = 1 << 18 };
 
 static lx_code decode_fragments(const job *j, int frame)
@@ -243,20 +246,22 @@ static lx_code decode_fragments(const job *j, int frame)
     return j->error->code;
 }
 
-lx_code lx_dicom_codes(const char *path, const lx_dicom *d, int frame, const uint16_t **codes, uint16_t **owned, lx_error *error)
+lx_code lx_dicom_codes(const char *path, const lx_dicom *d, int frame, const uint16_t **codes, uint16_t **owned,
+                       lx_error *error)
 {
     job j = {path, d, (size_t)d->rows * (size_t)d->columns, NULL, error};
     const size_t total = j.pixels * (size_t)d->samples, bytes = bytes_of_frame(&j);
     *owned = NULL;
     if (frame < 0 || frame >= d->frames)
-        return lx_fail(error, LX_EARG, "\"%.300s\" has %d frame%s; there is no frame %d", path, d->frames, d->frames > 1 ? "s" : "",
-                       frame + 1);
-    const bool packed = d->coding == LX_DICOM_RLE || d->coding == LX_DICOM_JPEG_LOSSLESS || d->coding == LX_DICOM_JPEG_LS;
+        return lx_fail(error, LX_EARG, "\"%.300s\" has %d frame%s; there is no frame %d", path, d->frames,
+                       d->frames > 1 ? "s" : "", frame + 1);
+    const bool packed = d->coding == LX_DICOM_RLE || d->coding == LX_DICOM_JPEG_LOSSLESS ||
+                        d->coding == LX_DICOM_JPEG_LS;
     const size_t free_of_doubt = d->coding == LX_DICOM_JPEG_LS ? SMALLEST_JPEG_LS : SMALLEST_RESERVED;
     if (d->coding == LX_DICOM_PLAIN ? d->pixel_bytes / bytes <= (size_t)frame
                                     : packed && bytes / MOST_PACKED > d->pixel_bytes + free_of_doubt)
-        return lx_fail(error, LX_EFORMAT, "\"%.300s\" is truncated: %zu bytes of pixels for %d x %d", path, d->pixel_bytes,
-                       d->columns, d->rows);
+        return lx_fail(error, LX_EFORMAT, "\"%.300s\" is truncated: %zu bytes of pixels for %d x %d", path,
+                       d->pixel_bytes, d->columns, d->rows);
     if ((*codes = words_in_file(&j, frame)))
         return LX_OK;
     j.codes = lx_host_block(sizeof *j.codes * total, 64);

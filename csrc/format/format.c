@@ -16,7 +16,10 @@ static const char *names_of_all(char *text, size_t room)
     size_t length = 0;
     text[0] = '\0';
     for (int i = 0; lx_formats[i] && length < room; i++)
-        length += (size_t)snprintf(text + length, room - length, "%s%s", i == 0 ? "" : lx_formats[i + 1] ? ", " : " and ",
+        length += (size_t)snprintf(text + length, room - length, "%s%s",
+                                   i == 0              ? ""
+                                   : lx_formats[i + 1] ? ", "
+                                                       : " and ",
                                    lx_formats[i]->name);
     return text;
 }
@@ -57,12 +60,13 @@ lx_code lx_image_probe_memory(const lx_input *in, bool as_stored, lx_image_info 
     return LX_OK;
 }
 
-lx_code lx_image_read_memory(const lx_input *in, const lx_read_options *options, lx_picture *picture, lx_image_info *info,
-                             lx_dicom *dicom)
+lx_code lx_image_read_memory(const lx_input *in, const lx_read_options *options, lx_picture *picture,
+                             lx_image_info *info, lx_dicom *dicom)
 {
     lx_dicom own;
     if (options->channels != 0 && options->channels != 1 && options->channels != 3)
-        return lx_fail(in->error, LX_EARG, "image read: channels must be 0 (as stored), 1 or 3, not %d", options->channels);
+        return lx_fail(in->error, LX_EARG, "image read: channels must be 0 (as stored), 1 or 3, not %d",
+                       options->channels);
     const lx_format *format = format_of(in);
     if (!format)
         return in->error->code;

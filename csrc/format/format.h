@@ -1,9 +1,9 @@
 /* Image files: which formats there are, what a file says, and its pixels.
 
-   A format is a row of the table in format.c; what asks for formats reads that table. Files are hostile until checked: size,
-   dimensions and structure are verified before pixels are reserved. Reading one takes at most 16 bytes a sample that its
-   header states (with 32 more rows and columns), twice the file and 1 MiB in one piece, and three times that in all;
-   spec/fuzz checks it, libraries included. Every function may be called from several threads at once. */
+   A format is a row of the table in format.c; what asks for formats reads that table. Files are hostile until checked:
+   size, dimensions and structure are verified before pixels are reserved. Reading one takes at most 16 bytes a sample
+   that its header states (with 32 more rows and columns), twice the file and 1 MiB in one piece, and three times that
+   in all; spec/fuzz checks it, libraries included. Every function may be called from several threads at once. */
 #ifndef LX_FORMAT_H
 #define LX_FORMAT_H
 
@@ -19,11 +19,12 @@ enum { LX_IMAGE_MAX_BYTES = 256 << 20 }; /* of a file */
 typedef struct {
     const char *format; /* the name of its row */
     int width, height;
-    int channels; /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; a palette counts as RGB */
-    int bits;     /* of a sample that mean something */
-    int white;    /* the sample that is white, where black is 0; 0: bytes, or units that are no levels */
-    int frames;   /* pages of a TIFF file, frames of a DICOM file */
-    int orientation; /* as EXIF counts: 1 upright, 3 upside down, ...; size and pixels are those of the upright picture */
+    int channels;    /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; a palette counts as RGB */
+    int bits;        /* of a sample that mean something */
+    int white;       /* the sample that is white, where black is 0; 0: bytes, or units that are no levels */
+    int frames;      /* pages of a TIFF file, frames of a DICOM file */
+    int orientation; /* as EXIF counts: 1 upright, 3 upside down, ...; size and pixels are those of the upright picture
+                      */
 } lx_image_info;
 
 /* A file in memory, and the place to say what is wrong with it. */
@@ -52,16 +53,17 @@ typedef struct {
 /* The formats, in the order in which they are tried; NULL after the last one. */
 extern const lx_format *const lx_formats[];
 
-/* What a file holds; `as_stored`: with the size that it has before it is turned upright. `dicom` may be NULL; of a DICOM file it has what the file says, but no pointers into it. */
+/* What a file holds; `as_stored`: with the size that it has before it is turned upright. `dicom` may be NULL; of a
+ * DICOM file it has what the file says, but no pointers into it. */
 lx_code lx_image_probe(const char *path, bool as_stored, lx_image_info *info, lx_dicom *dicom, lx_error *error);
 lx_code lx_image_probe_memory(const lx_input *in, bool as_stored, lx_image_info *info, lx_dicom *dicom);
 
-/* Decodes a file. Alpha is dropped, and the picture turned upright unless the options say otherwise. The caller frees the samples. Fails with LX_EIO for the file system, LX_EFORMAT for the
-   content. `dicom` as above. */
+/* Decodes a file. Alpha is dropped, and the picture turned upright unless the options say otherwise. The caller frees
+   the samples. Fails with LX_EIO for the file system, LX_EFORMAT for the content. `dicom` as above. */
 lx_code lx_image_read(const char *path, const lx_read_options *options, lx_picture *picture, lx_image_info *info,
                       lx_dicom *dicom, lx_error *error);
-lx_code lx_image_read_memory(const lx_input *in, const lx_read_options *options, lx_picture *picture, lx_image_info *info,
-                             lx_dicom *dicom);
+lx_code lx_image_read_memory(const lx_input *in, const lx_read_options *options, lx_picture *picture,
+                             lx_image_info *info, lx_dicom *dicom);
 
 /* The bytes of a PNG of 1 to 4 interleaved channels, for free(); NULL when memory is short. */
 uint8_t *lx_png_encode(const uint8_t *pixels, int width, int height, int channels, size_t *size);

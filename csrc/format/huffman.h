@@ -22,8 +22,8 @@ typedef struct {
     uint8_t quick_length[1 << LX_QUICK_BITS], quick_symbol[1 << LX_QUICK_BITS]; /* length 0: the code is longer */
 } lx_huffman;
 
-/* Makes a table of how many codes of each length there are and of their symbols; false if there are more than can be. At
-   most 256 in all. */
+/* Makes a table of how many codes of each length there are and of their symbols; false if there are more than can be.
+   At most 256 in all. */
 bool lx_huffman_make(lx_huffman *table, const uint8_t counts[LX_CODE_BITS], const uint8_t *symbols);
 
 /* A stream with its place, and the bits that were read. */
@@ -51,15 +51,16 @@ static inline bool lx_bits_fill_quickly(lx_bits *s)
     return true;
 }
 
-/* At least 32 bits more: a code and the number behind it. Beyond the end, or a marker, they are made up; whoever used them
-   notices by and by. */
+/* At least 32 bits more: a code and the number behind it. Beyond the end, or a marker, they are made up; whoever used
+   them notices by and by. */
 static inline void lx_bits_fill(lx_bits *s)
 {
     if (s->bits >= 32 || lx_bits_fill_quickly(s))
         return;
     while (s->bits <= 56) {
         uint64_t byte = 0;
-        const bool marker = s->at < s->size && s->bytes[s->at] == 0xff && !(s->at + 1 < s->size && s->bytes[s->at + 1] == 0);
+        const bool marker = s->at < s->size && s->bytes[s->at] == 0xff &&
+                            !(s->at + 1 < s->size && s->bytes[s->at + 1] == 0);
         if (s->at < s->size && !marker) {
             byte = s->bytes[s->at];
             s->at += byte == 0xff ? 2 : 1;

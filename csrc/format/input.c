@@ -19,8 +19,8 @@ lx_code lx_unsupported(const lx_input *in, const char *what)
 
 lx_code lx_no_room(const lx_input *in, const lx_image_info *info)
 {
-    return lx_fail(in->error, LX_ENOMEM, "cannot decode \"%.300s\": out of memory for %d x %d pixels", in->name, info->width,
-                   info->height);
+    return lx_fail(in->error, LX_ENOMEM, "cannot decode \"%.300s\": out of memory for %d x %d pixels", in->name,
+                   info->width, info->height);
 }
 
 lx_code lx_accept_size(const lx_input *in, uint32_t width, uint32_t height, lx_image_info *info)
@@ -30,8 +30,8 @@ lx_code lx_accept_size(const lx_input *in, uint32_t width, uint32_t height, lx_i
                        info->format, width, height);
     if (width > LX_IMAGE_MAX_SIDE || height > LX_IMAGE_MAX_SIDE || (uint64_t)width * height > LX_IMAGE_MAX_PIXELS)
         return lx_fail(in->error, LX_EFORMAT,
-                       "\"%.300s\" is too large: %u x %u pixels, and the limit is %d a side and %d million in all", in->name,
-                       width, height, LX_IMAGE_MAX_SIDE, LX_IMAGE_MAX_PIXELS / 1000000);
+                       "\"%.300s\" is too large: %u x %u pixels, and the limit is %d a side and %d million in all",
+                       in->name, width, height, LX_IMAGE_MAX_SIDE, LX_IMAGE_MAX_PIXELS / 1000000);
     info->width = (int)width;
     info->height = (int)height;
     return LX_OK;

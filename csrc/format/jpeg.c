@@ -1,5 +1,5 @@
-/* JPEG (ITU-T T.81). The structure of a file is walked before anything is decoded; libjpeg decodes where it was there at build
-   time, else stb_image. */
+/* JPEG (ITU-T T.81). The structure of a file is walked before anything is decoded; libjpeg decodes where it was there
+   at build time, else stb_image. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,16 @@
 enum { MOST_SCANS = 100 };
 
 enum {
-    DHT = 0xc4, JPG = 0xc8, DAC = 0xcc, RST0 = 0xd0, SOI = 0xd8, EOI = 0xd9, SOS = 0xda, DNL = 0xdc, APP0 = 0xe0, APP1 = 0xe1,
+    DHT = 0xc4,
+    JPG = 0xc8,
+    DAC = 0xcc,
+    RST0 = 0xd0,
+    SOI = 0xd8,
+    EOI = 0xd9,
+    SOS = 0xda,
+    DNL = 0xdc,
+    APP0 = 0xe0,
+    APP1 = 0xe1,
     APP14 = 0xee
 };
 
@@ -17,14 +26,15 @@ enum {
 typedef struct {
     int frames, scans;
     bool tables;
-    bool jfif, adobe;      /* marks that say what the components are */
+    bool jfif, adobe; /* marks that say what the components are */
     int components;
-    uint8_t ids[4];        /* of the components */
-    size_t height_at;      /* where the frame header has the height */
+    uint8_t ids[4];       /* of the components */
+    size_t height_at;     /* where the frame header has the height */
     uint32_t late_height; /* that follows the first scan; 0: there is none */
 } structure;
 
-static lx_code inspect_frame(const lx_input *in, int marker, size_t at, size_t length, lx_image_info *info, structure *s)
+static lx_code inspect_frame(const lx_input *in, int marker, size_t at, size_t length, lx_image_info *info,
+                             structure *s)
 {
     const uint8_t *segment = in->bytes + at;
     if (++s->frames > 1)
@@ -70,32 +80,23 @@ static bool is_frame(int marker)
     return marker >= 0xc0 && marker <= 0xcf && marker != DHT && marker != JPG && marker != DAC;
 }
 
-static lx_code inspect_segment(const lx_input *in, int marker, size_t at, size_t length, lx_image_info *info, structure *s)
+static lx_code inspect_segment(const lx_input *in, int marker, size_t at, size_t length, lx_image_info *info,
+                               structure *s)
 {
     const uint8_t *segment = in->bytes + at;
     if (is_frame(marker))
         return inspect_frame(in, marker, at, length, info, s);
     switch (marker) {
-    case DHT:
-        s->tables = true;
-        return inspect_tables(in, segment, length, info);
-    case SOS:
-        return ++s->scans > MOST_SCANS ? lx_damaged(in, info, "it has more than 100 scans") : LX_OK;
-    case DNL:
-        s->late_height = length == 4 ? lx_big16(segment + 2) : 0;
-        return LX_OK;
-    case APP0:
-        s->jfif = s->jfif || (length >= 7 && memcmp(segment + 2, "JFIF", 5) == 0);
-        return LX_OK;
-    case APP14:
-        s->adobe = s->adobe || (length >= 7 && memcmp(segment + 2, "Adobe", 5) == 0);
-        return LX_OK;
+    case DHT: s->tables = true; return inspect_tables(in, segment, length, info);
+    case SOS: return ++s->scans > MOST_SCANS ? lx_damaged(in, info, "it has more than 100 scans") : LX_OK;
+    case DNL: s->late_height = length == 4 ? lx_big16(segment + 2) : 0; return LX_OK;
+    case APP0: s->jfif = s->jfif || (length >= 7 && memcmp(segment + 2, "JFIF", 5) == 0); return LX_OK;
+    case APP14: s->adobe = s->adobe || (length >= 7 && memcmp(segment + 2, "Adobe", 5) == 0); return LX_OK;
     case APP1:
         if (length > 8 && memcmp(segment + 2, "Exif\0\0", 6) == 0)
             info->orientation = lx_exif_orientation(segment + 8, length - 8);
         return LX_OK;
-    default:
-        return LX_OK;
+    default: return LX_OK;
     }
 }
 
@@ -144,7 +145,8 @@ lx_code lx_jpeg_inspect(const lx_input *in, lx_image_info *info)
     return inspect_file(in, info, &s);
 }
 
-/* ---- libjpeg ------------------------------------------------------------------------------------------------------ */
+/* ---- libjpeg ------------------------------------------------------------------------------------------------------
+ */
 
 #ifdef LX_LIBJPEG
 
@@ -174,7 +176,8 @@ static void give_up(j_common_ptr codec)
     longjmp(w->back, 1);
 }
 
-/* What the library would go on with after a warning is a picture that is partly made up. These warnings are harmless. */
+/* What the library would go on with after a warning is a picture that is partly made up. These warnings are harmless.
+ */
 static void note(j_common_ptr codec, int level)
 {
     static const int harmless[] = {JWRN_ADOBE_XFORM, JWRN_BOGUS_PROGRESSION, JWRN_EXTRANEOUS_DATA, JWRN_JFIF_MAJOR,
@@ -204,9 +207,10 @@ static uint8_t multiply(int a, int b)
     return (uint8_t)((a * b + 127) / 255);
 }
 
-/* A row of interleaved samples into the planes. Inks are stored as light, 255 for none: Adobe's programs began with it, and
-   readers take it so where there is no mark of theirs. */
-static void put_row(const struct jpeg_decompress_struct *codec, const uint8_t *row, int channels, uint8_t *out, size_t pixels)
+/* A row of interleaved samples into the planes. Inks are stored as light, 255 for none: Adobe's programs began with it,
+   and readers take it so where there is no mark of theirs. */
+static void put_row(const struct jpeg_decompress_struct *codec, const uint8_t *row, int channels, uint8_t *out,
+                    size_t pixels)
 {
     const size_t width = codec->output_width;
     for (size_t x = 0; x < width; x++) {
@@ -225,8 +229,8 @@ static void put_row(const struct jpeg_decompress_struct *codec, const uint8_t *r
 }
 
 /* What needs to be released is in `codec` and `*row`, whatever happens. */
-static lx_code decode_rows(struct jpeg_decompress_struct *codec, watcher *w, int channels, bool rgb, uint8_t *volatile *row,
-                           uint8_t *planes)
+static lx_code decode_rows(struct jpeg_decompress_struct *codec, watcher *w, int channels, bool rgb,
+                           uint8_t *volatile *row, uint8_t *planes)
 {
     const size_t width = (size_t)w->info->width, pixels = width * (size_t)w->info->height;
     if (setjmp(w->back))
@@ -277,15 +281,18 @@ static lx_code decode_planes(const lx_input *in, const lx_image_info *info, int 
 
 #else
 
-/* The library knows colours by their marks and names alone, and takes four components without a mark for something else. */
+/* The library knows colours by their marks and names alone, and takes four components without a mark for something
+ * else. */
 static lx_code check_fallback(const lx_input *in, const structure *s, bool rgb)
 {
-    const char *what = !s->tables                              ? "a JPEG without Huffman tables"
-                       : rgb && memcmp(s->ids, "RGB", 3) != 0  ? "a JPEG of RGB without a mark"
-                       : s->components == 4 && !s->adobe       ? "a JPEG of four inks without a mark"
-                                                               : NULL;
-    return what ? lx_fail(in->error, LX_EFORMAT, "\"%.300s\" is %s, which this build does not read (package libjpeg62-turbo-dev "
-                                                 "was not there)", in->name, what)
+    const char *what = !s->tables                             ? "a JPEG without Huffman tables"
+                       : rgb && memcmp(s->ids, "RGB", 3) != 0 ? "a JPEG of RGB without a mark"
+                       : s->components == 4 && !s->adobe      ? "a JPEG of four inks without a mark"
+                                                              : NULL;
+    return what ? lx_fail(in->error, LX_EFORMAT,
+                          "\"%.300s\" is %s, which this build does not read (package libjpeg62-turbo-dev "
+                          "was not there)",
+                          in->name, what)
                 : LX_OK;
 }
 
@@ -306,7 +313,8 @@ static lx_code decode_planes(const lx_input *in, const lx_image_info *info, int 
 
 #endif
 
-/* ---- decoding ----------------------------------------------------------------------------------------------------- */
+/* ---- decoding -----------------------------------------------------------------------------------------------------
+ */
 
 /* RGB that nothing in the JPEG calls so; components numbered 1, 2, 3 are YCbCr by everybody who does not mark them. */
 static bool is_rgb(const structure *s, lx_jpeg_colours colours)
@@ -314,7 +322,8 @@ static bool is_rgb(const structure *s, lx_jpeg_colours colours)
     return colours == LX_JPEG_RGB && s->components == 3 && !s->jfif && !s->adobe && memcmp(s->ids, "\1\2\3", 3) != 0;
 }
 
-lx_code lx_jpeg_planes(const lx_input *in, const lx_image_info *info, int channels, lx_jpeg_colours colours, uint8_t *planes)
+lx_code lx_jpeg_planes(const lx_input *in, const lx_image_info *info, int channels, lx_jpeg_colours colours,
+                       uint8_t *planes)
 {
     structure s;
     lx_image_info again = *info;

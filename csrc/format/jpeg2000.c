@@ -61,16 +61,16 @@ static OPJ_BOOL seek_memory(OPJ_OFF_T place, void *data)
     return OPJ_TRUE;
 }
 
-/* The library's own words go nowhere: it is not for a library to print. They are all that tells a file that is damaged from
-   memory that ran out, though. */
+/* The library's own words go nowhere: it is not for a library to print. They are all that tells a file that is damaged
+   from memory that ran out, though. */
 static void keep_quiet(const char *message, void *starved)
 {
     if (starved && strstr(message, "memory"))
         *(bool *)starved = true;
 }
 
-static lx_code decode(const char *path, opj_codec_t *codec, opj_stream_t *stream, opj_image_t **image, const lx_dicom *d,
-                      uint16_t *codes, lx_error *error)
+static lx_code decode(const char *path, opj_codec_t *codec, opj_stream_t *stream, opj_image_t **image,
+                      const lx_dicom *d, uint16_t *codes, lx_error *error)
 {
     opj_dparameters_t parameters;
     opj_set_default_decoder_parameters(&parameters);

@@ -1,5 +1,5 @@
-/* JPEG of 12 bits (process 4: extended sequential, Huffman codes; ITU-T T.81, annexes A, F), which only DICOM files have:
-   libjpeg is compiled for samples of 8. */
+/* JPEG of 12 bits (process 4: extended sequential, Huffman codes; ITU-T T.81, annexes A, F), which only DICOM files
+   have: libjpeg is compiled for samples of 8. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +9,27 @@
 #include "rooms.h"
 
 enum {
-    TABLES = 4, COMPONENTS = 3, BLOCK = 8, BLOCK_SAMPLES = 64, BITS = 12, MIDDLE = 1 << (BITS - 1), MOST = (1 << BITS) - 1,
-    SOF0 = 0xc0, SOF1 = 0xc1, DHT = 0xc4, JPG = 0xc8, DAC = 0xcc, SOI = 0xd8, EOI = 0xd9, SOS = 0xda, DQT = 0xdb, DRI = 0xdd
+    TABLES = 4,
+    COMPONENTS = 3,
+    BLOCK = 8,
+    BLOCK_SAMPLES = 64,
+    BITS = 12,
+    MIDDLE = 1 << (BITS - 1),
+    MOST = (1 << BITS) - 1,
+    SOF0 = 0xc0,
+    SOF1 = 0xc1,
+    DHT = 0xc4,
+    JPG = 0xc8,
+    DAC = 0xcc,
+    SOI = 0xd8,
+    EOI = 0xd9,
+    SOS = 0xda,
+    DQT = 0xdb,
+    DRI = 0xdd
 };
 
 typedef struct {
-    int id, across, down;       /* samples beside and below each other in a unit */
+    int id, across, down; /* samples beside and below each other in a unit */
     int quantisation;
     int blocks_x, blocks_y;     /* that there is room for: whole units */
     int own_x, own_y;           /* that a scan of this component alone has */
@@ -44,8 +59,8 @@ static lx_code damaged(const stream *s, const char *what)
 
 static lx_code unsupported(const stream *s, const char *what)
 {
-    return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" has a 12-bit JPEG %s, which is not supported; convert it with dcmdjpeg",
-                   s->path, what);
+    return lx_fail(s->error, LX_EFORMAT,
+                   "\"%.300s\" has a 12-bit JPEG %s, which is not supported; convert it with dcmdjpeg", s->path, what);
 }
 
 static bool is_frame(int marker)
@@ -94,7 +109,8 @@ static lx_code read_codes(stream *s, const uint8_t *segment, size_t length)
         size_t count = 0;
         for (size_t i = 0; i < LX_CODE_BITS && length >= 1 + LX_CODE_BITS; i++)
             count += segment[1 + i];
-        if (count < 1 || count > 256 || length < 1 + LX_CODE_BITS + count || segment[0] >> 4 > 1 || (segment[0] & 15) >= TABLES)
+        if (count < 1 || count > 256 || length < 1 + LX_CODE_BITS + count || segment[0] >> 4 > 1 ||
+            (segment[0] & 15) >= TABLES)
             return damaged(s, "a Huffman table makes no sense");
         lx_huffman *table = &(segment[0] >> 4 ? s->ac : s->dc)[segment[0] & 15];
         if (!lx_huffman_make(table, segment + 1, segment + 1 + LX_CODE_BITS))
@@ -122,7 +138,8 @@ static lx_code reserve(stream *s)
         c->own_y = divided(divided(s->d->rows * c->down, s->down), BLOCK);
         c->samples = malloc(sizeof *c->samples * (size_t)c->blocks_x * (size_t)c->blocks_y * BLOCK_SAMPLES);
         if (!c->samples)
-            return lx_fail(s->error, LX_ENOMEM, "\"%.300s\": out of memory for %d x %d pixels", s->path, s->d->columns, s->d->rows);
+            return lx_fail(s->error, LX_ENOMEM, "\"%.300s\": out of memory for %d x %d pixels", s->path, s->d->columns,
+                           s->d->rows);
     }
     return LX_OK;
 }
@@ -139,7 +156,8 @@ static lx_code read_frame(stream *s, int marker, const uint8_t *segment, size_t 
         return damaged(s, "its frame header is too short");
     if (segment[0] != BITS)
         return unsupported(s, "of neither 8 nor 12 bits");
-    if ((int)lx_big16(segment + 1) != s->d->rows || (int)lx_big16(segment + 3) != s->d->columns || segment[5] != s->d->samples)
+    if ((int)lx_big16(segment + 1) != s->d->rows || (int)lx_big16(segment + 3) != s->d->columns ||
+        segment[5] != s->d->samples)
         return damaged(s, "its picture is not of the size that the file says");
     s->count = segment[5];
     s->across = s->down = 1;
@@ -147,7 +165,9 @@ static lx_code read_frame(stream *s, int marker, const uint8_t *segment, size_t 
         const uint8_t *at = segment + 6 + 3 * i;
         component *c = &s->components[i];
         /* of one component alone the factors mean nothing */
-        *c = (component){.id = at[0], .across = s->count > 1 ? at[1] >> 4 : 1, .down = s->count > 1 ? at[1] & 15 : 1,
+        *c = (component){.id = at[0],
+                         .across = s->count > 1 ? at[1] >> 4 : 1,
+                         .down = s->count > 1 ? at[1] & 15 : 1,
                          .quantisation = at[2]};
         if (c->across < 1 || c->across > 2 || c->down < 1 || c->down > 2 || c->quantisation >= TABLES)
             return unsupported(s, "of unusual colour channels");
@@ -160,17 +180,18 @@ static lx_code read_frame(stream *s, int marker, const uint8_t *segment, size_t 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 /* Where the values of a block are in the file: by diagonals. */
-static const uint8_t zigzag[BLOCK_SAMPLES] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+static const uint8_t zigzag[BLOCK_SAMPLES] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,
+                                              12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28,
+                                              35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+                                              58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
 static void make_cosines(stream *s)
 {
     const double pi = 3.14159265358979323846;
     for (int place = 0; place < BLOCK; place++)
         for (int frequency = 0; frequency < BLOCK; frequency++)
-            s->cosines[place][frequency] =
-                (float)(cos((2 * place + 1) * frequency * pi / 16) * (frequency ? 0.5 : 0.5 / sqrt(2)));
+            s->cosines[place][frequency] = (float)(cos((2 * place + 1) * frequency * pi / 16) *
+                                                   (frequency ? 0.5 : 0.5 / sqrt(2)));
 }
 
 /* The inverse cosine transform (T.81, A.3.3), along rows and then columns. */
@@ -277,8 +298,8 @@ static lx_code read_scan(stream *s, const uint8_t *segment, size_t length)
         c->dc_table = segment[2 + 2 * i] >> 4;
         c->ac_table = segment[2 + 2 * i] & 15;
         c->dc = 0;
-        if (c->dc_table >= TABLES || c->ac_table >= TABLES || !s->dc[c->dc_table].defined || !s->ac[c->ac_table].defined ||
-            !s->quantised[c->quantisation])
+        if (c->dc_table >= TABLES || c->ac_table >= TABLES || !s->dc[c->dc_table].defined ||
+            !s->ac[c->ac_table].defined || !s->quantised[c->quantisation])
             return damaged(s, "its scan header names what there is not");
         s->done |= 1 << k;
     }
@@ -293,9 +314,7 @@ static lx_code read_segment(stream *s, int marker, const uint8_t *segment, size_
     case DQT: return read_quantisation(s, segment, length);
     case DHT: return read_codes(s, segment, length);
     case SOS: return read_scan(s, segment, length);
-    case DRI:
-        s->interval = length == 2 ? (long)lx_big16(segment) : 0;
-        return LX_OK;
+    case DRI: s->interval = length == 2 ? (long)lx_big16(segment) : 0; return LX_OK;
     default: return LX_OK;
     }
 }
@@ -327,10 +346,11 @@ static lx_code read_stream(stream *s)
     return LX_OK;
 }
 
-/* ---- pixels ------------------------------------------------------------------------------------------------------- */
+/* ---- pixels -------------------------------------------------------------------------------------------------------
+ */
 
-/* The sample of a component at a pixel. A smaller channel is enlarged as libjpeg does it: its samples lie in the middle of the
-   pixels that they are for, and each pixel is 3/4 of the nearer one and 1/4 of the other, in each direction. */
+/* The sample of a component at a pixel. A smaller channel is enlarged as libjpeg does it: its samples lie in the middle
+   of the pixels that they are for, and each pixel is 3/4 of the nearer one and 1/4 of the other, in each direction. */
 static int sample_at(const stream *s, const component *c, int x, int y)
 {
     const bool wide = c->across < s->across, high = c->down < s->down;

@@ -1,4 +1,5 @@
-/* Lossless JPEG in DICOM files (process 14: ITU-T T.81, annex H), in which archives of radiographs keep more than 8 bits. */
+/* Lossless JPEG in DICOM files (process 14: ITU-T T.81, annex H), in which archives of radiographs keep more than 8
+ * bits. */
 #include "jpeg_lossless.h"
 
 #include <string.h>
@@ -11,7 +12,12 @@ enum {
     TABLES = 4,
     COMPONENTS = 3,
     QUICK_BITS = 12,
-    SOF3 = 0xc3, DHT = 0xc4, RST0 = 0xd0, SOI = 0xd8, SOS = 0xda, DRI = 0xdd
+    SOF3 = 0xc3,
+    DHT = 0xc4,
+    RST0 = 0xd0,
+    SOI = 0xd8,
+    SOS = 0xda,
+    DRI = 0xdd
 };
 
 typedef struct {
@@ -24,9 +30,9 @@ typedef struct {
     int predictor, shift;
     struct {
         int16_t difference;
-        uint8_t bits; /* 0: it takes more than are looked at */
+        uint8_t bits;                     /* 0: it takes more than are looked at */
     } quick[COMPONENTS][1 << QUICK_BITS]; /* what the next bits begin with */
-    long interval; /* samples between restarts; 0: there are none */
+    long interval;                        /* samples between restarts; 0: there are none */
 } stream;
 
 static lx_code damaged(const stream *s, const char *what)
@@ -67,13 +73,17 @@ static lx_code read_frame(stream *s, const uint8_t *segment, size_t length, cons
     s->components = segment[5];
     if (s->precision < 2 || s->precision > MOST_BITS || s->height != d->rows || s->width != d->columns ||
         s->components != d->samples)
-        return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" says %d x %d pixels of %d samples, and its JPEG %d x %d of %d, %d "
-                                             "bits each", s->path, d->columns, d->rows, d->samples, s->width, s->height, s->components, s->precision);
+        return lx_fail(s->error, LX_EFORMAT,
+                       "\"%.300s\" says %d x %d pixels of %d samples, and its JPEG %d x %d of %d, %d "
+                       "bits each",
+                       s->path, d->columns, d->rows, d->samples, s->width, s->height, s->components, s->precision);
     for (int i = 0; i < s->components; i++) {
         s->ids[i] = segment[6 + 3 * i];
         if (s->components > 1 && segment[7 + 3 * i] != 0x11)
-            return lx_fail(s->error, LX_EFORMAT, "\"%.300s\" has a lossless JPEG with smaller colour channels, which is "
-                                                 "not supported", s->path);
+            return lx_fail(s->error, LX_EFORMAT,
+                           "\"%.300s\" has a lossless JPEG with smaller colour channels, which is "
+                           "not supported",
+                           s->path);
     }
     return LX_OK;
 }
@@ -126,8 +136,10 @@ static lx_code read_headers(stream *s, const lx_dicom *d)
         else if (marker == DRI && length == 4)
             s->interval = (int)lx_big16(segment);
         else if (marker >= 0xc0 && marker < RST0 && marker != 0xc8 && marker != 0xcc)
-            lx_fail(s->error, LX_EFORMAT, "\"%.300s\" says that it has a lossless JPEG, and has one of another process "
-                                          "(0x%02x), which is not supported", s->path, marker);
+            lx_fail(s->error, LX_EFORMAT,
+                    "\"%.300s\" says that it has a lossless JPEG, and has one of another process "
+                    "(0x%02x), which is not supported",
+                    s->path, marker);
         if (s->error->code)
             return s->error->code;
     }
@@ -156,7 +168,8 @@ static void make_quick(stream *s)
         for (uint64_t head = 0; head < 1 << QUICK_BITS; head++) {
             lx_bits in = {.window = head << (64 - QUICK_BITS), .bits = QUICK_BITS};
             int difference = 0;
-            const bool fits = read_difference(&in, &s->tables[s->table[i]], &difference) && in.bits >= 0 && difference < 1 << 15;
+            const bool fits = read_difference(&in, &s->tables[s->table[i]], &difference) && in.bits >= 0 &&
+                              difference < 1 << 15;
             s->quick[i][head].difference = (int16_t)difference;
             s->quick[i][head].bits = (uint8_t)(fits ? QUICK_BITS - in.bits : 0);
         }
@@ -187,7 +200,8 @@ static inline int predict(int predictor, int left, int above, int corner)
     }
 }
 
-/* A row of all components. The first row after a restart is predicted from the left alone, and begins at the middle level. */
+/* A row of all components. The first row after a restart is predicted from the left alone, and begins at the middle
+ * level. */
 static lx_code read_row(stream *s, int y, bool first, uint16_t *codes)
 {
     const size_t width = (size_t)s->width, pixels = width * (size_t)s->height;
@@ -207,9 +221,10 @@ static lx_code read_row(stream *s, int y, bool first, uint16_t *codes)
             *here = (uint16_t)(expected + difference);
         }
     s->in = in;
-    return lx_bits_overrun(&s->in) ? lx_fail(s->error, LX_EFORMAT, "\"%.300s\" is truncated: its pixels end in row %d of %d", s->path,
-                                          y + 1, s->height)
-                                : LX_OK;
+    return lx_bits_overrun(&s->in)
+               ? lx_fail(s->error, LX_EFORMAT, "\"%.300s\" is truncated: its pixels end in row %d of %d", s->path,
+                         y + 1, s->height)
+               : LX_OK;
 }
 
 lx_code lx_jpeg_lossless_decode(const char *path, const uint8_t *bytes, size_t size, const lx_dicom *d, uint16_t *codes,

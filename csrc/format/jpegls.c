@@ -1,4 +1,5 @@
-/* JPEG-LS (ISO 14495-1) inside DICOM files, by CharLS where that was there at build time (the Makefile defines LX_CHARLS). */
+/* JPEG-LS (ISO 14495-1) inside DICOM files, by CharLS where that was there at build time (the Makefile defines
+ * LX_CHARLS). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,8 +45,8 @@ static lx_code failed(const job *j, int status)
                    charls_get_error_message((charls_jpegls_errc)status));
 }
 
-/* Whether the stream has its end, perhaps before a byte that fills it up. Without it CharLS goes on for long, in what is not
-   there. */
+/* Whether the stream has its end, perhaps before a byte that fills it up. Without it CharLS goes on for long, in what
+   is not there. */
 static bool has_end(const uint8_t *bytes, size_t size)
 {
     const size_t end = size > 2 && bytes[size - 1] == 0 ? size - 1 : size;
@@ -69,14 +70,15 @@ static lx_code read_header(job *j, const uint8_t *bytes, size_t size)
         return failed(j, status);
     if (j->frame.width != (uint32_t)j->d->columns || j->frame.height != (uint32_t)j->d->rows ||
         j->frame.component_count != j->d->samples || j->frame.bits_per_sample > 16)
-        return lx_fail(j->error, LX_EFORMAT, "\"%.300s\" says %d x %d pixels of %d samples, and its JPEG-LS stream %u x %u of %d",
-                       j->path, j->d->columns, j->d->rows, j->d->samples, j->frame.width, j->frame.height,
+        return lx_fail(j->error, LX_EFORMAT,
+                       "\"%.300s\" says %d x %d pixels of %d samples, and its JPEG-LS stream %u x %u of %d", j->path,
+                       j->d->columns, j->d->rows, j->d->samples, j->frame.width, j->frame.height,
                        j->frame.component_count);
     return LX_OK;
 }
 
-/* Samples that have a sign come with it in as many bits as the stream has; others may be beyond the last one by what was
-   lost. */
+/* Samples that have a sign come with it in as many bits as the stream has; others may be beyond the last one by what
+   was lost. */
 static uint16_t code_of(const lx_dicom *d, uint32_t sample)
 {
     const uint32_t mask = (1u << d->stored) - 1;
@@ -109,7 +111,8 @@ lx_code lx_jpegls_decode(const char *path, const uint8_t *bytes, size_t size, co
                          lx_error *error)
 {
     if (!has_end(bytes, size))
-        return lx_fail(error, LX_EFORMAT, "\"%.300s\" is truncated: its JPEG-LS stream breaks off after %zu bytes", path, size);
+        return lx_fail(error, LX_EFORMAT, "\"%.300s\" is truncated: its JPEG-LS stream breaks off after %zu bytes",
+                       path, size);
     job j = {.path = path, .d = d, .codec = charls_jpegls_decoder_create(), .error = error};
     if (!j.codec)
         return lx_fail(error, LX_ENOMEM, "\"%.300s\": out of memory for its JPEG-LS stream", path);

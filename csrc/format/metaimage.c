@@ -1,6 +1,6 @@
-/* MetaImage (.mha, and .mhd with the pixels in a file beside it), as ITK writes radiographs: lines "Key = Value", of which
- * ElementDataFile is the last, then samples of one type in either byte order, perhaps in the form of zlib. Keys and types are
- * those of ITK's MetaIO documentation. */
+/* MetaImage (.mha, and .mhd with the pixels in a file beside it), as ITK writes radiographs: lines "Key = Value", of
+ * which ElementDataFile is the last, then samples of one type in either byte order, perhaps in the form of zlib. Keys
+ * and types are those of ITK's MetaIO documentation. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,9 +34,9 @@ typedef struct {
 typedef struct {
     const element *type;
     bool msb, compressed;
-    int64_t skip;      /* bytes before the samples; -1: the samples end the file */
+    int64_t skip;         /* bytes before the samples; -1: the samples end the file */
     char file[MOST_TEXT]; /* that has them; empty: this one */
-    size_t end;        /* of the header */
+    size_t end;           /* of the header */
 } layout;
 
 /* ---- the header -------------------------------------------------------------------------------------------------- */
@@ -46,9 +46,16 @@ static char *field_of(header *h, const char *key)
     const struct {
         const char *key;
         char *text;
-    } fields[] = {{"ObjectType", h->object}, {"NDims", h->dims}, {"DimSize", h->size}, {"ElementType", h->type},
-                  {"ElementNumberOfChannels", h->channels}, {"BinaryData", h->binary}, {"BinaryDataByteOrderMSB", h->msb},
-                  {"ElementByteOrderMSB", h->msb}, {"CompressedData", h->compressed}, {"HeaderSize", h->skip},
+    } fields[] = {{"ObjectType", h->object},
+                  {"NDims", h->dims},
+                  {"DimSize", h->size},
+                  {"ElementType", h->type},
+                  {"ElementNumberOfChannels", h->channels},
+                  {"BinaryData", h->binary},
+                  {"BinaryDataByteOrderMSB", h->msb},
+                  {"ElementByteOrderMSB", h->msb},
+                  {"CompressedData", h->compressed},
+                  {"HeaderSize", h->skip},
                   {"ElementDataFile", h->file}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (strcmp(fields[i].key, key) == 0)
@@ -194,11 +201,14 @@ static lx_code read_place(const lx_input *in, const header *h, lx_image_info *in
     if (strncmp(h->file, "LIST", 4) == 0 || strchr(h->file, '%'))
         return lx_unsupported(in, "a MetaImage with its samples in several files");
     if (strchr(h->file, '/') || strchr(h->file, '\\') || strcmp(h->file, "..") == 0)
-        return lx_fail(in->error, LX_EFORMAT, "\"%.300s\" says that its samples are in \"%.255s\"; a file in the same folder "
-                       "is read, no other", in->name, h->file);
-    if (!in->path)
-        return lx_fail(in->error, LX_EFORMAT, "\"%.300s\" has its samples in another file, \"%.255s\"; read it by its path",
+        return lx_fail(in->error, LX_EFORMAT,
+                       "\"%.300s\" says that its samples are in \"%.255s\"; a file in the same folder "
+                       "is read, no other",
                        in->name, h->file);
+    if (!in->path)
+        return lx_fail(in->error, LX_EFORMAT,
+                       "\"%.300s\" has its samples in another file, \"%.255s\"; read it by its path", in->name,
+                       h->file);
     memcpy(l->file, h->file, sizeof l->file);
     return LX_OK;
 }
@@ -259,8 +269,8 @@ static lx_code find_samples(const lx_input *in, const lx_image_info *info, const
 #include <zlib.h>
 
 /* Inflates one frame; those before it go the same way and are forgotten. */
-static lx_code inflate_frame(const lx_input *in, const lx_image_info *info, const stretch *s, uint64_t before, uint8_t *out,
-                             size_t size)
+static lx_code inflate_frame(const lx_input *in, const lx_image_info *info, const stretch *s, uint64_t before,
+                             uint8_t *out, size_t size)
 {
     uint8_t passed[4096];
     z_stream z = {.next_in = (Bytef *)(uintptr_t)s->bytes, .avail_in = (uInt)s->size};
@@ -290,12 +300,14 @@ static lx_code inflate_frame(const lx_input *in, const lx_image_info *info, cons
 
 #else
 
-static lx_code inflate_frame(const lx_input *in, const lx_image_info *info, const stretch *s, uint64_t before, uint8_t *out,
-                             size_t size)
+static lx_code inflate_frame(const lx_input *in, const lx_image_info *info, const stretch *s, uint64_t before,
+                             uint8_t *out, size_t size)
 {
     (void)info, (void)s, (void)before, (void)out, (void)size;
-    return lx_fail(in->error, LX_EFORMAT, "\"%.300s\" is a compressed MetaImage, which this build does not read (package "
-                   "zlib1g-dev)", in->name);
+    return lx_fail(in->error, LX_EFORMAT,
+                   "\"%.300s\" is a compressed MetaImage, which this build does not read (package "
+                   "zlib1g-dev)",
+                   in->name);
 }
 
 #endif
@@ -333,10 +345,10 @@ static float float_of(const uint8_t *at, const element *type)
     return type->bytes == 1 ? value.char_ : value.short_;
 }
 
-/* Samples in the order of this machine's to a picture; frees them. Unsigned ones of 8 and 16 bits are levels, as in other
- * formats, others units of their own. */
-static lx_code take(const lx_input *in, const layout *l, uint8_t *samples, const lx_read_options *options, lx_image_info *info,
-                    lx_picture *picture)
+/* Samples in the order of this machine's to a picture; frees them. Unsigned ones of 8 and 16 bits are levels, as in
+ * other formats, others units of their own. */
+static lx_code take(const lx_input *in, const layout *l, uint8_t *samples, const lx_read_options *options,
+                    lx_image_info *info, lx_picture *picture)
 {
     const size_t count = (size_t)info->width * (size_t)info->height;
     if (l->type->kind == UNSIGNED && l->type->bytes == 1)
@@ -413,8 +425,8 @@ static lx_code decode(const lx_input *in, const lx_read_options *options, lx_pic
     if (read_header(in, info, &l))
         return in->error->code;
     if (options->frame < 0 && info->frames > 1)
-        return lx_fail(in->error, LX_EFORMAT, "\"%.300s\" has %d frames; say which one, with frame = 1 for the first", in->name,
-                       info->frames);
+        return lx_fail(in->error, LX_EFORMAT, "\"%.300s\" has %d frames; say which one, with frame = 1 for the first",
+                       in->name, info->frames);
     if (options->frame >= info->frames)
         return lx_fail(in->error, LX_EARG, "\"%.300s\" has %d frame%s; there is no frame %d", in->name, info->frames,
                        info->frames > 1 ? "s" : "", options->frame + 1);

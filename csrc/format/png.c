@@ -1,5 +1,5 @@
-/* PNG (ISO/IEC 15948). The chunks of a file are walked before anything is decoded; libspng decodes where it was there at build
-   time, else stb_image. */
+/* PNG (ISO/IEC 15948). The chunks of a file are walked before anything is decoded; libspng decodes where it was there
+   at build time, else stb_image. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,14 @@
 #include "../base/checksum.h"
 #include "rooms.h"
 
-enum { GREY = 0, RGB = 2, PALETTE = 3, MOST_COLOURS = 256, HEADER_BYTES = 13, CHUNK_EDGES = 12 /* length, name, check */ };
+enum {
+    GREY = 0,
+    RGB = 2,
+    PALETTE = 3,
+    MOST_COLOURS = 256,
+    HEADER_BYTES = 13,
+    CHUNK_EDGES = 12 /* length, name, check */
+};
 
 static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
@@ -36,7 +43,8 @@ static lx_code inspect_header(const lx_input *in, const uint8_t *data, size_t le
     if (channels_of(l->type) == 0)
         return lx_damaged(in, info, "its colour type is unknown");
     const int d = l->depth;
-    const bool fits = d == 8 || (d == 16 && l->type != PALETTE) || ((d == 1 || d == 2 || d == 4) && (l->type == GREY || l->type == PALETTE));
+    const bool fits = d == 8 || (d == 16 && l->type != PALETTE) ||
+                      ((d == 1 || d == 2 || d == 4) && (l->type == GREY || l->type == PALETTE));
     if (!fits)
         return lx_damaged(in, info, "its bits to a sample do not fit its colour type");
     info->channels = l->type == PALETTE ? 3 : channels_of(l->type);
@@ -44,7 +52,8 @@ static lx_code inspect_header(const lx_input *in, const uint8_t *data, size_t le
     return lx_accept_size(in, lx_big32(data), lx_big32(data + 4), info);
 }
 
-static lx_code inspect_palette(const lx_input *in, const uint8_t *data, size_t length, const lx_image_info *info, layout *l)
+static lx_code inspect_palette(const lx_input *in, const uint8_t *data, size_t length, const lx_image_info *info,
+                               layout *l)
 {
     if (length == 0 || length % 3 != 0 || length > 3 * MOST_COLOURS)
         return lx_damaged(in, info, "its palette has the wrong length");
@@ -113,7 +122,8 @@ static lx_code inspect_file(const lx_input *in, lx_image_info *info, layout *l)
     return LX_OK;
 }
 
-/* ---- decoding by libspng: samples as they are stored ------------------------------------------------------------------ */
+/* ---- decoding by libspng: samples as they are stored
+ * ------------------------------------------------------------------ */
 
 #ifdef LX_SPNG
 
@@ -142,8 +152,8 @@ static lx_code decode_stored(const lx_input *in, const lx_image_info *info, cons
     return status ? lx_damaged(in, info, spng_strerror(status)) : LX_OK;
 }
 
-/* Levels of 1, 2 and 4 bits, which lie side by side in a byte, as bytes of their own. Goes backwards, for the larger picture is
-   in the same place. */
+/* Levels of 1, 2 and 4 bits, which lie side by side in a byte, as bytes of their own. Goes backwards, for the larger
+   picture is in the same place. */
 static void spread(uint8_t *samples, const lx_image_info *info, const layout *l)
 {
     const size_t width = (size_t)info->width, row = row_bytes(info, l), depth = (size_t)l->depth;
@@ -167,7 +177,8 @@ static lx_code look_up(const lx_input *in, const lx_image_info *info, const layo
 }
 
 /* Interleaved samples for free(), and how many to a pixel. */
-static lx_code decode_samples(const lx_input *in, const lx_image_info *info, const layout *l, int *stored, uint8_t **samples)
+static lx_code decode_samples(const lx_input *in, const lx_image_info *info, const layout *l, int *stored,
+                              uint8_t **samples)
 {
     const size_t pixels = (size_t)info->width * (size_t)info->height;
     *stored = l->type == PALETTE ? 3 : channels_of(l->type);
@@ -188,11 +199,13 @@ static int white_of(const layout *l)
 
 #else
 
-/* ---- decoding by stb_image -------------------------------------------------------------------------------------------- */
+/* ---- decoding by stb_image
+ * -------------------------------------------------------------------------------------------- */
 
-/* The library shows what was in memory for indices beyond the palette. So the picture is decoded with two palettes that differ
-   there alone: where the pictures differ, such an index is used. */
-static lx_code decode_with_palette(const lx_input *in, const lx_image_info *info, const layout *l, uint8_t beyond, void **samples)
+/* The library shows what was in memory for indices beyond the palette. So the picture is decoded with two palettes that
+   differ there alone: where the pictures differ, such an index is used. */
+static lx_code decode_with_palette(const lx_input *in, const lx_image_info *info, const layout *l, uint8_t beyond,
+                                   void **samples)
 {
     const size_t start = (size_t)(l->palette - in->bytes), rest = in->size - l->palette_end;
     const size_t size = start + 3 * MOST_COLOURS + 4 + rest;
@@ -227,7 +240,8 @@ static lx_code decode_indices(const lx_input *in, const lx_image_info *info, con
     return differ ? lx_damaged(in, info, "a pixel has a colour that its palette does not have") : LX_OK;
 }
 
-static lx_code decode_samples(const lx_input *in, const lx_image_info *info, const layout *l, int *stored, uint8_t **samples)
+static lx_code decode_samples(const lx_input *in, const lx_image_info *info, const layout *l, int *stored,
+                              uint8_t **samples)
 {
     void *found = NULL;
     *stored = l->type == PALETTE ? 3 : channels_of(l->type);
@@ -274,8 +288,9 @@ static lx_code decode(const lx_input *in, const lx_read_options *options, lx_pic
         free(samples);
         return in->error->code;
     }
-    return l.depth == 16 ? lx_take_deep(in, (uint16_t *)(void *)samples, stored, l.significant, false, options, info, picture)
-                         : lx_take_bytes(in, samples, stored, white_of(&l), options, info, picture);
+    return l.depth == 16
+               ? lx_take_deep(in, (uint16_t *)(void *)samples, stored, l.significant, false, options, info, picture)
+               : lx_take_bytes(in, samples, stored, white_of(&l), options, info, picture);
 }
 
 const lx_format lx_png = {"PNG", "png", sniff, inspect, decode};

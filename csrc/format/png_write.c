@@ -1,4 +1,5 @@
-/* Writing PNG (ISO/IEC 15948): each row by the filter that leaves the least, as the standard advises, and compressed. */
+/* Writing PNG (ISO/IEC 15948): each row by the filter that leaves the least, as the standard advises, and compressed.
+ */
 #include <stdlib.h>
 #include <string.h>
 

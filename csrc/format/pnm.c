@@ -5,9 +5,9 @@
 #include "rooms.h"
 
 typedef struct {
-    int kind;        /* 1 to 6, as in its magic number */
-    uint32_t white;  /* the sample that stands for white */
-    size_t raster;   /* where samples begin */
+    int kind;       /* 1 to 6, as in its magic number */
+    uint32_t white; /* the sample that stands for white */
+    size_t raster;  /* where samples begin */
 } layout;
 
 static bool is_text(const layout *l)
@@ -60,9 +60,12 @@ static lx_code read_header(const lx_input *in, lx_image_info *info, layout *l)
     uint32_t width, height;
     l->kind = in->bytes[1] - '0';
     l->white = 1;
-    if (!read_number(in, &at, &width) || !read_number(in, &at, &height) || (!is_bitmap(l) && !read_number(in, &at, &l->white)))
-        return at == in->size ? lx_truncated(in, info)
-                              : lx_damaged(in, info, is_bitmap(l) ? "its header is not two numbers" : "its header is not three numbers");
+    if (!read_number(in, &at, &width) || !read_number(in, &at, &height) ||
+        (!is_bitmap(l) && !read_number(in, &at, &l->white)))
+        return at == in->size
+                   ? lx_truncated(in, info)
+                   : lx_damaged(in, info,
+                                is_bitmap(l) ? "its header is not two numbers" : "its header is not three numbers");
     lx_code code = lx_accept_size(in, width, height, info);
     if (code != LX_OK)
         return code;
@@ -79,8 +82,8 @@ static lx_code read_header(const lx_input *in, lx_image_info *info, layout *l)
 
 /* ---- samples ----------------------------------------------------------------------------------------------------- */
 
-static lx_code store(const lx_input *in, const lx_image_info *info, bool deep, void *samples, size_t place, uint32_t value,
-                     uint32_t white)
+static lx_code store(const lx_input *in, const lx_image_info *info, bool deep, void *samples, size_t place,
+                     uint32_t value, uint32_t white)
 {
     if (value > white)
         return lx_damaged(in, info, "a sample is larger than the largest value that its header states");
@@ -103,20 +106,23 @@ static bool read_sample(const lx_input *in, const layout *l, size_t *at, uint32_
     return true;
 }
 
-static lx_code fill_from_text(const lx_input *in, const lx_image_info *info, const layout *l, void *samples, size_t count)
+static lx_code fill_from_text(const lx_input *in, const lx_image_info *info, const layout *l, void *samples,
+                              size_t count)
 {
     size_t at = l->raster;
     for (size_t i = 0; i < count; i++) {
         uint32_t value;
         if (!read_sample(in, l, &at, &value))
-            return at == in->size ? lx_truncated(in, info) : lx_damaged(in, info, "there is no number where a sample should be");
+            return at == in->size ? lx_truncated(in, info)
+                                  : lx_damaged(in, info, "there is no number where a sample should be");
         if (store(in, info, l->white > 255, samples, i, value, l->white))
             return in->error->code;
     }
     return LX_OK;
 }
 
-static lx_code fill_from_bytes(const lx_input *in, const lx_image_info *info, const layout *l, void *samples, size_t count)
+static lx_code fill_from_bytes(const lx_input *in, const lx_image_info *info, const layout *l, void *samples,
+                               size_t count)
 {
     const uint8_t *raster = in->bytes + l->raster;
     const size_t width = (size_t)info->width, row = (size_t)row_bytes(l, info);

@@ -9,7 +9,8 @@
 #define LX_DECLARE_FORMAT(format) extern const lx_format format;
 LX_FORMATS(LX_DECLARE_FORMAT)
 
-/* ---- what can be wrong with a file (input.c); info->format is its format ------------------------------------------ */
+/* ---- what can be wrong with a file (input.c); info->format is its format ------------------------------------------
+ */
 
 lx_code lx_damaged(const lx_input *in, const lx_image_info *info, const char *what);
 lx_code lx_truncated(const lx_input *in, const lx_image_info *info);
@@ -53,18 +54,20 @@ lx_code lx_take_bytes(const lx_input *in, uint8_t *samples, int stored, int whit
 lx_code lx_take_words(const lx_input *in, uint16_t *samples, int stored, int white, const lx_read_options *options,
                       const lx_image_info *info, lx_picture *picture);
 
-/* The same of files of 16 bits, which often have less in them: detectors of 10 to 14 bits are put into 16, and many programs
-   leave their levels at the lower end, whatever the file says of its significant bits (0: nothing). Then white is where
-   those bits end; without a word of the file, where the fewest of 8, 10, 12, 14 and 16 bits end that hold all samples. Inverted: small samples are white. It is
-   noted in the info. */
+/* The same of files of 16 bits, which often have less in them: detectors of 10 to 14 bits are put into 16, and many
+   programs leave their levels at the lower end, whatever the file says of its significant bits (0: nothing). Then white
+   is where those bits end; without a word of the file, where the fewest of 8, 10, 12, 14 and 16 bits end that hold all
+   samples. Inverted: small samples are white. It is noted in the info. */
 lx_code lx_take_deep(const lx_input *in, uint16_t *samples, int stored, int significant, bool inverted,
                      const lx_read_options *options, lx_image_info *info, lx_picture *picture);
 
-/* The same of samples in units of their own: where levels are asked for, black is the smallest and white the largest. */
+/* The same of samples in units of their own: where levels are asked for, black is the smallest and white the largest.
+ */
 lx_code lx_take_floats(const lx_input *in, float *samples, int stored, const lx_read_options *options,
                        const lx_image_info *info, lx_picture *picture);
 
-/* The orientation (1 to 8) that an EXIF block, which begins as a TIFF file does, states; 1 where it states none. (exif.c) */
+/* The orientation (1 to 8) that an EXIF block, which begins as a TIFF file does, states; 1 where it states none.
+ * (exif.c) */
 int lx_exif_orientation(const uint8_t *bytes, size_t size);
 
 /* Turns a picture upright, and says so in its info. (orient.c) */
@@ -79,9 +82,11 @@ lx_code lx_jpeg_inspect(const lx_input *in, lx_image_info *info);
 
 /* The planes of an inspected JPEG, 1 or 3 of them, of the size that the info says, into memory of the caller's. With
    LX_JPEG_RGB, three components that are neither marked nor numbered as YCbCr are taken to be RGB. (jpeg.c) */
-lx_code lx_jpeg_planes(const lx_input *in, const lx_image_info *info, int channels, lx_jpeg_colours colours, uint8_t *planes);
+lx_code lx_jpeg_planes(const lx_input *in, const lx_image_info *info, int channels, lx_jpeg_colours colours,
+                       uint8_t *planes);
 
-/* By stb_image (stb.c): interleaved samples of an inspected JPEG or PNG for free(); `info` says how many bits they have. */
+/* By stb_image (stb.c): interleaved samples of an inspected JPEG or PNG for free(); `info` says how many bits they
+ * have. */
 lx_code lx_stb_decode(const lx_input *in, int channels, const lx_image_info *info, void **samples);
 
 /* Compresses into the form of zlib; returns what is for free(), or NULL when memory is short. (deflate.c) */

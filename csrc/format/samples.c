@@ -39,8 +39,8 @@ static void mix(void *samples, bool deep, size_t stored, size_t count, int white
     }
 }
 
-/* The byte for every sample that there may be. The bytes that 16 bits come down to are the upper ones: as if the others had
-   never been. */
+/* The byte for every sample that there may be. The bytes that 16 bits come down to are the upper ones: as if the others
+   had never been. */
 static void fill_levels(int white, uint8_t *levels)
 {
     for (int sample = 0; sample <= white; sample++)
@@ -48,8 +48,8 @@ static void fill_levels(int white, uint8_t *levels)
 }
 
 /* Every `step`-th sample to a plane. */
-static void spread(const lx_plane *to, const void *samples, bool deep, size_t first, size_t step, int white, float scale,
-                   const uint8_t *levels)
+static void spread(const lx_plane *to, const void *samples, bool deep, size_t first, size_t step, int white,
+                   float scale, const uint8_t *levels)
 {
     const size_t count = lx_plane_count(to);
     if (to->type == LX_PLANE_U8)
@@ -67,7 +67,8 @@ static lx_code take(const lx_input *in, void *samples, bool deep, int stored, in
     const bool bytes = !deep || options->as == LX_AS_BYTES;
     const float scale = options->as == LX_AS_STORED ? 1 : 255.0f / (float)white;
     uint8_t levels[65536];
-    *picture = (lx_picture){{info->width, info->height, bytes ? LX_PLANE_U8 : LX_PLANE_F32, NULL}, lx_channels_of(options, info)};
+    *picture = (lx_picture){{info->width, info->height, bytes ? LX_PLANE_U8 : LX_PLANE_F32, NULL},
+                            lx_channels_of(options, info)};
     if (bytes)
         fill_levels(white, levels);
     if (!deep && white < 255) { /* levels first, for the grey of few levels is none of them */

@@ -3,8 +3,8 @@
 
 #include "rooms.h"
 
-/* Of the decode running in this thread: the largest allocation that it may make, 0 once it has asked for more; and whether
-   memory ran out, which the library does not always say. */
+/* Of the decode running in this thread: the largest allocation that it may make, 0 once it has asked for more; and
+   whether memory ran out, which the library does not always say. */
 static _Thread_local size_t decode_allowance;
 static _Thread_local bool decode_starved;
 
@@ -73,12 +73,12 @@ static lx_code explain(const lx_input *in, const lx_image_info *info)
 lx_code lx_stb_decode(const lx_input *in, int channels, const lx_image_info *info, void **samples)
 {
     int width = 0, height = 0, stored = 0;
-    /* 16-bit RGBA takes 8 bytes a pixel, decoders double their buffers as they grow, and JPEG pads to whole blocks of up
-       to 32 pixels; the compressed bytes themselves are gathered in one buffer, which doubles as well. */
+    /* 16-bit RGBA takes 8 bytes a pixel, decoders double their buffers as they grow, and JPEG pads to whole blocks of
+       up to 32 pixels; the compressed bytes themselves are gathered in one buffer, which doubles as well. */
     allow((size_t)(info->width + 32) * (size_t)(info->height + 32) * 16 + 2 * in->size + 65536);
     *samples = info->bits > 8
-        ? (void *)stbi_load_16_from_memory(in->bytes, (int)in->size, &width, &height, &stored, channels)
-        : (void *)stbi_load_from_memory(in->bytes, (int)in->size, &width, &height, &stored, channels);
+                   ? (void *)stbi_load_16_from_memory(in->bytes, (int)in->size, &width, &height, &stored, channels)
+                   : (void *)stbi_load_from_memory(in->bytes, (int)in->size, &width, &height, &stored, channels);
     if (!*samples)
         return explain(in, info);
     if (width != info->width || height != info->height) {

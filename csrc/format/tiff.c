@@ -16,12 +16,15 @@ static bool sniff(const uint8_t *bytes, size_t size)
 #include <tiffio.h>
 #endif
 
-#if !defined LX_LIBTIFF || TIFFLIB_VERSION < 20221213 /* before that, its messages went to one place for all threads */
+#if !defined LX_LIBTIFF || TIFFLIB_VERSION < 20221213 /* before that, its messages went to one place for all threads \
+                                                       */
 
 static lx_code refuse(const lx_input *in)
 {
-    return lx_fail(in->error, LX_EFORMAT, "\"%.300s\" is a TIFF file, which this build does not read (package libtiff-dev, 4.5 or "
-                                          "later, was not there)", in->name);
+    return lx_fail(in->error, LX_EFORMAT,
+                   "\"%.300s\" is a TIFF file, which this build does not read (package libtiff-dev, 4.5 or "
+                   "later, was not there)",
+                   in->name);
 }
 
 static lx_code inspect(const lx_input *in, lx_image_info *info, lx_dicom *dicom)
@@ -120,8 +123,10 @@ static lx_code damaged(const memory *m, const lx_image_info *info)
     if (is_starved(m))
         return lx_fail(m->in->error, LX_ENOMEM, "cannot decode \"%.300s\": out of memory", m->in->name);
     if (strstr(m->problem, "ompression") || strstr(m->problem, "not configured"))
-        return lx_fail(m->in->error, LX_EFORMAT, "\"%.300s\" is a TIFF file that libtiff cannot read: %s; convert it with "
-                                                 "tiffcp -c none", m->in->name, m->problem);
+        return lx_fail(m->in->error, LX_EFORMAT,
+                       "\"%.300s\" is a TIFF file that libtiff cannot read: %s; convert it with "
+                       "tiffcp -c none",
+                       m->in->name, m->problem);
     return lx_damaged(m->in, info, m->problem[0] ? m->problem : "it cannot be decoded");
 }
 
@@ -135,13 +140,14 @@ static TIFF *open_file(memory *m, const lx_input *in, size_t most)
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)most);
     TIFFOpenOptionsSetErrorHandlerExtR(options, note, m);
     TIFFOpenOptionsSetWarningHandlerExtR(options, note_palette, m);
-    TIFF *file = TIFFClientOpenExt("image", "rm", m, read_memory, write_nothing, seek_memory, close_nothing, size_of_memory,
-                                   NULL, NULL, options);
+    TIFF *file = TIFFClientOpenExt("image", "rm", m, read_memory, write_nothing, seek_memory, close_nothing,
+                                   size_of_memory, NULL, NULL, options);
     TIFFOpenOptionsFree(options);
     return file;
 }
 
-/* ---- what a page says ----------------------------------------------------------------------------------------------- */
+/* ---- what a page says -----------------------------------------------------------------------------------------------
+ */
 
 typedef struct {
     uint16_t bits, samples, format, photometric, planar;
@@ -172,10 +178,12 @@ static lx_code read_layout(TIFF *file, const memory *m, lx_image_info *info, lay
         return lx_unsupported(m->in, "a TIFF file of other samples than grey or colours");
     if (l->converts && l->bits > 8)
         return lx_unsupported(m->in, "a TIFF file of more than 8 bits in other colours than grey and RGB");
-    const bool real = l->format == SAMPLEFORMAT_IEEEFP, whole = l->format == SAMPLEFORMAT_UINT || l->format == SAMPLEFORMAT_INT ||
-                      l->format == SAMPLEFORMAT_VOID;
-    if (real ? l->bits != 32 && l->bits != 64 : !whole || l->bits < 1 || (l->bits > 16 && l->bits != 32) ||
-                                                 (l->format == SAMPLEFORMAT_INT && l->bits < 8))
+    const bool real = l->format == SAMPLEFORMAT_IEEEFP, whole = l->format == SAMPLEFORMAT_UINT ||
+                                                                l->format == SAMPLEFORMAT_INT ||
+                                                                l->format == SAMPLEFORMAT_VOID;
+    if (real ? l->bits != 32 && l->bits != 64
+             : !whole || l->bits < 1 || (l->bits > 16 && l->bits != 32) ||
+                   (l->format == SAMPLEFORMAT_INT && l->bits < 8))
         return lx_unsupported(m->in, "a TIFF file of unusual samples");
     info->channels = grey ? l->samples : l->samples == 4 && !l->converts ? 4 : 3;
     info->bits = l->bits <= 8 ? 8 : l->bits;
@@ -193,8 +201,8 @@ static lx_code find_page(TIFF *file, const memory *m, int page, lx_image_info *i
 {
     info->frames = (int)TIFFNumberOfDirectories(file);
     if (page < 0 || page >= info->frames)
-        return lx_fail(m->in->error, LX_EARG, "\"%.300s\" has %d page%s; there is no frame %d", m->in->name, info->frames,
-                       info->frames > 1 ? "s" : "", page + 1);
+        return lx_fail(m->in->error, LX_EARG, "\"%.300s\" has %d page%s; there is no frame %d", m->in->name,
+                       info->frames, info->frames > 1 ? "s" : "", page + 1);
     if (!TIFFSetDirectory(file, (tdir_t)page))
         return damaged(m, info);
     return LX_OK;
@@ -233,7 +241,8 @@ static lx_code inspect(const lx_input *in, lx_image_info *info, lx_dicom *dicom)
     return inspect_page(in, 0, info);
 }
 
-/* ---- stored samples ------------------------------------------------------------------------------------------------- */
+/* ---- stored samples -------------------------------------------------------------------------------------------------
+ */
 
 /* Rows of stored bytes, of one plane or of all samples side by side. */
 typedef struct {
@@ -262,7 +271,8 @@ static lx_code read_strips(TIFF *file, const memory *m, const lx_image_info *inf
     return LX_OK;
 }
 
-static lx_code read_tiles(TIFF *file, const memory *m, const lx_image_info *info, const layout *l, const raster *to, uint16_t plane)
+static lx_code read_tiles(TIFF *file, const memory *m, const lx_image_info *info, const layout *l, const raster *to,
+                          uint16_t plane)
 {
     uint32_t across = 0, down = 0;
     const uint32_t width = (uint32_t)info->width, height = (uint32_t)info->height;
@@ -291,7 +301,8 @@ static lx_code read_tiles(TIFF *file, const memory *m, const lx_image_info *info
     return m->in->error->code;
 }
 
-static lx_code read_plane(TIFF *file, const memory *m, const lx_image_info *info, const layout *l, const raster *to, uint16_t plane)
+static lx_code read_plane(TIFF *file, const memory *m, const lx_image_info *info, const layout *l, const raster *to,
+                          uint16_t plane)
 {
     return TIFFIsTiled(file) ? read_tiles(file, m, info, l, to, plane) : read_strips(file, m, info, to, plane);
 }
@@ -350,8 +361,8 @@ static void put_samples(const layout *l, const lx_image_info *info, const raster
     }
 }
 
-static lx_code take(const lx_input *in, const layout *l, void *samples, const lx_read_options *options, lx_image_info *info,
-                    lx_picture *picture)
+static lx_code take(const lx_input *in, const layout *l, void *samples, const lx_read_options *options,
+                    lx_image_info *info, lx_picture *picture)
 {
     const size_t count = (size_t)info->width * (size_t)info->height * l->samples;
     const bool inverted = l->photometric == PHOTOMETRIC_MINISWHITE && !options->raw;
@@ -370,8 +381,8 @@ static lx_code take(const lx_input *in, const layout *l, void *samples, const lx
     }
 }
 
-static lx_code decode_stored(TIFF *file, const memory *m, const layout *l, const lx_read_options *options, lx_image_info *info,
-                             lx_picture *picture)
+static lx_code decode_stored(TIFF *file, const memory *m, const layout *l, const lx_read_options *options,
+                             lx_image_info *info, lx_picture *picture)
 {
     static const size_t bytes[] = {[BYTES] = 1, [WORDS] = 2, [FLOATS] = 4};
     const size_t pixels = (size_t)info->width * (size_t)info->height;
@@ -391,7 +402,8 @@ static lx_code decode_stored(TIFF *file, const memory *m, const layout *l, const
     return m->in->error->code;
 }
 
-/* ---- colours that libtiff converts ------------------------------------------------------------------------------------- */
+/* ---- colours that libtiff converts
+ * ------------------------------------------------------------------------------------- */
 
 static lx_code decode_converted(TIFF *file, const memory *m, const lx_read_options *options, lx_image_info *info,
                                 lx_picture *picture)
@@ -423,7 +435,8 @@ static lx_code decode_page(TIFF *file, const memory *m, int page, const lx_read_
     layout l;
     if (find_page(file, m, page, info) || read_layout(file, m, info, &l))
         return m->in->error->code;
-    return l.converts ? decode_converted(file, m, options, info, picture) : decode_stored(file, m, &l, options, info, picture);
+    return l.converts ? decode_converted(file, m, options, info, picture)
+                      : decode_stored(file, m, &l, options, info, picture);
 }
 
 static lx_code decode(const lx_input *in, const lx_read_options *options, lx_picture *picture, lx_image_info *info,

@@ -7,11 +7,11 @@
 /* Gradients of one call; a margin of one pixel around the magnitudes stays 0. */
 typedef struct {
     int width, height;
-    size_t stride;       /* of `magnitude` and `state` */
+    size_t stride; /* of `magnitude` and `state` */
     int16_t *dx, *dy;
-    uint16_t *magnitude; /* |dx| + |dy| */
-    uint8_t *state;      /* NOTHING, WEAK or EDGE */
-    int *found;          /* edges whose neighbours are to be looked at */
+    uint16_t *magnitude;     /* |dx| + |dy| */
+    uint8_t *state;          /* NOTHING, WEAK or EDGE */
+    int *found;              /* edges whose neighbours are to be looked at */
     int16_t *smooth, *slope; /* room for a row each, with a column more on both sides */
 } job;
 
@@ -43,7 +43,8 @@ static void find_gradients(const lx_plane *in, job *j)
 {
     const size_t width = (size_t)j->width;
     for (int y = 0; y < j->height; y++) {
-        const uint8_t *above = lx_plane_row(in, y > 0 ? y - 1 : 0), *below = lx_plane_row(in, y + 1 < j->height ? y + 1 : y);
+        const uint8_t *above = lx_plane_row(in, y > 0 ? y - 1 : 0),
+                      *below = lx_plane_row(in, y + 1 < j->height ? y + 1 : y);
         sum_down(above, lx_plane_row(in, y), below, j->smooth + 1, j->slope + 1, width);
         j->smooth[0] = j->smooth[1];
         j->slope[0] = j->slope[1];
@@ -110,9 +111,16 @@ lx_code lx_canny(const lx_plane *in, lx_plane *out, double low, double high, lx_
         return lx_fail(error, LX_EARG, "canny: thresholds must be 0 <= low <= high, not %g and %g", low, high);
     const size_t count = lx_plane_count(in), stride = (size_t)in->width + 2;
     const size_t padded = stride * ((size_t)in->height + 2);
-    job j = {in->width, in->height, stride, malloc(count * sizeof *j.dx), malloc(count * sizeof *j.dy),
-             calloc(padded, sizeof *j.magnitude), calloc(padded, 1), malloc(count * sizeof *j.found),
-             malloc(stride * sizeof *j.smooth), malloc(stride * sizeof *j.slope)};
+    job j = {in->width,
+             in->height,
+             stride,
+             malloc(count * sizeof *j.dx),
+             malloc(count * sizeof *j.dy),
+             calloc(padded, sizeof *j.magnitude),
+             calloc(padded, 1),
+             malloc(count * sizeof *j.found),
+             malloc(stride * sizeof *j.smooth),
+             malloc(stride * sizeof *j.slope)};
     if (!j.dx || !j.dy || !j.magnitude || !j.state || !j.found || !j.smooth || !j.slope) {
         lx_fail(error, LX_ENOMEM, "canny: out of memory for %d x %d pixels", in->height, in->width);
     } else {

@@ -94,8 +94,8 @@ static void make_table(const job *j, int column, int row)
     fill_table(j->counts, j->bins, scale, table_of(j, column, row));
 }
 
-/* For each column or row: the two tiles whose centres are around it, how near it is to the second, and where other tiles
-   begin. */
+/* For each column or row: the two tiles whose centres are around it, how near it is to the second, and where other
+   tiles begin. */
 typedef struct {
     int first, second, end;
     float share;
@@ -107,7 +107,8 @@ static void place_between(between *place, int size, int tile, int tiles)
     for (int i = size - 1; i >= 0; i--) {
         const float at = (float)i * one - 0.5f;
         const int first = (int)floorf(at);
-        place[i] = (between){first > 0 ? first : 0, first + 1 < tiles ? first + 1 : tiles - 1, i + 1, at - (float)first};
+        place[i] = (between){first > 0 ? first : 0, first + 1 < tiles ? first + 1 : tiles - 1, i + 1,
+                             at - (float)first};
         if (i + 1 < size && place[i + 1].first == place[i].first && place[i + 1].second == place[i].second)
             place[i].end = place[i + 1].end;
     }
@@ -125,7 +126,8 @@ static around tables_around(const job *j, const between *column, const between *
 }
 
 /* Between the four: the order of OpenCV's sums. */
-static inline float blend(float upper_left, float upper_right, float lower_left, float lower_right, float across, float down)
+static inline float blend(float upper_left, float upper_right, float lower_left, float lower_right, float across,
+                          float down)
 {
     return (upper_left * (1 - across) + upper_right * across) * (1 - down) +
            (lower_left * (1 - across) + lower_right * across) * down;
@@ -141,7 +143,8 @@ LX_WIDE static void pack(const around *t, uint32_t *restrict words)
         words[level] = a[level] | (uint32_t)b[level] << 8 | (uint32_t)c[level] << 16 | (uint32_t)d[level] << 24;
 }
 
-static void look_up_bytes(const uint8_t *bytes, const between *columns, const uint32_t *words, int width, uint32_t *quads)
+static void look_up_bytes(const uint8_t *bytes, const between *columns, const uint32_t *words, int width,
+                          uint32_t *quads)
 {
     for (int x = 0; x < width; words += 256)
         for (const int end = columns[x].end; x < end; x++)

@@ -278,12 +278,13 @@ static void divide_row(const float *sum, const float *total, lx_plane *out, int 
             floats[i] = sum[i] / total[i];
 }
 
-lx_code lx_bilateral_filter(const lx_plane *in, lx_plane *out, int radius, double level, double space,
-                            lx_error *error)
+lx_code lx_bilateral_filter(const lx_plane *in, lx_plane *out, int radius, double level, double space, lx_error *error)
 {
     if (radius < 1 || radius > 64 || !(level > 0) || !(space > 0))
-        return lx_fail(error, LX_EARG, "bilateral_filter: radius must be 1 to 64, the deviations above 0; not %d, %g, "
-                                       "%g", radius, level, space);
+        return lx_fail(error, LX_EARG,
+                       "bilateral_filter: radius must be 1 to 64, the deviations above 0; not %d, %g, "
+                       "%g",
+                       radius, level, space);
     const size_t width = (size_t)in->width;
     const size_t stride = width + 2 * (size_t)radius, rows = (size_t)in->height + 2 * (size_t)radius;
     float *padded = malloc(sizeof *padded * (stride * rows + 2 * width));

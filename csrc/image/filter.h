@@ -33,8 +33,7 @@ lx_code lx_median_blur(const lx_plane *in, lx_plane *out, int size, lx_error *er
 
 /* Mean weighted by distance and by likeness (Tomasi and Manduchi, ICCV 1998), of the samples within `radius` pixels:
    `space` is the deviation in pixels, `level` in grey levels. */
-lx_code lx_bilateral_filter(const lx_plane *in, lx_plane *out, int radius, double level, double space,
-                            lx_error *error);
+lx_code lx_bilateral_filter(const lx_plane *in, lx_plane *out, int radius, double level, double space, lx_error *error);
 
 /* Sobel's derivatives with 3x3 weights; dx and dy 0..2, not both 0; `out` is float32. */
 lx_code lx_sobel(const lx_plane *in, lx_plane *out, int dx, int dy, lx_error *error);

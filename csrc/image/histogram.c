@@ -30,8 +30,8 @@ void lx_histogram(const lx_plane *in, float white, int bins, long *counts)
         uint32_t parts[4][256] = {{0}};
         lx_count_levels(in->samples, count, parts);
         for (int level = 0; level < 256; level++)
-            counts[bins == 256 ? level : bin_of((float)level, 255, bins)] +=
-                (long)parts[0][level] + parts[1][level] + parts[2][level] + parts[3][level];
+            counts[bins == 256 ? level : bin_of((float)level, 255, bins)] += (long)parts[0][level] + parts[1][level] +
+                                                                             parts[2][level] + parts[3][level];
     } else {
         const float *samples = in->samples;
         for (size_t i = 0; i < count; i++)
@@ -174,7 +174,7 @@ LX_WIDE void lx_invert(const lx_plane *in, lx_plane *out, float white)
     const size_t count = lx_plane_count(in);
     if (in->type == LX_PLANE_U8)
         for (size_t i = 0; i < count; i++)
-            ((uint8_t *)out->samples)[i] = (uint8_t)~((const uint8_t *)in->samples)[i];
+            ((uint8_t *)out->samples)[i] = (uint8_t) ~((const uint8_t *)in->samples)[i];
     else
         for (size_t i = 0; i < count; i++)
             ((float *)out->samples)[i] = white - ((const float *)in->samples)[i];

@@ -7,8 +7,8 @@
 
 enum { LX_LEVELS = 65536 }; /* of a float32 plane: what its scale is divided into */
 
-/* Adds how often each level occurs to four tables, which belong together: counting into one waits for the last count of the
-   same level. */
+/* Adds how often each level occurs to four tables, which belong together: counting into one waits for the last count of
+   the same level. */
 void lx_count_levels(const uint8_t *samples, size_t count, uint32_t parts[4][256]);
 
 /* Counts the samples of each of `bins` equal parts of 0..white. */
@@ -42,7 +42,7 @@ void lx_invert(const lx_plane *in, lx_plane *out, float white);
 void lx_threshold(const lx_plane *in, lx_plane *out, float level);
 
 /* Stretches levels so that `low` becomes 0 and `high` white, linearly; what is beyond is cut off. `in` may be `out`.
-   */
+ */
 void lx_stretch(const lx_plane *in, lx_plane *out, float white, float low, float high);
 
 /* Stretches the levels between the percentiles of these shares, 0..1, over the scale. */

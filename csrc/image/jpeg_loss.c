@@ -4,20 +4,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Entropy coding loses nothing, so that all that JPEG does to an image is to round the coefficients of its blocks to multiples
- * of a table: ITU-T T.81, A.3.3 (the cosine transform), A.3.4 (rounding), and K.1 (the table for luminance). */
+/* Entropy coding loses nothing, so that all that JPEG does to an image is to round the coefficients of its blocks to
+ * multiples of a table: ITU-T T.81, A.3.3 (the cosine transform), A.3.4 (rounding), and K.1 (the table for luminance).
+ */
 
 enum { SIDE = 8, COEFFICIENTS = SIDE * SIDE };
 
-static const int luminance[COEFFICIENTS] = {
-    16, 11, 10, 16, 24,  40,  51,  61,
-    12, 12, 14, 19, 26,  58,  60,  55,
-    14, 13, 16, 24, 40,  57,  69,  56,
-    14, 17, 22, 29, 51,  87,  80,  62,
-    18, 22, 37, 56, 68,  109, 103, 77,
-    24, 35, 55, 64, 81,  104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101,
-    72, 92, 95, 98, 112, 100, 103, 99};
+static const int luminance[COEFFICIENTS] = {16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
+                                            14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
+                                            18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
+                                            49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
 
 /* What a quality makes of the table: the Independent JPEG Group's rule. */
 static void fill_table(int quality, float steps[COEFFICIENTS])
@@ -75,7 +71,8 @@ void lx_jpeg_loss(const lx_plane *in, lx_plane *out, int quality)
             const int columns = in->width - left < SIDE ? in->width - left : SIDE;
             for (int y = 0; y < SIDE; y++) /* at the edges the last row and column are repeated */
                 for (int x = 0; x < SIDE; x++)
-                    block[y][x] = byte_at(in, left + (x < columns ? x : columns - 1), top + (y < rows ? y : rows - 1)) - 128;
+                    block[y][x] = byte_at(in, left + (x < columns ? x : columns - 1), top + (y < rows ? y : rows - 1)) -
+                                  128;
             transform(basis, false, block, coefficients);
             for (int i = 0; i < COEFFICIENTS; i++)
                 coefficients[i / SIDE][i % SIDE] = roundf(coefficients[i / SIDE][i % SIDE] / steps[i]) * steps[i];

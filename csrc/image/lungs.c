@@ -12,11 +12,11 @@
    numbers were chosen on one half of a set of radiographs with lung masks, and measured on the other (docs/lungs.md).
    */
 enum { SIDE = 128, PIXELS = SIDE * SIDE };
-static const double DARKEST_BAR = 0.06; /* of the brightest levels: the rows of a bar have no more */
-static const double FINE = 1.5, COARSE = 10; /* deviations of Gaussians: of a spot, and of its surroundings */
-static const double LUNG_X = 0.28, LUNG_Y = 0.45; /* where the middle of a lung is expected */
+static const double DARKEST_BAR = 0.06;               /* of the brightest levels: the rows of a bar have no more */
+static const double FINE = 1.5, COARSE = 10;          /* deviations of Gaussians: of a spot, and of its surroundings */
+static const double LUNG_X = 0.28, LUNG_Y = 0.45;     /* where the middle of a lung is expected */
 static const double SPREAD_X = 0.09, SPREAD_Y = 0.25; /* and how far from there it still counts */
-static const double LEAST = 0.05; /* of the strongest evidence: what still belongs to it */
+static const double LEAST = 0.05;                     /* of the strongest evidence: what still belongs to it */
 static const double SIDE_MARGIN = 0.12, UPPER_MARGIN = 0.07, LOWER_MARGIN = 0.12;
 
 /* The planes of one call. */

@@ -54,7 +54,8 @@ static lx_code measure_sharpness(const lx_plane *in, lx_measures *m, lx_error *e
     float *samples = malloc(2 * count * sizeof *samples);
     if (!samples)
         return lx_fail(error, LX_ENOMEM, "measure: out of memory");
-    lx_plane standard = {STANDARD, STANDARD, in->type, samples + count}, levels = {STANDARD, STANDARD, LX_PLANE_F32, samples};
+    lx_plane standard = {STANDARD, STANDARD, in->type, samples + count},
+             levels = {STANDARD, STANDARD, LX_PLANE_F32, samples};
     if (!lx_resize(in, &standard, LX_AREA, true, error) && !lx_laplacian(&standard, &levels, error)) {
         const double edges = variance_of(samples, count), all = m->deviation * m->deviation;
         m->sharpness = all > 0 ? edges / all : 0;
@@ -63,8 +64,8 @@ static lx_code measure_sharpness(const lx_plane *in, lx_measures *m, lx_error *e
     return error->code;
 }
 
-/* The signs, about their median, of the 8 x 8 lowest frequencies of the thumbnail but the mean, as a DCT-II has them: Zauner,
-   "Implementation and benchmarking of perceptual image hash functions", 2010. */
+/* The signs, about their median, of the 8 x 8 lowest frequencies of the thumbnail but the mean, as a DCT-II has them:
+   Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010. */
 static uint64_t hash_of(const uint8_t *thumbnail)
 {
     double rows[LX_THUMBNAIL][HASHED], values[HASHED * HASHED], sorted[HASHED * HASHED];

@@ -165,7 +165,8 @@ LX_WIDE static void order_words(const uint16_t *a, const uint16_t *b, uint16_t *
             high[i] = a[i] < b[i] ? b[i] : a[i];
 }
 
-LX_WIDE static void order_floats(const float *a, const float *b, float *restrict low, float *restrict high, size_t count)
+LX_WIDE static void order_floats(const float *a, const float *b, float *restrict low, float *restrict high,
+                                 size_t count)
 {
     if (low && high)
         for (size_t i = 0; i < count; i++) {
@@ -244,8 +245,8 @@ static void put_row(const job *j, size_t place, const void *samples, size_t coun
         memcpy((char *)j->out + place * j->kind, samples, count * j->kind);
 }
 
-/* Windows that overlap share their columns, so these are sorted once. Ends early if there are samples that are no words after
-   all. */
+/* Windows that overlap share their columns, so these are sorted once. Ends early if there are samples that are no words
+   after all. */
 static void sort_windows(job *j)
 {
     static const uint8_t in_order[MOST_SORTED] = {0, 1, 2, 3, 4, 5, 6};
@@ -267,7 +268,8 @@ static void sort_windows(job *j)
     for (long x = 0; x < j->width && !j->no_words; x += most) {
         const long count = j->width - x < most ? j->width - x : most;
         for (long y = -2 * radius; y < j->height; y++) {
-            /* a row takes the place of the one that is left above: it does not matter in which order they are to be sorted */
+            /* a row takes the place of the one that is left above: it does not matter in which order they are to be
+             * sorted */
             copy_row(j, y + radius, x - radius, count + 2 * radius, columns[(y + 2 * radius) % size]);
             if (y < 0)
                 continue;
@@ -326,8 +328,7 @@ static lx_code count_windows(const job *j, lx_error *error)
         for (long k = -radius - 1; k < radius; k++)
             slide(window, columns + clamp(k, width) * COUNTS, nothing);
         for (long x = 0; x < width; x++) {
-            slide(window, columns + clamp(x + radius, width) * COUNTS,
-                  columns + clamp(x - radius - 1, width) * COUNTS);
+            slide(window, columns + clamp(x + radius, width) * COUNTS, columns + clamp(x - radius - 1, width) * COUNTS);
             ((uint8_t *)j->out)[y * width + x] = middle_level(window, j->size * j->size / 2);
         }
     }
@@ -427,8 +428,12 @@ static lx_code rank_windows(const job *j, lx_error *error)
 {
     const size_t count = (size_t)j->width * (size_t)j->height;
     const size_t groups = count / GROUP + 1, larges = groups / GROUP + 1;
-    ranks r = {0, malloc(count * sizeof *r.value), malloc(count * sizeof *r.rank),
-               calloc(count + groups + larges, sizeof *r.each), NULL, NULL};
+    ranks r = {0,
+               malloc(count * sizeof *r.value),
+               malloc(count * sizeof *r.rank),
+               calloc(count + groups + larges, sizeof *r.each),
+               NULL,
+               NULL};
     if (!r.value || !r.rank || !r.each) {
         lx_fail(error, LX_ENOMEM, "median_blur: out of memory for %d x %d pixels", j->height, j->width);
     } else {

@@ -44,7 +44,7 @@ LX_WIDE static void turn(lx_plane_type type, void *to, const void *from, size_t 
         memmove(to, from, count * (type == LX_PLANE_U8 ? 1 : sizeof(float)));
     } else if (type == LX_PLANE_U8) {
         for (size_t i = 0; i < count; i++)
-            ((uint8_t *)to)[i] = (uint8_t)~((const uint8_t *)from)[i];
+            ((uint8_t *)to)[i] = (uint8_t) ~((const uint8_t *)from)[i];
     } else {
         for (size_t i = 0; i < count; i++)
             ((float *)to)[i] = -((const float *)from)[i];
@@ -166,8 +166,8 @@ LX_WIDE static void subtract(const lx_plane *a, lx_plane *out, bool from_out)
 
 lx_code lx_morphology(const lx_plane *in, lx_plane *out, lx_morph how, lx_shape shape, int size, lx_error *error)
 {
-    static const char *const names[] = {"erode", "dilate", "opening", "closing", "morphological_gradient", "top_hat",
-                                        "black_hat"};
+    static const char *const names[] = {"erode",   "dilate",   "opening", "closing", "morphological_gradient",
+                                        "top_hat", "black_hat"};
     if ((unsigned)how >= sizeof names / sizeof *names || (unsigned)shape > LX_ELLIPSE)
         return lx_fail(error, LX_EARG, "morphology: there is no operation %d with shape %d", (int)how, (int)shape);
     if (size < 1 || size > LARGEST || size % 2 == 0)
@@ -273,7 +273,7 @@ lx_code lx_connected_components(const lx_plane *in, bool diagonal, int32_t *labe
     const int32_t first = label_rows(in, diagonal, labels, parent);
     /* what a label is joined to comes before it, so final numbers, negative here, are given in one pass */
     for (int32_t label = 1; label < first; label++)
-        parent[label] = parent[label] == label ? -(int32_t)++*count : parent[parent[label]];
+        parent[label] = parent[label] == label ? -(int32_t)++ * count : parent[parent[label]];
     lx_component *list = calloc((size_t)*count + 1, sizeof *list);
     if (!list) {
         free(parent);

@@ -1,10 +1,11 @@
 /* One channel of a picture, which is what filters, histograms and warps work on.
 
-   Such a function is `lx_code lx_NAME(const lx_plane *in, lx_plane *out, PARAMETERS, lx_error *error)`. `out` comes with
-   its size, its type and room for its samples, and shares no memory with `in` unless the function says that it may.
-   The function works on the calling thread alone, keeps nothing between calls, and may run on many threads at once:
-   parallel work is over planes and images. The same arguments give the same bits, whatever instructions the processor
-   has: no fused multiply-add in this folder (see Makefile), and no sum whose order depends on the vector width. */
+   Such a function is `lx_code lx_NAME(const lx_plane *in, lx_plane *out, PARAMETERS, lx_error *error)`. `out` comes
+   with its size, its type and room for its samples, and shares no memory with `in` unless the function says that it
+   may. The function works on the calling thread alone, keeps nothing between calls, and may run on many threads at
+   once: parallel work is over planes and images. The same arguments give the same bits, whatever instructions the
+   processor has: no fused multiply-add in this folder (see Makefile), and no sum whose order depends on the vector
+   width. */
 #ifndef LX_PLANE_H
 #define LX_PLANE_H
 
@@ -56,7 +57,8 @@ static inline float lx_cut_level(float level, float most)
 static inline int lx_grey(int red, int green, int blue)
 {
     enum {
-        RED = (int)(LX_GREY_RED * 256 + 0.5f), GREEN = (int)(LX_GREY_GREEN * 256 + 0.5f),
+        RED = (int)(LX_GREY_RED * 256 + 0.5f),
+        GREEN = (int)(LX_GREY_GREEN * 256 + 0.5f),
         BLUE = (int)(LX_GREY_BLUE * 256 + 0.5f)
     };
     _Static_assert(RED + GREEN + BLUE == 256, "white stays white");

@@ -76,8 +76,8 @@ static double support_of(lx_interpolation how, bool antialias)
 
 /* ---- axes ----------------------------------------------------------------------------------------------------- */
 
-/* The part of input pixels that an output pixel covers. Enlarging by "area" is what OpenCV does there: bilinear, but with
-   coordinates aligned to the left. */
+/* The part of input pixels that an output pixel covers. Enlarging by "area" is what OpenCV does there: bilinear, but
+   with coordinates aligned to the left. */
 static void area_row(axis *a, int o, double scale, int in)
 {
     if (scale < 1) {
@@ -178,7 +178,8 @@ LX_WIDE static void add_taps(float (*restrict taps)[TAPS], const float *restrict
     }
 }
 
-/* One output row, already summed down: across. Behind the row there are `taps` zeros, as weights that are 0 count too. */
+/* One output row, already summed down: across. Behind the row there are `taps` zeros, as weights that are 0 count too.
+ */
 static void sum_across(const float *row, const axis *across, float *out)
 {
     float taps[STRETCH][TAPS];
@@ -262,8 +263,8 @@ lx_code lx_resize(const lx_plane *in, lx_plane *out, lx_interpolation how, bool 
         axis_make(&down, in->height, out->height, how, antialias))
         sum = calloc((size_t)in->width + (size_t)across.taps + (size_t)out->width, sizeof *sum);
     if (sum == NULL)
-        lx_fail(error, LX_ENOMEM, "resize: out of memory for %d x %d to %d x %d pixels", in->height, in->width, out->height,
-                out->width);
+        lx_fail(error, LX_ENOMEM, "resize: out of memory for %d x %d to %d x %d pixels", in->height, in->width,
+                out->height, out->width);
     else if (how == LX_NEAREST)
         pick(in, out, &across, &down);
     else if (how == LX_BILINEAR && !antialias && in->type == LX_PLANE_U8 && out->type == LX_PLANE_U8 &&

@@ -19,15 +19,15 @@ LX_WIDE static void add_floats(float *restrict sum, const float *const rows[LX_R
 }
 
 /* Interpolation between two rows has no others, and begins with them. */
-LX_WIDE static void set_two_bytes(float *restrict sum, const uint8_t *restrict a, const uint8_t *restrict b, size_t count, float p,
-                                  float q)
+LX_WIDE static void set_two_bytes(float *restrict sum, const uint8_t *restrict a, const uint8_t *restrict b,
+                                  size_t count, float p, float q)
 {
     for (size_t i = 0; i < count; i++)
         sum[i] = p * (float)a[i] + q * (float)b[i];
 }
 
-LX_WIDE static void set_two_floats(float *restrict sum, const float *restrict a, const float *restrict b, size_t count, float p,
-                                   float q)
+LX_WIDE static void set_two_floats(float *restrict sum, const float *restrict a, const float *restrict b, size_t count,
+                                   float p, float q)
 {
     for (size_t i = 0; i < count; i++)
         sum[i] = p * a[i] + q * b[i];

@@ -28,7 +28,8 @@ void lx_row_sum_end(lx_row_sum *self);
 /* Rounds to whole levels, and cuts off at 0 and 255. */
 void lx_round_row(const float *row, uint8_t *out, size_t count);
 
-/* The bytes at a place of two rows and those to the right of them, in one word: upper ones first. Two are fetched at once. */
+/* The bytes at a place of two rows and those to the right of them, in one word: upper ones first. Two are fetched at
+ * once. */
 static inline uint32_t lx_quad(const uint8_t *upper_row, const uint8_t *lower_row, int place)
 {
     uint16_t upper, lower;

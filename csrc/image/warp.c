@@ -13,16 +13,16 @@ void lx_matrix_product(const double second[9], const double first[9], double out
     double product[9];
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++)
-            product[3 * i + j] = second[3 * i] * first[j] + second[3 * i + 1] * first[3 + j] + second[3 * i + 2] * first[6 + j];
+            product[3 * i + j] = second[3 * i] * first[j] + second[3 * i + 1] * first[3 + j] +
+                                 second[3 * i + 2] * first[6 + j];
     memcpy(out, product, sizeof product);
 }
 
 bool lx_matrix_inverse(const double m[9], double out[9])
 {
-    const double adjugate[9] = {
-        m[4] * m[8] - m[5] * m[7], m[2] * m[7] - m[1] * m[8], m[1] * m[5] - m[2] * m[4],
-        m[5] * m[6] - m[3] * m[8], m[0] * m[8] - m[2] * m[6], m[2] * m[3] - m[0] * m[5],
-        m[3] * m[7] - m[4] * m[6], m[1] * m[6] - m[0] * m[7], m[0] * m[4] - m[1] * m[3]};
+    const double adjugate[9] = {m[4] * m[8] - m[5] * m[7], m[2] * m[7] - m[1] * m[8], m[1] * m[5] - m[2] * m[4],
+                                m[5] * m[6] - m[3] * m[8], m[0] * m[8] - m[2] * m[6], m[2] * m[3] - m[0] * m[5],
+                                m[3] * m[7] - m[4] * m[6], m[1] * m[6] - m[0] * m[7], m[0] * m[4] - m[1] * m[3]};
     const double determinant = m[0] * adjugate[0] + m[1] * adjugate[3] + m[2] * adjugate[6];
     if (!(fabs(determinant) > 1e-12))
         return false;
@@ -144,7 +144,8 @@ static float sample_at(const source *s, long x, long y)
     if (x < 0 || y < 0)
         return s->fill;
     const size_t place = (size_t)y * (size_t)s->in->width + (size_t)x;
-    return s->in->type == LX_PLANE_U8 ? ((const uint8_t *)s->in->samples)[place] : ((const float *)s->in->samples)[place];
+    return s->in->type == LX_PLANE_U8 ? ((const uint8_t *)s->in->samples)[place]
+                                      : ((const float *)s->in->samples)[place];
 }
 
 #define FAR 1e6f /* outside is as good as anywhere outside, and this fits a whole number */
@@ -193,8 +194,8 @@ typedef struct {
     float across[STRETCH], down[STRETCH];
 } places;
 
-/* Points beyond the middles of the pixels at the edge are drawn there, which is what replicating the edge comes to; they
-   are counted. */
+/* Points beyond the middles of the pixels at the edge are drawn there, which is what replicating the edge comes to;
+   they are counted. */
 LX_WIDE static int find_places(const float *restrict u, const float *restrict v, int count, int width, int height,
                                places *restrict p)
 {
@@ -213,7 +214,8 @@ LX_WIDE static int find_places(const float *restrict u, const float *restrict v,
     return beyond;
 }
 
-LX_WIDE static void blend_quads(const uint32_t *restrict quads, const places *restrict p, int count, float *restrict out)
+LX_WIDE static void blend_quads(const uint32_t *restrict quads, const places *restrict p, int count,
+                                float *restrict out)
 {
     for (int i = 0; i < count; i++) {
         const float a = (float)(int)(quads[i] & 255), b = (float)(int)(quads[i] >> 8 & 255);
@@ -262,8 +264,8 @@ static void sample_stretch(const source *s, const float *u, const float *v, int 
             out[i] = sample(s, u[i], v[i]);
 }
 
-/* Where the pixels of a stretch of row y come from, as indices: the centre of pixel 0 is at 0. A stretch is short enough
-   for floats from its first pixel on. */
+/* Where the pixels of a stretch of row y come from, as indices: the centre of pixel 0 is at 0. A stretch is short
+   enough for floats from its first pixel on. */
 LX_WIDE static void affine_places(const double m[9], int x, double y, int count, float *restrict u, float *restrict v)
 {
     const float first_u = (float)(m[0] * (x + 0.5) + m[1] * y + m[2] - 0.5);
@@ -276,7 +278,8 @@ LX_WIDE static void affine_places(const double m[9], int x, double y, int count,
 }
 
 /* Where there is no such place it is infinite or no number, and so outside. */
-LX_WIDE static void projective_places(const double m[9], int x, double y, int count, float *restrict u, float *restrict v)
+LX_WIDE static void projective_places(const double m[9], int x, double y, int count, float *restrict u,
+                                      float *restrict v)
 {
     float first[3], step[3];
     for (int k = 0; k < 3; k++) {
@@ -290,11 +293,11 @@ LX_WIDE static void projective_places(const double m[9], int x, double y, int co
     }
 }
 
-/* A bend ready for rows: its nodes summed down for one row, and for each column in which cell it is, where the next cell begins,
-   and how much each of the four nodes around it counts. */
+/* A bend ready for rows: its nodes summed down for one row, and for each column in which cell it is, where the next
+   cell begins, and how much each of the four nodes around it counts. */
 typedef struct {
-    float *x, *y; /* [nodes] */
-    int *cell, *end; /* [width] */
+    float *x, *y;     /* [nodes] */
+    int *cell, *end;  /* [width] */
     float *weight[4]; /* [width] */
 } bent_row;
 
@@ -335,7 +338,8 @@ static void bend_row(const lx_bend *bend, double y, int height, const bent_row *
 /* Adds what four nodes say of the columns from x on. */
 LX_WIDE static void add_nodes(const float nodes[4], float *const weight[4], int x, int count, float *restrict sum)
 {
-    const float *restrict a = weight[0] + x, *restrict b = weight[1] + x, *restrict c = weight[2] + x, *restrict d = weight[3] + x;
+    const float *restrict a = weight[0] + x, *restrict b = weight[1] + x, *restrict c = weight[2] + x,
+                          *restrict d = weight[3] + x;
     for (int i = 0; i < count; i++)
         sum[i] += a[i] * nodes[0] + b[i] * nodes[1] + c[i] * nodes[2] + d[i] * nodes[3];
 }
@@ -371,8 +375,8 @@ static void warp_row(const source *s, const lx_map *map, const bent_row *bent, i
     }
 }
 
-lx_code lx_warp(const lx_plane *in, lx_plane *out, const lx_map *map, lx_interpolation how, lx_border border, float fill,
-                lx_error *error)
+lx_code lx_warp(const lx_plane *in, lx_plane *out, const lx_map *map, lx_interpolation how, lx_border border,
+                float fill, lx_error *error)
 {
     if (how != LX_NEAREST && how != LX_BILINEAR && how != LX_BICUBIC)
         return lx_fail(error, LX_EARG, "warp: interpolation must be nearest, bilinear or bicubic");

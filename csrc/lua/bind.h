@@ -20,12 +20,12 @@ typedef struct {
     int count;
     char alias[64]; /* the last name that was not a label, and the device that it means */
     lx_device *aliased;
-    lx_error raised; /* the last error that lx_raise made a Lua error of */
+    lx_error raised;   /* the last error that lx_raise made a Lua error of */
     lua_State *caller; /* of the work under way, which may be given up; NULL: there is none */
     lua_Hook hook;     /* that it had when the work began */
     bool collecting;
-    bool exact; /* see lx_device.exact */
-    bool tidying; /* new tensors are noted in the table that core.tidy set */
+    bool exact;                 /* see lx_device.exact */
+    bool tidying;               /* new tensors are noted in the table that core.tidy set */
     unsigned long seed, stream; /* of the random numbers: see csrc/ops/random.c */
 } lx_context;
 
@@ -33,9 +33,9 @@ lx_context *lx_get_context(lua_State *L);
 
 /* Adds a device that the context then owns and that asks it for memory. */
 void lx_adopt_device(lx_context *context, lx_device *device);
-/* Work on the cpu begins, for a call whose results are not used if it fails: from here to lx_results, lx_raise or lx_refuse
- * it can be interrupted. How: a hook that is set meanwhile, as lua5.4 sets one at Ctrl-C, is run, and if it raises an error
- * the work fails with it. Returns the threads for the work. */
+/* Work on the cpu begins, for a call whose results are not used if it fails: from here to lx_results, lx_raise or
+ * lx_refuse it can be interrupted. How: a hook that is set meanwhile, as lua5.4 sets one at Ctrl-C, is run, and if it
+ * raises an error the work fails with it. Returns the threads for the work. */
 lx_pool *lx_begin_work(lua_State *L);
 /* The device named by the argument, opened if need be; the cpu where it is absent. Raises if there is none. */
 lx_device *lx_check_device(lua_State *L, int arg);
@@ -102,7 +102,8 @@ void lx_push_shape(lua_State *L, int ndim, const long *shape);
 /* Option fields of a table argument (absent table: the defaults). */
 double lx_opt_field(lua_State *L, int arg, const char *name, double absent);
 /* A field that is a whole number from least to most. */
-lua_Integer lx_opt_integer(lua_State *L, int arg, const char *name, lua_Integer absent, lua_Integer least, lua_Integer most);
+lua_Integer lx_opt_integer(lua_State *L, int arg, const char *name, lua_Integer absent, lua_Integer least,
+                           lua_Integer most);
 bool lx_opt_flag(lua_State *L, int arg, const char *name);
 /* A name of kernels/activation.h, or nil. */
 int lx_opt_activation(lua_State *L, int arg);
@@ -114,9 +115,9 @@ void lx_pair_field(lua_State *L, int arg, const char *name, int absent, int pair
 void lx_set_functions(lua_State *L, const luaL_Reg *functions); /* into the table on top, with the context */
 extern const luaL_Reg lx_error_functions[], lx_device_functions[], lx_tensor_functions[], lx_op_functions[],
     lx_reduce_functions[], lx_layer_functions[], lx_nn_functions[], lx_image_functions[], lx_file_functions[],
-    lx_opencl_functions[], lx_recording_functions[], lx_loader_functions[],
-    lx_geometry_functions[], lx_enhance_functions[], lx_pipeline_functions[],
-    lx_survey_functions[], lx_metrics_functions[], lx_process_functions[];
+    lx_opencl_functions[], lx_recording_functions[], lx_loader_functions[], lx_geometry_functions[],
+    lx_enhance_functions[], lx_pipeline_functions[], lx_survey_functions[], lx_metrics_functions[],
+    lx_process_functions[];
 void lx_register_tensor(lua_State *L); /* the metatable; leaves nothing on the stack */
 void lx_register_recording(lua_State *L);
 void lx_register_loader(lua_State *L);

@@ -67,13 +67,14 @@ static lx_device *find_listed(lx_context *context, const char *name, lx_error *e
         return context->devices[0];
     }
     if (count > 0 && index < 0) {
-        lx_fail(error, LX_EDEVICE, "there is no device '%s'; there are cpu and %s%s (print(lx.devices()) shows them)", name,
-                list[0].label, count > 1 ? " and others" : "");
+        lx_fail(error, LX_EDEVICE, "there is no device '%s'; there are cpu and %s%s (print(lx.devices()) shows them)",
+                name, list[0].label, count > 1 ? " and others" : "");
         return NULL;
     }
     if (count == 0) {
         if (!lx_backends_name(name))
-            lx_fail(error, LX_EDEVICE, "there is no device '%s'; there is only cpu (print(lx.devices()) says why)", name);
+            lx_fail(error, LX_EDEVICE, "there is no device '%s'; there is only cpu (print(lx.devices()) says why)",
+                    name);
         return NULL;
     }
     lx_device *device = find_open(context, list[index].label);
@@ -331,8 +332,8 @@ static int l_tune(lua_State *L)
     return 0;
 }
 
-/* force_way(device, n, kind): for tests, everything is computed by its n-th variant, of those whose names begin with `kind`
- * if that is given, and an error if there is none; 0 ends it */
+/* force_way(device, n, kind): for tests, everything is computed by its n-th variant, of those whose names begin with
+ * `kind` if that is given, and an error if there is none; 0 ends it */
 static int l_force_way(lua_State *L)
 {
     lx_tuning *tuning = &lx_check_device(L, 1)->tuning;
@@ -421,7 +422,8 @@ static void push_profile_entry(lua_State *L, const lx_profile_entry *entry)
     const struct {
         const char *key;
         double value;
-    } numbers[] = {{"start", entry->start}, {"seconds", entry->seconds}, {"work", entry->work}, {"bytes", entry->bytes}};
+    } numbers[] = {
+        {"start", entry->start}, {"seconds", entry->seconds}, {"work", entry->work}, {"bytes", entry->bytes}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         lua_pushnumber(L, numbers[i].value);
         lua_setfield(L, -2, numbers[i].key);
@@ -447,13 +449,25 @@ static int l_unwatch(lua_State *L)
 }
 
 const luaL_Reg lx_device_functions[] = {
-    {"device", l_device},         {"devices", l_devices},         {"open_devices", l_open_devices},
+    {"device", l_device},
+    {"devices", l_devices},
+    {"open_devices", l_open_devices},
     {"label", l_label},
-    {"set_notice", l_set_notice}, {"memory", l_memory},           {"set_budget", l_set_budget},
-    {"reset_peak", l_reset_peak}, {"trim", l_trim},               {"threads", l_threads},
-    {"waits", l_waits},           {"synchronize", l_synchronize}, {"watch", l_watch},
-    {"unwatch", l_unwatch},       {"tune", l_tune},               {"tuned", l_tuned},
-    {"save_tuning", l_save_tuning}, {"forget_tuning", l_forget_tuning}, {"force_way", l_force_way},
+    {"set_notice", l_set_notice},
+    {"memory", l_memory},
+    {"set_budget", l_set_budget},
+    {"reset_peak", l_reset_peak},
+    {"trim", l_trim},
+    {"threads", l_threads},
+    {"waits", l_waits},
+    {"synchronize", l_synchronize},
+    {"watch", l_watch},
+    {"unwatch", l_unwatch},
+    {"tune", l_tune},
+    {"tuned", l_tuned},
+    {"save_tuning", l_save_tuning},
+    {"forget_tuning", l_forget_tuning},
+    {"force_way", l_force_way},
     {"set_exact", l_set_exact},
     {NULL, NULL},
 };

@@ -11,8 +11,9 @@
 
 /* Lua passes these as numbers: SHAPES and morphology() of lua/luxel/vision/enhance.lua. */
 _Static_assert(LX_RECTANGLE == 0 && LX_CROSS == 1 && LX_ELLIPSE == 2, "SHAPES in Lua");
-_Static_assert(LX_ERODE == 0 && LX_DILATE == 1 && LX_OPENING == 2 && LX_CLOSING == 3 && LX_GRADIENT == 4 && LX_TOP_HAT == 5 &&
-               LX_BLACK_HAT == 6, "morphology() in Lua");
+_Static_assert(LX_ERODE == 0 && LX_DILATE == 1 && LX_OPENING == 2 && LX_CLOSING == 3 && LX_GRADIENT == 4 &&
+                   LX_TOP_HAT == 5 && LX_BLACK_HAT == 6,
+               "morphology() in Lua");
 
 /* The numbers that a function takes besides the image: arguments 2 to 6. */
 typedef struct {
@@ -61,15 +62,15 @@ static int map_to_bytes(lua_State *L, const char *kinds, lx_plane_function *func
 #define V(i) (((const numbers *)params)->v[i])
 
 /* FUNCTION(name, how, kinds, call): `name(image, numbers...) -> image` */
-#define FUNCTION(name, how, kinds, call)                                                                    \
-    static lx_code do_##name(const lx_plane *in, lx_plane *out, const void *params, lx_error *error)        \
-    {                                                                                                       \
-        (void)params, (void)error;                                                                          \
-        return call;                                                                                        \
-    }                                                                                                       \
-    static int l_##name(lua_State *L)                                                                       \
-    {                                                                                                       \
-        return how(L, kinds, do_##name);                                                                    \
+#define FUNCTION(name, how, kinds, call)                                                             \
+    static lx_code do_##name(const lx_plane *in, lx_plane *out, const void *params, lx_error *error) \
+    {                                                                                                \
+        (void)params, (void)error;                                                                   \
+        return call;                                                                                 \
+    }                                                                                                \
+    static int l_##name(lua_State *L)                                                                \
+    {                                                                                                \
+        return how(L, kinds, do_##name);                                                             \
     }
 
 FUNCTION(equalize, map, "n", lx_equalize(in, out, (float)V(0), error))

@@ -79,7 +79,7 @@ static const uint8_t *check_bytes(lua_State *L, const lx_mapping *file, int arg,
 {
     const lua_Integer size = (lua_Integer)file->size;
     lx_argcheck(L, from >= 0 && count >= 0 && from <= size && count <= size - from, arg,
-                  "these bytes lie outside the file");
+                "these bytes lie outside the file");
     return file->bytes + from;
 }
 
@@ -93,8 +93,8 @@ static int l_file_text(lua_State *L)
     return 1;
 }
 
-/* unpack(file, from, count, size) -> file: what `count` deflated bytes behind the first `from` unpack to, which has to be
- * `size` bytes; or nil, message, code. */
+/* unpack(file, from, count, size) -> file: what `count` deflated bytes behind the first `from` unpack to, which has to
+ * be `size` bytes; or nil, message, code. */
 static int l_unpack(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -109,8 +109,8 @@ static int l_unpack(lua_State *L)
     return 1;
 }
 
-/* swap_bytes(file, from, count, width) -> file: the bytes of numbers of `width` bytes in the opposite order; or nil, message,
- * code */
+/* swap_bytes(file, from, count, width) -> file: the bytes of numbers of `width` bytes in the opposite order; or nil,
+ * message, code */
 static int l_swap_bytes(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -130,8 +130,8 @@ static int l_swap_bytes(lua_State *L)
 
 /* A tensor that is bytes of the file, or a copy of them where they do not lie on a multiple of their size or stand for
    numbers of another type. */
-static lx_code tensor_of(lx_tensor *out, lx_mapping *file, const uint8_t *bytes, const lx_number_format *format, int ndim,
-                         const long *shape, size_t count, lx_device *cpu, lx_error *error)
+static lx_code tensor_of(lx_tensor *out, lx_mapping *file, const uint8_t *bytes, const lx_number_format *format,
+                         int ndim, const long *shape, size_t count, lx_device *cpu, lx_error *error)
 {
     const size_t size = lx_number_size(format);
     const lx_dtype dtype = lx_number_dtype(format);
@@ -140,7 +140,8 @@ static lx_code tensor_of(lx_tensor *out, lx_mapping *file, const uint8_t *bytes,
             return error->code;
         return lx_read_numbers(format, bytes, count, lx_storage_host(out->storage), error);
     }
-    lx_storage *storage = lx_storage_borrow(cpu, (void *)(uintptr_t)bytes, count * size, lx_mapping_release, file, error);
+    lx_storage *storage = lx_storage_borrow(cpu, (void *)(uintptr_t)bytes, count * size, lx_mapping_release, file,
+                                            error);
     if (!storage)
         return error->code;
     lx_mapping_retain(file);
@@ -148,9 +149,9 @@ static lx_code tensor_of(lx_tensor *out, lx_mapping *file, const uint8_t *bytes,
     return LX_OK;
 }
 
-/* file_tensor(file, from, shape, format) -> the tensor whose first byte is behind the first `from`, row-major, its numbers
- * in a format of csrc/tensor/numbers.h; or nil, message, code if they cannot be held. Writing to it does not change the
- * file. */
+/* file_tensor(file, from, shape, format) -> the tensor whose first byte is behind the first `from`, row-major, its
+ * numbers in a format of csrc/tensor/numbers.h; or nil, message, code if they cannot be held. Writing to it does not
+ * change the file. */
 static int l_file_tensor(lua_State *L)
 {
     long shape[LX_MAX_DIMS];

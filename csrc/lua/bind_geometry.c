@@ -114,10 +114,11 @@ static int l_pad(lua_State *L)
     const pad_params params = {(int)edge[0], (int)edge[1], (lx_border)lx_check_option(L, 6, "constant", borders),
                                (float)luaL_opt(L, lx_check_number, 7, 0)};
     lx_argcheck(L, in.first.type == LX_PLANE_F32 || (params.fill >= 0 && params.fill <= 255), 7,
-                  "the fill of a uint8 image is 0 to 255");
+                "the fill of a uint8 image is 0 to 255");
     const lx_planes out = lx_push_planes(L, &in, in.first.type, (int)height, (int)width);
     lx_each_plane(L, &in, &out, pad, &params);
     return 1;
 }
 
-const luaL_Reg lx_geometry_functions[] = {{"resize_image", l_resize}, {"warp_image", l_warp}, {"pad_image", l_pad}, {NULL, NULL}};
+const luaL_Reg lx_geometry_functions[] = {
+    {"resize_image", l_resize}, {"warp_image", l_warp}, {"pad_image", l_pad}, {NULL, NULL}};

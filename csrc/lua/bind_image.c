@@ -21,8 +21,8 @@ static picture push_picture(lua_State *L, int arg)
     lx_error error = {.code = LX_OK};
     const lx_tensor *image = lx_check_tensor(L, arg);
     const long *shape = image->shape;
-    if (image->dtype != LX_UINT8 || image->ndim != 3 || (shape[0] != 1 && shape[0] != 3) || shape[1] < 1 || shape[2] < 1 ||
-        shape[1] > LX_IMAGE_MAX_SIDE || shape[2] > LX_IMAGE_MAX_SIDE)
+    if (image->dtype != LX_UINT8 || image->ndim != 3 || (shape[0] != 1 && shape[0] != 3) || shape[1] < 1 ||
+        shape[2] < 1 || shape[1] > LX_IMAGE_MAX_SIDE || shape[2] > LX_IMAGE_MAX_SIDE)
         lx_mistake(L, "an image is a uint8 tensor [1,H,W] or [3,H,W] with sides up to %d, got %s %s", LX_IMAGE_MAX_SIDE,
                    lx_dtype_name(image->dtype), lx_shape_text(image->ndim, shape, text));
     const long order[] = {1, 2, 0};
@@ -154,7 +154,8 @@ static int push_picture_of(lua_State *L, lx_tensor *out, const lx_picture *found
     const long shape[] = {found->channels, found->first.height, found->first.width};
     const bool bytes = found->first.type == LX_PLANE_U8;
     if (!lx_tensor_new(out, lx_get_context(L)->devices[0], bytes ? LX_UINT8 : LX_FLOAT32, 3, shape, error))
-        memcpy(lx_storage_host(out->storage), found->first.samples, lx_plane_bytes(&found->first) * (size_t)found->channels);
+        memcpy(lx_storage_host(out->storage), found->first.samples,
+               lx_plane_bytes(&found->first) * (size_t)found->channels);
     free(found->first.samples);
     if (error->code)
         return lx_raise(L, error);
@@ -164,15 +165,16 @@ static int push_picture_of(lua_State *L, lx_tensor *out, const lx_picture *found
 
 static lx_read_options read_options(lua_State *L, int arg)
 {
-    return (lx_read_options){
-        .channels = (int)lx_opt_integer(L, arg, "channels", 1, 0, 3),
-        .as = lx_opt_flag(L, arg, "bytes") ? LX_AS_BYTES : LX_AS_STORED,
-        .raw = lx_opt_flag(L, arg, "raw"), .as_stored = lx_opt_flag(L, arg, "as_stored"),
-        .prefer_window = lx_opt_flag(L, arg, "prefer_window"),
-        .frame = (int)lx_opt_integer(L, arg, "frame", 0, 0, INT32_MAX) - 1};
+    return (lx_read_options){.channels = (int)lx_opt_integer(L, arg, "channels", 1, 0, 3),
+                             .as = lx_opt_flag(L, arg, "bytes") ? LX_AS_BYTES : LX_AS_STORED,
+                             .raw = lx_opt_flag(L, arg, "raw"),
+                             .as_stored = lx_opt_flag(L, arg, "as_stored"),
+                             .prefer_window = lx_opt_flag(L, arg, "prefer_window"),
+                             .frame = (int)lx_opt_integer(L, arg, "frame", 0, 0, INT32_MAX) - 1};
 }
 
-/* load_image(path, {channels, bytes, raw, as_stored, prefer_window, frame, identifiers}) -> uint8 or float32 [C,H,W], info; or nil, message, code */
+/* load_image(path, {channels, bytes, raw, as_stored, prefer_window, frame, identifiers}) -> uint8 or float32 [C,H,W],
+ * info; or nil, message, code */
 static int l_load_image(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -387,9 +389,8 @@ static int l_decode_images(lua_State *L)
 }
 
 const luaL_Reg lx_image_functions[] = {
-    {"load_image", l_load_image},     {"probe_image", l_probe_image}, {"write_png", l_write_png},
-    {"encode_png", l_encode_png},     {"decode_image", l_decode_image}, {"image_formats", l_image_formats},
-    {"draw_text", l_draw_text},       {"text_size", l_text_size},
-    {"fill_rect", l_fill_rect},       {"draw_rect", l_draw_rect},     {"decode_images", l_decode_images},
-    {NULL, NULL},
+    {"load_image", l_load_image}, {"probe_image", l_probe_image},     {"write_png", l_write_png},
+    {"encode_png", l_encode_png}, {"decode_image", l_decode_image},   {"image_formats", l_image_formats},
+    {"draw_text", l_draw_text},   {"text_size", l_text_size},         {"fill_rect", l_fill_rect},
+    {"draw_rect", l_draw_rect},   {"decode_images", l_decode_images}, {NULL, NULL},
 };

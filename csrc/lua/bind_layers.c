@@ -25,10 +25,12 @@ static int l_batch_norm_apply(lua_State *L)
     const lx_tensor *x = lx_check_any(L, 1), *mean = lx_check_tensor(L, 2), *var = lx_check_tensor(L, 3);
     const lx_tensor *weight = lx_opt_tensor(L, 4), *bias = lx_opt_tensor(L, 5);
     const double eps = lx_check_number(L, 6);
-    return lx_results(L, lx_batch_norm(lx_push_tensor(L), x, mean, var, weight, bias, eps, activation, &error), &error, 1);
+    return lx_results(L, lx_batch_norm(lx_push_tensor(L), x, mean, var, weight, bias, eps, activation, &error), &error,
+                      1);
 }
 
-/* batch_norm_backward(dy, x, mean, var, weight | nil, bias | nil, eps, training, activation | nil) -> dx, dweight, dbias */
+/* batch_norm_backward(dy, x, mean, var, weight | nil, bias | nil, eps, training, activation | nil) -> dx, dweight,
+ * dbias */
 static int l_batch_norm_backward(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -38,8 +40,8 @@ static int l_batch_norm_backward(lua_State *L)
     const double eps = lx_check_number(L, 7);
     const bool training = lua_toboolean(L, 8);
     lx_tensor *dx = lx_push_tensor(L), *dweight = lx_push_tensor(L), *dbias = lx_push_tensor(L);
-    const lx_code code =
-        lx_batch_norm_backward(dx, dweight, dbias, dy, x, mean, var, weight, bias, eps, activation, training, &error);
+    const lx_code code = lx_batch_norm_backward(dx, dweight, dbias, dy, x, mean, var, weight, bias, eps, activation,
+                                                training, &error);
     return lx_results(L, code, &error, 3);
 }
 
@@ -214,7 +216,8 @@ static int l_upsample_bilinear2d_backward(lua_State *L)
     return resize(L, lx_upsample2d_backward, check_corners(L, 3));
 }
 
-/* ---- those of the table (csrc/ops/layer_table.h) --------------------------------------------------------------------- */
+/* ---- those of the table (csrc/ops/layer_table.h)
+ * --------------------------------------------------------------------- */
 
 static const lx_layer *check_layer(lua_State *L, int arg)
 {
@@ -274,8 +277,8 @@ static int l_layer(lua_State *L)
     return lx_results(L, layer->forward(results, inputs, numbers, &error), &error, layer->saved + 1);
 }
 
-/* layer_backward(name, {numbers}, {whether each input wants one}, dy, input, ..., saved, ...) -> the gradients of the inputs, or
-   nil */
+/* layer_backward(name, {numbers}, {whether each input wants one}, dy, input, ..., saved, ...) -> the gradients of the
+   inputs, or nil */
 static int l_layer_backward(lua_State *L)
 {
     lx_error error = {.code = LX_OK};

@@ -69,7 +69,7 @@ static int l_store_images(lua_State *L)
     lx_error error = {.code = LX_OK};
     const lx_planes planes = lx_check_planes(L, 1);
     lx_argcheck(L, planes.ndim == 4 && (planes.shape[1] == 1 || planes.shape[1] == 3), 1,
-                  "images are [N,1,H,W] or [N,3,H,W]");
+                "images are [N,1,H,W] or [N,3,H,W]");
     lx_storage *storage = lx_storage_retain(lx_check_tensor(L, 1)->storage);
     lx_store **store = push_store(L);
     *store = lx_store_over(&planes.first, planes.shape[0], (int)planes.shape[1], let_go, storage, &error);
@@ -110,14 +110,16 @@ static int l_store_image(lua_State *L)
         return lx_refuse(L, &error);
     const long shape[] = {image.channels, image.plane.height, image.plane.width};
     lx_tensor *out = lx_push_tensor(L);
-    if (!lx_tensor_new(out, lx_get_context(L)->devices[0], image.plane.type == LX_PLANE_U8 ? LX_UINT8 : LX_FLOAT32, 3, shape,
-                       &error))
-        memcpy(lx_storage_host(out->storage), image.plane.samples, lx_plane_bytes(&image.plane) * (size_t)image.channels);
+    if (!lx_tensor_new(out, lx_get_context(L)->devices[0], image.plane.type == LX_PLANE_U8 ? LX_UINT8 : LX_FLOAT32, 3,
+                       shape, &error))
+        memcpy(lx_storage_host(out->storage), image.plane.samples,
+               lx_plane_bytes(&image.plane) * (size_t)image.channels);
     lx_store_put(&image);
     return lx_results(L, error.code, &error, 1);
 }
 
-/* store:refused() -> {index: message} of the images that a complete cache does not have, because their files are none */
+/* store:refused() -> {index: message} of the images that a complete cache does not have, because their files are none
+ */
 static int l_store_refused(lua_State *L)
 {
     lx_store *store = check_store(L, 1);
@@ -165,8 +167,8 @@ static void add_image(void *work, long i)
     lx_store_add(of->store, of->from + i, &of->errors[i]);
 }
 
-/* store:add(from, to) -> true; or nil, message, code if an image cannot be read now, or the disk is full. Decodes images
-   from..to into the cache file, several at a time. */
+/* store:add(from, to) -> true; or nil, message, code if an image cannot be read now, or the disk is full. Decodes
+   images from..to into the cache file, several at a time. */
 static int l_store_add(lua_State *L)
 {
     lx_store *store = check_building(L, 1);
@@ -196,8 +198,8 @@ static int l_store_finish(lua_State *L)
 
 /* ---- loaders -------------------------------------------------------------------------------------------------- */
 
-/* A loader and the memory of the batches it was given: held here, so that nothing that Lua does to tensors can pull it away
-   from under the threads. */
+/* A loader and the memory of the batches it was given: held here, so that nothing that Lua does to tensors can pull it
+   away from under the threads. */
 typedef struct {
     lx_loader *loader;
     int channels, height, width, batch;
@@ -246,7 +248,8 @@ static lx_visit *check_visits(lua_State *L, int arg, const lx_store *images, con
     lx_visit *visits = lua_newuserdatauv(L, sizeof *visits * (size_t)*count + 1, 0);
     for (long i = 0; i < *count; i++) {
         lua_geti(L, arg + 1, i + 1);
-        visits[i] = (lx_visit){.image = check_place(L, arg, i, images, 1), .draw = (uint64_t)lx_check_integer(L, -1),
+        visits[i] = (lx_visit){.image = check_place(L, arg, i, images, 1),
+                               .draw = (uint64_t)lx_check_integer(L, -1),
                                .mask = masks ? check_place(L, arg + 2, i, masks, 0) : -1};
         lua_pop(L, 1);
     }
@@ -259,8 +262,9 @@ static int l_loader(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     lua_settop(L, 7);
-    lx_loader_options options = {.images = check_store(L, 1), .masks = lua_isnil(L, 2) ? NULL : check_store(L, 2),
-                           .pipeline = lx_check_pipeline(L, 3)};
+    lx_loader_options options = {.images = check_store(L, 1),
+                                 .masks = lua_isnil(L, 2) ? NULL : check_store(L, 2),
+                                 .pipeline = lx_check_pipeline(L, 3)};
     options.height = (int)lx_opt_integer(L, 4, "height", 0, 0, LX_IMAGE_MAX_SIDE);
     options.width = (int)lx_opt_integer(L, 4, "width", 0, 0, LX_IMAGE_MAX_SIDE);
     options.scale = (float)lx_opt_field(L, 4, "scale", 1);
@@ -269,9 +273,10 @@ static int l_loader(lua_State *L)
     options.epoch = (uint64_t)(int64_t)lx_opt_field(L, 4, "epoch", 1);
     options.batch = (int)lx_opt_integer(L, 4, "batch", 1, 1, INT32_MAX);
     options.threads = (int)lx_opt_integer(L, 4, "threads", 0, 0, LX_LOADER_MOST_THREADS);
-    lx_argcheck(L, options.height >= 1 && options.width >= 1 && options.height <= LX_IMAGE_MAX_SIDE &&
-                       options.width <= LX_IMAGE_MAX_SIDE, 4,
-                  "height or width is out of range");
+    lx_argcheck(L,
+                options.height >= 1 && options.width >= 1 && options.height <= LX_IMAGE_MAX_SIDE &&
+                    options.width <= LX_IMAGE_MAX_SIDE,
+                4, "height or width is out of range");
     lx_argcheck(L, !options.masks || lx_store_channels(options.masks) == 1, 2, "masks have one channel");
     options.visits = check_visits(L, 5, options.images, options.masks, &options.count);
     loader_box *box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -330,7 +335,8 @@ static int l_wait(lua_State *L)
         return 1;
     }
     const long images = images_of_batch(box, box->returned), slot = box->returned % LX_LOADER_MOST_AHEAD;
-    const long shape[] = {images, box->channels, box->height, box->width}, mask_shape[] = {images, 1, box->height, box->width};
+    const long shape[] = {images, box->channels, box->height, box->width},
+               mask_shape[] = {images, 1, box->height, box->width};
     lx_tensor *out = lx_push_tensor(L), *masks = box->with_masks ? lx_push_tensor(L) : NULL;
     lx_tensor_over(out, box->images[slot], LX_FLOAT32, 4, shape);
     if (masks)
@@ -357,8 +363,13 @@ static void register_type(lua_State *L, const char *name, lua_CFunction close, c
 
 void lx_register_loader(lua_State *L)
 {
-    static const luaL_Reg store_methods[] = {{"info", l_store_info}, {"image", l_store_image}, {"refused", l_store_refused},
-                                             {"hashes", l_store_hashes}, {"add", l_store_add}, {"finish", l_store_finish}, {NULL, NULL}};
+    static const luaL_Reg store_methods[] = {{"info", l_store_info},
+                                             {"image", l_store_image},
+                                             {"refused", l_store_refused},
+                                             {"hashes", l_store_hashes},
+                                             {"add", l_store_add},
+                                             {"finish", l_store_finish},
+                                             {NULL, NULL}};
     static const luaL_Reg loader_methods[] = {{"give", l_give}, {"wait", l_wait}, {NULL, NULL}};
     register_type(L, STORE, l_close_store, store_methods);
     register_type(L, LOADER, l_close_loader, loader_methods);

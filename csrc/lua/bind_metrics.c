@@ -11,7 +11,8 @@ static lx_sample check_sample(lua_State *L)
     for (int i = 1; i <= 3; i++)
         lx_check_type(L, i, LUA_TTABLE);
     const lua_Integer images = luaL_len(L, 1), units = luaL_len(L, 3);
-    lx_argcheck(L, images >= 1 && images <= INT_MAX / 64 && luaL_len(L, 2) == images, 2, "expected a label for each score");
+    lx_argcheck(L, images >= 1 && images <= INT_MAX / 64 && luaL_len(L, 2) == images, 2,
+                "expected a label for each score");
     lx_argcheck(L, units >= 1 && units <= images, 3, "expected lists of images");
     double *scores = lua_newuserdatauv(L, sizeof *scores * (size_t)images, 0);
     uint8_t *labels = lua_newuserdatauv(L, (size_t)images, 0);
@@ -43,9 +44,9 @@ static lx_sample check_sample(lua_State *L)
     return (lx_sample){(long)images, (long)units, scores, labels, first, members, weights};
 }
 
-/* resample(scores, labels, units, threshold, state, count, tries) -> state, tries that are left, {tp, fp, tn, fn, area of the
-   first, ...}. The scores ascend; the units are lists of places. Ends after `count` resamples that have both classes, or when
-   no tries are left. */
+/* resample(scores, labels, units, threshold, state, count, tries) -> state, tries that are left, {tp, fp, tn, fn, area
+   of the first, ...}. The scores ascend; the units are lists of places. Ends after `count` resamples that have both
+   classes, or when no tries are left. */
 static int l_resample(lua_State *L)
 {
     lua_settop(L, 7);
@@ -60,8 +61,8 @@ static int l_resample(lua_State *L)
         tries--;
         if (!lx_resample(&sample, threshold, &state, &found))
             continue;
-        const double numbers[] = {found.true_positives, found.false_positives, found.true_negatives, found.false_negatives,
-                                  found.area};
+        const double numbers[] = {found.true_positives, found.false_positives, found.true_negatives,
+                                  found.false_negatives, found.area};
         for (int i = 0; i < 5; i++) {
             lua_pushnumber(L, numbers[i]);
             lua_rawseti(L, -2, 5 * done + i + 1);

@@ -164,7 +164,8 @@ static lx_stream check_stream(lua_State *L, int arg)
 }
 
 /* rand(shape, seed, stream, device) and randn */
-static int random_numbers(lua_State *L, lx_code (*draw)(lx_tensor *, lx_device *, int, const long *, lx_stream, lx_error *))
+static int random_numbers(lua_State *L,
+                          lx_code (*draw)(lx_tensor *, lx_device *, int, const long *, lx_stream, lx_error *))
 {
     lx_error error = {.code = LX_OK};
     long shape[LX_MAX_DIMS];

@@ -170,8 +170,8 @@ static void take_value(lua_State *L, const lx_user_kernel *kernel, int index, in
         return;
     }
     if (!lua_istable(L, arg) || lua_rawlen(L, arg) != (lua_Unsigned)lanes)
-        refuse(L, kernel, index, "is %s, got %s; give a list of %d numbers", parameter->type,
-               push_description(L, arg), lanes);
+        refuse(L, kernel, index, "is %s, got %s; give a list of %d numbers", parameter->type, push_description(L, arg),
+               lanes);
     for (int lane = 0; lane < lanes; lane++) {
         lua_rawgeti(L, arg, lane + 1);
         store_scalar(L, kernel, index, lua_gettop(L), parameter->scalar, argument->value + (size_t)lane * size);
@@ -193,8 +193,9 @@ static void take_typed(lua_State *L, const lx_user_kernel *kernel, int index, in
             return;
         }
     }
-    refuse(L, kernel, index, "is given as a table that names no scalar type of OpenCL C; write {float = 2.0}, "
-                             "{int = 3} or the like");
+    refuse(L, kernel, index,
+           "is given as a table that names no scalar type of OpenCL C; write {float = 2.0}, "
+           "{int = 3} or the like");
 }
 
 /* ---- tensors and local memory --------------------------------------------------------------------------------- */
@@ -223,8 +224,7 @@ static void take_local(lua_State *L, const lx_user_kernel *kernel, int index, in
 static void check_elements(lua_State *L, const lx_user_kernel *kernel, int index, int arg, const lx_tensor *tensor)
 {
     switch (kernel->parameters[index].scalar) {
-    case LX_SCALAR_UNKNOWN:
-        return;
+    case LX_SCALAR_UNKNOWN: return;
     case LX_SCALAR_FLOAT:
         if (tensor->dtype != LX_FLOAT32)
             refuse_type(L, kernel, index, arg, "; convert it with :float()");
@@ -238,8 +238,7 @@ static void check_elements(lua_State *L, const lx_user_kernel *kernel, int index
         if (tensor->dtype != LX_INT32)
             refuse_type(L, kernel, index, arg, "; convert it with :int()");
         return;
-    default:
-        refuse_type(L, kernel, index, arg, "; tensors hold float, int (or uint) and uchar");
+    default: refuse_type(L, kernel, index, arg, "; tensors hold float, int (or uint) and uchar");
     }
 }
 
@@ -248,8 +247,9 @@ static void check_recording(lua_State *L, const lx_user_kernel *kernel, int inde
 {
     const bool known = kernel->parameters[index].pass == LX_PASS_BUFFER;
     if (lx_changes_history(L, arg))
-        refuse(L, kernel, index, "requires a gradient, so it cannot be changed in place while operations are recorded%s; "
-                                 "call the kernel in lx.autograd.define or in lx.no_grad(function() ... end)",
+        refuse(L, kernel, index,
+               "requires a gradient, so it cannot be changed in place while operations are recorded%s; "
+               "call the kernel in lx.autograd.define or in lx.no_grad(function() ... end)",
                known ? ", and its pointer is not const" : " (the driver does not tell whether the kernel does)");
 }
 
@@ -266,9 +266,10 @@ static void take_tensor(lua_State *L, const lx_user_kernel *kernel, int index, i
     check_elements(L, kernel, index, arg, tensor);
     lx_make_plain(L, tensor);
     if (!lx_tensor_dense(tensor))
-        refuse(L, kernel, index, "is a view whose elements do not lie one after the other (%s); pass a :contiguous() "
-                                 "copy%s", push_description(L, arg),
-               parameter->constant ? "" : " of it, and :copy_() the result back");
+        refuse(L, kernel, index,
+               "is a view whose elements do not lie one after the other (%s); pass a :contiguous() "
+               "copy%s",
+               push_description(L, arg), parameter->constant ? "" : " of it, and :copy_() the result back");
     if (recording && !parameter->constant)
         check_recording(L, kernel, index, arg);
     argument->pass = LX_PASS_BUFFER;
@@ -289,12 +290,15 @@ static void take_unknown(lua_State *L, const lx_user_kernel *kernel, int index, 
     } else if (lua_istable(L, arg)) {
         take_typed(L, kernel, index, arg, argument);
     } else if (*type) {
-        refuse(L, kernel, index, "is %s, which is no type of OpenCL C that Lua can give; if it is another name for "
-                                 "one, say which: {float = 2.0}, {int = 3}", type);
+        refuse(L, kernel, index,
+               "is %s, which is no type of OpenCL C that Lua can give; if it is another name for "
+               "one, say which: {float = 2.0}, {int = 3}",
+               type);
     } else {
-        refuse(L, kernel, index, "has a type that the driver of %s does not tell, got %s; give a tensor, a number as "
-                                 "{float = 2.0} or {int = 3}, or {local_bytes = 1024}", kernel->device->label,
-               push_description(L, arg));
+        refuse(L, kernel, index,
+               "has a type that the driver of %s does not tell, got %s; give a tensor, a number as "
+               "{float = 2.0} or {int = 3}, or {local_bytes = 1024}",
+               kernel->device->label, push_description(L, arg));
     }
 }
 
@@ -307,23 +311,16 @@ static void take_argument(lua_State *L, const lx_user_kernel *kernel, int index,
             refuse_type(L, kernel, index, arg, "; give a tensor");
         take_tensor(L, kernel, index, arg, recording, argument);
         return;
-    case LX_PASS_LOCAL:
-        take_local(L, kernel, index, arg, argument);
-        return;
-    case LX_PASS_VALUE:
-        take_value(L, kernel, index, arg, argument);
-        return;
-    case LX_PASS_UNKNOWN:
-        take_unknown(L, kernel, index, arg, recording, argument);
-        return;
+    case LX_PASS_LOCAL: take_local(L, kernel, index, arg, argument); return;
+    case LX_PASS_VALUE: take_value(L, kernel, index, arg, argument); return;
+    case LX_PASS_UNKNOWN: take_unknown(L, kernel, index, arg, recording, argument); return;
     }
 }
 
 /* ---- launching ------------------------------------------------------------------------------------------------ */
 
 /* Reads a field of the range, a whole number or a list of up to three; returns how many, 0 if the field is absent. */
-static int read_sizes(lua_State *L, int arg, const char *kernel, const char *field, lua_Integer least,
-                      size_t sizes[3])
+static int read_sizes(lua_State *L, int arg, const char *kernel, const char *field, lua_Integer least, size_t sizes[3])
 {
     int count = 1, whole;
     const int type = lua_getfield(L, arg, field);
@@ -359,8 +356,7 @@ static lx_range read_range(lua_State *L, int arg, const lx_user_kernel *kernel)
     if (range.dims == 0)
         complain(L, "%s: say how many work-items: {global = {1024}}", kernel->name);
     if (grouped && grouped != range.dims)
-        complain(L, "%s: global has %d sizes, group has %d; they should be as many", kernel->name, range.dims,
-                 grouped);
+        complain(L, "%s: global has %d sizes, group has %d; they should be as many", kernel->name, range.dims, grouped);
     return range;
 }
 

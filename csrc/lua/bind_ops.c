@@ -118,7 +118,8 @@ static int l_arange(lua_State *L)
     return lx_results(L, lx_arange(lx_push_tensor(L), device, dtype, start, step, count, &error), &error, 1);
 }
 
-/* activations() -> {{name, "x" | "y"}, ...}: functions NAME with a binary NAME_backward of x or y and the gradient of y */
+/* activations() -> {{name, "x" | "y"}, ...}: functions NAME with a binary NAME_backward of x or y and the gradient of y
+ */
 static int l_activations(lua_State *L)
 {
     lua_newtable(L);

@@ -10,8 +10,9 @@
 
 /* Lua passes these as numbers, FITS and BORDERS of lua/luxel/vision/pipeline.lua. */
 _Static_assert(LX_FIT_STRETCH == 0 && LX_FIT_PAD == 1 && LX_FIT_CROP == 2, "FITS in Lua");
-_Static_assert(LX_BORDER_CONSTANT == 0 && LX_BORDER_REPLICATE == 1 && LX_BORDER_REFLECT == 2 && LX_BORDER_REFLECT101 == 3 &&
-               LX_BORDER_WRAP == 4, "BORDERS in Lua");
+_Static_assert(LX_BORDER_CONSTANT == 0 && LX_BORDER_REPLICATE == 1 && LX_BORDER_REFLECT == 2 &&
+                   LX_BORDER_REFLECT101 == 3 && LX_BORDER_WRAP == 4,
+               "BORDERS in Lua");
 
 lx_pipeline *lx_check_pipeline(lua_State *L, int arg)
 {
@@ -65,7 +66,8 @@ static int l_pipeline(lua_State *L)
     const lx_pipeline_options options = {
         .height = (int)lx_opt_integer(L, 2, "height", 0, 0, LX_IMAGE_MAX_SIDE),
         .width = (int)lx_opt_integer(L, 2, "width", 0, 0, LX_IMAGE_MAX_SIDE),
-        .fit = (lx_fit)lx_opt_integer(L, 2, "fit", LX_FIT_STRETCH, 0, LX_FIT_CROP), .fill = (float)lx_opt_field(L, 2, "fill", 0),
+        .fit = (lx_fit)lx_opt_integer(L, 2, "fit", LX_FIT_STRETCH, 0, LX_FIT_CROP),
+        .fill = (float)lx_opt_field(L, 2, "fill", 0),
         .border = (lx_border)lx_opt_integer(L, 2, "border", LX_BORDER_REPLICATE, 0, LX_BORDER_WRAP)};
     lx_pipeline **pipeline = lua_newuserdatauv(L, sizeof *pipeline, 0);
     *pipeline = NULL;
@@ -76,7 +78,8 @@ static int l_pipeline(lua_State *L)
 
 static lx_draw check_draw(lua_State *L, int arg)
 {
-    return (lx_draw){(uint64_t)luaL_opt(L, lx_check_integer, arg, 1), (uint64_t)luaL_opt(L, lx_check_integer, arg + 1, 1),
+    return (lx_draw){(uint64_t)luaL_opt(L, lx_check_integer, arg, 1),
+                     (uint64_t)luaL_opt(L, lx_check_integer, arg + 1, 1),
                      (uint64_t)luaL_opt(L, lx_check_integer, arg + 2, 1)};
 }
 
@@ -85,7 +88,7 @@ static float (*check_boxes(lua_State *L, int arg, int *count))[4]
 {
     lx_check_type(L, arg, LUA_TTABLE);
     *count = (int)luaL_len(L, arg);
-    float (*boxes)[4] = lua_newuserdatauv(L, sizeof *boxes * (size_t)*count * 2 + 1, 0);
+    float(*boxes)[4] = lua_newuserdatauv(L, sizeof *boxes * (size_t)*count * 2 + 1, 0);
     static const char *const names[4] = {"x", "y", "w", "h"};
     for (int i = 0; i < *count; i++) {
         lua_geti(L, arg, i + 1);
@@ -122,7 +125,8 @@ static int l_run(lua_State *L)
     lua_settop(L, 6);
     const lx_pipeline *pipeline = lx_check_pipeline(L, 1);
     const lx_planes image = lx_check_planes(L, 2);
-    lx_argcheck(L, image.ndim == 3 && (image.count == 1 || image.count == 3), 2, "expected an image [1,H,W] or [3,H,W]");
+    lx_argcheck(L, image.ndim == 3 && (image.count == 1 || image.count == 3), 2,
+                "expected an image [1,H,W] or [3,H,W]");
     int width, height;
     lx_pipeline_size(pipeline, image.first.width, image.first.height, &width, &height);
     lx_sample in = {.image = image.first, .channels = (int)image.count}, out = {.channels = (int)image.count};
@@ -141,16 +145,18 @@ static int l_run(lua_State *L)
     return lx_pipeline_run(pipeline, draw, &in, &out, &error) ? lx_raise(L, &error) : 2;
 }
 
-/* pipeline:boxes(height, width, boxes, seed, epoch, index) -> boxes in the image that comes out. One that has left it is 0
-   wide. */
+/* pipeline:boxes(height, width, boxes, seed, epoch, index) -> boxes in the image that comes out. One that has left it
+   is 0 wide. */
 static int l_boxes(lua_State *L)
 {
     int count;
     const lx_pipeline *pipeline = lx_check_pipeline(L, 1);
     const lua_Integer height = lx_check_integer(L, 2), width = lx_check_integer(L, 3);
-    lx_argcheck(L, height >= 1 && width >= 1 && height <= LX_IMAGE_MAX_SIDE && width <= LX_IMAGE_MAX_SIDE, 2, "out of range");
-    float (*boxes)[4] = check_boxes(L, 4, &count);
-    lx_pipeline_boxes(pipeline, check_draw(L, 5), (int)width, (int)height, (const float (*)[4])boxes, boxes + count, count);
+    lx_argcheck(L, height >= 1 && width >= 1 && height <= LX_IMAGE_MAX_SIDE && width <= LX_IMAGE_MAX_SIDE, 2,
+                "out of range");
+    float(*boxes)[4] = check_boxes(L, 4, &count);
+    lx_pipeline_boxes(pipeline, check_draw(L, 5), (int)width, (int)height, (const float(*)[4])boxes, boxes + count,
+                      count);
     push_boxes(L, boxes + count, count);
     return 1;
 }

@@ -10,8 +10,8 @@
 
 enum { MOST_RESULTS = 16, MOST_ARGUMENTS = 64 };
 
-/* How far a recording has come: `record` begins it, `settle` ends it, `plan` makes it ready for replay; `forget` leaves it
-   fit for comparing alone. */
+/* How far a recording has come: `record` begins it, `settle` ends it, `plan` makes it ready for replay; `forget` leaves
+   it fit for comparing alone. */
 typedef enum { BEGUN = 1, SETTLED = 2, PLANNED = 4, FORGOTTEN = 8 } stage;
 
 /* A recording and the tensors that the function returned: their views, and the slots of their storages. */
@@ -41,7 +41,8 @@ static handle *check_stage(lua_State *L, int arg, int stages)
 
 /* ---- signatures ----------------------------------------------------------------------------------------------- */
 
-/* The first argument (from `first` on) on the same storage as the one at `arg`; `arg` itself if there is none before. */
+/* The first argument (from `first` on) on the same storage as the one at `arg`; `arg` itself if there is none before.
+ */
 static int find_first(lua_State *L, int first, int arg, const lx_tensor *tensor)
 {
     for (int i = first; i < arg; i++) {
@@ -99,8 +100,7 @@ static void add_value(lua_State *L, luaL_Buffer *buffer, int arg)
         luaL_addstring(buffer, text);
         luaL_addlstring(buffer, lua_tostring(L, arg), length);
         break;
-    default:
-        luaL_addstring(buffer, lua_isnil(L, arg) ? "0" : lua_toboolean(L, arg) ? "true" : "false");
+    default: luaL_addstring(buffer, lua_isnil(L, arg) ? "0" : lua_toboolean(L, arg) ? "true" : "false");
     }
     luaL_addchar(buffer, ';');
 }
@@ -116,8 +116,8 @@ static void add_modes(const lx_context *context, luaL_Buffer *buffer)
     }
 }
 
-/* Pushes a text that is the same for calls whose arguments, from `first` on, differ in the contents of tensors alone; or
- * nothing, and returns why such a call is not recorded. */
+/* Pushes a text that is the same for calls whose arguments, from `first` on, differ in the contents of tensors alone;
+ * or nothing, and returns why such a call is not recorded. */
 static const char *push_signature(lua_State *L, int first)
 {
     const int last = lua_gettop(L);
@@ -332,7 +332,8 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value)
     lua_setfield(L, -2, key);
 }
 
-/* recording:plan() -> {steps, dropped, folded, arena, temporaries, constants, eager, kept}: makes it ready for replay */
+/* recording:plan() -> {steps, dropped, folded, arena, temporaries, constants, eager, kept}: makes it ready for replay
+ */
 static int l_plan(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -378,7 +379,7 @@ static int l_refresh(lua_State *L)
     lx_error error = {.code = LX_OK};
     lx_recording *recording = check_stage(L, 1, PLANNED)->recording;
     lx_argcheck(L, !context->devices[0]->recording || context->devices[0]->recording == recording, 1,
-                  "a recording is under way already");
+                "a recording is under way already");
     if (lua_toboolean(L, 2))
         lx_recording_refresh(recording, context->devices, context->count);
     else if (lx_recording_refreshed(recording, &error))
@@ -479,9 +480,9 @@ static int l_check_zero(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"live", l_live}, {"stop", l_stop}, {"settle", l_settle},   {"problem", l_problem}, {"made", l_made}, {"same", l_same},
-    {"plan", l_plan}, {"move", l_move}, {"forget", l_forget},   {"fits", l_fits},       {"refresh", l_refresh},
-    {"replay", l_replay}, {"close", close_handle}, {"__gc", close_handle}, {NULL, NULL},
+    {"live", l_live},       {"stop", l_stop},     {"settle", l_settle},    {"problem", l_problem}, {"made", l_made},
+    {"same", l_same},       {"plan", l_plan},     {"move", l_move},        {"forget", l_forget},   {"fits", l_fits},
+    {"refresh", l_refresh}, {"replay", l_replay}, {"close", close_handle}, {"__gc", close_handle}, {NULL, NULL},
 };
 
 void lx_register_recording(lua_State *L)
@@ -495,9 +496,5 @@ void lx_register_recording(lua_State *L)
 }
 
 const luaL_Reg lx_recording_functions[] = {
-    {"signature", l_signature},
-    {"record", l_record},
-    {"alias", l_alias},
-    {"check_zero", l_check_zero},
-    {NULL, NULL},
+    {"signature", l_signature}, {"record", l_record}, {"alias", l_alias}, {"check_zero", l_check_zero}, {NULL, NULL},
 };

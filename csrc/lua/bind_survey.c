@@ -40,7 +40,8 @@ static void push_measures(lua_State *L, const lx_measures *m)
     lua_setfield(L, -2, "histogram");
 }
 
-/* measure(image [1,H,W] or [H,W]) -> {mean, deviation, low, middle, high, black, white, sharpness, hash, thumbnail, histogram} */
+/* measure(image [1,H,W] or [H,W]) -> {mean, deviation, low, middle, high, black, white, sharpness, hash, thumbnail,
+ * histogram} */
 static int l_measure(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -54,8 +55,8 @@ static int l_measure(lua_State *L)
 }
 
 /* survey(paths) -> for each file what measure gives, and format, width, height, channels, bits, coloured, file_hash,
-   pixel_hash; or {message, code}, where it cannot be read. nil, message, code where memory ran out, which says nothing about
-   the files */
+   pixel_hash; or {message, code}, where it cannot be read. nil, message, code where memory ran out, which says nothing
+   about the files */
 static int l_survey(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -94,7 +95,8 @@ static int l_survey(lua_State *L)
     return 1;
 }
 
-/* near_hashes({hashes}, most) -> {{a, b, distance}, ...}: places of hashes that differ in at most so many bits, a < b */
+/* near_hashes({hashes}, most) -> {{a, b, distance}, ...}: places of hashes that differ in at most so many bits, a < b
+ */
 static int l_near_hashes(lua_State *L)
 {
     lx_check_type(L, 1, LUA_TTABLE);
@@ -107,11 +109,12 @@ static int l_near_hashes(lua_State *L)
         lua_pop(L, 1);
     }
     const long found = lx_near_hashes(hashes, count, most, NULL, 0);
-    long (*pairs)[2] = lua_newuserdatauv(L, sizeof *pairs * (size_t)found + 1, 0);
+    long(*pairs)[2] = lua_newuserdatauv(L, sizeof *pairs * (size_t)found + 1, 0);
     lx_near_hashes(hashes, count, most, pairs, found);
     lua_createtable(L, (int)(found < INT32_MAX ? found : 0), 0);
     for (long i = 0; i < found; i++) {
-        const lua_Integer row[3] = {pairs[i][0] + 1, pairs[i][1] + 1, lx_hash_distance(hashes[pairs[i][0]], hashes[pairs[i][1]])};
+        const lua_Integer row[3] = {pairs[i][0] + 1, pairs[i][1] + 1,
+                                    lx_hash_distance(hashes[pairs[i][0]], hashes[pairs[i][1]])};
         lua_createtable(L, 3, 0);
         for (int k = 0; k < 3; k++) {
             lua_pushinteger(L, row[k]);

@@ -52,7 +52,8 @@ lx_tensor *lx_opt_any(lua_State *L, int arg)
 
 static const char tidy_key = 0; /* registry: by coroutine, the table of the tensors made inside its running tidy */
 
-/* A tensor as Lua holds it. Its first user value is autograd's slot; a view's second one is the tensor that it views. */
+/* A tensor as Lua holds it. Its first user value is autograd's slot; a view's second one is the tensor that it views.
+ */
 typedef struct {
     lx_tensor tensor;
     bool view;
@@ -173,15 +174,16 @@ double lx_opt_field(lua_State *L, int arg, const char *name, double absent)
     return value;
 }
 
-lua_Integer lx_opt_integer(lua_State *L, int arg, const char *name, lua_Integer absent, lua_Integer least, lua_Integer most)
+lua_Integer lx_opt_integer(lua_State *L, int arg, const char *name, lua_Integer absent, lua_Integer least,
+                           lua_Integer most)
 {
     if (!lua_istable(L, arg))
         return absent;
     int valid = lua_getfield(L, arg, name) == LUA_TNIL;
     const lua_Integer value = valid ? absent : lua_tointegerx(L, -1, &valid);
     if (!valid || value < least || value > most)
-        lx_mistake(L, "option '%s' must be a whole number from %I to %I, got %s", name, (LUAI_UACINT)least, (LUAI_UACINT)most,
-                   luaL_tolstring(L, -1, NULL));
+        lx_mistake(L, "option '%s' must be a whole number from %I to %I, got %s", name, (LUAI_UACINT)least,
+                   (LUAI_UACINT)most, luaL_tolstring(L, -1, NULL));
     lua_pop(L, 1);
     return value;
 }
@@ -295,8 +297,8 @@ static long fill_nested(lua_State *L, void *data, lx_dtype dtype, int dim, int n
 }
 
 /* Writes `count` elements of host memory into a new tensor. */
-static lx_code from_host(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim, const long *shape, const void *data,
-                         lx_error *error)
+static lx_code from_host(lx_tensor *out, lx_device *device, lx_dtype dtype, int ndim, const long *shape,
+                         const void *data, lx_error *error)
 {
     if (lx_tensor_new(out, device, dtype, ndim, shape, error))
         return error->code;
@@ -687,7 +689,8 @@ static int l_cast(lua_State *L)
 
 /* ---- writing ------------------------------------------------------------------------------------------------ */
 
-/* check_target(function, t, source | nil): raises if t cannot be written, or not with what has the shape of the source */
+/* check_target(function, t, source | nil): raises if t cannot be written, or not with what has the shape of the source
+ */
 static int l_check_target(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -832,7 +835,8 @@ static int l_is_blocked(lua_State *L)
     return 1;
 }
 
-/* as_stored(t) -> the numbers of a blocked tensor as a plain one, [N,C/block,H,W,block]; of a plain one itself; for tests */
+/* as_stored(t) -> the numbers of a blocked tensor as a plain one, [N,C/block,H,W,block]; of a plain one itself; for
+ * tests */
 static int l_as_stored(lua_State *L)
 {
     const lx_tensor stored = lx_as_stored(lx_check_any(L, 1));

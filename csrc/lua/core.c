@@ -222,10 +222,14 @@ static int l_is_terminal(lua_State *L)
 }
 
 static const luaL_Reg core_functions[] = {
-    {"now", l_now},                   {"is_terminal", l_is_terminal},
-    {"manual_seed", l_manual_seed},   {"next_stream", l_next_stream},
-    {"random_state", l_random_state}, {"error_code", l_error_code},
-    {"raise", l_raise},               {"unbroken", l_unbroken},
+    {"now", l_now},
+    {"is_terminal", l_is_terminal},
+    {"manual_seed", l_manual_seed},
+    {"next_stream", l_next_stream},
+    {"random_state", l_random_state},
+    {"error_code", l_error_code},
+    {"raise", l_raise},
+    {"unbroken", l_unbroken},
     {NULL, NULL},
 };
 

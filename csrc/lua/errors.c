@@ -173,8 +173,8 @@ const char **lx_check_paths(lua_State *L, int arg, long least, long most, long *
     lx_check_type(L, arg, LUA_TTABLE);
     const lua_Integer given = luaL_len(L, arg);
     if (given < least || given > most)
-        lx_arg_mistake(L, arg, lua_pushfstring(L, "expected a table of %I to %I paths", (LUAI_UACINT)least,
-                                               (LUAI_UACINT)most));
+        lx_arg_mistake(L, arg,
+                       lua_pushfstring(L, "expected a table of %I to %I paths", (LUAI_UACINT)least, (LUAI_UACINT)most));
     const char **paths = lua_newuserdatauv(L, sizeof *paths * (size_t)given + 1, 0);
     for (lua_Integer i = 0; i < given; i++) {
         lua_geti(L, arg, i + 1);

@@ -11,14 +11,18 @@ lx_planes lx_check_planes(lua_State *L, int arg)
     const lx_tensor *image = lx_check_tensor(L, arg);
     const lx_device *device = image->storage->device;
     if (strcmp(device->runtime->kind, "cpu") != 0)
-        lx_arg_mistake(L, arg, lua_pushfstring(L, "images are worked on by the cpu, this one is on %s; use :to(\"cpu\")",
-                                              device->label));
+        lx_arg_mistake(
+            L, arg,
+            lua_pushfstring(L, "images are worked on by the cpu, this one is on %s; use :to(\"cpu\")", device->label));
     const long *side = image->shape + image->ndim - 2;
     if ((image->dtype != LX_UINT8 && image->dtype != LX_FLOAT32) || image->ndim < 2 || image->ndim > 4 || side[0] < 1 ||
         side[1] < 1 || side[0] > LX_IMAGE_MAX_SIDE || side[1] > LX_IMAGE_MAX_SIDE)
-        lx_arg_mistake(L, arg, lua_pushfstring(L, "an image is [H,W], [C,H,W] or [N,C,H,W] of uint8 or float32, with sides of "
-                                                 "1 to %d; got %s %s", LX_IMAGE_MAX_SIDE, lx_dtype_name(image->dtype),
-                                              lx_shape_text(image->ndim, image->shape, text)));
+        lx_arg_mistake(L, arg,
+                       lua_pushfstring(L,
+                                       "an image is [H,W], [C,H,W] or [N,C,H,W] of uint8 or float32, with sides of "
+                                       "1 to %d; got %s %s",
+                                       LX_IMAGE_MAX_SIDE, lx_dtype_name(image->dtype),
+                                       lx_shape_text(image->ndim, image->shape, text)));
     if (!lx_tensor_dense(image)) {
         lx_tensor *dense = lx_push_tensor(L);
         if (lx_contiguous(dense, image, &error))
@@ -27,10 +31,12 @@ lx_planes lx_check_planes(lua_State *L, int arg)
         image = dense;
     }
     const bool bytes = image->dtype == LX_UINT8;
-    lx_planes planes = {.first = {(int)side[1], (int)side[0], bytes ? LX_PLANE_U8 : LX_PLANE_F32, NULL}, .ndim = image->ndim};
+    lx_planes planes = {.first = {(int)side[1], (int)side[0], bytes ? LX_PLANE_U8 : LX_PLANE_F32, NULL},
+                        .ndim = image->ndim};
     memcpy(planes.shape, image->shape, sizeof *planes.shape * (size_t)image->ndim);
     planes.count = lx_tensor_count(image) / (side[0] * side[1]);
-    planes.first.samples = (char *)lx_storage_host(image->storage) + (size_t)image->offset * lx_dtype_size(image->dtype);
+    planes.first.samples = (char *)lx_storage_host(image->storage) +
+                           (size_t)image->offset * lx_dtype_size(image->dtype);
     return planes;
 }
 
@@ -73,7 +79,8 @@ static void do_plane(void *work, long i)
     pthread_mutex_unlock(&of->lock);
 }
 
-void lx_each_plane(lua_State *L, const lx_planes *in, const lx_planes *out, lx_plane_function *function, const void *params)
+void lx_each_plane(lua_State *L, const lx_planes *in, const lx_planes *out, lx_plane_function *function,
+                   const void *params)
 {
     lx_error error = {.code = LX_OK};
     job work = {in, out, function, params, PTHREAD_MUTEX_INITIALIZER, in->count, {.code = LX_OK}};

@@ -21,8 +21,8 @@ static inline lx_plane lx_plane_at(const lx_planes *planes, long i)
     return plane;
 }
 
-/* An image argument: [H,W], [C,H,W] or [N,C,H,W], uint8 or float32, on the cpu. One with gaps is copied; the copy stands on
-   the stack, in place of the argument. */
+/* An image argument: [H,W], [C,H,W] or [N,C,H,W], uint8 or float32, on the cpu. One with gaps is copied; the copy
+   stands on the stack, in place of the argument. */
 lx_planes lx_check_planes(lua_State *L, int arg);
 
 /* Pushes a new tensor of as many planes as `like`, of this type and size. */
@@ -32,7 +32,8 @@ lx_planes lx_push_planes(lua_State *L, const lx_planes *like, lx_plane_type type
 typedef lx_code lx_plane_function(const lx_plane *in, lx_plane *out, const void *params, lx_error *error);
 
 /* Does it, several planes at a time. Raises the first error. */
-void lx_each_plane(lua_State *L, const lx_planes *in, const lx_planes *out, lx_plane_function *function, const void *params);
+void lx_each_plane(lua_State *L, const lx_planes *in, const lx_planes *out, lx_plane_function *function,
+                   const void *params);
 
 /* The same size and type as the argument, which is what most functions give: returns 1, the tensor on the stack. */
 int lx_map_planes(lua_State *L, int arg, lx_plane_function *function, const void *params);

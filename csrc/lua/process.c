@@ -83,8 +83,8 @@ static int l_leave_signals(lua_State *L)
     return 0;
 }
 
-/* interrupt_on_ctrl_c(on): Ctrl-C becomes an error of the running code, or ends the process, as it does at a prompt. After
- * end_on_signals, for programs alone. */
+/* interrupt_on_ctrl_c(on): Ctrl-C becomes an error of the running code, or ends the process, as it does at a prompt.
+ * After end_on_signals, for programs alone. */
 static int l_interrupt_on_ctrl_c(lua_State *L)
 {
     const bool on = lua_toboolean(L, 1) && ended;
@@ -108,8 +108,7 @@ static int l_end_on_signals(lua_State *L)
     return 0;
 }
 
-const luaL_Reg lx_process_functions[] = {
-    {"lock_folder", l_lock_folder},
-    {"end_on_signals", l_end_on_signals},
-    {"interrupt_on_ctrl_c", l_interrupt_on_ctrl_c},
-    {NULL, NULL}};
+const luaL_Reg lx_process_functions[] = {{"lock_folder", l_lock_folder},
+                                         {"end_on_signals", l_end_on_signals},
+                                         {"interrupt_on_ctrl_c", l_interrupt_on_ctrl_c},
+                                         {NULL, NULL}};

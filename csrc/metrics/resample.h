@@ -19,8 +19,8 @@ typedef struct {
     double true_positives, false_positives, true_negatives, false_negatives, area;
 } lx_resampled;
 
-/* Draws as many units as there are, and says what comes of them. `state` is that of a stream of lua/luxel/random.lua. False
-   where the resample lacks a class. */
+/* Draws as many units as there are, and says what comes of them. `state` is that of a stream of lua/luxel/random.lua.
+   False where the resample lacks a class. */
 bool lx_resample(const lx_sample *sample, double threshold, uint64_t *state, lx_resampled *out);
 
 #endif

@@ -27,7 +27,7 @@ static lx_code check_images(const char *function, int ndim, const long *shape, l
 
 /* What to compute for images of the shape. */
 static lx_code window_args(avg_pool_args *args, const char *function, const long *shape,
-                            const lx_avg_pool2d_options *options, lx_error *error)
+                           const lx_avg_pool2d_options *options, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
     *args = (avg_pool_args){.count_padding = options->count_include_pad};

@@ -97,7 +97,8 @@ lx_code lx_conv2d_backward_data(lx_tensor *dx, const lx_tensor *dy, const lx_ten
 {
     lx_convolution c;
     if (lx_conv2d_check_operands("conv2d_backward_data", dy, w, error) ||
-        lx_conv2d_check_shapes(&c, "conv2d_backward_data", dy->storage->device, input_shape, w->shape, options, error) ||
+        lx_conv2d_check_shapes(&c, "conv2d_backward_data", dy->storage->device, input_shape, w->shape, options,
+                               error) ||
         lx_conv2d_check_gradient(&c, dy, error))
         return error->code;
     return convolve(&c, dx, dy, w, NULL, true, 0, error);
@@ -133,8 +134,8 @@ lx_code lx_conv2d_backward_weight(lx_tensor *dw, const lx_tensor *x, const lx_te
 {
     static const char *const function = "conv2d_backward_weight";
     lx_convolution c;
-    if (lx_conv2d_check_tensor(function, "input", x, error) || lx_conv2d_check_tensor(function, "gradient", dy, error) ||
-        lx_same_device(function, x, dy, error) ||
+    if (lx_conv2d_check_tensor(function, "input", x, error) ||
+        lx_conv2d_check_tensor(function, "gradient", dy, error) || lx_same_device(function, x, dy, error) ||
         lx_conv2d_check_shapes(&c, function, x->storage->device, x->shape, weight_shape, options, error) ||
         lx_conv2d_check_gradient(&c, dy, error))
         return error->code;

@@ -30,10 +30,11 @@ lx_code lx_conv2d_backward_weight(lx_tensor *dw, const lx_tensor *x, const lx_te
 /* db [Co]: the sum of dy over all but the channels. */
 lx_code lx_conv2d_backward_bias(lx_tensor *db, const lx_tensor *dy, lx_error *error);
 
-/* ---- with ReLU and max-pooling of windows of 2x2 ------------------------------------------------------------------ */
+/* ---- with ReLU and max-pooling of windows of 2x2 ------------------------------------------------------------------
+ */
 
-/* out (blocked) is pooled; codes (bytes, to be given back to backward) say which pixel each came from, or that ReLU passes no
- * gradient. options->activation does not matter. */
+/* out (blocked) is pooled; codes (bytes, to be given back to backward) say which pixel each came from, or that ReLU
+ * passes no gradient. options->activation does not matter. */
 lx_code lx_conv2d_pool(lx_tensor *out, lx_tensor *codes, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
                        const lx_conv2d_options *options, lx_error *error);
 /* The gradients of x, w and b from that of out; those that are NULL are left out. */

@@ -1,6 +1,6 @@
-/* Convolution, ReLU and max-pooling of windows of 2x2 in one: the large result in between is neither written nor kept where
- * a kernel can do all three, and its gradient is read from the pooled one. Elsewhere the three are done in turn. Which of the
- * two, the device's form says. */
+/* Convolution, ReLU and max-pooling of windows of 2x2 in one: the large result in between is neither written nor kept
+ * where a kernel can do all three, and its gradient is read from the pooled one. Elsewhere the three are done in turn.
+ * Which of the two, the device's form says. */
 #include "convolution.h"
 #include "forms.h"
 #include "nn.h"

@@ -37,8 +37,7 @@ lx_code lx_conv2d_check_tensor(const char *function, const char *what, const lx_
     return LX_OK;
 }
 
-static lx_code check_bias(const char *function, const lx_tensor *b, const lx_tensor *w, long channels,
-                          lx_error *error)
+static lx_code check_bias(const char *function, const lx_tensor *b, const lx_tensor *w, long channels, lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
     if (!b)
@@ -67,8 +66,8 @@ static lx_code check_channels(const char *function, const long in[4], const long
         return lx_fail(error, LX_EARG, "%s: weight expects %ld input channels, input has %ld (input %s, weight %s%s)",
                        function, w[1] * groups, in[1], it, wt, groups > 1 ? ", with groups" : "");
     if (w[0] % groups)
-        return lx_fail(error, LX_EARG, "%s: %ld output channels cannot be split into %ld groups (weight %s)",
-                       function, w[0], groups, wt);
+        return lx_fail(error, LX_EARG, "%s: %ld output channels cannot be split into %ld groups (weight %s)", function,
+                       w[0], groups, wt);
     return LX_OK;
 }
 
@@ -81,7 +80,7 @@ static long groups_to_merge(long in, long out, long groups, long lanes)
 }
 
 lx_code lx_conv2d_check_shapes(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
-                    const long w[4], const lx_conv2d_options *o, lx_error *error)
+                               const long w[4], const lx_conv2d_options *o, lx_error *error)
 {
     char it[LX_SHAPE_TEXT], wt[LX_SHAPE_TEXT];
     long out[2];
@@ -94,21 +93,21 @@ lx_code lx_conv2d_check_shapes(lx_convolution *c, const char *function, const lx
             return lx_fail(error, LX_EARG,
                            "%s: a kernel that reaches over %ld pixels does not fit an input of %ld with padding %d, "
                            "in %s (input %s, weight %s)",
-                           function, reach, in[2 + i], o->padding[i], i ? "width" : "height",
-                           lx_shape_text(4, in, it), lx_shape_text(4, w, wt));
+                           function, reach, in[2 + i], o->padding[i], i ? "width" : "height", lx_shape_text(4, in, it),
+                           lx_shape_text(4, w, wt));
         if (out[i] > LARGEST)
             return lx_fail(error, LX_EARG, "%s: the output would be %ld pixels in %s, more than %d; use less padding",
                            function, out[i], i ? "width" : "height", LARGEST);
     }
     *c = (lx_convolution){function,
-                       in[0],
-                       in[1],
-                       w[0],
-                       o->groups,
-                       groups_to_merge(w[1], w[0] / o->groups, o->groups, device->lanes),
-                       o->groups > 1 && o->groups == in[1] && o->groups == w[0],
-                       {(int)in[2], (int)in[3], (int)out[0], (int)out[1], (int)w[2], (int)w[3], o->stride[0],
-                        o->stride[1], o->padding[0], o->padding[1], o->dilation[0], o->dilation[1]}};
+                          in[0],
+                          in[1],
+                          w[0],
+                          o->groups,
+                          groups_to_merge(w[1], w[0] / o->groups, o->groups, device->lanes),
+                          o->groups > 1 && o->groups == in[1] && o->groups == w[0],
+                          {(int)in[2], (int)in[3], (int)out[0], (int)out[1], (int)w[2], (int)w[3], o->stride[0],
+                           o->stride[1], o->padding[0], o->padding[1], o->dilation[0], o->dilation[1]}};
     return LX_OK;
 }
 
@@ -119,8 +118,8 @@ lx_code lx_conv2d_check_operands(const char *function, const lx_tensor *x, const
     return lx_same_device(function, x, w, error);
 }
 
-lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
-                        const lx_conv2d_options *options, lx_error *error)
+lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w,
+                        const lx_tensor *b, const lx_conv2d_options *options, lx_error *error)
 {
     if (lx_conv2d_check_operands(function, x, w, error) ||
         lx_conv2d_check_shapes(c, function, x->storage->device, x->shape, w->shape, options, error))
@@ -150,10 +149,10 @@ double lx_conv2d_work(const lx_convolution *c)
 const char *lx_conv2d_describe(const lx_convolution *c, const char *what, char text[LX_PROBLEM_TEXT])
 {
     const conv2d_geometry *g = &c->g;
-    int length = snprintf(text, LX_PROBLEM_TEXT, "%s [%ld,%ld,%d,%d], weight [%ld,%ld,%d,%d], stride %d,%d, padding %d,%d",
-                          what, c->batch, c->in_channels, g->height, g->width, c->out_channels,
-                          c->in_channels / c->groups, g->kernel_h, g->kernel_w, g->stride_h, g->stride_w, g->padding_h,
-                          g->padding_w);
+    int length = snprintf(text, LX_PROBLEM_TEXT,
+                          "%s [%ld,%ld,%d,%d], weight [%ld,%ld,%d,%d], stride %d,%d, padding %d,%d", what, c->batch,
+                          c->in_channels, g->height, g->width, c->out_channels, c->in_channels / c->groups, g->kernel_h,
+                          g->kernel_w, g->stride_h, g->stride_w, g->padding_h, g->padding_w);
     if (length < LX_PROBLEM_TEXT && (g->dilation_h > 1 || g->dilation_w > 1))
         length += snprintf(text + length, (size_t)(LX_PROBLEM_TEXT - length), ", dilation %d,%d", g->dilation_h,
                            g->dilation_w);
@@ -205,7 +204,7 @@ conv2d_tile_args lx_conv2d_tile_args(const lx_convolution *c, bool backward, lon
 }
 
 lx_code lx_conv2d_pack(const lx_convolution *c, lx_tensor *packed, const lx_tensor *w, const conv2d_tile_args *tiles,
-                    long inner, bool backward, lx_error *error)
+                       long inner, bool backward, lx_error *error)
 {
     const long lanes = w->storage->device->lanes, *s = w->stride, groups = c->depthwise ? 1 : c->groups;
     const long in = c->depthwise ? 1 : c->in_channels / groups, out = c->out_channels / groups;

@@ -23,10 +23,10 @@ lx_code lx_conv2d_check_tensor(const char *function, const char *what, const lx_
 
 /* Checks the shapes of a forward convolution and works out the size of its output. */
 lx_code lx_conv2d_check_shapes(lx_convolution *c, const char *function, const lx_device *device, const long in[4],
-                       const long w[4], const lx_conv2d_options *o, lx_error *error);
+                               const long w[4], const lx_conv2d_options *o, lx_error *error);
 /* The same and more: all that a forward pass is given; b may be NULL. */
-lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b,
-                        const lx_conv2d_options *options, lx_error *error);
+lx_code lx_conv2d_check(lx_convolution *c, const char *function, const lx_tensor *x, const lx_tensor *w,
+                        const lx_tensor *b, const lx_conv2d_options *options, lx_error *error);
 /* Both 4-dimensional and on one device. */
 lx_code lx_conv2d_check_operands(const char *function, const lx_tensor *x, const lx_tensor *w, lx_error *error);
 /* Checks that dy has the shape of the convolution's output. */
@@ -47,7 +47,8 @@ conv2d_tile_args lx_conv2d_tile_args(const lx_convolution *c, bool backward, lon
 lx_code lx_conv2d_pack(const lx_convolution *c, lx_tensor *packed, const lx_tensor *w, const conv2d_tile_args *tiles,
                        long inner, bool backward, lx_error *error);
 
-/* ---- gradients of weight and bias: chunks of the batch have sums of their own, which are then added up ------------ */
+/* ---- gradients of weight and bias: chunks of the batch have sums of their own, which are then added up ------------
+ */
 
 /* How the kernels see it; and, in place of that, for an input that is thin. */
 void lx_conv2d_weight_args(const lx_convolution *c, long lanes, conv2d_weight_args *args, conv2d_reduce_args *reduce);
@@ -73,7 +74,8 @@ typedef struct {
     lx_tensor *gradient;     /* what it is written to */
 } lx_conv2d_gradient;
 
-/* ---- with ReLU and max-pooling of windows of 2x2 ------------------------------------------------------------------ */
+/* ---- with ReLU and max-pooling of windows of 2x2 ------------------------------------------------------------------
+ */
 
 /* The three in turn. */
 lx_code lx_conv2d_pool_in_turn(lx_tensor *out, lx_tensor *codes, const lx_tensor *x, const lx_tensor *w,

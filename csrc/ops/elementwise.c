@@ -21,7 +21,7 @@
     LX_KERNEL(elementwise, binary_##name##_s);    \
     LX_KERNEL(elementwise, binary_##name##_r);
 #define DECLARE_ACTIVATION(name, zero, formula, from, gradient) \
-    DECLARE_UNARY(name, zero, formula)                            \
+    DECLARE_UNARY(name, zero, formula)                          \
     DECLARE_BINARY(name##_backward, 1, float, gradient)
 UNARY_OPS(DECLARE_UNARY)
 BINARY_OPS(DECLARE_BINARY)
@@ -55,11 +55,13 @@ typedef struct {
 } op;
 
 #define UNARY_ROW(name, zero, formula) {#name, zero, &k_unary_##name, NULL, NULL},
-#define BINARY_ROW(name, zero, type, formula) {#name, zero, &k_binary_##name, &k_binary_##name##_s, &k_binary_##name##_r},
+#define BINARY_ROW(name, zero, type, formula) \
+    {#name, zero, &k_binary_##name, &k_binary_##name##_s, &k_binary_##name##_r},
 #define ACTIVATION_ROW(name, zero, formula, from, gradient) UNARY_ROW(name, zero, formula)
 #define GRADIENT_ROW(name, zero, formula, from, gradient) BINARY_ROW(name##_backward, 1, float, gradient)
-static const op unary_ops[] = {UNARY_OPS(UNARY_ROW) ACTIVATION_OPS(ACTIVATION_ROW){"isnan", false, &k_unary_isnan, NULL, NULL},
-                                {NULL, false, NULL, NULL, NULL}};
+static const op unary_ops[] = {UNARY_OPS(UNARY_ROW)
+                                   ACTIVATION_OPS(ACTIVATION_ROW){"isnan", false, &k_unary_isnan, NULL, NULL},
+                               {NULL, false, NULL, NULL, NULL}};
 static const op binary_ops[] = {BINARY_OPS(BINARY_ROW) ACTIVATION_OPS(GRADIENT_ROW){NULL, false, NULL, NULL, NULL}};
 
 #define NAMES_ROW(name, zero, formula, from, gradient) {#name, #from},
@@ -151,8 +153,8 @@ static void merge_dimensions(walk *w)
 }
 
 /* Launches over the three inner dimensions, once for each position of the outer ones (rare: most need one). */
-static lx_code launch_walk(const lx_kernel *kernel, const walk *w, const lx_tensor *const *operands, elementwise_args args,
-                           lx_error *error)
+static lx_code launch_walk(const lx_kernel *kernel, const walk *w, const lx_tensor *const *operands,
+                           elementwise_args args, lx_error *error)
 {
     long *const strides[MAX_OPERANDS] = {args.a, args.b, args.c, args.y};
     lx_tensor moved[MAX_OPERANDS];
@@ -221,11 +223,13 @@ static long last_element(const lx_tensor *view)
 /* Whether writing `target` could change elements of `source` that are still to be read. */
 static bool clobbers(const lx_tensor *target, const lx_tensor *source)
 {
-    if (source->storage != target->storage || source->offset > last_element(target) || target->offset > last_element(source))
+    if (source->storage != target->storage || source->offset > last_element(target) ||
+        target->offset > last_element(source))
         return false;
     bool same = source->offset == target->offset && source->ndim == target->ndim;
     for (int i = 0; same && i < source->ndim; i++)
-        same = source->shape[i] == target->shape[i] && (source->shape[i] == 1 || source->stride[i] == target->stride[i]);
+        same = source->shape[i] == target->shape[i] &&
+               (source->shape[i] == 1 || source->stride[i] == target->stride[i]);
     return !same;
 }
 
@@ -275,8 +279,8 @@ done:
     return error->code;
 }
 
-/* Whether an operand can be read in the layout of the target. Over a blocked one that is a blocked one, and a plain one of
- * one channel for all, or of one pixel for all and whole blocks of channels, as gates are. */
+/* Whether an operand can be read in the layout of the target. Over a blocked one that is a blocked one, and a plain one
+ * of one channel for all, or of one pixel for all and whole blocks of channels, as gates are. */
 static bool suits_layout(const lx_tensor *target, const lx_tensor *source)
 {
     if (source->block || !target->block)
@@ -304,8 +308,9 @@ lx_code lx_check_target(const char *function, const lx_tensor *target, const lx_
         return LX_OK;
     lx_shape_text(target->ndim, target->shape, left);
     if (repeated >= 0)
-        return lx_fail(error, LX_EARG, "%s: the tensor of shape %s was expanded along dimension %d, so that elements share "
-                                       "memory and cannot be written one by one; write into a clone() of it",
+        return lx_fail(error, LX_EARG,
+                       "%s: the tensor of shape %s was expanded along dimension %d, so that elements share "
+                       "memory and cannot be written one by one; write into a clone() of it",
                        function, left, repeated + 1);
     return lx_fail(error, LX_EARG, "%s: shape %s does not fit into %s", function,
                    lx_shape_text(source->ndim, source->shape, right), left);
@@ -320,8 +325,8 @@ static lx_code check_fits(const char *name, const lx_tensor *target, const lx_te
 static lx_code fail_dtype(const char *name, const lx_tensor *target, lx_error *error)
 {
     char text[METHOD_TEXT];
-    return lx_fail(error, LX_EARG, "%s: the result is %s, which cannot be written into a tensor of %s", method(name, text),
-                   lx_dtype_name(result_dtype(name)), lx_dtype_name(target->dtype));
+    return lx_fail(error, LX_EARG, "%s: the result is %s, which cannot be written into a tensor of %s",
+                   method(name, text), lx_dtype_name(result_dtype(name)), lx_dtype_name(target->dtype));
 }
 
 /* Zeros in the channels that fill up the last block of a blocked tensor, where an operation has left something else. */
@@ -452,8 +457,10 @@ static lx_code check_integers(const char *name, lx_operand a, lx_operand b, bool
     *integers = one->dtype != LX_FLOAT32 && (one->dtype == LX_INT32 || (other && other->dtype == LX_INT32)) &&
                 (other ? other->dtype != LX_FLOAT32 : is_whole(number));
     if (*integers && !other && fabs(number) > LX_EXACT_MOST)
-        return lx_fail(error, LX_EARG, "%s: integers are computed as float32, which is exact below 2^24 (16777216), got "
-                       "%.0f; convert the tensor with :float() where rounding does no harm", name, number);
+        return lx_fail(error, LX_EARG,
+                       "%s: integers are computed as float32, which is exact below 2^24 (16777216), got "
+                       "%.0f; convert the tensor with :float() where rounding does no harm",
+                       name, number);
     return LX_OK;
 }
 
@@ -660,8 +667,8 @@ lx_code lx_place(lx_tensor *out, const lx_tensor *in, lx_device *device, lx_erro
     if (in->storage->device == device)
         return lx_contiguous(out, in, error);
     if (!lx_contiguous(&dense, in, error) && !lx_tensor_new(out, device, in->dtype, in->ndim, in->shape, error) &&
-        lx_storage_copy(out->storage, 0, dense.storage, (size_t)dense.offset * size,
-                        (size_t)lx_tensor_count(in) * size, error))
+        lx_storage_copy(out->storage, 0, dense.storage, (size_t)dense.offset * size, (size_t)lx_tensor_count(in) * size,
+                        error))
         lx_tensor_free(out);
     lx_tensor_free(&dense);
     return error->code;

@@ -54,10 +54,11 @@ static lx_code report_inexact(const void *params, const lx_argument *arguments, 
     int value;
     if (lx_first_bad(arguments, of->chunks, &place, &value, error) || place < 0)
         return error->code;
-    return lx_fail(error, LX_EARG,
-                   "%s: integers are computed as float32, which is exact below 2^24 (16777216); element %ld is %d or more. "
-                   "Convert with :float() where rounding does no harm",
-                   of->function, place + 1, value);
+    return lx_fail(
+        error, LX_EARG,
+        "%s: integers are computed as float32, which is exact below 2^24 (16777216); element %ld is %d or more. "
+        "Convert with :float() where rounding does no harm",
+        of->function, place + 1, value);
 }
 
 lx_code lx_check_exact(const char *function, const lx_tensor *x, lx_error *error)

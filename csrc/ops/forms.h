@@ -1,5 +1,5 @@
-/* What each form of devices (lx_form) computes in a way of its own: a table of functions for each, from tile/ and from simt/.
- * Operations check their arguments, make what both forms need, and call what the table of the device has. */
+/* What each form of devices (lx_form) computes in a way of its own: a table of functions for each, from tile/ and from
+ * simt/. Operations check their arguments, make what both forms need, and call what the table of the device has. */
 #ifndef LX_FORMS_H
 #define LX_FORMS_H
 
@@ -48,7 +48,8 @@ typedef struct {
     long (*mean_chunk)(long size); /* elements whose sum one work-item of lx_valid_mean makes */
 } lx_reduce_ops;
 
-/* ---- normalisation per channel: of dense images, plain or blocked, into results that exist ------------------------ */
+/* ---- normalisation per channel: of dense images, plain or blocked, into results that exist ------------------------
+ */
 
 typedef struct {
     /* Mean and variance of the channels of x. */
@@ -61,7 +62,8 @@ typedef struct {
                         const batch_norm_args *args, lx_error *error);
 } lx_batch_norm_ops;
 
-/* ---- rows: softmax, and normalisation per row --------------------------------------------------------------------- */
+/* ---- rows: softmax, and normalisation per row ---------------------------------------------------------------------
+ */
 
 /* An operation on rows of numbers: its kernel for each form. */
 typedef struct {

@@ -138,9 +138,9 @@ static lx_code report_bad(const void *params, const lx_argument *arguments, lx_e
     int value;
     if (lx_first_bad(arguments, of->chunks, &place, &value, error) || place < 0)
         return error->code;
-    return lx_fail(error, LX_EARG,
-                   "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s", of->function, value,
-                   place + 1, of->shape[of->dim], of->dim + 1, lx_shape_text(of->ndim, of->shape, text));
+    return lx_fail(error, LX_EARG, "%s: index %d, at place %ld, is not from 1 to %ld, the size of dimension %d of %s",
+                   of->function, value, place + 1, of->shape[of->dim], of->dim + 1,
+                   lx_shape_text(of->ndim, of->shape, text));
 }
 
 static lx_code check_bad(const char *function, const lx_tensor *bad, const lx_tensor *index, int ndim,
@@ -157,13 +157,13 @@ static lx_code check_bad(const char *function, const lx_tensor *bad, const lx_te
 }
 
 /* The indices as dense int32, all of them found to be in range unless that would take a wait. */
-static lx_code prepare_index(lx_tensor *out, const char *function, const lx_tensor *index, int ndim,
-                             const long *shape, int dim, lx_error *error)
+static lx_code prepare_index(lx_tensor *out, const char *function, const lx_tensor *index, int ndim, const long *shape,
+                             int dim, lx_error *error)
 {
     lx_tensor converted = {0}, dense = {0}, bad = {0};
     if (!lx_cast(&converted, index, LX_INT32, error) && !lx_contiguous(&dense, &converted, error) &&
         (lx_reading_waits(index->storage->device) || (!lx_find_bad(&bad, &dense, 1, shape[dim], error) &&
-                                                   !check_bad(function, &bad, &dense, ndim, shape, dim, error))))
+                                                      !check_bad(function, &bad, &dense, ndim, shape, dim, error))))
         lx_tensor_share(out, &dense);
     lx_tensor_free(&converted);
     lx_tensor_free(&dense);
@@ -274,17 +274,17 @@ static lx_code add_by(lx_tensor *out, const char *function, const lx_kernel *ker
     return error->code;
 }
 
-lx_code lx_index_add(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index,
-                     const lx_tensor *src, lx_error *error)
+lx_code lx_index_add(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index, const lx_tensor *src,
+                     lx_error *error)
 {
     static const char *const function = "index_add";
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
     if (check_dim(function, ndim, shape, dim, error) || check_list(function, index, error))
         return error->code;
     if (!same_but_along(dim, ndim, shape, src) || src->shape[dim] != index->shape[0])
-        return lx_fail(error, LX_EARG, "%s: cannot add slices of %s to %s by %ld indices along dimension %d",
-                       function, lx_shape_text(src->ndim, src->shape, left), lx_shape_text(ndim, shape, right),
-                       index->shape[0], dim + 1);
+        return lx_fail(error, LX_EARG, "%s: cannot add slices of %s to %s by %ld indices along dimension %d", function,
+                       lx_shape_text(src->ndim, src->shape, left), lx_shape_text(ndim, shape, right), index->shape[0],
+                       dim + 1);
     const long columns = GATHER_ADD_VECTORS * src->storage->device->lanes;
     return add_by(out, function, &k_index_add, columns, ndim, shape, dim, index, src, error);
 }

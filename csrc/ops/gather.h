@@ -11,8 +11,8 @@
 /* The tensors one after another along a dimension. All have the dtype of the first, which the result has. */
 lx_code lx_cat(lx_tensor *out, const lx_tensor *const *tensors, int count, int dim, lx_error *error);
 
-/* Whether lx_cat takes the tensors as they are and gives a blocked one: all are blocked, and along the channels all but the
- * last have whole blocks of them. Else all have to be plain. */
+/* Whether lx_cat takes the tensors as they are and gives a blocked one: all are blocked, and along the channels all but
+ * the last have whole blocks of them. Else all have to be plain. */
 bool lx_cats_blocked(const lx_tensor *const *tensors, int count, int dim);
 
 /* `length` of x along a dimension, to be read: of a plain tensor a view, of a blocked one a blocked copy, where
@@ -24,8 +24,8 @@ bool lx_parts_blocked(const lx_tensor *x, int dim, long start, long length);
 lx_code lx_index_select(lx_tensor *out, const lx_tensor *x, int dim, const lx_tensor *index, lx_error *error);
 
 /* float32 zeros of the shape, with slice i of src added to slice index[i] for each i. */
-lx_code lx_index_add(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index,
-                     const lx_tensor *src, lx_error *error);
+lx_code lx_index_add(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index, const lx_tensor *src,
+                     lx_error *error);
 
 /* For each position of index, the element of x there but at index along the dimension, in whose size alone the
  * shapes may differ. Keeps the dtype. */
@@ -36,7 +36,8 @@ lx_code lx_take_along(lx_tensor *out, const lx_tensor *x, int dim, const lx_tens
 lx_code lx_scatter_along(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index,
                          const lx_tensor *src, lx_error *error);
 
-/* int32 of the shape: which element of its line of indices, from 1, is the last that names the place; 0 where none does. */
+/* int32 of the shape: which element of its line of indices, from 1, is the last that names the place; 0 where none
+ * does. */
 lx_code lx_last_along(lx_tensor *out, int ndim, const long *shape, int dim, const lx_tensor *index, lx_error *error);
 
 #endif

@@ -1,9 +1,8 @@
 /* What layers are made of besides convolution: normalisation, softmax, table look-up, mean-pooling and resizing.
  *
- * Inputs are in the plain layout, of any strides; batch_norm, mean-pooling and resizing to the nearest pixel take blocked
- * images too, and their results then are blocked.
- * They compute in float32 and results are dense. `out` and the gradients must be empty; they are filled on success and
- * stay empty on failure.
+ * Inputs are in the plain layout, of any strides; batch_norm, mean-pooling and resizing to the nearest pixel take
+ * blocked images too, and their results then are blocked. They compute in float32 and results are dense. `out` and the
+ * gradients must be empty; they are filled on success and stay empty on failure.
  */
 #ifndef LX_LAYERS_H
 #define LX_LAYERS_H
@@ -14,15 +13,14 @@
 
 /* x [N,C,...]: mean and (biased) variance [C] over all but the channels. */
 lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, lx_error *error);
-/* out = (x - mean) / sqrt(var + eps) weight + bias, activated (kernels/activation.h), which needs a blocked x; weight and
- * bias are [C] or NULL. */
+/* out = (x - mean) / sqrt(var + eps) weight + bias, activated (kernels/activation.h), which needs a blocked x; weight
+ * and bias are [C] or NULL. */
 lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
                       const lx_tensor *weight, const lx_tensor *bias, double eps, int activation, lx_error *error);
 /* training: mean and var are those of x, and depend on it. */
 lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
-                               const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                               const lx_tensor *weight, const lx_tensor *bias, double eps, int activation,
-                               bool training, lx_error *error);
+                               const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
+                               const lx_tensor *bias, double eps, int activation, bool training, lx_error *error);
 
 /* x [R,D]: out = (x - mean) rstd, with mean and rstd = 1 / sqrt(var + eps) [R] of each row. */
 lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_tensor *x, double eps, lx_error *error);

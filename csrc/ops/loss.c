@@ -47,8 +47,8 @@ lx_code lx_bce_with_logits(lx_tensor *out, const lx_tensor *x, const lx_tensor *
     return run_bce(&k_bce_with_logits, out, x, target, weights, weight, error);
 }
 
-lx_code lx_bce_with_logits_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *target, const lx_tensor *weights,
-                                    double weight, lx_error *error)
+lx_code lx_bce_with_logits_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *target,
+                                    const lx_tensor *weights, double weight, lx_error *error)
 {
     return run_bce(&k_bce_with_logits_backward, out, x, target, weights, weight, error);
 }

@@ -142,8 +142,7 @@ static lx_code check_matmul(const lx_tensor *a, const lx_tensor *b, lx_error *er
     lx_shape_text(a->ndim, a->shape, left);
     lx_shape_text(b->ndim, b->shape, right);
     if (a->ndim == 0 || b->ndim == 0)
-        return lx_fail(error, LX_EARG, "matmul: operands need at least 1 dimension, got shapes %s and %s", left,
-                       right);
+        return lx_fail(error, LX_EARG, "matmul: operands need at least 1 dimension, got shapes %s and %s", left, right);
     const long columns = a->shape[a->ndim - 1], rows = b->shape[b->ndim == 1 ? 0 : b->ndim - 2];
     if (columns != rows)
         return lx_fail(error, LX_EARG, "matmul: shapes %s and %s do not match: %ld columns against %ld rows", left,

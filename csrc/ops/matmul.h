@@ -10,7 +10,8 @@
  * operand and a column as the right one, and the result lacks that dimension. */
 lx_code lx_matmul(lx_tensor *out, const lx_tensor *a, const lx_tensor *b, lx_error *error);
 
-/* x [..., K] times the transpose of w [N, K], plus b [N] unless it is NULL, and with an activation of kernels/activation.h. */
+/* x [..., K] times the transpose of w [N, K], plus b [N] unless it is NULL, and with an activation of
+ * kernels/activation.h. */
 lx_code lx_linear(lx_tensor *out, const lx_tensor *x, const lx_tensor *w, const lx_tensor *b, int activation,
                   lx_error *error);
 

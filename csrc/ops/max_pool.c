@@ -13,8 +13,8 @@ enum {
     WIDEST = 256       /* of windows: a byte holds a row or a column in one */
 };
 
-/* The size of the result along one side; less than 1 if no window fits. With `ceil` a last window may reach over the end, if
- * it begins in the image or the padding before it. */
+/* The size of the result along one side; less than 1 if no window fits. With `ceil` a last window may reach over the
+ * end, if it begins in the image or the padding before it. */
 static long pooled(long size, int kernel, int stride, int padding, bool ceil)
 {
     const long room = size + 2L * padding - kernel;
@@ -32,14 +32,15 @@ static long stored(const long shape[4], int lanes)
 
 /* Checks the options and gives the shape of the result for an input of `shape`. */
 static lx_code find_args(const long shape[4], int lanes, const lx_pool_options *options, long out[4], pool_args *args,
-                    lx_error *error)
+                         lx_error *error)
 {
     char text[LX_SHAPE_TEXT];
     const int *kernel = options->kernel, *stride = options->stride, *padding = options->padding;
     for (int i = 0; i < 2; i++) {
         if (kernel[i] < 1 || kernel[i] > WIDEST || stride[i] < 1 || stride[i] > LARGEST)
-            return lx_fail(error, LX_EARG, "max_pool2d: kernel must be from 1 to %d and stride at least 1, got %d and %d",
-                           WIDEST, kernel[i], stride[i]);
+            return lx_fail(error, LX_EARG,
+                           "max_pool2d: kernel must be from 1 to %d and stride at least 1, got %d and %d", WIDEST,
+                           kernel[i], stride[i]);
         if (padding[i] < 0 || padding[i] > kernel[i] / 2)
             return lx_fail(error, LX_EARG, "max_pool2d: padding %d must be from 0 to half the kernel, %d", padding[i],
                            kernel[i] / 2);
@@ -79,8 +80,8 @@ static lx_code check_input(const lx_tensor *x, lx_error *error)
     char text[LX_SHAPE_TEXT];
     if (x->ndim == 4 && x->dtype == LX_FLOAT32)
         return LX_OK;
-    return lx_fail(error, LX_EARG, "max_pool2d: expected a float32 tensor [N,C,H,W], got %s %s", lx_dtype_name(x->dtype),
-                   lx_shape_text(x->ndim, x->shape, text));
+    return lx_fail(error, LX_EARG, "max_pool2d: expected a float32 tensor [N,C,H,W], got %s %s",
+                   lx_dtype_name(x->dtype), lx_shape_text(x->ndim, x->shape, text));
 }
 
 /* One byte for each stored element of the result, or two (row and column) where windows are not 2×2. */
@@ -89,7 +90,8 @@ static long choices(const pool_args *args, const lx_pool_options *options)
     return is_2x2(options) ? args->count : 2 * args->count;
 }
 
-lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, const lx_pool_options *options, lx_error *error)
+lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, const lx_pool_options *options,
+                      lx_error *error)
 {
     long shape[4];
     pool_args args;
@@ -115,7 +117,8 @@ lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, con
 }
 
 /* The gradient and the choices must be those of this forward pass. */
-static lx_code check_backward(const lx_tensor *dy, const lx_tensor *chosen, long bytes, const long out[4], lx_error *error)
+static lx_code check_backward(const lx_tensor *dy, const lx_tensor *chosen, long bytes, const long out[4],
+                              lx_error *error)
 {
     char text[LX_SHAPE_TEXT], expected[LX_SHAPE_TEXT];
     for (int i = 0; i < 4; i++)

@@ -13,7 +13,8 @@ typedef struct {
 } lx_pool_options;
 
 /* `chosen` (bytes, to be given back to backward) notes which position of its window each element came from. */
-lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, const lx_pool_options *options, lx_error *error);
+lx_code lx_max_pool2d(lx_tensor *out, lx_tensor *chosen, const lx_tensor *x, const lx_pool_options *options,
+                      lx_error *error);
 lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tensor *chosen, const long shape[4],
                                const lx_pool_options *options, lx_error *error);
 
@@ -22,8 +23,8 @@ lx_code lx_max_pool2d_backward(lx_tensor *dx, const lx_tensor *dy, const lx_tens
 lx_code lx_rand(lx_tensor *out, lx_device *device, int ndim, const long *shape, lx_stream stream, lx_error *error);
 lx_code lx_randn(lx_tensor *out, lx_device *device, int ndim, const long *shape, lx_stream stream, lx_error *error);
 /* int32 from low up to but without high */
-lx_code lx_randint(lx_tensor *out, lx_device *device, long low, long high, int ndim, const long *shape, lx_stream stream,
-                   lx_error *error);
+lx_code lx_randint(lx_tensor *out, lx_device *device, long low, long high, int ndim, const long *shape,
+                   lx_stream stream, lx_error *error);
 /* What all of these draw from, for tests: Philox 4×32-10 of a key and a counter. */
 void lx_philox(unsigned words[4], unsigned long key, unsigned long low, unsigned long high);
 /* x / (1 - p) where kept, else 0. The same call on a gradient keeps the same elements, in either layout. */
@@ -34,8 +35,8 @@ lx_code lx_dropout(lx_tensor *out, const lx_tensor *x, double p, lx_stream strea
 /* `weights` (of positives, along the last dimension) may be NULL; then `weight` is used. */
 lx_code lx_bce_with_logits(lx_tensor *out, const lx_tensor *x, const lx_tensor *target, const lx_tensor *weights,
                            double weight, lx_error *error);
-lx_code lx_bce_with_logits_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *target, const lx_tensor *weights,
-                                    double weight, lx_error *error);
+lx_code lx_bce_with_logits_backward(lx_tensor *out, const lx_tensor *x, const lx_tensor *target,
+                                    const lx_tensor *weights, double weight, lx_error *error);
 
 /* ---- optimiser steps, in place -------------------------------------------------------------------------------- */
 

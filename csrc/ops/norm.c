@@ -116,9 +116,8 @@ done:
 }
 
 lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
-                               const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                               const lx_tensor *weight, const lx_tensor *bias, double eps, int activation,
-                               bool training, lx_error *error)
+                               const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,
+                               const lx_tensor *bias, double eps, int activation, bool training, lx_error *error)
 {
     static const char *const function = "batch_norm_backward";
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
@@ -133,9 +132,8 @@ lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbi
                        lx_shape_text(x->ndim, x->shape, left), lx_shape_text(dy->ndim, dy->shape, right));
     if (lx_same_device(function, x, dy, error) || settle_layout(&x, &blocked, activation, error) ||
         check_channels(function, x, &args, error) || take_vector(&m, function, "mean", mean, x, error) ||
-        take_vector(&v, function, "var", var, x, error) ||
-        take_vector(&w, function, "weight", weight, x, error) || take_vector(&b, function, "bias", bias, x, error) ||
-        take_like(&input, x, x, error) ||
+        take_vector(&v, function, "var", var, x, error) || take_vector(&w, function, "weight", weight, x, error) ||
+        take_vector(&b, function, "bias", bias, x, error) || take_like(&input, x, x, error) ||
         take_like(&gradient, dy, x, error) || new_vector(dbias, x, args.channels, error) ||
         new_vector(dweight, x, args.channels, error) || new_like(dx, x, error) ||
         lx_form_ops_of(x)->batch_norm->backward(dx, dweight, dbias, &gradient, &input, &m, &v, weight ? &w : NULL,
@@ -164,8 +162,8 @@ static const lx_row_operation row_norm_backward = {"row_norm_backward",
 static lx_code run_rows(const lx_row_operation *operation, const lx_tensor *x, double eps,
                         const lx_tensor *const *tensors, lx_error *error)
 {
-    return lx_form_ops_of(x)->run_rows(operation, x->shape[0], x->shape[1], eps, 4 * (double)lx_tensor_count(x), tensors,
-                                       4, error);
+    return lx_form_ops_of(x)->run_rows(operation, x->shape[0], x->shape[1], eps, 4 * (double)lx_tensor_count(x),
+                                       tensors, 4, error);
 }
 
 lx_code lx_row_norm(lx_tensor *out, lx_tensor *mean, lx_tensor *rstd, const lx_tensor *x, double eps, lx_error *error)

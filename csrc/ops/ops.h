@@ -18,13 +18,12 @@
 /* Launches `kernel` on the device of the first tensor, with the tensors (NULL: none) as its buffers. */
 lx_code lx_run(const lx_kernel *kernel, const lx_build_options *options, const long size[3], double work,
                const void *params, size_t params_size, const lx_tensor *const *tensors, int count, lx_error *error);
-#define LX_RUN(kernel, size0, size1, size2, work, params, error, ...)                                               \
+#define LX_RUN(kernel, size0, size1, size2, work, params, error, ...) \
     LX_RUN_WITH(kernel, NULL, size0, size1, size2, work, params, error, __VA_ARGS__)
 /* With options for the driver's compiler; the cpu device has no use for them. */
-#define LX_RUN_WITH(kernel, options, size0, size1, size2, work, params, error, ...)                                 \
-    lx_run(&(kernel), (options), (const long[3]){(size0), (size1), (size2)}, (double)(work), &(params),              \
-           sizeof(params),                                                                                           \
-           (const lx_tensor *const[]){__VA_ARGS__},                                                                  \
+#define LX_RUN_WITH(kernel, options, size0, size1, size2, work, params, error, ...)                     \
+    lx_run(&(kernel), (options), (const long[3]){(size0), (size1), (size2)}, (double)(work), &(params), \
+           sizeof(params), (const lx_tensor *const[]){__VA_ARGS__},                                     \
            (int)(sizeof((const lx_tensor *const[]){__VA_ARGS__}) / sizeof(lx_tensor *)), (error))
 
 /* The same for a kernel of kernels/simt/: `groups` work-groups of `group` work-items, and options for the compiler (or
@@ -32,15 +31,15 @@ lx_code lx_run(const lx_kernel *kernel, const lx_build_options *options, const l
 lx_code lx_run_groups(const lx_kernel *kernel, const lx_build_options *options, const long groups[3],
                       const int group[3], double work, const void *params, size_t params_size,
                       const lx_tensor *const *tensors, int count, lx_error *error);
-#define LX_RUN_GROUPS(kernel, options, groups0, groups1, groups2, group0, group1, work, params, error, ...)           \
-    lx_run_groups(&(kernel), (options), (const long[3]){(groups0), (groups1), (groups2)},                            \
-                  (const int[3]){(group0), (group1), 1}, (double)(work), &(params), sizeof(params),                  \
-                  (const lx_tensor *const[]){__VA_ARGS__},                                                           \
+#define LX_RUN_GROUPS(kernel, options, groups0, groups1, groups2, group0, group1, work, params, error, ...) \
+    lx_run_groups(&(kernel), (options), (const long[3]){(groups0), (groups1), (groups2)},                   \
+                  (const int[3]){(group0), (group1), 1}, (double)(work), &(params), sizeof(params),         \
+                  (const lx_tensor *const[]){__VA_ARGS__},                                                  \
                   (int)(sizeof((const lx_tensor *const[]){__VA_ARGS__}) / sizeof(lx_tensor *)), (error))
 
 /* Looks at values on a device that does not make the host wait, now and whenever this is replayed. */
-lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
-                     lx_error *error);
+lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, const lx_tensor *const *tensors,
+                     int count, lx_error *error);
 
 /* All tensors on one device, or an error that names both. */
 lx_code lx_same_device(const char *function, const lx_tensor *a, const lx_tensor *b, lx_error *error);
@@ -53,10 +52,12 @@ typedef struct {
     double number;
 } lx_operand;
 
-/* `name` as in kernels/elementwise.h. A result is blocked where lx_keeps_blocked says so. Any dtype is taken and computes in float32; comparisons and isnan give uint8. */
+/* `name` as in kernels/elementwise.h. A result is blocked where lx_keeps_blocked says so. Any dtype is taken and
+ * computes in float32; comparisons and isnan give uint8. */
 lx_code lx_unary(lx_tensor *out, const char *name, const lx_tensor *a, double s, double t, lx_error *error);
 lx_code lx_binary(lx_tensor *out, const char *name, lx_operand a, lx_operand b, lx_error *error);
-/* Whether the result has the blocked layout of one operand, into which the other (NULL: none, or a number) broadcasts. */
+/* Whether the result has the blocked layout of one operand, into which the other (NULL: none, or a number) broadcasts.
+ */
 bool lx_keeps_blocked(const char *name, const lx_tensor *target, const lx_tensor *source);
 
 /* ACTIVATION_OPS of kernels/elementwise.h: the name, and "x" or "y". A row without a name is the last. */

@@ -14,7 +14,8 @@ LX_KERNEL(optim, rmsprop_momentum);
 enum { MAX_STATE = 3 }; /* gradient and up to two buffers */
 
 /* All that a step touches has the parameter's shape; what it writes is dense. */
-static lx_code check(const char *name, const lx_tensor *weight, const lx_tensor *const *others, int count, lx_error *error)
+static lx_code check(const char *name, const lx_tensor *weight, const lx_tensor *const *others, int count,
+                     lx_error *error)
 {
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
     if (weight->dtype != LX_FLOAT32 || !lx_tensor_dense(weight))
@@ -53,7 +54,8 @@ lx_code lx_sgd_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor *buf
 {
     const sgd_args args = {(float)options->rate,         (float)options->momentum, (float)options->dampening,
                            (float)options->weight_decay, options->nesterov,        options->first};
-    return run_step("sgd", buffer ? &k_sgd_momentum : &k_sgd, &args, sizeof args, weight, gradient, buffer, NULL, error);
+    return run_step("sgd", buffer ? &k_sgd_momentum : &k_sgd, &args, sizeof args, weight, gradient, buffer, NULL,
+                    error);
 }
 
 lx_code lx_adam_step(lx_tensor *weight, const lx_tensor *gradient, lx_tensor *mean, lx_tensor *square,

@@ -23,8 +23,8 @@ static void note_stream(const lx_device *device)
 }
 
 /* Makes the output and fills it with one of the drawing kernels. */
-static lx_code draw(lx_tensor *out, const lx_kernel *kernel, lx_device *device, lx_dtype dtype, int ndim, const long *shape,
-                    random_args args, lx_error *error)
+static lx_code draw(lx_tensor *out, const lx_kernel *kernel, lx_device *device, lx_dtype dtype, int ndim,
+                    const long *shape, random_args args, lx_error *error)
 {
     if (lx_tensor_new(out, device, dtype, ndim, shape, error))
         return error->code;
@@ -48,13 +48,12 @@ lx_code lx_randn(lx_tensor *out, lx_device *device, int ndim, const long *shape,
     return draw(out, &k_random_normal, device, LX_FLOAT32, ndim, shape, args, error);
 }
 
-lx_code lx_randint(lx_tensor *out, lx_device *device, long low, long high, int ndim, const long *shape, lx_stream stream,
-                   lx_error *error)
+lx_code lx_randint(lx_tensor *out, lx_device *device, long low, long high, int ndim, const long *shape,
+                   lx_stream stream, lx_error *error)
 {
     if (low < INT32_MIN || high > (long)INT32_MAX + 1 || high <= low)
         return lx_fail(error, LX_EARG, "randint: low (%ld) must be below high (%ld), and both within int32", low, high);
-    const random_args args = {
-        .seed = stream.seed, .stream = stream.stream, .first = (int)low, .range = high - low};
+    const random_args args = {.seed = stream.seed, .stream = stream.stream, .first = (int)low, .range = high - low};
     return draw(out, &k_random_whole, device, LX_INT32, ndim, shape, args, error);
 }
 
@@ -108,8 +107,7 @@ lx_code lx_dropout(lx_tensor *out, const lx_tensor *x, double p, lx_stream strea
     args.count = lx_tensor_count(&in);
     if (!lx_tensor_new(out, x->storage->device, LX_FLOAT32, x->ndim, x->shape, error))
         note_stream(x->storage->device);
-    if (!error->code &&
-        LX_RUN(k_dropout, args.count, 1, 1, args.count * WORK_OF_FOUR, args, error, &in, out))
+    if (!error->code && LX_RUN(k_dropout, args.count, 1, 1, args.count * WORK_OF_FOUR, args, error, &in, out))
         lx_tensor_free(out);
     lx_tensor_free(&in);
     return error->code;

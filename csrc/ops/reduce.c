@@ -1,4 +1,5 @@
-/* Reductions: dimensions that are neighbours are reduced as one, the last such group first, as the form of the device does. */
+/* Reductions: dimensions that are neighbours are reduced as one, the last such group first, as the form of the device
+ * does. */
 #include "../../kernels/reduce.h"
 
 #include <string.h>
@@ -147,14 +148,12 @@ static lx_code reduce_blocked(lx_tensor *out, lx_reduction reduction, const lx_t
     return LX_OK;
 }
 
-lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep,
-                  lx_error *error)
+lx_code lx_reduce(lx_tensor *out, const char *name, const lx_tensor *x, const bool *reduced, bool keep, lx_error *error)
 {
     lx_tensor now = {0};
     long shape[LX_MAX_DIMS];
     lx_reduction reduction;
-    if (find(&reduction, name, error) ||
-        (!reductions[reduction].of_none && check_not_empty(name, x, reduced, error)))
+    if (find(&reduction, name, error) || (!reductions[reduction].of_none && check_not_empty(name, x, reduced, error)))
         return error->code;
     if (x->block)
         return reduce_blocked(out, reduction, x, reduced, error);
@@ -230,8 +229,8 @@ lx_code lx_valid_mean(lx_tensor *mean, lx_tensor *share, const lx_tensor *x, con
     if (lx_same_device("valid_mean", x, of, error))
         return error->code;
     if (!lx_same_shape(x, of))
-        return lx_fail(error, LX_EARG, "valid_mean: values are %s, labels %s",
-                       lx_shape_text(x->ndim, x->shape, left), lx_shape_text(of->ndim, of->shape, right));
+        return lx_fail(error, LX_EARG, "valid_mean: values are %s, labels %s", lx_shape_text(x->ndim, x->shape, left),
+                       lx_shape_text(of->ndim, of->shape, right));
     if (!lx_dense_float(&values, x, error) && !lx_dense_float(&labels, of, error) &&
         !run_valid_mean(&both, &values, &labels, error) && !lx_select(mean, &both, 0, 0, error))
         lx_select(share, &both, 0, 1, error);

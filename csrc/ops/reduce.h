@@ -30,8 +30,8 @@ lx_code lx_arg_reduce(lx_tensor *out, const char *name, const lx_tensor *x, int 
 /* Running sums along a dimension; `reverse` runs from its end. */
 lx_code lx_cumsum(lx_tensor *out, const lx_tensor *x, int dim, bool reverse, lx_error *error);
 
-/* The mean of x over the elements whose `of` is not NaN, x being 0 at the others, and the reciprocal of their number, as
- * two 0-d tensors; 0 and 1 where there is none. */
+/* The mean of x over the elements whose `of` is not NaN, x being 0 at the others, and the reciprocal of their number,
+ * as two 0-d tensors; 0 and 1 where there is none. */
 lx_code lx_valid_mean(lx_tensor *mean, lx_tensor *share, const lx_tensor *x, const lx_tensor *of, lx_error *error);
 
 /* The means of the rows of a dense x, into y, which exists. */

@@ -15,8 +15,8 @@ static double bytes_of(const lx_tensor *const *tensors, int count)
     return bytes;
 }
 
-/* Whether a tensor is inside its storage: a blocked one all of it, in whole blocks of the device's lanes. Of a plain one
- * its first element is, for a tensor of many dimensions is launched part by part, from where each part starts. */
+/* Whether a tensor is inside its storage: a blocked one all of it, in whole blocks of the device's lanes. Of a plain
+ * one its first element is, for a tensor of many dimensions is launched part by part, from where each part starts. */
 static bool fits_storage(const lx_tensor *tensor)
 {
     const long elements = (long)(tensor->storage->bytes / lx_dtype_size(tensor->dtype));
@@ -53,8 +53,8 @@ static lx_code launch_on(lx_launch *launch, const lx_tensor *const *tensors, lx_
     return lx_device_launch(device, launch, error);
 }
 
-lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, const lx_tensor *const *tensors, int count,
-                     lx_error *error)
+lx_code lx_run_check(lx_check *check, const void *params, size_t params_size, const lx_tensor *const *tensors,
+                     int count, lx_error *error)
 {
     lx_argument arguments[LX_MAX_ARGUMENTS];
     lx_device *device = tensors[0]->storage->device;
@@ -97,6 +97,6 @@ lx_code lx_same_device(const char *function, const lx_tensor *a, const lx_tensor
 {
     if (a->storage->device == b->storage->device)
         return LX_OK;
-    return lx_fail(error, LX_EARG, "%s: tensors are on different devices, %s and %s; move one with :to(device)", function,
-                   a->storage->device->name, b->storage->device->name);
+    return lx_fail(error, LX_EARG, "%s: tensors are on different devices, %s and %s; move one with :to(device)",
+                   function, a->storage->device->name, b->storage->device->name);
 }

@@ -25,8 +25,8 @@ static long rows_of(const lx_tensor *x)
 static lx_code run(const lx_row_operation *what, const lx_tensor *x, const lx_tensor *const *tensors, int count,
                    lx_error *error)
 {
-    return lx_form_ops_of(x)->run_rows(what, rows_of(x), x->shape[x->ndim - 1], 0, EXP_WORK * (double)lx_tensor_count(x),
-                                       tensors, count, error);
+    return lx_form_ops_of(x)->run_rows(what, rows_of(x), x->shape[x->ndim - 1], 0,
+                                       EXP_WORK * (double)lx_tensor_count(x), tensors, count, error);
 }
 
 static lx_code forward(lx_tensor *out, const lx_row_operation *what, const lx_tensor *x, lx_error *error)
@@ -42,7 +42,8 @@ static lx_code forward(lx_tensor *out, const lx_row_operation *what, const lx_te
     return error->code;
 }
 
-static lx_code backward(lx_tensor *dx, const lx_row_operation *what, const lx_tensor *y, const lx_tensor *dy, lx_error *error)
+static lx_code backward(lx_tensor *dx, const lx_row_operation *what, const lx_tensor *y, const lx_tensor *dy,
+                        lx_error *error)
 {
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
     lx_tensor result = {0}, gradient = {0};

@@ -30,7 +30,8 @@ typedef struct {
 } pairs;
 
 /* Sorts runs, and merges them until there is one a row; it ends in `out`. */
-static lx_code sort_and_merge(const lx_tensor *rows, pairs out, pairs spare, long count, bool descending, lx_error *error)
+static lx_code sort_and_merge(const lx_tensor *rows, pairs out, pairs spare, long count, bool descending,
+                              lx_error *error)
 {
     const long size = rows->shape[rows->ndim - 1];
     const double all = (double)(count * size);
@@ -39,12 +40,13 @@ static lx_code sort_and_merge(const lx_tensor *rows, pairs out, pairs spare, lon
     for (long run = args.run; run < size; run *= 2)
         swapped = !swapped;
     pairs from = swapped ? spare : out, to = swapped ? out : spare;
-    if (LX_RUN(k_sort_runs, lx_ceil_div(size, args.run), count, 1, all * log2((double)args.run + 1) * 8, args, error, rows,
-               from.values, from.places, to.values, to.places))
+    if (LX_RUN(k_sort_runs, lx_ceil_div(size, args.run), count, 1, all * log2((double)args.run + 1) * 8, args, error,
+               rows, from.values, from.places, to.values, to.places))
         return error->code;
     for (; args.run < size; args.run *= 2) {
         const long merges = lx_ceil_div(size, 2 * args.run);
-        if (LX_RUN(k_sort_merge, merges, count, 1, all * 8, args, error, from.values, from.places, to.values, to.places))
+        if (LX_RUN(k_sort_merge, merges, count, 1, all * 8, args, error, from.values, from.places, to.values,
+                   to.places))
             return error->code;
         const pairs sorted = to;
         to = from;
@@ -54,8 +56,7 @@ static lx_code sort_and_merge(const lx_tensor *rows, pairs out, pairs spare, lon
 }
 
 /* The sorted rows, dense, with the sorted dimension last. */
-static lx_code sort_rows(lx_tensor *values, lx_tensor *places, const lx_tensor *rows, bool descending,
-                         lx_error *error)
+static lx_code sort_rows(lx_tensor *values, lx_tensor *places, const lx_tensor *rows, bool descending, lx_error *error)
 {
     lx_tensor spare_values = {0}, spare_places = {0};
     lx_device *device = rows->storage->device;

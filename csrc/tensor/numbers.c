@@ -7,10 +7,10 @@
 
 /* What the highest exponent of a small float means. */
 typedef enum {
-    INFINITE, /* infinity and NaN, as in IEEE 754 */
-    NEARLY,   /* numbers like any, but for the largest code, which is NaN */
+    INFINITE,      /* infinity and NaN, as in IEEE 754 */
+    NEARLY,        /* numbers like any, but for the largest code, which is NaN */
     UNSIGNED_ZERO, /* numbers; the code of -0 is NaN */
-    POWERS /* no sign and no fraction: powers of two, and the largest code is NaN */
+    POWERS         /* no sign and no fraction: powers of two, and the largest code is NaN */
 } specials;
 
 struct lx_number_format {
@@ -125,7 +125,8 @@ static bool is_nan_code(const lx_number_format *format, uint32_t code)
     if (format->top == UNSIGNED_ZERO)
         return code == sign;
     if (format->top == INFINITE)
-        return magnitude >> format->fraction == (1u << format->exponent) - 1 && magnitude << (32 - format->fraction) != 0;
+        return magnitude >> format->fraction == (1u << format->exponent) - 1 &&
+               magnitude << (32 - format->fraction) != 0;
     return magnitude == sign - 1;
 }
 
@@ -154,19 +155,12 @@ static void read_small_floats(const lx_number_format *format, const uint8_t *byt
 lx_code lx_read_numbers(const lx_number_format *format, const uint8_t *bytes, size_t count, void *out, lx_error *error)
 {
     switch (format->kind) {
-    case NATIVE:
-        memcpy(out, bytes, count * format->size);
-        return LX_OK;
-    case TRUTH:
-        return read_truths(bytes, count, out, error);
-    case SIGNED:
-        return read_signed(format->size, bytes, count, out, error);
-    case UNSIGNED:
-        return read_unsigned(format->size, bytes, count, out, error);
-    case DOUBLE:
-        return read_doubles(bytes, count, out, error);
-    case SMALL_FLOAT:
-        read_small_floats(format, bytes, count, out);
+    case NATIVE: memcpy(out, bytes, count * format->size); return LX_OK;
+    case TRUTH: return read_truths(bytes, count, out, error);
+    case SIGNED: return read_signed(format->size, bytes, count, out, error);
+    case UNSIGNED: return read_unsigned(format->size, bytes, count, out, error);
+    case DOUBLE: return read_doubles(bytes, count, out, error);
+    case SMALL_FLOAT: read_small_floats(format, bytes, count, out);
     }
     return LX_OK;
 }

@@ -18,8 +18,9 @@ size_t lx_number_size(const lx_number_format *format);
 lx_dtype lx_number_dtype(const lx_number_format *format);
 bool lx_number_is_native(const lx_number_format *format);
 
-/* Writes `count` numbers of the file as numbers of lx_number_dtype. LX_EFORMAT, with the place and the value of the first one,
-   where one is out of the range of that type. Floats are rounded; those too large for float32 count as out of range. */
+/* Writes `count` numbers of the file as numbers of lx_number_dtype. LX_EFORMAT, with the place and the value of the
+   first one, where one is out of the range of that type. Floats are rounded; those too large for float32 count as out
+   of range. */
 lx_code lx_read_numbers(const lx_number_format *format, const uint8_t *bytes, size_t count, void *out, lx_error *error);
 
 #endif

@@ -111,7 +111,8 @@ lx_code lx_tensor_new_blocked(lx_tensor *out, lx_device *device, const long shap
 
 void lx_tensor_share(lx_tensor *out, const lx_tensor *from)
 {
-    LX_ASSERT(!out->storage || (out->storage == from->storage && out->offset == from->offset && out->block == from->block));
+    LX_ASSERT(!out->storage ||
+              (out->storage == from->storage && out->offset == from->offset && out->block == from->block));
     lx_storage_retain(from->storage);
     *out = *from;
 }

@@ -21,8 +21,8 @@ typedef struct {
     long stride[LX_MAX_DIMS]; /* in elements; meaningless when blocked */
 } lx_tensor;
 
-/* Elements of a shape; -1 if a size is negative, or if so many bytes have no place in the address space. Sizes of 0 do not
-   excuse the others: they may be taken away, so the rest is to fit as well. */
+/* Elements of a shape; -1 if a size is negative, or if so many bytes have no place in the address space. Sizes of 0 do
+   not excuse the others: they may be taken away, so the rest is to fit as well. */
 long lx_shape_count(int ndim, const long *shape);
 
 size_t lx_dtype_size(lx_dtype dtype);
@@ -54,8 +54,8 @@ const char *lx_shape_text(int ndim, const long *shape, char *buffer);
 /* The launch argument for a tensor's first element. */
 lx_argument lx_argument_of(const lx_tensor *tensor);
 
-/* A blocked tensor as the plain [N, C / block, H, W, block] that it is stored as, a plain one as it is. Does not keep the
- * storage: valid as long as the tensor is. */
+/* A blocked tensor as the plain [N, C / block, H, W, block] that it is stored as, a plain one as it is. Does not keep
+ * the storage: valid as long as the tensor is. */
 lx_tensor lx_as_stored(const lx_tensor *tensor);
 
 /* ---- views: share the storage, never copy (the caller checks that the input is not blocked) ---------------- */
@@ -78,6 +78,7 @@ lx_code lx_squeeze(lx_tensor *out, const lx_tensor *in, int dim, lx_error *error
 int lx_repeated_dim(const lx_tensor *tensor);
 
 /* The shape that a and b broadcast to, as NumPy's. */
-lx_code lx_broadcast_shape(const char *function, const lx_tensor *a, const lx_tensor *b, int *ndim, long *shape, lx_error *error);
+lx_code lx_broadcast_shape(const char *function, const lx_tensor *a, const lx_tensor *b, int *ndim, long *shape,
+                           lx_error *error);
 
 #endif

@@ -96,7 +96,8 @@ lx_code lx_expand(lx_tensor *out, const lx_tensor *in, int ndim, const long *sha
     const int added = ndim - in->ndim;
     bool fits = added >= 0 && ndim <= LX_MAX_DIMS;
     for (int i = 0; fits && i < in->ndim; i++)
-        fits = shape[added + i] == in->shape[i] || (in->shape[i] == 1 && shape[added + i] >= 0) || shape[added + i] == -1;
+        fits = shape[added + i] == in->shape[i] || (in->shape[i] == 1 && shape[added + i] >= 0) ||
+               shape[added + i] == -1;
     for (int i = 0; fits && i < added; i++)
         fits = shape[i] >= 0;
     if (!fits)
@@ -150,7 +151,7 @@ static bool view_strides(const lx_tensor *in, int ndim, const long *shape, long 
     int old = in->ndim - 1, new = ndim - 1;
     while (new >= 0) {
         if (shape[new] == 1) {
-            stride[new--] = 1;
+            stride[new --] = 1;
             continue;
         }
         while (old >= 0 && in->shape[old] == 1)
@@ -169,7 +170,7 @@ static bool view_strides(const lx_tensor *in, int ndim, const long *shape, long 
                 have *= in->shape[old];
             }
         }
-        new--;
+        new --;
         old--;
     }
     return true;
@@ -257,7 +258,8 @@ lx_code lx_squeeze(lx_tensor *out, const lx_tensor *in, int dim, lx_error *error
     return LX_OK;
 }
 
-lx_code lx_broadcast_shape(const char *function, const lx_tensor *a, const lx_tensor *b, int *ndim, long *shape, lx_error *error)
+lx_code lx_broadcast_shape(const char *function, const lx_tensor *a, const lx_tensor *b, int *ndim, long *shape,
+                           lx_error *error)
 {
     char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
     *ndim = a->ndim > b->ndim ? a->ndim : b->ndim;

@@ -1,13 +1,13 @@
-/* Stands before the C library (LD_PRELOAD) and fails the n-th allocation or the n-th call for a file that the module makes;
- * calls of others pass. Which are the module's is told by where they return to. It also counts what the module has allocated and
- * not freed. Loaded as a Lua module (luaopen_faults) it is told what to do:
+/* Stands before the C library (LD_PRELOAD) and fails the n-th allocation or the n-th call for a file that the module
+ * makes; calls of others pass. Which are the module's is told by where they return to. It also counts what the module
+ * has allocated and not freed. Loaded as a Lua module (luaopen_faults) it is told what to do:
  *
  *   faults.watch(path, ...)      whose calls count: libraries by a part of their path, and "(program)". The first one's
  *                                allocations count, and files of all of them
- *   faults.arm(kind, n, stays, errno)  "memory" or "files": the n-th call from now on fails, and with `stays` all after it
- *   faults.disarm() -> calls, failed    how many there were since, and how many of them failed
- *   faults.live() -> blocks, bytes      that the module allocated and nobody freed
- *   faults.place() -> text       where the last one failed: an address of the module, for addr2line
+ *   faults.arm(kind, n, stays, errno)  "memory" or "files": the n-th call from now on fails, and with `stays` all after
+ * it faults.disarm() -> calls, failed    how many there were since, and how many of them failed faults.live() ->
+ * blocks, bytes      that the module allocated and nobody freed faults.place() -> text       where the last one failed:
+ * an address of the module, for addr2line
  *
  * Calls that give something back (free, close of what is open, unlink) do their work even where they report failure. */
 #define _GNU_SOURCE
@@ -233,10 +233,10 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 /* ---- files ---------------------------------------------------------------------------------------------------- */
 
 /* FAILING(result, name, (parameters), (arguments)): a function that returns `result` where it fails. */
-#define FAILING(type, result, name, parameters, arguments)                    \
-    type name parameters                                                      \
-    {                                                                         \
-        return fails(FILES, CALLER) ? (result) : REAL(name) arguments;        \
+#define FAILING(type, result, name, parameters, arguments)             \
+    type name parameters                                               \
+    {                                                                  \
+        return fails(FILES, CALLER) ? (result) : REAL(name) arguments; \
     }
 
 int open(const char *path, int flags, ...)
@@ -267,7 +267,7 @@ FAILING(FILE *, NULL, fopen64, (const char *path, const char *mode), (path, mode
 FAILING(FILE *, NULL, fdopen, (int file, const char *mode), (file, mode))
 FAILING(size_t, 0, fread, (void *to, size_t size, size_t count, FILE *file), (to, size, count, file))
 FAILING(size_t, 0, fwrite, (const void *from, size_t size, size_t count, FILE *file), (from, size, count, file))
-FAILING(int, EOF, fflush, (FILE *file), (file))
+FAILING(int, EOF, fflush, (FILE * file), (file))
 FAILING(DIR *, NULL, opendir, (const char *path), (path))
 FAILING(DIR *, NULL, fdopendir, (int file), (file))
 
@@ -369,8 +369,8 @@ static int l_place(lua_State *L)
 
 int luaopen_faults(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"watch", l_watch}, {"arm", l_arm}, {"disarm", l_disarm}, {"live", l_live},
-                                         {"place", l_place}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"watch", l_watch}, {"arm", l_arm},     {"disarm", l_disarm},
+                                         {"live", l_live},   {"place", l_place}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

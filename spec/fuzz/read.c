@@ -1,6 +1,6 @@
-/* Feeds files to the readers of images: as a libFuzzer target, or, with its own main, a number of mutations of a corpus that
- * is the same each time (make fuzz). Both under AddressSanitizer, and both check every allocation, that of libraries too,
- * against what the file's own header allows.
+/* Feeds files to the readers of images: as a libFuzzer target, or, with its own main, a number of mutations of a corpus
+ * that is the same each time (make fuzz). Both under AddressSanitizer, and both check every allocation, that of
+ * libraries too, against what the file's own header allows.
  *
  *     read FOLDER COUNT [SEED]
  */
@@ -18,7 +18,8 @@ int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile v
                                               void (*on_free)(const volatile void *));
 size_t __sanitizer_get_allocated_size(const volatile void *block);
 
-/* What may be reserved while a file is read, at once and in one piece, by the readers and by the libraries they call. */
+/* What may be reserved while a file is read, at once and in one piece, by the readers and by the libraries they call.
+ */
 static struct {
     bool watching;
     size_t most_live, largest;
@@ -55,7 +56,8 @@ static void watch_allocations(void)
 
 static long read_well, refused; /* of all readings */
 
-/* What a picture may take in one piece: 16 bytes a sample that its header says, twice the file, and a megabyte for tables. */
+/* What a picture may take in one piece: 16 bytes a sample that its header says, twice the file, and a megabyte for
+ * tables. */
 static size_t allowed_for(const uint8_t *bytes, size_t size)
 {
     static lx_error error;
@@ -81,9 +83,16 @@ static void read_all_ways(const uint8_t *bytes, size_t size)
         lx_picture picture;
         lx_image_info info;
         lx_dicom dicom;
-        const lx_read_options options = {
-            .channels = i % 2 ? 3 : i == 4 ? 0 : 1, .as = (lx_read_as)(i % 3), .raw = i == 3, .frame = i == 2 ? 1 : i == 5 ? -1 : 0,
-            .as_stored = i == 4, .prefer_window = i == 1};
+        const lx_read_options options = {.channels = i % 2    ? 3
+                                                     : i == 4 ? 0
+                                                              : 1,
+                                         .as = (lx_read_as)(i % 3),
+                                         .raw = i == 3,
+                                         .frame = i == 2   ? 1
+                                                  : i == 5 ? -1
+                                                           : 0,
+                                         .as_stored = i == 4,
+                                         .prefer_window = i == 1};
         error.code = LX_OK;
         memory.largest = limit;
         memory.most_live = 3 * limit;
@@ -165,8 +174,8 @@ static void load_corpus(const char *folder)
         free(entries);
 }
 
-/* Changes bytes, mostly near the beginning, where what matters stands; cuts, doubles, joins pieces of two files. Checksums of
- * PNG are put right, or nothing would get past them. */
+/* Changes bytes, mostly near the beginning, where what matters stands; cuts, doubles, joins pieces of two files.
+ * Checksums of PNG are put right, or nothing would get past them. */
 static size_t mutate(uint8_t *bytes, size_t size)
 {
     static const uint32_t odd[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
@@ -175,7 +184,8 @@ static size_t mutate(uint8_t *bytes, size_t size)
         switch (draw(8)) {
         case 0: bytes[at] ^= (uint8_t)(1u << draw(8)); break;
         case 1: bytes[at] = (uint8_t)draw(256); break;
-        case 2: case 3: {
+        case 2:
+        case 3: {
             const uint32_t value = odd[draw(sizeof odd / sizeof *odd)];
             const size_t width = (size_t)1 << draw(3);
             const uint64_t big = draw(2);
@@ -222,7 +232,8 @@ static uint32_t crc_of(const uint8_t *bytes, size_t size)
 static void mend_checksums(uint8_t *bytes, size_t size)
 {
     for (size_t at = 8; size >= 20 && at + 12 <= size && bytes[1] == 'P';) {
-        const size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 | bytes[at + 3];
+        const size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 |
+                              bytes[at + 3];
         if (length > size - at - 12)
             return;
         const uint32_t crc = crc_of(bytes + at + 4, length + 4);

@@ -1,5 +1,5 @@
-/* Choosing among variants that compute a result, on a device that is only pretended: variants that are wrong, or fail, must lose
- * however fast they are. Built and run by tune_spec.lua; prints the one that was taken. */
+/* Choosing among variants that compute a result, on a device that is only pretended: variants that are wrong, or fail,
+ * must lose however fast they are. Built and run by tune_spec.lua; prints the one that was taken. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -110,7 +110,8 @@ static void note_launch(cl_command_queue queue, cl_kernel kernel, cl_uint dimens
 }
 
 cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
-                              const size_t *size, const size_t *group, cl_uint waits, const cl_event *wait, cl_event *event)
+                              const size_t *size, const size_t *group, cl_uint waits, const cl_event *wait,
+                              cl_event *event)
 {
     const long number = atomic_fetch_add(&launches, 1) + 1, first = told("FAULTY_LAUNCH", 0);
     const int stays = (int)told("FAULTY_LOST", 0), silent = (int)told("FAULTY_SILENT", 0);
@@ -133,8 +134,8 @@ cl_command_queue clCreateCommandQueue(cl_context context, cl_device_id device, c
     return queue;
 }
 
-cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size, void *to,
-                           cl_uint waits, const cl_event *wait, cl_event *event)
+cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
+                           void *to, cl_uint waits, const cl_event *wait, cl_event *event)
 {
     if (lost && queue == lost)
         return failure();
@@ -159,8 +160,8 @@ void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking
     return NULL;
 }
 
-cl_int clEnqueueMigrateMemObjects(cl_command_queue queue, cl_uint count, const cl_mem *buffers, cl_mem_migration_flags flags,
-                                  cl_uint waits, const cl_event *wait, cl_event *event)
+cl_int clEnqueueMigrateMemObjects(cl_command_queue queue, cl_uint count, const cl_mem *buffers,
+                                  cl_mem_migration_flags flags, cl_uint waits, const cl_event *wait, cl_event *event)
 {
     if (lost && queue == lost)
         return failure();
@@ -210,8 +211,8 @@ cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const ch
     return program;
 }
 
-cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl_device_id *devices, const size_t *lengths,
-                                     const unsigned char **bytes, cl_int *each, cl_int *status)
+cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl_device_id *devices,
+                                     const size_t *lengths, const unsigned char **bytes, cl_int *each, cl_int *status)
 {
     if (!told("FAULTY_BINARY", 0)) {
         cl_program program = REAL(clCreateProgramWithBinary)(context, count, devices, lengths, bytes, each, status);
@@ -232,8 +233,8 @@ cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id *dev
     return REAL(clBuildProgram)(program, count, devices, options, done, data);
 }
 
-cl_int clGetProgramBuildInfo(cl_program program, cl_device_id device, cl_program_build_info what, size_t room, void *value,
-                             size_t *size)
+cl_int clGetProgramBuildInfo(cl_program program, cl_device_id device, cl_program_build_info what, size_t room,
+                             void *value, size_t *size)
 {
     const char *log = getenv("FAULTY_BUILD");
     if (!log || what != CL_PROGRAM_BUILD_LOG)
@@ -270,7 +271,8 @@ cl_int clReleaseKernel(cl_kernel kernel)
     return REAL(clReleaseKernel)(kernel);
 }
 
-cl_int clGetKernelArgInfo(cl_kernel kernel, cl_uint index, cl_kernel_arg_info what, size_t room, void *value, size_t *size)
+cl_int clGetKernelArgInfo(cl_kernel kernel, cl_uint index, cl_kernel_arg_info what, size_t room, void *value,
+                          size_t *size)
 {
     if (told("FAULTY_ARGUMENTS", 0))
         return CL_KERNEL_ARG_INFO_NOT_AVAILABLE;

@@ -1,5 +1,5 @@
-/* A host that forks: runs a Lua file, and then again and again, in a process forked off, the function that the file returned,
- * given the number of the process. What it returns must be true. Usage: forks FILE COUNT */
+/* A host that forks: runs a Lua file, and then again and again, in a process forked off, the function that the file
+ * returned, given the number of the process. What it returns must be true. Usage: forks FILE COUNT */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>

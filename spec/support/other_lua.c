@@ -1,5 +1,5 @@
-/* A program of a later Lua, as a module of this one sees it: lua_version is what its library asks for, too. Loads the module
-   luxel.core, and prints what came of it. */
+/* A program of a later Lua, as a module of this one sees it: lua_version is what its library asks for, too. Loads the
+   module luxel.core, and prints what came of it. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>

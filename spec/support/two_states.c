@@ -60,8 +60,8 @@ static int run_both(const char *path, const char *expected, int close, int first
         lua_close(works[i == 0 ? first : !first].L);
     for (int i = 0; i < 2; i++) {
         if (same && strcmp(works[i].result, expected) != 0) {
-            fprintf(stderr, "state %d gave another result beside the other than alone:\n%s\n%s\n", i + 1, works[i].result,
-                    expected);
+            fprintf(stderr, "state %d gave another result beside the other than alone:\n%s\n%s\n", i + 1,
+                    works[i].result, expected);
             same = 0;
         }
         free(works[i].result);

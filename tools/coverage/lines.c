@@ -1,6 +1,6 @@
-/* Which lines of Lua a process runs, for `make coverage`: loaded by LUA_INIT, so programs that specs start are watched as
- * well. At exit, however Lua comes to it, each line is appended once to a file of the process in LUXEL_COVERAGE. In C,
- * because a hook in Lua makes tables, which specs that count memory would see.
+/* Which lines of Lua a process runs, for `make coverage`: loaded by LUA_INIT, so programs that specs start are watched
+ * as well. At exit, however Lua comes to it, each line is appended once to a file of the process in LUXEL_COVERAGE. In
+ * C, because a hook in Lua makes tables, which specs that count memory would see.
  */
 #include <lua.h>
 
@@ -20,7 +20,8 @@ typedef struct {
 static file_lines *files[MAX_FILES];
 static int file_count;
 
-/* The file of a chunk; NULL for one that is not in lua/luxel/. Addresses are used again, so the text is compared too. */
+/* The file of a chunk; NULL for one that is not in lua/luxel/. Addresses are used again, so the text is compared too.
+ */
 static file_lines *file_of(const char *source)
 {
     const char *name = source[0] == '@' ? strstr(source, "lua/luxel/") : NULL;

@@ -122,7 +122,8 @@ static lx_code cpu_launch(lx_device *device, const lx_launch *launch, lx_error *
     if (launch->size[0] <= 0 || launch->size[1] <= 0 || launch->size[2] <= 0)
         return LX_OK;
     long tasks;
-    work.partition = lx_partition_ids(launch->size, launch->work, tasks_wanted(launch, lx_pool_threads(cpu->pool)), &tasks);
+    work.partition = lx_partition_ids(launch->size, launch->work, tasks_wanted(launch, lx_pool_threads(cpu->pool)),
+                                      &tasks);
     if (tasks == 1)
         do_task(&work, 0);
     else if (lx_pool_run(cpu->pool, tasks, do_task, &work, error))
@@ -165,8 +166,8 @@ static void cpu_close(lx_device *device)
 }
 
 static const struct lx_runtime cpu_runtime = {
-    "cpu", cpu_allocate, cpu_release, cpu_trim, cpu_read, cpu_write, cpu_launch, cpu_finish, cpu_threads, cpu_watch,
-    cpu_close,
+    "cpu",      cpu_allocate, cpu_release, cpu_trim,  cpu_read,  cpu_write,
+    cpu_launch, cpu_finish,   cpu_threads, cpu_watch, cpu_close,
 };
 
 /* The best instruction set that this processor has, or a lesser one that LUXEL_ISA names (for tests). */

@@ -13,19 +13,22 @@ lx_code lx_opencl_load(lx_opencl_api *api, lx_error *error)
 {
     unsigned before = 0;
     if (!atomic_compare_exchange_strong(&begun, &before, 1 + lx_forks()) && before != 1 + lx_forks())
-        return lx_fail(error, LX_EDEVICE, "OpenCL was used before this process was forked off, and cannot be used in it; first "
-                                          "use it after the fork, or go on with cpu");
+        return lx_fail(error, LX_EDEVICE,
+                       "OpenCL was used before this process was forked off, and cannot be used in it; first "
+                       "use it after the fork, or go on with cpu");
     const char *other = getenv("LUXEL_OPENCL_LIBRARY");
     /* once loaded it stays: drivers have threads and do not all bear to be unloaded */
     api->library = dlopen(other ? other : "libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!api->library)
-        return lx_fail(error, LX_EDEVICE, "there is no OpenCL here: %s (Debian: apt-get install ocl-icd-libopencl1 and the "
-                                          "driver of your device, or pocl-opencl-icd for processors)", dlerror());
-#define LX_FIND(name)                                                                                         \
-    *(void **)&api->name = dlsym(api->library, #name);                                                        \
-    if (!api->name) {                                                                                         \
-        lx_opencl_unload(api);                                                                                \
-        return lx_fail(error, LX_EDEVICE, "the OpenCL library here lacks %s", #name);                         \
+        return lx_fail(error, LX_EDEVICE,
+                       "there is no OpenCL here: %s (Debian: apt-get install ocl-icd-libopencl1 and the "
+                       "driver of your device, or pocl-opencl-icd for processors)",
+                       dlerror());
+#define LX_FIND(name)                                                                 \
+    *(void **)&api->name = dlsym(api->library, #name);                                \
+    if (!api->name) {                                                                 \
+        lx_opencl_unload(api);                                                        \
+        return lx_fail(error, LX_EDEVICE, "the OpenCL library here lacks %s", #name); \
     }
     LX_OPENCL_FUNCTIONS(LX_FIND)
 #undef LX_FIND

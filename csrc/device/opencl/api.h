@@ -7,6 +7,7 @@
 
 #include "../../base/error.h"
 
+/* clang-format off */
 #define LX_OPENCL_FUNCTIONS(X) \
     X(clGetPlatformIDs) X(clGetPlatformInfo) X(clGetDeviceIDs) X(clGetDeviceInfo) X(clCreateContext) \
     X(clReleaseContext) X(clCreateCommandQueue) X(clReleaseCommandQueue) X(clCreateBuffer) X(clCreateSubBuffer) \
@@ -16,6 +17,7 @@
     X(clEnqueueNDRangeKernel) X(clEnqueueReadBuffer) X(clEnqueueWriteBuffer) X(clEnqueueMapBuffer) \
     X(clEnqueueUnmapMemObject) X(clEnqueueMigrateMemObjects) X(clSetEventCallback) X(clGetEventProfilingInfo) \
     X(clReleaseEvent) X(clFlush) X(clFinish)
+/* clang-format on */
 
 typedef struct {
     void *library;

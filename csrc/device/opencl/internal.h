@@ -12,7 +12,7 @@
 /* A launch that is watched: its event tells the time once it is done. */
 typedef struct {
     cl_event event;
-    char name[sizeof ((lx_profile_entry *)0)->name];
+    char name[sizeof((lx_profile_entry *)0)->name];
     double work, bytes;
 } lx_opencl_watched;
 
@@ -27,9 +27,9 @@ typedef struct {
     size_t largest;     /* bytes that one buffer may have */
     int units;          /* that compute at once */
     bool shares_memory; /* with the host: buffers are its memory */
-    unsigned forks;     /* lx_forks() when it was opened: in a process forked off since, its driver must be left alone */
-    bool lost;          /* the device failed: nothing more is launched */
-    bool checking;      /* buffers are as large as was asked, used once, and full of NaN at first: finds misuse */
+    unsigned forks; /* lx_forks() when it was opened: in a process forked off since, its driver must be left alone */
+    bool lost;      /* the device failed: nothing more is launched */
+    bool checking;  /* buffers are as large as was asked, used once, and full of NaN at first: finds misuse */
     lx_opencl_watched *watched;
     size_t watched_count, watched_room;
     pthread_mutex_t lock; /* guards programs and the arguments of kernels */

@@ -17,10 +17,10 @@
 #include "platforms.h"
 
 enum {
-    PAGE = 4096,       /* drivers use host memory where it is only if it starts on one */
-    GROUP = 256,       /* work-items of a group where a kernel does not say */
-    LEAST_LANES = 4,   /* floats of a vector that kernels are compiled for */
-    MOST_GROUPS = 65535, /* along the second and third dimension: NVIDIA's limit */
+    PAGE = 4096,          /* drivers use host memory where it is only if it starts on one */
+    GROUP = 256,          /* work-items of a group where a kernel does not say */
+    LEAST_LANES = 4,      /* floats of a vector that kernels are compiled for */
+    MOST_GROUPS = 65535,  /* along the second and third dimension: NVIDIA's limit */
     PARALLEL_FROM = 32768 /* below this much work, waking threads of a processor costs more than it gives */
 };
 
@@ -51,18 +51,21 @@ bool lx_opencl_is_here(const lx_opencl *self)
 static lx_code check_here(const lx_opencl *self, lx_error *error)
 {
     return lx_opencl_is_here(self) ? LX_OK
-                                   : lx_fail(error, LX_EDEVICE, "%s (%s) was opened before this process was forked off, and "
-                                                                "cannot be used in it; first use OpenCL after the fork, or go "
-                                                                "on with cpu", self->device.label, self->device.name);
+                                   : lx_fail(error, LX_EDEVICE,
+                                             "%s (%s) was opened before this process was forked off, and "
+                                             "cannot be used in it; first use OpenCL after the fork, or go "
+                                             "on with cpu",
+                                             self->device.label, self->device.name);
 }
 
 lx_code lx_opencl_check_usable(lx_opencl *self, lx_error *error)
 {
     if (check_here(self, error) || !self->lost)
         return error->code;
-    return lx_fail(error, LX_EDEVICE, "%s (%s) failed and takes no more work; what is on it may still be read, to save "
-                                      "it; then start anew or go on with another device", self->device.label,
-                   self->device.name);
+    return lx_fail(error, LX_EDEVICE,
+                   "%s (%s) failed and takes no more work; what is on it may still be read, to save "
+                   "it; then start anew or go on with another device",
+                   self->device.label, self->device.name);
 }
 
 lx_code lx_opencl_fail(lx_opencl *self, lx_error *error, const char *what, cl_int status)
@@ -91,8 +94,8 @@ static cl_mem new_shared(lx_opencl *self, size_t size, cl_int *status)
         return NULL;
     if (self->checking)
         memset(block, 0xff, size); /* NaN for who reads before anybody wrote */
-    cl_mem memory =
-        self->api.clCreateBuffer(self->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, size, block, status);
+    cl_mem memory = self->api.clCreateBuffer(self->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, size, block,
+                                             status);
     if (!memory || self->api.clSetMemObjectDestructorCallback(memory, free_host_block, block) != CL_SUCCESS) {
         if (memory)
             self->api.clReleaseMemObject(memory);
@@ -132,9 +135,10 @@ static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, s
     if (bytes <= self->largest && *capacity > self->largest)
         *capacity = bytes; /* the class would be too large, the block is not */
     if (*capacity == 0 || *capacity > self->largest)
-        return lx_fail(error, LX_ENOMEM, "out of memory: one tensor on %s (%s) has at most %.1f MiB, asked for %.1f MiB; "
-                                         "use a smaller batch or image", device->label, device->name,
-                       (double)self->largest / 1048576.0, (double)bytes / 1048576.0);
+        return lx_fail(error, LX_ENOMEM,
+                       "out of memory: one tensor on %s (%s) has at most %.1f MiB, asked for %.1f MiB; "
+                       "use a smaller batch or image",
+                       device->label, device->name, (double)self->largest / 1048576.0, (double)bytes / 1048576.0);
     *handle = is_kept(self, *capacity) ? lx_block_take(&self->cache, *capacity) : NULL;
     if (*handle) {
         atomic_fetch_sub(&device->memory.cached, *capacity);
@@ -144,7 +148,8 @@ static lx_code opencl_allocate(lx_device *device, size_t bytes, void **handle, s
     if (*handle)
         return LX_OK;
     if ((status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_RESOURCES ||
-         status == CL_OUT_OF_HOST_MEMORY) && !look_for_loss(self, status))
+         status == CL_OUT_OF_HOST_MEMORY) &&
+        !look_for_loss(self, status))
         return lx_no_memory(device, bytes, error);
     return lx_opencl_fail(self, error, "cannot allocate", status);
 }
@@ -213,8 +218,8 @@ static cl_int read_bytes(lx_opencl *self, cl_mem from, size_t offset, void *to, 
     if (!self->shares_memory)
         return self->api.clEnqueueReadBuffer(self->queue, from, CL_TRUE, offset, bytes, to, 0, NULL, event);
     cl_int status;
-    void *mapped =
-        self->api.clEnqueueMapBuffer(self->queue, from, CL_TRUE, CL_MAP_READ, offset, bytes, 0, NULL, event, &status);
+    void *mapped = self->api.clEnqueueMapBuffer(self->queue, from, CL_TRUE, CL_MAP_READ, offset, bytes, 0, NULL, event,
+                                                &status);
     if (!mapped)
         return status;
     memcpy(to, mapped, bytes);
@@ -259,8 +264,8 @@ static lx_code opencl_write(lx_storage *to, size_t offset, const void *from, siz
         return lx_fail(error, LX_ENOMEM, "out of memory: %.1f MiB on their way to %s", (double)bytes / 1048576.0,
                        self->device.label);
     memcpy(staged, from, bytes);
-    const cl_int status =
-        self->api.clEnqueueWriteBuffer(self->queue, to->handle, CL_FALSE, offset, bytes, staged, 0, NULL, &event);
+    const cl_int status = self->api.clEnqueueWriteBuffer(self->queue, to->handle, CL_FALSE, offset, bytes, staged, 0,
+                                                         NULL, &event);
     if (status != CL_SUCCESS) {
         free(staged);
         return lx_opencl_fail(self, error, "cannot write to the device", status);
@@ -307,7 +312,8 @@ static void spread_tasks(const lx_launch *launch, size_t most, long tasks, size_
     size[0] = (size_t)tasks;
 }
 
-/* A work-item for each id, in work-groups for a GPU: along the first dimension as far as it reaches, then along the second. */
+/* A work-item for each id, in work-groups for a GPU: along the first dimension as far as it reaches, then along the
+ * second. */
 static void spread_ids(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3])
 {
     const size_t whole = most < GROUP ? most : GROUP;
@@ -329,7 +335,8 @@ static void spread_ids(const lx_launch *launch, size_t most, long tasks, size_t 
     }
 }
 
-/* What is different between devices of the forms: floats of a vector, at most, and how a launch is spread over work-items. */
+/* What is different between devices of the forms: floats of a vector, at most, and how a launch is spread over
+ * work-items. */
 static const struct {
     int most_lanes;
     void (*spread)(const lx_launch *launch, size_t most, long tasks, size_t size[3], size_t group[3]);
@@ -350,7 +357,8 @@ static void lay_out(const lx_opencl *self, const lx_launch *launch, size_t most,
     if (launch->group[0])
         return;
     const bool alone = self->units == 1 || launch->work < PARALLEL_FROM;
-    *partition = lx_partition_ids(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD, &tasks);
+    *partition = lx_partition_ids(launch->size, launch->work, alone ? 1 : (long)self->units * LX_TASKS_PER_THREAD,
+                                  &tasks);
     forms[self->device.form].spread(launch, most, tasks, size, group);
 }
 
@@ -404,7 +412,8 @@ static void note_watched(lx_opencl *self, lx_profile *profile)
     cl_ulong start, end, last = 0;
     for (size_t i = 0; i < self->watched_count; i++)
         if (self->api.clGetEventProfilingInfo(self->watched[i].event, CL_PROFILING_COMMAND_END, sizeof end, &end,
-                                              NULL) == CL_SUCCESS && end > last)
+                                              NULL) == CL_SUCCESS &&
+            end > last)
             last = end;
     const double now = lx_now();
     for (size_t i = 0; i < self->watched_count; i++) {
@@ -512,8 +521,8 @@ static bool keeps_programs(const lx_device_info *info)
     return strcmp(info->platform, "Portable Computing Language") != 0 || (folder && *folder);
 }
 
-/* What the choice among kernels for GPUs starts from until it is measured (lx.tune). A unit is a multiprocessor at NVIDIA,
- * a compute unit at AMD and an execution unit at Intel, which is much smaller. */
+/* What the choice among kernels for GPUs starts from until it is measured (lx.tune). A unit is a multiprocessor at
+ * NVIDIA, a compute unit at AMD and an execution unit at Intel, which is much smaller. */
 static lx_gpu classify(const lx_device_info *info)
 {
     static const struct {
@@ -526,7 +535,7 @@ static lx_gpu classify(const lx_device_info *info)
     const int units = stands_in ? 64 : info->units;
     int class = 0;
     while (!strstr(vendor, classes[class].vendor))
-        class++;
+        class ++;
     return (lx_gpu){.local_memory = info->local,
                     .most_group = info->most_group,
                     .registers = classes[class].registers,
@@ -573,8 +582,8 @@ static lx_code start(lx_opencl *self, int index, lx_error *error)
     status = open_queue(self);
     if (status != CL_SUCCESS)
         return lx_opencl_fail(self, error, "cannot make a queue", status);
-    self->programs = (lx_opencl_programs){&self->api, &self->device, self->context, self->id, identify(&info),
-                                          NULL,       keeps_programs(&info), false};
+    self->programs = (lx_opencl_programs){&self->api,      &self->device, self->context,         self->id,
+                                          identify(&info), NULL,          keeps_programs(&info), false};
     return LX_OK;
 }
 

@@ -14,9 +14,10 @@ int lx_opencl_find(const lx_opencl_api *api, cl_platform_id *platforms, cl_devic
     cl_uint platform_count = 0;
     int count = 0;
     if (api->clGetPlatformIDs(MOST_PLATFORMS, found, &platform_count) != CL_SUCCESS || platform_count == 0) {
-        lx_fail(error, LX_EDEVICE, "the OpenCL loader is here but finds no driver (Debian: apt-get install pocl-opencl-icd "
-                                   "for processors; NVIDIA's comes with its driver, and may need OCL_ICD_FILENAMES to "
-                                   "name its library)");
+        lx_fail(error, LX_EDEVICE,
+                "the OpenCL loader is here but finds no driver (Debian: apt-get install pocl-opencl-icd "
+                "for processors; NVIDIA's comes with its driver, and may need OCL_ICD_FILENAMES to "
+                "name its library)");
         return 0;
     }
     for (cl_uint p = 0; p < platform_count && p < MOST_PLATFORMS; p++) {
@@ -97,13 +98,15 @@ bool lx_opencl_gpu_possible(void)
 {
 #if defined(__linux__)
     /* Who names drivers knows better. */
-    static const char *const names[] = {"LUXEL_OPENCL_LIBRARY", "OCL_ICD_FILENAMES", "OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH"};
+    static const char *const names[] = {"LUXEL_OPENCL_LIBRARY", "OCL_ICD_FILENAMES", "OCL_ICD_VENDORS",
+                                        "OPENCL_VENDOR_PATH"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (getenv(names[i]))
             return true;
     /* A driver reaches its GPU through a file like these: of most, NVIDIA's, AMD's, Windows', and of small systems. */
     glob_t found;
-    const bool none = glob("/dev/{dri/*,nvidia*,kfd,dxg,mali*,kgsl*,pvr*,galcore}", GLOB_BRACE, NULL, &found) == GLOB_NOMATCH;
+    const bool none = glob("/dev/{dri/*,nvidia*,kfd,dxg,mali*,kgsl*,pvr*,galcore}", GLOB_BRACE, NULL, &found) ==
+                      GLOB_NOMATCH;
     globfree(&found);
     return !none;
 #else

@@ -50,8 +50,8 @@ static cl_program load(const lx_opencl_programs *self, const lx_hash *key, const
     const unsigned char *bytes = lx_cache_load(key, &length);
     if (!bytes)
         return NULL;
-    cl_program program =
-        self->api->clCreateProgramWithBinary(self->context, 1, &self->id, &length, &bytes, &taken, &status);
+    cl_program program = self->api->clCreateProgramWithBinary(self->context, 1, &self->id, &length, &bytes, &taken,
+                                                              &status);
     free((void *)bytes);
     if (!program)
         return NULL;
@@ -116,9 +116,9 @@ cl_program lx_opencl_build(lx_opencl_programs *self, const char *name, const cha
 
 /* ---- the library's own kernels ------------------------------------------------------------------------------- */
 
-/* What kernels are told of the form they are compiled for, and whether large ones are compiled without the others of their
- * file. Compilers take a while to begin, so that most are better compiled together; but where the driver is for a GPU, and
- * generates the code of all of a program's kernels at once, not the large ones, of which few are needed. */
+/* What kernels are told of the form they are compiled for, and whether large ones are compiled without the others of
+ * their file. Compilers take a while to begin, so that most are better compiled together; but where the driver is for a
+ * GPU, and generates the code of all of a program's kernels at once, not the large ones, of which few are needed. */
 static const struct {
     const char *define;
     bool large_apart;
@@ -138,7 +138,7 @@ static void spell_options(const lx_opencl_programs *self, const lx_kernel *kerne
     int length = snprintf(text, OPTIONS_TEXT, "-cl-std=CL1.2 -w -DLANES=%d -D%s -DLX_WANT_%s", self->device->lanes,
                           forms[self->device->form].define, stands_alone(self, kernel) ? kernel->name : "ALL");
 #define SPELL(type, field, name) \
-    if (options->field) \
+    if (options->field)          \
         length += snprintf(text + length, (size_t)(OPTIONS_TEXT - length), " -D" #name "=%d", (int)options->field);
     LX_BUILD_OPTIONS(SPELL)
 #undef SPELL
@@ -175,8 +175,8 @@ static cl_program find_program(lx_opencl_programs *self, const lx_kernel *kernel
     return build_kernel(self, kernel, options, error);
 }
 
-static lx_opencl_kernel *add_kernel(lx_opencl_programs *self, const lx_kernel *kernel,
-                                    const lx_build_options *options, lx_error *error)
+static lx_opencl_kernel *add_kernel(lx_opencl_programs *self, const lx_kernel *kernel, const lx_build_options *options,
+                                    lx_error *error)
 {
     cl_program program = find_program(self, kernel, options, error);
     if (!program)

@@ -5,14 +5,14 @@
 #include <string.h>
 
 /* One file of kernels/, put into the module by the assembler. */
-#define EMBED(label, file)                              \
-    __asm__(".pushsection .rodata\n"                    \
-            ".global lx_text_" #label "\n"              \
-            ".hidden lx_text_" #label "\n"              \
-            "lx_text_" #label ":\n"                     \
-            ".incbin \"kernels/" file "\"\n"            \
-            ".byte 0\n"                                 \
-            ".popsection\n");                           \
+#define EMBED(label, file)                   \
+    __asm__(".pushsection .rodata\n"         \
+            ".global lx_text_" #label "\n"   \
+            ".hidden lx_text_" #label "\n"   \
+            "lx_text_" #label ":\n"          \
+            ".incbin \"kernels/" file "\"\n" \
+            ".byte 0\n"                      \
+            ".popsection\n");                \
     extern const char lx_text_##label[];
 
 /* KERNEL_TEXTS(X), X(label, path) of each file under kernels/, is what the Makefile found there. */

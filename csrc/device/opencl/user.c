@@ -176,8 +176,7 @@ static lx_code describe(lx_opencl *self, lx_user_kernel *kernel, lx_error *error
     return LX_OK;
 }
 
-static lx_code build(lx_opencl *self, lx_user_kernel *kernel, const char *source, const char *options,
-                     lx_error *error)
+static lx_code build(lx_opencl *self, lx_user_kernel *kernel, const char *source, const char *options, lx_error *error)
 {
     cl_int status;
     if (lx_opencl_check_usable(self, error))
@@ -259,13 +258,16 @@ static lx_code check_group(const lx_opencl *self, const lx_user_kernel *kernel, 
     self->api.clGetDeviceInfo(self->id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof most, most, NULL);
     for (int i = 0; i < range->dims; i++) {
         if (range->global[i] % group[i])
-            return lx_fail(error, LX_EARG, "%s: %zu work-items along dimension %d are not a multiple of the group's "
-                                           "%zu (%s); make them %zu and let the kernel ignore those too many", name,
-                           range->global[i], i + 1, group[i], label, (range->global[i] / group[i] + 1) * group[i]);
+            return lx_fail(error, LX_EARG,
+                           "%s: %zu work-items along dimension %d are not a multiple of the group's "
+                           "%zu (%s); make them %zu and let the kernel ignore those too many",
+                           name, range->global[i], i + 1, group[i], label,
+                           (range->global[i] / group[i] + 1) * group[i]);
         if (kernel->required[0] && group[i] != kernel->required[i])
-            return lx_fail(error, LX_EARG, "%s: it is declared for groups of %zu×%zu×%zu work-items, got %zu along "
-                                           "dimension %d", name, kernel->required[0], kernel->required[1],
-                           kernel->required[2], group[i], i + 1);
+            return lx_fail(error, LX_EARG,
+                           "%s: it is declared for groups of %zu×%zu×%zu work-items, got %zu along "
+                           "dimension %d",
+                           name, kernel->required[0], kernel->required[1], kernel->required[2], group[i], i + 1);
         if (most[i] && group[i] > most[i])
             return lx_fail(error, LX_EARG, "%s: a group on %s has at most %zu work-items along dimension %d, got %zu",
                            name, label, most[i], i + 1, group[i]);
@@ -309,11 +311,11 @@ static lx_code check_offsets(const lx_user_kernel *kernel, const lx_user_argumen
     const size_t step = lx_opencl_alignment(kernel->device);
     for (int i = 0; i < kernel->count; i++)
         if (arguments[i].pass == LX_PASS_BUFFER && arguments[i].size && arguments[i].offset % step)
-            return lx_fail(error, LX_EARG, "%s: %s is a view that starts at byte %zu of its storage, but buffers on "
-                                           "%s start at multiples of %zu bytes; pass a :clone() of it%s",
-                           kernel->name, lx_argument_text(kernel, i, text), arguments[i].offset,
-                           kernel->device->label, step,
-                           kernel->parameters[i].constant ? "" : ", and :copy_() the result back");
+            return lx_fail(error, LX_EARG,
+                           "%s: %s is a view that starts at byte %zu of its storage, but buffers on "
+                           "%s start at multiples of %zu bytes; pass a :clone() of it%s",
+                           kernel->name, lx_argument_text(kernel, i, text), arguments[i].offset, kernel->device->label,
+                           step, kernel->parameters[i].constant ? "" : ", and :copy_() the result back");
     return LX_OK;
 }
 
@@ -374,7 +376,8 @@ lx_code lx_user_kernel_launch(lx_user_kernel *kernel, const lx_range *range, con
     if (lx_opencl_check_usable(self, error))
         return error->code;
     if (kernel->device->recording)
-        kernel->device->recorder->obstacle(kernel->device->recording, "launches %s, a kernel of your own", kernel->name);
+        kernel->device->recorder->obstacle(kernel->device->recording, "launches %s, a kernel of your own",
+                                           kernel->name);
     if ((grouped && check_group(self, kernel, range, group, error)) || check_local(self, kernel, arguments, error) ||
         check_offsets(kernel, arguments, error))
         return error->code;

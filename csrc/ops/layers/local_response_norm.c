@@ -15,8 +15,12 @@ static lx_code plan(const lx_tensor *x, const double *numbers, local_response_no
     if (!(numbers[0] >= 1 && numbers[0] <= 1 << 30))
         return lx_fail(error, LX_EARG, "local_response_norm: size should be at least 1, got %g", numbers[0]);
     const long size = (long)numbers[0];
-    *args = (local_response_norm_args){.channels = x->shape[1], .pixels = 1, .before = size / 2, .after = (size - 1) / 2,
-                                       .share = (float)(numbers[1] / (double)size), .beta = (float)numbers[2],
+    *args = (local_response_norm_args){.channels = x->shape[1],
+                                       .pixels = 1,
+                                       .before = size / 2,
+                                       .after = (size - 1) / 2,
+                                       .share = (float)(numbers[1] / (double)size),
+                                       .beta = (float)numbers[2],
                                        .k = (float)numbers[3]};
     for (int i = 2; i < x->ndim; i++)
         args->pixels *= x->shape[i];
@@ -30,7 +34,8 @@ static double work_of(const lx_tensor *x, const local_response_norm_args *args, 
     return (double)lx_tensor_count(x) * (2 * (window < channels ? window : channels) + 20.0 * powers);
 }
 
-static lx_code forward(lx_tensor *const *results, const lx_tensor *const *inputs, const double *numbers, lx_error *error)
+static lx_code forward(lx_tensor *const *results, const lx_tensor *const *inputs, const double *numbers,
+                       lx_error *error)
 {
     const lx_tensor *x = inputs[0];
     lx_device *device = x->storage->device;
@@ -41,16 +46,16 @@ static lx_code forward(lx_tensor *const *results, const lx_tensor *const *inputs
     for (int i = 0; i < 2 && !error->code; i++)
         lx_tensor_new(results[i], device, LX_FLOAT32, x->ndim, x->shape, error);
     if (!error->code)
-        LX_RUN(k_local_response_norm, args.pixels, args.channels, x->shape[0], work_of(x, &args, 1), args, error, &dense,
-               results[0], results[1]);
+        LX_RUN(k_local_response_norm, args.pixels, args.channels, x->shape[0], work_of(x, &args, 1), args, error,
+               &dense, results[0], results[1]);
     for (int i = 0; i < 2 && error->code; i++)
         lx_tensor_free(results[i]);
     lx_tensor_free(&dense);
     return error->code;
 }
 
-static lx_code backward(lx_tensor *const *gradients, const lx_tensor *dy, const lx_tensor *const *inputs, const double *numbers,
-                        lx_error *error)
+static lx_code backward(lx_tensor *const *gradients, const lx_tensor *dy, const lx_tensor *const *inputs,
+                        const double *numbers, lx_error *error)
 {
     const lx_tensor *x = inputs[0];
     local_response_norm_args args;

@@ -1,5 +1,6 @@
-/* Convolution on GPUs: which kernel of kernels/simt/conv2d.cl suits a problem, and running it. Tensors are blocked, but the
- * input may be plain where it has fewer channels than a block: then weights are packed with one channel in a block. */
+/* Convolution on GPUs: which kernel of kernels/simt/conv2d.cl suits a problem, and running it. Tensors are blocked, but
+ * the input may be plain where it has fewer channels than a block: then weights are packed with one channel in a block.
+ */
 #include <math.h>
 #include <stdio.h>
 
@@ -22,26 +23,26 @@ LX_KERNEL(conv2d, conv2d_reduce);
 /* Speeds by the share of arithmetic in the inner loop as compiled for NVIDIA, and by the registers that it takes: a
  * guess until tuned. In conv2d_gemm no more columns than work-items. */
 static const lx_tile tiles[] = {
-    {128, 128, 16, 8, 8, 1.0}, {128, 128, 8, 8, 8, 0.98}, {128, 64, 8, 8, 8, 0.95}, {64, 128, 8, 8, 8, 0.95},
+    {128, 128, 16, 8, 8, 1.0}, {128, 128, 8, 8, 8, 0.98}, {128, 64, 8, 8, 8, 0.95},  {64, 128, 8, 8, 8, 0.95},
     {64, 64, 16, 8, 8, 0.9},   {128, 64, 16, 8, 4, 0.9},  {64, 128, 16, 4, 8, 0.88}, {64, 64, 16, 4, 4, 0.75},
-    {32, 128, 16, 4, 8, 0.8},  {32, 64, 16, 4, 4, 0.65},  {64, 32, 16, 4, 4, 0.65}, {32, 32, 16, 4, 4, 0.55},
+    {32, 128, 16, 4, 8, 0.8},  {32, 64, 16, 4, 4, 0.65},  {64, 32, 16, 4, 4, 0.65},  {32, 32, 16, 4, 4, 0.55},
     {16, 64, 16, 4, 4, 0.55},
 };
 
 enum {
     TILES = sizeof tiles / sizeof *tiles,
     MOST_VARIANTS = 2 * (TILES + LX_WINOGRAD_TILES),
-    PART_LEAST = 64,        /* quads of a part: input blocks times taps */
-    CHUNK_LEAST = 256,      /* pixels of a chunk */
-    CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
-    SUM_LEAST = 1024,       /* pixels of a chunk, where all that is done with them is to add them up */
-    MOST_TAPS = 16,         /* that a work-item adds up at once, where each channel has its own kernel */
-    MOST_UNROLLED = 7,      /* width and height of kernels whose loops are */
-    MOST_SUMS = 1 << 23,    /* elements of all parts or chunks together */
+    PART_LEAST = 64,     /* quads of a part: input blocks times taps */
+    CHUNK_LEAST = 256,   /* pixels of a chunk */
+    CHUNK_UNIT = 64,     /* of which that is a multiple, and so a multiple of all depths of steps */
+    SUM_LEAST = 1024,    /* pixels of a chunk, where all that is done with them is to add them up */
+    MOST_TAPS = 16,      /* that a work-item adds up at once, where each channel has its own kernel */
+    MOST_UNROLLED = 7,   /* width and height of kernels whose loops are */
+    MOST_SUMS = 1 << 23, /* elements of all parts or chunks together */
     MOST_CHUNKS = 256,
     FEW_CHUNKS = 4,
-    MOST_GROUPS = 65535,    /* along the third dimension: NVIDIA's limit */
-    FLOPS_PER_BYTE = 16     /* operations in the time that a byte of sums takes, on common GPUs */
+    MOST_GROUPS = 65535, /* along the third dimension: NVIDIA's limit */
+    FLOPS_PER_BYTE = 16  /* operations in the time that a byte of sums takes, on common GPUs */
 };
 
 /* A variant: a tile, and the parts (of input channels) or chunks (of pixels) that the depth is cut into. */
@@ -101,8 +102,8 @@ static void find_variants(candidates *p, long most_parts, double depth)
     }
 }
 
-/* Winograd's variants, where there are any. On which GPUs they are faster is for measurements to say: the default variant is
- * none of them. */
+/* Winograd's variants, where there are any. On which GPUs they are faster is for measurements to say: the default
+ * variant is none of them. */
 static void add_winograd_variants(candidates *p, const conv2d_gemm_args *args, const lx_tensor *x, long most_parts)
 {
     for (int i = 0; i < LX_WINOGRAD_TILES && !p->device->exact; i++) {
@@ -128,9 +129,10 @@ static lx_code check_counts(double pixels, double vectors, double units, int gro
 {
     if (pixels < 1 << 30 && vectors < 1 << 30 && units < 1 << 30 && groups <= MOST_GROUPS)
         return LX_OK;
-    return lx_fail(error, LX_EARG, "conv2d: %.0f pixels, %.0f MiB in a tensor or %d groups of channels are more than "
-                                   "the GPU's kernels count; use a smaller batch or fewer channels", pixels,
-                   vectors / 65536, groups);
+    return lx_fail(error, LX_EARG,
+                   "conv2d: %.0f pixels, %.0f MiB in a tensor or %d groups of channels are more than "
+                   "the GPU's kernels count; use a smaller batch or fewer channels",
+                   pixels, vectors / 65536, groups);
 }
 
 static double most_of(double a, double b, double c)
@@ -139,7 +141,7 @@ static double most_of(double a, double b, double c)
 }
 
 /* Strides of a blocked input, in pixels of a block. */
-#define BLOCKED_STRIDES(g, blocks) (g)->height * (g)->width * (blocks), (g)->height * (g)->width, (g)->width
+#define BLOCKED_STRIDES(g, blocks) (g)->height *(g)->width *(blocks), (g)->height *(g)->width, (g)->width
 
 /* ---- forward and backward-data --------------------------------------------------------------------------------- */
 
@@ -191,8 +193,8 @@ static lx_code launch_gemm(const gemm_job *job, const lx_tile *t, conv2d_gemm_ar
     options.phases = phases_of(&args) > 1;
     args.tiles = (int)lx_ceil_div(job->found.columns, t->n);
     const long groups = lx_ceil_div(args.out_blocks * 4L, t->m) * args.tiles * phases_of(&args);
-    return LX_RUN_GROUPS(k_conv2d_gemm, &options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work,
-                         args, error, job->x, job->packed, job->bias, out);
+    return LX_RUN_GROUPS(k_conv2d_gemm, &options, groups, args.parts, args.groups, lx_tile_items(t), 1, job->work, args,
+                         error, job->x, job->packed, job->bias, out);
 }
 
 static lx_code run_gemm(void *of, int index, lx_error *error)
@@ -248,9 +250,16 @@ static lx_code gemm_args(conv2d_gemm_args *args, const lx_convolution *c, const 
     const double weights = 4 * outs * pass->in_blocks * taps, units = pass->in_blocks * taps;
     if (check_counts(pixels, most_of(read, pixels * outs, weights), units * taps / 4, pass->groups, error))
         return error->code;
-    *args = (conv2d_gemm_args){BLOCKED_STRIDES(g, (int)ins), .g = *g, .up_h = pass->up_h, .up_w = pass->up_w,
-                               .batch = (int)batch, .groups = pass->groups, .out_blocks = pass->out_blocks,
-                               .in_blocks = pass->in_blocks, .out_channels = pass->out_channels, .bias = bias,
+    *args = (conv2d_gemm_args){BLOCKED_STRIDES(g, (int)ins),
+                               .g = *g,
+                               .up_h = pass->up_h,
+                               .up_w = pass->up_w,
+                               .batch = (int)batch,
+                               .groups = pass->groups,
+                               .out_blocks = pass->out_blocks,
+                               .in_blocks = pass->in_blocks,
+                               .out_channels = pass->out_channels,
+                               .bias = bias,
                                .activation = pass->activation};
     if (!x->block) {
         args->x_image = (int)pass->x_image;
@@ -331,8 +340,8 @@ static lx_code add_chunks(const sums_job *job, lx_tensor *sums, long chunks, lx_
     args.chunks = (int)chunks;
     args.chunk_size = job->args.chunk_size;
     const long blocks = (long)job->args.groups * job->args.out_blocks;
-    return LX_RUN(k_conv2d_reduce, (long)args.in_channels * args.taps, blocks, 1, chunks * args.chunk_size, args,
-                  error, sums, job->gradient);
+    return LX_RUN(k_conv2d_reduce, (long)args.in_channels * args.taps, blocks, 1, chunks * args.chunk_size, args, error,
+                  sums, job->gradient);
 }
 
 static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, const lx_tile *t, long chunks,
@@ -412,14 +421,15 @@ static lx_code sums_args(conv2d_sums_args *args, const lx_conv2d_gradient *of, l
     const double pixels = (double)batch * g->out_height * g->out_width;
     const double outs = (double)pass->groups * pass->out_blocks;
     const double ins = of->kind == LX_GRADIENT_DEPTHWISE ? outs : (double)pass->groups * in_blocks;
-    const double read = !x      ? 0
+    const double read = !x     ? 0
                         : thin ? (double)batch * (double)pass->x_image + ins * (double)pass->x_channel
                                : (double)batch * ins * g->height * g->width;
     args->chunk_size = (long)pass->groups * pass->out_blocks * 4 * reduce->in_blocks * reduce->taps * reduce->inner;
     if (check_counts(pixels, most_of(read, pixels * outs, (double)args->chunk_size / 4), 0, pass->groups, error))
         return error->code;
-    *args = (conv2d_sums_args){BLOCKED_STRIDES(g, (int)ins), .g = *g, .pixels = (long)pixels,
-                               .chunk_size = args->chunk_size, .groups = pass->groups, .out_blocks = pass->out_blocks,
+    *args = (conv2d_sums_args){BLOCKED_STRIDES(g, (int)ins), .g = *g,
+                               .pixels = (long)pixels,       .chunk_size = args->chunk_size,
+                               .groups = pass->groups,       .out_blocks = pass->out_blocks,
                                .in_blocks = in_blocks};
     if (thin) {
         args->x_image = (int)pass->x_image;

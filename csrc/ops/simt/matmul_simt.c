@@ -24,11 +24,11 @@ enum {
     TILES = sizeof tiles / sizeof *tiles,
     SLICES = sizeof slices / sizeof *slices,
     MOST_VARIANTS = 2 * (TILES + SLICES),
-    MOST_VECTORS = 4,       /* rows or columns that count as few */
-    CHUNK_LEAST = 128,      /* depth of a chunk */
-    CHUNK_UNIT = 64,        /* of which that is a multiple, and so a multiple of all depths of steps */
-    COALESCED = 32,         /* neighbours in memory that are best read by neighbouring work-items */
-    FLOPS_PER_BYTE = 32     /* arithmetic operations in the time that a byte takes, on common GPUs */
+    MOST_VECTORS = 4,   /* rows or columns that count as few */
+    CHUNK_LEAST = 128,  /* depth of a chunk */
+    CHUNK_UNIT = 64,    /* of which that is a multiple, and so a multiple of all depths of steps */
+    COALESCED = 32,     /* neighbours in memory that are best read by neighbouring work-items */
+    FLOPS_PER_BYTE = 32 /* arithmetic operations in the time that a byte takes, on common GPUs */
 };
 
 /* A variant of the product: a tile, or a number of slices, and the chunks that the depth is cut into. */
@@ -143,14 +143,15 @@ static lx_code run_tiles(const job *j, const lx_tile *t, const lx_product *produ
                          lx_error *error)
 {
     const matmul_args *args = &product->args;
-    const long groups = lx_ceil_div(args->rows, t->m) * lx_ceil_div(args->columns, t->n) * args->chunks * product->batch;
+    const long groups = lx_ceil_div(args->rows, t->m) * lx_ceil_div(args->columns, t->n) * args->chunks *
+                        product->batch;
     lx_build_options options = lx_tile_options(t);
     options.a_deep = j->a_deep;
     options.b_deep = j->b_deep;
     options.a_wide = j->a_wide;
     options.b_wide = j->b_wide;
-    return LX_RUN_GROUPS(k_matmul_tiles, &options, groups, 1, 1, lx_tile_items(t), 1,
-                         lx_product_work(product), *args, error, j->a, j->b, product->bias, to);
+    return LX_RUN_GROUPS(k_matmul_tiles, &options, groups, 1, 1, lx_tile_items(t), 1, lx_product_work(product), *args,
+                         error, j->a, j->b, product->bias, to);
 }
 
 static lx_code run_vectors(const job *j, int share, const lx_product *product, const lx_tensor *to, lx_error *error)
@@ -161,8 +162,8 @@ static lx_code run_vectors(const job *j, int share, const lx_product *product, c
     const long groups = lx_ceil_div(lines, MATMUL_VECTOR_ITEMS / share) * args->chunks * product->batch;
     const lx_build_options options = {
         .vectors = (int)vectors, .slices = share, .lines_deep = few ? j->b_deep : j->a_deep, .few_rows = few};
-    return LX_RUN_GROUPS(k_matmul_vectors, &options, groups, 1, 1, MATMUL_VECTOR_ITEMS, 1, lx_product_work(product), *args, error,
-                         j->a, j->b, product->bias, to);
+    return LX_RUN_GROUPS(k_matmul_vectors, &options, groups, 1, 1, MATMUL_VECTOR_ITEMS, 1, lx_product_work(product),
+                         *args, error, j->a, j->b, product->bias, to);
 }
 
 static lx_code run_variant(void *of, int index, lx_error *error)
@@ -225,7 +226,7 @@ static bool can_count(const lx_product *product)
 }
 
 lx_code lx_multiply_simt(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
-                       lx_error *error)
+                         lx_error *error)
 {
     char problem[LX_PROBLEM_TEXT];
     const matmul_args *args = &product->args;
@@ -240,9 +241,8 @@ lx_code lx_multiply_simt(const lx_product *product, const lx_tensor *a, const lx
     if (j.count == 0)
         return lx_no_tile(a->storage->device, "matmul", error);
     snprintf(problem, sizeof problem, "matmul [%ld,%ld,%ld] x [%ld,%ld]%s%s%s%s", product->batch, args->rows,
-             args->depth, args->depth, args->columns, j.a_deep ? "" : ", left turned",
-             j.b_deep ? ", right turned" : "", j.a_wide == 1 ? ", left uneven" : "",
-             j.b_wide == 1 ? ", right uneven" : "");
+             args->depth, args->depth, args->columns, j.a_deep ? "" : ", left turned", j.b_deep ? ", right turned" : "",
+             j.a_wide == 1 ? ", left uneven" : "", j.b_wide == 1 ? ", right uneven" : "");
     const size_t bytes = (size_t)(product->batch * args->rows * args->columns) * sizeof(float);
     const lx_choice choice = {.problem = problem,
                               .count = j.count,

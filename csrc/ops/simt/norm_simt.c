@@ -1,5 +1,5 @@
-/* Normalisation per channel on GPUs, by work-groups, and what is done row by row. Work-groups cannot count in what is empty:
- * the tile form's kernels do that. */
+/* Normalisation per channel on GPUs, by work-groups, and what is done row by row. Work-groups cannot count in what is
+ * empty: the tile form's kernels do that. */
 #include "../../../kernels/simt/norm.h"
 #include "../../../kernels/simt/rows.h"
 #include "../forms.h"
@@ -71,8 +71,8 @@ static channel_args args_for_values(const lx_tensor *x, const batch_norm_args *f
     return args;
 }
 
-#define RUN_COLUMNS(kernel, x, work, args, error, ...)                                                               \
-    LX_RUN_GROUPS(kernel, (&(const lx_build_options){.blocked = (x)->block != 0}), args.blocks * args.chunks, 1, 1, \
+#define RUN_COLUMNS(kernel, x, work, args, error, ...)                                                             \
+    LX_RUN_GROUPS(kernel, (&(const lx_build_options){.blocked = (x)->block != 0}), args.blocks *args.chunks, 1, 1, \
                   NORM_ITEMS, 1, work, args, error, __VA_ARGS__)
 
 /* Two numbers for each channel, of each chunk and then joined; with one chunk, in one go. */
@@ -126,8 +126,8 @@ static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, co
     if (lx_tensor_count(x) == 0)
         return lx_batch_norm_tile.apply(y, x, mean, var, weight, bias, from, error);
     const channel_args args = args_for_values(x, from);
-    return RUN_COLUMNS(k_batch_norm_groups, x, 4 * (double)lx_tensor_count(x), args, error, x, mean, var,
-                       weight, bias, y);
+    return RUN_COLUMNS(k_batch_norm_groups, x, 4 * (double)lx_tensor_count(x), args, error, x, mean, var, weight, bias,
+                       y);
 }
 
 static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
@@ -139,9 +139,8 @@ static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tens
     const double work = 4 * (double)lx_tensor_count(x);
     if (args.chunks == 1)
         RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, weight, bias, dbias, dweight);
-    else if (!new_parts(&parts, x, &args, error) &&
-             !RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean, var, weight, bias, &parts.first,
-                          &parts.second))
+    else if (!new_parts(&parts, x, &args, error) && !RUN_COLUMNS(k_channel_gradients, x, work, args, error, dy, x, mean,
+                                                                 var, weight, bias, &parts.first, &parts.second))
         join(&k_channel_gradients_join, &parts, args, dbias, dweight, error);
     free_pair(&parts);
     return error->code;
@@ -156,8 +155,8 @@ static lx_code backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, con
     const channel_args args = args_for_values(x, from);
     if (sum_gradients(dweight, dbias, dy, x, mean, var, weight, bias, from, error))
         return error->code;
-    return RUN_COLUMNS(k_batch_norm_backward_groups, x, 6 * (double)lx_tensor_count(x), args, error, dy,
-                       x, mean, var, weight, bias, dweight, dbias, dx);
+    return RUN_COLUMNS(k_batch_norm_backward_groups, x, 6 * (double)lx_tensor_count(x), args, error, dy, x, mean, var,
+                       weight, bias, dweight, dbias, dx);
 }
 
 const lx_batch_norm_ops lx_batch_norm_simt = {stats, apply, backward};

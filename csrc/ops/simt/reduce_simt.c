@@ -9,13 +9,13 @@ LX_SIMT_KERNEL(reduce, reduce_groups, 1);
 LX_SIMT_KERNEL(reduce, search_groups, 2);
 
 enum {
-    ALONG_COLUMNS = 8,  /* work-items that share a column where neighbours have enough other columns to read */
+    ALONG_COLUMNS = 8, /* work-items that share a column where neighbours have enough other columns to read */
     NEIGHBOURS = REDUCE_ITEMS / ALONG_COLUMNS,
-    EACH_LEAST = 4,     /* elements of a work-item: fewer are not worth a work-item more */
-    EACH_MOST = 64,     /* elements of a work-item up to which the size is not cut into chunks */
-    EACH_CUT = 8,       /* and those that are left to it when it is */
+    EACH_LEAST = 4,      /* elements of a work-item: fewer are not worth a work-item more */
+    EACH_MOST = 64,      /* elements of a work-item up to which the size is not cut into chunks */
+    EACH_CUT = 8,        /* and those that are left to it when it is */
     ENOUGH_GROUPS = 256, /* that keep a GPU busy; fixed, so that the order of additions depends on the shape alone */
-    MEAN_LEAST = 64,    /* elements of a work-item of a mean, and into how many chunks many elements are cut */
+    MEAN_LEAST = 64,     /* elements of a work-item of a mean, and into how many chunks many elements are cut */
     MEAN_CHUNKS = 1024
 };
 

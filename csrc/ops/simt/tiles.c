@@ -17,9 +17,10 @@ bool lx_tile_fits(const lx_device *device, const lx_tile *tile, long rows, long 
 
 lx_code lx_no_tile(const lx_device *device, const char *operation, lx_error *error)
 {
-    return lx_fail(error, LX_EDEVICE, "%s: %s (%s) has too little local memory (%zu bytes) or too small work-groups (%d "
-                                      "work-items) for it; use another device", operation, device->label, device->name,
-                   device->gpu.local_memory, device->gpu.most_group);
+    return lx_fail(error, LX_EDEVICE,
+                   "%s: %s (%s) has too little local memory (%zu bytes) or too small work-groups (%d "
+                   "work-items) for it; use another device",
+                   operation, device->label, device->name, device->gpu.local_memory, device->gpu.most_group);
 }
 
 double lx_tile_speed(const lx_device *device, const lx_tile *tile)
@@ -31,9 +32,6 @@ double lx_tile_speed(const lx_device *device, const lx_tile *tile)
 
 lx_build_options lx_tile_options(const lx_tile *tile)
 {
-    return (lx_build_options){.tile_m = tile->m,
-                              .tile_n = tile->n,
-                              .tile_k = tile->k,
-                              .item_m = tile->item_m,
-                              .item_n = tile->item_n};
+    return (lx_build_options){
+        .tile_m = tile->m, .tile_n = tile->n, .tile_k = tile->k, .item_m = tile->item_m, .item_n = tile->item_n};
 }

@@ -8,9 +8,9 @@ LX_SIMT_KERNEL(winograd, winograd_conv2d, 3);
 
 enum {
     PRODUCTS = 16,
-    LEAST = 16,           /* the smallest tile, which is not too large for anything */
-    WIDEST = 1 << 26,     /* pixels of a row, for the kernel counts the floats of four rows in 32 bits */
-    WEIGHT_WORK = 28 * 4  /* operations for the weights of four output channels */
+    LEAST = 16,          /* the smallest tile, which is not too large for anything */
+    WIDEST = 1 << 26,    /* pixels of a row, for the kernel counts the floats of four rows in 32 bits */
+    WEIGHT_WORK = 28 * 4 /* operations for the weights of four output channels */
 };
 
 const lx_tile lx_winograd_tiles[LX_WINOGRAD_TILES] = {
@@ -82,15 +82,15 @@ static lx_code transform_weights(const lx_tile *tile, const conv2d_gemm_args *ar
 }
 
 lx_code lx_winograd_simt(const lx_tile *tile, const conv2d_gemm_args *args, double work, lx_tensor *out,
-                    const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
+                         const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error)
 {
     lx_tensor weights = {0};
     const lx_build_options options = lx_tile_options(tile);
     const long groups = lx_ceil_div(pixel_tiles(args), tile->n) * channel_tiles(tile, args);
     lx_code code = transform_weights(tile, args, &weights, packed, error);
     if (!code)
-        code = LX_RUN_GROUPS(k_winograd_conv2d, &options, groups, args->parts, args->groups, lx_winograd_items(tile),
-                             1, work, *args, error, x, &weights, bias, out);
+        code = LX_RUN_GROUPS(k_winograd_conv2d, &options, groups, args->parts, args->groups, lx_winograd_items(tile), 1,
+                             work, *args, error, x, &weights, bias, out);
     lx_tensor_free(&weights);
     return code;
 }

@@ -21,6 +21,6 @@ bool lx_winograd_simt_fits(const lx_tile *tile, const conv2d_gemm_args *args, co
 
 /* out = x * packed + bias, or parts of it, as conv2d_gemm makes them from the same arguments. */
 lx_code lx_winograd_simt(const lx_tile *tile, const conv2d_gemm_args *args, double work, lx_tensor *out,
-                    const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error);
+                         const lx_tensor *x, const lx_tensor *packed, const lx_tensor *bias, lx_error *error);
 
 #endif

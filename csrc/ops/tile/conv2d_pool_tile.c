@@ -1,5 +1,5 @@
-/* Convolution, ReLU and max-pooling in tile form: by a kernel that does all three, on few input channels in the plain layout,
- * or by Winograd's way, or else in turn. */
+/* Convolution, ReLU and max-pooling in tile form: by a kernel that does all three, on few input channels in the plain
+ * layout, or by Winograd's way, or else in turn. */
 #include "conv2d_pool_tile.h"
 
 #include "../ops.h"
@@ -15,11 +15,13 @@ LX_KERNEL(conv2d, conv2d_bias_windows);
 static bool is_plain_3x3(const lx_convolution *c, const lx_tensor *x)
 {
     const conv2d_geometry *g = &c->g;
-    return lx_conv2d_is_thin(x, c->groups) && g->kernel_h == 3 && g->kernel_w == 3 && g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1;
+    return lx_conv2d_is_thin(x, c->groups) && g->kernel_h == 3 && g->kernel_w == 3 && g->stride_h == 1 &&
+           g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1;
 }
 
 /* Whether Winograd's way is the one for what else would be computed as `what`. */
-static bool takes_winograd(const lx_convolution *c, const lx_winograd_pass *pass, const char *what, const lx_device *device)
+static bool takes_winograd(const lx_convolution *c, const lx_winograd_pass *pass, const char *what,
+                           const lx_device *device)
 {
     char problem[LX_PROBLEM_TEXT];
     lx_conv2d_describe(c, what, problem);

@@ -9,8 +9,8 @@ enum {
     MOST_SUMS = 1 << 22 /* elements of all chunks' sums together, unless there is one chunk */
 };
 
-/* Cuts the output rows of the batch into chunks whose sums are added up afterwards; returns how many. That depends on the
- * shapes alone, so that results do not depend on the number of threads. */
+/* Cuts the output rows of the batch into chunks whose sums are added up afterwards; returns how many. That depends on
+ * the shapes alone, so that results do not depend on the number of threads. */
 static long cut(conv2d_weight_args *args, long blocks, long sums)
 {
     long chunks = lx_ceil_div(4 * MOST_CHUNKS, blocks);
@@ -56,8 +56,8 @@ lx_code lx_conv2d_sum_chunks(const lx_conv2d_sum *sum, const lx_tensor *x, const
     reduce->chunks = (int)chunks;
     reduce->chunk_size = sums;
     reduce->out_blocks = args->out_blocks;
-    lx_code code = lx_run(sum->kernel, NULL, (const long[3]){sum->blocks, chunks, 1}, sum->work, args, sizeof *args, all,
-                          count, error);
+    lx_code code = lx_run(sum->kernel, NULL, (const long[3]){sum->blocks, chunks, 1}, sum->work, args, sizeof *args,
+                          all, count, error);
     if (!code)
         code = reduce_chunks(reduce, groups_blocks, &partial, dw, error);
     lx_tensor_free(&partial);

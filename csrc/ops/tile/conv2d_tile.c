@@ -52,10 +52,10 @@ static lx_code run_pass(void *job, int variant, lx_error *error)
     const long lanes = pass->x->storage->device->lanes, width = lx_ceil_div(args.g.out_width, args.up_w);
     args.together = variant + 1;
     args.tiles = (int)lx_ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
-    const lx_build_options options = {
-        .always_two = !pass->c->depthwise && args.together == 2 && args.out_blocks % 2 == 0};
-    return LX_RUN_WITH(*pass->kernel, &options, (long)args.tiles * args.up_w,
-                       args.g.out_height, pass->c->batch * args.groups * lx_ceil_div(args.out_blocks, args.together),
+    const lx_build_options options = {.always_two = !pass->c->depthwise && args.together == 2 &&
+                                                    args.out_blocks % 2 == 0};
+    return LX_RUN_WITH(*pass->kernel, &options, (long)args.tiles * args.up_w, args.g.out_height,
+                       pass->c->batch * args.groups * lx_ceil_div(args.out_blocks, args.together),
                        lx_conv2d_work(pass->c), args, error, pass->x, pass->packed, pass->bias, pass->out);
 }
 
@@ -74,7 +74,9 @@ static lx_code choose_variant(const tile_pass *pass, const char *problem, lx_err
     const lx_winograd_pass as_winograd = lx_conv2d_as_winograd(args, pass->c->batch);
     const bool winograd = pass->x->block && args->groups == 1 && args->up_h == 1 && args->up_w == 1 &&
                           lx_winograd_fits(&as_winograd, device);
-    int default_variant = default_together(lx_ceil_div(args->g.out_width, args->up_w), args->out_blocks, device->lanes) - 1;
+    int default_variant = default_together(lx_ceil_div(args->g.out_width, args->up_w), args->out_blocks,
+                                           device->lanes) -
+                          1;
     if (pass->c->depthwise || !pass->x->block || (args->out_blocks == 1 && !winograd))
         return run_pass((void *)pass, pass->c->depthwise || pass->x->block ? ONE : TWO, error);
     if (winograd && lx_winograd_pays(&as_winograd))
@@ -154,14 +156,10 @@ static lx_code choose_weight_variant(const lx_conv2d_gradient *job, lx_error *er
 static lx_code find_gradient(const lx_conv2d_gradient *job, lx_error *error)
 {
     switch (job->kind) {
-    case LX_GRADIENT_DEPTHWISE:
-        return sum_chunks(&k_conv2d_weight_depthwise, job, job->args.out_blocks, error);
-    case LX_GRADIENT_THIN:
-        return sum_chunks(&k_conv2d_weight_patches, job, job->args.in_blocks, error);
-    case LX_GRADIENT_BIAS:
-        return sum_chunks(&k_conv2d_bias_sums, job, job->args.out_blocks, error);
-    default:
-        return choose_weight_variant(job, error);
+    case LX_GRADIENT_DEPTHWISE: return sum_chunks(&k_conv2d_weight_depthwise, job, job->args.out_blocks, error);
+    case LX_GRADIENT_THIN: return sum_chunks(&k_conv2d_weight_patches, job, job->args.in_blocks, error);
+    case LX_GRADIENT_BIAS: return sum_chunks(&k_conv2d_bias_sums, job, job->args.out_blocks, error);
+    default: return choose_weight_variant(job, error);
     }
 }
 

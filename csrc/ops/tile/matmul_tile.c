@@ -9,14 +9,14 @@ LX_KERNEL(matmul, matmul_strips);
 LX_KERNEL(matmul, matmul_dots);
 
 enum {
-    ENOUGH_ITEMS = 16,    /* work-items that keep all threads busy; fixed, as the number of threads may not matter */
-    STRIP_BLOCK = 384,    /* rows of a work-item for strips: as much of a as stays in the second cache */
-    FEWEST_ROWS = 32,     /* rows of a work-item for what it reads of b to be worth it */
-    DOT_BLOCK = 128,      /* rows of a work-item for dots */
+    ENOUGH_ITEMS = 16, /* work-items that keep all threads busy; fixed, as the number of threads may not matter */
+    STRIP_BLOCK = 384, /* rows of a work-item for strips: as much of a as stays in the second cache */
+    FEWEST_ROWS = 32,  /* rows of a work-item for what it reads of b to be worth it */
+    DOT_BLOCK = 128,   /* rows of a work-item for dots */
     DOT_BLOCK_COLUMNS = 32,
-    DOT_FROM_DEPTH = 64,  /* shallower products leave vectors along the depth mostly idle */
-    DOT_TO_ROWS = 128,    /* with more rows, turning b while its strips are copied costs less than dots */
-    CHUNK_LEAST = 1024    /* depth below which cutting it is not worth the sum of the parts */
+    DOT_FROM_DEPTH = 64, /* shallower products leave vectors along the depth mostly idle */
+    DOT_TO_ROWS = 128,   /* with more rows, turning b while its strips are copied costs less than dots */
+    CHUNK_LEAST = 1024   /* depth below which cutting it is not worth the sum of the parts */
 };
 
 /* ---- the two kernels ------------------------------------------------------------------------------------------ */
@@ -158,7 +158,7 @@ done:
 }
 
 lx_code lx_multiply_tile(const lx_product *product, const lx_tensor *a, const lx_tensor *b, lx_tensor *y,
-                       lx_error *error)
+                         lx_error *error)
 {
     lx_product job = *product;
     lx_tensor parts = {0};

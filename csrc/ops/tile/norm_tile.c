@@ -27,8 +27,7 @@ static lx_code new_sums(lx_tensor *out, const lx_tensor *x, const batch_norm_arg
     LX_RUN(*((x)->block ? &kernel##_blocked : &kernel), (x)->block ? args.stored / (x)->block : args.channels, \
            args.images, 1, work, args, error, __VA_ARGS__)
 
-static lx_code stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *of,
-                     lx_error *error)
+static lx_code stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *of, lx_error *error)
 {
     const batch_norm_args args = *of;
     lx_tensor means = {0}, squares = {0};
@@ -72,6 +71,6 @@ lx_code lx_run_rows_tile(const lx_row_operation *operation, long rows, long size
                          const lx_tensor *const *tensors, int count, lx_error *error)
 {
     const row_args args = {.size = size, .eps = (float)eps};
-    return lx_run(operation->kernels[LX_TILE], NULL, (const long[3]){rows, 1, 1}, work, &args, sizeof args, tensors, count,
-                  error);
+    return lx_run(operation->kernels[LX_TILE], NULL, (const long[3]){rows, 1, 1}, work, &args, sizeof args, tensors,
+                  count, error);
 }

@@ -30,8 +30,8 @@ static const tile_kernels reductions[LX_REDUCTIONS] = {
 };
 
 /* One pass: a chunk of x becomes one element of *out. */
-static lx_code reduce_pass(lx_tensor *out, const lx_tensor *x, const tile_kernels *kernels, const reduce_args *args, long outer,
-                           lx_error *error)
+static lx_code reduce_pass(lx_tensor *out, const lx_tensor *x, const tile_kernels *kernels, const reduce_args *args,
+                           long outer, lx_error *error)
 {
     const long count = outer * args->chunks * args->inner, work = outer * args->size * args->inner;
     const long columns = REDUCE_COLUMN_VECTORS * x->storage->device->lanes;
@@ -82,8 +82,8 @@ static lx_code search(lx_tensor *out, bool smallest, const lx_tensor *x, lx_axis
 static lx_code row_means(const lx_tensor *y, const lx_tensor *x, long rows, long size, lx_error *error)
 {
     const plane_mean_args args = {.size = size};
-    return LX_RUN(k_plane_mean, rows, 1, 1, 4 * ((double)lx_tensor_count(x) + (double)lx_tensor_count(y)), args, error, x,
-                  y);
+    return LX_RUN(k_plane_mean, rows, 1, 1, 4 * ((double)lx_tensor_count(x) + (double)lx_tensor_count(y)), args, error,
+                  x, y);
 }
 
 static long mean_chunk(long size)

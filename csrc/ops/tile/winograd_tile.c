@@ -13,8 +13,8 @@ LX_KERNEL(winograd, winograd_gradient_unpool);
 LX_KERNEL(winograd, winograd_gradient_end);
 
 enum {
-    TILE = 4,               /* output pixels along a side */
-    WORKERS = 16,           /* at least: more than threads, so that an unlucky one does not hold up the rest */
+    TILE = 4,     /* output pixels along a side */
+    WORKERS = 16, /* at least: more than threads, so that an unlucky one does not hold up the rest */
     WORKERS_PER_THREAD = 4,
     MOST_GROUPS = 8,        /* of tiles in a forward strip */
     MOST_PATCHES = 5 << 17, /* bytes of its patches, which share a core's second cache with sums and weights */
@@ -100,8 +100,8 @@ static lx_code transform_weights(const lx_winograd_pass *pass, lx_tensor *u, con
     const long count = sums_of(pass, device->lanes);
     if (lx_tensor_new(u, device, LX_FLOAT32, 1, &count, error))
         return error->code;
-    return LX_RUN(k_winograd_weights, (long)pass->in_blocks * device->lanes, pass->out_blocks, 1, 4 * count, args, error,
-                  packed, u);
+    return LX_RUN(k_winograd_weights, (long)pass->in_blocks * device->lanes, pass->out_blocks, 1, 4 * count, args,
+                  error, packed, u);
 }
 
 /* Launches whichever of the three kernels the operands and results are for. */
@@ -110,11 +110,11 @@ static lx_code launch(const winograd_args *args, const lx_winograd_operands *fro
 {
     const long workers = args->s.workers;
     if (codes)
-        return LX_RUN(k_winograd_tile_pool, workers, 1, 1, from->work, *args, error, from->x, u, from->bias, scratch, out,
-                      codes);
+        return LX_RUN(k_winograd_tile_pool, workers, 1, 1, from->work, *args, error, from->x, u, from->bias, scratch,
+                      out, codes);
     if (from->codes)
-        return LX_RUN(k_winograd_tile_unpool, workers, 1, 1, from->work, *args, error, from->x, from->codes, u, from->bias,
-                      scratch, out);
+        return LX_RUN(k_winograd_tile_unpool, workers, 1, 1, from->work, *args, error, from->x, from->codes, u,
+                      from->bias, scratch, out);
     return LX_RUN(k_winograd_tile, workers, 1, 1, from->work, *args, error, from->x, u, from->bias, scratch, out);
 }
 
@@ -122,9 +122,10 @@ static lx_code run(const lx_winograd_pass *pass, const lx_winograd_operands *fro
                    lx_tensor *codes, lx_error *error)
 {
     lx_device *device = from->x->storage->device;
-    const winograd_args args = {
-        .s = share_out(pass, device), .out_channels = (int)out->shape[1], .bias = from->bias != NULL,
-        .activation = activation};
+    const winograd_args args = {.s = share_out(pass, device),
+                                .out_channels = (int)out->shape[1],
+                                .bias = from->bias != NULL,
+                                .activation = activation};
     const long floats = args.s.workers * args.s.scratch;
     lx_tensor u = {0}, scratch = {0};
     lx_code code = transform_weights(pass, &u, from->packed, error);
@@ -179,8 +180,8 @@ lx_code lx_winograd_gradient(const lx_winograd_pass *pass, double work, lx_tenso
     else if (!code)
         code = LX_RUN(k_winograd_gradient, s.workers, 1, 1, work, s, error, x, dy, &scratch, &sums);
     if (!code)
-        code = LX_RUN(k_winograd_gradient_end, (long)s.in_blocks * device->lanes, s.out_blocks, 1, count, s, error, &sums,
-                      taps);
+        code = LX_RUN(k_winograd_gradient_end, (long)s.in_blocks * device->lanes, s.out_blocks, 1, count, s, error,
+                      &sums, taps);
     lx_tensor_free(&sums);
     lx_tensor_free(&scratch);
     return code;

@@ -1,4 +1,5 @@
-/* Winograd's way to convolve in tile form, for kernels of 3x3 at stride 1: see kernels/winograd.cl. Tensors are blocked. */
+/* Winograd's way to convolve in tile form, for kernels of 3x3 at stride 1: see kernels/winograd.cl. Tensors are
+ * blocked. */
 #ifndef LX_WINOGRAD_TILE_H
 #define LX_WINOGRAD_TILE_H
 
