@@ -3,6 +3,7 @@
 
 local core = require "luxel.core"
 local lfs = require "lfs"
+local make_folder = require "luxel.make_folder"
 local zip = require "luxel.io.zip"
 
 local weights = {}
@@ -55,19 +56,6 @@ function weights.path(name, folder) return folder .. "/" .. weights.KNOWN[name].
 
 local function digest_of(file, start, size) return core.sha256(file, start, size) end
 
-local function make_folders(path)
-    local so_far = path:sub(1, 1) == "/" and "/" or ""
-    for part in path:gmatch("[^/]+") do
-        so_far = so_far .. part
-        local ok, message = lfs.mkdir(so_far)
-        if not ok and lfs.attributes(so_far, "mode") ~= "directory" then
-            return nil, ("cannot make the folder %s: %s"):format(so_far, message), "io"
-        end
-        so_far = so_far .. "/"
-    end
-    return true
-end
-
 -- The bytes of the weights in a file, which is the package's or the weights themselves; or nil and what is wrong.
 local function find(known, path, file, size)
     local start = 0
@@ -103,7 +91,7 @@ function weights.take(name, path, folder)
     local bytes, problem, problem_code = find(known, path, file, size)
     if not bytes then return nil, problem, problem_code or "format" end
     local ok
-    ok, problem, code = make_folders(folder)
+    ok, problem, code = make_folder(folder)
     if not ok then return nil, problem, code end
     local target = weights.path(name, folder)
     ok, problem, code = core.write_file(target, {bytes})

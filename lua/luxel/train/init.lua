@@ -11,8 +11,8 @@ local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
 local folds = require "luxel.train.folds"
-local lfs = require "lfs"
 local lx = require "luxel"
+local make_folder = require "luxel.make_folder"
 local namespace = require "luxel.namespace"
 local pipeline = require "luxel.vision.pipeline"
 local run = require "luxel.train.run"
@@ -681,19 +681,6 @@ local function prepare(options)
     fit.recipe = run.recipe_of(fit)
     prepare_step(fit)
     return fit
-end
-
-local function make_folder(path)
-    local so_far = path:sub(1, 1) == "/" and "/" or ""
-    for part in path:gmatch("[^/]+") do
-        so_far = so_far .. part
-        local ok, message = lfs.mkdir(so_far)
-        if not ok and lfs.attributes(so_far, "mode") ~= "directory" then
-            return nil, ("cannot make the folder %s: %s"):format(so_far, message), "io"
-        end
-        so_far = so_far .. "/"
-    end
-    return true
 end
 
 -- Runs until the last epoch, yielding after every step and every epoch.
