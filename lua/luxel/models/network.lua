@@ -97,6 +97,18 @@ declare(Network, {
 
 local network = {Network = Network}
 
+--- The stages of a Sequential, of which each but the first begins with a max-pooling.
+---@param body Sequential
+---@return Module[][]
+function network.between_poolings(body)
+    local stages = {{}}
+    for _, module in body:named_children() do
+        if module.class_name == "MaxPool2d" then stages[#stages + 1] = {} end
+        table.insert(stages[#stages], module)
+    end
+    return stages
+end
+
 --- The mean of each channel. Unlike `mean`, the pooling reads maps in the layout that convolutions leave them in.
 ---@param maps Tensor [N,C,H,W]
 ---@return Tensor [N,C]

@@ -54,15 +54,7 @@ function SqueezeNet:init(version, options)
     end
 end
 
--- Each but the first begins with a pooling.
-function SqueezeNet:stages()
-    local stages = {{}}
-    for _, module in self.body:named_children() do
-        if module.class_name == "MaxPool2d" then stages[#stages + 1] = {} end
-        table.insert(stages[#stages], module)
-    end
-    return stages
-end
+function SqueezeNet:stages() return network.between_poolings(self.body) end
 
 function SqueezeNet:head(maps)
     return self.classifier(maps)

@@ -35,15 +35,7 @@ function VGG:init(counts, batch_norm, options)
     end
 end
 
--- Each begins with the pooling of the one before.
-function VGG:stages()
-    local stages = {{}}
-    for _, module in self.body:named_children() do
-        if module.class_name == "MaxPool2d" then stages[#stages + 1] = {} end
-        table.insert(stages[#stages], module)
-    end
-    return stages
-end
+function VGG:stages() return network.between_poolings(self.body) end
 
 function VGG:head(maps)
     return self.classifier(F.adaptive_avg_pool2d(maps, POOLED):flatten(2))
