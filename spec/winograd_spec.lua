@@ -107,9 +107,9 @@ for _, device in ipairs(devices) do
             local options = {padding = 1, activation = "relu"}
             local x, w, b = lx.randn(2, 130, 17, 14), lx.randn(145, 130, 3, 3), lx.randn(145)
             local dy = lx.randn(2, 145, 8, 7)
-            local function gradients(x, w, b, dy)
-                local y, codes = core.conv2d_pool(x, w, b, options)
-                return y, core.conv2d_pool_backward(x, w, dy, codes, options, {true, true, true})
+            local function gradients(images, weight, bias, dout)
+                local pooled, codes = core.conv2d_pool(images, weight, bias, options)
+                return pooled, core.conv2d_pool_backward(images, weight, dout, codes, options, {true, true, true})
             end
             local y, dx, dw = exactly(function() return gradients(blocked(x, "cpu"), w, b, dy) end)
             local there, far_w, far_b = blocked(x, device), w:to(device), b:to(device)
