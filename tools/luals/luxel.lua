@@ -4409,12 +4409,25 @@ function lx.vision.percentile(image, share, options) end
 --- (exponent), `tone` (a random monotone curve of levels, strength 0 to 1), `noise` (sigma in grey levels of 255),
 --- `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles), `autocontrast` (cutoff share), `invert`, `solarize`
 --- (threshold), `posterize` (bits), `median` (size), `jpeg` (quality 1 to 100: what JPEG loses, as a grey image),
---- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `border` (share of each side that is covered, level; -1: a
---- random one, -2: the mean; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and
---- m = {0, 30} it is TrivialAugment).
----@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
+--- `random_erasing` (area, ratio, value; -1: noise, -2: the mean; p 0.5), `resolution` (share of the pixels of a side
+--- that a coarser detector has), `marker` (a letter or number near a corner; size: its height as a share of the
+--- picture's, level; -1: mostly bright, at times dark; p 0.5), `style` (strength 0 to 1: the levels go this share of
+--- the way to those of another image, by histogram matching; of the dataset in `lx.data.batches`, or of `styles`),
+--- `border` (share of each side that is covered, level; -1: a random one, -2: the mean; p 0.5). Choices: `one_of` (of a
+--- list of steps, as in {"one_of", {{"blur"}, {"jpeg"}}}), `some_of` (n, or {low, high}; steps: the list), each in the
+--- list's order and with its own p, `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and m =
+--- {0, 30} it is TrivialAugment).
+---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level, styles = list of images for the step `style`
 ---@return luxel.Pipeline
 function lx.vision.pipeline(steps) end
+
+--- The steps of a named augmentation, a new list that may be changed, for `lx.vision.pipeline` and the option
+--- `augment` of `lx.data.batches` and `lx.train.fit`. `full` moves pictures (mirrored, turned, moved, scaled), `strong`
+--- also changes brightness, contrast and gamma, and `style` instead what differs between hospitals and machines: the
+--- distribution and curve of levels, sharpness, resolution, borders, markers, noise and JPEG, and erased rectangles.
+---@param name "none"|"flips"|"full"|"strong"|"style"
+---@return table[] steps
+function lx.vision.preset(name) end
 
 --- The header of an image file, without its pixels.
 ---@param path string

@@ -72,8 +72,9 @@ function command.options(parser)
     parser:option("--enhance", "What every image goes through first, in training and later."):choices {
         "none", "equalize", "clahe", "autocontrast",
     }:default "none"
-    parser:option("--augment", "How training images vary: not, mirrored, also turned, moved and scaled, or also in "
-        .. "brightness and contrast."):choices {"none", "flips", "full", "strong"}:default "full"
+    parser:option("--augment", "How training images vary: not, mirrored, also turned, moved and scaled, also in "
+        .. "brightness and contrast, or instead in what differs between hospitals: levels, sharpness, markers, noise."
+        ):choices {"none", "flips", "full", "strong", "style"}:default "full"
     parser:option("--cache", "File for the decoded images at twice the size, so that later runs begin at once, and "
         .. "images are resampled once (default: decoded in every run, kept in memory at the size).")
     parser:flag("--resume", "Go on with the run in --out.")
@@ -123,14 +124,6 @@ local function check(args)
     end
     if args.folds == 1 then options.fail("--folds: at least 2, or 0 for none") end
 end
-
-local AUGMENT <const> = {
-    none = false, flips = {{"hflip"}}, full = {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}},
-    strong = {
-        {"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}, {"brightness", 0.15}, {"contrast", {0.7, 1.3}},
-        {"gamma", {0.7, 1.4}},
-    },
-}
 
 -- Kaggle ships a val/ of 16 images: too few to choose a threshold on.
 local VAL_ENOUGH <const> = 100
@@ -297,7 +290,8 @@ local function plan(args, device, train_set, val_set)
         ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
         profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
         probe = args.probe or false,
-        enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
+        enhance = args.enhance ~= "none" and {{args.enhance}} or nil,
+        augment = args.augment ~= "none" and lx.vision.preset(args.augment),
         metadata = {
             model = args.model, network = network_options(args), size = args.size, classes = words,
             folders = train_set.classes, images = #train_set,

@@ -101,8 +101,35 @@ local function all_steps(opts)
     local before = pipeline.steps_of(opts.enhance)
     local steps = table.move(before, 1, #before, 1, {})
     table.move(given, 1, #given, #steps + 1, steps)
-    steps.size, steps.fit, steps.fill = given.size, given.fit, given.fill
+    for key, value in next, given do
+        if type(key) == "string" then steps[key] = value end
+    end
     return steps
+end
+
+-- How many images the step `style` takes levels from.
+local MOST_STYLES <const> = 64
+
+-- The levels of some images of each dataset, after which steps: {enhance =, levels =}.
+local known_styles = setmetatable({}, {__mode = "k"})
+
+-- The levels that the step `style` takes: those of random images of the dataset, the same ones in each epoch.
+local function styles_of(dataset, enhance)
+    local known = known_styles[dataset]
+    if known and rawequal(known.enhance, enhance) then return known.levels end
+    local levels, enhanced, message = {}, enhance and pipeline.pipeline(enhance), nil
+    for k, i in ipairs(random.stream(1):permutation(#dataset)) do
+        if k > MOST_STYLES then break end
+        local image, problem = dataset:image(i)
+        if image then pipeline.add_style(enhanced and enhanced(image) or image, levels) end
+        message = message or problem
+    end
+    if #levels == 0 then
+        args.fail("batches: options: option 'augment': the step 'style' finds no image: %s",
+            message or "there are none")
+    end
+    known_styles[dataset] = {enhance = enhance, levels = levels}
+    return levels
 end
 
 -- The steps that images go through, with the size that comes out.
@@ -113,7 +140,8 @@ local function steps_of(dataset, opts)
         args.fail("batches: options: the images of this dataset have sizes of their own; say that of batches, as in "
             .. "size = 224")
     end
-    return pipeline.sized("batches: options: option 'augment'", steps, size), size
+    local styles = pipeline.wants_styles(steps) and styles_of(dataset, opts.enhance) or nil
+    return pipeline.sized("batches: options: option 'augment'", steps, size, styles), size
 end
 
 local function image_bytes(channels, size) return channels * size * size * 4 end
