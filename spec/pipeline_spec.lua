@@ -719,6 +719,8 @@ describe("a pipeline", function()
         -- what moves and what does not, chosen or not, is where it would be in a list of its own
         local flipped = pipeline {{"one_of", {{"hflip", p = 1}}}, {"invert"}}(image)
         assert.is_true(lx.equal(pipeline {{"hflip", p = 1}, {"invert"}}(image), flipped))
+        local turned = pipeline {{"one_of", {{"posterize", 1}}}, {"rotate", {30, 30}}}(image)
+        assert.is_true(lx.equal(pipeline {{"posterize", 1}, {"rotate", {30, 30}}}(image), turned))
         local portable = require("luxel.vision.pipeline").portable {
             {"one_of", {{"blur", 2}, "invert"}}, {"some_of", 1, steps = {{"jpeg"}}},
         }
