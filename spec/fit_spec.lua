@@ -289,6 +289,78 @@ describe("fit", function()
         assert.is_true(averaged.rows[1].val_loss ~= plain.rows[1].val_loss)
     end)
 
+    -- What a run with SGD does, by hand: `change` makes the images and targets that the loss sees.
+    local function by_hand(kind, epochs, change)
+        local net, train = network(OUTPUTS[kind]), bars(kind, 30, 1)
+        local optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.5})
+        for epoch = 1, epochs do
+            local number = 0
+            for x, y in lx.data.batches(train, {batch = 8, epoch = epoch, mean = 0.5, std = 0.25}) do
+                optimizer:zero_grad()
+                x, y = change(x, y, epoch, number)
+                local log_p = kind == "classes" and F.log_softmax(net(x), 2)
+                local loss
+                if kind == "classes" then
+                    loss = -(log_p * y):sum() / y:sum()
+                else
+                    loss = F.binary_cross_entropy_with_logits(net(x), y)
+                end
+                loss:backward()
+                optimizer:step()
+                number = number + 1
+            end
+        end
+        return net
+    end
+
+    local function near_weights(a, b)
+        for i, parameter in ipairs(a:parameters()) do
+            if not lx.allclose(parameter, b:parameters()[i], 1e-4, 1e-5) then return false end
+        end
+        return true
+    end
+
+    -- Targets as shares, as text books have them.
+    local function shares_of(kind, y, smoothing)
+        if kind ~= "classes" then return y * (1 - smoothing) + smoothing / 2 end
+        local rows = {}
+        for i, class in ipairs(y:totable()) do
+            rows[i] = {}
+            for k = 1, 3 do rows[i][k] = (class == k and 1 - smoothing or 0) + smoothing / 3 end
+        end
+        return lx.tensor(rows)
+    end
+
+    it("smooths labels, and mixes images and labels, as by hand", function()
+        for kind in pairs(OUTPUTS) do
+            local smooth = fit(kind, {label_smoothing = 0.2})
+            local wanted = by_hand(kind, 2, function(x, y) return x, shares_of(kind, y, 0.2) end)
+            assert.is_true(near_weights(smooth.net, wanted))
+            local seen = {}
+            for _, both in ipairs {false, true} do
+                local mixed = fit(kind, {mixup = 0.4, cutmix = both and 1 or nil, seed = 1, epochs = 3})
+                assert.is_true(near_weights(mixed.net, by_hand(kind, 3, function(x, y, epoch, number)
+                    local index = epoch << 24 | number
+                    local cut = both and require("luxel.random").stream(1, index, 1):uniform(0, 1) < 0.5
+                    seen[cut] = true
+                    return (cut and lx.data.cutmix or lx.data.mixup)(x, shares_of(kind, y, 0),
+                        {alpha = cut and 1 or 0.4, seed = 1, index = index})
+                end)), kind)
+            end
+            assert.same({[true] = true, [false] = true}, seen)
+        end
+        local masks = lx.data.phantom {n = 6, size = 32, task = "segmentation"}
+        for _, name in ipairs {"label_smoothing", "mixup", "cutmix"} do
+            local net = lx.models.build("unet", {size = 32, outputs = 1, width = 2})
+            assert.error_matches(function()
+                fit("binary", {net = net, train = masks, val = masks, [name] = 0.5})
+            end, ("option '%s': it is for labels, and these images have masks"):format(name))
+            assert.error_matches(function() fit("binary", {[name] = 0}) end, ("option '%s'"):format(name))
+        end
+        assert.error_matches(function() fit("binary", {label_smoothing = 1}) end, "a number above 0 and below 1")
+        assert.error_matches(function() fit("binary", {probe = true, mixup = 1}) end, "leave one out")
+    end)
+
     it("says that a network ends in a sigmoid, which gives no logits", function()
         for last, expected in pairs {[nn.Sigmoid()] = 1, [nn.Identity()] = 0} do
             local net, said = nn.Sequential(network(1), last), 0
@@ -452,7 +524,10 @@ describe("a run's folder", function()
 end)
 
 describe("a resumed run", function()
-    local FULL <const> = {epochs = 4, ema = 0.9, accumulate = 2, patience = 9, batch = 4, augment = true}
+    local FULL <const> = {
+        epochs = 4, ema = 0.9, accumulate = 2, patience = 9, batch = 4, augment = true, mixup = 0.3, cutmix = 1,
+        label_smoothing = 0.1,
+    }
 
     local function with(changes)
         local all = {}
@@ -519,6 +594,8 @@ describe("a resumed run", function()
             ["the optimiser's options was {1={betas={1=0.9,2=0.999},eps=1e-08,lr=0.01"] = {lr = 0.02},
             ["schedule was none and is CosineWarmup"] = {scheduled = 40}, ["mean was 0.5 and is 0.4"] = {mean = 0.4},
             ["balanced was false and is true"] = {balanced = true}, ["clip was none and is 1"] = {clip = 1},
+            ["mixup was 0.3 and is 0.5"] = {mixup = 0.5}, ["cutmix was 1 and is 2"] = {cutmix = 2},
+            ["label smoothing was 0.1 and is 0.2"] = {label_smoothing = 0.2},
         } do
             changes.resume, changes.epochs = true, 2
             local shown = with(changes)

@@ -54,6 +54,12 @@ function command.options(parser)
         .. "none.")
     options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
         0.99999)
+    options.add_number(parser, "--label-smoothing", "Share of every label that goes to all answers alike; 0: none.", 0,
+        0, 0.999)
+    options.add_number(parser, "--mixup", "Alpha of images that are mixed with others of their batch (mixup); 0: none.",
+        0, 0, 1000)
+    options.add_number(parser, "--cutmix", "Alpha of images that get a rectangle of another one (CutMix); 0: none.", 0,
+        0, 1000)
     options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
         true)
     parser:option("--best", "What the best epoch has the best of (default: auc, of masks dice; with --folds last)."
@@ -167,6 +173,7 @@ end
 -- What fit says of options that are the command line's.
 local ON_THE_LINE <const> = {
     freeze = "--freeze", unfreeze = "--unfreeze", freeze_statistics = "--statistics", probe = "--probe",
+    label_smoothing = "--label-smoothing", mixup = "--mixup", cutmix = "--cutmix",
 }
 
 -- Trains; a mistake in what freezes and thaws is the user's, and known when the network is there.
@@ -273,6 +280,9 @@ local function build(args, outputs)
     return net
 end
 
+-- On the command line 0 stands for what is not done.
+local function above_zero(number) return number > 0 and number or nil end
+
 -- The options of lx.train.fit.
 local function plan(args, device, train_set, val_set)
     local words = options.words_of(train_set)
@@ -287,7 +297,9 @@ local function plan(args, device, train_set, val_set)
         scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
         epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
         best = args.best or args.folds > 0 and "last" or nil,
-        ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
+        ema = above_zero(args.ema), patience = above_zero(args.patience),
+        label_smoothing = above_zero(args.label_smoothing), mixup = above_zero(args.mixup),
+        cutmix = above_zero(args.cutmix),
         profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
         probe = args.probe or false,
         enhance = args.enhance ~= "none" and {{args.enhance}} or nil,

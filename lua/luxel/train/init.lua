@@ -17,6 +17,7 @@ local namespace = require "luxel.namespace"
 local pipeline = require "luxel.vision.pipeline"
 local run = require "luxel.train.run"
 local schema = require "luxel.schema"
+local targets = require "luxel.train.targets"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
 local transfer = require "luxel.train.transfer"
@@ -426,6 +427,7 @@ local function run_epoch(fit)
             x:free()
             x = transfer.batch(fit, indices)
         end
+        x, y = targets.of(fit, x, y, epoch, state.step + waiting.step)
         local value = train_step(fit, x, y, indices, waiting.step == 0, last, of)
         x:free()
         waiting.step, waiting.seen = waiting.step + 1, waiting.seen + count
@@ -669,6 +671,7 @@ local function prepare(options)
     if fit.enhance then pipeline.check_first("fit: options: option 'enhance'", fit.enhance) end
     check_datasets(fit)
     transfer.prepare(fit)
+    targets.prepare(fit)
     check_optimizer(fit)
     fit.task = fit.train.task
     fit.loss = fit.loss or task.kinds[fit.task].loss
@@ -803,7 +806,8 @@ end
 ---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
 ---  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
 ---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
----  progress: luxel.Console?, profile: string?, compile: boolean?}
+---  label_smoothing: number?, mixup: number?, cutmix: number?, progress: luxel.Console?, profile: string?,
+---  compile: boolean?}
 ---  loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the
 ---  Dice loss, both over the images that have one;
 ---  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
@@ -820,6 +824,9 @@ end
 ---  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
 ---  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
 ---  (without dropout), which makes an epoch quick; not with augment;
+---  label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others
+---  of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With
+---  these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does;
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already;
@@ -897,6 +904,7 @@ local FEEDING <const> = "batch: integer(1..65536)?, size: integer(1..4096)?, thr
     .. "std: number(1e-6..1e6)?, enhance: table?, compile: boolean?"
 
 args.type("ema", "a number from 0 to below 1", "number", function(value) return value >= 0 and value < 1 end)
+args.type("share", "a number above 0 and below 1", "number", function(value) return value > 0 and value < 1 end)
 
 args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
@@ -910,6 +918,7 @@ args.publish("", train, {
         .. "accumulate: integer(1..65536)?, ema: ema?, "
         .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
         .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
+        .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
 })
