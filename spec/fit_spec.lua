@@ -289,6 +289,68 @@ describe("fit", function()
         assert.is_true(averaged.rows[1].val_loss ~= plain.rows[1].val_loss)
     end)
 
+    it("with stochastic weight averaging keeps the mean of the ends of epochs, and its statistics", function()
+        local function with_norm()
+            lx.manual_seed(5)
+            return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(300, 1))
+        end
+        local net, ends = with_norm(), {}
+        fit("binary", {net = net, epochs = 4, callbacks = {epoch = function()
+            ends[#ends + 1] = {}
+            for i, parameter in ipairs(net:parameters()) do ends[#ends][i] = parameter:detach():clone() end
+        end}})
+        local averaged = fit("binary", {net = with_norm(), epochs = 4, swa = 2, best = "last"})
+        local mean = {}
+        for i = 1, #ends[1] do mean[i] = (ends[2][i] + ends[3][i] + ends[4][i]) / 3 end
+        for i, parameter in ipairs(averaged.net:parameters()) do
+            assert.is_true((parameter - mean[i]):abs():max():item() < 1e-5)
+        end
+        -- what the averaged weights give on the batches of the last epoch
+        local sums, squares, count = {0, 0, 0}, {0, 0, 0}, 0
+        for x in lx.data.batches(bars("binary", 30, 1), {batch = 8, epoch = 4, mean = 0.5, std = 0.25,
+            drop_last = true}) do
+            local maps = F.conv2d(x, mean[1], mean[2])
+            count = count + 1
+            for c = 1, 3 do
+                local values = maps:narrow(2, c, 1)
+                sums[c] = sums[c] + values:mean():item()
+                squares[c] = squares[c] + values:var():item()
+            end
+        end
+        local norm, saved = averaged.net[2], assert(lx.checkpoint.load(out .. "/best.safetensors"))
+        for c = 1, 3 do
+            assert.near(sums[c] / count, norm.running_mean[c], 1e-4)
+            assert.near(squares[c] / count, norm.running_var[c], 1e-4 * squares[c])
+            assert.equal(norm.running_mean[c], saved["1.running_mean"][c])
+        end
+        assert.equal(0.1, norm.momentum)
+        assert.equal(16, norm.num_batches_tracked:item())
+        assert.error_matches(function() fit("binary", {swa = 1, ema = 0.9}) end, "leave out 'ema'")
+        assert.error_matches(function() fit("binary", {swa = 3}) end, "epoch 3 is after the last one, 2")
+        -- and goes on to the same bits
+        local function run(changes)
+            changes.net, changes.swa, changes.augment = with_norm(), 2, true
+            return fit("binary", changes)
+        end
+        run {epochs = 4}
+        local last, best = shell.read(out .. "/last.safetensors"), shell.read(out .. "/best.safetensors")
+        for epochs = 2, 3 do
+            run {epochs = epochs}
+            run {epochs = 4, resume = true}
+            assert.is_true(last == shell.read(out .. "/last.safetensors"))
+            assert.is_true(best == shell.read(out .. "/best.safetensors"))
+        end
+        os.execute("rm -rf '" .. out .. "'")
+        local steps = 0
+        local stopped = run {epochs = 4, progress = {message = function() end, epoch = function() end, step = function()
+            steps = steps + 1
+            if steps == 10 then error("interrupted!", 0) end
+        end}}
+        assert.is_true(stopped.result.interrupted)
+        run {epochs = 4, resume = true}
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+    end)
+
     -- What a run with SGD does, by hand: `change` makes the images and targets that the loss sees.
     local function by_hand(kind, epochs, change)
         local net, train = network(OUTPUTS[kind]), bars(kind, 30, 1)

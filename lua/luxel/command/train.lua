@@ -54,6 +54,8 @@ function command.options(parser)
         .. "none.")
     options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
         0.99999)
+    options.add_number(parser, "--swa", "First of the epochs over whose ends the weights are averaged, which is judged "
+        .. "and kept; until then the learning rate falls to a quarter, and stays there; 0: none.", 0, 0, 100000, true)
     options.add_number(parser, "--label-smoothing", "Share of every label that goes to all answers alike; 0: none.", 0,
         0, 0.999)
     options.add_number(parser, "--mixup", "Alpha of images that are mixed with others of their batch (mixup); 0: none.",
@@ -173,7 +175,7 @@ end
 -- What fit says of options that are the command line's.
 local ON_THE_LINE <const> = {
     freeze = "--freeze", unfreeze = "--unfreeze", freeze_statistics = "--statistics", probe = "--probe",
-    label_smoothing = "--label-smoothing", mixup = "--mixup", cutmix = "--cutmix",
+    swa = "--swa", label_smoothing = "--label-smoothing", mixup = "--mixup", cutmix = "--cutmix",
 }
 
 -- Trains; a mistake in what freezes and thaws is the user's, and known when the network is there.
@@ -290,14 +292,18 @@ local function plan(args, device, train_set, val_set)
     local net = build(args, train_set.task == "binary" and 1 or #words):to(device)
     local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = args.lr, decay = args.lr_decay}),
         {weight_decay = 0.01})
+    -- averages of weights want a rate that keeps them moving
+    local falling = args.swa > 0 and math.max(1, args.swa - 1) or args.epochs
     local steps = math.max(2, math.ceil(math.ceil(
-        #train_set / args.batch) / args.accumulate) * args.epochs) -- one to warm up
+        #train_set / args.batch) / args.accumulate) * falling) -- one to warm up
     return {
         net = net, optimizer = optimizer, loss = loss_of(train_set, device), train = train_set, val = val_set,
-        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
+        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {
+            warmup = math.max(1, steps // 20), total = steps, min_share = args.swa > 0 and 0.25 or 0,
+        }),
         epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
         best = args.best or args.folds > 0 and "last" or nil,
-        ema = above_zero(args.ema), patience = above_zero(args.patience),
+        ema = above_zero(args.ema), swa = above_zero(args.swa), patience = above_zero(args.patience),
         label_smoothing = above_zero(args.label_smoothing), mixup = above_zero(args.mixup),
         cutmix = above_zero(args.cutmix),
         profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,

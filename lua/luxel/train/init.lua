@@ -330,7 +330,7 @@ local function train_step(fit, x, y, indices, first, last, of)
     if value - value ~= 0 then fail_not_finite(fit, value, x, indices) end
     if not last then return value end
     fit.update()
-    if fit.average then fit.average:update() end
+    if fit.average then fit.average:after_step() end
     return value
 end
 
@@ -509,6 +509,7 @@ local function finish_epoch(fit, images_per_second, started)
     local state, clock = fit.state, fit.clock
     local before = core.now()
     local kind = task.kinds[fit.task]
+    if fit.average then fit.average:after_epoch(fit, state.epoch + 1) end
     local found = with_judged_weights(fit, kind.maps and validate_maps or validate_scores, fit)
     found.epoch = state.epoch + 1
     clock.validating, clock.validations = clock.validating + core.now() - before, clock.validations + 1
@@ -658,6 +659,16 @@ local function check_optimizer(fit)
         .. "net:parameters()")
 end
 
+local function check_swa(fit)
+    if fit.ema then
+        args.fail("fit: options: option 'swa': there can be one average of the weights; leave out 'ema'")
+    elseif fit.swa > fit.epochs then
+        args.fail("fit: options: option 'swa': epoch %d is after the last one, %d", fit.swa, fit.epochs)
+    elseif fit.probe then
+        args.fail("fit: options: option 'swa': with 'probe' the last layer learns alone; leave one out")
+    end
+end
+
 local function prepare(options)
     local fit = {
         state = {epoch = 0, step = 0, seen = 0, loss_sum = 0.0, waited = 0},
@@ -672,6 +683,7 @@ local function prepare(options)
     check_datasets(fit)
     transfer.prepare(fit)
     targets.prepare(fit)
+    if fit.swa then check_swa(fit) end
     check_optimizer(fit)
     fit.task = fit.train.task
     fit.loss = fit.loss or task.kinds[fit.task].loss
@@ -680,7 +692,7 @@ local function prepare(options)
     local fits, mistake = schema.check(run.describe(fit))
     if not fits then args.fail("fit: options: option 'metadata': %s", mistake) end
     fit.device = device_of(fit.net)
-    fit.average = fit.ema and new_average(fit.net, fit.ema)
+    fit.average = (fit.ema or fit.swa) and new_average(fit.net, {decay = fit.ema, from = fit.swa}) or nil
     fit.recipe = run.recipe_of(fit)
     prepare_step(fit)
     return fit
@@ -806,7 +818,7 @@ end
 ---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
 ---  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
 ---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
----  label_smoothing: number?, mixup: number?, cutmix: number?, progress: luxel.Console?, profile: string?,
+---  swa: integer?, label_smoothing: number?, mixup: number?, cutmix: number?, progress: luxel.Console?, profile: string?,
 ---  compile: boolean?}
 ---  loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the
 ---  Dice loss, both over the images that have one;
@@ -816,8 +828,10 @@ end
 ---  image goes through, in training before the augmentation, and in validation;
 ---  accumulate: so many batches make one step of the optimiser, as if they were one;
 ---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
----  best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for
----  the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...};
+---  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
+---  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
+---  best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch
+---  whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...};
 ---  patience: ends the run after so many epochs without a better one;
 ---  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
 ---  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
@@ -915,7 +929,7 @@ args.publish("", train, {
     fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
         .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
         .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
-        .. "accumulate: integer(1..65536)?, ema: ema?, "
+        .. "accumulate: integer(1..65536)?, ema: ema?, swa: integer(1..)?, "
         .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
         .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
         .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "

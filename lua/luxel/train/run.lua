@@ -117,7 +117,8 @@ function run.recipe_of(fit)
         augment = text_of(type(fit.augment) == "table" and pipeline.portable(fit.augment) or fit.augment),
         balanced = text_of(fit.balanced), drop_last = text_of(fit.drop_last), accumulate = text_of(fit.accumulate),
         ["label smoothing"] = text_of(fit.label_smoothing or "none"), mixup = text_of(fit.mixup or "none"),
-        cutmix = text_of(fit.cutmix or "none"), ema = text_of(fit.ema or "none"), clip = text_of(fit.clip or "none"),
+        cutmix = text_of(fit.cutmix or "none"), ema = text_of(fit.ema or "none"), swa = text_of(fit.swa or "none"),
+        clip = text_of(fit.clip or "none"),
         optimizer = text_of(fit.optimizer.class_name or "one's own"), ["the optimiser's options"] = text_of(groups),
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit),
@@ -142,7 +143,7 @@ end
 -- What runs had that a file says nothing of, because it is older.
 local NEW <const> = {
     ["what is frozen"] = "nothing", ["the first weights"] = "new", ["label smoothing"] = "none", mixup = "none",
-    cutmix = "none",
+    cutmix = "none", swa = "none",
 }
 
 -- How two recipes differ, in words; nil if they do not.
