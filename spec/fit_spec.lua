@@ -423,6 +423,76 @@ describe("fit", function()
         assert.error_matches(function() fit("binary", {probe = true, mixup = 1}) end, "leave one out")
     end)
 
+    it("weighs groups by their losses, as by hand", function()
+        local groups = {}
+        for i = 1, 30 do groups[i] = i % 5 < 2 and "east" or "west" end
+        local cells = {{"east", 0}, {"east", 1}, {"west", 0}, {"west", 1}}
+        for kind in pairs(OUTPUTS) do
+            local train = bars(kind, 30, 1)
+            if kind == "binary" then train.labels[4] = 0 / 0 end
+            local labels = train.labels:totable()
+            local shown = fit(kind, {dro = {groups = groups, step = 0.3, adjustment = 2}, train = train, epochs = 3})
+            -- by hand: the loss of each group's images of each class, from these images alone
+            local function cell_of(i)
+                local label = kind == "labels" and 0 or labels[i]
+                return label == label and groups[i] .. label or nil
+            end
+            local sizes, names, q = {}, {}, {}
+            for i = 1, 30 do
+                local cell = cell_of(i)
+                if cell then
+                    if not sizes[cell] then names[#names + 1] = cell end
+                    sizes[cell] = (sizes[cell] or 0) + 1
+                end
+            end
+            for _, cell in ipairs(names) do q[cell] = 1 / #names end
+            local net = network(OUTPUTS[kind])
+            local optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.5})
+            for epoch = 1, 3 do
+                for x, y, indices in lx.data.batches(train, {batch = 8, epoch = epoch, mean = 0.5, std = 0.25}) do
+                    optimizer:zero_grad()
+                    local logits, members, losses, sum = net(x), {}, {}, 0
+                    for place, index in ipairs(indices:totable()) do
+                        local cell = cell_of(index)
+                        if cell then
+                            members[cell] = members[cell] or {}
+                            table.insert(members[cell], place)
+                        end
+                    end
+                    for cell, list in pairs(members) do
+                        local places = lx.tensor(list, {dtype = "int32"})
+                        local loss = kind == "classes" and F.cross_entropy or F.binary_cross_entropy_with_logits
+                        losses[cell] = loss(logits:index_select(1, places), y:index_select(1, places))
+                        q[cell] = q[cell] * math.exp(0.3 * (losses[cell]:item() + 2 / math.sqrt(sizes[cell])))
+                    end
+                    for _, weight in pairs(q) do sum = sum + weight end
+                    for cell in pairs(q) do q[cell] = q[cell] / sum end
+                    local all = lx.tensor(0)
+                    for cell, loss in pairs(losses) do all = all + loss * q[cell] end
+                    all:backward()
+                    optimizer:step()
+                end
+            end
+            assert.is_true(near_weights(shown.net, net), kind)
+            local saved = assert(lx.checkpoint.load(out .. "/last.safetensors"))["dro.weights"]:totable()
+            table.sort(names)
+            for k, name in ipairs(names) do assert.near(q[name], saved[k], 1e-4) end
+            if kind == "binary" then
+                assert.equal(#cells, #saved)
+                assert.matches(("weights of groups: east/normal %.3f, east/ill %.3f, west/normal %.3f, west/ill %.3f"
+                    ):format(table.unpack(saved)), shown.said, 1, true)
+            end
+        end
+        for pattern, changes in pairs {
+            ["leave out 'accumulate'"] = {accumulate = 2}, ["leave out 'mixup'"] = {mixup = 1},
+            ["the group of each of the 30 images, got 2"] = {dro = {groups = {1, 2}}},
+            ["option 'dro'.*stap"] = {dro = {groups = groups, stap = 1}},
+        } do
+            changes.dro = changes.dro or {groups = groups}
+            assert.error_matches(function() fit("binary", changes) end, pattern)
+        end
+    end)
+
     it("says that a network ends in a sigmoid, which gives no logits", function()
         for last, expected in pairs {[nn.Sigmoid()] = 1, [nn.Identity()] = 0} do
             local net, said = nn.Sequential(network(1), last), 0
@@ -637,6 +707,38 @@ describe("a resumed run", function()
             assert.is_true(last == shell.read(out .. "/last.safetensors"), "interrupted at " .. at)
             assert.is_true(same_weights(whole.net, resumed.net))
         end
+    end)
+
+    it("has the same bits with groups that are balanced and weighed", function()
+        local groups = {}
+        for i = 1, 30 do groups[i] = i % 3 end
+        local function run(changes)
+            changes.balance, changes.dro = {groups = groups, most = 2}, {groups = groups, step = 0.2}
+            changes.net = network(1)
+            changes.optimizer = lx.optim.AdamW(changes.net:parameters(), {lr = 0.01})
+            return fit("binary", changes)
+        end
+        local net = run({epochs = 4}).net
+        local last = shell.read(out .. "/last.safetensors")
+        run {epochs = 2}
+        run {epochs = 4, resume = true}
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+        local even = network(1)
+        fit("binary", {net = even, optimizer = lx.optim.AdamW(even:parameters(), {lr = 0.01}), epochs = 4,
+            dro = {groups = groups, step = 0.2}})
+        assert.is_false(same_weights(net, even))
+        os.execute("rm -rf '" .. out .. "'")
+        local steps = 0
+        run {epochs = 4, progress = {message = function() end, epoch = function() end, step = function()
+            steps = steps + 1
+            if steps == 6 then error("interrupted!", 0) end
+        end}}
+        run {epochs = 4, resume = true}
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+        groups[5] = 9
+        local other = run {epochs = 5, resume = true}
+        assert.matches("balance was {groups=", other.message, 1, true)
+        assert.matches("group weights was {adjustment=0,groups=", other.message, 1, true)
     end)
 
     it("is refused where anything is not as it was, and says what", function()

@@ -63,6 +63,7 @@ local function find_statistics(self, fit, epoch)
         local done = 0
         for x in batches(fit.train, {
             batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
+            balanced = fit.balanced, balance = fit.balance,
             drop_last = #fit.train > fit.batch, mean = fit.mean, std = fit.std, device = fit.device,
             threads = fit.threads, size = fit.size,
         }) do

@@ -10,6 +10,7 @@ local batches = require "luxel.data.loader"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
+local dro = require "luxel.train.dro"
 local folds = require "luxel.train.folds"
 local lx = require "luxel"
 local make_folder = require "luxel.make_folder"
@@ -290,9 +291,13 @@ end
 -- share of the loss, and the first forgets the gradients of the step before.
 local function prepare_step(fit)
     local net = fit.head or lx.nn.fuse(fit.net)
-    local function add_gradients(x, y, share)
+    local function outputs(x)
         local out = args.check("fit: net: its result", "tensor", net(x))
         task.check_outputs("fit", fit.train, out.shape, x.shape)
+        return out
+    end
+    local function add_gradients(x, y, share)
+        local out = outputs(x)
         local loss = args.check("fit: options: option 'loss': its result", "tensor", fit.loss(out, y))
         local part = share == 1 and loss or loss * share
         part:backward()
@@ -307,13 +312,19 @@ local function prepare_step(fit)
         return add_gradients(x, y, share)
     end
     fit.add_gradients = add_gradients
+    function fit.find_worst(x, y, cells, weights)
+        fit.optimizer:zero_grad()
+        local loss, after = dro.loss(fit, outputs(x), y, cells, weights)
+        loss:backward()
+        return loss, after
+    end
     function fit.update()
         if fit.clip then lx.optim.clip_grad_norm_(fit.optimizer.parameters, fit.clip) end
         fit.optimizer:step()
         if fit.scheduler and fit.per == "step" then fit.scheduler:step() end
     end
     if fit.compile == false then return end
-    for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients"} do
+    for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients", "find_worst"} do
         fit[name] = lx.compile(fit[name], {name = "fit"})
     end
     if fit.clip then fit.update = lx.compile(fit.update, {name = "fit, the update"}) end
@@ -324,11 +335,19 @@ end
 -- next batch.
 -- `first`, `last`: of the batches that make a step together, `of` in number.
 local function train_step(fit, x, y, indices, first, last, of)
-    local loss <close> = of == 1 and fit.find_gradients(x, y)
-        or (first and fit.begin_gradients or fit.add_gradients)(x, y, 1 / of)
+    local found, weights
+    if fit.worst then
+        found, weights = fit.find_worst(x, y, dro.cells(fit, indices), fit.worst.weights)
+    elseif of == 1 then
+        found = fit.find_gradients(x, y)
+    else
+        found = (first and fit.begin_gradients or fit.add_gradients)(x, y, 1 / of)
+    end
+    local loss <close> = found
     local value = loss:item()
     if value - value ~= 0 then fail_not_finite(fit, value, x, indices) end
     if not last then return value end
+    if weights then core.copy_(fit.worst.weights, weights) end
     fit.update()
     if fit.average then fit.average:after_step() end
     return value
@@ -413,7 +432,7 @@ local function run_epoch(fit)
     fit.random = table.pack(core.random_state())
     for x, y, indices in batches(fit.train, {
         batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
-        balanced = fit.balanced, drop_last = fit.drop_last,
+        balanced = fit.balanced, balance = fit.balance, drop_last = fit.drop_last,
         mean = fit.mean, std = fit.std, skip = state.step, device = fit.device, threads = fit.threads,
         size = fit.size, idle = coroutine.yield,
     }) do
@@ -534,6 +553,7 @@ local function finish_epoch(fit, images_per_second, started)
     for _, name in ipairs(kind.figures) do row["val_" .. name] = found[name] end
     warn_unless(fit, run.write_log(fit, row))
     fit.progress:epoch(row)
+    if fit.worst then fit.progress:message(dro.describe(fit)) end
     tell(fit, "epoch", row)
 end
 
@@ -692,6 +712,7 @@ local function prepare(options)
     local fits, mistake = schema.check(run.describe(fit))
     if not fits then args.fail("fit: options: option 'metadata': %s", mistake) end
     fit.device = device_of(fit.net)
+    dro.prepare(fit)
     fit.average = (fit.ema or fit.swa) and new_average(fit.net, {decay = fit.ema, from = fit.swa}) or nil
     fit.recipe = run.recipe_of(fit)
     prepare_step(fit)
@@ -818,37 +839,38 @@ end
 ---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
 ---  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
 ---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
----  swa: integer?, label_smoothing: number?, mixup: number?, cutmix: number?, progress: luxel.Console?, profile: string?,
----  compile: boolean?}
----  loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the
----  Dice loss, both over the images that have one;
----  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
----  (`net.pretrained`), or 0.5 and 0.25;
----  augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
----  image goes through, in training before the augmentation, and in validation;
----  accumulate: so many batches make one step of the optimiser, as if they were one;
----  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
----  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
----  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
----  best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch
----  whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...};
----  patience: ends the run after so many epochs without a better one;
----  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
----  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
----  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
----  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
----  (without dropout), which makes an epoch quick; not with augment;
----  label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others
----  of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With
----  these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does;
----  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
----  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
----  resume, overwrite: what to do with a run that `out` holds already;
----  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network
----  of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was
----  built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets;
----  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
----  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---  swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups: any[], step: number?, adjustment:
+---  number?}?, label_smoothing: number?, mixup: number?, cutmix: number?, progress: luxel.Console?, profile: string?,
+---  compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
+---  cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of
+---  0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment,
+---  balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
+---  image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one
+---  step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say),
+---  which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged
+---  instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a
+---  learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc"
+---  or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou,
+---  ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of
+---  what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] =
+---  "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running
+---  statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last
+---  layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an
+---  epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's
+---  images of each class count by a weight that grows with their loss; groups: the group of each training image; step:
+---  of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of
+---  each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label
+---  goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`,
+---  `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many
+---  classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; callbacks: called with what the
+---  console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step
+---  of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a
+---  run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64},
+---  name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are
+---  other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default
+---  those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what
+---  `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time
+---  on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
@@ -928,7 +950,8 @@ args.publish("", train, {
         .. "std: number(1e-6..1e6)?, seed: integer?}",
     fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
         .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
-        .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
+        .. "augment: boolean|table?, balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, "
+        .. "dro: {groups: table, step: positive?, adjustment: finite(0..)?}?, drop_last: boolean?, clip: positive?, "
         .. "accumulate: integer(1..65536)?, ema: ema?, swa: integer(1..)?, "
         .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
         .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
