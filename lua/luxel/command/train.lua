@@ -70,6 +70,10 @@ function command.options(parser)
     }
     options.add_number(parser, "--folds", "Trains so many times, each time without a part of the patients, and judges "
         .. "on these; 0: once, with --val.", 0, 0, 100, true)
+    options.add_number(parser, "--seeds", "Trains so many times, with as many seeds from --seed on, and says how figures "
+        .. "spread; the split stays.", 1, 1, 1000, true)
+    parser:flag("--find-lr", "Trains a few steps with a rising learning rate, shows the loss and a rate to begin with, "
+        .. "and writes nothing.")
     options.add_device(parser)
     options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
     options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
@@ -130,6 +134,8 @@ local function check(args)
             "segmentation")[1], args.model) or ("--model %s learns masks: name their folder with --masks"):format(
             args.model))
     end
+    local several = (args.folds > 0 and 1 or 0) + (args.seeds > 1 and 1 or 0) + (args.find_lr and 1 or 0)
+    if several > 1 then options.fail("--folds, --seeds and --find-lr are different runs: say one") end
     if args.folds == 1 then options.fail("--folds: at least 2, or 0 for none") end
 end
 
@@ -360,6 +366,20 @@ local function run_folds(args, device)
     return status_of(result)
 end
 
+-- A run for each seed. What they share is the split.
+local function run_seeds(args, device, train_set, val_set)
+    local seeds = {}
+    for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
+    local result = must(lx.train.over_seeds {
+        seeds = seeds, out = args.out, resume = args.resume, overwrite = args.overwrite,
+        fit = function(seed)
+            return plan(setmetatable({seed = seed}, {__index = args}), device, train_set, val_set)
+        end,
+    })
+    if not result.interrupted and not result.save_problem then print(result) end
+    return status_of(result)
+end
+
 --- Runs the command.
 ---@param args table the options
 ---@return integer status
@@ -374,7 +394,13 @@ function command.run(args)
     print(("training on %d images (%s), validating on %d (%s)"):format(#train_set, counts_in_words(counts, words),
         #val_set,
         counts_in_words(val_set:counts(), words)))
+    if args.seeds > 1 then return run_seeds(args, device, train_set, val_set) end
     local options_of_fit = plan(args, device, train_set, val_set)
+    if args.find_lr then
+        options_of_fit.out = args.out
+        print(lx.train.find_lr(options_of_fit))
+        return 0
+    end
     if args.tune then print(lx.tune(options_of_fit.net, {args.batch, 1, args.size, args.size})) end
     options_of_fit.out, options_of_fit.resume, options_of_fit.overwrite = args.out, args.resume, args.overwrite
     local result = must(fit(options_of_fit))

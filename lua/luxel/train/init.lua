@@ -16,15 +16,21 @@ local lx = require "luxel"
 local make_folder = require "luxel.make_folder"
 local namespace = require "luxel.namespace"
 local pipeline = require "luxel.vision.pipeline"
+local finder = require "luxel.train.find_lr"
 local run = require "luxel.train.run"
+local runs = require "luxel.train.runs"
 local schema = require "luxel.schema"
+local search = require "luxel.train.search"
+local seeds = require "luxel.train.seeds"
 local targets = require "luxel.train.targets"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
 local transfer = require "luxel.train.transfer"
 local version = require "luxel.version"
 
-local train = {console = console, cross_validate = folds.cross_validate}
+local train = {
+    console = console, cross_validate = folds.cross_validate, over_seeds = seeds.over_seeds, search = search.search,
+}
 
 -- Where a network computes.
 local function device_of(net)
@@ -419,6 +425,24 @@ local function steps_of(fit)
     return math.ceil(#fit.train / fit.batch)
 end
 
+-- The batches of an epoch, without the first ones.
+local function feed(fit, epoch, skip, idle)
+    return batches(fit.train, {
+        batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
+        balanced = fit.balanced, balance = fit.balance, drop_last = fit.drop_last, mean = fit.mean, std = fit.std,
+        skip = skip, device = fit.device, threads = fit.threads, size = fit.size, idle = idle,
+    })
+end
+
+-- The images and targets of a batch as the step takes them.
+local function step_input(fit, x, y, indices, epoch, number)
+    if fit.probe then
+        x:free()
+        x = transfer.batch(fit, indices)
+    end
+    return targets.of(fit, x, y, epoch, number)
+end
+
 -- The state counts batches that became steps of the optimiser; those that wait for others of theirs are counted apart,
 -- since their gradients are not saved.
 local function run_epoch(fit)
@@ -430,23 +454,14 @@ local function run_epoch(fit)
     local asked = started
     local waiting = {step = 0, seen = 0, loss_sum = 0.0}
     fit.random = table.pack(core.random_state())
-    for x, y, indices in batches(fit.train, {
-        batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
-        balanced = fit.balanced, balance = fit.balance, drop_last = fit.drop_last,
-        mean = fit.mean, std = fit.std, skip = state.step, device = fit.device, threads = fit.threads,
-        size = fit.size, idle = coroutine.yield,
-    }) do
+    for x, y, indices in feed(fit, epoch, state.step, coroutine.yield) do
         if fit.profile then follow_profile(fit) end
         local before = core.now()
         clock.loading = clock.loading + before - asked
         local count, begun = y.shape[1], state.step
         local of = math.min(fit.accumulate, steps - begun)
         local last = waiting.step + 1 == of
-        if fit.probe then
-            x:free()
-            x = transfer.batch(fit, indices)
-        end
-        x, y = targets.of(fit, x, y, epoch, state.step + waiting.step)
+        x, y = step_input(fit, x, y, indices, epoch, state.step + waiting.step)
         local value = train_step(fit, x, y, indices, waiting.step == 0, last, of)
         x:free()
         waiting.step, waiting.seen = waiting.step + 1, waiting.seen + count
@@ -722,7 +737,8 @@ end
 -- Runs until the last epoch, yielding after every step and every epoch.
 local function run_all(fit)
     local function is_over()
-        return fit.stopped or fit.state.epoch >= fit.epochs or fit.patience and fit.state.waited >= fit.patience
+        return fit.stopped or fit.state.epoch >= math.min(fit.epochs, fit.halt or fit.epochs)
+            or fit.patience and fit.state.waited >= fit.patience
     end
     while not is_over() do
         local started = core.now()
@@ -836,41 +852,41 @@ end
 ---  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
 ---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
 ---  best: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?,
----  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
----  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
----  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
----  swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups: any[], step: number?, adjustment:
----  number?}?, label_smoothing: number?, mixup: number?, cutmix: number?, progress: luxel.Console?, profile: string?,
----  compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
----  cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of
----  0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment,
----  balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
----  image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one
----  step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say),
----  which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged
----  instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a
----  learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc"
----  or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou,
----  ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of
----  what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] =
----  "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running
----  statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last
----  layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an
----  epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's
----  images of each class count by a weight that grows with their loss; groups: the group of each training image; step:
----  of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of
----  each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label
----  goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`,
----  `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many
----  classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; callbacks: called with what the
----  console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step
----  of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a
----  run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64},
----  name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are
----  other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default
----  those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what
----  `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time
----  on is shown too
+---  halt: integer?, callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite:
+---  boolean?, freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics:
+---  "parts"|"all"|"none"|nil, probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups:
+---  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?, progress:
+---  luxel.Console?, profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes
+---  cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std:
+---  what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
+---  (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of
+---  `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
+---  augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one;
+---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
+---  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
+---  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
+---  best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch
+---  whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after
+---  so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by
+---  `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the
+---  beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has;
+---  freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen
+---  "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are
+---  computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
+---  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight
+---  that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01;
+---  adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to
+---  count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike;
+---  mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha;
+---  with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the
+---  loss has to take as `F.cross_entropy` does; callbacks: called with what the console shows after each step and each
+---  epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each
+---  validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already;
+---  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of
+---  `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built
+---  with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile:
+---  false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file
+---  for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
@@ -942,23 +958,28 @@ local FEEDING <const> = "batch: integer(1..65536)?, size: integer(1..4096)?, thr
 args.type("ema", "a number from 0 to below 1", "number", function(value) return value >= 0 and value < 1 end)
 args.type("share", "a number above 0 and below 1", "number", function(value) return value > 0 and value < 1 end)
 
+local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
+    .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
+    .. "augment: boolean|table?, balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, "
+    .. "dro: {groups: table, step: positive?, adjustment: finite(0..)?}?, drop_last: boolean?, clip: positive?, "
+    .. "accumulate: integer(1..65536)?, ema: ema?, swa: integer(1..)?, "
+    .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
+    .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
+    .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
+    .. "patience: integer(1..)?, halt: integer(1..)?, callbacks: {step: function?, epoch: function?}?, "
+    .. "metadata: table?, "
+    .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?"
+
 args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
         .. "task: " .. task.TYPE .. "?, calibration: table|false?, idle: function?, "
         .. "progress_of: function?}?",
     save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "
         .. "std: number(1e-6..1e6)?, seed: integer?}",
-    fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
-        .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
-        .. "augment: boolean|table?, balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, "
-        .. "dro: {groups: table, step: positive?, adjustment: finite(0..)?}?, drop_last: boolean?, clip: positive?, "
-        .. "accumulate: integer(1..65536)?, ema: ema?, swa: integer(1..)?, "
-        .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
-        .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
-        .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
-        .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
-        .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
+    fit = "options: {" .. FIT .. "}",
 })
-folds.fit = train.fit
+train.find_lr = finder.declared(FIT)
+runs.fit = train.fit
+finder.engine = {prepare = prepare, feed = feed, input = step_input, step = train_step, has_place = has_place}
 
 return namespace("lx.train", train)
