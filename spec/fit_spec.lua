@@ -799,6 +799,51 @@ describe("prediction", function()
         assert.error_matches(function() lx.train.predict(nn.Flatten(2, 3), data) end,
             "net: expected logits %[6,K%] of 6 images")
     end)
+
+    it("averages the logits of mirrored and moved views", function()
+        local data, vision = bars("classes", 6), lx.vision
+        for outputs = 1, 3, 2 do
+            local net = network(outputs):eval()
+            local function views(flips, shift)
+                local sum, count = lx.zeros(6, outputs), 0
+                for mirrored = 0, flips and 1 or 0 do
+                    for _, by in ipairs {{0, 0}, {1, 0}, {-1, 0}, {0, 1}, {0, -1}} do
+                        if shift > 0 or by[1] == 0 and by[2] == 0 then
+                            local images = {}
+                            for i = 1, 6 do
+                                local image = data:image(i)
+                                if mirrored == 1 then image = vision.hflip(image) end
+                                images[i] = vision.affine(image, {
+                                    translate = {12 * shift * by[1], 12 * shift * by[2]}, border = "replicate",
+                                })
+                            end
+                            local x = (lx.stack(images, 1):float() / 255 - 0.5) / 0.25
+                            sum, count = sum + lx.no_grad(function() return net(x) end), count + 1
+                        end
+                    end
+                end
+                return sum / count
+            end
+            for _, case in ipairs {
+                {true, true, 0.02}, {{shift = 0.25}, true, 0.25}, {{flips = false, shift = 0.25}, false, 0.25},
+                {{shift = 0}, true, 0},
+            } do
+                local wanted = views(case[2], case[3])
+                for i, row in ipairs(lx.train.predict(net, data, {tta = case[1]})) do
+                    -- a moved image is bytes, rounded on both ways
+                    for k = 1, outputs do assert.near(wanted[{i, k}], outputs == 1 and row or row[k], 0.03) end
+                end
+            end
+            local plain, off = lx.train.predict(net, data), lx.train.predict(net, data, {tta = false})
+            assert.same(plain, off)
+        end
+        local p = lx.train.predict(network(3), data, {tta = true, probabilities = true})
+        assert.near(1, p[1][1] + p[1][2] + p[1][3], 1e-9)
+        local masks = lx.data.phantom {n = 2, size = 32, task = "segmentation"}
+        local unet = lx.models.build("unet", {size = 32, outputs = 1, width = 2})
+        assert.error_matches(function() lx.train.predict(unet, masks, {tta = true}) end, "'tta': it is for labels")
+        assert.error_matches(function() lx.train.predict(unet, masks, {tta = {flop = true}}) end, "flop")
+    end)
 end)
 
 describe("a temperature", function()

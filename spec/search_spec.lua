@@ -313,6 +313,15 @@ describe("luxel train", function()
         for _, seed in ipairs {3, 4} do
             assert.is_string(shell.read(("%s/command/seed-%d/best.safetensors"):format(folder, seed)))
         end
+        local models = ""
+        for _, seed in ipairs {3, 4} do
+            models = ("%s --model '%s/command/seed-%d/best.safetensors'"):format(models, folder, seed)
+        end
+        status, said = shell.run(("cd '%s' && %s bin/luxel evaluate --tta --phantoms 30%s 2>&1"):format(
+            require("lfs").currentdir(), LUA, models))
+        assert.equal(0, status, said)
+        assert.matches("model: .*seed%-3/best.safetensors %+ .*seed%-4/best.safetensors", said)
+        assert.matches("30 images: ", said)
         status, said = shell.run(line .. "--seeds 2 --folds 2 2>&1")
         assert.not_equal(0, status)
         assert.matches("say one", said)

@@ -602,7 +602,9 @@ function Pipeline:preview(image, path, options) end
 ---@class luxel.Predictor
 ---@field net Module
 ---@field metadata table what the file says of the model, as `lx.checkpoint.load` gives it: model, size, classes, normalisation, threshold, calibration, metrics, version and more
----@field path string
+---@field path string of several models all paths, separated by " + "
+---@field members luxel.Predictor[]? the models whose probabilities are averaged; it has no `net` of its own then
+---@field tta boolean|table|nil
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
 ---@field task "binary"|"classes"|"labels"|"segmentation"
@@ -4096,8 +4098,11 @@ lx.predictor = {}
 --- Opens a model's file: of `luxel train`, of `lx.models.save`, or of `lx.train.fit` with `metadata = {model = NAME,
 --- size = PIXELS}`, for a network of `lx.models` of that name and size. A file of another network holds its weights and
 --- calibration, but not how it is built: load it into the network, and use `lx.train.predict`.
----@param path string
----@param options? {device?: string} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU
+---
+--- Several files make an ensemble: its probabilities are the means of those that the models have calibrated, and its
+--- threshold is the mean of theirs, which was not chosen for it. They have to be of one task, size and classes.
+---@param path string|string[]
+---@param options? {device?: string, tta?: boolean|{flips?: boolean, shift?: number}} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU; tta: as of `lx.train.predict`, the mean over mirrored and moved views; calibration and threshold are those of single views
 ---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no model, "device"
 function lx.predictor.open(path, options) end
 
@@ -4165,7 +4170,7 @@ function lx.train.over_seeds(options) end
 --- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
 ---@return number[]|number[][]|Tensor[]
 function lx.train.predict(net, dataset, options) end
 

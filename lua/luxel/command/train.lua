@@ -70,8 +70,8 @@ function command.options(parser)
     }
     options.add_number(parser, "--folds", "Trains so many times, each time without a part of the patients, and judges "
         .. "on these; 0: once, with --val.", 0, 0, 100, true)
-    options.add_number(parser, "--seeds", "Trains so many times, with as many seeds from --seed on, and says how figures "
-        .. "spread; the split stays.", 1, 1, 1000, true)
+    options.add_number(parser, "--seeds", "Trains so many times, with as many seeds from --seed on, and says how "
+        .. "figures spread; the split stays.", 1, 1, 1000, true)
     parser:flag("--find-lr", "Trains a few steps with a rising learning rate, shows the loss and a rate to begin with, "
         .. "and writes nothing.")
     options.add_device(parser)

@@ -65,6 +65,7 @@ local function each_output(name, net, dataset, options, use)
         for x, y, indices in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
             threads = options.threads, size = options.size, enhance = options.enhance, idle = options.idle,
+            augment = options.view or false, epoch = 1,
         }) do
             local out <close> = args.check(name .. ": net: its result", "tensor", forward(x))
             local shape = x.shape
@@ -86,6 +87,63 @@ local function find_logits(name, net, dataset, options, check)
         table.move(rows, 1, #rows, #logits + 1, logits)
     end)
     return logits
+end
+
+local TTA <const> = {flips = true, shift = 0.02}
+
+-- The views of an image whose logits are averaged: as it is and moved four ways, and all of it mirrored.
+local function views_of(tta)
+    local opts, views = args.with_defaults(tta == true and {} or tta, TTA), {}
+    local moves = {{0, 0}}
+    if opts.shift > 0 then
+        for _, way in ipairs {{1, 0}, {-1, 0}, {0, 1}, {0, -1}} do
+            moves[#moves + 1] = {way[1] * opts.shift, way[2] * opts.shift}
+        end
+    end
+    for mirrored = 0, opts.flips and 1 or 0 do
+        for _, by in ipairs(moves) do
+            views[#views + 1] = {
+                {"hflip", p = mirrored}, {"shift", {by[1], by[1]}, y = {by[2], by[2]}},
+            }
+        end
+    end
+    return views
+end
+
+-- Adds a view's logits, or rows of them, to the sums of those before it.
+local function add_logits(sums, logits)
+    for i, logit in ipairs(logits) do
+        if type(logit) == "table" then
+            sums[i] = sums[i] or {}
+            for k, value in ipairs(logit) do sums[i][k] = (sums[i][k] or 0) + value end
+        else
+            sums[i] = (sums[i] or 0) + logit
+        end
+    end
+end
+
+-- The mean of the logits of all views (test-time augmentation).
+local function mean_logits(net, dataset, options)
+    local kind = options.task or dataset.task
+    if task.kinds[kind].maps then
+        args.fail("predict: options: option 'tta': it is for labels, and this network gives maps, which would have to "
+            .. "be moved back; leave it out")
+    end
+    local own, sums = {}, {}
+    for key, value in pairs(options) do own[key] = value end
+    local views = views_of(options.tta)
+    for _, view in ipairs(views) do
+        own.view = view
+        add_logits(sums, find_logits("predict", net, dataset, own))
+    end
+    for i, sum in ipairs(sums) do
+        if type(sum) == "table" then
+            for k, value in ipairs(sum) do sum[k] = value / #views end
+        else
+            sums[i] = sum / #views
+        end
+    end
+    return sums
 end
 
 -- A number that is not finite, as people write it.
@@ -135,17 +193,21 @@ end
 ---@param net Module
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
----  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil, idle: function?}?
+---  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil,
+---  tta: boolean|{flips: boolean?, shift: number?}|nil, idle: function?}?
 ---  mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`;
 ---  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
 ---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
 ---  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
----  the task "classes" by softmax; task: default that of the dataset
+---  the task "classes" by softmax; task: default that of the dataset; tta: the mean of the logits of several views
+---  (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images),
+---  and each as it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
 ---@return number[]|number[][]|Tensor[]
 function train.predict(net, dataset, options)
     local opts = args.with_defaults(options, input_of("predict", options, net))
     if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
-    local logits = find_logits("predict", net, dataset, opts)
+    local logits = (opts.tta and mean_logits or function(...) return find_logits("predict", ...) end)(net, dataset,
+        opts)
     local mistake = not_finite(logits, dataset)
     if mistake then core.raise("result", "predict: " .. mistake .. "; its weights or the images are damaged") end
     if not opts.probabilities then return logits end
@@ -973,6 +1035,7 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
 args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
         .. "task: " .. task.TYPE .. "?, calibration: table|false?, idle: function?, "
+        .. "tta: boolean|{flips: boolean?, shift: number(0..0.5)?}?, "
         .. "progress_of: function?}?",
     save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "
         .. "std: number(1e-6..1e6)?, seed: integer?}",
