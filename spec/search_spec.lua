@@ -270,8 +270,8 @@ describe("the search for hyper-parameters", function()
     end)
 
     it("goes on past candidates that diverge", function()
-        local result = assert(run {overwrite = true, trials = 3, method = "random", epochs = 1, fit = function(_, trial)
-            local own = plan()
+        local result = assert(run {overwrite = true, trials = 3, eta = 2, epochs = 2, fit = function(_, trial)
+            local own = plan {swa = 2} -- of whole runs, and not of their first epoch
             if trial == 2 then
                 own.compile, own.loss = false, function(out, y)
                     return nn.functional.binary_cross_entropy_with_logits(out, y) * (0 / 0)
