@@ -249,12 +249,13 @@ end
 ---@return luxel.Audit? audit, string? message, string? code
 local function audit(dir, options)
     local opts = options or {}
-    local frame, message, code = dir, nil, nil
+    local frame = dir
     if type(dir) == "string" then
-        frame, message, code = image_folder(dir, {
+        local found, message, code = image_folder(dir, {
             classes = opts.classes, positive = opts.positive, patient = opts.patient,
         })
-        if not frame then return nil, message, code end
+        if not found then return nil, message, code end
+        frame = found
     else
         for _, name in ipairs {"classes", "positive", "patient"} do
             if opts[name] then args.fail("audit: options: option '%s' is of a folder, and a frame has it", name) end
@@ -263,8 +264,7 @@ local function audit(dir, options)
     end
     if #frame == 0 then return nil, ("audit: %s has no images"):format(dir), "format" end
     local self = setmetatable({dir = dir, frame = frame}, Audit)
-    local records, unreadable
-    records, unreadable, code = read_all(frame, opts.progress)
+    local records, unreadable, code = read_all(frame, opts.progress)
     if not records then return nil, unreadable, code end
     self.records, self.unreadable = records, unreadable
     if #self.unreadable == #frame then
@@ -325,12 +325,12 @@ local function count_conflicts(self, groups)
     return #words > 0 and " (" .. table.concat(words, ", ") .. ")" or ""
 end
 
---- How well the class can be guessed from what should not matter: the border and the corners of the images, text and
---- markers, size, compression; and from what is of the whole picture and so of the disease as well: levels, sharpness,
---- bytes. Each by a linear classifier of its own that is cross-validated over five folds of patients; of several classes
---- each is told from the rest, and the best told one is named. Beside that the styles of the images, as `styles` finds
---- them. With the default options it is computed once.
----@param options? {k: integer?, seed: integer?, resamples: integer?} k: clusters, default 6; seed: default 1;
+--- How well the class can be guessed from what should not matter: border and corners of the images, text and markers,
+--- size, compression; and from what is of the whole picture and so of the disease as well: levels, sharpness, bytes.
+--- Each by a linear classifier of its own that is cross-validated over five folds of patients; of several classes each
+--- is told from the rest, and the best told one is named. Beside that the styles of the images, as `styles` finds them.
+--- With the default options it is computed once.
+---@param options? {k: integer?, seed: integer?, resamples: integer?} k: clusters, default 8; seed: default 1;
 ---  resamples: of the bootstrap of patients, default 1000
 ---@return luxel.Shortcuts
 function Audit:shortcuts(options)

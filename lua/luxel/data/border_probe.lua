@@ -1,7 +1,6 @@
 --- How well the class can be guessed from the border of an image, where there is no lung: `lx.data.border_probe`.
 
 local args = require "luxel.args"
-local core = require "luxel.core"
 local linear_probe = require "luxel.data.linear_probe"
 local namespace = require "luxel.namespace"
 local reduced = require "luxel.data.reduced"
@@ -37,7 +36,8 @@ end
 --- class is known from the device, the collimation, or how the patient was laid. Of several classes each is told from
 --- the rest; those with fewer than ten patients are left out.
 ---@param images Dataset|Frame with labels; patients are kept together where they are known
----@param options? {seed: integer?, resamples: integer?} seed: of folds and bootstrap, default 1; resamples: default 1000
+---@param options? {seed: integer?, resamples: integer?} seed: of folds and bootstrap, default 1; resamples: default
+---  1000
 ---@return luxel.BorderProbe? probe nil, message, code where a class has fewer than ten patients, or a file cannot be
 ---  read
 ---@return string? message, string? code
@@ -51,9 +51,9 @@ local function border_probe(images, options)
     if not x then return nil, message, code end
     x = reduced.border(x)
     local labels, groups = reduced.columns(images)
-    local targets, each = linear_probe.targets(images.task, images.classes, labels), nil
-    each, message = linear_probe.judge(x, targets, groups, {seed = opts.seed, n = opts.resamples})
-    if not each then return nil, "border_probe: " .. message, "format" end
+    local targets = linear_probe.targets(images.task, images.classes, labels)
+    local each, problem = linear_probe.judge(x, targets, groups, {seed = opts.seed, n = opts.resamples})
+    if not each then return nil, "border_probe: " .. problem, "format" end
     local worst, fitted = linear_probe.worst(each), {}
     for _, target in ipairs(targets) do
         for _, one in ipairs(each) do

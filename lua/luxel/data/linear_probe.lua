@@ -1,6 +1,6 @@
 --- Logistic regression with a ridge, to measure how much some features tell of a label: fitted by Newton's method
---- (iteratively reweighted least squares: Hastie, Tibshirani and Friedman, "The elements of statistical learning", 2009,
---- 4.4.1), judged by cross-validation over patients.
+--- (iteratively reweighted least squares: Hastie, Tibshirani and Friedman, "The elements of statistical learning",
+--- 2009, 4.4.1), judged by cross-validation over patients.
 
 local core = require "luxel.core"
 local memory = require "luxel.memory"

@@ -18,6 +18,7 @@ local STARTS <const>, ROUNDS <const> = 8, 100
 ---@field classes string[] the names of the classes or labels
 ---@field by_class integer[][] for each cluster, how many of its images are of each class
 ---@field means Tensor float32 [k,D] the middle of each cluster, in standardised features
+---@field distances number[] of each image from the middle of its cluster, in deviations
 ---@field spread number the mean squared distance of an image from its middle, 1 without clusters
 ---@field private centre Tensor [1,D]
 ---@field private scale Tensor [1,D]
@@ -187,20 +188,19 @@ local function of_reduced(x, classes, labels, options)
         local order = order_of(core.to_table(distances(standard, means):argmin(2)), self.k)
         return centre, scale, core.index_select(means, 1, core.from_table(order, "int32")), spread
     end)
-    self.cluster = assign(self, x)
+    self.cluster, self.distances = assign(self, x)
     count_classes(self, labels)
     return setmetatable(self, Styles)
 end
 
-local DEFAULTS <const> = {k = 6, seed = 1}
+local DEFAULTS <const> = {k = 8, seed = 1}
 
 --- Groups images by their looks, not by what they show: k-means (Lloyd, IEEE Transactions on Information Theory 28:2,
 --- 1982) of the outer border, the corners and the lowest frequencies of each image, brought to 28 x 28 and
 --- standardised. Labels are not used. The same images and options give the same clusters on one machine; the largest
---- cluster is the first. Six clusters are few enough to look at and to balance classes in; docs/shortcuts.md says how
---- stable they are.
+--- cluster is the first. Eight is the most of which any two seeds agree about on the Kermany set (docs/shortcuts.md).
 ---@param images Dataset|Frame at least k images
----@param options? {k: integer?, seed: integer?} k: clusters, default 6; seed: default 1
+---@param options? {k: integer?, seed: integer?} k: clusters, default 8; seed: default 1
 ---@return luxel.Styles? styles with `cluster`, a list with the number 1..k of each image's cluster
 ---@return string? message, string? code where a file of a frame cannot be read
 local function styles(images, options)
