@@ -16,8 +16,14 @@ enum { WORK_SIDE = 512, LEAST_SIDE = 32, MOST_GROUPS = 256 };
 static const double BACKGROUND = 0.12, LEAST_HEIGHT = 0.015, MOST_HEIGHT = 0.15, MOST_WIDTH = 0.25;
 /* A group's middle lies within this share of an edge. */
 static const double OUTER = 0.22;
-/* Levels above the background, of a pixel at all, and a pixel's step at the edge of a group. */
-static const float ABOVE = 50, BRIGHT = 110, SHARP = 20;
+/* Levels above the background. */
+static const float ABOVE = 50;
+/* Levels from which on groups are looked for, as what hangs together with something else at one may be alone at a
+   higher one, and the steps of levels a pixel at the edge of a group there, which bones have as well where they are
+   bright. */
+enum { LEVELS = 3 };
+static const float BRIGHT[LEVELS] = {110, 160, 210};
+static const double SHARP[LEVELS] = {20, 32, 40};
 
 typedef struct {
     int left, top, right, low;
@@ -76,18 +82,21 @@ static lx_code fill_levels(const lx_plane *in, room *r, lx_error *error)
     return LX_OK;
 }
 
-static lx_code fill_mask(room *r, lx_error *error)
+static lx_code fill_above(room *r, lx_error *error)
 {
     const int shorter = r->mask.width < r->mask.height ? r->mask.width : r->mask.height;
     const int size = (int)(BACKGROUND * shorter / 2) * 2 + 1;
-    if (lx_morphology(&r->levels, &r->above, LX_TOP_HAT, LX_RECTANGLE, size, error) ||
-        lx_sobel_magnitude(&r->levels, &r->steps, error))
-        return error->code;
+    return lx_morphology(&r->levels, &r->above, LX_TOP_HAT, LX_RECTANGLE, size, error)
+               ? error->code
+               : lx_sobel_magnitude(&r->levels, &r->steps, error);
+}
+
+static void fill_mask(room *r, float bright)
+{
     const float *levels = r->levels.samples, *above = r->above.samples;
     uint8_t *mask = r->mask.samples;
     for (size_t i = 0; i < lx_plane_count(&r->mask); i++)
-        mask[i] = above[i] >= ABOVE && levels[i] >= BRIGHT;
-    return LX_OK;
+        mask[i] = above[i] >= ABOVE && levels[i] >= bright;
 }
 
 /* The mean step of levels, in levels a pixel, at the pixels of a group that have a neighbour outside it; and the mean
@@ -172,31 +181,54 @@ static int by_row(const void *a, const void *b)
     return first->y != second->y ? first->y - second->y : first->x - second->x;
 }
 
-static int keep_groups(const room *r, const lx_component *found, long count, group *groups)
+static bool overlap(const group *a, const group *b)
 {
-    int kept = 0;
+    return a->left <= b->right && b->left <= a->right && a->top <= b->low && b->top <= a->low;
+}
+
+/* Adds those that are letters by their size, place and edges, and lie on none of those before; returns how many there
+   are. */
+static int keep_groups(const room *r, const lx_component *found, long count, double sharp, group *groups, int kept)
+{
+    const int before = kept;
     for (long i = 0; i < count && kept < MOST_GROUPS; i++) {
+        const lx_component *c = &found[i];
         double step, contrast;
-        if (!fits(r, &found[i]))
+        bool known = false;
+        if (!fits(r, c))
             continue;
-        measure_edge(r, (int32_t)(i + 1), &found[i], &step, &contrast);
-        if (step >= (double)SHARP)
-            groups[kept++] = (group){found[i].left, found[i].top, found[i].right,
-                                     found[i].low,  contrast,     (double)found[i].area};
+        measure_edge(r, (int32_t)(i + 1), c, &step, &contrast);
+        groups[kept] = (group){c->left, c->top, c->right, c->low, contrast, (double)c->area};
+        for (int k = 0; k < before && !known; k++)
+            known = overlap(&groups[k], &groups[kept]);
+        kept += step >= sharp && !known;
     }
     return kept;
+}
+
+/* The groups of all levels, those of a line joined. */
+static lx_code gather(room *r, group *groups, int *kept, lx_error *error)
+{
+    *kept = 0;
+    for (int level = 0; level < LEVELS; level++) {
+        lx_component *found;
+        long count;
+        fill_mask(r, BRIGHT[level]);
+        if (lx_connected_components(&r->mask, true, r->labels, &found, &count, error))
+            return error->code;
+        *kept = keep_groups(r, found, count, SHARP[level], groups, *kept);
+        free(found);
+    }
+    *kept = join_all(groups, *kept);
+    return LX_OK;
 }
 
 static lx_code find(const lx_plane *in, room *r, lx_marker *markers, int *count, lx_error *error)
 {
     group groups[MOST_GROUPS];
-    lx_component *found;
-    long components;
-    if (make_room(in, r, error) || fill_levels(in, r, error) || fill_mask(r, error) ||
-        lx_connected_components(&r->mask, true, r->labels, &found, &components, error))
+    int kept;
+    if (make_room(in, r, error) || fill_levels(in, r, error) || fill_above(r, error) || gather(r, groups, &kept, error))
         return error->code;
-    int kept = join_all(groups, keep_groups(r, found, components, groups));
-    free(found);
     qsort(groups, (size_t)kept, sizeof *groups, by_contrast);
     kept = kept < LX_MOST_MARKERS ? kept : LX_MOST_MARKERS;
     for (int i = 0; i < kept; i++) {

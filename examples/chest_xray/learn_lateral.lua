@@ -6,8 +6,8 @@
 --
 -- Lateral ones are scarce, so each is judged by a classifier that saw neither it nor any other image of its source.
 -- The frontal ones of --views are judged in five folds of sources, those of half of the patients of --data and of
--- --test by a classifier that saw none of them. The limit is even odds, or more where one in 200 of the frontal ones that
--- were judged so would pass it. Images of --test that --views has as well, by their names, are left out.
+-- --test by a classifier that saw none of them. The limit is even odds, or more where one in 200 of the frontal ones
+-- that were judged so would pass it. Images of --test that --views has as well, by their names, are left out.
 
 local argparse = require "argparse"
 local core = require "luxel.core"

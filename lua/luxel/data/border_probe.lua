@@ -88,10 +88,10 @@ end
 
 function BorderProbe:__tostring() return "the border alone tells " .. words_of(self) end
 
-args.publish("BorderProbe:", BorderProbe, {score = "probe: border_probe, images: images, name: text?"})
+args.publish("BorderProbe:", BorderProbe, {score = "probe: border_probe, images: dataset|frame, name: text?"})
 
 return {
     border_probe = args.public("border_probe",
-        "images: images, options: {seed: integer?, resamples: integer(1..1000000)?}?", border_probe),
+        "images: dataset|frame, options: {seed: integer?, resamples: integer(1..1000000)?}?", border_probe),
     words_of = words_of,
 }

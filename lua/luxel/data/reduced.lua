@@ -13,12 +13,8 @@ local SIDE <const>, BORDER <const>, CORNER <const>, COARSE <const> = 28, 3, 4, 7
 -- Files read in one call, and images resized at once.
 local CHUNK <const> = 64
 
-args.type("images", "a dataset or a frame", "table", function(value)
-    local meta = getmetatable(value)
-    return type(meta) == "table" and (meta.__name == "Dataset" or rawget(meta, "unknown_patients") ~= nil)
-end)
-
-local function is_frame(images) return getmetatable(images).__name ~= "Dataset" end
+-- A frame has paths of files, and a dataset images.
+local function is_frame(images) return rawget(images, "path") ~= nil end
 
 -- One channel of levels, [N,C,S,S] as [N,1,S,S].
 local function to_grey(x)

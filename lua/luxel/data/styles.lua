@@ -240,9 +240,9 @@ function Styles:__tostring()
     return table.concat(lines, "\n")
 end
 
-args.publish("Styles:", Styles, {assign = "styles: styles, images: images"})
+args.publish("Styles:", Styles, {assign = "styles: styles, images: dataset|frame"})
 
 return {
-    styles = args.public("styles", "images: images, options: {k: integer(1..64)?, seed: integer?}?", styles),
+    styles = args.public("styles", "images: dataset|frame, options: {k: integer(1..64)?, seed: integer?}?", styles),
     of_reduced = of_reduced, DEFAULTS = DEFAULTS,
 }

@@ -1,6 +1,6 @@
 --- Whether a picture is fit to be read as a frontal chest radiograph: exposure, contrast, sharpness, size, and
---- whether it is inverted, turned, lateral, or none at all. It says what to look at; it does not judge what the radiograph
---- shows.
+--- whether it is inverted, turned, lateral, or none at all. It says what to look at; it does not judge what the
+--- radiograph shows.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
