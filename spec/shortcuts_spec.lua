@@ -228,6 +228,7 @@ describe("the border probe", function()
         assert.equal(3, #probe.each)
         assert.equal("c", probe.name)
         assert.equal("the rest", probe.against)
+        assert.same(probe.each[3].logits, probe.logits)
         assert.is_true(probe.each[1].auc < 0.85)
         local several, missing = {}, 0 / 0
         for i = 1, 150 do several[i] = {i % 2, i % 5 == 0 and missing or (i % 3 == 0 and 1 or 0)} end
@@ -389,6 +390,13 @@ describe("styles", function()
         local styles = lx.data.styles(same, {k = 3})
         assert.equal(9, styles.counts[1] + styles.counts[2] + styles.counts[3])
         assert.is_true(styles.spread < 1e-6)
+        -- of two looks a third cluster has nothing, and its middle is that of an image
+        local two = lx.data.styles(lx.data.dataset {
+            images = lx.cat({lx.full({3, 1, 32, 32}, 7), lx.full({5, 1, 32, 32}, 99)}, 1):byte(), labels = lx.zeros(8),
+        }, {k = 3})
+        assert.same({5, 3, 0}, two.counts)
+        local gaps = (two.means:narrow(1, 1, 2) - two.means:narrow(1, 3, 1)):abs():sum(2):totable()
+        assert.near(0, math.min(gaps[1], gaps[2]), 1e-5)
         local each = lx.data.styles(set:subset {1, 2, 3, 4}, {k = 4})
         assert.same({1, 1, 1, 1}, each.counts)
         assert.error_matches(function() lx.data.styles(same:subset {1}) end,

@@ -22,8 +22,7 @@ static bool factorise(double *matrix, long size)
         for (long k = 0; k < i; k++)
             row[k] = (row[k] - product(row, matrix + k * size, k)) / matrix[k * size + k];
         const double rest = row[i] - product(row, row, i);
-        /* what is left of a diagonal that rounding alone keeps above 0 says nothing */
-        if (!(rest > 1e-12 * fabs(row[i])) || !isfinite(rest))
+        if (!(rest > 0)) /* NaN is not either */
             return false;
         row[i] = sqrt(rest);
     }
