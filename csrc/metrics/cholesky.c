@@ -22,7 +22,7 @@ static bool factorise(double *matrix, long size)
         for (long k = 0; k < i; k++)
             row[k] = (row[k] - product(row, matrix + k * size, k)) / matrix[k * size + k];
         const double rest = row[i] - product(row, row, i);
-        if (!(rest > 0)) /* NaN is not either */
+        if (!(rest > 0) || isinf(rest)) /* NaN is not above 0 either */
             return false;
         row[i] = sqrt(rest);
     }
