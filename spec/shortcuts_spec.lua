@@ -311,7 +311,12 @@ describe("styles", function()
         assert.same({40, 20, 10}, styles.counts)
         assert.same({3, 413}, styles.means.shape)
         for c = 1, 3 do assert.equal(styles.counts[c], styles.by_class[c][1] + styles.by_class[c][2]) end
-        assert.same(styles.cluster, lx.data.styles(set, {k = 3}).cluster)
+        local threads = lx.threads()
+        lx.threads(1)
+        local again = lx.data.styles(set, {k = 3})
+        lx.threads(threads)
+        assert.same(styles.cluster, again.cluster)
+        assert.same(styles.means:totable(), again.means:totable())
         assert.matches("3 clusters of 70 images\n   1      40 images  negative 50%.0 %%, positive 50%.0 %%",
             tostring(styles))
     end)

@@ -179,7 +179,7 @@ local lx = {}
 ---@field patients table number, most (images of one), several (patients with more than one)
 ---@field in_two_parts string[] patients with images in more than one part
 ---@field in_two_classes string[] patients with images of several classes
----@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and what is probably no chest radiograph
+---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted, turned or lateral images, and what is probably no chest radiograph
 local Audit = {}
 
 --- The columns in which two copies of an image differ and should not: class, part, patient.

@@ -32,8 +32,8 @@ local BLANK_DEVIATION <const>, FLAT_RANGE <const>, DARK <const>, BRIGHT <const>,
 ---@field patients table number, most (images of one), several (patients with more than one)
 ---@field in_two_parts string[] patients with images in more than one part
 ---@field in_two_classes string[] patients with images of several classes
----@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and
----  what is probably no chest radiograph
+---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted, turned or lateral
+---  images, and what is probably no chest radiograph
 local Audit = namespace.class("Audit", {}, {"patients", "found_shortcuts"})
 
 args.type("audit", "an audit", "table", function(value) return getmetatable(value) == Audit end)

@@ -266,7 +266,8 @@ end
 
 local function write_suspects(self, out)
     if #self.suspects > 0 then
-        section(out, "Look at these", "Blank, flat, dark, bright, small, inverted, turned, or no chest radiographs.")
+        section(out, "Look at these", "Blank, flat, dark, bright, small, inverted, turned, lateral, or no chest "
+            .. "radiographs.")
         out[#out + 1] = '<div class="group">'
         for i = 1, math.min(#self.suspects, MOST_SUSPECTS) do
             local suspect = self.suspects[i]
