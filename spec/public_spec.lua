@@ -52,6 +52,8 @@ local function make_objects()
         quality = lx.vision.quality(dataset:image(1)), Tuned = lx.tune(lx.nn.ReLU(), {1, 2}),
         calibration = lx.calibration.fit({-1, 1, 2, -2}, {0, 1, 1, 0}), Module = net, Optimizer = optimizer,
         Scheduler = lx.optim.lr_scheduler.StepLR(optimizer, {step_size = 2}), Predictor = make_predictor(),
+        Styles = lx.data.styles(dataset, {k = 2}),
+        BorderProbe = assert(lx.data.border_probe(lx.data.phantom {n = 50, size = 32}, {resamples = 5})),
     }
 end
 
@@ -170,6 +172,8 @@ local EXAMPLES <const> = {
     end,
     ["lx.metrics.share_interval"] = function() return {1, 0, 1}, false, {n = 5} end,
     ["lx.data.batches"] = function() return dataset, {batch = 4} end,
+    ["lx.data.styles"] = function() return dataset, {k = 2} end,
+    ["BorderProbe:score"] = function() return made.BorderProbe, dataset end,
     ["lx.data.mixup"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.data.cutmix"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.metrics.threshold_at_sensitivity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end,
@@ -330,7 +334,8 @@ local VALUES <const> = {
     box = function() return {x = 1, y = 1, w = 4, h = 4} end,
     boxes = function() return {{x = 1, y = 1, w = 4, h = 4}} end,
     colour = function() return {1, 2, 3} end, dataset = function() return dataset end,
-    frame = function() return frame end, audit = function() return made.Audit end,
+    frame = function() return frame end, styles = function() return made.Styles end,
+    border_probe = function() return made.BorderProbe end, audit = function() return made.Audit end,
     pipeline = function() return made.Pipeline end, compiled = function() return made.Compiled end,
     profile = function() return made.Profile end, session = function() return made.ProfileSession end,
     kernel = function() return made.Kernel end, console = function() return made.Console end,

@@ -64,7 +64,7 @@ local lx = {}
 ---@field why string? why there are no more of them
 
 ---@class luxel.Finding
----@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"|"no_chest"
+---@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"| "no_chest"|"lateral"
 ---@field message string
 ---@field value number what was measured
 ---@field limit number
@@ -140,6 +140,13 @@ local lx = {}
 ---@field intervals table<string, number[]> {low, high} by the names above; nil where all resamples agree
 ---@field bootstrap table {n, seed, level, unit = "patient" or "image", units, message?}
 
+---@class luxel.Shortcuts
+---@field nuisances table[] for each: name, what (of which features), outside (no lung is in them), and auc, low, high, class, against of the class that it tells best, logits, each (the same of every class); or problem, why it was not measured
+---@field styles luxel.Styles? of the images that could be read; nil with fewer than its clusters
+---@field images integer[] the places in the audit of the images that `logits` and `styles.cluster` are of
+---@field markers table<string, number> share of the images of each class with text or markers
+---@field warning string? a line, where something outside the lungs tells a class
+
 ---@class TensorOptions
 ---@field dtype ("float32"|"uint8"|"int32")? default float32
 ---@field device string? default "cpu"
@@ -172,7 +179,7 @@ local lx = {}
 ---@field patients table number, most (images of one), several (patients with more than one)
 ---@field in_two_parts string[] patients with images in more than one part
 ---@field in_two_classes string[] patients with images of several classes
----@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and what is probably no chest radiograph
+---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted, turned or lateral images, and what is probably no chest radiograph
 local Audit = {}
 
 --- The columns in which two copies of an image differ and should not: class, part, patient.
@@ -193,6 +200,33 @@ function Audit:findings() end
 ---@param path string
 ---@return boolean? ok, string? message, string? code
 function Audit:report(path) end
+
+--- How well the class can be guessed from what should not matter: border and corners of the images, text and markers,
+--- size, compression; and from what is of the whole picture and so of the disease as well: levels, sharpness, bytes.
+--- Each by a linear classifier of its own that is cross-validated over five folds of patients; of several classes each
+--- is told from the rest, and the best told one is named. Beside that the styles of the images, as `styles` finds them.
+--- With the default options it is computed once.
+---@param options? {k?: integer, seed?: integer, resamples?: integer} k: clusters, default 8; seed: default 1; resamples: of the bootstrap of patients, default 1000
+---@return luxel.Shortcuts
+function Audit:shortcuts(options) end
+
+---@class luxel.BorderProbe
+---@field name string the class that the border tells best
+---@field against string what it is told from: the other of two classes, or all others
+---@field auc number of the cross-validated logits
+---@field low number? 95 % interval, by a bootstrap of patients
+---@field high number?
+---@field logits number[] of each image, by a probe that was fitted without the image's patient
+---@field each {name: string, against: string, auc: number, low: number?, high: number?, logits: number[]}[] the same of every class; of two classes there is one, the second
+local BorderProbe = {}
+
+--- The logits of other images, by the probe that was fitted to all images it was made of: how much of a network's logit
+--- on them goes along with the border's.
+---@param images Dataset|Frame of which labels are not needed
+---@param name? string? a class of `each`; default the one that the border tells best
+---@return number[]? logits of that class
+---@return string? message, string? code where a file of a frame cannot be read
+function BorderProbe:score(images, name) end
 
 ---@class luxel.Compiled
 ---@field package f function
@@ -691,6 +725,24 @@ function Scheduler:state_dict() end
 --- Goes on by one step. The metric is for ReduceLROnPlateau; others go on alike with any.
 ---@param metric? number?
 function Scheduler:step(metric) end
+
+---@class luxel.Styles
+---@field k integer
+---@field cluster integer[] of each image, 1 the largest
+---@field counts integer[] images of each cluster
+---@field classes string[] the names of the classes or labels
+---@field by_class integer[][] for each cluster, how many of its images are of each class
+---@field means Tensor float32 [k,D] the middle of each cluster, in standardised features
+---@field distances number[] of each image from the middle of its cluster, in deviations
+---@field spread number the mean squared distance of an image from its middle, 1 without clusters
+local Styles = {}
+
+--- The cluster of other images, such as those of a new hospital: the one whose middle is the nearest.
+---@param images Dataset|Frame
+---@return integer[]? clusters 1..k of each image
+---@return number[]|string distances from that middle, in deviations: those far above `spread`^0.5 look like none of the clusters; or why a file of a frame cannot be read
+---@return string? code
+function Styles:assign(images) end
 
 ---@class Tensor: userdata
 ---@field shape integer[] sizes, one a dimension
@@ -2679,8 +2731,8 @@ function lx.checkpoint.save_training(path, parts) end
 ---@class lx.data
 lx.data = {}
 
---- Looks through a folder as `image_folder` reads it: every file once.
----@param dir string
+--- Looks through a folder as `image_folder` reads it, or through the images of a frame: every file once.
+---@param dir string|Frame
 ---@param options? {progress?: function, classes?: table, positive?: string, patient?: string} classes, positive and patient as of image_folder
 ---@return luxel.Audit? audit, string? message, string? code
 function lx.data.audit(dir, options) end
@@ -2712,6 +2764,16 @@ function lx.data.audit(dir, options) end
 ---@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, balance?: {groups: table, most?: integer}, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} epoch: default the next one, see above; balanced: each class as often as the others; balance: {groups = the group of each image, most = 4}: each group's images of each class as often as the others, but none more than `most` times; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 function lx.data.batches(dataset, options) end
+
+--- A linear classifier on the outer border alone: the image is brought to 28 x 28, and the outermost three pixels (as
+--- six of 56), standardised, go into a logistic regression with a ridge. No lung is there, so whatever it knows of the
+--- class is known from the device, the collimation, or how the patient was laid. Of several classes each is told from
+--- the rest; those with fewer than ten patients are left out.
+---@param images Dataset|Frame with labels; patients are kept together where they are known
+---@param options? {seed?: integer, resamples?: integer} seed: of folds and bootstrap, default 1; resamples: default 1000
+---@return luxel.BorderProbe? probe nil, message, code where a class has fewer than ten patients, or a file cannot be read
+---@return string? message, string? code
+function lx.data.border_probe(images, options) end
 
 --- A rectangle of each image is taken from another one of the batch, and the target mixed by the areas; its place is
 --- drawn evenly, its area so that Beta(alpha, alpha) stays.
@@ -2785,6 +2847,16 @@ function lx.data.phantom(options) end
 ---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"} as for `phantom`
 ---@return integer? count, string? message, string? code
 function lx.data.phantom_save(dir, options) end
+
+--- Groups images by their looks, not by what they show: k-means (Lloyd, IEEE Transactions on Information Theory 28:2,
+--- 1982) of the outer border, the corners and the lowest frequencies of each image, brought to 28 x 28 and
+--- standardised. Labels are not used. The same images and options give the same clusters on one machine; the largest
+--- cluster is the first. Eight is the most of which any two seeds agree about on the Kermany set (docs/shortcuts.md).
+---@param images Dataset|Frame at least k images
+---@param options? {k?: integer, seed?: integer} k: clusters, default 8; seed: default 1
+---@return luxel.Styles? styles with `cluster`, a list with the number 1..k of each image's cluster
+---@return string? message, string? code where a file of a frame cannot be read
+function lx.data.styles(images, options) end
 
 --- The images that nothing of a model's training is known of: neither they themselves, nor another image of
 --- their patients.
@@ -4337,6 +4409,13 @@ function lx.vision.fill_rect(image, box, options) end
 ---@param image Tensor one image; of colours the first channel is looked at
 ---@return {x: integer, y: integer, w: integer, h: integer} pixels from the top left
 function lx.vision.find_lungs(image) end
+
+--- Text and markers on a radiograph, burned in or laid on it when it was taken: letters for the side, times, names of
+--- devices. Small, bright groups with sharp edges in the outer parts of the picture, those of a line as one; by levels
+--- and groups alone, without a trained model, so that now and then a bone is among them: docs/shortcuts.md.
+---@param image Tensor one channel, of levels 0..255
+---@return {x: integer, y: integer, w: integer, h: integer, contrast: number}[] boxes in pixels from the top left, at most 16, in the order of rows; contrast: levels above what is around it
+function lx.vision.find_markers(image) end
 
 --- Smooths with a Gaussian.
 ---@param image Tensor

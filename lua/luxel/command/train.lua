@@ -12,6 +12,7 @@
 local judge_folds = require "luxel.command.folds"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local shortcuts = require "luxel.data.shortcuts"
 
 -- A quarter of the paper's width: enough for one organ, and a sixteenth of the work.
 local UNET <const> = "width=16,batch_norm=true"
@@ -323,6 +324,22 @@ local function plan(args, device, train_set, val_set)
     }
 end
 
+-- More images would not make the interval much smaller, only the wait longer.
+local MOST_PROBED <const> = 6000
+
+-- What `luxel audit` says of the border, of the images that are read anyway.
+local function warn_of_border(train_set)
+    if train_set.task == "segmentation" then return end
+    local picked = {}
+    for k = 1, math.min(#train_set, MOST_PROBED) do
+        picked[k] = (k - 1) * #train_set // math.min(#train_set, MOST_PROBED) + 1
+    end
+    local some = #picked < #train_set and train_set:subset(picked) or train_set
+    local probe = lx.data.border_probe(some, {resamples = 200})
+    local warning = probe and shortcuts.warning_of_border(probe)
+    if warning then io.stderr:write("[WARN] ", warning, " (luxel audit shows more)\n") end
+end
+
 local function check_counts(train_set)
     local words, counts = options.words_of(train_set), train_set:counts()
     for k, count in ipairs(counts) do
@@ -355,6 +372,7 @@ end
 local function run_folds(args, device)
     local whole = args.data and read_whole(args) or draw_phantoms(args)
     check_counts(whole)
+    warn_of_border(whole)
     local folds = options.must(whole:folds(args.folds, {seed = args.seed}))
     local result = must(lx.train.cross_validate {
         folds = folds, out = args.out, resume = args.resume, overwrite = args.overwrite,
@@ -394,6 +412,7 @@ function command.run(args)
     print(("training on %d images (%s), validating on %d (%s)"):format(#train_set, counts_in_words(counts, words),
         #val_set,
         counts_in_words(val_set:counts(), words)))
+    warn_of_border(train_set)
     if args.seeds > 1 then return run_seeds(args, device, train_set, val_set) end
     local options_of_fit = plan(args, device, train_set, val_set)
     if args.find_lr then
