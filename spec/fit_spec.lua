@@ -774,5 +774,9 @@ describe("the calibration and the threshold of a run", function()
         local predictor = assert(lx.predictor.open(work .. "/line/best.safetensors"))
         local p = predictor:probabilities(lx.data.phantom {n = 3, size = 32})
         for _, value in ipairs(p) do assert.is_true(value >= 0 and value <= 1) end
+        local evaluate = ("%s examples/chest_xray/evaluate.lua --phantoms 20 --device cpu --model "):format(LUA)
+            .. work .. "/line/best.safetensors --prevalence "
+        assert.matches("precision at 5%%", select(2, shell.run(evaluate .. "0.05")))
+        assert.matches("%-%-prevalence: expected a number from 0 to 1, got '5'", select(3, shell.run(evaluate .. "5")))
     end)
 end)

@@ -891,3 +891,51 @@ describe("the bootstrap", function()
         assert.is_nil(logits.ece_calibrated)
     end)
 end)
+
+describe("every figure", function()
+    -- A value, or nil and why; never NaN, nor an error of arithmetic.
+    local function assert_told(words, value, message)
+        if value == nil then
+            assert.is_string(message, words)
+        elseif type(value) == "number" then
+            assert.is_true(value == value, words)
+        else
+            for name, number in pairs(value) do
+                assert.is_true(type(number) ~= "number" or number == number, words .. " " .. tostring(name))
+            end
+        end
+    end
+
+    it("is told or refused with a reason for few, equal and one-sided scores", function()
+        local stream, calls = random.stream(5), 0
+        for round = 1, 300 do
+            local n, a, b, labels = stream:integer(6) - 1, {}, {}, {}
+            for i = 1, n do
+                a[i], b[i] = (stream:integer(3) - 1) / 2, (stream:integer(3) - 1) / 2
+                labels[i] = ({0, 1, NAN, round % 2})[stream:integer(4)]
+            end
+            local words = table.concat(a, " ") .. " of " .. table.concat(labels, " ")
+            for _, name in ipairs {
+                "accuracy", "sensitivity", "specificity", "precision", "npv", "f1", "balanced_accuracy", "mcc", "kappa",
+                "net_benefit", "auc", "average_precision", "brier", "log_loss", "ece", "brier_decomposition",
+                "calibrated_ece", "delong", "aurc", "risk_coverage", "roc", "precision_recall", "youden",
+                "decision_curve",
+            } do
+                assert_told(name .. ": " .. words, metrics[name](a, labels))
+                calls = calls + 1
+            end
+            assert_told(words, metrics.threshold_at_cost(a, labels, {miss = 2}))
+            assert_told(words, metrics.threshold_at_specificity(a, labels, 0.7))
+            assert_told(words, metrics.risk_at_coverage(a, labels, 0.7))
+            assert_told(words, metrics.delong_test(a, b, labels))
+            for _, name in ipairs {"auc", "mcc", "average_precision", "aurc", "brier", "precision"} do
+                assert_told(name .. " paired: " .. words,
+                    metrics.paired_bootstrap(metrics[name], a, b, labels, {n = 10, seed = round}))
+                assert_told(name .. " drawn: " .. words,
+                    metrics.bootstrap(metrics[name], a, labels, {n = 10, seed = round}))
+            end
+            assert.is_string(tostring(metrics.report(a, labels, {n = 5, prevalence = 0.1})))
+        end
+        assert.equal(7200, calls)
+    end)
+end)

@@ -3193,7 +3193,7 @@ function lx.metrics.roc(scores, labels) end
 ---@return number? share, string? message nil where there is nothing to divide by
 function lx.metrics.sensitivity(scores, labels, threshold) end
 
---- An interval of the share of images for which something is so, of the resamples of `report`.
+--- An interval of the share of images for which something is so, by the percentile bootstrap.
 ---@param flags integer[] 1 or 0 of each image
 ---@param groups? any[]|false? the patient of each
 ---@param options? {n?: integer, seed?: integer, level?: number} as of `report`

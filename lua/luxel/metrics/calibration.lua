@@ -143,20 +143,19 @@ function cut.value(scores)
     return edges, function(p) return places[p] end
 end
 
--- Bins of a sample that is not empty, and the probabilities in each.
+-- Bins of a sample that is not empty, and the probabilities in each that has some.
 local function bins_of(kept, n_bins, by)
     local edges, find = cut[by or "width"](kept.scores, n_bins)
     local bins, members = {}, {}
     for b = 1, #edges - 1 do
         bins[b] = {low = edges[b], high = edges[b + 1], count = 0}
-        members[b] = {}
     end
     local sums, positives = {}, {}
     for i = 1, kept.n do
         local p = kept.scores[i]
         local b = find(p)
         local bin = bins[b]
-        bin.count = bin.count + 1
+        bin.count, members[b] = bin.count + 1, members[b] or {}
         members[b][bin.count] = p
         sums[b], positives[b] = (sums[b] or 0) + p, (positives[b] or 0) + kept.labels[i]
     end
@@ -201,9 +200,9 @@ local new_calibrated = result_type("calibration error if calibrated", {"mean", "
 
 -- What the error of a sample would be, were its probabilities right.
 local function calibrated_error(kept, n_bins, by, n, seed)
-    local _, members = bins_of(kept, n_bins, by)
+    local bins, members = bins_of(kept, n_bins, by)
     local filled, errors, state, sum = {}, {}, random.stream(seed).state, 0
-    for _, list in ipairs(members) do filled[#filled + 1] = #list > 0 and list or nil end
+    for b = 1, #bins do filled[#filled + 1] = members[b] end
     while #errors < n do -- in parts, between which Ctrl-C is heard
         local found
         state, found = core.drawn_errors(filled, state, math.min(n - #errors, math.max(1, 10000000 // kept.n)))

@@ -154,7 +154,7 @@ function metrics.paired_bootstrap(fn, scores_a, scores_b, labels, options)
     }
 end
 
---- An interval of the share of images for which something is so, of the resamples of `report`.
+--- An interval of the share of images for which something is so, by the percentile bootstrap.
 ---@param flags integer[] 1 or 0 of each image
 ---@param groups? any[]|false the patient of each
 ---@param options? {n?: integer, seed?: integer, level?: number} as of `report`
@@ -162,7 +162,7 @@ end
 function metrics.share_interval(flags, groups, options)
     local opts = args.with_defaults(options, RESAMPLES)
     local kept = sorted(sample(flags, flags, "share_interval"))
-    local columns, message = resampling.figures(kept, groups, {resampling.figure("mean", kept)}, true, opts,
+    local columns, message = resampling.figures(kept, groups, {resampling.figure("mean", kept)}, false, opts,
         "share_interval")
     if not columns then return nil, message end
     return percentile(columns[1], opts.n, opts.level)

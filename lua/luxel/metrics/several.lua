@@ -167,6 +167,8 @@ function several.report(scores, labels, opts)
         if type(opts.threshold) == "table" then
             args.fail("report: options: option 'threshold': of many classes the one of the largest probability is "
                 .. "called")
+        elseif opts.prevalence then
+            args.fail("report: options: option 'prevalence': many classes have no positive one")
         end
         return report_classes(scores, labels, opts, width)
     end

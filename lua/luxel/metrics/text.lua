@@ -41,7 +41,8 @@ local function line_of(report, name, title, shown)
     local interval = report.intervals[name]
     local range = interval and ("  [%s, %s]"):format(shown(interval[1]), shown(interval[2]))
         or report[name] and report.bootstrap.units and RESAMPLED[name] and "  [no interval: all resamples agree]" or ""
-    return ("  %-13s %8s%s"):format(title, shown(report[name]), range)
+    local width = report.prevalence and 17 or 13
+    return ("  %-" .. width .. "s %8s%s"):format(title, shown(report[name]), range)
 end
 
 --- The report as text for a terminal.
