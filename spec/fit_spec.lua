@@ -668,6 +668,7 @@ describe("the calibration and the threshold of a run", function()
             platt = "Platt's scaling", temperature = "a temperature", isotonic = "isotonic regression",
             beta = "beta calibration",
         }
+        local FIELD <const> = {platt = "scale", temperature = "temperature", isotonic = "logits", beta = "a"}
         for method, said in pairs(words) do
             local metadata = kept("binary", {calibration = method})
             assert.equal(said, metadata.chosen.calibration)
@@ -678,7 +679,7 @@ describe("the calibration and the threshold of a run", function()
             assert.near(metadata.metrics.val_accuracy, lx.metrics.accuracy(p, labels, metadata.threshold), 1e-12)
             metadata = kept("labels", {calibration = method})
             assert.equal(said .. " of each label", metadata.chosen.calibration)
-            assert.equal(3, #metadata.calibration)
+            for k = 1, 3 do assert.is_true(metadata.calibration[k][FIELD[method]] ~= nil, method) end
         end
         local metadata = kept("binary", {calibration = "none"})
         assert.same({false, "none"}, {metadata.calibration, metadata.chosen.calibration})
@@ -709,9 +710,17 @@ describe("the calibration and the threshold of a run", function()
             assert.equal(case[2], metadata.chosen.threshold)
             assert.near((case[3](probabilities("binary", metadata))), metadata.threshold, 1e-12)
         end
+        -- where calling nobody is the best, and for another prevalence
+        local choice = require "luxel.train.choice"
+        local p, labels = {0.9, 0.8, 0.3, 0.2}, {0, 1, 1, 0}
+        assert.equal(1, choice.of("binary", nil, {cost = 1e-9}).threshold(p, labels))
+        assert.equal(1, choice.of("binary", nil, {specificity = 0.9}).threshold(p, labels))
+        assert.equal(1, choice.of("binary", nil, {cost = 2, prevalence = 0.01}).threshold(p, labels))
+        assert.near(0.25, choice.of("binary", nil, {cost = 2, prevalence = 0.9}).threshold(p, labels), 1e-12)
+        assert.is_nil(choice.of("binary", nil, {cost = 2}).threshold({0.2}, {1}))
         local metadata = kept("labels", {threshold = {sensitivity = 0.9}, epochs = 1})
         assert.equal("a sensitivity of 0.9 of each label", metadata.chosen.threshold)
-        local p, labels = probabilities("labels", metadata)
+        p, labels = probabilities("labels", metadata)
         for k = 1, 3 do
             local scores, truth = {}, {}
             for i, row in ipairs(p) do scores[i], truth[i] = row[k], labels[i][k] end

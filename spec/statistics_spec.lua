@@ -47,6 +47,11 @@ describe("a calibration of one logit", function()
         assert_all_near({0, 0, 1 / 6, 1 / 3, 2 / 3, 1, 1}, at(fitted, {-9, 1, 1.5, 2.5, 3.5, 4, 9}), 1e-15)
     end)
 
+    it("is constant outside of the points of an isotonic regression", function()
+        local fitted = calibration.fit({1, 1, 2, 3, 3}, {0, 1, 1, 0, 1}, {method = "isotonic"})
+        assert_all_near({1 / 2, 1 / 2, 1 / 2, 2 / 3, 2 / 3, 2 / 3}, at(fitted, {-5, 0.9, 1, 2, 3, 8}), 1e-12)
+    end)
+
     it("is the least cross-entropy for beta calibration, without a negative exponent", function()
         assert_all_near({1 / (1 + math.exp(2.5))}, at({a = 1, b = 1, c = 0}, {-2.5}), 1e-12)
         for _, case in pairs(golden.calibrations) do
@@ -215,6 +220,9 @@ describe("conformal prediction", function()
             assert.equal(expected, conformal.quantile(scores, coverage), tostring(coverage))
         end
         assert.equal(1, conformal.quantile({1}, 1 / 3 + 1 / 6))
+        local hundred = {}
+        for i = 1, 99 do hundred[i] = i end
+        for percent = 1, 99 do assert.equal(percent, conformal.quantile(hundred, percent / 100)) end
         assert.equal(math.huge, conformal.quantile({}, 0.5))
     end)
 
