@@ -890,10 +890,11 @@ describe("the bootstrap", function()
         assert.near(metrics.calibrated_ece(a, labels).mean, report.ece_calibrated.mean, 1e-12)
         local text = tostring(report)
         for _, words in ipairs {
-            "balanced", "MCC", "DeLong %[", "AUPRC", "log loss", "if perfectly calibrated, 95%% below",
+            "balanced", "MCC", "DeLong, of images %[", "AUPRC", "log loss", "if perfectly calibrated, 95%% below",
         } do
             assert.matches(words, text)
         end
+        assert.matches("DeLong %[", tostring(metrics.report(a, labels, {n = 20})))
         local logits = metrics.report({3, -2, 5}, {1, 0, 0}, {n = 5})
         assert.is_nil(logits.log_loss)
         assert.is_nil(logits.ece_calibrated)

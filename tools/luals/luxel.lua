@@ -2955,7 +2955,7 @@ function lx.metrics.balanced_accuracy(scores, labels, threshold) end
 ---@param fn fun(scores: number[], labels: number[]): number? the figure; a rate of lx.metrics, `auc`, `average_precision`, `brier`, `log_loss` and `aurc` are computed fast
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@param options? {groups?: (any)[], n?: integer, seed?: integer, level?: number, threshold?: number, prevalence?: number} 1000 resamples, seed 1, level 0.95; threshold and prevalence: of rates
+---@param options? {groups?: (any)[]|false, n?: integer, seed?: integer, level?: number, threshold?: number, prevalence?: number} 1000 resamples, seed 1, level 0.95; threshold and prevalence: of rates
 ---@return number? low, number|string high nil and why where it is not defined (one class, one patient)
 function lx.metrics.bootstrap(fn, scores, labels, options) end
 

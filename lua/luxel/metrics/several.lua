@@ -73,7 +73,9 @@ end
 local function one_against_rest(kept, k, opts)
     local label, probability, called = samples.one_against_rest(kept, k)
     local options = args.with_defaults({groups = kept.groups or false, threshold = 0.5}, opts)
-    local report, by_probability = binary.report(called, label, options), binary.report(probability, label, options)
+    local by_probability = binary.report(probability, label, options)
+    options.rates_only = true
+    local report = binary.report(called, label, options)
     for _, name in ipairs(binary.OF_PROBABILITIES) do
         report[name], report.intervals[name] = by_probability[name], by_probability.intervals[name]
     end
