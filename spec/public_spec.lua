@@ -292,6 +292,21 @@ EXAMPLES["lx.train.cross_validate"] = function()
         return plan
     end}
 end
+EXAMPLES["lx.train.over_seeds"] = function()
+    return {seeds = 1, out = "seeds", overwrite = true, fit = function()
+        local plan = EXAMPLES["lx.train.fit"]()
+        plan.out, plan.overwrite = nil, nil
+        return plan
+    end}
+end
+EXAMPLES["lx.train.search"] = function()
+    return {space = {batch = {2, 3}}, trials = 1, epochs = 1, out = "search", overwrite = true, fit = function()
+        local plan = EXAMPLES["lx.train.fit"]()
+        plan.out, plan.overwrite = nil, nil
+        return plan
+    end}
+end
+EXAMPLES["lx.train.find_lr"] = function() return EXAMPLES["lx.train.fit"](), {steps = 3} end
 EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
 EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
 EXAMPLES["lx.metrics.iou"] = EXAMPLES["lx.metrics.dice"]
