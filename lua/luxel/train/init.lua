@@ -7,6 +7,8 @@
 
 local args = require "luxel.args"
 local batches = require "luxel.data.loader"
+local calibrations = require "luxel.calibration.methods"
+local choice = require "luxel.train.choice"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
@@ -312,14 +314,18 @@ local function validate_scores(fit)
     check_logits(fit, logits, fit.val)
     if fit.state.epoch == 0 then warn_of_probabilities(fit, logits) end
     local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
-    local fitted, probabilities = kind.fit(logits, labels), {}
+    local method, probabilities = fit.choice.calibration, {}
+    local fitted = method ~= "none" and kind.fit(logits, labels, method)
     for i, logit in ipairs(logits) do probabilities[i] = kind.probabilities(logit, fitted or nil) end
-    local found = kind.judge(probabilities, labels)
+    local found = kind.judge(probabilities, labels, fit.choice)
     found.loss = check_loss(fit, lx.no_grad(function()
         return fit.loss(logits_tensor(fit, logits), targets_of(fit, labels)):item()
     end))
     found.calibration = fitted
-    found.chosen = {threshold = found.chosen, calibration = fitted and kind.method or "none", images = #fit.val}
+    found.chosen = {
+        threshold = found.chosen, images = #fit.val, calibration = fitted and calibrations.by_name[method].words
+            .. (fit.task == "labels" and " of each label" or "") or "none",
+    }
     return found
 end
 
@@ -783,6 +789,9 @@ local function prepare(options)
     if fit.swa then check_swa(fit) end
     check_optimizer(fit)
     fit.task = fit.train.task
+    local option, words = choice.mistake(fit.task, fit.calibration, fit.threshold)
+    if option then args.fail("fit: options: option '%s': %s", option, words) end
+    fit.choice = choice.of(fit.task, fit.calibration, fit.threshold)
     fit.loss = fit.loss or task.kinds[fit.task].loss
     fit.judge_by = judge_by(fit)
     fit.per = fit.scheduler and (fit.scheduler.unit or "step")
@@ -904,8 +913,8 @@ end
 --- It computes on the device of the network's parameters, and moves the batches there.
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
---- each, of a segmentation a map of logits as large as the images. Thresholds (Youden's) and the calibration of the
---- probabilities (Platt's scaling, or of many classes a temperature) are chosen on the validation set and stored.
+--- each, of a segmentation a map of logits as large as the images. Thresholds and the calibration of the probabilities
+--- are chosen on the validation set and stored, with how that was done.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
@@ -917,38 +926,42 @@ end
 ---  halt: integer?, callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite:
 ---  boolean?, freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics:
 ---  "parts"|"all"|"none"|nil, probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups:
----  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?, progress:
----  luxel.Console?, profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes
----  cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std:
----  what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
----  (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of
----  `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
----  augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one;
----  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
----  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
----  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
----  best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch
----  whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after
----  so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by
----  `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the
----  beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has;
----  freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen
----  "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are
----  computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
----  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight
----  that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01;
----  adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to
----  count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike;
----  mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha;
----  with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the
----  loss has to take as `F.cross_entropy` does; callbacks: called with what the console shows after each step and each
----  epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each
----  validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already;
----  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of
----  `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built
----  with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile:
----  false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file
----  for a trace of a few steps after the first ones; what they spent their time on is shown too
+---  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
+---  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
+---  specificity: number?, cost: number?, prevalence: number?}|nil, progress: luxel.Console?, profile: string?,
+---  compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
+---  cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of
+---  0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment,
+---  balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
+---  image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one
+---  step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say),
+---  which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged
+---  instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a
+---  learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc"
+---  or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou,
+---  ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that
+---  epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze:
+---  what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the
+---  optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them:
+---  that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its
+---  inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
+---  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that
+---  grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment:
+---  over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets
+---  that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix:
+---  images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each
+---  batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as
+---  `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or
+---  "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost,
+---  where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what
+---  the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each
+---  step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do
+---  with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size =
+---  64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network`
+---  are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default
+---  those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what
+---  `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on
+---  is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
@@ -1028,6 +1041,7 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
     .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
     .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
     .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
+    .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "
     .. "patience: integer(1..)?, halt: integer(1..)?, callbacks: {step: function?, epoch: function?}?, "
     .. "metadata: table?, "
     .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?"
