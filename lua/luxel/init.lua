@@ -38,6 +38,7 @@ require "luxel.types"
 ---@field help fun(what: any): table what the reference says of a name, function or class
 ---@field calibration table from logits to probabilities
 ---@field conformal table sets of classes that hold the right one as often as one asks for
+---@field explain table which part of an image an answer comes from
 ---@field io table files of other programs
 ---@field models table networks by name
 ---@field predictor table a trained model, from a film to an answer
@@ -79,8 +80,8 @@ lx.load = args.public("load", "path: path", lx.load)
 
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
-for _, name in ipairs {"calibration", "checkpoint", "compile", "conformal", "data", "help", "io", "metrics", "models",
-    "nn", "opencl", "optim", "predictor", "profile", "train", "tune", "vision"} do
+for _, name in ipairs {"calibration", "checkpoint", "compile", "conformal", "data", "explain", "help", "io", "metrics",
+    "models", "nn", "opencl", "optim", "predictor", "profile", "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 
