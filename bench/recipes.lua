@@ -3,10 +3,10 @@
 --     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS [SEED]
 --     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS SEED look CHEST_XRAY_SHIFT NIH
 --
--- The images are dealt into four parts by style (lx.data.styles), so that after each epoch a network is judged on styles,
--- and patients, that it has not seen, and on other patients of the styles that it has. RECIPE is a name of the table
+-- The images are dealt into four parts by style (lx.data.styles), so a network is judged after each epoch on styles
+-- and patients that it has not seen, and on other patients of the styles that it has. RECIPE is a name of the table
 -- below. Logits go to runs/recipes/RECIPE-SEED.json, and a line for each epoch to the standard output. No image of
--- docs/trust.md's outside is read, but by `look`: it trains on all styles, calibrates by what the first command left, and
+-- docs/trust.md's outside is read, but by `look`, which trains on all styles, calibrates by what the first left, and
 -- looks at the outside once. Whoever does that writes the figures into docs/trust.md, good or bad.
 
 local cjson = require "cjson"
@@ -121,7 +121,8 @@ local function look(words, net, input, dataset, ways)
         local sure = lx.metrics.calibrated_ece and lx.metrics.calibrated_ece(p, truth)
         local form = "%s, %s: %d images, AUC %.4f, accuracy %.4f, sensitivity %.3f, specificity %.3f, Brier %.4f, "
             .. "ECE %.3f%s"
-        print(form:format(words, way.words, #truth, lx.metrics.auc(p, truth), lx.metrics.accuracy(p, truth, way.threshold),
+        print(form:format(words, way.words, #truth, lx.metrics.auc(p, truth),
+            lx.metrics.accuracy(p, truth, way.threshold),
             lx.metrics.sensitivity(p, truth, way.threshold), lx.metrics.specificity(p, truth, way.threshold),
             lx.metrics.brier(p, truth), lx.metrics.ece(p, truth), sure and " (" .. tostring(sure) .. ")" or ""))
     end
@@ -200,7 +201,8 @@ for c = 1, styles.k do
         if styles.cluster[i] == c then own[#own + 1], truth[#truth + 1] = probabilities[i], labels[i] end
     end
     local form = "  style %d, part %d: %d images, AUC %.4f, sensitivity %.3f, specificity %.3f, ECE %.3f"
-    print(form:format(c, part_of[c], #own, lx.metrics.auc(own, truth), lx.metrics.sensitivity(own, truth, chosen.threshold),
+    print(form:format(c, part_of[c], #own, lx.metrics.auc(own, truth),
+        lx.metrics.sensitivity(own, truth, chosen.threshold),
         lx.metrics.specificity(own, truth, chosen.threshold), lx.metrics.ece(own, truth)))
 end
 lfs.mkdir("runs")
