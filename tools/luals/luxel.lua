@@ -2777,8 +2777,9 @@ function lx.checkpoint.load_training(path, parts) end
 ---@param path string
 ---@param tensors table<string, Tensor>
 ---@param metadata? table<string, any>? finite numbers, text (UTF-8), booleans and tables of them; raises at others
+---@param options? {half?: boolean} half: weights in half precision (those of two dimensions and more), about half the bytes; they are rounded to 11 bits, and one beyond 65504 is refused
 ---@return boolean? ok, string? message, string? code
-function lx.checkpoint.save(path, tensors, metadata) end
+function lx.checkpoint.save(path, tensors, metadata, options) end
 
 --- Writes all that a training loop of one's own needs to go on exactly: the network, the optimiser, the schedule, where
 --- the random numbers are, and its own numbers.
