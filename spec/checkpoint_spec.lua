@@ -794,8 +794,8 @@ describe("half precision", function()
 
     it("is the nearest number, of two equally near ones the even one", function()
         lx.manual_seed(4)
-        local values = {0, 1, -1, 1 + 2 ^ -11, 1 + 3 * 2 ^ -11, 2047.5, 2048.5, 65504, -65504, 2 ^ -14, 2 ^ -24, 2 ^ -25,
-            3 * 2 ^ -26, 2 ^ -26, 2 ^ -14 - 2 ^ -25, 6e-8, 1e-20}
+        local values = {0, 1, -1, 1 + 2 ^ -11, 1 + 3 * 2 ^ -11, 2047.5, 2048.5, 65504, -65504, 2 ^ -14, 2 ^ -24,
+            2 ^ -25, 3 * 2 ^ -26, 2 ^ -26, 2 ^ -14 - 2 ^ -25, 6e-8, 1e-20}
         for _, scale in ipairs {1e-7, 1e-5, 1e-2, 1, 1e3} do
             for _, value in ipairs((lx.randn(200) * scale):totable()) do values[#values + 1] = value end
         end
@@ -809,7 +809,8 @@ describe("half precision", function()
         local got = through({0 / 0, math.huge, -math.huge})
         assert.is_true(got[1] ~= got[1])
         assert.same({math.huge, -math.huge}, {got[2], got[3]})
-        assert.error_matches(function() through({1, 70000, 0 / 0}) end, "'w' has 70000, and half precision ends at 65504")
+        assert.error_matches(function() through({1, 70000, 0 / 0}) end,
+            "'w' has 70000, and half precision ends at 65504")
     end)
 
     it("leaves statistics as they are, and takes about half the bytes", function()

@@ -146,6 +146,7 @@ local function measure_shift(options)
             jobs[number] = {
                 folder = folder_of(group, seed), fold = fold, plan = function() return options.fit(fold, seed) end,
                 words = function(plan)
+                    args.check("shift: options: option 'fit': its result: train", "dataset", plan.train)
                     return ("without %s, seed %d (%d of %d): %d images to train on, %d left out"):format(group, seed,
                         number, #options.folds * #seeds, #plan.train, #fold.val)
                 end,
