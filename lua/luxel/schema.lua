@@ -4,6 +4,7 @@
 -- their meaning: a file of another version is refused, not guessed at. Names that are not listed are the user's own.
 
 local args = require "luxel.args"
+local doubt = require "luxel.train.doubt"
 
 local schema = {}
 
@@ -48,6 +49,7 @@ local FIELDS <const> = {
     {"threshold", "finite(0..1)|finite(0..1)[]"},
     {"calibration", "false|" .. CALIBRATION .. "|" .. TEMPERATURE .. "|any[]"},
     {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
+    {"doubt", doubt.TYPE}, -- what its answers are doubted by
     -- where it comes from
     {"seed", "integer"},
     {"epoch", "integer(0..)"},
@@ -124,6 +126,11 @@ local RULES <const> = {
         if positive and positive ~= classes[2] then
             return ("positive: expected the second of the classes, '%s', got '%s'"):format(classes[2], positive)
         end
+    end,
+    function(metadata)
+        if not metadata.doubt then return nil end
+        if metadata.task ~= "binary" then return "doubt: only two classes have it" end
+        return doubt.mistake(metadata.doubt)
     end,
     function(metadata)
         for name, value in pairs(metadata.metrics or {}) do
