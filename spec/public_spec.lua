@@ -52,6 +52,9 @@ local function make_objects()
         quality = lx.vision.quality(dataset:image(1)), Tuned = lx.tune(lx.nn.ReLU(), {1, 2}),
         calibration = lx.calibration.fit({-1, 1, 2, -2}, {0, 1, 1, 0}), Module = net, Optimizer = optimizer,
         Scheduler = lx.optim.lr_scheduler.StepLR(optimizer, {step_size = 2}), Predictor = make_predictor(),
+        ["prior shift"] = lx.calibration.prior_shift({0.2, 0.7}, 0.5), conformal = lx.conformal.fit({0.2, 0.7}, {0, 1}),
+        ["prediction sets"] = lx.conformal.evaluate({{0}}, {1}),
+        ["risk-coverage curve"] = lx.metrics.risk_coverage({0.1, 0.9}, {0, 1}),
     }
 end
 
@@ -233,6 +236,15 @@ for name, make in pairs {
 end
 EXAMPLES["lx.calibration.fit"] = function() return {-1, 1, 2, -2}, {0, 1, 1, 0} end
 EXAMPLES["lx.calibration.fit_temperature"] = function() return {{1, 2}, {2, 1}}, {0, 1} end
+EXAMPLES["lx.calibration.with_prior"] = function() return {0.2, 0.7}, 0.5, 0.1 end
+EXAMPLES["lx.calibration.prior_shift"] = function() return {0.2, 0.7}, 0.5 end
+EXAMPLES["lx.conformal.fit"] = function() return {0.2, 0.7}, {0, 1} end
+EXAMPLES["lx.conformal.sets"] = function() return made.conformal, {0.2, 0.7}, 0.9 end
+EXAMPLES["lx.conformal.p_values"] = function() return made.conformal, {0.2, 0.7} end
+EXAMPLES["lx.conformal.evaluate"] = function() return {{0}, {0, 1}}, {0, 1} end
+EXAMPLES["lx.conformal.quantile"] = function() return {0.2, 0.7}, 0.5 end
+EXAMPLES["lx.conformal.p_value"] = function() return {0.2, 0.7}, 0.5 end
+EXAMPLES["lx.metrics.risk_at_coverage"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.5 end
 EXAMPLES["lx.einsum"] = function() return "ij,jk->ik", lx.rand(2, 3), lx.rand(3, 2) end
 EXAMPLES["lx.from_string"] = function() return ("x"):rep(16), {2, 2} end
 EXAMPLES["lx.gradcheck"] = function()
@@ -323,6 +335,8 @@ local VALUES <const> = {
     classes = function() return {negative = "NORMAL", positive = "PNEUMONIA"} end,
     threshold = function() return 0.5 end, level = function() return 0.5 end, file = function() return io.stderr end,
     c_name = function() return "f" end, optimizer = function() return made.Optimizer end,
+    calibration = function() return made.calibration end, conformal = function() return made.conformal end,
+    coverage = function() return 0.9 end,
     trained_by = function() return made.Optimizer end, predictor = function() return made.Predictor end,
     ["false"] = function() return false end, scheduler = function() return made.Scheduler end,
     any_tensor = function() return lx.rand(2, 3) end,

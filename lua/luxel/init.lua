@@ -37,6 +37,7 @@ require "luxel.types"
 ---@field checkpoint table models in safetensors files
 ---@field help fun(what: any): table what the reference says of a name, function or class
 ---@field calibration table from logits to probabilities
+---@field conformal table sets of classes that hold the right one as often as one asks for
 ---@field io table files of other programs
 ---@field models table networks by name
 ---@field predictor table a trained model, from a film to an answer
@@ -78,8 +79,8 @@ lx.load = args.public("load", "path: path", lx.load)
 
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
-for _, name in ipairs {"calibration", "checkpoint", "compile", "data", "help", "io", "metrics", "models", "nn",
-    "opencl", "optim", "predictor", "profile", "train", "tune", "vision"} do
+for _, name in ipairs {"calibration", "checkpoint", "compile", "conformal", "data", "help", "io", "metrics", "models",
+    "nn", "opencl", "optim", "predictor", "profile", "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 

@@ -5,20 +5,12 @@
 
 local args = require "luxel.args"
 local doubt = require "luxel.train.doubt"
+local methods = require "luxel.calibration.methods"
 
 local schema = {}
 
 --- The version that this Luxel writes, and the only one that it reads.
 schema.VERSION = 2
-
--- No fit leads further: see luxel.calibration.
-local CALIBRATION <const> = "{scale: finite(-1e12..1e12), shift: finite(-1e12..1e12)}"
-
--- Of torchxrayvision's labels: the probability that counts as 0.5, or none, and then the answer is 0.5.
-local OPERATING <const> = "{operating_point: finite(1e-9..0.999999999)|false}"
-local OF_A_LABEL <const> = "false|" .. CALIBRATION .. "|" .. OPERATING
-
-local TEMPERATURE <const> = "{temperature: finite(1e-12..1e12)}"
 
 local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?}"
 
@@ -43,11 +35,11 @@ local FIELDS <const> = {
     {"size", "integer(1..4096)"},
     {"input", "{channels: 1|3, low: finite(0..0), high: finite(1..1)}"},
     {"normalisation", "{mean: finite(-1e6..1e6), std: finite(1e-6..1e6), enhance: table[]?}"},
-    -- what comes out: probability = sigmoid(scale * logit + shift), or the plain sigmoid, of two classes or of each
-    -- label; of several classes softmax(logits / temperature); positive from the threshold, which several classes have
-    -- not
+    -- what comes out: the probability by a calibration of the logit (luxel.calibration.methods), or the plain sigmoid,
+    -- of two classes or of each label; of several classes softmax(logits / temperature); positive from the threshold,
+    -- which several classes have not
     {"threshold", "finite(0..1)|finite(0..1)[]"},
-    {"calibration", "false|" .. CALIBRATION .. "|" .. TEMPERATURE .. "|any[]"},
+    {"calibration", "false|table"},
     {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
     {"doubt", doubt.TYPE}, -- what its answers are doubted by
     -- where it comes from
@@ -108,14 +100,14 @@ local RULES <const> = {
             return "threshold: expected a number for each label"
         end
         if not fitted then return nil end
-        local fitted_task = fitted.scale and "binary" or fitted.temperature and "classes" or "labels"
-        if fitted_task ~= task then
-            return ("calibration: expected that of the task '%s', got that of '%s'"):format(task, fitted_task)
+        if task == "segmentation" then
+            return "calibration: expected that of the task 'segmentation', which has none"
         end
-        if task ~= "labels" then return nil end
+        if task == "classes" then return args.mistake_in("calibration", methods.by_name.temperature.form, fitted) end
+        if task == "binary" then return methods.mistake("calibration", fitted) end
         if #fitted ~= count then return "calibration: expected one for each label" end
         for k, one in ipairs(fitted) do
-            local mistake = args.mistake_in(("calibration: %d"):format(k), OF_A_LABEL, one)
+            local mistake = one and methods.mistake(("calibration: %d"):format(k), one)
             if mistake then return mistake end
         end
     end,

@@ -19,8 +19,12 @@ local lx = {}
 ---@field notice string
 
 ---@class Calibration
----@field scale number
----@field shift number
+---@field scale number? of Platt's scaling
+---@field shift number?
+---@field temperature number?
+---@field logits number[]? of isotonic regression, ascending
+---@field probabilities number[]?
+---@field a number? of beta calibration, which has b and c too
 
 ---@class luxel.ClassesReport
 ---@field task "classes"
@@ -36,6 +40,11 @@ local lx = {}
 ---@field brier number? mean over images of the sum of squares over classes (Brier, Monthly Weather Review 78:1, 1950)
 ---@field ece number? of the probability of the called class
 ---@field bootstrap table as of luxel.Report
+
+---@class luxel.Conformal
+---@field classes integer how many
+---@field scores number[][] nonconformity of the images it was fitted on, ascending; of each class where `by_class`, else in one list
+---@field by_class boolean
 
 ---@class luxel.Confusion
 ---@field tp integer
@@ -2601,11 +2610,24 @@ function lx.autograd.no_grad(f, ...) end
 ---@class lx.calibration
 lx.calibration = {}
 
---- Fits the two numbers by Newton's method. Missing labels (NaN) are left out.
+--- Fits a calibration of one logit. Missing labels (NaN) are left out.
+---
+--- - platt: sigmoid(scale * logit + shift) (Platt 1999, "Probabilistic outputs for support vector machines"; solved as
+---   in Lin, Lin and Weng 2007).
+--- - temperature: sigmoid(logit / temperature) (Guo, Pleiss, Sun and Weinberger, ICML 2017).
+--- - beta: the sigmoid s of the logit becomes 1 / (1 + e^-c (1 - s)^b / s^a), neither exponent below 0 (Kull, Silva
+---   Filho and Flach, AISTATS 2017).
+--- - isotonic: the rising steps nearest to the labels, linear in between and constant outside (Zadrozny and Elkan, KDD
+---   2002). Of few images it follows chance, and it can say 0 and 1.
+---
+--- All but isotonic are fitted to Platt's smoothed targets, so that a perfectly separated set does not give infinite
+--- certainty.
 ---@param logits number[] finite
 ---@param labels number[] 0, 1, or NaN (missing)
----@return Calibration? nil where there is only one class, or a number would be above 1e12
-function lx.calibration.fit(logits, labels) end
+---@param options? {method?: "platt"|"temperature"|"isotonic"|"beta"} default "platt"
+---@return Calibration? fitted nil where there is only one class, or a number would be above 1e12; a table that models keep as `calibration` in their metadata
+---@return string? message why nil
+function lx.calibration.fit(logits, labels, options) end
 
 --- Fits one number that all logits are divided by (Guo, Pleiss, Sun and Weinberger, ICML 2017), by Newton's method. The
 --- cross-entropy is convex in its inverse. Missing labels (NaN) are left out.
@@ -2622,8 +2644,18 @@ function lx.calibration.fit_temperature(rows, labels) end
 ---@return number from 0 to 1
 function lx.calibration.operating_point(p, point) end
 
+--- The prior of images without labels, by expectation maximisation, and their probabilities for it (Saerens, Latinne
+--- and Decaestecker 2002). It takes calibrated probabilities, and that only the shares of the classes have changed, not
+--- what they look like: nothing here can tell whether that is so.
+---@param probabilities number[]|number[][]|luxel.Tensor of the positive class, or a row for each image
+---@param from number|number[] the share of positives, or of each class, among the images they were calibrated on
+---@param options? {iterations?: integer, tolerance?: number} default 1000, and 1e-8: the change of a share at which it has converged
+---@return {prior: number|number[], probabilities: number[]|number[][], converged: boolean, iterations: integer, change: number}? shift converged: false where `iterations` were not enough, and the prior is still moving by `change`
+---@return string? message why nil: no images, or all probabilities are the same and say nothing of a prior
+function lx.calibration.prior_shift(probabilities, from, options) end
+
 --- The probability for a logit; without a calibration the plain sigmoid.
----@param fitted? {scale: number, shift: number}|{operating_point: number|false}|false
+---@param fitted? Calibration|{operating_point: number|false}|false|nil
 ---@param logit number finite
 ---@return number from 0 to 1
 function lx.calibration.probability(fitted, logit) end
@@ -2633,6 +2665,14 @@ function lx.calibration.probability(fitted, logit) end
 ---@param temperature? number? above 0, default 1: what the logits are divided by
 ---@return number[] that add up to 1
 function lx.calibration.softmax(row, temperature) end
+
+--- Probabilities for another prior: by Bayes' theorem, if what the classes look like has stayed the same (Saerens,
+--- Latinne and Decaestecker, Neural Computation 14:21, 2002, equation 2.4).
+---@param probabilities number[]|number[][]|luxel.Tensor calibrated: of the positive class, or a row for each image
+---@param from number|number[] the share of positives, or of each class, among the images they were calibrated on
+---@param to number|number[] the same where they are used
+---@return number[]|number[][] probabilities
+function lx.calibration.with_prior(probabilities, from, to) end
 
 ---@class lx.checkpoint
 lx.checkpoint = {}
@@ -2673,6 +2713,53 @@ function lx.checkpoint.save(path, tensors, metadata) end
 ---@param parts {net: Module, optimizer: table, scheduler?: table, state?: table} state: finite numbers, text, booleans and tables of them, such as {epoch = 3, best = 0.9}
 ---@return boolean? ok, string? message, string? code
 function lx.checkpoint.save_training(path, parts) end
+
+---@class lx.conformal
+lx.conformal = {}
+
+--- How often sets hold the right class, and how much they say.
+---@param sets integer[][] of `sets`
+---@param labels number[]|luxel.Tensor class numbers from 0, or NaN (left out)
+---@return {n: integer, coverage: number, size: number, singles: number, empty: number, by_class: table<integer, number>}? evaluation size: mean number of classes; singles, empty: shares of sets of one and of no class; by_class: the coverage of the images of each class that occurs
+---@return string? message why nil
+function lx.conformal.evaluate(sets, labels) end
+
+--- Fits prediction sets on images that were not trained on (validation images that chose nothing, best of all). The
+--- nonconformity of a class is one less its probability (Sadinle, Lei and Wasserman, JASA 114:223, 2019).
+---@param probabilities number[]|number[][]|luxel.Tensor of the positive of two classes, or a row for each image
+---@param labels number[]|luxel.Tensor class numbers from 0, or NaN (left out)
+---@param options? {by_class?: boolean} by_class: the coverage is promised for the images of each class by themselves (Vovk 2005, section 4.5), which takes more images
+---@return luxel.Conformal fitted a table that can be kept as JSON
+function lx.conformal.fit(probabilities, labels, options) end
+
+--- How unusual a score is: the share of n scores, and of itself, that are as large or larger, (1 + their number) /
+--- (n + 1). At or below p with a probability of at most p, if the image is like the others.
+---@param scores number[]|luxel.Tensor of images that were not trained on, in any order
+---@param score number other than NaN
+---@return number p
+function lx.conformal.p_value(scores, score) end
+
+--- How unusual each class would be for each image, as of `p_value`. The set of coverage c holds the classes above
+--- 1 - c.
+---@param fitted luxel.Conformal
+---@param probabilities number[]|number[][]|luxel.Tensor as of `fit`
+---@return number[][] p of each image a number for each class
+function lx.conformal.p_values(fitted, probabilities) end
+
+--- The nonconformity that a new image's stays at or below with a probability of at least `coverage`: of n scores the
+--- one of rank ceil((n + 1) coverage).
+---@param scores number[]|luxel.Tensor of images that were not trained on, in any order
+---@param coverage number above 0 and below 1
+---@return number quantile infinite where there are too few scores to promise that
+function lx.conformal.quantile(scores, coverage) end
+
+--- The classes of each image that are not unusual for it. A set of several says that the model cannot tell, an empty
+--- one that the image is like none of them.
+---@param fitted luxel.Conformal
+---@param probabilities number[]|number[][]|luxel.Tensor as of `fit`
+---@param coverage number above 0 and below 1: the share of images whose set holds the right class, at least
+---@return integer[][] sets class numbers from 0, ascending; all of them where the images of `fit` are too few to promise that
+function lx.conformal.sets(fitted, probabilities, coverage) end
 
 ---@class lx.data
 lx.data = {}
@@ -2828,6 +2915,13 @@ function lx.metrics.accuracy(scores, labels, threshold) end
 ---@return number? auc, string? message nil where a class is absent
 function lx.metrics.auc(scores, labels) end
 
+--- The area under the risk-coverage curve: the mean risk over all numbers of images that may be answered (Geifman and
+--- El-Yaniv, NeurIPS 2017). Less is better; a doubt that knows nothing has the share of errors.
+---@param doubts number[]|luxel.Tensor one for each image, larger for those to leave to a person first
+---@param errors number[]|luxel.Tensor 1 wrong, 0 right, NaN not known
+---@return number? aurc, string? message
+function lx.metrics.aurc(doubts, errors) end
+
 --- A confidence interval by the percentile bootstrap (Efron, Annals of Statistics 7:1, 1979): of patients where
 --- `options.groups` names each image's patient (images of one patient are not independent), else of images.
 ---@param fn fun(scores: number[], labels: number[]): number? the figure; `metrics.auc` costs no sort a resample
@@ -2915,6 +3009,21 @@ function lx.metrics.precision(scores, labels, threshold) end
 ---@param options? {threshold?: number|(number)[], groups?: (any)[]|false, classes?: (string)[], n?: integer, seed?: integer, level?: number} threshold: of several labels one for each, or for all; classes: names of classes or labels
 ---@return luxel.Report|luxel.ClassesReport|luxel.LabelsReport
 function lx.metrics.report(scores, labels, options) end
+
+--- The share of wrong answers when the least doubtful share of the images is answered.
+---@param doubts number[]|luxel.Tensor one for each image, larger for those to leave to a person first
+---@param errors number[]|luxel.Tensor 1 wrong, 0 right, NaN not known
+---@param coverage number above 0 and up to 1: the share that is answered, at least
+---@return number? risk, number|string doubt the largest that is answered, or why nil
+function lx.metrics.risk_at_coverage(doubts, errors, coverage) end
+
+--- The share of wrong answers (risk) among the share of images that are answered (coverage), those up to each doubt
+--- (El-Yaniv and Wiener, JMLR 11:1605, 2010).
+---@param doubts number[]|luxel.Tensor one for each image, larger for those to leave to a person first
+---@param errors number[]|luxel.Tensor 1 wrong, 0 right, NaN not known
+---@return {coverage: number, risk: number, doubt: number}[]? points one for each distinct doubt, ascending
+---@return string? message
+function lx.metrics.risk_coverage(doubts, errors) end
 
 --- The ROC curve, from (0, 0) to (1, 1), one point for each distinct score.
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class

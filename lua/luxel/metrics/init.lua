@@ -8,7 +8,7 @@ local namespace = require "luxel.namespace"
 
 local metrics = {}
 
-for _, part in ipairs {"counts", "curves", "calibration", "intervals", "overlap", "report", "text"} do
+for _, part in ipairs {"counts", "curves", "calibration", "intervals", "overlap", "report", "selective", "text"} do
     for name, value in pairs(require("luxel.metrics." .. part).public) do metrics[name] = value end
 end
 

@@ -43,11 +43,16 @@ end
 ---@param scores number[]|luxel.Tensor
 ---@param labels number[]|luxel.Tensor
 ---@param caller string the public function, for errors
+---@param scores_name string? what its arguments are called, if not scores and labels
+---@param labels_name string?
 ---@return {scores: number[], labels: number[], source: integer[], n: integer, missing: integer}
-function samples.of(scores, labels, caller)
-    scores, labels = samples.numbers(scores, caller .. ": scores"), samples.numbers(labels, caller .. ": labels")
+function samples.of(scores, labels, caller, scores_name, labels_name)
+    scores_name, labels_name = scores_name or "scores", labels_name or "labels"
+    scores = samples.numbers(scores, caller .. ": " .. scores_name)
+    labels = samples.numbers(labels, caller .. ": " .. labels_name)
     if #scores ~= #labels then
-        args.fail("%s: labels: expected one for each of the %d scores, got %d", caller, #scores, #labels)
+        args.fail("%s: %s: expected one for each of the %d %s, got %d", caller, labels_name, #scores, scores_name,
+            #labels)
     end
     local kept = {scores = {}, labels = {}, source = {}, n = 0, missing = 0}
     for i = 1, #labels do
@@ -55,9 +60,10 @@ function samples.of(scores, labels, caller)
         if label ~= label then
             kept.missing = kept.missing + 1
         elseif label ~= 0 and label ~= 1 then
-            args.fail("%s: labels: expected 0, 1 or NaN (missing), got %s at place %d", caller, args.describe(label), i)
+            args.fail("%s: %s: expected 0, 1 or NaN (missing), got %s at place %d", caller, labels_name,
+                args.describe(label), i)
         elseif score ~= score then
-            args.fail("%s: scores: expected numbers, got nan at place %d", caller, i)
+            args.fail("%s: %s: expected numbers, got nan at place %d", caller, scores_name, i)
         else
             local n = kept.n + 1
             kept.n, kept.scores[n], kept.labels[n], kept.source[n] = n, score, label, i

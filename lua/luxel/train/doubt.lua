@@ -8,8 +8,10 @@
 -- order withholds wrong answers best among validation images and near misses of them: darkened, blurred, cropped and
 -- turned.
 
-local calibration = require "luxel.calibration"
+local calibration = require "luxel.calibration.methods"
+local conformal = require "luxel.conformal"
 local familiarity = require "luxel.train.familiarity"
+local metrics = require "luxel.metrics"
 
 local doubt = {}
 
@@ -45,25 +47,16 @@ end
 
 -- ---- fitting ----------------------------------------------------------------------------------------------------
 
--- The k-th smallest of ascending values such that a new one is below it with a chance of at most 1 - COVERAGE; nil
--- where there are too few to say.
-local function lower_limit(sorted)
-    local k = math.floor((#sorted + 1) * (1 - COVERAGE) + 1e-9)
-    return sorted[k]
-end
-
--- The limits of the conformal sets in logits: from `low` on an image may be positive, up to `high` negative. Nil where
--- there are too few images of the class: then its sets always hold it.
+-- The limits of the conformal sets in logits, whose order no calibration changes: from `low` on an image may be positive,
+-- up to `high` negative. Nil where there are too few images of the class: then its sets always hold it.
 local function limits(logits, labels)
     local positive, negative = {}, {}
     for i, z in ipairs(logits) do
-        if labels[i] == 1 then positive[#positive + 1] = z end
-        if labels[i] == 0 then negative[#negative + 1] = -z end
+        if labels[i] == 1 then positive[#positive + 1] = -z end
+        if labels[i] == 0 then negative[#negative + 1] = z end
     end
-    table.sort(positive)
-    table.sort(negative)
-    local low, high = lower_limit(positive), lower_limit(negative)
-    return low, high and -high
+    local low, high = -conformal.quantile(positive, COVERAGE), conformal.quantile(negative, COVERAGE)
+    return low > -math.huge and low or nil, high < math.huge and high or nil
 end
 
 local function log_odds(p)
@@ -73,22 +66,6 @@ end
 
 -- A number from 0 to 0.5: how doubtful an image is by its distance to the threshold and its unfamiliarity.
 local function combine(margin, unfamiliar, power) return 1 / (1 + math.exp(margin / unfamiliar ^ power)) end
-
--- The mean of the error rates among the first 1, 2, ... images, those of the least doubt first.
-local function risk_coverage(doubts, wrong)
-    local order = {}
-    for i = 1, #doubts do order[i] = i end
-    table.sort(order, function(a, b)
-        if doubts[a] ~= doubts[b] then return doubts[a] < doubts[b] end
-        return a < b
-    end)
-    local errors, sum = 0, 0
-    for k, i in ipairs(order) do
-        errors = errors + wrong[i]
-        sum = sum + errors / k
-    end
-    return #order > 0 and sum / #order or 0
-end
 
 local function median(ascending) return ascending[(#ascending + 1) // 2] end
 
@@ -107,11 +84,12 @@ local function choose_power(model, known, images)
             end
         end
     end
-    local best, least
+    local best, least = 0, nil
+    if #wrong == 0 then return best end
     for _, power in ipairs(POWERS) do
         local doubts = {}
         for i, margin in ipairs(margins) do doubts[i] = combine(margin, unfamiliar[i], power) end
-        local risk = risk_coverage(doubts, wrong)
+        local risk = metrics.aurc(doubts, wrong)
         if not least or risk < least - 1e-12 then best, least = power, risk end
     end
     return best
@@ -218,7 +196,6 @@ function doubt.mistake(fitted)
     end
 end
 
-doubt.combine, doubt.risk_coverage = combine, risk_coverage
-doubt.coverage = COVERAGE
+doubt.limits = limits
 
 return doubt

@@ -9,6 +9,7 @@ local args = require "luxel.args"
 local calibration = require "luxel.calibration"
 local core = require "luxel.core"
 local F = require "luxel.nn.functional"
+local methods = require "luxel.calibration.methods"
 local metrics = require "luxel.metrics"
 
 local task = {}
@@ -40,7 +41,7 @@ local function column(rows, k)
     return out
 end
 
-local function sigmoid_of(row, fitted) return calibration.probability(fitted, row) end
+local function sigmoid_of(row, fitted) return methods.probability(fitted, row) end
 
 local binary = {
     figures = {"auc", "accuracy"}, network = "classifier",
@@ -108,7 +109,7 @@ end
 
 function labels_task.probabilities(row, fitted)
     local out = {}
-    for k, logit in ipairs(row) do out[k] = calibration.probability(fitted and fitted[k], logit) end
+    for k, logit in ipairs(row) do out[k] = methods.probability(fitted and fitted[k], logit) end
     return out
 end
 

@@ -1,117 +1,63 @@
 --- From a network's logit to a probability that can be believed.
 --
 -- A network trained with class weights, or past the point where it is right about nearly everything, is wrong about
--- how sure it is. Platt scaling puts p = sigmoid(scale * logit + shift), with the two numbers fitted on validation
--- images (Platt 1999, "Probabilistic outputs for support vector machines", with his smoothed targets, so that a
--- perfectly separated set does not give infinite certainty; solved as in Lin, Lin and Weng 2007).
+-- how sure it is. What is fitted on validation images sets that right: of one logit in one of four ways, of the logits
+-- of classes that exclude each other by a temperature.
 
 local args = require "luxel.args"
+local logistic = require "luxel.calibration.logistic"
+local methods = require "luxel.calibration.methods"
 local namespace = require "luxel.namespace"
+local prior = require "luxel.calibration.prior"
 local result_type = require "luxel.result"
 
-local calibration = {}
-
-local new_calibration = result_type("calibration", {"scale", "shift"}, function(self)
-    return ("calibration: probability = sigmoid(%.4g * logit + %.4g)"):format(self.scale, self.shift)
-end)
+local calibration = {with_prior = prior.with_prior, prior_shift = prior.prior_shift}
 
 ---@class Calibration
----@field scale number
----@field shift number
+---@field scale number? of Platt's scaling
+---@field shift number?
+---@field temperature number?
+---@field logits number[]? of isotonic regression, ascending
+---@field probabilities number[]?
+---@field a number? of beta calibration, which has b and c too
 
--- log(1 + e^z) without overflow.
-local function softplus(z)
-    if z > 0 then return z + math.log(1 + math.exp(-z)) end
-    return math.log(1 + math.exp(z))
-end
-
-local function sigmoid(z)
-    if z >= 0 then return 1 / (1 + math.exp(-z)) end
-    local e = math.exp(z)
-    return e / (1 + e)
-end
-
-local function cross_entropy(logits, targets, scale, shift)
-    local sum = 0
-    for i, logit in ipairs(logits) do
-        local z = scale * logit + shift
-        sum = sum + softplus(z) - targets[i] * z
-    end
-    return sum
-end
-
--- Gradient and Hessian of the cross-entropy in (scale, shift).
-local function slopes(logits, targets, scale, shift)
-    local g1, g2, h11, h12, h22 = 0, 0, 1e-9, 0, 1e-9
-    for i, logit in ipairs(logits) do
-        local p = sigmoid(scale * logit + shift)
-        local d, w = p - targets[i], p * (1 - p)
-        g1, g2 = g1 + d * logit, g2 + d
-        h11, h12, h22 = h11 + w * logit * logit, h12 + w * logit, h22 + w
-    end
-    return g1, g2, h11, h12, h22
-end
-
--- Logits moved and stretched to mean 0 and variance 1, in place. Far from 0 every sigmoid is flat, and Newton's method
--- would not find from there.
-local function standardise(logits)
-    local sum, squares = 0, 0
-    for _, logit in ipairs(logits) do sum = sum + logit end
-    local mean = sum / #logits
-    for _, logit in ipairs(logits) do squares = squares + (logit - mean) ^ 2 end
-    local deviation = squares > 0 and math.sqrt(squares / #logits) or 1
-    for i, logit in ipairs(logits) do logits[i] = (logit - mean) / deviation end
-    return mean, deviation
-end
-
--- Further than the logits of any network, which are float32, can lead.
-local LARGEST <const> = 1e12
-
---- Fits the two numbers by Newton's method. Missing labels (NaN) are left out.
+--- Fits a calibration of one logit. Missing labels (NaN) are left out.
+--
+-- - platt: sigmoid(scale * logit + shift) (Platt 1999, "Probabilistic outputs for support vector machines"; solved as
+--   in Lin, Lin and Weng 2007).
+-- - temperature: sigmoid(logit / temperature) (Guo, Pleiss, Sun and Weinberger, ICML 2017).
+-- - beta: the sigmoid s of the logit becomes 1 / (1 + e^-c (1 - s)^b / s^a), neither exponent below 0 (Kull, Silva
+--   Filho and Flach, AISTATS 2017).
+-- - isotonic: the rising steps nearest to the labels, linear in between and constant outside (Zadrozny and Elkan, KDD
+--   2002). Of few images it follows chance, and it can say 0 and 1.
+--
+-- All but isotonic are fitted to Platt's smoothed targets, so that a perfectly separated set does not give infinite
+-- certainty.
 ---@param logits number[] finite
 ---@param labels number[] 0, 1, or NaN (missing)
----@return Calibration? nil where there is only one class, or a number would be above 1e12
-function calibration.fit(logits, labels)
+---@param options? {method: "platt"|"temperature"|"isotonic"|"beta"|nil} default "platt"
+---@return Calibration? fitted nil where there is only one class, or a number would be above 1e12; a table that models
+---  keep as `calibration` in their metadata
+---@return string? message why nil
+function calibration.fit(logits, labels, options)
     if #logits ~= #labels then
         args.fail("calibration.fit: labels: expected one for each of the %d logits, got %d", #logits, #labels)
     end
-    local kept, targets, count = {}, {}, {[0] = 0, [1] = 0}
+    local kept, truth = {}, {}
     for i, label in ipairs(labels) do
-        if count[label] then
-            count[label] = count[label] + 1
+        if label == 0 or label == 1 then
+            kept[#kept + 1], truth[#truth + 1] = logits[i], label
         elseif label == label then
             args.fail("calibration.fit: labels: expected 0, 1 or NaN (missing), got %s at place %d", tostring(label), i)
         end
     end
-    if count[0] == 0 or count[1] == 0 then return nil end
-    local goal = {[0] = 1 / (count[0] + 2), [1] = (count[1] + 1) / (count[1] + 2)}
-    for i, label in ipairs(labels) do
-        if goal[label] then kept[#kept + 1], targets[#targets + 1] = logits[i], goal[label] end
+    local targets, positives, negatives = logistic.targets(truth)
+    if not targets then
+        return nil, ("needs both classes, has %d positive and %d negative"):format(positives, negatives)
     end
-    local mean, deviation = standardise(kept)
-    local scale, shift = 0, math.log((count[1] + 1) / (count[0] + 1))
-    local loss = cross_entropy(kept, targets, scale, shift)
-    for _ = 1, 100 do
-        local g1, g2, h11, h12, h22 = slopes(kept, targets, scale, shift)
-        if math.abs(g1) < 1e-6 and math.abs(g2) < 1e-6 then break end
-        local determinant = h11 * h22 - h12 * h12
-        local d1, d2 = (h12 * g2 - h22 * g1) / determinant, (h12 * g1 - h11 * g2) / determinant
-        local length, better = 1, false
-        while length > 1e-8 and not better do
-            local next_scale, next_shift = scale + length * d1, shift + length * d2
-            local tried = cross_entropy(kept, targets, next_scale, next_shift)
-            better = tried < loss
-            if better then
-                scale, shift, loss = next_scale, next_shift, tried
-            else
-                length = length / 2
-            end
-        end
-        if not better then break end
-    end
-    scale, shift = scale / deviation, shift - scale * mean / deviation
-    if math.abs(scale) > LARGEST or math.abs(shift) > LARGEST then return nil end
-    return new_calibration {scale = scale, shift = shift}
+    local fitted = methods.by_name[options and options.method or "platt"].fit(kept, truth, targets)
+    if fitted then return fitted end
+    return nil, "the logits are too large, too close together, or all 0"
 end
 
 -- ---- many classes -------------------------------------------------------------------------------------------------
@@ -191,30 +137,27 @@ end
 ---@param point number|false|nil above 0 and below 1; false, nil or NaN: there is none
 ---@return number from 0 to 1
 function calibration.operating_point(p, point)
-    if not point or point ~= point then return 0.5 end
-    if point <= 0 or point >= 1 then
+    if point and (point <= 0 or point >= 1) then
         args.fail("calibration.operating_point: point: expected a number above 0 and below 1, got %s", tostring(point))
     end
-    if p < point then return p / (2 * point) end
-    return 1 - (1 - p) / (2 * (1 - point))
+    return methods.operating_point(p, point)
 end
 
 --- The probability for a logit; without a calibration the plain sigmoid.
 ---@param fitted Calibration|{operating_point: number|false}|false|nil
 ---@param logit number finite
 ---@return number from 0 to 1
-function calibration.probability(fitted, logit)
-    if not fitted then return sigmoid(logit) end
-    local point = rawget(fitted, "operating_point")
-    if point ~= nil then return calibration.operating_point(sigmoid(logit), point) end
-    return sigmoid(fitted.scale * logit + fitted.shift)
-end
+function calibration.probability(fitted, logit) return methods.probability(fitted, logit) end
+
+local PRIOR <const> = "probabilities: tensor|table, from: number|number[]"
 
 return namespace("lx.calibration", args.publish("calibration.", calibration, {
-    fit = "logits: finite[], labels: number[]",
+    fit = "logits: finite[], labels: number[], "
+        .. 'options: {method: "platt"|"temperature"|"isotonic"|"beta"?}?',
     softmax = "row: finite[], temperature: positive?",
     fit_temperature = "rows: table[], labels: number[]",
     operating_point = "p: number(0..1), point: number|false?",
-    probability = "fitted: {scale: finite(-1e12..1e12), shift: finite(-1e12..1e12)}|{operating_point: number|false}"
-        .. "|false?, logit: finite",
+    probability = "fitted: calibration|false?, logit: finite",
+    with_prior = PRIOR .. ", to: number|number[]",
+    prior_shift = PRIOR .. ", options: {iterations: integer(1..1000000)?, tolerance: positive?}?",
 }))
