@@ -14,6 +14,10 @@ schema.VERSION = 2
 
 local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?}"
 
+-- What was fitted anew at another hospital: see luxel.adapt; source: the checksum of the file it was made of.
+local ADAPTED <const> = "{place: text?, date: text, images: integer(1..), labelled: integer(0..), "
+    .. "patients: integer(1..), steps: text[], prior: finite(0..1)?, source: text, rows: table[]?}"
+
 -- Weights from elsewhere: see luxel.Pretrained.
 local PRETRAINED <const> = "{source: text, network: text, checksum: text, variant: text?, "
     .. "mean: finite|finite[]?, std: finite|finite[]?, summed: boolean, head: \"kept\"|\"replaced\", "
@@ -42,6 +46,7 @@ local FIELDS <const> = {
     {"calibration", "false|table"},
     {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
     {"doubt", doubt.TYPE}, -- what its answers are doubted by
+    {"adapted", ADAPTED}, -- where, when and how it was adapted
     -- where it comes from
     {"seed", "integer"},
     {"epoch", "integer(0..)"},

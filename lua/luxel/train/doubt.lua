@@ -21,6 +21,9 @@ local COVERAGE <const> = 0.95
 -- An image is unlike those of training where no more of the images that training left out are as far away.
 doubt.UNLIKE = 0.02
 
+-- Logits of each class that are kept.
+local SCORES <const> = 100
+
 local POWERS <const> = {0, 0.5, 1, 2}
 
 -- Images at most: of training for the features, and of validation that near misses are made of.
@@ -47,15 +50,23 @@ end
 
 -- ---- fitting ----------------------------------------------------------------------------------------------------
 
+-- The logits of each class, ascending.
+local function by_class(logits, labels)
+    local lists = {[0] = {}, [1] = {}}
+    for i, z in ipairs(logits) do
+        if labels[i] == labels[i] then table.insert(lists[labels[i]], z) end
+    end
+    table.sort(lists[0])
+    table.sort(lists[1])
+    return lists[1], lists[0]
+end
+
 -- The limits of the conformal sets in logits, whose order no calibration changes: from `low` on an image may be positive,
 -- up to `high` negative. Nil where there are too few images of the class: then its sets always hold it.
-local function limits(logits, labels)
-    local positive, negative = {}, {}
-    for i, z in ipairs(logits) do
-        if labels[i] == 1 then positive[#positive + 1] = -z end
-        if labels[i] == 0 then negative[#negative + 1] = z end
-    end
-    local low, high = -conformal.quantile(positive, COVERAGE), conformal.quantile(negative, COVERAGE)
+local function limits(positive, negative)
+    local turned = {}
+    for i, z in ipairs(positive) do turned[i] = -z end
+    local low, high = -conformal.quantile(turned, COVERAGE), conformal.quantile(negative, COVERAGE)
     return low > -math.huge and low or nil, high < math.huge and high or nil
 end
 
@@ -100,6 +111,8 @@ end
 ---@field low number? logit from which on the positive class is in the conformal set; nil: always
 ---@field high number? logit up to which the negative class is
 ---@field prior number? share of the positive class among the labelled images that probabilities were calibrated on
+---@field positive number[]? logits of these images of the positive class, ascending, at most 100 evenly chosen ones
+---@field negative number[]? the same of the negative class
 ---@field power number
 ---@field familiarity luxel.Familiarity?
 ---@field images integer that it was fitted on
@@ -111,14 +124,14 @@ end
 ---@param near {logits: number[], labels: number[], features: Tensor}[]? near misses
 ---@return luxel.Doubt
 function doubt.fit(model, validation, training, near)
-    local low, high = limits(validation.logits, validation.labels)
-    local positives, known = 0, 0
-    for _, label in ipairs(validation.labels) do
-        if label == label then known, positives = known + 1, positives + label end
-    end
+    local positive, negative = by_class(validation.logits, validation.labels)
+    local low, high = limits(positive, negative)
+    local both = #positive > 0 and #negative > 0
     local fitted = {
         coverage = COVERAGE, low = low, high = high, power = 0, images = #validation.logits,
-        prior = positives > 0 and positives < known and positives / known or nil,
+        prior = both and #positive / (#positive + #negative) or nil,
+        positive = both and familiarity.thinned(positive, SCORES) or nil,
+        negative = both and familiarity.thinned(negative, SCORES) or nil,
     }
     local like = training and validation.features and familiarity.fit(training, validation.features)
     if like then
@@ -174,12 +187,18 @@ local FAMILIARITY <const> = "{channels: integer(1..), mean: string, scales: stri
     .. "variances: finite(1e-300..1e300)[], rest: finite(0..), distances: finite(0..)[]}"
 
 doubt.TYPE = "{coverage: finite(0.5..0.999999), low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
-    .. "power: finite(0..100), images: integer(1..), familiarity: " .. FAMILIARITY .. "?}"
+    .. "positive: finite[]?, negative: finite[]?, power: finite(0..100), images: integer(1..), familiarity: " .. FAMILIARITY .. "?}"
 
 --- The mistake in such a field that types cannot express; nil if there is none.
 ---@param fitted luxel.Doubt
 ---@return string?
 function doubt.mistake(fitted)
+    for _, name in ipairs {"positive", "negative"} do
+        local list = fitted[name] or {}
+        for i = 2, #list do
+            if list[i] < list[i - 1] then return ("doubt: %s: expected ascending numbers"):format(name) end
+        end
+    end
     local known = fitted.familiarity
     if not known then return nil end
     for name, count in pairs {mean = known.channels, scales = known.channels,
@@ -196,6 +215,6 @@ function doubt.mistake(fitted)
     end
 end
 
-doubt.limits = limits
+doubt.limits, doubt.by_class = limits, by_class
 
 return doubt

@@ -168,11 +168,14 @@ local KEPT <const> = 200
 -- The least deviation of a channel, as a share of the mean one.
 local LEAST <const> = 0.01
 
--- An ascending list made shorter: evenly chosen, with the smallest and the largest.
-local function thinned(values)
-    if #values <= KEPT then return values end
+--- An ascending list made shorter: evenly chosen, with the smallest and the largest.
+---@param values number[] ascending
+---@param most integer
+---@return number[]
+function familiarity.thinned(values, most)
+    if #values <= most then return values end
     local out = {}
-    for i = 1, KEPT do out[i] = values[1 + (i - 1) * (#values - 1) // (KEPT - 1)] end
+    for i = 1, most do out[i] = values[1 + (i - 1) * (#values - 1) // (most - 1)] end
     return out
 end
 
@@ -210,7 +213,7 @@ function familiarity.fit(training, others)
     }
     local distances = familiarity.distances(fitted, others)
     table.sort(distances)
-    fitted.distances = thinned(distances)
+    fitted.distances = familiarity.thinned(distances, KEPT)
     return fitted
 end
 
@@ -263,6 +266,24 @@ function familiarity.p_value(fitted, distance)
         further = further + 1
     end
     return (1 + further) / (1 + #list)
+end
+
+--- The same with its centre moved towards other images, with the weight n / (n + pseudo) of n of them, whose distances
+--- from there count among the usual ones.
+---@param fitted luxel.Familiarity
+---@param rows Tensor [N,C] their features
+---@param pseudo number
+---@return luxel.Familiarity
+function familiarity.moved(fitted, rows, pseudo)
+    local n, moved = rows.shape[1], {}
+    for key, value in pairs(fitted) do moved[key] = value end
+    local weight = n / (n + pseudo)
+    moved.mean = familiarity.to_text(core.to_table(open(fitted).mean * (1 - weight) + rows:mean(1) * weight))
+    local distances = familiarity.distances(moved, rows)
+    table.move(fitted.distances, 1, #fitted.distances, #distances + 1, distances)
+    table.sort(distances)
+    moved.distances = distances
+    return moved
 end
 
 return familiarity
