@@ -125,14 +125,16 @@ local function median(values)
     return sorted[(#sorted + 1) // 2]
 end
 
--- Distances of the images from those of the training, the share that is unlike them; nil where the model keeps nothing.
+-- Distances of the images from those of the training, which are unlike them (1, or 0), and their share; nil where the
+-- model keeps nothing.
 local function distances_of(known, features)
     if not known or not features then return nil end
-    local list, unlike = familiarity.distances(known, features), 0
-    for _, distance in ipairs(list) do
-        if familiarity.p_value(known, distance) <= doubt.UNLIKE then unlike = unlike + 1 end
+    local list, flags, unlike = familiarity.distances(known, features), {}, 0
+    for i, distance in ipairs(list) do
+        flags[i] = familiarity.p_value(known, distance) <= doubt.UNLIKE and 1 or 0
+        unlike = unlike + flags[i]
     end
-    return list, unlike / #list
+    return list, flags, unlike / #list
 end
 
 -- ---- one adaptation -------------------------------------------------------------------------------------------------
@@ -181,7 +183,12 @@ end
 -- What comes after the logits, fitted on some of the images.
 local function fit_answers(job, places, logits)
     local metadata = job.predictor.metadata
-    local unlike = job.unlike and {share = job.unlike, limit = UNLIKE}
+    local unlike
+    if job.flags then
+        local count = 0
+        for _, i in ipairs(places) do count = count + job.flags[i] end
+        unlike = {share = count / #places, limit = UNLIKE}
+    end
     return answers.fit(metadata, pick(logits, places), pick(job.labels, places), job.steps, unlike)
 end
 
@@ -325,7 +332,7 @@ local function finish(job, logits, features, report, patients)
     local fitted = adapted_doubt(job, found, logits, features)
     local counts = counts_of(job.labels)
     if guard then table.insert(found.done, 1, "statistics") end
-    local _, unlike = distances_of(fitted and fitted.familiarity, features)
+    local _, _, unlike = distances_of(fitted and fitted.familiarity, features)
     local adapted = setmetatable({
         steps = found.done, left_out = found.left_out, calibration = found.calibration, threshold = found.threshold,
         prior = found.prior, images = #job.labels, labelled = counts[0] + counts[1], patients = patients,
@@ -381,7 +388,7 @@ function adapt.fit(predictor, dataset, options)
     }
     local logits, features = observe(job, dataset)
     local distances
-    distances, job.unlike = distances_of(job.known, features)
+    distances, job.flags, job.unlike = distances_of(job.known, features)
     if distances and median(distances) > FAR * median(job.known.distances) then
         return refuse("unlike", "half of the images are %.1f times as far from those of the training as its own (limit "
             .. "%g): this is more than another hospital", median(distances) / median(job.known.distances), FAR)
