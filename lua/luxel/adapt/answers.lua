@@ -106,8 +106,8 @@ local function shift_of_prior(source, logits, odds, unlike)
     if not found.converged then return nil, "the prior does not settle" end
     local misfit = answers.misfit(known, logits, found.prior)
     if misfit > MISFIT then
-        return nil, ("the logits are no mixture of those of the two classes (%.2f, limit %.2f): more than the shares of "
-            .. "the classes has changed"):format(misfit, MISFIT)
+        return nil, ("the logits are no mixture of those of the two classes (%.2f, limit %.2f): more than the shares "
+            .. "of the classes has changed"):format(misfit, MISFIT)
     end
     if found.prior <= 0 or found.prior >= 1 then return nil, "it would leave one class out" end
     -- no further than one image of a class among those that there are

@@ -37,7 +37,8 @@ local WITH_LABELS <const>, WITHOUT <const> = {"calibration", "threshold"}, {"pri
 local FEWEST <const>, FEWEST_OF_CLASS <const> = 30, 10
 local UNFIT <const>, FAR <const> = 0.2, 4
 
--- The share of images that may be unlike those of the training where only the shares of the classes are to have changed.
+-- The share of images that may be unlike those of the training where only the shares of the classes are to have
+-- changed.
 local UNLIKE <const> = 0.1
 
 -- Images that the training's statistics count as (docs/adapting.md).

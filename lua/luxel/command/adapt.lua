@@ -21,8 +21,8 @@ function command.options(parser)
         .. "calibration,threshold where there are labels, else prior).")
     parser:option("--place", "The hospital, for the model's file.")
     parser:option("--date", "Of the adaptation, as in 2026-03-01 (default: today).")
-    options.add_number(parser, "--folds", "Parts of the patients; each is judged with what the others chose.", 5, 2, 100,
-        true)
+    options.add_number(parser, "--folds", "Parts of the patients; each is judged with what the others chose.", 5, 2,
+        100, true)
     options.add_data(parser)
     options.add_device(parser)
     options.add_seed(parser, "Of the folds and of the resampling for the intervals.", 1)
@@ -34,7 +34,8 @@ local function steps_of(args)
     for _, name in ipairs(lx.adapt.STEPS) do known[name] = true end
     for name in args.steps:gmatch("[^,%s]+") do
         if not known[name] then
-            options.fail(("--steps: there is no '%s'; the steps are %s"):format(name, table.concat(lx.adapt.STEPS, ",")))
+            options.fail(("--steps: there is no '%s'; the steps are %s"):format(name, table.concat(lx.adapt.STEPS,
+                ",")))
         end
         steps[#steps + 1] = name
     end

@@ -10,8 +10,10 @@ local ANSWERED <const>, MANY <const> = 0.8, 0.3
 -- Errors and their areas when images are withheld by an order.
 local function withholding(values, wrong, options)
     local area = lx.metrics.aurc(values, wrong)
-    local low, high = lx.metrics.bootstrap(function(picked, errors) return (lx.metrics.aurc(picked, errors)) end, values,
-        wrong, {groups = options.groups, seed = options.seed, n = 300})
+    local function area_of(picked, errors) return (lx.metrics.aurc(picked, errors)) end
+    local low, high = lx.metrics.bootstrap(area_of, values, wrong, {
+        groups = options.groups, seed = options.seed, n = 300,
+    })
     return {
         error = lx.metrics.risk_at_coverage(values, wrong, ANSWERED), aurc = area,
         interval = low and {low, high} or nil,
@@ -52,8 +54,8 @@ end
 local function percent(value) return value and ("%.1f%%"):format(100 * value) or "n/a" end
 
 local function line_of(title, found)
-    return ("  %-26s %-22s %s%s"):format(title, percent(found.error), found.aurc and ("%.4f"):format(found.aurc) or "n/a",
-        found.interval and ("  [%.4f, %.4f]"):format(found.interval[1], found.interval[2]) or "")
+    return ("  %-26s %-22s %s%s"):format(title, percent(found.error),
+        found.aurc and ("%.4f"):format(found.aurc) or "n/a", found.interval and ("  [%.4f, %.4f]"):format(found.interval[1], found.interval[2]) or "")
 end
 
 --- The same in words.
@@ -71,8 +73,8 @@ function doubts.words(report, model, adapted)
         line_of("by doubt", report.by_doubt), line_of("by distance to threshold", report.by_threshold),
     }
     if report.uncertain > MANY * report.images then
-        lines[#lines + 1] = adapted and "more than 30 % are uncertain: these images are unlike those that the model was "
-            .. "trained and adapted on, or too hard for it"
+        lines[#lines + 1] = adapted and "more than 30 % are uncertain: these images are unlike those that the model "
+            .. "was trained and adapted on, or too hard for it"
             or ("more than 30 %% are uncertain: adapt first, on images of this hospital that are judged by a person "
                 .. "(luxel adapt --model %s --data DIR --out FILE)"):format(model)
     end

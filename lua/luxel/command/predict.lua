@@ -114,7 +114,8 @@ function print_answer.json(answer)
         label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
         share = answer.share,
         threshold = answer.threshold, uncertain = answer.uncertain, doubt = answer.doubt,
-        reasons = answer.reasons and #answer.reasons > 0 and answer.reasons or nil, warnings = #warnings > 0 and warnings or nil, notice = answer.notice,
+        reasons = answer.reasons and #answer.reasons > 0 and answer.reasons or nil,
+        warnings = #warnings > 0 and warnings or nil, notice = answer.notice,
     })
 end
 

@@ -1,5 +1,5 @@
---- Which answers of a model to doubt: what its file keeps for that, fitted on the validation images, and how an image is
---- judged by it.
+--- Which answers of a model to doubt: what its file keeps for that, fitted on the validation images, and how an image
+--- is judged by it.
 --
 -- An answer is uncertain where the conformal set of the image is not just its label (a set for each class by itself:
 -- Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005, section 4.5), or where its features are
@@ -61,8 +61,8 @@ local function by_class(logits, labels)
     return lists[1], lists[0]
 end
 
--- The limits of the conformal sets in logits, whose order no calibration changes: from `low` on an image may be positive,
--- up to `high` negative. Nil where there are too few images of the class: then its sets always hold it.
+-- The limits of the conformal sets in logits, whose order no calibration changes: from `low` on an image may be
+-- positive, up to `high` negative. Nil where there are too few images of the class: then its sets always hold it.
 local function limits(positive, negative)
     local turned = {}
     for i, z in ipairs(positive) do turned[i] = -z end
@@ -187,7 +187,8 @@ local FAMILIARITY <const> = "{channels: integer(1..), mean: string, scales: stri
     .. "variances: finite(1e-300..1e300)[], rest: finite(0..), distances: finite(0..)[]}"
 
 doubt.TYPE = "{coverage: finite(0.5..0.999999), low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
-    .. "positive: finite[]?, negative: finite[]?, power: finite(0..100), images: integer(1..), familiarity: " .. FAMILIARITY .. "?}"
+    .. "positive: finite[]?, negative: finite[]?, power: finite(0..100), images: integer(1..), "
+    .. "familiarity: " .. FAMILIARITY .. "?}"
 
 --- The mistake in such a field that types cannot express; nil if there is none.
 ---@param fitted luxel.Doubt

@@ -3,8 +3,8 @@
 --
 -- The covariance is that of the training images in their largest principal components, shrunk towards equal variances
 -- (Ledoit and Wolf, Journal of Multivariate Analysis 88:365, 2004); what lies beside these components is weighed by
--- the mean variance there (Tipping and Bishop, Journal of the Royal Statistical Society B 61:611, 1999). What a distance
--- means is told by the images that training left out: the p-value is the share of them that are as far away or further.
+-- the mean variance there (Tipping and Bishop, Journal of the Royal Statistical Society B 61:611, 1999). What a
+-- distance means is told by the images that training left out: the p-value is the share of them that are as far away or further.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
@@ -48,7 +48,7 @@ end
 -- Rows made orthonormal in place (modified Gram-Schmidt, twice); one that depends on others is drawn anew.
 local function orthonormalise(rows, stream)
     for i, row in ipairs(rows) do
-        local length = 0
+        local length
         repeat
             local before = 0
             for c = 1, #row do before = before + row[c] * row[c] end

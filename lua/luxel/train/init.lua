@@ -134,7 +134,8 @@ end
 ---@param net Module
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
----  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil, features: boolean?, idle: function?}?
+---  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil,
+---  features: boolean?, idle: function?}?
 ---  mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`;
 ---  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
 ---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
