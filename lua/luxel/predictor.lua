@@ -59,7 +59,6 @@ function Answer:__tostring()
     if self.mask then return ("%s: %.2f%% of the picture"):format(self.label, 100 * self.share) end
     return ("%s: %.2f%%%s"):format(self.label, 100 * self.probability,
         self.threshold and (" (threshold %.2f%%)"):format(100 * self.threshold) or "")
-        .. (self.uncertain and " (uncertain)" or "")
 end
 
 -- ---- opening ------------------------------------------------------------------------------------------------------

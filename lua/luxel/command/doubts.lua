@@ -12,7 +12,7 @@ local function withholding(values, wrong, options)
     local area = lx.metrics.aurc(values, wrong)
     local function area_of(picked, errors) return (lx.metrics.aurc(picked, errors)) end
     local low, high = lx.metrics.bootstrap(area_of, values, wrong, {
-        groups = options.groups, seed = options.seed, n = 300,
+        groups = options.groups or nil, seed = options.seed, n = 300,
     })
     return {
         error = lx.metrics.risk_at_coverage(values, wrong, ANSWERED), aurc = area,

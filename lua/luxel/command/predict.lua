@@ -100,7 +100,8 @@ local function number(value) return value and (("%.6f"):format(value):gsub(",", 
 local print_answer = {}
 
 function print_answer.text(answer, only)
-    say((only and "xray " or answer.path .. ": ") .. tostring(answer))
+    if only then return say("xray " .. tostring(answer)) end
+    say(("%s: %s%s"):format(answer.path, tostring(answer), answer.uncertain and " (uncertain)" or ""))
 end
 
 function print_answer.json(answer)

@@ -62,7 +62,7 @@ local function by_class(logits, labels)
 end
 
 -- The limits of the conformal sets in logits, whose order no calibration changes: from `low` on an image may be
--- positive, up to `high` negative. Nil where there are too few images of the class: then its sets always hold it.
+-- positive, up to `high` negative. Nil where there are too few images of the class to say.
 local function limits(positive, negative)
     local turned = {}
     for i, z in ipairs(positive) do turned[i] = -z end
@@ -108,7 +108,7 @@ end
 
 ---@class luxel.Doubt what a model's file keeps
 ---@field coverage number
----@field low number? logit from which on the positive class is in the conformal set; nil: always
+---@field low number? logit from which on the positive class is in the conformal set; nil where too few images say
 ---@field high number? logit up to which the negative class is
 ---@field prior number? share of the positive class among the labelled images that probabilities were calibrated on
 ---@field positive number[]? logits of these images of the positive class, ascending, at most 100 evenly chosen ones
@@ -159,8 +159,10 @@ function doubt.judge(model, logit, features, findings)
     local function add(code, format, ...) reasons[#reasons + 1] = {code = code, message = format:format(...)} end
     local p = calibration.probability(model.calibration, logit)
     local positive = p >= model.threshold
-    local may_be_positive = not fitted.low or logit >= fitted.low
-    local may_be_negative = not fitted.high or logit <= fitted.high
+    local may_be_positive, may_be_negative = positive, not positive
+    if fitted.low and fitted.high then
+        may_be_positive, may_be_negative = logit >= fitted.low, logit <= fitted.high
+    end
     if may_be_positive == may_be_negative or may_be_positive ~= positive then
         add("close", may_be_positive and may_be_negative and "close to the threshold: at a coverage of %.0f %% it may "
             .. "be either class" or "close to the threshold: %.0f %% of the images of either class are further from it",
