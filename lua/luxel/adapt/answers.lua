@@ -22,8 +22,7 @@ local SCALE <const>, SHIFT <const> = 0.3, 2
 -- A local threshold has to gain so much in the mean of sensitivity and specificity.
 local GAIN <const> = 0.03
 
--- The largest distance between the distribution of logits and a mixture of the classes', times the square root of the
--- number of images.
+-- The largest misfit of logits to a mixture of the classes': `answers.misfit`.
 local MISFIT <const> = 1.0
 
 -- ---- log-odds -----------------------------------------------------------------------------------------------------
@@ -56,6 +55,23 @@ local function method_of(fitted)
     end
 end
 
+-- Log-odds by a calibration, without a detour over probabilities that have become 0 or 1.
+local odds_by = {
+    platt = function(fitted, z) return fitted.scale * z + fitted.shift end,
+    temperature = function(fitted, z) return z / fitted.temperature end,
+    beta = function(fitted, z) return fitted.c - fitted.a * softplus(-z) + fitted.b * softplus(z) end,
+}
+
+--- The log-odds that a calibration makes of a logit.
+---@param fitted table|false
+---@param logit number
+---@return number
+function answers.odds(fitted, logit)
+    if not fitted then return logit end
+    local find = odds_by[method_of(fitted)]
+    return find and find(fitted, logit) or log_odds(calibrations.probability(fitted, logit))
+end
+
 local function composed(fitted, scale, shift)
     if not fitted then return {scale = scale, shift = shift} end
     local make = compose[method_of(fitted)]
@@ -75,8 +91,9 @@ local function share_below(values, x)
 end
 
 --- How far logits are from being a mixture of those of the two classes: the largest difference of the distributions
---- (Kolmogorov and Smirnov), times the square root of their number.
----@param known {positive: number[], negative: number[]} ascending logits of each class
+--- (Kolmogorov and Smirnov), over how much both may differ by chance.
+---@param known {positive: number[], negative: number[], prior: number, images: integer} ascending logits of each class,
+---  and among how many images the share of the positive ones was `prior`
 ---@param logits number[]
 ---@param share number of the positive class in the mixture
 ---@return number
@@ -87,7 +104,8 @@ function answers.misfit(known, logits, share)
         local expected = share * share_below(known.positive, z) + (1 - share) * share_below(known.negative, z)
         largest = math.max(largest, math.abs(expected - i / #sorted), math.abs(expected - (i - 1) / #sorted))
     end
-    return largest * math.sqrt(#sorted)
+    local positives, negatives = known.prior * known.images, (1 - known.prior) * known.images
+    return largest / math.sqrt(1 / #sorted + share ^ 2 / positives + (1 - share) ^ 2 / negatives)
 end
 
 -- The shift of the log-odds for another prior; nil and why where there is none to believe in.
@@ -202,7 +220,7 @@ function answers.fit(source, logits, labels, steps, unlike)
     local done, left_out, odds = {}, {}, {}
     local scale, shift, share = 1, 0, nil
     local fitted = source.calibration or false
-    for i, z in ipairs(logits) do odds[i] = log_odds(calibrations.probability(fitted, z)) end
+    for i, z in ipairs(logits) do odds[i] = answers.odds(fitted, z) end
     local threshold = log_odds(source.threshold)
     local kept, truth = labelled(odds, labels)
     local possible = not fitted or compose[method_of(fitted)] ~= nil

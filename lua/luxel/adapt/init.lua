@@ -286,9 +286,9 @@ local function limits_of(fitted, found, job, logits)
     -- where the new log-odds are what the old ones were at the limit; both rise with the logit
     local function moved(limit)
         if not limit then return nil end
-        local wanted = answers.log_odds(calibrations.probability(metadata.calibration, limit))
+        local wanted = answers.odds(metadata.calibration, limit)
         local from, to = limit - 1, limit + 1
-        local function odds(z) return answers.log_odds(calibrations.probability(found.calibration, z)) end
+        local function odds(z) return answers.odds(found.calibration, z) end
         for _ = 1, 60 do
             if odds(from) > wanted then from = from - (to - from) end
             if odds(to) < wanted then to = to + (to - from) end

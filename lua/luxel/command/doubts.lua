@@ -55,7 +55,8 @@ local function percent(value) return value and ("%.1f%%"):format(100 * value) or
 
 local function line_of(title, found)
     return ("  %-26s %-22s %s%s"):format(title, percent(found.error),
-        found.aurc and ("%.4f"):format(found.aurc) or "n/a", found.interval and ("  [%.4f, %.4f]"):format(found.interval[1], found.interval[2]) or "")
+        found.aurc and ("%.4f"):format(found.aurc) or "n/a",
+        found.interval and ("  [%.4f, %.4f]"):format(found.interval[1], found.interval[2]) or "")
 end
 
 --- The same in words.

@@ -4,7 +4,8 @@
 -- The covariance is that of the training images in their largest principal components, shrunk towards equal variances
 -- (Ledoit and Wolf, Journal of Multivariate Analysis 88:365, 2004); what lies beside these components is weighed by
 -- the mean variance there (Tipping and Bishop, Journal of the Royal Statistical Society B 61:611, 1999). What a
--- distance means is told by the images that training left out: the p-value is the share of them that are as far away or further.
+-- distance means is told by the images that training left out: the p-value is the share of them that are as far away or
+-- further.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
