@@ -288,19 +288,27 @@ describe("a model at another hospital", function()
     end)
 
     it("finds the share of the ill without labels", function()
-        local here, there = hospital(100, 13, nil, 0.12), hospital(300, 14, nil, 0.12)
-        local truth = here.labels
-        here.labels = truth * (0 / 0)
-        local adapted = assert(lx.adapt.fit(predictor, here))
-        assert.same({"prior"}, adapted.steps)
-        assert.near(0.12, adapted.prior, 0.1)
-        assert.is_nil(adapted.report)
-        assert.equal(0, adapted.labelled)
-        assert.matches("nothing here says whether it is better", tostring(adapted))
-        assert(adapted:save(work .. "/prior.safetensors"))
-        local new = assert(lx.predictor.open(work .. "/prior.safetensors"))
-        assert.is_true(brier(new, there) < brier(predictor, there))
-        assert.equal(os.date("!%Y-%m-%d"), new.metadata.adapted.date)
+        local there, believed = hospital(300, 14, nil, 0.12), 0
+        for seed = 20, 24 do
+            local here = hospital(100, seed, nil, 0.12)
+            here.labels = here.labels * (0 / 0)
+            local adapted = assert(lx.adapt.fit(predictor, here))
+            assert.is_nil(adapted.report)
+            assert.equal(0, adapted.labelled)
+            assert.matches("nothing here says whether it is better", tostring(adapted))
+            assert(adapted:save(work .. "/prior.safetensors"))
+            local new = assert(lx.predictor.open(work .. "/prior.safetensors"))
+            assert.equal(os.date("!%Y-%m-%d"), new.metadata.adapted.date)
+            if adapted.prior then
+                believed = believed + 1
+                assert.same({"prior"}, adapted.steps)
+                assert.near(0.12, adapted.prior, 0.1)
+                assert.is_true(brier(new, there) < brier(predictor, there))
+            else
+                assert.equal(brier(new, there), brier(predictor, there))
+            end
+        end
+        assert.is_true(believed >= 3)
     end)
 
     it("leaves the prior alone where films look otherwise", function()
