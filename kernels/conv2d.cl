@@ -8,6 +8,7 @@
 #include "activation.h"
 #include "bias.h"
 #include "window.h"
+#include "transpose.h"
 
 #define OF_TWO CONV2D_PIXELS_OF_TWO(LANES)
 #define OF_ONE CONV2D_PIXELS_OF_ONE
@@ -16,36 +17,99 @@
 
 /* ---- packing ---------------------------------------------------------------------------------------------- */
 
-/* id0: in channel; id1: group and out block. Lanes pass from one of the merged groups to the next without a division. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_pack)
-KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, packed)
+/* LANES output channels by a block of input channels whose weights lie one after the other: squares of LANES of these. */
+static LX_ITEM void pack_rows(GLOBAL const float *from, GLOBAL float *to, const conv2d_pack_args p)
 {
-    const long taps = (long)p.kernel_h * p.kernel_w;
-    const long group = id0 / p.in_channels, out = id1 % p.out_blocks * LANES; /* group: of those that were merged */
-    const long first = out / p.out_channels, channel = out % p.out_channels;  /* those of the first lane */
-    GLOBAL const float *from = w + p.base + (id1 / p.out_blocks * p.merged + group) * p.group_stride +
-                               id0 % p.in_channels * p.in_stride;
-    GLOBAL float *to =
-        packed + ((id1 * p.in_blocks + id0 / p.inner) * taps * p.inner + id0 % p.inner) * LANES;
+    const int taps = p.kernel_h * p.kernel_w;
+    int channel = 0, tap = 0;
+    for (long first = 0; first < (long)p.inner * taps; first += LANES) {
+        lanes square[LANES];
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            square[i] = load_lanes(from + i * p.out_stride + first);
+        transpose(square);
+        UNROLL
+        for (int i = 0; i < LANES; i++) {
+            store_lanes(square[i], to + (tap * p.inner + channel) * LANES);
+            tap = tap + 1 < taps ? tap + 1 : 0;
+            channel += tap == 0;
+        }
+    }
+}
+
+/* The same of a weight as seen by backward-data, whose output channels lie one after the other and whose taps run
+ * backwards. What is read past the taps of the last one is of the input channel after, so that there must be one. */
+static LX_ITEM void pack_flipped(GLOBAL const float *from, GLOBAL float *to, const conv2d_pack_args p)
+{
+    const int taps = p.kernel_h * p.kernel_w;
+    lanes square[LANES];
+    UNROLL
+    for (int i = 0; i < LANES; i++)
+        square[i] = load_lanes(from + (i - 1) * taps + 1);
+    transpose(square);
+    for (int tap = 0; tap < taps; tap++)
+        store_lanes(square[taps - 1 - tap], to + tap * p.inner * LANES);
+}
+
+/* By whatever strides: one input channel. */
+static LX_ITEM void pack_channel(GLOBAL const float *from, GLOBAL float *to, const conv2d_pack_args p)
+{
     for (int kh = 0; kh < p.kernel_h; kh++)
         for (int kw = 0; kw < p.kernel_w; kw++) {
             GLOBAL const float *tap = from + kh * p.stride_h + kw * p.stride_w;
-            float values[LANES];
-            if (p.merged == 1 && group == 0 && channel + LANES <= p.out_channels) {
+            GLOBAL float *of_tap = to + (kh * p.kernel_w + kw) * p.inner * LANES;
+            if (p.out_stride == 1) {
+                store_lanes(load_lanes(tap), of_tap);
+            } else {
+                float values[LANES];
                 UNROLL
                 for (int lane = 0; lane < LANES; lane++)
-                    values[lane] = tap[(channel + lane) * p.out_stride];
-            } else {
-                long g = first, c = channel;
-                AT_THE_EDGE
-                for (int lane = 0; lane < LANES; lane++, c++) {
-                    g += c == p.out_channels;
-                    c = c == p.out_channels ? 0 : c;
-                    values[lane] = g == group && group < p.merged ? tap[c * p.out_stride] : 0.0f;
-                }
+                    values[lane] = tap[lane * p.out_stride];
+                store_lanes(load_lanes(values), of_tap);
             }
-            store_lanes(load_lanes(values), to + (kh * p.kernel_w + kw) * p.inner * LANES);
         }
+}
+
+/* id0: in block; id1: group and out block. */
+KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, packed)
+{
+    const long taps = (long)p.kernel_h * p.kernel_w, start = id0 * p.inner, out = id1 % p.out_blocks * LANES;
+    const long first = out / p.out_channels, channel = out % p.out_channels; /* of the groups merged: of the first lane */
+    GLOBAL const float *from = w + p.base + id1 / p.out_blocks * p.merged * p.group_stride;
+    GLOBAL float *to = packed + (id1 * p.in_blocks + id0) * taps * p.inner * LANES;
+    if (p.merged == 1 && channel + LANES <= p.out_channels && start + p.inner <= p.in_channels) {
+        from += channel * p.out_stride + start * p.in_stride;
+        if (p.stride_w == 1 && p.stride_h == p.kernel_w && p.in_stride == taps && p.inner == LANES)
+            pack_rows(from, to, p);
+        else
+            for (int i = 0; i < p.inner; i++) {
+                const int last = start + i + 1 == p.in_channels;
+                if (p.stride_w == -1 && p.stride_h == -p.kernel_w && p.out_stride == taps && taps <= LANES && !last)
+                    pack_flipped(from + i * p.in_stride, to + i * LANES, p);
+                else
+                    pack_channel(from + i * p.in_stride, to + i * LANES, p);
+            }
+        return;
+    }
+    for (long i = 0; i < taps * p.inner; i++)
+        store_lanes(splat(0.0f), to + i * LANES);
+    long group = first, c = channel;
+    AT_THE_EDGE
+    for (int lane = 0; lane < LANES; lane++, c++) { /* lanes pass from one group to the next without a division */
+        group += c == p.out_channels;
+        c = c == p.out_channels ? 0 : c;
+        const long own = group * p.in_channels, end = own + p.in_channels; /* the group's input channels */
+        if (group >= p.merged)
+            return;
+        AT_THE_EDGE
+        for (long i = start < own ? own : start; i < end && i < start + p.inner; i++)
+            for (int kh = 0; kh < p.kernel_h; kh++)
+                for (int kw = 0; kw < p.kernel_w; kw++)
+                    to[((kh * p.kernel_w + kw) * p.inner + i - start) * LANES + lane] =
+                        from[group * p.group_stride + c * p.out_stride + (i - own) * p.in_stride + kh * p.stride_h +
+                             kw * p.stride_w];
+    }
 }
 #endif
 
@@ -404,54 +468,92 @@ static LX_ITEM long rows_together(long width)
     return width >= 128 ? 1 : CEIL_DIV(128, width);
 }
 
-/* id0: group, out block and in block; id1: chunk. All of a chunk's sums are [taps][LANES of in][LANES of out]. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_weight_tile)
+#define CHANNELS (LANES == 16 ? 8 : 4) /* whose sums of two blocks fill the registers */
+
+/* Adds a tap of `rows` rows of the output from `oh` on to the sums [LANES of in][LANES of out] of `blocks` output blocks, which
+ * are `next`, and in dy `next_dy`, apart: of `channels` input channels at a time. Both are constants. */
+static LX_ITEM void add_rows(int blocks, int channels, GLOBAL const float *x_plane, GLOBAL const float *dy, long next_dy, long kh, long kw,
+                             long oh, long rows, GLOBAL float *tap, long next, const conv2d_geometry g)
+{
+    const long shift = kw * g.dilation_w - g.padding_w;
+    const long from = first_from(0, shift, g.stride_w);
+    const long to = least(first_from(g.width, shift, g.stride_w), g.out_width);
+    const int joined = to - from == g.width && g.stride_h == 1 && g.kernel_h == 1 && g.padding_h == 0;
+    const long runs = joined ? 1 : rows, length = joined ? rows * g.width : to - from; /* of pixels side by side */
+    for (int first = 0; first < LANES; first += channels) {
+        lanes sum0[LANES], sum1[LANES];
+        UNROLL
+        for (int c = 0; c < channels; c++) {
+            sum0[c] = load_lanes(tap + (first + c) * LANES);
+            sum1[c] = blocks == 2 ? load_lanes(tap + next + (first + c) * LANES) : splat(0.0f);
+        }
+        for (long i = 0; i < runs; i++) {
+            const long ih = (oh + i) * g.stride_h - g.padding_h + kh * g.dilation_h;
+            if (ih < 0 || ih >= g.height)
+                continue;
+            GLOBAL const float *xs = x_plane + (ih * g.width + from * g.stride_w + shift) * LANES + first;
+            GLOBAL const float *dys = dy + (i * g.out_width + from) * LANES;
+            for (long t = 0; t < length; t++) {
+                const lanes gradient0 = load_lanes(dys);
+                const lanes gradient1 = blocks == 2 ? load_lanes(dys + next_dy) : gradient0;
+                UNROLL
+                for (int c = 0; c < channels; c++) {
+                    const float value = xs[c];
+                    sum0[c] += gradient0 * value;
+                    if (blocks == 2)
+                        sum1[c] += gradient1 * value;
+                }
+                dys += LANES;
+                xs += g.stride_w * LANES;
+            }
+        }
+        UNROLL
+        for (int c = 0; c < channels; c++) {
+            store_lanes(sum0[c], tap + (first + c) * LANES);
+            if (blocks == 2)
+                store_lanes(sum1[c], tap + next + (first + c) * LANES);
+        }
+    }
+}
+
+/* A chunk's sums of `blocks` (a constant) output blocks from `out` of all on, and of in block `in` of its group. */
+static LX_ITEM void sum_chunk(int blocks, long chunk, long out, long in, GLOBAL const float *x, GLOBAL const float *dy,
+                              GLOBAL float *sums, const conv2d_weight_args p)
+{
+    const conv2d_geometry g = p.g;
+    const long taps = (long)g.kernel_h * g.kernel_w, next = p.in_blocks * taps * LANES * LANES;
+    const long x_blocks = (long)p.groups * p.in_blocks, dy_blocks = (long)p.groups * p.out_blocks;
+    const long dy_plane = (long)g.out_height * g.out_width * LANES;
+    const long last = least((chunk + 1) * p.chunk_rows, p.rows), together = rows_together(g.out_width);
+    GLOBAL float *own = sums + chunk * p.chunk_size + (out * p.in_blocks + in) * taps * LANES * LANES;
+    for (int block = 0; block < blocks; block++)
+        for (long i = 0; i < taps * LANES; i++)
+            store_lanes(splat(0.0f), own + block * next + i * LANES);
+    for (long r = chunk * p.chunk_rows, rows; r < last; r += rows) {
+        const long n = r / g.out_height, oh = r % g.out_height;
+        GLOBAL const float *x_plane =
+            x + (n * x_blocks + out / p.out_blocks * p.in_blocks + in) * g.height * g.width * LANES;
+        GLOBAL const float *dy_row = dy + (n * dy_blocks + out) * dy_plane + oh * g.out_width * LANES;
+        rows = least(least(together, g.out_height - oh), last - r);
+        for (long kh = 0; kh < g.kernel_h; kh++)
+            for (long kw = 0; kw < g.kernel_w; kw++)
+                add_rows(blocks, blocks == 1 ? LANES : CHANNELS, x_plane, dy_row, dy_plane, kh, kw, oh, rows,
+                         own + (kh * g.kernel_w + kw) * LANES * LANES, next, g);
+    }
+}
+
+/* id0: group, pair of output blocks and in block; id1: chunk. All of a chunk's sums are [taps][LANES of in][LANES of out].
+ */
 KERNEL3(conv2d_weight_tile, conv2d_weight_args, GLOBAL const float *, x, GLOBAL const float *, dy,
         GLOBAL float *, sums)
 {
-    const long in = id0 % p.in_blocks, group = id0 / p.in_blocks / p.out_blocks;
-    const long x_blocks = (long)p.groups * p.in_blocks, dy_blocks = (long)p.groups * p.out_blocks;
-    const long last = least((id1 + 1) * p.chunk_rows, p.rows), together = rows_together(p.g.out_width);
-    GLOBAL float *own = sums + id1 * p.chunk_size + id0 * p.g.kernel_h * p.g.kernel_w * LANES * LANES;
-    for (long i = 0; i < (long)p.g.kernel_h * p.g.kernel_w * LANES; i++)
-        store_lanes(splat(0.0f), own + i * LANES);
-
-    for (long r = id1 * p.chunk_rows, rows; r < last; r += rows) {
-        const long n = r / p.g.out_height, oh = r % p.g.out_height;
-        GLOBAL const float *x_plane = x + (n * x_blocks + group * p.in_blocks + in) * p.g.height * p.g.width * LANES;
-        GLOBAL const float *dy_row =
-            dy + ((n * dy_blocks + id0 / p.in_blocks) * p.g.out_height + oh) * p.g.out_width * LANES;
-        rows = least(least(together, p.g.out_height - oh), last - r);
-        for (long kh = 0; kh < p.g.kernel_h; kh++)
-            for (long kw = 0; kw < p.g.kernel_w; kw++) {
-                const long shift = kw * p.g.dilation_w - p.g.padding_w;
-                const long from = first_from(0, shift, p.g.stride_w);
-                const long to = least(first_from(p.g.width, shift, p.g.stride_w), p.g.out_width);
-                GLOBAL float *tap = own + (kh * p.g.kernel_w + kw) * LANES * LANES;
-                lanes sum[LANES];
-                UNROLL
-                for (int c = 0; c < LANES; c++)
-                    sum[c] = load_lanes(tap + c * LANES);
-                for (long i = 0; i < rows; i++) {
-                    const long ih = (oh + i) * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h;
-                    if (ih < 0 || ih >= p.g.height)
-                        continue;
-                    GLOBAL const float *xs = x_plane + (ih * p.g.width + from * p.g.stride_w + shift) * LANES;
-                    GLOBAL const float *dys = dy_row + (i * p.g.out_width + from) * LANES;
-                    for (long ow = from; ow < to; ow++) {
-                        const lanes gradient = load_lanes(dys);
-                        UNROLL
-                        for (int c = 0; c < LANES; c++)
-                            sum[c] += gradient * xs[c];
-                        dys += LANES;
-                        xs += p.g.stride_w * LANES;
-                    }
-                }
-                UNROLL
-                for (int c = 0; c < LANES; c++)
-                    store_lanes(sum[c], tap + c * LANES);
-            }
-    }
+    const long pairs = CEIL_DIV(p.out_blocks, 2), in = id0 % p.in_blocks, pair = id0 / p.in_blocks % pairs;
+    const long out = id0 / p.in_blocks / pairs * p.out_blocks + pair * 2;
+    if (pair * 2 + 1 < p.out_blocks)
+        sum_chunk(2, id1, out, in, x, dy, sums, p);
+    else
+        sum_chunk(1, id1, out, in, x, dy, sums, p);
 }
 #endif
 
@@ -674,26 +776,73 @@ KERNEL3(conv2d_bias_windows, conv2d_weight_args, GLOBAL const float *, dy, GLOBA
 }
 #endif
 
-/* id0: in channel and tap; id1: group and out block. Lanes pass from one of the merged groups, whose input channels are
- * others, to the next without a division. */
 #if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_reduce)
+/* The chunks' sums of one input channel (of all) and tap, a lane for each output channel. */
+static LX_ITEM lanes sum_of_chunks(GLOBAL const float *sums, long id1, long in, long tap, const conv2d_reduce_args p)
+{
+    GLOBAL const float *from =
+        sums + (((id1 * p.in_blocks + in / p.inner) * p.taps + tap) * p.inner + in % p.inner) * LANES;
+    lanes total = load_lanes(from);
+    for (long i = 1; i < p.chunks; i++)
+        total += load_lanes(from + i * p.chunk_size);
+    return total;
+}
+
+/* Of one group: LANES input channels by LANES output channels, each of which is written in a row. */
+static LX_ITEM void reduce_block(GLOBAL const float *sums, GLOBAL float *dw, long start, long end, long tap, long id1,
+                                 const conv2d_reduce_args p)
+{
+    const long out = id1 % p.out_blocks * LANES, left = p.out_channels - out, count = left < LANES ? left : LANES;
+    GLOBAL float *to = dw + (id1 / p.out_blocks * p.out_channels + out) * p.in_channels * p.taps + tap;
+    float values[LANES];
+    if (count == LANES && end - start == LANES) {
+        lanes square[LANES];
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            square[i] = sum_of_chunks(sums, id1, start + i, tap, p);
+        transpose(square);
+        for (int lane = 0; lane < LANES; lane++) {
+            GLOBAL float *row = to + (lane * p.in_channels + start) * p.taps;
+            if (p.taps == 1) {
+                store_lanes(square[lane], row);
+            } else {
+                store_lanes(square[lane], values);
+                for (int i = 0; i < LANES; i++)
+                    row[i * p.taps] = values[i];
+            }
+        }
+        return;
+    }
+    for (long in = start; in < end; in++) {
+        store_lanes(sum_of_chunks(sums, id1, in, tap, p), values);
+        AT_THE_EDGE
+        for (long lane = 0; lane < count; lane++)
+            to[(lane * p.in_channels + in) * p.taps] = values[lane];
+    }
+}
+
+/* id0: LANES input channels, and tap; id1: group and out block. Of merged groups, lanes pass from one, whose input channels
+ * are others, to the next without a division. */
 KERNEL2(conv2d_reduce, conv2d_reduce_args, GLOBAL const float *, sums, GLOBAL float *, dw)
 {
-    const long in = id0 / p.taps, tap = id0 % p.taps, out = id1 % p.out_blocks * LANES;
-    const long first = id1 / p.out_blocks * p.merged * p.out_channels; /* output channel of the group */
+    const long start = id0 / p.taps * LANES, tap = id0 % p.taps;
+    const long end = start + LANES < p.in_channels ? start + LANES : p.in_channels;
+    if (p.merged == 1) {
+        reduce_block(sums, dw, start, end, tap, id1, p);
+        return;
+    }
+    const long out = id1 % p.out_blocks * LANES, first = id1 / p.out_blocks * p.merged * p.out_channels;
     const long left = (long)p.merged * p.out_channels - out, count = left < LANES ? left : LANES;
-    long group = out / p.out_channels, end = (group + 1) * p.out_channels - out; /* lane of the next group */
-    GLOBAL float *to = dw + (first + out) * p.in_channels * p.taps + id0;
-    for (long lane = 0; lane < count; group++, end += p.out_channels) {
-        const long c = group * p.in_channels + in;
-        const long from = ((id1 * p.in_blocks + c / p.inner) * p.taps + tap) * p.inner + c % p.inner;
-        float values[LANES];
-        lanes total = load_lanes(sums + from * LANES);
-        for (long i = 1; i < p.chunks; i++)
-            total += load_lanes(sums + i * p.chunk_size + from * LANES);
-        store_lanes(total, values);
-        for (; lane < count && lane < end; lane++)
-            to[lane * p.in_channels * p.taps] = values[lane];
+    for (long in = start; in < end; in++) {
+        GLOBAL float *to = dw + ((first + out) * p.in_channels + in) * p.taps + tap;
+        long group = out / p.out_channels, next = (group + 1) * p.out_channels - out; /* next: lane of another group */
+        for (long lane = 0; lane < count; group++, next += p.out_channels) {
+            float values[LANES];
+            store_lanes(sum_of_chunks(sums, id1, group * p.in_channels + in, tap, p), values);
+            AT_THE_EDGE
+            for (; lane < count && lane < next; lane++)
+                to[lane * p.in_channels * p.taps] = values[lane];
+        }
     }
 }
 #endif

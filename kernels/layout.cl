@@ -3,23 +3,7 @@
  * A work-item moves LANES pixels of LANES channels: a square of values that is transposed in registers. */
 #include "luxel.h"
 #include "layout.h"
-
-/* Each round moves the highest bit of the row number to the lowest of the column number. */
-static LX_ITEM void transpose(lanes *square)
-{
-    UNROLL
-    for (int round = 1; round < LANES; round *= 2) {
-        lanes before[LANES];
-        UNROLL
-        for (int i = 0; i < LANES; i++)
-            before[i] = square[i];
-        UNROLL
-        for (int i = 0; i < LANES / 2; i++) {
-            square[2 * i] = interleave_lower(before[i], before[i + LANES / 2]);
-            square[2 * i + 1] = interleave_upper(before[i], before[i + LANES / 2]);
-        }
-    }
-}
+#include "transpose.h"
 
 /* id0: LANES pixels of a row; id1: row; id2: image and block. */
 KERNEL2(to_blocked, layout_args, GLOBAL const float *, plain, GLOBAL float *, blocked)

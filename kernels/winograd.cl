@@ -68,14 +68,9 @@ static LX_ITEM void transform_sums(const lanes *m, lanes *to, int step)
 
 /* ---- weights -------------------------------------------------------------------------------------------------- */
 
-/* From [out block][in block][9 taps][LANES of in][LANES of out] to [36][out block][in block][LANES][LANES].
- * id0: in channel, id1: out block */
-KERNEL2(winograd_weights, winograd_weight_args, GLOBAL const float *, packed, GLOBAL float *, u)
+/* Of one input channel, from [9 taps][LANES of in][LANES of out]; the products' weights are `product` apart. */
+static LX_APART void transform_taps(GLOBAL const float *from, GLOBAL float *to, long product)
 {
-    const long in_block = id0 / LANES, channel = id0 % LANES;
-    GLOBAL const float *from = packed + ((id1 * p.in_blocks + in_block) * 9 * LANES + channel) * LANES;
-    GLOBAL float *to = u + ((id1 * p.in_blocks + in_block) * LANES + channel) * LANES;
-    const long product = (long)p.out_blocks * p.in_blocks * LANES * LANES;
     lanes columns[LINE * 3]; /* [6][3] */
     UNROLL
     for (int kw = 0; kw < 3; kw++) {
@@ -93,6 +88,15 @@ KERNEL2(winograd_weights, winograd_weight_args, GLOBAL const float *, packed, GL
         for (int j = 0; j < LINE; j++)
             store_lanes(row[j], to + (i * LINE + j) * product);
     }
+}
+
+/* From [out block][in block][9 taps][LANES of in][LANES of out] to [36][out block][in block][LANES][LANES].
+ * id0: in channel, id1: out block */
+KERNEL2(winograd_weights, winograd_weight_args, GLOBAL const float *, packed, GLOBAL float *, u)
+{
+    const long block = id1 * p.in_blocks + id0 / LANES, channel = id0 % LANES;
+    transform_taps(packed + (block * 9 * LANES + channel) * LANES, u + (block * LANES + channel) * LANES,
+                   WINOGRAD_STRIDE((long)p.out_blocks * p.in_blocks * LANES, LANES));
 }
 
 /* ---- forward and backward-data -------------------------------------------------------------------------------- */
@@ -218,20 +222,26 @@ static LX_APART void transform_patch(GLOBAL const float *patch, long row, GLOBAL
     }
 }
 
-/* The patches of a strip, to [36][in block][strip][LANES]. */
+/* The patches of a strip that are of in block `b`, to [36][in block][strip][LANES]. */
+static LX_ITEM void transform_block(int pooled, GLOBAL const float *x, GLOBAL const uchar *codes, long b, long first,
+                                    int count, GLOBAL float *patches, GLOBAL float *square, const winograd_strips s)
+{
+    for (int t = 0; t < count; t++) {
+        const winograd_place place = place_of(first + t, s);
+        winograd_plane plane;
+        winograd_view view;
+        find_plane(pooled, &plane, x, codes, place.image * s.in_blocks + b, s.height, s.width);
+        find_view(pooled, LINE, &view, square, &plane, place.row - s.padding_h, place.column - s.padding_w);
+        transform_patch(view.pixels, view.row, patches + (b * s.strip + t) * LANES,
+                        WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES));
+    }
+}
+
 static LX_ITEM void transform_patches(int pooled, GLOBAL const float *x, GLOBAL const uchar *codes, long first, int count,
                                       GLOBAL float *patches, GLOBAL float *square, const winograd_strips s)
 {
     for (long b = 0; b < s.in_blocks; b++)
-        for (int t = 0; t < count; t++) {
-            const winograd_place place = place_of(first + t, s);
-            winograd_plane plane;
-            winograd_view view;
-            find_plane(pooled, &plane, x, codes, place.image * s.in_blocks + b, s.height, s.width);
-            find_view(pooled, LINE, &view, square, &plane, place.row - s.padding_h, place.column - s.padding_w);
-            transform_patch(view.pixels, view.row, patches + (b * s.strip + t) * LANES,
-                            WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES));
-        }
+        transform_block(pooled, x, codes, b, first, count, patches, square, s);
 }
 
 static LX_ITEM int tiles_of_strip(long strip, const winograd_strips s)
@@ -240,21 +250,30 @@ static LX_ITEM int tiles_of_strip(long strip, const winograd_strips s)
     return left < s.strip ? (int)left : s.strip;
 }
 
-/* One of the 36 products for GROUP tiles and `blocks` (a constant) output blocks. Patches are [in block][strip]
- * [LANES], weights [in block][LANES][LANES] for each block, `next` apart; sums are [tile][block][LANES]. */
-static LX_ITEM void multiply(int blocks, GLOBAL const float *patches, long strip, GLOBAL const float *u, long next,
-                             int in_blocks, GLOBAL float *sums)
+/* One of the 36 products for GROUP tiles and `blocks` (a constant) output blocks, added to the sums if there is `more` of
+ * it there. Patches are [in block][strip][LANES], weights [in block][LANES][LANES] for each block, `next` apart; sums are
+ * [tile][block][LANES]. The patches `ahead` come next. */
+static LX_ITEM void multiply(int blocks, int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
+                             GLOBAL const float *u, GLOBAL const float *u_ahead, long next, int in_blocks, GLOBAL float *sums)
 {
     lanes sum0[GROUP], sum1[GROUP];
     UNROLL
-    for (int t = 0; t < GROUP; t++)
-        sum0[t] = sum1[t] = splat(0.0f);
+    for (int t = 0; t < GROUP; t++) {
+        sum0[t] = more ? load_lanes(sums + t * blocks * LANES) : splat(0.0f);
+        sum1[t] = more && blocks == 2 ? load_lanes(sums + (t * 2 + 1) * LANES) : splat(0.0f);
+    }
     for (int b = 0; b < in_blocks; b++) {
         GLOBAL const float *x = patches + b * strip * LANES;
         GLOBAL const float *w = u + (long)b * LANES * LANES;
+        UNROLL
+        for (int t = 0; t < GROUP; t++)
+            PREFETCH(ahead + (b * strip + t) * LANES);
         for (int c = 0; c < LANES; c++) {
             const lanes w0 = load_lanes(w + c * LANES);
             const lanes w1 = blocks == 2 ? load_lanes(w + next + c * LANES) : w0;
+            PREFETCH(u_ahead + (b * LANES + c) * LANES);
+            if (blocks == 2)
+                PREFETCH(u_ahead + next + (b * LANES + c) * LANES);
             UNROLL
             for (int t = 0; t < GROUP; t++) {
                 const float value = x[t * LANES + c];
@@ -272,16 +291,16 @@ static LX_ITEM void multiply(int blocks, GLOBAL const float *patches, long strip
     }
 }
 
-static LX_APART void multiply_one(GLOBAL const float *patches, long strip, GLOBAL const float *u, int in_blocks,
-                                  GLOBAL float *sums)
+static LX_APART void multiply_one(int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
+                                  GLOBAL const float *u, GLOBAL const float *u_ahead, int in_blocks, GLOBAL float *sums)
 {
-    multiply(1, patches, strip, u, 0, in_blocks, sums);
+    multiply(1, more, patches, ahead, strip, u, u_ahead, 0, in_blocks, sums);
 }
 
-static LX_APART void multiply_two(GLOBAL const float *patches, long strip, GLOBAL const float *u, long next, int in_blocks,
-                                  GLOBAL float *sums)
+static LX_APART void multiply_two(int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
+                                  GLOBAL const float *u, GLOBAL const float *u_ahead, long next, int in_blocks, GLOBAL float *sums)
 {
-    multiply(2, patches, strip, u, next, in_blocks, sums);
+    multiply(2, more, patches, ahead, strip, u, u_ahead, next, in_blocks, sums);
 }
 
 /* Stores the pixels of a tile that are in the image. */
@@ -346,24 +365,31 @@ typedef struct {
     GLOBAL uchar *codes;
 } winograd_worker;
 
-/* The sums and pixels of one or two output blocks from `block` on, for a strip whose patches are ready. */
-static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long first, int count, const winograd_worker w,
-                                   const winograd_args p)
+/* Adds `in_blocks` input blocks to all products of a strip and one or two output blocks, whose weights are [36][block][in
+ * block][LANES][LANES], `next` from one block to the next and `product` from one product to the next. */
+static LX_ITEM void multiply_all(int blocks, int more, int count, GLOBAL const float *patches, GLOBAL const float *u,
+                                 long next, long product, int in_blocks, GLOBAL float *sums, const winograd_strips s)
+{
+    const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES), of_sums = WINOGRAD_STRIDE(s.strip * 2, LANES);
+    for (int i = 0; i < PRODUCTS; i++)
+        for (int t = 0; t < count; t += GROUP) {
+            GLOBAL const float *x = patches + i * of_patches + t * LANES;
+            GLOBAL const float *ahead = t + GROUP < count ? x + GROUP * LANES : patches + (i + 1 < PRODUCTS ? i + 1 : i) * of_patches;
+            GLOBAL float *to = sums + i * of_sums + t * blocks * LANES;
+            if (blocks == 2)
+                multiply_two(more, x, ahead, s.strip, u + i * product, u + (i + (t + GROUP >= count && i + 1 < PRODUCTS)) * product, next, in_blocks, to);
+            else
+                multiply_one(more, x, ahead, s.strip, u + i * product, u + (i + (t + GROUP >= count && i + 1 < PRODUCTS)) * product, in_blocks, to);
+        }
+}
+
+/* The pixels of one or two output blocks from `block` on, of a strip whose sums are ready. */
+static LX_ITEM void store_blocks(int pooling, int blocks, long block, long first, int count, const winograd_worker w,
+                                 const winograd_args p)
 {
     const winograd_strips s = p.s;
-    const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES), of_sums = WINOGRAD_STRIDE(s.strip * 2, LANES);
-    const long next = (long)s.in_blocks * LANES * LANES, of_weights = next * s.out_blocks;
+    const long of_sums = WINOGRAD_STRIDE(s.strip * 2, LANES);
     const long plane = LANES * (pooling ? (long)(s.out_height / 2) * (s.out_width / 2) : (long)s.out_height * s.out_width);
-    for (int product = 0; product < PRODUCTS; product++)
-        for (int t = 0; t < count; t += GROUP) {
-            GLOBAL const float *x = w.patches + product * of_patches + t * LANES;
-            GLOBAL const float *u = w.u + product * of_weights + block * next;
-            GLOBAL float *sums = w.sums + product * of_sums + t * blocks * LANES;
-            if (blocks == 2)
-                multiply_two(x, s.strip, u, next, s.in_blocks, sums);
-            else
-                multiply_one(x, s.strip, u, s.in_blocks, sums);
-        }
     for (int b = 0; b < blocks; b++) {
         const lanes bias = bias_of_block(w.bias, p.bias, block + b, p.out_channels);
         for (int t = 0; t < count; t++) {
@@ -377,6 +403,16 @@ static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long fir
                 store_tile(y, w.y + at, place.row, place.column, p);
         }
     }
+}
+
+/* The sums and pixels of one or two output blocks from `block` on, for a strip whose patches are ready. */
+static LX_ITEM void compute_blocks(int pooling, int blocks, long block, long first, int count, const winograd_worker w,
+                                   const winograd_args p)
+{
+    const long next = (long)p.s.in_blocks * LANES * LANES;
+    const long product = WINOGRAD_STRIDE((long)p.s.out_blocks * p.s.in_blocks * LANES, LANES);
+    multiply_all(blocks, 0, count, w.patches, w.u + block * next, next, product, p.s.in_blocks, w.sums, p.s);
+    store_blocks(pooling, blocks, block, first, count, w, p);
 }
 
 /* All strips of worker `id`. `pooled` and `pooling` (constants) say that x is what max-pooling made of a plane, or y to
@@ -425,6 +461,56 @@ KERNEL6(winograd_tile_unpool, winograd_args, GLOBAL const float *, x, GLOBAL con
     convolve(1, 0, id0, x, codes, u, bias, scratch, y, 0, p);
 }
 
+/* ---- many channels ---------------------------------------------------------------------------------------------
+ *
+ * With many channels and few tiles the weights are what there is most of. Then all patches are transformed first, which
+ * the last cache holds, and a worker takes a strip of them for two output blocks at a time: it transforms the weights of a
+ * few input blocks, which stay in the cache of its core, adds their products, and goes on to the next few. */
+
+/* id0: in block, id1: strip */
+KERNEL2(winograd_patches, winograd_strips, GLOBAL const float *, x, GLOBAL float *, patches)
+{
+    GLOBAL float *own = patches + id1 * p.scratch, *square = own + p.scratch - (id0 + 1) * WINOGRAD_SQUARE * LANES;
+    transform_block(0, x, 0, id0, id1 * p.strip, tiles_of_strip(id1, p), own, square, p);
+}
+
+/* Transforms the weights of `chunk` input blocks from `from` on for the output blocks from `block` on. */
+static LX_ITEM void transform_chunk(int blocks, int chunk, GLOBAL const float *packed, long block, long from, GLOBAL float *u,
+                                    long product, const winograd_strips s)
+{
+    for (int b = 0; b < blocks; b++)
+        for (int in = 0; in < chunk; in++)
+            for (int c = 0; c < LANES; c++)
+                transform_taps(packed + (((block + b) * s.in_blocks + from + in) * 9 * LANES + c) * LANES,
+                               u + ((b * chunk + in) * LANES + c) * LANES, product);
+}
+
+/* Weights are as conv2d_pack leaves them. Scratch memory holds sums, as of winograd_tile, and the weights of a chunk, [36]
+ * [block][in block of it][LANES][LANES]. id0: worker */
+KERNEL5(winograd_products, winograd_chunk_args, GLOBAL const float *, patches, GLOBAL const float *, packed,
+        GLOBAL const float *, bias, GLOBAL float *, scratch, GLOBAL float *, y)
+{
+    const winograd_strips s = p.all.s;
+    const long pairs = CEIL_DIV(s.out_blocks, 2), items = pairs * s.strips;
+    winograd_worker w;
+    w.bias = bias;
+    w.sums = scratch + id0 * p.scratch;
+    w.y = y;
+    GLOBAL float *u = w.sums + PRODUCTS * WINOGRAD_STRIDE(s.strip * 2, LANES);
+    for (long item = id0 * items / s.workers; item < (id0 + 1) * items / s.workers; item++) {
+        const long strip = item / pairs, block = item % pairs * 2;
+        const int count = tiles_of_strip(strip, s), blocks = block + 1 < s.out_blocks ? 2 : 1;
+        for (int from = 0; from < s.in_blocks; from += p.chunk) {
+            const int chunk = s.in_blocks - from < p.chunk ? s.in_blocks - from : p.chunk;
+            const long next = (long)chunk * LANES * LANES, product = WINOGRAD_STRIDE((long)blocks * chunk * LANES, LANES);
+            transform_chunk(blocks, chunk, packed, block, from, u, product, s);
+            multiply_all(blocks, from > 0, count, patches + strip * s.scratch + (long)from * s.strip * LANES, u, next,
+                         product, chunk, w.sums, s);
+        }
+        store_blocks(0, blocks, block, strip * s.strip, count, w, p.all);
+    }
+}
+
 /* ---- backward-weight ------------------------------------------------------------------------------------------ */
 
 /* A e, the transpose of transform_sums */
@@ -471,27 +557,33 @@ static LX_APART void transform_gradient(GLOBAL const float *tile, long row, GLOB
     }
 }
 
-/* The gradients of a strip's tiles, to [36][out block][strip][LANES]. */
+/* The gradients of a strip's tiles that are of out block `b`, to [36][out block][strip][LANES]. */
+static LX_ITEM void transform_tiles_of(int pooled, GLOBAL const float *dy, GLOBAL const uchar *codes, long b, long first,
+                                       int count, GLOBAL float *gradients, GLOBAL float *square, const winograd_strips s)
+{
+    for (int t = 0; t < count; t++) {
+        const winograd_place place = place_of(first + t, s);
+        winograd_plane plane;
+        winograd_view view;
+        find_plane(pooled, &plane, dy, codes, place.image * s.out_blocks + b, s.out_height, s.out_width);
+        find_view(pooled, 4, &view, square, &plane, place.row, place.column);
+        transform_gradient(view.pixels, view.row, gradients + (b * s.strip + t) * LANES,
+                           WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES));
+    }
+}
+
 static LX_ITEM void transform_tiles(int pooled, GLOBAL const float *dy, GLOBAL const uchar *codes, long first, int count,
                                     GLOBAL float *gradients, GLOBAL float *square, const winograd_strips s)
 {
     for (long b = 0; b < s.out_blocks; b++)
-        for (int t = 0; t < count; t++) {
-            const winograd_place place = place_of(first + t, s);
-            winograd_plane plane;
-            winograd_view view;
-            find_plane(pooled, &plane, dy, codes, place.image * s.out_blocks + b, s.out_height, s.out_width);
-            find_view(pooled, 4, &view, square, &plane, place.row, place.column);
-            transform_gradient(view.pixels, view.row, gradients + (b * s.strip + t) * LANES,
-                               WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES));
-        }
+        transform_tiles_of(pooled, dy, codes, b, first, count, gradients, square, s);
 }
 
 #define CHANNELS (LANES == 16 ? 8 : 4) /* input channels whose sums of two blocks fill the registers */
 
-/* Adds the products of a strip's tiles to CHANNELS rows of sums of `blocks` (a constant) output blocks, `next` and, in the
- * gradients, `next_gradients` apart. */
-static LX_ITEM void multiply_tiles(int blocks, GLOBAL const float *patches, GLOBAL const float *gradients,
+/* The products of a strip's tiles in CHANNELS rows of sums of `blocks` (a constant) output blocks, `next` and, in the
+ * gradients, `next_gradients` apart; added if there is `more` in the sums. */
+static LX_ITEM void multiply_tiles(int blocks, int more, GLOBAL const float *patches, GLOBAL const float *gradients,
                                    long next_gradients, int count, GLOBAL float *sums, long next)
 {
     lanes sum0[CHANNELS], sum1[CHANNELS];
@@ -500,8 +592,8 @@ static LX_ITEM void multiply_tiles(int blocks, GLOBAL const float *patches, GLOB
         PREFETCH(sums + (CHANNELS + c) * LANES); /* those that come next */
         if (blocks == 2)
             PREFETCH(sums + next + (CHANNELS + c) * LANES);
-        sum0[c] = load_lanes(sums + c * LANES);
-        sum1[c] = blocks == 2 ? load_lanes(sums + next + c * LANES) : splat(0.0f);
+        sum0[c] = more ? load_lanes(sums + c * LANES) : splat(0.0f);
+        sum1[c] = more && blocks == 2 ? load_lanes(sums + next + c * LANES) : splat(0.0f);
     }
     for (int t = 0; t < count; t++) {
         const lanes e0 = load_lanes(gradients + t * LANES);
@@ -522,16 +614,16 @@ static LX_ITEM void multiply_tiles(int blocks, GLOBAL const float *patches, GLOB
     }
 }
 
-static LX_APART void multiply_tiles_one(GLOBAL const float *patches, GLOBAL const float *gradients, int count,
+static LX_APART void multiply_tiles_one(int more, GLOBAL const float *patches, GLOBAL const float *gradients, int count,
                                         GLOBAL float *sums)
 {
-    multiply_tiles(1, patches, gradients, 0, count, sums, 0);
+    multiply_tiles(1, more, patches, gradients, 0, count, sums, 0);
 }
 
-static LX_APART void multiply_tiles_two(GLOBAL const float *patches, GLOBAL const float *gradients, long next_gradients,
-                                        int count, GLOBAL float *sums, long next)
+static LX_APART void multiply_tiles_two(int more, GLOBAL const float *patches, GLOBAL const float *gradients,
+                                        long next_gradients, int count, GLOBAL float *sums, long next)
 {
-    multiply_tiles(2, patches, gradients, next_gradients, count, sums, next);
+    multiply_tiles(2, more, patches, gradients, next_gradients, count, sums, next);
 }
 
 /* Adds one of the 36 products of a strip to its sums, [out block][in block][LANES of in][LANES of out]. */
@@ -544,9 +636,9 @@ static LX_ITEM void add_product(GLOBAL const float *patches, GLOBAL const float 
             GLOBAL const float *x = patches + in / LANES * of_block + in % LANES, *e = gradients + out * of_block;
             GLOBAL float *to = sums + out * next + in * LANES;
             if (out + 1 < s.out_blocks)
-                multiply_tiles_two(x, e, of_block, count, to, next);
+                multiply_tiles_two(1, x, e, of_block, count, to, next);
             else
-                multiply_tiles_one(x, e, count, to);
+                multiply_tiles_one(1, x, e, count, to);
         }
 }
 
@@ -585,22 +677,19 @@ KERNEL5(winograd_gradient_unpool, winograd_strips, GLOBAL const float *, x, GLOB
     sum_up(1, id0, x, dy, codes, scratch, sums, p);
 }
 
-/* The workers' sums, added in order, to [out block][in block][9 taps][LANES of in][LANES of out]. id0: in channel,
- * id1: out block */
-KERNEL2(winograd_gradient_end, winograd_strips, GLOBAL const float *, sums, GLOBAL float *, taps)
+/* What `workers` sums of a channel, `apart` from each other and added in order, give for its 9 taps of [LANES of in][LANES
+ * of out]. */
+static LX_ITEM void transform_sums_of_products(GLOBAL const float *from, long product, long workers, long apart,
+                                               GLOBAL float *to)
 {
-    const long product = (long)p.out_blocks * p.in_blocks * LANES * LANES;
-    const long block = id1 * p.in_blocks + id0 / LANES, channel = id0 % LANES;
-    GLOBAL const float *from = sums + (block * LANES + channel) * LANES;
-    GLOBAL float *to = taps + (block * 9 * LANES + channel) * LANES;
     lanes rows[3 * LINE]; /* [column of the result][row] */
     for (int i = 0; i < LINE; i++) {
         lanes u[LINE], row[3];
         UNROLL
         for (int j = 0; j < LINE; j++) {
             u[j] = load_lanes(from + (i * LINE + j) * product);
-            for (long worker = 1; worker < p.workers; worker++)
-                u[j] += load_lanes(from + (worker * PRODUCTS + i * LINE + j) * product);
+            for (long worker = 1; worker < workers; worker++)
+                u[j] += load_lanes(from + worker * apart + (i * LINE + j) * product);
         }
         transform_products(u, row, 1);
         UNROLL
@@ -614,5 +703,73 @@ KERNEL2(winograd_gradient_end, winograd_strips, GLOBAL const float *, sums, GLOB
         UNROLL
         for (int i = 0; i < 3; i++)
             store_lanes(column[i], to + (i * 3 + j) * LANES * LANES);
+    }
+}
+
+/* The workers' sums to [out block][in block][9 taps][LANES of in][LANES of out]. id0: in channel, id1: out block */
+KERNEL2(winograd_gradient_end, winograd_strips, GLOBAL const float *, sums, GLOBAL float *, taps)
+{
+    const long product = (long)p.out_blocks * p.in_blocks * LANES * LANES;
+    const long block = id1 * p.in_blocks + id0 / LANES, channel = id0 % LANES;
+    transform_sums_of_products(sums + (block * LANES + channel) * LANES, product, p.workers, PRODUCTS * product,
+                               taps + (block * 9 * LANES + channel) * LANES);
+}
+
+/* ---- the same with many channels: the sums of a block by two blocks are few enough to stay in the cache of a core ---- */
+
+static LX_ITEM void transform_strip(int pooled, long id0, long id1, GLOBAL const float *dy, GLOBAL const uchar *codes,
+                                    GLOBAL float *gradients, const winograd_strips s)
+{
+    GLOBAL float *own = gradients + id1 * s.scratch, *square = own + s.scratch - (id0 + 1) * WINOGRAD_SQUARE * LANES;
+    transform_tiles_of(pooled, dy, codes, id0, id1 * s.strip, tiles_of_strip(id1, s), own, square, s);
+}
+
+/* id0: out block, id1: strip */
+KERNEL2(winograd_tiles, winograd_strips, GLOBAL const float *, dy, GLOBAL float *, gradients)
+{
+    transform_strip(0, id0, id1, dy, 0, gradients, p);
+}
+
+KERNEL3(winograd_tiles_unpool, winograd_strips, GLOBAL const float *, dy, GLOBAL const uchar *, codes,
+        GLOBAL float *, gradients)
+{
+    transform_strip(1, id0, id1, dy, codes, gradients, p);
+}
+
+/* One of the 36 products, of in block `in` and the output blocks from `out` on, over all strips: to [block][LANES][LANES]. */
+static LX_ITEM void sum_strips(int blocks, GLOBAL const float *patches, GLOBAL const float *gradients, GLOBAL float *sums,
+                               const winograd_gradient_args p)
+{
+    const long of_block = (long)p.s.strip * LANES, next = LANES * LANES;
+    for (int c = 0; c < LANES; c += CHANNELS)
+        for (long strip = 0; strip < p.s.strips; strip++) {
+            GLOBAL const float *x = patches + strip * p.of_patches + c, *e = gradients + strip * p.of_gradients;
+            const int count = tiles_of_strip(strip, p.s);
+            if (blocks == 2)
+                multiply_tiles_two(strip > 0, x, e, of_block, count, sums + c * LANES, next);
+            else
+                multiply_tiles_one(strip > 0, x, e, count, sums + c * LANES);
+        }
+}
+
+/* Taps are as of winograd_gradient_end. id0: worker */
+KERNEL4(winograd_gradient_products, winograd_gradient_args, GLOBAL const float *, patches, GLOBAL const float *, gradients,
+        GLOBAL float *, scratch, GLOBAL float *, taps)
+{
+    const winograd_strips s = p.s;
+    const long pairs = CEIL_DIV(s.out_blocks, 2), items = pairs * s.in_blocks;
+    const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES);
+    const long of_gradients = WINOGRAD_STRIDE(s.out_blocks * s.strip, LANES);
+    const long of_sums = WINOGRAD_STRIDE(2 * LANES, LANES);
+    GLOBAL float *sums = scratch + id0 * PRODUCTS * of_sums;
+    for (long item = id0 * items / s.workers; item < (id0 + 1) * items / s.workers; item++) {
+        const long out = item / s.in_blocks * 2, in = item % s.in_blocks;
+        const int blocks = out + 1 < s.out_blocks ? 2 : 1;
+        for (int i = 0; i < PRODUCTS; i++)
+            sum_strips(blocks, patches + i * of_patches + in * s.strip * LANES,
+                       gradients + i * of_gradients + out * s.strip * LANES, sums + i * of_sums, p);
+        for (int row = 0; row < blocks * LANES; row++)
+            transform_sums_of_products(sums + row * LANES, of_sums, 1, 0,
+                                       taps + (((out + row / LANES) * s.in_blocks + in) * 9 * LANES + row % LANES) * LANES);
     }
 }

@@ -40,4 +40,18 @@ typedef struct {
     int filler; /* see kernels/luxel.h */
 } winograd_args;
 
+/* winograd_products: all.s.scratch is what the patches of a strip take, with a square for each in block. */
+typedef struct {
+    winograd_args all;
+    long scratch; /* floats of a worker */
+    int chunk;    /* in blocks whose weights a worker transforms at once */
+    int filler;
+} winograd_chunk_args;
+
+/* winograd_gradient_products */
+typedef struct {
+    winograd_strips s;
+    long of_patches, of_gradients; /* floats of a strip */
+} winograd_gradient_args;
+
 #endif

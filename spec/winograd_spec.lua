@@ -96,6 +96,32 @@ for _, device in ipairs(devices) do
 
         it("with several strips for a worker", function() check(device, {5, 33, 62, 63}, 35, {padding = 1}) end)
 
+        it("with so many channels that weights are transformed a few at a time", function()
+            check(device, {3, 129, 9, 10}, 145, {padding = 1}) -- the gradient of the weight alone
+            check(device, {2, 257, 13, 7}, 290, {padding = 1})
+            check(device, {1, 260, 45, 47}, 256, {padding = 0}) -- several strips
+            check(device, {1, 130, 70, 66}, 131, {padding = 1})
+        end)
+
+        it("with as many channels, ReLU and max-pooling", function()
+            local options = {padding = 1, activation = "relu"}
+            local x, w, b = lx.randn(2, 130, 17, 14), lx.randn(145, 130, 3, 3), lx.randn(145)
+            local dy = lx.randn(2, 145, 8, 7)
+            local function gradients(images, weight, bias, dout)
+                local pooled, codes = core.conv2d_pool(images, weight, bias, options)
+                return pooled, core.conv2d_pool_backward(images, weight, dout, codes, options, {true, true, true})
+            end
+            local y, dx, dw = exactly(function() return gradients(blocked(x, "cpu"), w, b, dy) end)
+            local there, far_w, far_b = blocked(x, device), w:to(device), b:to(device)
+            local far_dy = blocked(dy, device)
+            local function get(i)
+                return by_winograd(device, function() return (select(i, gradients(there, far_w, far_b, far_dy))) end)
+            end
+            assert_near(y, get(1), TOLERANCE.forward, "pooled")
+            assert_near(dx, get(2), TOLERANCE.data, "pooled, gradient of the input")
+            assert_near(dw, get(3), TOLERANCE.weight, "pooled, gradient of the weight")
+        end)
+
         it("with unequal padding", function() check(device, {1, 6, 11, 8}, 9, {padding = {0, 4}}) end)
 
         it("reaches no further than a tile with what is no number", function()

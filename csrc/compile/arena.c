@@ -131,5 +131,7 @@ lx_code lx_recording_plan(lx_recording *self, lx_error *error)
         if (self->slots[i].role == LX_KEPT)
             self->facts.kept += self->slots[i].storage->capacity;
     self->facts.kept -= self->facts.constants;
+    if (self->device) /* what the calls before took for their temporaries is not needed beside the arena */
+        self->device->runtime->trim(self->device);
     return error->code;
 }

@@ -228,7 +228,8 @@ lx_code lx_conv2d_pack(const lx_convolution *c, lx_tensor *packed, const lx_tens
     const long shape[3] = {(long)tiles->groups * args.out_blocks, channels * w->shape[2] * w->shape[3], lanes};
     if (lx_tensor_new(packed, w->storage->device, LX_FLOAT32, 3, shape, error))
         return error->code;
-    const lx_code code = LX_RUN(k_conv2d_pack, channels, shape[0], 1, lx_tensor_count(packed), args, error, w, packed);
+    const lx_code code = LX_RUN(k_conv2d_pack, args.in_blocks, shape[0], 1, lx_tensor_count(packed), args, error, w,
+                                packed);
     if (code)
         lx_tensor_free(packed);
     return code;

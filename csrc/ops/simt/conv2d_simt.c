@@ -340,8 +340,8 @@ static lx_code add_chunks(const sums_job *job, lx_tensor *sums, long chunks, lx_
     args.chunks = (int)chunks;
     args.chunk_size = job->args.chunk_size;
     const long blocks = (long)job->args.groups * job->args.out_blocks;
-    return LX_RUN(k_conv2d_reduce, (long)args.in_channels * args.taps, blocks, 1, chunks * args.chunk_size, args, error,
-                  sums, job->gradient);
+    return LX_RUN(k_conv2d_reduce, lx_ceil_div(args.in_channels, sums->storage->device->lanes) * args.taps, blocks, 1,
+                  chunks * args.chunk_size, args, error, sums, job->gradient);
 }
 
 static lx_code launch_sums(const sums_job *job, const conv2d_sums_args *args, const lx_tile *t, long chunks,

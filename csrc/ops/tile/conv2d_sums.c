@@ -31,8 +31,8 @@ static long cut(conv2d_weight_args *args, long blocks, long sums)
 static lx_code reduce_chunks(const conv2d_reduce_args *reduce, long blocks, const lx_tensor *sums, lx_tensor *dw,
                              lx_error *error)
 {
-    return LX_RUN(k_conv2d_reduce, (long)reduce->in_channels * reduce->taps, blocks, 1, lx_tensor_count(sums), *reduce,
-                  error, sums, dw);
+    return LX_RUN(k_conv2d_reduce, lx_ceil_div(reduce->in_channels, sums->storage->device->lanes) * reduce->taps,
+                  blocks, 1, lx_tensor_count(sums), *reduce, error, sums, dw);
 }
 
 lx_code lx_conv2d_sum_chunks(const lx_conv2d_sum *sum, const lx_tensor *x, const lx_tensor *dy, const lx_tensor *codes,

@@ -127,7 +127,8 @@ static lx_code run_weight(void *of, int variant, lx_error *error)
     const conv2d_weight_args *args = &job->args;
     if (variant == 1)
         return lx_conv2d_winograd_weight(job->c, job->gradient, job->x, job->dy, NULL, error);
-    return sum_chunks(&k_conv2d_weight_tile, job, (long)args->groups * args->out_blocks * args->in_blocks, error);
+    return sum_chunks(&k_conv2d_weight_tile, job,
+                      (long)args->groups * lx_ceil_div(args->out_blocks, 2) * args->in_blocks, error);
 }
 
 static void name_weight(const void *job, int variant, char name[LX_VARIANT_NAME])
