@@ -401,7 +401,9 @@ local WRONG <const> = {
     threshold = {-0.1, 1.1, 1e308, "0.5", {}, true},
     calibration = {
         1e308, true, {}, {scale = 1e308, shift = 0}, {scale = 1, shift = 1e308}, {scale = 1},
-        {scale = "1", shift = 0}, {scale = 1, shift = 0, bias = 1},
+        {scale = "1", shift = 0}, {scale = 1, shift = 0, bias = 1}, {temperature = 0}, {a = -1, b = 1, c = 0},
+        {a = 1, b = 1}, {logits = {1, 2}, probabilities = {0.5}}, {logits = {2, 1}, probabilities = {0, 1}},
+        {logits = {1, 2}, probabilities = {0.5, 0.4}}, {logits = {1, 2}, probabilities = {0.5, 1.1}},
     },
     chosen = {{}, "by hand", {threshold = "x", calibration = "y", images = 0}},
     seed = {1.5, "1"}, epoch = {-1, 1.5, "3"}, metrics = {{loss = "low"}, {{}}, 3}, trained_on = {{}, 1, "", {
@@ -413,7 +415,10 @@ local WRONG <const> = {
 describe("the schema of models", function()
     it("takes what train.lua writes, and models without a calibration", function()
         for _, changes in ipairs {
-            {}, {calibration = false}, {threshold = 0}, {threshold = 1}, {mine = {anything = "goes"}},
+            {}, {calibration = false}, {calibration = {temperature = 2.5}},
+            {calibration = {a = 0.0, b = 1.5, c = -1.0}},
+            {calibration = {logits = {-1.5, 0.1, 3.0}, probabilities = {0.1, 0.1, 0.9}}},
+            {threshold = 0}, {threshold = 1}, {mine = {anything = "goes"}},
             {normalisation = {mean = 0.5, std = 0.25, enhance = {{step = "clahe"}, {step = "median", size = 3}}}},
         } do
             local path = work .. "/model.safetensors"

@@ -648,3 +648,144 @@ describe("a loop of one's own", function()
         refused(parts(), "it holds no training")
     end)
 end)
+
+describe("the calibration and the threshold of a run", function()
+    local function kept(kind, changes)
+        fit(kind, changes)
+        return select(2, assert(lx.checkpoint.load(out .. "/best.safetensors")))
+    end
+
+    -- The probabilities of the kept model for its validation images, and their labels.
+    local function probabilities(kind, metadata)
+        local net, val = network(OUTPUTS[kind]), bars(kind, 18, 2)
+        net:load_state_dict((assert(lx.checkpoint.load(out .. "/best.safetensors"))))
+        local p = lx.train.predict(net, val, {probabilities = true, calibration = metadata.calibration})
+        return p, val.labels:totable(), lx.train.predict(net, val)
+    end
+
+    it("are those asked for, and stored with how they were chosen", function()
+        local words = {
+            platt = "Platt's scaling", temperature = "a temperature", isotonic = "isotonic regression",
+            beta = "beta calibration",
+        }
+        local FIELD <const> = {platt = "scale", temperature = "temperature", isotonic = "logits", beta = "a"}
+        for method, said in pairs(words) do
+            local metadata = kept("binary", {calibration = method})
+            assert.equal(said, metadata.chosen.calibration)
+            local p, labels, logits = probabilities("binary", metadata)
+            local fitted = lx.calibration.fit(logits, labels, {method = method})
+            assert.same(fitted, setmetatable(metadata.calibration, getmetatable(fitted)))
+            for i, logit in ipairs(logits) do assert.near(lx.calibration.probability(fitted, logit), p[i], 1e-12) end
+            assert.near(metadata.metrics.val_accuracy, lx.metrics.accuracy(p, labels, metadata.threshold), 1e-12)
+            metadata = kept("labels", {calibration = method})
+            assert.equal(said .. " of each label", metadata.chosen.calibration)
+            for k = 1, 3 do assert.is_true(metadata.calibration[k][FIELD[method]] ~= nil, method) end
+        end
+        local metadata = kept("binary", {calibration = "none"})
+        assert.same({false, "none"}, {metadata.calibration, metadata.chosen.calibration})
+        metadata = kept("classes", {calibration = "none"})
+        assert.same({false, "none"}, {metadata.calibration, metadata.chosen.calibration})
+        assert.is_number(kept("classes", {calibration = "temperature"}).calibration.temperature)
+    end)
+
+    it("is at a number, a rate or a cost", function()
+        for _, case in ipairs {
+            {0.37, "fixed at 0.37", function() return 0.37 end},
+            {"youden", "Youden's index", function(p, labels) return lx.metrics.youden(p, labels) end},
+            {{sensitivity = 0.5}, "a sensitivity of 0.5", function(p, labels)
+                return lx.metrics.threshold_at_sensitivity(p, labels, 0.5)
+            end},
+            {{specificity = 0.6}, "a specificity of 0.6", function(p, labels)
+                return lx.metrics.threshold_at_specificity(p, labels, 0.6)
+            end},
+            {{cost = 20}, "a miss costs as much as 20 false alarms", function(p, labels)
+                return lx.metrics.threshold_at_cost(p, labels, {miss = 20})
+            end},
+            {{cost = 1e-9, prevalence = 0.5}, "a miss costs as much as 1e-09 false alarms, prevalence 0.5",
+                function(p, labels)
+                    return math.min(1, (lx.metrics.threshold_at_cost(p, labels, {miss = 1e-9, prevalence = 0.5})))
+                end},
+        } do
+            local metadata = kept("binary", {threshold = case[1], epochs = 1})
+            assert.equal(case[2], metadata.chosen.threshold)
+            assert.near((case[3](probabilities("binary", metadata))), metadata.threshold, 1e-12)
+        end
+        -- where calling nobody is the best, and for another prevalence
+        local choice = require "luxel.train.choice"
+        local p, labels = {0.9, 0.8, 0.3, 0.2}, {0, 1, 1, 0}
+        assert.equal(1, choice.of("binary", nil, {cost = 1e-9}).threshold(p, labels))
+        assert.equal(1, choice.of("binary", nil, {specificity = 0.9}).threshold(p, labels))
+        assert.equal(1, choice.of("binary", nil, {cost = 2, prevalence = 0.01}).threshold(p, labels))
+        assert.near(0.25, choice.of("binary", nil, {cost = 2, prevalence = 0.9}).threshold(p, labels), 1e-12)
+        assert.is_nil(choice.of("binary", nil, {cost = 2}).threshold({0.2}, {1}))
+        local metadata = kept("labels", {threshold = {sensitivity = 0.9}, epochs = 1})
+        assert.equal("a sensitivity of 0.9 of each label", metadata.chosen.threshold)
+        p, labels = probabilities("labels", metadata)
+        for k = 1, 3 do
+            local scores, truth = {}, {}
+            for i, row in ipairs(p) do scores[i], truth[i] = row[k], labels[i][k] end
+            assert.near((lx.metrics.threshold_at_sensitivity(scores, truth, 0.9)), metadata.threshold[k], 1e-12)
+        end
+    end)
+
+    it("are refused where the task has none, or they contradict each other", function()
+        for _, case in ipairs {
+            {"classes", {calibration = "platt"}, "option 'calibration': the task 'classes' has temperature, none, and"},
+            {"classes", {threshold = 0.5}, "option 'threshold': of several classes"},
+            {"binary", {calibration = "plat"}, "option 'calibration': expected .*did you mean 'platt'"},
+            {"binary", {threshold = 1.5}, "option 'threshold': expected"},
+            {"binary", {threshold = {}}, "option 'threshold': expected one of sensitivity, specificity and cost"},
+            {"binary", {threshold = {sensitivity = 0.9, cost = 3}}, "option 'threshold': expected one of"},
+            {"binary", {threshold = {sensitivity = 0}}, "option 'threshold': expected a sensitivity above 0"},
+            {"binary", {threshold = {sensitivity = 0.9, prevalence = 0.1}}, "a prevalence is for a cost"},
+            {"binary", {threshold = {sensitivty = 0.9}}, "option 'threshold': .*sensitivty"},
+        } do
+            assert.error_matches(function() fit(case[1], case[2]) end, "^[^\n]-fit: options: .*" .. case[3])
+        end
+    end)
+
+    it("belong to a run that goes on", function()
+        fit("binary", {epochs = 1, calibration = "beta", threshold = {cost = 5}})
+        local same = fit("binary", {epochs = 2, overwrite = false, resume = true, calibration = "beta",
+            threshold = {cost = 5}})
+        assert.equal(2, same.result.epoch)
+        local other = fit("binary", {epochs = 3, overwrite = false, resume = true, threshold = {cost = 5}})
+        assert.is_nil(other.result)
+        assert.matches("the calibration was beta and is the usual", other.message)
+        other = fit("binary", {epochs = 3, overwrite = false, resume = true, calibration = "beta"})
+        assert.matches("the threshold was a miss costs as much as 5 false alarms and is the usual", other.message)
+    end)
+
+    it("come from the command line", function()
+        local choice = require "luxel.train.choice"
+        for text, expected in pairs {
+            youden = "youden", ["0.5"] = 0.5, ["sensitivity=0.95"] = {sensitivity = 0.95},
+            ["specificity=0.9"] = {specificity = 0.9}, ["cost=5"] = {cost = 5},
+            ["cost=5,prevalence=0.1"] = {cost = 5, prevalence = 0.1},
+        } do
+            assert.same(expected, choice.parse(text))
+        end
+        for _, text in ipairs {
+            "", "1.5", "-1", "nan", "sensitivity", "sensitivity=2", "sensitivity=0", "cost=0", "cost=-1", "kost=5",
+            "sensitivity=0.9,specificity=0.9", "prevalence=0.1", "cost=5,", "cost=x", "inf",
+        } do
+            local value, message = choice.parse(text)
+            assert.is_nil(value, text)
+            assert.matches("expected youden, a number", message)
+        end
+        local _, said, problem = shell.run(("%s examples/chest_xray/train.lua --phantoms 60 --size 32 --epochs 1 "
+            .. "--batch 20 --device cpu --calibration isotonic --threshold sensitivity=0.9 --out %s/line"):format(LUA,
+                work))
+        local _, metadata = lx.checkpoint.load(work .. "/line/best.safetensors")
+        assert.is_table(metadata, said .. problem)
+        assert.equal("isotonic regression", metadata.chosen.calibration)
+        assert.equal("a sensitivity of 0.9", metadata.chosen.threshold)
+        local predictor = assert(lx.predictor.open(work .. "/line/best.safetensors"))
+        local p = predictor:probabilities(lx.data.phantom {n = 3, size = 32})
+        for _, value in ipairs(p) do assert.is_true(value >= 0 and value <= 1) end
+        local evaluate = ("%s examples/chest_xray/evaluate.lua --phantoms 20 --device cpu --model "):format(LUA)
+            .. work .. "/line/best.safetensors --prevalence "
+        assert.matches("precision at 5%%", select(2, shell.run(evaluate .. "0.05")))
+        assert.matches("%-%-prevalence: expected a number from 0 to 1, got '5'", select(3, shell.run(evaluate .. "5")))
+    end)
+end)

@@ -54,6 +54,15 @@ local function make_objects()
         Scheduler = lx.optim.lr_scheduler.StepLR(optimizer, {step_size = 2}), Predictor = make_predictor(),
         ["prior shift"] = lx.calibration.prior_shift({0.2, 0.7}, 0.5), conformal = lx.conformal.fit({0.2, 0.7}, {0, 1}),
         ["prediction sets"] = lx.conformal.evaluate({{0}}, {1}),
+        ["precision-recall curve"] = lx.metrics.precision_recall({0.1, 0.9}, {0, 1}),
+        ["decision curve"] = lx.metrics.decision_curve({0.1, 0.9}, {0, 1}),
+        ["Brier score"] = lx.metrics.brier_decomposition({0.1, 0.9}, {0, 1}),
+        ["calibration error if calibrated"] = lx.metrics.calibrated_ece({0.1, 0.9}, {0, 1}),
+        AUC = assert(lx.metrics.delong({0.1, 0.2, 0.3, 0.4, 0.5}, {0, 1, 0, 1, 0})),
+        ["DeLong's test"] = assert(lx.metrics.delong_test({0.1, 0.2, 0.3, 0.4, 0.5}, {0.1, 0.3, 0.2, 0.4, 0.5},
+            {0, 1, 0, 1, 0})),
+        difference = lx.metrics.paired_bootstrap(lx.metrics.auc, {0.1, 0.3, 0.2, 0.4}, {0.4, 0.3, 0.2, 0.1},
+            {0, 1, 0, 1}, {n = 5}),
         ["risk-coverage curve"] = lx.metrics.risk_coverage({0.1, 0.9}, {0, 1}),
     }
 end
@@ -244,6 +253,15 @@ EXAMPLES["lx.conformal.p_values"] = function() return made.conformal, {0.2, 0.7}
 EXAMPLES["lx.conformal.evaluate"] = function() return {{0}, {0, 1}}, {0, 1} end
 EXAMPLES["lx.conformal.quantile"] = function() return {0.2, 0.7}, 0.5 end
 EXAMPLES["lx.conformal.p_value"] = function() return {0.2, 0.7}, 0.5 end
+EXAMPLES["lx.metrics.threshold_at_specificity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end
+EXAMPLES["lx.metrics.threshold_at_cost"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, {miss = 5} end
+EXAMPLES["lx.metrics.delong_test"] = function() return {0.1, 0.9, 0.3}, {0.2, 0.3, 0.9}, {0, 1, 1} end
+EXAMPLES["lx.metrics.paired_bootstrap"] = function()
+    return lx.metrics.auc, {0.1, 0.9, 0.3}, {0.2, 0.3, 0.9}, {0, 1, 1}, {n = 5}
+end
+for _, name in ipairs {"macro", "micro"} do
+    EXAMPLES["lx.metrics." .. name] = function() return lx.metrics.f1, {{0.4, 0.6}, {0.8, 0.2}}, {1, 0} end
+end
 EXAMPLES["lx.metrics.risk_at_coverage"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.5 end
 EXAMPLES["lx.einsum"] = function() return "ij,jk->ik", lx.rand(2, 3), lx.rand(3, 2) end
 EXAMPLES["lx.from_string"] = function() return ("x"):rep(16), {2, 2} end

@@ -36,12 +36,16 @@ local lx = {}
 ---@field classes string[]
 ---@field confusion integer[][] images: rows are true classes, columns the called ones (those of the largest probability)
 ---@field accuracy number?
+---@field mcc number? Matthews' correlation, of all classes
 ---@field intervals {accuracy: number[]?} {low, high}
 ---@field each luxel.Report[] of each class against all others: the area by its probability, the rates by what was called
 ---@field macro_auc number? mean of the areas that are defined
 ---@field macro_sensitivity number? mean of the sensitivities, the balanced accuracy
 ---@field brier number? mean over images of the sum of squares over classes (Brier, Monthly Weather Review 78:1, 1950)
+---@field macro_average_precision number? mean of those that are defined
+---@field log_loss number?
 ---@field ece number? of the probability of the called class
+---@field ece_calibrated {mean: number, quantile: number, n: integer}? that of a perfectly calibrated model
 ---@field bootstrap table as of luxel.Report
 
 ---@class luxel.Conformal
@@ -111,6 +115,7 @@ local lx = {}
 ---@field classes string[] the labels
 ---@field each luxel.Report[] of each label, over the images that have it known
 ---@field macro_auc number? mean of the areas that are defined
+---@field macro_average_precision number? mean of those that are defined
 ---@field bootstrap table as of luxel.Report
 
 ---@class luxel.NetworkOptions
@@ -138,16 +143,23 @@ local lx = {}
 ---@field positives integer
 ---@field negatives integer
 ---@field threshold number
+---@field prevalence number? at which precision and npv are, where it is not that of the images
 ---@field confusion luxel.Confusion
 ---@field accuracy number?
+---@field balanced_accuracy number?
 ---@field sensitivity number?
 ---@field specificity number?
 ---@field precision number?
 ---@field npv number?
 ---@field f1 number?
+---@field mcc number? Matthews' correlation
 ---@field auc number?
----@field brier number? nil too where the scores are not probabilities
+---@field delong number[]? {low, high} of the area by DeLong's method, which takes each image for a patient of its own
+---@field average_precision number? area under the precision-recall curve
+---@field brier number? nil too, like what follows, where the scores are not probabilities
+---@field log_loss number?
 ---@field ece number?
+---@field ece_calibrated {mean: number, quantile: number, n: integer}? the error of a perfectly calibrated model: see `metrics.calibrated_ece`
 ---@field reliability table[]? the bins of `metrics.ece`
 ---@field intervals table<string, number[]> {low, high} by the names above; nil where all resamples agree
 ---@field bootstrap table {n, seed, level, unit = "patient" or "image", units, message?}
@@ -2951,7 +2963,7 @@ function lx.io.torch.load(path, options) end
 lx.metrics = {}
 
 --- The share of images that are called right.
----@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave, or a matrix of counts of many classes: rows are true, columns called classes
 ---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
 ---@param threshold? number? default 0.5
 ---@return number? share, string? message nil where there is nothing to divide by
@@ -2970,20 +2982,61 @@ function lx.metrics.auc(scores, labels) end
 ---@return number? aurc, string? message
 function lx.metrics.aurc(doubts, errors) end
 
---- A confidence interval by the percentile bootstrap (Efron, Annals of Statistics 7:1, 1979): of patients where
---- `options.groups` names each image's patient (images of one patient are not independent), else of images.
----@param fn fun(scores: number[], labels: number[]): number? the figure; `metrics.auc` costs no sort a resample
+--- The area below the steps of the precision-recall curve: the mean over the positive images of the precision at their
+--- score, which does not interpolate (Davis and Goadrich, ICML 2006). A score that knows nothing has the share of
+--- positives.
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@param options? {groups?: (any)[], n?: integer, seed?: integer, level?: number} 1000 resamples, seed 1, level 0.95
+---@return number? average_precision, string? message nil where no image is positive
+function lx.metrics.average_precision(scores, labels) end
+
+--- The mean of sensitivity and specificity; of many classes the mean of their sensitivities (Brodersen, Ong, Stephan
+--- and Buhmann, ICPR 2010).
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave, or a matrix of counts of many classes: rows are true, columns called classes
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? share, string? message nil where a class has no image
+function lx.metrics.balanced_accuracy(scores, labels, threshold) end
+
+--- A confidence interval by the percentile bootstrap (Efron, Annals of Statistics 7:1, 1979): of patients where
+--- `options.groups` names each image's patient (images of one patient are not independent), else of images.
+---@param fn fun(scores: number[], labels: number[]): number? the figure; a rate of lx.metrics, `auc`, `average_precision`, `brier`, `log_loss` and `aurc` are computed fast
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {groups?: (any)[], n?: integer, seed?: integer, level?: number, threshold?: number, prevalence?: number} 1000 resamples, seed 1, level 0.95; threshold and prevalence: of rates
 ---@return number? low, number|string high nil and why where it is not defined (one class, one patient)
 function lx.metrics.bootstrap(fn, scores, labels, options) end
 
---- The mean squared difference between probability and outcome (Brier, Monthly Weather Review 78:1, 1950).
----@param scores number[]|luxel.Tensor one for each image, larger for the positive class
----@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+--- The mean squared difference between probability and outcome (Brier, Monthly Weather Review 78:1, 1950). Of rows of
+--- probabilities the sum over the classes, which for two of them is twice that of one.
+---@param scores number[]|number[][]|luxel.Tensor probabilities of the positive class, or a row of all for each image
+---@param labels number[]|luxel.Tensor 1, 0 (of rows class numbers from 0), or NaN where there is none
 ---@return number? brier, string? message
 function lx.metrics.brier(scores, labels) end
+
+--- The Brier score in parts: reliability (how far the shares of positives are from the probabilities; less is better) -
+--- resolution (how far they are from one another; more is better) + uncertainty (of the labels, whatever the model
+--- says) (Murphy, Journal of Applied Meteorology 12:595, 1973). Of bins in which probabilities differ there is a rest,
+--- `within` (Stephenson, Coelho and Jolliffe, Weather and Forecasting 23:752, 2008).
+---@param scores number[]|luxel.Tensor one for each image, the probability of the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param n_bins? integer? default 15
+---@param by? "width"|"mass"|"value"? as of `ece`; value: a bin for each probability that occurs, as Murphy has it
+---@return {brier: number, reliability: number, resolution: number, uncertainty: number, within: number}? parts
+---@return string? message
+function lx.metrics.brier_decomposition(scores, labels, n_bins, by) end
+
+--- The calibration error that a perfectly calibrated model with the same probabilities would show on as many images:
+--- labels are drawn from the probabilities themselves (Bröcker and Smith, Weather and Forecasting 22:651, 2007). What
+--- `ece` has beyond that is the model's.
+---@param scores number[]|luxel.Tensor one for each image, the probability of the positive class
+---@param labels number[]|luxel.Tensor only which are NaN counts: those images are left out
+---@param n_bins? integer? default 15
+---@param by? "width"|"mass"? as of `ece`
+---@param options? {n?: integer, seed?: integer} how many times labels are drawn, default 1000; seed 1
+---@return {mean: number, quantile: number, n: integer}? calibrated quantile: what 95 % of the errors stay below
+---@return string? message
+function lx.metrics.calibrated_ece(scores, labels, n_bins, by, options) end
 
 --- True and false positives and negatives.
 ---@param scores number[]|luxel.Tensor
@@ -2992,6 +3045,33 @@ function lx.metrics.brier(scores, labels) end
 ---@return luxel.Confusion
 function lx.metrics.confusion(scores, labels, threshold) end
 
+--- The net benefit at many thresholds, beside that of calling every image positive; that of calling none is 0 (Vickers
+--- and Elkin, Medical Decision Making 26:565, 2006). A model is of use where its own is above both.
+---@param scores number[]|luxel.Tensor calibrated probabilities
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {thresholds?: (number)[], prevalence?: number} default 0.01, 0.02, ... 0.99, and the prevalence of the images
+---@return {threshold: number, net_benefit: number, all: number}[]? points, string? message
+function lx.metrics.decision_curve(scores, labels, options) end
+
+--- The area under the ROC curve with DeLong's interval, cut to 0..1. It takes each image for a patient of its own;
+--- where patients have several, `bootstrap` with `groups` is right.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {level?: number} default 0.95
+---@return {auc: number, low: number, high: number, deviation: number}? interval
+---@return string? message why nil: fewer than two images of a class, or an area of 0 or 1
+function lx.metrics.delong(scores, labels, options) end
+
+--- Whether two scores of the same images differ in their areas under the ROC curve: DeLong's paired test, two-sided. It
+--- takes each image for a patient of its own; where patients have several, `paired_bootstrap` with `groups` is right.
+---@param scores_a number[]|luxel.Tensor of one model, one for each image, larger for the positive class
+---@param scores_b number[]|luxel.Tensor of the other, of the same images in the same order
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {level?: number} of the interval of the difference, default 0.95
+---@return {auc_a: number, auc_b: number, difference: number, low: number, high: number, z: number, p: number}? test
+---@return string? message why nil: fewer than two images of a class, or both order all pairs alike
+function lx.metrics.delong_test(scores_a, scores_b, labels, options) end
+
 --- The Dice coefficient of two masks, 2 |A ∩ B| / (|A| + |B|) (Dice, Ecology 26:297, 1945), over all elements together.
 --- 1 where both are empty: nothing was there, and nothing was found.
 ---@param prediction Tensor of any shape, uint8 or int32 (not 0: inside) or float32 of 0 and 1
@@ -2999,15 +3079,17 @@ function lx.metrics.confusion(scores, labels, threshold) end
 ---@return number dice 0..1; NaN and other numbers in a float mask are an error
 function lx.metrics.dice(prediction, target) end
 
---- The expected calibration error over equal-width bins (low, high] of the probability of the positive class (Guo et
---- al., "On calibration of modern neural networks", ICML 2017, who bin the probability of the predicted class
---- instead), and the bins, which draw the reliability diagram: mean probability (`confidence`) against the share of
---- positives (`frequency`), both nil in an empty bin.
+--- The expected calibration error over bins (low, high] of the probability of the positive class (Guo et al., "On
+--- calibration of modern neural networks", ICML 2017, who bin the probability of the predicted class instead), and the
+--- bins, which draw the reliability diagram: mean probability (`confidence`) against the share of positives
+--- (`frequency`), both nil in an empty bin. A perfectly calibrated model has an error above 0 as well:
+--- `calibrated_ece`.
 ---@param scores number[]|luxel.Tensor one for each image, the probability of the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
 ---@param n_bins? integer? default 15
+---@param by? "width"|"mass"? bins of equal width (the default), or of equally many images
 ---@return number? ece, table[]|string bins {low, high, count, confidence?, frequency?} each, or why nil
-function lx.metrics.ece(scores, labels, n_bins) end
+function lx.metrics.ece(scores, labels, n_bins, by) end
 
 --- The harmonic mean of precision and sensitivity.
 ---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
@@ -3029,6 +3111,37 @@ function lx.metrics.format_report(report, class_names) end
 ---@return number iou 0..1; NaN and other numbers in a float mask are an error
 function lx.metrics.iou(prediction, target) end
 
+--- Cohen's kappa: how much of the agreement between what is and what is called is not by chance, up to 1 (Cohen,
+--- Educational and Psychological Measurement 20:37, 1960).
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave, or a matrix of counts of many classes: rows are true, columns called classes
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? kappa, string? message nil where all images are of one class and called to be
+function lx.metrics.kappa(scores, labels, threshold) end
+
+--- The mean of -ln of the probability of what was the case, probabilities cut to between 2^-52 and 1 - 2^-52.
+---@param scores number[]|number[][]|luxel.Tensor probabilities of the positive class, or a row of all for each image
+---@param labels number[]|luxel.Tensor 1, 0 (of rows class numbers from 0), or NaN where there is none
+---@return number? log_loss, string? message
+function lx.metrics.log_loss(scores, labels) end
+
+--- The mean of a figure over classes or labels, each of which counts the same. Where it is not defined for one (no
+--- image of it, say), that one is left out.
+---@param fn fun(scores: number[], labels: number[], threshold: number?): number? such as `metrics.f1`
+---@param scores number[][]|luxel.Tensor a row for each image
+---@param labels number[]|number[][]|luxel.Tensor class numbers from 0, or rows of 0, 1 and NaN
+---@param threshold? number? of rates of several labels, default 0.5; of classes the one of the largest probability is called
+---@return number? mean, integer|string count of how many it is the mean, or why nil
+function lx.metrics.macro(fn, scores, labels, threshold) end
+
+--- Matthews' correlation of what is and what is called, from -1 to 1 (Matthews, BBA 405:442, 1975; of many classes
+--- Gorodkin, Computational Biology and Chemistry 28:367, 2004).
+---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave, or a matrix of counts of many classes: rows are true, columns called classes
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? default 0.5
+---@return number? mcc, string? message nil where all images are of one class, or called to be
+function lx.metrics.mcc(scores, labels, threshold) end
+
 --- The mean of a figure that each image has, with an interval by the percentile bootstrap, of patients where
 --- `options.groups` tells them.
 ---@param values number[]|luxel.Tensor one for each image; NaN is refused
@@ -3036,25 +3149,67 @@ function lx.metrics.iou(prediction, target) end
 ---@return {mean: number, low: number?, high: number?, images: integer, units: integer} mean units: patients, or images where nothing tells them; low and high are nil where there are fewer than two, or all values agree
 function lx.metrics.mean(values, options) end
 
---- The share of the images called negative that are (negative predictive value).
+--- A figure of the images of all classes or labels together, as if each were a question of its own: those of many
+--- images count for more.
+---@param fn fun(scores: number[], labels: number[], threshold: number?): number? such as `metrics.f1`
+---@param scores number[][]|luxel.Tensor a row for each image
+---@param labels number[]|number[][]|luxel.Tensor class numbers from 0, or rows of 0, 1 and NaN
+---@param threshold? number? as of `macro`
+---@return number? value, string? message
+function lx.metrics.micro(fn, scores, labels, threshold) end
+
+--- What calling at a probability is worth: found positives in each image, less false alarms at the odds of the
+--- threshold, which says how many false alarms one miss weighs (Vickers and Elkin, Medical Decision Making 26:565,
+--- 2006). Beside it stand calling nobody, 0, and everybody: `decision_curve` has all.
+---@param scores number[]|luxel.Tensor calibrated probabilities, or what `confusion` gave
+---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param threshold? number? from 0 to 1, default 0.5
+---@param prevalence? number? default that of the images
+---@return number? net_benefit, string? message nil where there is nothing to divide by, or the threshold is 1
+function lx.metrics.net_benefit(scores, labels, threshold, prevalence) end
+
+--- The share of the images called negative that are (negative predictive value), among these images or where a share
+--- `prevalence` is positive, as of `precision`.
 ---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
 ---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
 ---@param threshold? number? default 0.5
+---@param prevalence? number? default that of the images
 ---@return number? share, string? message nil where there is nothing to divide by
-function lx.metrics.npv(scores, labels, threshold) end
+function lx.metrics.npv(scores, labels, threshold, prevalence) end
 
---- The share of the images called positive that are (positive predictive value).
+--- The difference of a figure between two scores of the same images, a - b, with an interval by the percentile
+--- bootstrap of pairs: each resample of patients is the same for both.
+---@param fn fun(scores: number[], labels: number[]): number? as of `bootstrap`
+---@param scores_a number[]|luxel.Tensor of one model, one for each image
+---@param scores_b number[]|luxel.Tensor of the other, of the same images in the same order
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {groups?: (any)[]|false, n?: integer, seed?: integer, level?: number, threshold?: number, prevalence?: number} as of `bootstrap`
+---@return {a: number, b: number, difference: number, low: number, high: number, p: number, units: integer}? difference p: two-sided, twice the share of resamples on the rarer side of 0 (Davison and Hinkley, "Bootstrap methods", 1997); units: patients, or images where nothing tells them
+---@return string? message why nil: not defined on the images or most resamples, one class, one patient
+function lx.metrics.paired_bootstrap(fn, scores_a, scores_b, labels, options) end
+
+--- The share of the images called positive that are (positive predictive value), among these images or, by Bayes'
+--- theorem, where a share `prevalence` is positive (Altman and Bland, BMJ 309:102, 1994).
 ---@param scores number[]|luxel.Tensor one for each image, or what `confusion` gave
 ---@param labels? number[]|luxel.Tensor 1, 0, or NaN where there is none
 ---@param threshold? number? default 0.5
+---@param prevalence? number? default that of the images
 ---@return number? share, string? message nil where there is nothing to divide by
-function lx.metrics.precision(scores, labels, threshold) end
+function lx.metrics.precision(scores, labels, threshold, prevalence) end
 
---- All figures of one evaluation, with intervals of the rates and the area. Rows of scores with one class number for
---- each image (from 0) give a report of many classes; rows with rows of labels one of several labels.
+--- The precision-recall curve from the highest score down, one point for each distinct score after the one of recall 0,
+--- whose precision is 1 by convention.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@return {recall: number, precision: number, threshold: number}[]? points, string? message
+function lx.metrics.precision_recall(scores, labels) end
+
+--- All figures of one evaluation, with bootstrap intervals of most, of whole patients where `groups` tells them. Rows
+--- of scores with one class number for each image (from 0) give a report of many classes; rows with rows of labels one
+--- of several labels.
 ---@param scores number[]|number[][]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|number[][]|luxel.Tensor 1, 0, or NaN where there is none
----@param options? {threshold?: number|(number)[], groups?: (any)[]|false, classes?: (string)[], n?: integer, seed?: integer, level?: number} threshold: of several labels one for each, or for all; classes: names of classes or labels
+---@param options? {threshold?: number|(number)[], groups?: (any)[]|false, classes?: (string)[], prevalence?: number, n?: integer, seed?: integer, level?: number} threshold: of several labels one for each, or for all; classes: names of classes or labels; prevalence: at which precision and npv are given, default that of the images
 ---@return luxel.Report|luxel.ClassesReport|luxel.LabelsReport
 function lx.metrics.report(scores, labels, options) end
 
@@ -3086,7 +3241,7 @@ function lx.metrics.roc(scores, labels) end
 ---@return number? share, string? message nil where there is nothing to divide by
 function lx.metrics.sensitivity(scores, labels, threshold) end
 
---- An interval of the share of images for which something is so, of the resamples of `report`.
+--- An interval of the share of images for which something is so, by the percentile bootstrap.
 ---@param flags integer[] 1 or 0 of each image
 ---@param groups? any[]|false? the patient of each
 ---@param options? {n?: integer, seed?: integer, level?: number} as of `report`
@@ -3100,12 +3255,30 @@ function lx.metrics.share_interval(flags, groups, options) end
 ---@return number? share, string? message nil where there is nothing to divide by
 function lx.metrics.specificity(scores, labels, threshold) end
 
+--- The threshold of the least expected cost: `miss` for each positive image that is not called, `false_alarm` for each
+--- negative one that is, where a share `prevalence` is positive. Of equally good ones the most sensitive. (Calibrated
+--- probabilities tend to false_alarm / (false_alarm + miss): Elkan, IJCAI 2001.)
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options {miss: number, false_alarm?: number, prevalence?: number} false_alarm: default 1; prevalence: default that of the images
+---@return number? threshold infinite where calling nobody costs least
+---@return {sensitivity: number, specificity: number, cost: number}|string point the rates at it and the cost of an image, or why nil
+function lx.metrics.threshold_at_cost(scores, labels, options) end
+
 --- The highest threshold whose sensitivity is at least `sensitivity` (0..1).
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
 ---@param sensitivity number 0..1
 ---@return number? threshold, {sensitivity: number, specificity: number}|string point the rates at it, or why nil
 function lx.metrics.threshold_at_sensitivity(scores, labels, sensitivity) end
+
+--- The lowest threshold whose specificity is at least `specificity`.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param specificity number above 0 and up to 1
+---@return number? threshold infinite where only calling nobody is so specific
+---@return {sensitivity: number, specificity: number}|string point the rates at it, or why nil
+function lx.metrics.threshold_at_specificity(scores, labels, specificity) end
 
 --- The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950). Of equally good ones the
 --- most sensitive.
@@ -4289,12 +4462,12 @@ function lx.train.cross_validate(options) end
 --- It computes on the device of the network's parameters, and moves the batches there.
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
---- each, of a segmentation a map of logits as large as the images. Thresholds (Youden's) and the calibration of the
---- probabilities (Platt's scaling, or of many classes a temperature) are chosen on the validation set and stored.
+--- each, of a segmentation a map of logits as large as the images. Thresholds and the calibration of the probabilities
+--- are chosen on the validation set and stored, with how that was done.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end

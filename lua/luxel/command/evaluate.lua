@@ -23,6 +23,12 @@ function evaluate.options(parser)
     options.add_device(parser)
     parser:option("--json", "Write all figures to this file too.")
     options.add_seed(parser, "Of the resampling for the intervals.", 1)
+    parser:option("--prevalence", "Share of positives where the model is used: precision and npv are for it."):convert(
+        function(text)
+            local share = tonumber(text)
+            if share and share >= 0 and share <= 1 then return share end
+            return nil, ("--prevalence: expected a number from 0 to 1, got '%s'"):format(text)
+        end)
     options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 300, 1, 1000000,
         true)
 end
@@ -78,7 +84,7 @@ local function report_scores(args, model, dataset)
     end
     local report = lx.metrics.report(probabilities, dataset.labels, {
         threshold = model.threshold, groups = dataset.groups, seed = args.seed,
-        classes = model.task ~= "binary" and model.metadata.classes or nil,
+        classes = model.task ~= "binary" and model.metadata.classes or nil, prevalence = args.prevalence,
     })
     if judgements then
         report.doubt = doubts.report(probabilities, judgements, core.to_table(dataset.labels), {
@@ -93,6 +99,9 @@ end
 function evaluate.run(args)
     local device, device_words = options.device(args.device)
     local model = options.must(lx.predictor.open(args.model, {device = device}))
+    if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
+        options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))
+    end
     local dataset, what = read_data(args, model)
     local classes = model.metadata.classes
     local report = model.task == "segmentation" and report_masks(args, model, dataset)

@@ -9,6 +9,7 @@
 -- DIR holds NORMAL/ and PNEUMONIA/ (or any class folders), with or without train/, val/, test/ above them. Images below
 -- test/ are never looked at here. Without --data it learns from drawn phantoms.
 
+local choice = require "luxel.train.choice"
 local judge_folds = require "luxel.command.folds"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -60,6 +61,14 @@ function command.options(parser)
         ):choices {
         "auc", "accuracy", "dice", "iou", "loss", "last",
     }
+    parser:option("--calibration", "How logits become probabilities, fitted on the validation images (default: platt, "
+        .. "of three or more classes temperature)."):choices {"platt", "temperature", "isotonic", "beta", "none"}
+    parser:option("--threshold", "From which probability on an image is positive, chosen on the validation images: "
+        .. "youden (the default), a number, sensitivity=0.95, specificity=0.9, or cost=5, where a miss costs as much "
+        .. "as 5 false alarms."):convert(function(text)
+            local threshold, message = choice.parse(text)
+            return threshold, message and "--threshold: " .. message
+        end)
     options.add_number(parser, "--folds", "Trains so many times, each time without a part of the patients, and judges "
         .. "on these; 0: once, with --val.", 0, 0, 100, true)
     options.add_device(parser)
@@ -283,6 +292,8 @@ end
 -- The options of lx.train.fit.
 local function plan(args, device, train_set, val_set)
     local words = options.words_of(train_set)
+    local option, mistake = choice.mistake(train_set.task, args.calibration, args.threshold)
+    if option then options.fail(("--%s: %s"):format(option, mistake)) end
     lx.manual_seed(args.seed)
     local net = build(args, train_set.task == "binary" and 1 or #words):to(device)
     local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = args.lr, decay = args.lr_decay}),
@@ -296,7 +307,7 @@ local function plan(args, device, train_set, val_set)
         best = args.best or args.folds > 0 and "last" or nil,
         ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
         profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
-        probe = args.probe or false,
+        probe = args.probe or false, calibration = args.calibration, threshold = args.threshold,
         enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
         metadata = {
             model = args.model, network = network_options(args), size = args.size, classes = words,

@@ -4,6 +4,7 @@ local args = require "luxel.args"
 local calibration = require "luxel.metrics.calibration"
 local counts = require "luxel.metrics.counts"
 local curves = require "luxel.metrics.curves"
+local delongs = require "luxel.metrics.delong"
 local intervals = require "luxel.metrics.intervals"
 local namespace = require "luxel.namespace"
 local samples = require "luxel.metrics.sample"
@@ -17,22 +18,38 @@ local binary = {}
 ---@field positives integer
 ---@field negatives integer
 ---@field threshold number
+---@field prevalence number? at which precision and npv are, where it is not that of the images
 ---@field confusion luxel.Confusion
 ---@field accuracy number?
+---@field balanced_accuracy number?
 ---@field sensitivity number?
 ---@field specificity number?
 ---@field precision number?
 ---@field npv number?
 ---@field f1 number?
+---@field mcc number? Matthews' correlation
 ---@field auc number?
----@field brier number? nil too where the scores are not probabilities
+---@field delong number[]? {low, high} of the area by DeLong's method, which takes each image for a patient of its own
+---@field average_precision number? area under the precision-recall curve
+---@field brier number? nil too, like what follows, where the scores are not probabilities
+---@field log_loss number?
 ---@field ece number?
+---@field ece_calibrated {mean: number, quantile: number, n: integer}? the error of a perfectly calibrated model: see
+---  `metrics.calibrated_ece`
 ---@field reliability table[]? the bins of `metrics.ece`
 ---@field intervals table<string, number[]> {low, high} by the names above; nil where all resamples agree
 ---@field bootstrap table {n, seed, level, unit = "patient" or "image", units, message?}
 
-local Report = namespace.class("Report", {}, {"accuracy", "sensitivity", "specificity", "precision", "npv", "f1", "auc",
-    "brier", "ece", "reliability"})
+-- Figures of probabilities, whatever the threshold is.
+binary.OF_PROBABILITIES = {"auc", "delong", "average_precision", "brier", "log_loss", "ece", "ece_calibrated",
+    "reliability"}
+
+-- How many times labels are drawn for the error of a perfectly calibrated model.
+binary.DRAWN = 1000
+
+local OPTIONAL <const> = {"prevalence", table.unpack(counts.RATES)}
+table.move(binary.OF_PROBABILITIES, 1, #binary.OF_PROBABILITIES, #OPTIONAL + 1, OPTIONAL)
+local Report = namespace.class("Report", {}, OPTIONAL)
 
 args.type("report", "a report of lx.metrics.report", "table", function(value) return getmetatable(value) == Report end)
 
@@ -42,29 +59,33 @@ args.type("report", "a report of lx.metrics.report", "table", function(value) re
 ---@param opts table the options, with defaults
 ---@return luxel.Report
 function binary.report(scores, labels, opts)
-    local n, level, seed, threshold = opts.n, opts.level, opts.seed, opts.threshold or counts.DEFAULT_THRESHOLD
+    local level, threshold = opts.level, opts.threshold or counts.DEFAULT_THRESHOLD
     if type(threshold) == "table" then
         args.fail("report: options: option 'threshold': there is one score for each image, and so one threshold, "
             .. "not %d", #threshold)
     end
     local kept = samples.sorted(samples.of(scores, labels, "report"))
-    local c = counts.of(kept, threshold)
+    local c, delong = counts.of(kept, threshold), delongs.interval(kept, level)
     local report = setmetatable({
         n = kept.n, missing = kept.missing, positives = c.tp + c.fn, negatives = c.tn + c.fp,
-        threshold = threshold, confusion = c, auc = (curves.area(kept)),
+        threshold = threshold, prevalence = opts.prevalence, confusion = c, auc = (curves.area(kept)),
+        average_precision = (curves.average_precision(kept)), delong = delong and {delong.low, delong.high},
     }, Report)
     for _, name in ipairs(counts.RATES) do
-        report[name] = counts.rates[name](c)
+        report[name] = counts.rates[name](c, opts.prevalence)
     end
-    local first, last = kept.scores[1], kept.scores[kept.n]
-    if kept.n > 0 and first >= 0 and last <= 1 then
-        report.brier = calibration.mean_square(kept)
+    local is_probability = kept.n > 0 and kept.scores[1] >= 0 and kept.scores[kept.n] <= 1
+    if is_probability then
+        for _, loss in ipairs {"brier", "log_loss"} do
+            report[loss] = calibration.mean(calibration.each_loss(kept, loss))
+        end
         report.ece, report.reliability = calibration.expected_error(kept, calibration.BINS)
+        report.ece_calibrated = calibration.calibrated_error(kept, calibration.BINS, "width", binary.DRAWN, opts.seed)
     end
     local drawn, message
-    report.intervals, drawn, message = intervals.of_report(kept, opts.groups, threshold, n, level, seed)
+    report.intervals, drawn, message = intervals.of_report(kept, opts, threshold, is_probability)
     report.bootstrap = {
-        n = n, seed = seed, level = level, unit = opts.groups and "patient" or "image",
+        n = opts.n, seed = opts.seed, level = level, unit = opts.groups and "patient" or "image",
         units = drawn, message = message,
     }
     return report

@@ -1,4 +1,4 @@
---- Figures of all thresholds together: the ROC curve, the area below it, and thresholds chosen from it.
+--- Figures of all thresholds together: the ROC and precision-recall curves with their areas, and the decision curve.
 
 local args = require "luxel.args"
 local counts = require "luxel.metrics.counts"
@@ -11,15 +11,14 @@ local metrics = {}
 
 -- Area under the ROC curve of a sorted sample: the chance that a positive scores above a negative, ties counting half
 -- (the Mann-Whitney statistic: Hanley and McNeil, Radiology 143:29, 1982).
-local function area(ordered, weights)
+local function area(ordered)
     local scores, labels, n = ordered.scores, ordered.labels, ordered.n
     local wins, negatives_below, positives = 0, 0, 0
     local i = 1
     while i <= n do
         local score, tied_positive, tied_negative = scores[i], 0, 0
         repeat
-            local w = weights and weights[i] or 1
-            if labels[i] == 1 then tied_positive = tied_positive + w else tied_negative = tied_negative + w end
+            if labels[i] == 1 then tied_positive = tied_positive + 1 else tied_negative = tied_negative + 1 end
             i = i + 1
         until scores[i] ~= score
         wins = wins + tied_positive * (negatives_below + tied_negative / 2)
@@ -74,78 +73,115 @@ end
 ---@return {fpr: number, tpr: number, threshold: number}[]? points, string? message
 function metrics.roc(scores, labels) return roc(scores, labels, "roc") end
 
--- Half-way from a score to the next lower one: a new image that scores a little below the last one taken in is then
--- still treated like it. The score itself where there is no number in between.
-local function threshold_between(score, below)
-    local middle = score + (below - score) / 2
-    return middle > below and middle <= score and middle or score
+local new_steps = result_type("precision-recall curve", {}, function(points)
+    local lines = {("precision-recall curve of %d points"):format(#points), "  threshold    recall precision"}
+    local step = math.max(1, #points // 10)
+    for i = 1, #points, step do
+        local point = points[i]
+        lines[#lines + 1] = ("  %9.4g  %8.4f  %8.4f"):format(point.threshold, point.recall, point.precision)
+    end
+    return table.concat(lines, "\n")
+end)
+
+-- Calls `use(score, positives, called)` for each distinct score of a sorted sample, from the highest: the positives and
+-- images that are called from it on.
+local function each_step(ordered, use)
+    local positives = 0
+    for i = ordered.n, 1, -1 do
+        positives = positives + ordered.labels[i]
+        if ordered.scores[i] ~= ordered.scores[i - 1] then use(ordered.scores[i], positives, ordered.n - i + 1) end
+    end
 end
 
--- A threshold for each point of a ROC curve but the first, with the rates there.
-local function operating_points(scores, labels, caller)
-    local points, message = roc(scores, labels, caller)
-    if not points then
-        return nil, message
+local function positives_of(kept)
+    local sum = 0
+    for i = 1, kept.n do sum = sum + kept.labels[i] end
+    return sum
+end
+
+local NO_POSITIVE <const> = "no positive image"
+
+-- Average precision of a sorted sample.
+local function average_precision(ordered)
+    local all, sum, before = positives_of(ordered), 0, 0
+    if all == 0 then return nil, NO_POSITIVE end
+    each_step(ordered, function(_, positives, called)
+        sum = sum + (positives - before) / all * (positives / called)
+        before = positives
+    end)
+    return sum
+end
+
+--- The area below the steps of the precision-recall curve: the mean over the positive images of the precision at their
+--- score, which does not interpolate (Davis and Goadrich, ICML 2006). A score that knows nothing has the share of
+--- positives.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@return number? average_precision, string? message nil where no image is positive
+function metrics.average_precision(scores, labels)
+    return average_precision(sorted(sample(scores, labels, "average_precision")))
+end
+
+--- The precision-recall curve from the highest score down, one point for each distinct score after the one of recall 0,
+--- whose precision is 1 by convention.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@return {recall: number, precision: number, threshold: number}[]? points, string? message
+function metrics.precision_recall(scores, labels)
+    local ordered = sorted(sample(scores, labels, "precision_recall"))
+    local all, points = positives_of(ordered), {{recall = 0.0, precision = 1.0, threshold = math.huge}}
+    if all == 0 then return nil, NO_POSITIVE end
+    each_step(ordered, function(score, positives, called)
+        points[#points + 1] = {recall = positives / all, precision = positives / called, threshold = score}
+    end)
+    return new_steps(points)
+end
+
+local new_decisions = result_type("decision curve", {}, function(points)
+    local lines = {("decision curve of %d thresholds"):format(#points), "  threshold  net benefit  of calling all"}
+    local step = math.max(1, #points // 10)
+    for i = 1, #points, step do
+        local point = points[i]
+        lines[#lines + 1] = ("  %9.4g  %11.4f  %14.4f"):format(point.threshold, point.net_benefit, point.all)
     end
-    local out = {}
-    for i = 2, #points do
-        local point, below = points[i], points[i + 1]
-        out[i - 1] = {
-            threshold = below and threshold_between(point.threshold, below.threshold) or point.threshold,
-            sensitivity = point.tpr,
-            specificity = 1 - point.fpr,
+    return table.concat(lines, "\n")
+end)
+
+--- The net benefit at many thresholds, beside that of calling every image positive; that of calling none is 0 (Vickers
+--- and Elkin, Medical Decision Making 26:565, 2006). A model is of use where its own is above both.
+---@param scores number[]|luxel.Tensor calibrated probabilities
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {thresholds: number[]?, prevalence: number?} default 0.01, 0.02, ... 0.99, and the prevalence of the
+---  images
+---@return {threshold: number, net_benefit: number, all: number}[]? points, string? message
+function metrics.decision_curve(scores, labels, options)
+    local kept, opts, points = sample(scores, labels, "decision_curve"), options or {}, {}
+    samples.check_probabilities(kept, "decision_curve")
+    local thresholds = opts.thresholds
+    if not thresholds then
+        thresholds = {}
+        for percent = 1, 99 do thresholds[percent] = percent / 100 end
+    end
+    local everybody = counts.of(kept, -math.huge)
+    for i, threshold in ipairs(thresholds) do
+        if threshold == 1 then
+            args.fail("decision_curve: options: option 'thresholds': expected numbers from 0 to below 1, got 1 at "
+                .. "place %d", i)
+        end
+        everybody.threshold = threshold
+        local benefit, message = counts.rates.net_benefit(counts.of(kept, threshold), opts.prevalence)
+        if not benefit then return nil, message end
+        points[i] = {
+            threshold = threshold, net_benefit = benefit, all = counts.rates.net_benefit(everybody, opts.prevalence),
         }
     end
-    return out
-end
-
-local new_point = result_type("operating point", {"sensitivity", "specificity"})
-
---- The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950). Of equally good ones the
---- most sensitive.
----@param scores number[]|luxel.Tensor one for each image, larger for the positive class
----@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@return number? threshold, {sensitivity: number, specificity: number}|string point the rates at it, or why nil
-function metrics.youden(scores, labels)
-    local points, message = operating_points(scores, labels, "youden")
-    if not points then
-        return nil, message
-    end
-    local best
-    for _, point in ipairs(points) do
-        local sum = point.sensitivity + point.specificity
-        -- Equal sums may differ in the last bit, as the two rates have different denominators.
-        if not best or sum >= best.sensitivity + best.specificity - 1e-12 then
-            best = point
-        end
-    end
-    return best.threshold, new_point {sensitivity = best.sensitivity, specificity = best.specificity}
-end
-
---- The highest threshold whose sensitivity is at least `sensitivity` (0..1).
----@param scores number[]|luxel.Tensor one for each image, larger for the positive class
----@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@param sensitivity number 0..1
----@return number? threshold, {sensitivity: number, specificity: number}|string point the rates at it, or why nil
-function metrics.threshold_at_sensitivity(scores, labels, sensitivity)
-    if sensitivity == 0 then
-        args.fail("threshold_at_sensitivity: sensitivity: expected a number above 0 and up to 1, got 0")
-    end
-    local points, message = operating_points(scores, labels, "threshold_at_sensitivity")
-    if not points then
-        return nil, message
-    end
-    for _, point in ipairs(points) do
-        if point.sensitivity >= sensitivity - 1e-12 then
-            return point.threshold, new_point {sensitivity = point.sensitivity, specificity = point.specificity}
-        end
-    end
-    error "unreachable: the last point calls everything positive"
+    return new_decisions(points)
 end
 
 args.publish("", metrics, {
-    auc = samples.ARGUMENTS, roc = samples.ARGUMENTS, youden = samples.ARGUMENTS,
-    threshold_at_sensitivity = samples.ARGUMENTS .. ", sensitivity: number(0..1)",
+    auc = samples.ARGUMENTS, roc = samples.ARGUMENTS, average_precision = samples.ARGUMENTS,
+    precision_recall = samples.ARGUMENTS,
+    decision_curve = samples.ARGUMENTS .. ", options: {thresholds: number(0..1)[]?, prevalence: number(0..1)?}?",
 })
 
-return {public = metrics, area = area}
+return {public = metrics, area = area, average_precision = average_precision, roc = roc}

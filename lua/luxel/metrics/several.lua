@@ -4,11 +4,15 @@
 local args = require "luxel.args"
 local binary = require "luxel.metrics.binary"
 local calibration = require "luxel.metrics.calibration"
+local counts = require "luxel.metrics.counts"
 local intervals = require "luxel.metrics.intervals"
 local namespace = require "luxel.namespace"
+local samples = require "luxel.metrics.sample"
 local text = require "luxel.metrics.text"
 
 local several = {}
+
+local DRAWN <const> = binary.DRAWN
 
 ---@class luxel.ClassesReport
 ---@field task "classes"
@@ -18,16 +22,20 @@ local several = {}
 ---@field confusion integer[][] images: rows are true classes, columns the called ones (those of the largest
 ---  probability)
 ---@field accuracy number?
+---@field mcc number? Matthews' correlation, of all classes
 ---@field intervals {accuracy: number[]?} {low, high}
 ---@field each luxel.Report[] of each class against all others: the area by its probability, the rates by what was
 ---  called
 ---@field macro_auc number? mean of the areas that are defined
 ---@field macro_sensitivity number? mean of the sensitivities, the balanced accuracy
 ---@field brier number? mean over images of the sum of squares over classes (Brier, Monthly Weather Review 78:1, 1950)
+---@field macro_average_precision number? mean of those that are defined
+---@field log_loss number?
 ---@field ece number? of the probability of the called class
+---@field ece_calibrated {mean: number, quantile: number, n: integer}? that of a perfectly calibrated model
 ---@field bootstrap table as of luxel.Report
-local ClassesReport = namespace.class("ClassesReport", {}, {"accuracy", "macro_auc", "macro_sensitivity", "brier",
-    "ece"})
+local ClassesReport = namespace.class("ClassesReport", {}, {"accuracy", "mcc", "macro_auc", "macro_sensitivity",
+    "macro_average_precision", "brier", "log_loss", "ece", "ece_calibrated"})
 
 ---@class luxel.LabelsReport
 ---@field task "labels"
@@ -35,28 +43,9 @@ local ClassesReport = namespace.class("ClassesReport", {}, {"accuracy", "macro_a
 ---@field classes string[] the labels
 ---@field each luxel.Report[] of each label, over the images that have it known
 ---@field macro_auc number? mean of the areas that are defined
+---@field macro_average_precision number? mean of those that are defined
 ---@field bootstrap table as of luxel.Report
-local LabelsReport = namespace.class("LabelsReport", {}, {"macro_auc"})
-
--- Rows of numbers, all of one length.
-local function rows_of(value, where)
-    if type(value) == "userdata" then value = value:totable() end
-    local width
-    for i, row in ipairs(value) do
-        if type(row) ~= "table" or #row < 2 or width and #row ~= width then
-            args.fail("%s: expected a row of %s numbers for each image, got %s at place %d", where, width
-                or "two or more",
-                type(row) == "table" and #row or args.describe(row), i)
-        end
-        width = #row
-        for _, number in ipairs(row) do
-            if type(number) ~= "number" then
-                args.fail("%s: expected numbers, got %s at place %d", where, args.describe(number), i)
-            end
-        end
-    end
-    return value, width
-end
+local LabelsReport = namespace.class("LabelsReport", {}, {"macro_auc", "macro_average_precision"})
 
 local function names_of(opts, width)
     if not opts.classes then
@@ -80,76 +69,48 @@ end
 
 -- ---- many classes --------------------------------------------------------------------------------------------------
 
--- The images that have a label, with what is called of each.
-local function call(scores, labels, width, groups)
-    local kept = {scores = {}, labels = {}, called = {}, groups = groups and {}, missing = 0}
-    for i, label in ipairs(labels) do
-        if label ~= label then
-            kept.missing = kept.missing + 1
-        else
-            local class = math.tointeger(label)
-            if not class or class < 0 or class >= width then
-                args.fail("report: labels: expected class numbers from 0 to %d or NaN, got %s at place %d", width - 1,
-                    args.describe(label), i)
-            end
-            local best, sum = 1, 0
-            for k, p in ipairs(scores[i]) do
-                if p ~= p then args.fail("report: scores: expected numbers, got nan at place %d", i) end
-                if p > scores[i][best] then best = k end
-                sum = sum + p
-                if p < 0 or p > 1 then sum = math.huge end
-            end
-            if math.abs(sum - 1) > 1e-3 then
-                args.fail("report: scores: expected probabilities that add up to 1, which image %d has not; "
-                    .. "logits become such "
-                    .. "by softmax, or predict with probabilities = true", i)
-            end
-            local n = #kept.scores + 1
-            kept.scores[n], kept.labels[n], kept.called[n] = scores[i], class + 1, best
-            if groups then kept.groups[n] = groups[i] end
-        end
-    end
-    return kept
-end
-
--- Class `k` against all others.
+-- Class `k` against all others: by what is called, but the figures of the probability.
 local function one_against_rest(kept, k, opts)
-    local probability, called, label = {}, {}, {}
-    for i, row in ipairs(kept.scores) do
-        probability[i], called[i], label[i] = row[k], kept.called[i] == k and 1 or 0, kept.labels[i] == k and 1 or 0
-    end
-    local options = {groups = kept.groups or false, n = opts.n, seed = opts.seed, level = opts.level, threshold = 0.5}
+    local label, probability, called = samples.one_against_rest(kept, k)
+    local options = args.with_defaults({groups = kept.groups or false, threshold = 0.5}, opts)
     local report, by_probability = binary.report(called, label, options), binary.report(probability, label, options)
-    report.auc, report.brier = by_probability.auc, by_probability.brier
-    report.intervals.auc, report.ece, report.reliability = by_probability.intervals.auc, by_probability.ece,
-        by_probability.reliability
+    for _, name in ipairs(binary.OF_PROBABILITIES) do
+        report[name], report.intervals[name] = by_probability[name], by_probability.intervals[name]
+    end
     return report
 end
 
 local function report_classes(scores, labels, opts, width)
-    local kept = call(scores, labels, width, opts.groups)
+    local kept = samples.of_classes(scores, labels, "report")
+    if opts.groups then
+        kept.groups = {}
+        for i, from in ipairs(kept.source) do kept.groups[i] = opts.groups[from] end
+    end
     local report = setmetatable({
-        task = "classes", n = #kept.scores, missing = kept.missing, classes = names_of(opts, width), confusion = {},
+        task = "classes", n = kept.n, missing = kept.missing, classes = names_of(opts, width), confusion = {},
         each = {}, intervals = {},
     }, ClassesReport)
     for row = 1, width do
         report.confusion[row] = {}
         for column = 1, width do report.confusion[row][column] = 0 end
     end
-    local right, confidence, squares = {}, {}, 0
+    local right, confidence = {}, {}
     for i, row in ipairs(kept.scores) do
         local label, called = kept.labels[i], kept.called[i]
         report.confusion[label][called] = report.confusion[label][called] + 1
         right[i], confidence[i] = label == called and 1 or 0, row[called]
-        for k, p in ipairs(row) do squares = squares + (p - (k == label and 1 or 0)) ^ 2 end
     end
     for k = 1, width do report.each[k] = one_against_rest(kept, k, opts) end
     report.macro_auc, report.macro_sensitivity = mean_of(report.each, "auc"), mean_of(report.each, "sensitivity")
+    report.macro_average_precision = mean_of(report.each, "average_precision")
     if report.n > 0 then
-        local sum = 0
-        for _, flag in ipairs(right) do sum = sum + flag end
-        report.accuracy, report.brier = sum / report.n, squares / report.n
-        report.ece = calibration.public.ece(confidence, right)
+        report.accuracy = counts.of_matrix.accuracy(report.confusion)
+        report.mcc = counts.of_matrix.mcc(report.confusion)
+        report.brier, report.log_loss = calibration.public.brier(scores, labels),
+            calibration.public.log_loss(scores, labels)
+        local called = samples.of(confidence, right, "report")
+        report.ece = calibration.expected_error(called, calibration.BINS)
+        report.ece_calibrated = calibration.calibrated_error(called, calibration.BINS, "width", DRAWN, opts.seed)
         -- the share of what is right, of the same resamples: sensitivity where everything is called
         local low, high = intervals.public.share_interval(right, kept.groups, {
             n = opts.n, seed = opts.seed, level = opts.level,
@@ -180,18 +141,19 @@ local function report_labels(scores, labels, opts, width)
         local score, label = {}, {}
         for i, row in ipairs(scores) do score[i], label[i] = row[k], labels[i][k] end
         report.each[k] = binary.report(score, label, {
-            groups = opts.groups, n = opts.n, seed = opts.seed, level = opts.level,
+            groups = opts.groups, n = opts.n, seed = opts.seed, level = opts.level, prevalence = opts.prevalence,
             threshold = threshold_of(opts.threshold, k, width),
         })
     end
     report.macro_auc, report.bootstrap = mean_of(report.each, "auc"), report.each[1].bootstrap
+    report.macro_average_precision = mean_of(report.each, "average_precision")
     return report
 end
 
 --- `metrics.report` of rows of scores.
 function several.report(scores, labels, opts)
     local width
-    scores, width = rows_of(scores, "report: scores")
+    scores, width = samples.rows(scores, "report: scores")
     if type(labels) == "userdata" then labels = labels:totable() end
     if #labels ~= #scores then
         args.fail("report: labels: expected one for each of the %d rows of scores, got %d", #scores, #labels)
@@ -205,10 +167,12 @@ function several.report(scores, labels, opts)
         if type(opts.threshold) == "table" then
             args.fail("report: options: option 'threshold': of many classes the one of the largest probability is "
                 .. "called")
+        elseif opts.prevalence then
+            args.fail("report: options: option 'prevalence': many classes have no positive one")
         end
         return report_classes(scores, labels, opts, width)
     end
-    local _, labels_width = rows_of(labels, "report: labels")
+    local _, labels_width = samples.rows(labels, "report: labels")
     if labels_width ~= width then
         args.fail("report: labels: expected %d for each image, as there are scores, got %d", width, labels_width)
     end

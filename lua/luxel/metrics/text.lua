@@ -7,7 +7,7 @@ local metrics = {}
 local text = {public = metrics}
 
 -- The figures that have intervals.
-local RESAMPLED <const> = {auc = true}
+local RESAMPLED <const> = {auc = true, average_precision = true, brier = true, log_loss = true}
 for _, name in ipairs(counts.RATES) do
     RESAMPLED[name] = true
 end
@@ -18,6 +18,13 @@ end
 
 local function decimal(value)
     return value and ("%.4f"):format(value) or "n/a"
+end
+
+-- What stands beside the calibration error: that of a perfectly calibrated model.
+local function if_calibrated(report)
+    local calibrated = report.ece_calibrated
+    return calibrated and ("  %.4f if perfectly calibrated, 95%% below %.4f"):format(calibrated.mean,
+        calibrated.quantile) or ""
 end
 
 -- How the intervals were computed, or why there are none.
@@ -34,7 +41,8 @@ local function line_of(report, name, title, shown)
     local interval = report.intervals[name]
     local range = interval and ("  [%s, %s]"):format(shown(interval[1]), shown(interval[2]))
         or report[name] and report.bootstrap.units and RESAMPLED[name] and "  [no interval: all resamples agree]" or ""
-    return ("  %-13s %8s%s"):format(title, shown(report[name]), range)
+    local width = report.prevalence and 17 or 13
+    return ("  %-" .. width .. "s %8s%s"):format(title, shown(report[name]), range)
 end
 
 --- The report as text for a terminal.
@@ -46,7 +54,8 @@ function metrics.format_report(report, class_names)
         args.fail("format_report: class_names: expected two, negative and positive, got %d", #class_names)
     end
     local negative, positive = table.unpack(class_names or {"negative", "positive"})
-    local c = report.confusion
+    local c, prevalence = report.confusion, report.prevalence
+    local at = prevalence and (" at %g%%"):format(100 * prevalence) or ""
     local width = math.max(#negative, #positive, 6)
     local row = ("  %%-%ds  %%%ds  %%%ds"):format(width + 5, width, width)
     local lines = {
@@ -60,14 +69,19 @@ function metrics.format_report(report, class_names)
         row:format("true " .. positive, c.fn, c.tp),
         "",
         line_of(report, "accuracy", "accuracy", percent),
+        line_of(report, "balanced_accuracy", "balanced", percent),
         line_of(report, "sensitivity", "sensitivity", percent),
         line_of(report, "specificity", "specificity", percent),
-        line_of(report, "precision", "precision", percent),
-        line_of(report, "npv", "npv", percent),
+        line_of(report, "precision", "precision" .. at, percent),
+        line_of(report, "npv", "npv" .. at, percent),
         line_of(report, "f1", "F1", percent),
-        line_of(report, "auc", "AUC", decimal),
+        line_of(report, "mcc", "MCC", decimal),
+        line_of(report, "auc", "AUC", decimal)
+            .. (report.delong and ("  DeLong [%.4f, %.4f]"):format(table.unpack(report.delong)) or ""),
+        line_of(report, "average_precision", "AUPRC", decimal),
         line_of(report, "brier", "Brier score", decimal),
-        line_of(report, "ece", "calib. error", decimal),
+        line_of(report, "log_loss", "log loss", decimal),
+        line_of(report, "ece", "calib. error", decimal) .. if_calibrated(report),
         "",
     }
     lines[#lines + 1] = bootstrap_line(report)
@@ -123,9 +137,13 @@ function text.of_classes(report)
     end
     lines[#lines + 1] = ""
     lines[#lines + 1] = "  accuracy      " .. percent_range(report.accuracy, report.intervals.accuracy)
+    lines[#lines + 1] = "  balanced      " .. percent(report.macro_sensitivity)
+    lines[#lines + 1] = "  MCC           " .. decimal(report.mcc)
     lines[#lines + 1] = "  mean of AUCs  " .. decimal(report.macro_auc)
+    lines[#lines + 1] = "  of AUPRCs     " .. decimal(report.macro_average_precision)
     lines[#lines + 1] = "  Brier score   " .. decimal(report.brier)
-    lines[#lines + 1] = "  calib. error  " .. decimal(report.ece)
+    lines[#lines + 1] = "  log loss      " .. decimal(report.log_loss)
+    lines[#lines + 1] = "  calib. error  " .. decimal(report.ece) .. if_calibrated(report)
     lines[#lines + 1] = ""
     lines[#lines + 1] = bootstrap_line(report)
     return table.concat(lines, "\n")
@@ -147,6 +165,7 @@ function text.of_labels(report)
     end
     lines[#lines + 1] = ""
     lines[#lines + 1] = "  mean of AUCs  " .. decimal(report.macro_auc)
+    lines[#lines + 1] = "  of AUPRCs     " .. decimal(report.macro_average_precision)
     lines[#lines + 1] = bootstrap_line(report)
     return table.concat(lines, "\n")
 end

@@ -7,6 +7,8 @@
 
 local args = require "luxel.args"
 local batches = require "luxel.data.loader"
+local calibrations = require "luxel.calibration.methods"
+local choice = require "luxel.train.choice"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
@@ -255,14 +257,18 @@ local function validate_scores(fit)
     check_logits(fit, logits, fit.val)
     if fit.state.epoch == 0 then warn_of_probabilities(fit, logits) end
     local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
-    local fitted, probabilities = kind.fit(logits, labels), {}
+    local method, probabilities = fit.choice.calibration, {}
+    local fitted = method ~= "none" and kind.fit(logits, labels, method)
     for i, logit in ipairs(logits) do probabilities[i] = kind.probabilities(logit, fitted or nil) end
-    local found = kind.judge(probabilities, labels)
+    local found = kind.judge(probabilities, labels, fit.choice)
     found.loss = check_loss(fit, lx.no_grad(function()
         return fit.loss(logits_tensor(fit, logits), targets_of(fit, labels)):item()
     end))
     found.calibration = fitted
-    found.chosen = {threshold = found.chosen, calibration = fitted and kind.method or "none", images = #fit.val}
+    found.chosen = {
+        threshold = found.chosen, images = #fit.val, calibration = fitted and calibrations.by_name[method].words
+            .. (fit.task == "labels" and " of each label" or "") or "none",
+    }
     return found
 end
 
@@ -741,6 +747,9 @@ local function prepare(options)
     transfer.prepare(fit)
     check_optimizer(fit)
     fit.task = fit.train.task
+    local option, words = choice.mistake(fit.task, fit.calibration, fit.threshold)
+    if option then args.fail("fit: options: option '%s': %s", option, words) end
+    fit.choice = choice.of(fit.task, fit.calibration, fit.threshold)
     fit.loss = fit.loss or task.kinds[fit.task].loss
     fit.judge_by = judge_by(fit)
     fit.per = fit.scheduler and (fit.scheduler.unit or "step")
@@ -862,8 +871,8 @@ end
 --- It computes on the device of the network's parameters, and moves the batches there.
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
---- each, of a segmentation a map of logits as large as the images. Thresholds (Youden's) and the calibration of the
---- probabilities (Platt's scaling, or of many classes a temperature) are chosen on the validation set and stored.
+--- each, of a segmentation a map of logits as large as the images. Thresholds and the calibration of the probabilities
+--- are chosen on the validation set and stored, with how that was done.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
@@ -875,6 +884,8 @@ end
 ---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
 ---  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
 ---  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
+---  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil,
+---  threshold: "youden"|number|{sensitivity: number?, specificity: number?, cost: number?, prevalence: number?}|nil,
 ---  progress: luxel.Console?, profile: string?, compile: boolean?}
 ---  loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the
 ---  Dice loss, both over the images that have one;
@@ -892,6 +903,9 @@ end
 ---  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
 ---  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
 ---  (without dropout), which makes an epoch quick; not with augment;
+---  calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
+---  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs
+---  as much as `cost` false alarms; of two classes and of each label;
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already;
@@ -981,6 +995,7 @@ args.publish("", train, {
         .. "accumulate: integer(1..65536)?, ema: ema?, "
         .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
         .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
+        .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "
         .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
         .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
 })

@@ -119,7 +119,8 @@ function run.recipe_of(fit)
         ema = text_of(fit.ema or "none"), clip = text_of(fit.clip or "none"),
         optimizer = text_of(fit.optimizer.class_name or "one's own"), ["the optimiser's options"] = text_of(groups),
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
-        ["what is frozen"] = transfer.words(fit),
+        ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
+        ["the threshold"] = fit.choice.recipe.threshold,
         ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",
     }
 end
@@ -139,7 +140,10 @@ function run.save_state(fit)
 end
 
 -- What runs had that a file says nothing of, because it is older.
-local NEW <const> = {["what is frozen"] = "nothing", ["the first weights"] = "new"}
+local NEW <const> = {
+    ["what is frozen"] = "nothing", ["the first weights"] = "new", ["the calibration"] = "the usual",
+    ["the threshold"] = "the usual",
+}
 
 -- How two recipes differ, in words; nil if they do not.
 local function difference(stored, own)

@@ -21,12 +21,11 @@ local task = {}
 ---@field outputs fun(classes: string[]): integer how many logits (or maps of them) an image has
 ---@field maps boolean? whether they are maps, each as large as the image
 ---@field loss fun(logits: Tensor, targets: Tensor): Tensor unless another one is given
----@field fit fun(rows: any[], labels: any[]): any the calibration of logits by the labels of validation images, or
----  false
----@field method string how it is found
+---@field fit (fun(rows: any[], labels: any[], method: string): any)? the calibration of logits by the labels of
+---  validation images, or false
 ---@field probabilities fun(row: any, fitted: any): any of a calibrated logit, or row of logits
----@field judge fun(probabilities: any[], labels: any[]): table the figures (nil: not defined), threshold (nil: none),
----  and how it was chosen; of maps from {dice, iou} of each image that has a mask
+---@field judge fun(probabilities: any[], labels: any[], choice: luxel.Choice): table the figures (nil: not defined),
+---  threshold (nil: none), and how it was chosen; of maps from {dice, iou} of each image that has a mask
 
 local function mean(values)
     if #values == 0 then return nil end
@@ -47,16 +46,15 @@ local binary = {
     figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function() return 1 end,
     loss = F.binary_cross_entropy_with_logits,
-    method = "Platt's scaling",
-    fit = function(rows, labels) return calibration.fit(rows, labels) or false end,
+    fit = function(rows, labels, method) return calibration.fit(rows, labels, {method = method}) or false end,
     probabilities = sigmoid_of,
 }
 
-function binary.judge(probabilities, labels)
-    local threshold = metrics.youden(probabilities, labels)
+function binary.judge(probabilities, labels, choice)
+    local threshold = choice.threshold(probabilities, labels)
     return {
         accuracy = metrics.accuracy(probabilities, labels, threshold or 0.5), auc = metrics.auc(probabilities, labels),
-        threshold = threshold or 0.5, chosen = threshold and "Youden's index" or "none",
+        threshold = threshold or 0.5, chosen = threshold and choice.words or "none",
     }
 end
 
@@ -64,7 +62,6 @@ local classes = {
     figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function(names) return #names end,
     loss = F.cross_entropy,
-    method = "a temperature",
     fit = function(rows, labels) return calibration.fit_temperature(rows, labels) or false end,
     probabilities = function(row, fitted) return calibration.softmax(row, fitted and fitted.temperature or 1) end,
 }
@@ -95,13 +92,12 @@ local labels_task = {
     figures = {"auc", "accuracy"}, network = "classifier",
     outputs = function(names) return #names end,
     loss = F.binary_cross_entropy_with_logits,
-    method = "Platt's scaling of each label",
 }
 
-function labels_task.fit(rows, labels)
+function labels_task.fit(rows, labels, method)
     local fitted, any = {}, false
     for k = 1, #rows[1] do
-        fitted[k] = calibration.fit(column(rows, k), column(labels, k)) or false
+        fitted[k] = calibration.fit(column(rows, k), column(labels, k), {method = method}) or false
         any = any or fitted[k] ~= false
     end
     return any and fitted
@@ -113,16 +109,17 @@ function labels_task.probabilities(row, fitted)
     return out
 end
 
-function labels_task.judge(probabilities, labels)
+function labels_task.judge(probabilities, labels, choice)
     local accuracies, areas, thresholds = {}, {}, {}
     for k = 1, #probabilities[1] do
         local scores, truth = column(probabilities, k), column(labels, k)
-        thresholds[k] = metrics.youden(scores, truth) or 0.5
+        thresholds[k] = choice.threshold(scores, truth) or 0.5
         accuracies[#accuracies + 1] = metrics.accuracy(scores, truth, thresholds[k])
         areas[#areas + 1] = metrics.auc(scores, truth)
     end
     return {
-        accuracy = mean(accuracies), auc = mean(areas), threshold = thresholds, chosen = "Youden's index of each label",
+        accuracy = mean(accuracies), auc = mean(areas), threshold = thresholds,
+        chosen = choice.words .. " of each label",
     }
 end
 
