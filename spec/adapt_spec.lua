@@ -107,6 +107,24 @@ describe("adapting what comes after the logits", function()
         assert.same({"threshold"}, moved.done)
     end)
 
+    it("keeps a threshold that was said as a probability, and one of another choice with its labels", function()
+        local logits, labels = drawn(100, 0.3, 12)
+        local function fit(words, threshold)
+            return answers.fit({calibration = PLAIN, threshold = threshold, chosen = {threshold = words}}, logits,
+                labels, {calibration = true, threshold = true})
+        end
+        for _, words in ipairs {"fixed at 0.999", "a miss costs as much as 9 false alarms"} do
+            local found = fit(words, 0.999)
+            assert.equal(0.999, found.threshold)
+            assert.equal("threshold", found.left_out[1].step)
+            assert.matches(words, found.left_out[1].why, 1, true)
+        end
+        local found = fit("a sensitivity of 0.95", 0.999)
+        assert.near(found.scale * log_odds(0.999) + found.shift, log_odds(found.threshold), 1e-9)
+        assert.same({"calibration"}, found.done)
+        assert.equal(1, fit("a sensitivity of 0.95", 1).threshold)
+    end)
+
     local function known(seed)
         local logits, labels = drawn(400, 0.7, seed)
         local lists = {[0] = {}, [1] = {}}

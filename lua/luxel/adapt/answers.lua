@@ -200,6 +200,17 @@ local function labelled(odds, labels)
     return kept, truth
 end
 
+-- What becomes of a threshold, by the words for how it was chosen (luxel.train.choice): one that was said as a
+-- probability stays that; others go along with the log-odds, so that the labels of answers stay; and only one of
+-- Youden's index can be chosen anew.
+local function kind_of(source)
+    local words = source.chosen and source.chosen.threshold or "Youden's index"
+    if words:find("^fixed") or words:find("^a miss costs") or source.threshold <= 0 or source.threshold >= 1 then
+        return "stays", words
+    end
+    return (words == "Youden's index" or words == "none") and "youden" or "moves", words
+end
+
 ---@class luxel.AdaptedAnswers
 ---@field calibration table
 ---@field threshold number
@@ -210,7 +221,7 @@ end
 ---@field left_out {step: string, why: string}[]
 
 --- Adapts what comes after the logits.
----@param source {calibration: table|false|nil, threshold: number, doubt: luxel.Doubt?} of the model
+---@param source {calibration: table|false|nil, threshold: number, chosen: table?, doubt: luxel.Doubt?} of the model
 ---@param logits number[]
 ---@param labels number[]? 0, 1, or NaN (not known)
 ---@param steps table<string, boolean> of "prior", "calibration" and "threshold"
@@ -244,8 +255,11 @@ function answers.fit(source, logits, labels, steps, unlike)
             if steps[step] then leave_out(step, "probabilities by operating points cannot be shifted") end
         end
     end
-    threshold = scale * threshold + shift
-    if steps.threshold then
+    local kind, words = kind_of(source)
+    if kind ~= "stays" then threshold = scale * threshold + shift end
+    if steps.threshold and kind ~= "youden" then
+        leave_out("threshold", ("it was chosen as %s, and not by Youden's index"):format(words))
+    elseif steps.threshold then
         local moved
         threshold, moved = threshold_of(kept, truth, threshold)
         if moved then done[#done + 1] = "threshold"
@@ -253,7 +267,8 @@ function answers.fit(source, logits, labels, steps, unlike)
     end
     local changed = scale ~= 1 or shift ~= 0
     return {
-        calibration = changed and composed(fitted, scale, shift) or fitted, threshold = sigmoid(threshold),
+        calibration = changed and composed(fitted, scale, shift) or fitted,
+        threshold = kind == "stays" and source.threshold or sigmoid(threshold),
         scale = scale, shift = shift, prior = share, done = done, left_out = left_out,
     }
 end

@@ -167,6 +167,7 @@ end
 -- Logits and features of a dataset by the network as it is.
 local function observe(job, dataset)
     local options = {features = job.known ~= nil}
+    if job.steps.statistics then options.compile = false end -- each recording would be of statistics that are gone
     for key, value in pairs(job.predictor.metadata.normalisation) do options[key] = value end
     return lx.train.predict(job.predictor.net, dataset, options)
 end
