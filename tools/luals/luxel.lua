@@ -198,7 +198,7 @@ local Adapted = {}
 --- and patients are known to it as those of the training are (`lx.data.unseen`).
 ---@param path string another file than the model's
 ---@param options? {place?: string, date?: string} place: the hospital, in your words; date: default today's
----@return boolean? ok, string? message, string? code
+---@return boolean? ok, string? message, string? code "model" where nothing was changed, and there is nothing to write
 function Adapted:save(path, options) end
 
 ---@class luxel.Audit

@@ -303,8 +303,8 @@ local function limits_of(fitted, found, job, logits)
     return moved(fitted.low), moved(fitted.high)
 end
 
--- What the adapted model's answers are doubted by: its centre moves towards the local images, whose distances count
--- among the usual ones.
+-- What the adapted model's answers are doubted by. Where labels have said what answers are worth here, its centre moves
+-- towards the local images, whose distances count among the usual ones.
 local function adapted_doubt(job, found, logits, features)
     local fitted = job.predictor.metadata.doubt
     if not fitted then return nil end
@@ -312,7 +312,7 @@ local function adapted_doubt(job, found, logits, features)
     for key, value in pairs(fitted) do out[key] = value end
     out.low, out.high = limits_of(fitted, found, job, logits)
     out.positive, out.negative, out.prior = nil, nil, nil -- of another hospital
-    if fitted.familiarity and features then
+    if fitted.familiarity and features and job.steps.calibration then
         out.familiarity = familiarity.moved(fitted.familiarity, features, PSEUDO)
     end
     return out
@@ -424,8 +424,11 @@ end
 --- and patients are known to it as those of the training are (`lx.data.unseen`).
 ---@param path string another file than the model's
 ---@param options? {place: string?, date: string?} place: the hospital, in your words; date: default today's
----@return boolean? ok, string? message, string? code
+---@return boolean? ok, string? message, string? code "model" where nothing was changed, and there is nothing to write
 function Adapted:save(path, options)
+    if #self.steps == 0 then
+        return refuse("model", "nothing was changed, so there is no adapted model to write")
+    end
     local opts = args.with_defaults(options, {date = os.date("!%Y-%m-%d")})
     local own_contents, metadata = contents[self], {}
     local job = own_contents.job

@@ -89,6 +89,10 @@ function command.run(args)
     }))
     print()
     print(adapted)
+    if #adapted.steps == 0 then
+        options.fail("nothing could be adapted, and no file was written; with labels of 30 images, 10 of each class, "
+            .. "calibration can")
+    end
     options.must(adapted:save(args.out, {place = args.place, date = args.date}))
     print("model in " .. args.out)
     print()
