@@ -338,6 +338,34 @@ describe("a trained model's doubt", function()
         assert.matches("keeps nothing to doubt its answers by", message)
     end)
 
+    it("is shown by the command in every format", function()
+        local folder = work .. "/films"
+        os.execute(("mkdir -p '%s'"):format(folder))
+        lx.manual_seed(6)
+        assert(lx.vision.save(folder .. "/a.png", val:image(1)))
+        assert(lx.vision.save(folder .. "/b.png", (lx.rand(1, 64, 64) * 255):byte()))
+        local function predict(options)
+            local status, out, errors = shell.run(("%s bin/luxel predict --model %s %s"):format(os.getenv("LUA")
+                or "lua5.4", path, options))
+            assert.equal(0, status, errors)
+            return out, errors
+        end
+        local text, errors = predict(folder)
+        assert.matches("b%.png: %u+: %d+%.%d%d%%[^\n]* %(uncertain%)", text)
+        assert.matches("b%.png: uncertain: unlike the images of the training: %d+%.%d times as far", errors)
+        local csv = predict("--format csv " .. folder)
+        assert.matches("^path,label,probability,probability of PNEUMONIA,warnings,doubt,uncertain because\n", csv)
+        assert.matches("b%.png,%u+,[%d.]+,[%d.]+,[%w_ ]*,0%.%d+,[%w ]*unlike", csv)
+        for line in predict("--format json " .. folder):gmatch("[^\n]+") do
+            local answer = require("cjson").decode(line)
+            assert.equal("boolean", type(answer.uncertain))
+            assert.is_true(answer.doubt > 0)
+            assert.equal(answer.uncertain, answer.reasons ~= nil)
+        end
+        -- the line for a single image is what it always was
+        assert.matches("\nxray %u+: %d+%.%d%d%%\n$", (predict(folder .. "/b.png"):gsub(" %(threshold [%d.]+%%%)", "")))
+    end)
+
     it("finds a picture of noise unlike the training", function()
         local predictor = assert(lx.predictor.open(path))
         lx.manual_seed(5)
