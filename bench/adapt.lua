@@ -8,12 +8,10 @@
 -- model whose probabilities are right, on as many images (labels drawn by the probabilities themselves). Intervals are
 -- the middle 95 % of the halves, which share images: they say how much hangs on which half it was.
 
-local answers = require "luxel.adapt.answers"
 local argparse = require "argparse"
 local calibrations = require "luxel.calibration.methods"
-local core = require "luxel.core"
-local doubt = require "luxel.train.doubt"
-local familiarity = require "luxel.train.familiarity"
+local heads = require "luxel.adapt.head"
+local jobs = require "luxel.adapt.job"
 local lx = require "luxel"
 local options = require "luxel.command.options"
 local random = require "luxel.random"
@@ -28,21 +26,16 @@ options.add_number(parser, "--halves", "Random halves.", 200, 1, 100000, true)
 options.add_number(parser, "--images", "Images at most that are adapted on.", 60, 30, 100000, true)
 options.add_number(parser, "--slow", "Halves of the ways that need the images again.", 10, 0, 1000, true)
 options.add_seed(parser, "Of the halves.", 1)
+parser:option("--change", "STEP=VALUE of lx.vision.pipeline that the images go through first, as in gamma=2.")
 
--- The share of unlike images, and the weight of the training's statistics, as in lx.adapt.
-local UNLIKE <const>, PSEUDO <const>, DRAWS <const> = 0.1, 32, 20
+-- Draws of labels that say what a calibration error would be by chance.
+local DRAWS <const> = 20
 
 local FIGURES <const> = {"Brier", "log loss", "ECE", "excess", "accuracy", "sensitivity", "specificity"}
 
-local function pick(list, places)
-    local out = {}
-    for k, i in ipairs(places) do out[k] = list[i] end
-    return out
-end
-
 -- The figures of some images with a calibration and a threshold.
 local function judge(job, places, logits, found, stream)
-    local p, y = {}, pick(job.labels, places)
+    local p, y = {}, jobs.pick(job.labels, places)
     local sums, right, count = {0, 0}, {[0] = 0, [1] = 0}, {[0] = 0, [1] = 0}
     for k, i in ipairs(places) do
         p[k] = calibrations.probability(found.calibration, logits[i])
@@ -80,61 +73,45 @@ local function halves_of(job, number)
     return parts[1], parts[2]
 end
 
-local function fitted(job, here, logits, steps, labels)
-    local unlike = 0
-    for _, i in ipairs(here) do unlike = unlike + (job.unlike and job.unlike[i] or 0) end
-    return answers.fit(job.metadata, pick(logits, here), labels and pick(job.labels, here) or nil, steps,
-        job.unlike and {share = unlike / #here, limit = UNLIKE})
-end
-
-local function observe(job, dataset)
-    local how = {features = job.metadata.doubt ~= nil}
-    for key, value in pairs(job.metadata.normalisation) do how[key] = value end
-    return lx.train.predict(job.model.net, dataset, how)
-end
-
--- The images of a half with as many of each class as the training had, as lx.adapt takes them where there are labels.
-local function balanced(job, here)
-    local lists, out = {[0] = {}, [1] = {}}, {}
-    for _, i in ipairs(here) do table.insert(lists[job.labels[i]], i) end
-    local prior = job.metadata.doubt and job.metadata.doubt.prior
-    if not prior then return here end
-    for class, share in pairs {[0] = 1 - prior, [1] = prior} do
-        for k = 1, math.max(1, math.floor(share * #here + 0.5)) do
-            out[#out + 1] = lists[class][(k - 1) % #lists[class] + 1]
+-- A way of some steps: what they fit on a half, and the logits to judge with.
+local function steps_of(name, steps, slow)
+    local set = {}
+    for _, step in ipairs(steps) do set[step] = true end
+    return {name, function(job, here)
+        job.steps = set
+        local seen = job.seen
+        if set.statistics then
+            local _ <close> = jobs.put_statistics(job, here)
+            seen = jobs.observe(job)
         end
+        return jobs.fit(job, here, seen)
+    end, slow = slow or set.statistics, head = set.head}
+end
+
+-- Without labels the statistics are of all images as they are.
+local function blind_statistics(job, here)
+    job.steps = {statistics = true}
+    local labels = job.labels
+    job.labels = {}
+    for i = 1, #labels do job.labels[i] = 0 / 0 end
+    local seen
+    do
+        local _ <close> = jobs.put_statistics(job, here)
+        seen = jobs.observe(job)
     end
-    return out
+    job.labels = labels
+    return job.predictor.metadata, seen.logits
 end
 
--- What the network gives with the statistics of some images.
-local function with_statistics(job, places)
-    local normalisation = job.metadata.normalisation
-    local _ <close> = statistics.adapt(job.model.net, job.dataset:subset(places), {
-        mean = normalisation.mean, std = normalisation.std, enhance = normalisation.enhance, pseudo = PSEUDO,
-        device = job.model.device,
-    })
-    return (observe(job, job.dataset))
-end
-
--- The ways, in order: each gives what was fitted on a half, and the logits to judge with.
 local WAYS <const> = {
-    {"as it is", function(job) return job.metadata, job.logits end},
-    {"prior (no labels)", function(job, here) return fitted(job, here, job.logits, {prior = true}), job.logits end},
-    {"calibration", function(job, here)
-        return fitted(job, here, job.logits, {calibration = true}, true), job.logits
-    end},
-    {"calibration, threshold", function(job, here)
-        return fitted(job, here, job.logits, {calibration = true, threshold = true}, true), job.logits
-    end},
-    {"prior, calibration, threshold", function(job, here)
-        return fitted(job, here, job.logits, {prior = true, calibration = true, threshold = true}, true), job.logits
-    end},
-    {"statistics (no labels)", function(job, here) return job.metadata, with_statistics(job, here) end, slow = true},
-    {"statistics, calibration, threshold", function(job, here)
-        local logits = with_statistics(job, balanced(job, here))
-        return fitted(job, here, logits, {calibration = true, threshold = true}, true), logits
-    end, slow = true},
+    {"as it is", function(job) return job.predictor.metadata, job.seen.logits end},
+    steps_of("prior (no labels)", {"prior"}),
+    steps_of("calibration", {"calibration"}),
+    steps_of("calibration, threshold", {"calibration", "threshold"}),
+    steps_of("head, calibration, threshold", {"head", "calibration", "threshold"}),
+    {"statistics (no labels)", blind_statistics, slow = true},
+    steps_of("statistics, calibration, threshold", {"statistics", "calibration", "threshold"}),
+    steps_of("statistics, head, calibration, threshold", {"statistics", "head", "calibration", "threshold"}),
 }
 
 local function interval(values)
@@ -160,35 +137,40 @@ local function say(way, before, after, done)
     end
 end
 
+-- The images after a step of `lx.vision.pipeline`, as another machine might have made them.
+local function after_step(dataset, word)
+    local name, value = word:match("^(%w+)=([%d.]+)$")
+    if not name then options.fail(("--change: expected STEP=VALUE, as in gamma=2, got '%s'"):format(word)) end
+    local pipeline, out = lx.vision.pipeline {{name, {tonumber(value), tonumber(value)}}}, {}
+    for i = 1, #dataset do out[i] = pipeline(dataset:image(i), {seed = 1, epoch = 1, index = i}) end
+    return lx.data.dataset {
+        images = lx.stack(out, 1), labels = dataset.labels, patients = dataset.groups or nil, classes = dataset.classes,
+        paths = dataset.paths,
+    }
+end
+
 local function open(args)
     local model = options.must(lx.predictor.open(args.model, {device = options.device(args.device)}))
     local frame = options.frame(args)
     options.check_classes(model, frame)
     local dataset, left_out = lx.data.unseen(options.load(frame, model.size, false), model.metadata.trained_on)
-    local job = {
-        model = model, metadata = model.metadata, dataset = dataset, labels = core.to_table(dataset.labels),
-        patients = {}, images = args.images, seed = args.seed,
-    }
+    if args.change then dataset = after_step(dataset, args.change) end
+    local job = jobs.new(model, dataset, {head = heads.of(model.net) ~= nil}, args.seed)
+    job.patients, job.images = {}, args.images
     local known = {}
-    for i = 1, #dataset do
-        local group = dataset.groups and dataset.groups[i] or i
+    for i, group in ipairs(job.groups) do
         if not known[group] then
             known[group] = {}
             job.patients[#job.patients + 1] = known[group]
         end
         table.insert(known[group], i)
     end
-    local features
-    job.logits, features = observe(job, dataset)
-    local like = job.metadata.doubt and job.metadata.doubt.familiarity
-    if like then
-        job.unlike = {}
-        for i, distance in ipairs(familiarity.distances(like, features)) do
-            job.unlike[i] = familiarity.p_value(like, distance) <= doubt.UNLIKE and 1 or 0
-        end
-    end
+    job.seen = jobs.observe(job)
+    local _
+    _, job.flags, job.unlike = jobs.distances(job.known, job.seen.features)
     print(("%d images of %d patients (%d left out: the model knows them or their patients); adapting on %d"):format(
         #dataset, #job.patients, left_out.pixels + left_out.patients, args.images))
+    if job.unlike then print(("%.1f %% are unlike those of the training"):format(100 * job.unlike)) end
     return job
 end
 
@@ -204,7 +186,8 @@ options.main(function()
         if here then
             done = done + 1
             for w, way in ipairs(WAYS) do
-                if not way.slow or done <= args.slow and statistics.has(job.model.net) then
+                if not (way.head and not heads.of(job.predictor.net))
+                    and (not way.slow or done <= args.slow and statistics.has(job.predictor.net)) then
                     local fit, logits = way[2](job, here)
                     found[w][done] = judge(job, there, logits, fit, random.stream(job.seed, number, w))
                     for _, step in ipairs(fit.done or {}) do changed[w][step] = (changed[w][step] or 0) + 1 end

@@ -3,6 +3,7 @@
 
 local answers = require "luxel.adapt.answers"
 local calibrations = require "luxel.calibration.methods"
+local head = require "luxel.adapt.head"
 local lx = require "luxel"
 local random = require "luxel.random"
 local shell = require "spec.support.shell"
@@ -186,6 +187,82 @@ describe("adapting what comes after the logits", function()
     end)
 end)
 
+describe("the last layer at another hospital", function()
+    -- Inputs of which the first tells the class, and log-odds that do not look at it.
+    local function made(n, seed, tells)
+        local stream, rows, odds, labels, groups = random.stream(seed), {}, {}, {}, {}
+        for i = 1, n do
+            labels[i], groups[i], rows[i] = i % 2, i // 2, {}
+            for c = 1, 90 do rows[i][c] = 5 + stream:normal() end
+            rows[i][1] = rows[i][1] + tells * (2 * labels[i] - 1)
+            odds[i] = 0.5 * (2 * labels[i] - 1) + stream:normal()
+        end
+        return lx.tensor(rows), odds, labels, groups
+    end
+
+    it("is changed to the least loss, held as it is said", function()
+        local inputs, odds, labels, groups = made(60, 1, 3)
+        local fitted = assert(head.fit(inputs, odds, labels, groups, odds, 1))
+        local mean = inputs:mean(1)
+        local scale = math.sqrt((inputs - mean):square():mean():item())
+        local x = ((inputs - mean) / scale):totable()
+        local weight = (fitted.weight * scale):totable()
+        local bias = fitted.bias + (fitted.weight * mean:flatten()):sum():item()
+        local function loss(place, step)
+            local sum, w, b = 0, table.move(weight, 1, #weight, 1, {}), bias
+            if place == 0 then b = b + step elseif place then w[place] = w[place] + step end
+            for i, row in ipairs(x) do
+                local z = odds[i] + b
+                for c, value in ipairs(row) do z = z + w[c] * value end
+                sum = sum + math.log(1 + math.exp(z)) - labels[i] * z
+            end
+            for _, value in ipairs(w) do sum = sum + fitted.hold / 2 * value ^ 2 end
+            return sum + b ^ 2 / (2 * 4)
+        end
+        local least = loss()
+        for place = 0, 90, 9 do
+            for _, step in ipairs {0.01, -0.01} do assert.is_true(least < loss(place, step), place) end
+        end
+        local changes = head.changes(fitted, inputs)
+        for _, i in ipairs {1, 30, 60} do
+            local z = bias
+            for c, value in ipairs(x[i]) do z = z + weight[c] * value end
+            assert.near(z, changes[i], 1e-3)
+        end
+        -- patients kept out are judged without their help, and so less sure than with it
+        local with, without = 0, 0
+        for i, label in ipairs(labels) do
+            with = with + (2 * label - 1) * (odds[i] + changes[i])
+            without = without + (2 * label - 1) * fitted.kept_out[i]
+        end
+        assert.is_true(without < with)
+    end)
+
+    it("stays where patients kept out gain nothing", function()
+        local stream = random.stream(5)
+        local inputs, odds, labels, groups = made(60, 2, 0)
+        for i = 1, 60 do labels[i] = stream:uniform(0, 1) < 0.5 and 1 or 0 end
+        local found, why = head.fit(inputs, odds, labels, groups, odds, 1)
+        assert.is_nil(found)
+        assert.matches("it gains less than 0.03 of the log loss", why)
+        assert.matches("the same for every image", select(2, head.fit(lx.ones(60, 4), odds, labels, groups, odds, 1)))
+    end)
+
+    it("is known for what it is, and put back", function()
+        local net = lx.models.cnn {size = 32}
+        local layer = head.of(net)
+        assert.equal("Linear", layer.class_name)
+        assert.is_nil(head.of(lx.models.squeezenet1_1 {size = 32}))
+        local before = layer.weight:detach():clone()
+        do
+            local _ <close> = head.apply(net, {weight = lx.ones(512), bias = 3}, 2)
+            local moved = (layer.weight:detach() - before):totable()
+            assert.near(0.5, moved[1][5], 1e-6)
+        end
+        assert.is_true(before:eq(layer.weight):all():item() == 1)
+    end)
+end)
+
 describe("statistics of another hospital", function()
     local nn = lx.nn
 
@@ -305,6 +382,25 @@ describe("a model at another hospital", function()
         end
     end)
 
+    it("gets another last layer where films look otherwise, and only that", function()
+        local steps = {{"gamma", {2.2, 2.2}}}
+        local here, there = hospital(150, 28, steps), hospital(300, 29, steps)
+        local adapted = assert(lx.adapt.fit(predictor, here))
+        assert.equal("head", adapted.steps[1], tostring(adapted))
+        assert(adapted:save(work .. "/head.safetensors"))
+        local new = assert(lx.predictor.open(work .. "/head.safetensors"))
+        local function auc(of) return lx.metrics.auc(of:probabilities(there), there.labels) end
+        assert.is_true(auc(new) > auc(predictor) + 0.01, ("%g to %g"):format(auc(predictor), auc(new)))
+        assert.is_true(brier(new, there) < brier(predictor, there) - 0.02)
+        assert.near(brier(new, there), adapted.report.rows[1].after, 0.06)
+        local first, second = predictor.net:state_dict(), new.net:state_dict()
+        for name, tensor in pairs(first) do
+            assert.equal(not (name:find("^16%.")), tensor:eq(second[name]):all():item() == 1, name)
+        end
+        local again = assert(lx.predictor.open(path)) -- the predictor itself is as it was
+        assert.same(again:probabilities(there), predictor:probabilities(there))
+    end)
+
     it("finds the share of the ill without labels", function()
         local there, believed = hospital(300, 14, nil, 0.12), 0
         for seed = 20, 24 do
@@ -358,6 +454,7 @@ describe("a model at another hospital", function()
         assert.same(adapted.calibration, new.metadata.calibration)
         assert.equal(adapted.threshold, new.threshold)
         assert.equal(old.trained_on.images + 90, new.metadata.trained_on.images)
+        assert.equal(#old.trained_on.pixels + 90 * 12, #new.metadata.trained_on.pixels)
         assert.equal(0, #(lx.data.unseen(here, new.metadata.trained_on)))
         assert.equal(90, #(lx.data.unseen(here, old.trained_on)))
         assert.truthy(new.metadata.doubt)
@@ -395,6 +492,7 @@ describe("a model at another hospital", function()
         assert.matches("^few: adapt: 29 images are too few", refusal(hospital(29, 20)))
         assert.matches("^few: .*wants labels of 30 images, 10 of each class, and there are 51 and 9",
             refusal(hospital(60, 21, nil, 0.15)))
+        assert.matches("^few: .*there are 9 and 51", refusal(hospital(60, 21, nil, 0.85)))
         local half = hospital(60, 22)
         local labels = half.labels:totable()
         for i = 26, 60 do labels[i] = 0 / 0 end
@@ -409,7 +507,7 @@ describe("a model at another hospital", function()
         local three = lx.data.dataset {images = lx.zeros(40, 1, SIZE, SIZE), labels = lx.zeros(40), task = "classes",
             classes = {"a", "b", "c"}}
         assert.matches("^model: .*images are of the task 'classes'", refusal(three))
-        assert.has_error(function() lx.adapt.fit(predictor, half, {steps = {"head"}}) end)
+        assert.has_error(function() lx.adapt.fit(predictor, half, {steps = {"tail"}}) end)
         assert.has_error(function() lx.adapt.fit(predictor, half, {folds = 1}) end)
     end)
 
@@ -453,7 +551,8 @@ describe("a model at another hospital", function()
         assert.equal(out:find("nothing was changed", 1, true) and 1 or 0, status, errors)
         assert.matches("without labels", out)
         for options, message in pairs {
-            ["--steps head"] = "there is no 'head'", ["--date yesterday"] = "expected a date",
+            ["--steps tail"] = "there is no 'tail'", ["--steps head,prior"] = "without 'head'",
+            ["--date yesterday"] = "expected a date",
             ["--steps statistics"] = "no batch normalisation", ["--steps ,"] = "name at least one",
         } do
             status, _, errors = luxel("adapt --model %s --data %s/local --out %s/x.safetensors %s", path, work, work,

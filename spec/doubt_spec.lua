@@ -156,10 +156,10 @@ describe("familiarity", function()
         local training = lx.tensor(normal_rows(100, {1, 2, 3}, 4))
         local fitted = familiarity.fit(training, lx.tensor(normal_rows(50, {1, 2, 3}, 5)))
         local others = lx.tensor(normal_rows(30, {1, 2, 3}, 6)) + 10
-        local moved = familiarity.moved(fitted, others, 30)
+        local moved = familiarity.moved(fitted, others, 90)
         local before, after = familiarity.from_text(fitted.mean), familiarity.from_text(moved.mean)
         local own = others:mean(1):totable()
-        for c = 1, 3 do assert.near((before[c] + own[c]) / 2, after[c], 1e-5) end
+        for c = 1, 3 do assert.near((3 * before[c] + own[c]) / 4, after[c], 1e-5) end
         assert.equal(80, #moved.distances)
         assert.is_nil(doubt.mistake({familiarity = moved}))
         assert.equal(before[1], familiarity.from_text(fitted.mean)[1])
@@ -311,6 +311,39 @@ describe("a trained model's doubt", function()
         local _, net = run(work .. "/again")
         for name, tensor in pairs(net:state_dict()) do assert.is_true(tensor:eq(last[name]):all():item() == 1, name) end
         assert.equal(shell.read(path), shell.read(work .. "/again/best.safetensors"))
+    end)
+
+    it("is that of the best epoch's weights, and leaves those of the last", function()
+        local _, net = run(work .. "/first", {best = function(found) return -found.epoch end, epochs = 2})
+        local predictor = assert(lx.predictor.open(work .. "/first/best.safetensors"))
+        assert.equal(1, predictor.metadata.epoch)
+        local lists, labels = {[0] = {}, [1] = {}}, val.labels:totable()
+        for i, z in ipairs(lx.train.predict(predictor.net, val)) do table.insert(lists[labels[i]], z) end
+        table.sort(lists[1])
+        local kept = predictor.metadata.doubt.positive
+        assert.near(lists[1][1], kept[1], 1e-6)
+        assert.near(lists[1][#lists[1]], kept[#kept], 1e-6)
+        local last = assert(lx.checkpoint.load(work .. "/first/last.safetensors"))
+        for name, tensor in pairs(net:state_dict()) do assert.is_true(tensor:eq(last[name]):all():item() == 1, name) end
+    end)
+
+    it("looks at the picture itself beside the network's features", function()
+        local predictor = assert(lx.predictor.open(path))
+        local logits, features = lx.train.predict(predictor.net, val, {features = true})
+        assert.same(lx.train.predict(predictor.net, val), logits)
+        local x = (val.images:float() / 255 - 0.5) / 0.25
+        local maps = lx.no_grad(function() return predictor.net:features(x) end)
+        local channels = maps.shape[2]
+        assert.same({#val, channels + 64 + 3}, features.shape)
+        for _, i in ipairs {1, 7, #val} do
+            for c = 1, channels, 31 do assert.near(maps:select(1, i)[c]:mean():item(), features[i][c], 1e-4) end
+            -- the third thumbnail pixel of the second row: 4x4 pixels of 32
+            local block = x:select(1, i)[1]:narrow(1, 5, 4):narrow(2, 9, 4)
+            assert.near(block:mean():item(), features[i][channels + 8 + 3], 1e-4)
+            local half = lx.nn.functional.avg_pool2d(x:narrow(1, i, 1), 2)
+            local detail = x:select(1, i):square():mean():item() - half:square():mean():item()
+            assert.near(math.log(detail + 1e-6), features[i][channels + 65], 1e-3)
+        end
     end)
 
     it("is in answers, and not in those of a file without it", function()

@@ -72,6 +72,20 @@ function answers.odds(fitted, logit)
     return find and find(fitted, logit) or log_odds(calibrations.probability(fitted, logit))
 end
 
+local slopes = {
+    platt = function(fitted) return fitted.scale > 0 and fitted.scale end,
+    temperature = function(fitted) return 1 / fitted.temperature end,
+}
+
+--- What a calibration multiplies a logit by in the log-odds; nil where that is no positive number for all logits.
+---@param fitted table|false
+---@return number?
+function answers.slope(fitted)
+    if not fitted then return 1 end
+    local find = slopes[method_of(fitted)]
+    return find and find(fitted) or nil
+end
+
 local function composed(fitted, scale, shift)
     if not fitted then return {scale = scale, shift = shift} end
     local make = compose[method_of(fitted)]
@@ -168,6 +182,22 @@ local function recalibrated(odds, labels)
     return math.max(scale, 0.01), shift
 end
 
+--- The log-odds of labelled images after a calibration that their own patients had no part in.
+---@param odds number[]
+---@param labels number[]
+---@param folds {train: integer[], val: integer[]}[]
+---@return number[]
+function answers.kept_out(odds, labels, folds)
+    local out = {}
+    for _, fold in ipairs(folds) do
+        local here, truth = {}, {}
+        for k, i in ipairs(fold.train) do here[k], truth[k] = odds[i], labels[i] end
+        local scale, shift = recalibrated(here, truth)
+        for _, i in ipairs(fold.val) do out[i] = scale * odds[i] + shift end
+    end
+    return out
+end
+
 -- The mean of sensitivity and specificity at a threshold.
 local function balanced(odds, labels, threshold)
     local right, count = {[0] = 0, [1] = 0}, {[0] = 0, [1] = 0}
@@ -256,7 +286,7 @@ function answers.fit(source, logits, labels, steps, unlike)
         end
     end
     local kind, words = kind_of(source)
-    if kind ~= "stays" then threshold = scale * threshold + shift end
+    threshold = scale * threshold + shift
     if steps.threshold and kind ~= "youden" then
         leave_out("threshold", ("it was chosen as %s, and not by Youden's index"):format(words))
     elseif steps.threshold then

@@ -12,6 +12,8 @@ local args = require "luxel.args"
 local calibrations = require "luxel.calibration.methods"
 local core = require "luxel.core"
 local doubt = require "luxel.train.doubt"
+local heads = require "luxel.adapt.head"
+local jobs = require "luxel.adapt.job"
 local familiarity = require "luxel.train.familiarity"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -22,27 +24,20 @@ local statistics = require "luxel.adapt.statistics"
 local adapt = {}
 
 --- The steps, in the order in which they are done.
-adapt.STEPS = {"statistics", "prior", "calibration", "threshold"}
+adapt.STEPS = {"statistics", "head", "prior", "calibration", "threshold"}
 
 local is_step = {}
 for _, step in ipairs(adapt.STEPS) do is_step[step] = true end
 
-local WANTS_LABELS <const> = {calibration = true, threshold = true}
+local WANTS_LABELS <const> = {head = true, calibration = true, threshold = true}
 
 -- What is done unless steps are named.
-local WITH_LABELS <const>, WITHOUT <const> = {"calibration", "threshold"}, {"prior"}
+local WITH_LABELS <const>, WITHOUT <const> = {"head", "calibration", "threshold"}, {"prior"}
 
 -- Fewer images, or fewer of a class, tell nothing; such a share of them may be no upright chest radiograph; and half of
 -- them may be so many times as far from the training as its own images.
 local FEWEST <const>, FEWEST_OF_CLASS <const> = 30, 10
 local UNFIT <const>, FAR <const> = 0.2, 4
-
--- The share of images that may be unlike those of the training where only the shares of the classes are to have
--- changed.
-local UNLIKE <const> = 0.1
-
--- Images that the training's statistics count as (docs/adapting.md).
-local PSEUDO <const> = 32
 
 ---@class luxel.Adapted
 ---@field steps string[] that were done
@@ -79,6 +74,14 @@ local function steps_of(predictor, given, labels)
     if set.statistics and not statistics.has(predictor.net) then
         return refuse("model", "statistics: the network %s has no batch normalisation", predictor.metadata.model)
     end
+    if set.prior and (set.statistics or set.head) then
+        return refuse("model", "prior: it is for the network as it is, without %s", set.head and "'head'"
+            or "'statistics'")
+    end
+    local why = set.head and (not heads.of(predictor.net) and "the last layer of %s is no Linear"
+        or not answers.slope(predictor.metadata.calibration) and "the log-odds of %s are no multiple of its logits")
+    if why and given then return refuse("model", "head: " .. why, predictor.metadata.model) end
+    if why then set.head = nil end
     return set
 end
 
@@ -124,74 +127,6 @@ local function median(values)
     local sorted = table.move(values, 1, #values, 1, {})
     table.sort(sorted)
     return sorted[(#sorted + 1) // 2]
-end
-
--- Distances of the images from those of the training, which are unlike them (1, or 0), and their share; nil where the
--- model keeps nothing.
-local function distances_of(known, features)
-    if not known or not features then return nil end
-    local list, flags, unlike = familiarity.distances(known, features), {}, 0
-    for i, distance in ipairs(list) do
-        flags[i] = familiarity.p_value(known, distance) <= doubt.UNLIKE and 1 or 0
-        unlike = unlike + flags[i]
-    end
-    return list, flags, unlike / #list
-end
-
--- ---- one adaptation -------------------------------------------------------------------------------------------------
-
-local function pick(list, places)
-    local out = {}
-    for k, i in ipairs(places) do out[k] = list[i] end
-    return out
-end
-
--- Positions, some of them several times, such that of the images with labels each class has the share that it had in
--- training: otherwise statistics of all of them would move every logit by what the shares have changed.
-local function with_shares(labels, places, prior)
-    local by_class = {[0] = {}, [1] = {}}
-    for _, i in ipairs(places) do
-        if labels[i] == labels[i] then table.insert(by_class[labels[i]], i) end
-    end
-    local negative, positive = #by_class[0], #by_class[1]
-    if not prior or negative < FEWEST_OF_CLASS // 2 or positive < FEWEST_OF_CLASS // 2 then return places end
-    local out, total = {}, negative + positive
-    for class, share in pairs {[0] = 1 - prior, [1] = prior} do
-        local list, wanted = by_class[class], math.max(1, math.floor(share * total + 0.5))
-        for k = 1, wanted do out[#out + 1] = list[(k - 1) % #list + 1] end
-    end
-    table.sort(out)
-    return out
-end
-
--- Logits and features of a dataset by the network as it is.
-local function observe(job, dataset)
-    local options = {features = job.known ~= nil}
-    if job.steps.statistics then options.compile = false end -- each recording would be of statistics that are gone
-    for key, value in pairs(job.predictor.metadata.normalisation) do options[key] = value end
-    return lx.train.predict(job.predictor.net, dataset, options)
-end
-
--- The network with the statistics of some of the images, until what it returns is closed.
-local function put_statistics(job, places)
-    local normalisation = job.predictor.metadata.normalisation
-    local prior = job.predictor.metadata.doubt and job.predictor.metadata.doubt.prior
-    return statistics.adapt(job.predictor.net, job.dataset:subset(with_shares(job.labels, places, prior)), {
-        mean = normalisation.mean, std = normalisation.std, enhance = normalisation.enhance, pseudo = PSEUDO,
-        device = job.predictor.device,
-    })
-end
-
--- What comes after the logits, fitted on some of the images.
-local function fit_answers(job, places, logits)
-    local metadata = job.predictor.metadata
-    local unlike
-    if job.flags then
-        local count = 0
-        for _, i in ipairs(places) do count = count + job.flags[i] end
-        unlike = {share = count / #places, limit = UNLIKE}
-    end
-    return answers.fit(metadata, pick(logits, places), pick(job.labels, places), job.steps, unlike)
 end
 
 -- ---- before and after -----------------------------------------------------------------------------------------------
@@ -245,26 +180,26 @@ local function report_of(cases, folds, seed)
 end
 
 -- Everything chosen on the other patients, and measured on these.
-local function cross_validate(job, logits, folds, seed)
+local function cross_validate(job, seen_before, folds, seed)
     local metadata, cases = job.predictor.metadata, {}
     local parts, message, code = splitting.folds("adapt.fit", job.labels, job.groups, folds, {seed = seed})
     if not parts then return nil, message, code end
     for _, part in ipairs(parts) do
-        local there = logits
+        local seen_there = seen_before
         if job.steps.statistics then
-            local _ <close> = put_statistics(job, part.train)
-            there = observe(job, job.dataset)
+            local _ <close> = jobs.put_statistics(job, part.train)
+            seen_there = jobs.observe(job)
         end
-        local counts = counts_of(pick(job.labels, part.train))
+        local counts = counts_of(jobs.pick(job.labels, part.train))
         if counts[0] == 0 or counts[1] == 0 then
             return refuse("few", "too few patients of a class for %d folds", folds)
         end
-        local found = fit_answers(job, part.train, there)
+        local found, there = jobs.fit(job, part.train, seen_there)
         for _, i in ipairs(part.val) do
             if job.labels[i] == job.labels[i] then
                 cases[#cases + 1] = {
                     label = job.labels[i], group = job.groups[i],
-                    before = calibrations.probability(metadata.calibration, logits[i]),
+                    before = calibrations.probability(metadata.calibration, seen_before.logits[i]),
                     after = calibrations.probability(found.calibration, there[i]),
                     threshold_before = metadata.threshold, threshold_after = found.threshold,
                 }
@@ -313,7 +248,7 @@ local function adapted_doubt(job, found, logits, features)
     out.low, out.high = limits_of(fitted, found, job, logits)
     out.positive, out.negative, out.prior = nil, nil, nil -- of another hospital
     if fitted.familiarity and features and job.steps.calibration then
-        out.familiarity = familiarity.moved(fitted.familiarity, features, PSEUDO)
+        out.familiarity = familiarity.moved(fitted.familiarity, features, jobs.PSEUDO)
     end
     return out
 end
@@ -322,19 +257,21 @@ end
 local contents = setmetatable({}, {__mode = "k"})
 
 -- The adapted model itself, of all images.
-local function finish(job, logits, features, report, patients)
+local function finish(job, seen_here, report, patients)
     local everywhere, tensors = {}, {}
     for i = 1, #job.labels do everywhere[i] = i end
     local guard
-    if job.steps.statistics then guard = put_statistics(job, everywhere) end
+    if job.steps.statistics then guard = jobs.put_statistics(job, everywhere) end
     local _ <close> = guard
-    if guard then logits, features = observe(job, job.dataset) end
-    local found = fit_answers(job, everywhere, logits)
+    if guard then seen_here = jobs.observe(job) end
+    local found, _, own, last = jobs.fit(job, everywhere, seen_here)
+    local features = seen_here.features
+    local changed <close> = last and heads.apply(job.predictor.net, last.fitted, last.slope) or nil -- luacheck: ignore
     for name, tensor in pairs(job.predictor.net:state_dict()) do tensors[name] = tensor:detach():to("cpu"):clone() end
-    local fitted = adapted_doubt(job, found, logits, features)
+    local fitted = adapted_doubt(job, found, own, features)
     local counts = counts_of(job.labels)
     if guard then table.insert(found.done, 1, "statistics") end
-    local _, _, unlike = distances_of(fitted and fitted.familiarity, features)
+    local _, _, unlike = jobs.distances(fitted and fitted.familiarity, features)
     local adapted = setmetatable({
         steps = found.done, left_out = found.left_out, calibration = found.calibration, threshold = found.threshold,
         prior = found.prior, images = #job.labels, labelled = counts[0] + counts[1], patients = patients,
@@ -349,12 +286,13 @@ end
 --- Adapts a model of two classes to local images. Nothing of `predictor` or its file changes.
 ---
 --- Steps: "statistics" (batch normalisation by the local images; with labels, as many of each class as the training
---- had), "prior" (the share of the positive class, by expectation maximisation without labels: Saerens, Latinne and
+--- had), "head" (the last layer, changed as little as patients kept out say, and not at all where they gain nothing by
+--- it), "prior" (the share of the positive class, by expectation maximisation without labels: Saerens, Latinne and
 --- Decaestecker 2002; left out where the images or logits say that more has changed than that share), "calibration"
 --- (the scale and shift of the log-odds, held near the model's own) and "threshold" (moved only where that gains 3
---- points in the mean of sensitivity and specificity); the last two want labels. Default: calibration and threshold
---- where there are labels, else prior. With labels, `report` compares before and after on patients kept out, for whom
---- everything was chosen on the others.
+--- points in the mean of sensitivity and specificity); head, calibration and threshold want labels. Default: these
+--- three where there are labels, else prior. With labels, `report` compares before and after on patients kept out, for
+--- whom everything was chosen on the others.
 ---@param predictor luxel.Predictor of two classes, not adapted before
 ---@param dataset luxel.Dataset images of `predictor.size`, of patients that the model was not trained on
 ---  (`lx.data.unseen`); labels may be NaN
@@ -379,18 +317,10 @@ function adapt.fit(predictor, dataset, options)
     ok, message, code = check_counts(steps, labels)
     if ok then ok, message, code = check_pictures(dataset) end
     if not ok then return nil, message, code end
-    local groups, known_patients, patients = {}, {}, 0
-    for i = 1, #dataset do
-        groups[i] = dataset.groups and dataset.groups[i] or dataset.paths[i] or i
-        if not known_patients[groups[i]] then known_patients[groups[i]], patients = true, patients + 1 end
-    end
-    local job = {
-        predictor = predictor, dataset = dataset, labels = labels, groups = groups, steps = steps,
-        known = metadata.doubt and metadata.doubt.familiarity,
-    }
-    local logits, features = observe(job, dataset)
+    local job, patients = jobs.new(predictor, dataset, steps, opts.seed)
+    local seen_here = jobs.observe(job)
     local distances
-    distances, job.flags, job.unlike = distances_of(job.known, features)
+    distances, job.flags, job.unlike = jobs.distances(job.known, seen_here.features)
     if distances and median(distances) > FAR * median(job.known.distances) then
         return refuse("unlike", "half of the images are %.1f times as far from those of the training as its own (limit "
             .. "%g): this is more than another hospital", median(distances) / median(job.known.distances), FAR)
@@ -398,10 +328,10 @@ function adapt.fit(predictor, dataset, options)
     local report
     local counts = counts_of(labels)
     if counts[0] >= FEWEST_OF_CLASS and counts[1] >= FEWEST_OF_CLASS then
-        report, message, code = cross_validate(job, logits, opts.folds, opts.seed)
+        report, message, code = cross_validate(job, seen_here, opts.folds, opts.seed)
         if not report then return nil, message, code end
     end
-    return finish(job, logits, features, report, patients)
+    return finish(job, seen_here, report, patients)
 end
 
 -- The hashes of both, each once.
