@@ -78,14 +78,6 @@ KERNEL8(channel_gradients, batch_norm_args, GLOBAL const float *, x, GLOBAL cons
 BLOCK_SUM(block_sum, (GLOBAL const float *x, long size), load_lanes(x + at))
 BLOCK_SUM(block_squares, (GLOBAL const float *x, lanes shift, long size), square_lanes(load_lanes(x + at) - shift))
 
-/* A gradient that comes through the activation of (x - shift) scale + added, and its product with x - shift. */
-#define THROUGH \
-    lanes_through_activation(load_lanes(dy + at), (load_lanes(x + at) - shift) * scale + added, activation)
-BLOCK_SUM(block_sum_through, (int activation, GLOBAL const float *x, GLOBAL const float *dy, lanes shift, lanes scale,
-                              lanes added, long size), THROUGH)
-BLOCK_SUM(block_dot_through, (int activation, GLOBAL const float *x, GLOBAL const float *dy, lanes shift, lanes scale,
-                              lanes added, long size), (load_lanes(x + at) - shift) * THROUGH)
-
 /* One number a channel, times `factor`; 0 where the last block has no channel, so that the result is 0 there too. */
 static LX_ITEM lanes of_block(GLOBAL const float *values, long block, float factor, const batch_norm_args p)
 {
@@ -134,12 +126,35 @@ KERNEL3(channel_moments_blocked, batch_norm_args, GLOBAL const float *, x, GLOBA
     store_lanes(square, squares + first);
 }
 
-/* (x - shift) scale + added is what was activated. `activation` is a constant where this is called. */
+/* Adds the gradient of a pixel that comes through the activation of (x - shift) scale + added, and its product with x -
+ * shift. `activation` is a constant where this is called. */
+static LX_ITEM void add_gradient(int activation, GLOBAL const float *x, GLOBAL const float *dy, lanes shift, lanes scale,
+                                 lanes added, lanes *sum, lanes *dot)
+{
+    const lanes apart = load_lanes(x) - shift;
+    const lanes gradient = lanes_through_activation(load_lanes(dy), apart * scale + added, activation);
+    *sum += gradient;
+    *dot += apart * gradient;
+}
+
+/* The same of all pixels of a block. */
 static LX_ITEM void sum_gradients(int activation, GLOBAL const float *x, GLOBAL const float *dy, lanes shift, lanes scale,
                                   lanes added, long size, lanes *sum, lanes *dot)
 {
-    *sum += block_sum_through(activation, x, dy, shift, scale, added, size);
-    *dot += block_dot_through(activation, x, dy, shift, scale, added, size);
+    lanes sums[4], dots[4];
+    UNROLL
+    for (int t = 0; t < 4; t++)
+        sums[t] = dots[t] = splat(0.0f);
+    long i = 0;
+    for (; i + 4 <= size; i += 4) {
+        UNROLL
+        for (int t = 0; t < 4; t++)
+            add_gradient(activation, x + (i + t) * LANES, dy + (i + t) * LANES, shift, scale, added, sums + t, dots + t);
+    }
+    for (; i < size; i++)
+        add_gradient(activation, x + i * LANES, dy + i * LANES, shift, scale, added, sums, dots);
+    *sum += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    *dot += (dots[0] + dots[1]) + (dots[2] + dots[3]);
 }
 
 KERNEL8(channel_gradients_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,

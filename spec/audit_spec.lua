@@ -267,6 +267,10 @@ describe("real radiographs", function()
         assert.equal(26, audit:copies())
         assert.equal(1249, audit.patients.several)
         assert.equal(0, #audit.near)
+        local border = audit:shortcuts().nuisances[1]
+        assert.equal("border", border.name)
+        assert.is_true(border.auc > 0.94 and border.auc < 0.97 and border.low > 0.93)
+        assert.matches("the border alone tells PNEUMONIA from NORMAL: AUC 0%.9", tostring(audit))
         local path = folder .. "/real.html"
         assert.is_true(audit:report(path))
         assert.is_true(lfs.attributes(path, "size") < 2000000)

@@ -289,6 +289,210 @@ describe("fit", function()
         assert.is_true(averaged.rows[1].val_loss ~= plain.rows[1].val_loss)
     end)
 
+    it("with stochastic weight averaging keeps the mean of the ends of epochs, and its statistics", function()
+        local function with_norm()
+            lx.manual_seed(5)
+            return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(300, 1))
+        end
+        local net, ends = with_norm(), {}
+        fit("binary", {net = net, epochs = 4, callbacks = {epoch = function()
+            ends[#ends + 1] = {}
+            for i, parameter in ipairs(net:parameters()) do ends[#ends][i] = parameter:detach():clone() end
+        end}})
+        local averaged = fit("binary", {net = with_norm(), epochs = 4, swa = 2, best = "last"})
+        local mean = {}
+        for i = 1, #ends[1] do mean[i] = (ends[2][i] + ends[3][i] + ends[4][i]) / 3 end
+        for i, parameter in ipairs(averaged.net:parameters()) do
+            assert.is_true((parameter - mean[i]):abs():max():item() < 1e-5)
+        end
+        -- what the averaged weights give on the batches of the last epoch
+        local sums, squares, count = {0, 0, 0}, {0, 0, 0}, 0
+        for x in lx.data.batches(bars("binary", 30, 1), {batch = 8, epoch = 4, mean = 0.5, std = 0.25,
+            drop_last = true}) do
+            local maps = F.conv2d(x, mean[1], mean[2])
+            count = count + 1
+            for c = 1, 3 do
+                local values = maps:narrow(2, c, 1)
+                sums[c] = sums[c] + values:mean():item()
+                squares[c] = squares[c] + values:var():item()
+            end
+        end
+        local norm, saved = averaged.net[2], assert(lx.checkpoint.load(out .. "/best.safetensors"))
+        for c = 1, 3 do
+            assert.near(sums[c] / count, norm.running_mean[c], 1e-4)
+            assert.near(squares[c] / count, norm.running_var[c], 1e-4 * squares[c])
+            assert.equal(norm.running_mean[c], saved["1.running_mean"][c])
+        end
+        assert.equal(0.1, norm.momentum)
+        assert.equal(16, norm.num_batches_tracked:item())
+        assert.error_matches(function() fit("binary", {swa = 1, ema = 0.9}) end, "leave out 'ema'")
+        assert.error_matches(function() fit("binary", {swa = 3}) end, "epoch 3 is after the last one, 2")
+        -- and goes on to the same bits
+        local function run(changes)
+            changes.net, changes.swa, changes.augment = with_norm(), 2, true
+            return fit("binary", changes)
+        end
+        run {epochs = 4}
+        local last, best = shell.read(out .. "/last.safetensors"), shell.read(out .. "/best.safetensors")
+        for epochs = 2, 3 do
+            run {epochs = epochs}
+            run {epochs = 4, resume = true}
+            assert.is_true(last == shell.read(out .. "/last.safetensors"))
+            assert.is_true(best == shell.read(out .. "/best.safetensors"))
+        end
+        os.execute("rm -rf '" .. out .. "'")
+        local steps = 0
+        local stopped = run {epochs = 4, progress = {message = function() end, epoch = function() end, step = function()
+            steps = steps + 1
+            if steps == 10 then error("interrupted!", 0) end
+        end}}
+        assert.is_true(stopped.result.interrupted)
+        run {epochs = 4, resume = true}
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+    end)
+
+    -- What a run with SGD does, by hand: `change` makes the images and targets that the loss sees.
+    local function by_hand(kind, epochs, change)
+        local net, train = network(OUTPUTS[kind]), bars(kind, 30, 1)
+        local optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.5})
+        for epoch = 1, epochs do
+            local number = 0
+            for x, y in lx.data.batches(train, {batch = 8, epoch = epoch, mean = 0.5, std = 0.25}) do
+                optimizer:zero_grad()
+                x, y = change(x, y, epoch, number)
+                local log_p = kind == "classes" and F.log_softmax(net(x), 2)
+                local loss
+                if kind == "classes" then
+                    loss = -(log_p * y):sum() / y:sum()
+                else
+                    loss = F.binary_cross_entropy_with_logits(net(x), y)
+                end
+                loss:backward()
+                optimizer:step()
+                number = number + 1
+            end
+        end
+        return net
+    end
+
+    local function near_weights(a, b)
+        for i, parameter in ipairs(a:parameters()) do
+            if not lx.allclose(parameter, b:parameters()[i], 1e-4, 1e-5) then return false end
+        end
+        return true
+    end
+
+    -- Targets as shares, as text books have them.
+    local function shares_of(kind, y, smoothing)
+        if kind ~= "classes" then return y * (1 - smoothing) + smoothing / 2 end
+        local rows = {}
+        for i, class in ipairs(y:totable()) do
+            rows[i] = {}
+            for k = 1, 3 do rows[i][k] = (class == k and 1 - smoothing or 0) + smoothing / 3 end
+        end
+        return lx.tensor(rows)
+    end
+
+    it("smooths labels, and mixes images and labels, as by hand", function()
+        for kind in pairs(OUTPUTS) do
+            local smooth = fit(kind, {label_smoothing = 0.2})
+            local wanted = by_hand(kind, 2, function(x, y) return x, shares_of(kind, y, 0.2) end)
+            assert.is_true(near_weights(smooth.net, wanted))
+            local seen = {}
+            for _, both in ipairs {false, true} do
+                local mixed = fit(kind, {mixup = 0.4, cutmix = both and 1 or nil, seed = 1, epochs = 3})
+                assert.is_true(near_weights(mixed.net, by_hand(kind, 3, function(x, y, epoch, number)
+                    local index = epoch << 24 | number
+                    local cut = both and require("luxel.random").stream(1, index, 1):uniform(0, 1) < 0.5
+                    seen[cut] = true
+                    return (cut and lx.data.cutmix or lx.data.mixup)(x, shares_of(kind, y, 0),
+                        {alpha = cut and 1 or 0.4, seed = 1, index = index})
+                end)), kind)
+            end
+            assert.same({[true] = true, [false] = true}, seen)
+        end
+        local masks = lx.data.phantom {n = 6, size = 32, task = "segmentation"}
+        for _, name in ipairs {"label_smoothing", "mixup", "cutmix"} do
+            local net = lx.models.build("unet", {size = 32, outputs = 1, width = 2})
+            assert.error_matches(function()
+                fit("binary", {net = net, train = masks, val = masks, [name] = 0.5})
+            end, ("option '%s': it is for labels, and these images have masks"):format(name))
+            assert.error_matches(function() fit("binary", {[name] = 0}) end, ("option '%s'"):format(name))
+        end
+        assert.error_matches(function() fit("binary", {label_smoothing = 1}) end, "a number above 0 and below 1")
+        assert.error_matches(function() fit("binary", {probe = true, mixup = 1}) end, "leave one out")
+    end)
+
+    it("weighs groups by their losses, as by hand", function()
+        local groups = {}
+        for i = 1, 30 do groups[i] = i % 5 < 2 and "east" or "west" end
+        local cells = {{"east", 0}, {"east", 1}, {"west", 0}, {"west", 1}}
+        for kind in pairs(OUTPUTS) do
+            local train = bars(kind, 30, 1)
+            if kind == "binary" then train.labels[4] = 0 / 0 end
+            local labels = train.labels:totable()
+            local shown = fit(kind, {dro = {groups = groups, step = 0.3, adjustment = 2}, train = train, epochs = 3})
+            -- by hand: the loss of each group's images of each class, from these images alone
+            local function cell_of(i)
+                local label = kind == "labels" and 0 or labels[i]
+                return label == label and groups[i] .. label or nil
+            end
+            local sizes, names, q = {}, {}, {}
+            for i = 1, 30 do
+                local cell = cell_of(i)
+                if cell then
+                    if not sizes[cell] then names[#names + 1] = cell end
+                    sizes[cell] = (sizes[cell] or 0) + 1
+                end
+            end
+            for _, cell in ipairs(names) do q[cell] = 1 / #names end
+            local net = network(OUTPUTS[kind])
+            local optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.5})
+            for epoch = 1, 3 do
+                for x, y, indices in lx.data.batches(train, {batch = 8, epoch = epoch, mean = 0.5, std = 0.25}) do
+                    optimizer:zero_grad()
+                    local logits, members, losses, sum = net(x), {}, {}, 0
+                    for place, index in ipairs(indices:totable()) do
+                        local cell = cell_of(index)
+                        if cell then
+                            members[cell] = members[cell] or {}
+                            table.insert(members[cell], place)
+                        end
+                    end
+                    for cell, list in pairs(members) do
+                        local places = lx.tensor(list, {dtype = "int32"})
+                        local loss = kind == "classes" and F.cross_entropy or F.binary_cross_entropy_with_logits
+                        losses[cell] = loss(logits:index_select(1, places), y:index_select(1, places))
+                        q[cell] = q[cell] * math.exp(0.3 * (losses[cell]:item() + 2 / math.sqrt(sizes[cell])))
+                    end
+                    for _, weight in pairs(q) do sum = sum + weight end
+                    for cell in pairs(q) do q[cell] = q[cell] / sum end
+                    local all = lx.tensor(0)
+                    for cell, loss in pairs(losses) do all = all + loss * q[cell] end
+                    all:backward()
+                    optimizer:step()
+                end
+            end
+            assert.is_true(near_weights(shown.net, net), kind)
+            local saved = assert(lx.checkpoint.load(out .. "/last.safetensors"))["dro.weights"]:totable()
+            table.sort(names)
+            for k, name in ipairs(names) do assert.near(q[name], saved[k], 1e-4) end
+            if kind == "binary" then
+                assert.equal(#cells, #saved)
+                assert.matches(("weights of groups: east/normal %.3f, east/ill %.3f, west/normal %.3f, west/ill %.3f"
+                    ):format(table.unpack(saved)), shown.said, 1, true)
+            end
+        end
+        for pattern, changes in pairs {
+            ["leave out 'accumulate'"] = {accumulate = 2}, ["leave out 'mixup'"] = {mixup = 1},
+            ["the group of each of the 30 images, got 2"] = {dro = {groups = {1, 2}}},
+            ["option 'dro'.*stap"] = {dro = {groups = groups, stap = 1}},
+        } do
+            changes.dro = changes.dro or {groups = groups}
+            assert.error_matches(function() fit("binary", changes) end, pattern)
+        end
+    end)
+
     it("says that a network ends in a sigmoid, which gives no logits", function()
         for last, expected in pairs {[nn.Sigmoid()] = 1, [nn.Identity()] = 0} do
             local net, said = nn.Sequential(network(1), last), 0
@@ -452,7 +656,10 @@ describe("a run's folder", function()
 end)
 
 describe("a resumed run", function()
-    local FULL <const> = {epochs = 4, ema = 0.9, accumulate = 2, patience = 9, batch = 4, augment = true}
+    local FULL <const> = {
+        epochs = 4, ema = 0.9, accumulate = 2, patience = 9, batch = 4, augment = true, mixup = 0.3, cutmix = 1,
+        label_smoothing = 0.1,
+    }
 
     local function with(changes)
         local all = {}
@@ -502,6 +709,38 @@ describe("a resumed run", function()
         end
     end)
 
+    it("has the same bits with groups that are balanced and weighed", function()
+        local groups = {}
+        for i = 1, 30 do groups[i] = i % 3 end
+        local function run(changes)
+            changes.balance, changes.dro = {groups = groups, most = 2}, {groups = groups, step = 0.2}
+            changes.net = network(1)
+            changes.optimizer = lx.optim.AdamW(changes.net:parameters(), {lr = 0.01})
+            return fit("binary", changes)
+        end
+        local net = run({epochs = 4}).net
+        local last = shell.read(out .. "/last.safetensors")
+        run {epochs = 2}
+        run {epochs = 4, resume = true}
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+        local even = network(1)
+        fit("binary", {net = even, optimizer = lx.optim.AdamW(even:parameters(), {lr = 0.01}), epochs = 4,
+            dro = {groups = groups, step = 0.2}})
+        assert.is_false(same_weights(net, even))
+        os.execute("rm -rf '" .. out .. "'")
+        local steps = 0
+        run {epochs = 4, progress = {message = function() end, epoch = function() end, step = function()
+            steps = steps + 1
+            if steps == 6 then error("interrupted!", 0) end
+        end}}
+        run {epochs = 4, resume = true}
+        assert.is_true(last == shell.read(out .. "/last.safetensors"))
+        groups[5] = 9
+        local other = run {epochs = 5, resume = true}
+        assert.matches("balance was {groups=", other.message, 1, true)
+        assert.matches("group weights was {adjustment=0,groups=", other.message, 1, true)
+    end)
+
     it("is refused where anything is not as it was, and says what", function()
         with {epochs = 1}
         local others = bars("binary", 30, 1)
@@ -519,6 +758,8 @@ describe("a resumed run", function()
             ["the optimiser's options was {1={betas={1=0.9,2=0.999},eps=1e-08,lr=0.01"] = {lr = 0.02},
             ["schedule was none and is CosineWarmup"] = {scheduled = 40}, ["mean was 0.5 and is 0.4"] = {mean = 0.4},
             ["balanced was false and is true"] = {balanced = true}, ["clip was none and is 1"] = {clip = 1},
+            ["mixup was 0.3 and is 0.5"] = {mixup = 0.5}, ["cutmix was 1 and is 2"] = {cutmix = 2},
+            ["label smoothing was 0.1 and is 0.2"] = {label_smoothing = 0.2},
         } do
             changes.resume, changes.epochs = true, 2
             local shown = with(changes)
@@ -557,6 +798,51 @@ describe("prediction", function()
             "the network gives one logit for each image, which is not of the task 'classes'")
         assert.error_matches(function() lx.train.predict(nn.Flatten(2, 3), data) end,
             "net: expected logits %[6,K%] of 6 images")
+    end)
+
+    it("averages the logits of mirrored and moved views", function()
+        local data, vision = bars("classes", 6), lx.vision
+        for outputs = 1, 3, 2 do
+            local net = network(outputs):eval()
+            local function views(flips, shift)
+                local sum, count = lx.zeros(6, outputs), 0
+                for mirrored = 0, flips and 1 or 0 do
+                    for _, by in ipairs {{0, 0}, {1, 0}, {-1, 0}, {0, 1}, {0, -1}} do
+                        if shift > 0 or by[1] == 0 and by[2] == 0 then
+                            local images = {}
+                            for i = 1, 6 do
+                                local image = data:image(i)
+                                if mirrored == 1 then image = vision.hflip(image) end
+                                images[i] = vision.affine(image, {
+                                    translate = {12 * shift * by[1], 12 * shift * by[2]}, border = "replicate",
+                                })
+                            end
+                            local x = (lx.stack(images, 1):float() / 255 - 0.5) / 0.25
+                            sum, count = sum + lx.no_grad(function() return net(x) end), count + 1
+                        end
+                    end
+                end
+                return sum / count
+            end
+            for _, case in ipairs {
+                {true, true, 0.02}, {{shift = 0.25}, true, 0.25}, {{flips = false, shift = 0.25}, false, 0.25},
+                {{shift = 0}, true, 0},
+            } do
+                local wanted = views(case[2], case[3])
+                for i, row in ipairs(lx.train.predict(net, data, {tta = case[1]})) do
+                    -- a moved image is bytes, rounded on both ways
+                    for k = 1, outputs do assert.near(wanted[{i, k}], outputs == 1 and row or row[k], 0.03) end
+                end
+            end
+            local plain, off = lx.train.predict(net, data), lx.train.predict(net, data, {tta = false})
+            assert.same(plain, off)
+        end
+        local p = lx.train.predict(network(3), data, {tta = true, probabilities = true})
+        assert.near(1, p[1][1] + p[1][2] + p[1][3], 1e-9)
+        local masks = lx.data.phantom {n = 2, size = 32, task = "segmentation"}
+        local unet = lx.models.build("unet", {size = 32, outputs = 1, width = 2})
+        assert.error_matches(function() lx.train.predict(unet, masks, {tta = true}) end, "'tta': it is for labels")
+        assert.error_matches(function() lx.train.predict(unet, masks, {tta = {flop = true}}) end, "flop")
     end)
 end)
 

@@ -235,6 +235,62 @@ describe("a loader", function()
         assert.not_same(bytes_of(dataset, {balanced = true}), bytes_of(dataset, {balanced = true, epoch = 2}))
     end)
 
+    it("balances groups and classes, and no image comes too often", function()
+        local labels, groups = {}, {}
+        for cell, count in pairs {a0 = 10, a1 = 11, b0 = 6, b1 = 1, c1 = 2} do
+            for _ = 1, count do
+                labels[#labels + 1] = tonumber(cell:sub(2))
+                groups[#groups + 1] = cell:sub(1, 1) == "c" and 7 or cell:sub(1, 1)
+            end
+        end
+        labels[#labels + 1], groups[#groups + 1] = 0 / 0, "a" -- 31 images, of which one has no label
+        local set = lx.data.dataset {images = lx.zeros({31, 1, 4, 4}, {dtype = "uint8"}), labels = labels,
+            classes = {"normal", "ill"}}
+        local function counts(options)
+            local by_cell, images, order = {}, {}, {}
+            options.batch, options.seed = 7, 5
+            for _, _, indices in lx.data.batches(set, options) do
+                for _, index in ipairs(indices:totable()) do
+                    local cell = groups[index] .. math.tointeger(labels[index])
+                    by_cell[cell], order[#order + 1] = (by_cell[cell] or 0) + 1, index
+                    images[index] = (images[index] or 0) + 1
+                end
+            end
+            local often, total = {}, 0
+            for index, times in pairs(images) do
+                local cell = groups[index] .. math.tointeger(labels[index])
+                often[cell], total = math.max(often[cell] or 0, times), total + times
+            end
+            assert.equal(31, total)
+            return by_cell, often, order
+        end
+        -- 31 by five cells would be six each
+        local by_cell, often, order = counts {balance = {groups = groups}, epoch = 1}
+        assert.equal(4, by_cell.b1)
+        assert.equal(4, often.b1)
+        assert.equal(6, by_cell["71"])
+        assert.equal(3, often["71"])
+        for _, cell in ipairs {"a0", "a1", "b0"} do assert.equal(7, by_cell[cell]) end
+        assert.equal(1, often.a0)
+        assert.equal(2, often.b0)
+        by_cell = counts {balance = {groups = groups, most = 100}, epoch = 1}
+        assert.equal(6, by_cell.b1)
+        by_cell, often = counts {balance = {groups = groups, most = 1}, epoch = 1}
+        assert.equal(2, by_cell.b1) -- 30 images have a label, and 31 are wanted
+        assert.equal(2, often.b1)
+        local _, _, again = counts {balance = {groups = groups}, epoch = 1}
+        local _, _, other = counts {balance = {groups = groups}, epoch = 2}
+        assert.same(order, again)
+        assert.not_same(order, other)
+        local function with(options) return function() lx.data.batches(set, options) end end
+        assert.error_matches(with {balance = {groups = {"a"}}}, "the group of each of the 31 images, got 1")
+        groups[3] = 1.5
+        assert.error_matches(with {balance = {groups = groups}}, "groups: %[3%]: expected a text or an integer, got")
+        assert.error_matches(with {balance = {groups = groups}, balanced = true}, "leave out 'balanced'")
+        assert.error_matches(with {balance = {groop = groups}}, "groop")
+        assert.error_matches(with {balance = {}}, "groups")
+    end)
+
     it("draws anew for an image that comes again", function()
         local lone = dataset:subset {1, 2, 3, #dataset} -- three of one class, one of the other
         local drawn = {}

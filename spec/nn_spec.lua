@@ -851,6 +851,44 @@ describe("losses", function()
             message_of(F.cross_entropy, x, lx.tensor({1, 2}, {dtype = "int32"})))
     end)
 
+    it("cross-entropy takes shares of the classes, of which some may be missing", function()
+        lx.manual_seed(8)
+        local x, w = lx.randn({4, 3}, {requires_grad = true}), {0.5, 2, 1.5}
+        local rows = {{0.2, 0.5, 0.3}, {1, 0, 0}, {0.1, nan, 0.9}, {0, 0.6, 0.4}}
+        local log_p = F.log_softmax(x, 2):totable()
+        for _, weighted in ipairs {false, true} do
+            for _, smoothing in ipairs {0, 0.3} do
+                local each, sum, present = {}, 0, 0
+                for i, row in ipairs(rows) do
+                    each[i] = 0
+                    for k, share in ipairs(i ~= 3 and row or {}) do
+                        local weight = weighted and w[k] or 1
+                        each[i] = each[i] - weight * (share * (1 - smoothing) + smoothing / 3) * log_p[i][k]
+                        present = present + weight * share
+                    end
+                    sum = sum + each[i]
+                end
+                local options = {weight = weighted and lx.tensor(w) or nil, label_smoothing = smoothing}
+                local target = lx.tensor(rows)
+                assert.near(sum / present, F.cross_entropy(x, target, options):item(), 1e-5)
+                assert.is_true(lx.gradcheck(function(input) return F.cross_entropy(input, target, options) end, {x}))
+                options.reduction = "none"
+                for i, value in ipairs(F.cross_entropy(x, target, options):totable()) do
+                    assert.near(each[i], value, 1e-5)
+                end
+            end
+        end
+        -- all of one class is the class itself, also of maps
+        local maps, classes = lx.randn(2, 3, 4, 5), lx.randint(1, 4, {2, 4, 5}, {dtype = "int32"})
+        local one_hot = classes:unsqueeze(2):eq(lx.arange(1, 4):view(1, 3, 1, 1)):float()
+        local options = {weight = lx.tensor(w)}
+        local loss = F.cross_entropy(maps, classes, options):item()
+        assert.near(loss, F.cross_entropy(maps, one_hot, options):item(), 1e-6)
+        assert.matches("cross_entropy: .*%[4,3%].*%[4,2%]", message_of(F.cross_entropy, x, lx.rand(4, 2)))
+        assert.matches("ignore_index is of class numbers",
+            message_of(F.cross_entropy, x, lx.rand(4, 3), {ignore_index = 1}))
+    end)
+
     it("take their options as modules", function()
         local x, target = lx.tensor {1, -1}, lx.tensor {1, 0}
         local expected = F.binary_cross_entropy_with_logits(x, target, {pos_weight = 3, reduction = "sum"})

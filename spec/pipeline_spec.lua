@@ -239,7 +239,7 @@ describe("a pipeline", function()
         for _, step in ipairs {
             {"rotate", 20}, {"elastic"}, {"brightness"}, {"offset"}, {"contrast"}, {"gamma"}, {"noise", 5}, {"blur"},
             {"sharpness"}, {"autocontrast"}, {"invert"}, {"solarize"}, {"median"}, {"perspective"},
-            {"random_erasing", p = 1}, {"random_resized_crop"},
+            {"random_erasing", p = 1}, {"random_resized_crop"}, {"resolution"}, {"marker", p = 1},
         } do
             local got = pipeline {step, size = 33}(floats)
             assert.equal("float32", got.dtype)
@@ -543,6 +543,220 @@ describe("a pipeline", function()
                 assert.is_true(axes[name] > 15, name)
             end
         end
+    end)
+
+    -- ---- other hospitals ------------------------------------------------------------------------------------------
+
+    it("loses resolution: means of areas, and lines between them", function()
+        for index = 1, 8 do
+            local aug = pipeline {{"resolution", {0.2, 0.9}}}
+            local share = tonumber(aug:describe({index = index}):match("^resolution (%S+)$"))
+            local height, width = 37, 53
+            local levels = lx.rand(1, height, width) * 255
+            local small_height, small_width = math.floor(height * share + 0.5), math.floor(width * share + 0.5)
+            local rows, small = levels[1]:totable(), {}
+            -- the mean over the square that a pixel of the small picture covers
+            local function overlap(k, size, count, i)
+                local low, high = k * size / count, (k + 1) * size / count
+                return math.max(0, math.min(high, i + 1) - math.max(low, i))
+            end
+            for y = 0, small_height - 1 do
+                small[y] = {}
+                for x = 0, small_width - 1 do
+                    local sum, area = 0, 0
+                    for i = 0, height - 1 do
+                        local down = overlap(y, height, small_height, i)
+                        for j = 0, down > 0 and width - 1 or -1 do
+                            local weight = down * overlap(x, width, small_width, j)
+                            sum, area = sum + weight * rows[i + 1][j + 1], area + weight
+                        end
+                    end
+                    small[y][x] = sum / area
+                end
+            end
+            local function inside(value, size) return math.max(0, math.min(size - 1, value)) end
+            local got = aug(levels, {index = index})[1]:totable()
+            for y = 0, height - 1, 5 do
+                for x = 0, width - 1, 7 do
+                    local v = inside((y + 0.5) * small_height / height - 0.5, small_height)
+                    local u = inside((x + 0.5) * small_width / width - 0.5, small_width)
+                    local top, left = math.floor(v), math.floor(u)
+                    local low, right = inside(top + 1, small_height), inside(left + 1, small_width)
+                    local wanted = (small[top][left] * (1 - u + left) + small[top][right] * (u - left)) * (1 - v + top)
+                        + (small[low][left] * (1 - u + left) + small[low][right] * (u - left)) * (v - top)
+                    assert.near(wanted, got[y + 1][x + 1], 0.01)
+                end
+            end
+        end
+        assert.is_true(lx.equal(image, (pipeline {{"resolution", 1}}(image))))
+        assert.same({1, 1, 1}, pipeline {{"resolution", 0.02}}(image:narrow(2, 1, 1):narrow(3, 1, 1)).shape)
+    end)
+
+    it("puts a marker of the size and level that it says where it says, and leaves the rest", function()
+        local height, width, corners, texts = 200, 240, {}, {}
+        local grey = lx.full({1, height, width}, 100):byte()
+        for index = 1, 80 do
+            local aug = pipeline {{"marker", {0.05, 0.1}, level = index % 2 == 0 and 7 or -1, p = 1}}
+            local words = {aug:describe({index = index}):match("^marker (%S+) (%S+) (%S+) (%S+) (%S+)$")}
+            for i, word in ipairs(words) do words[i] = tonumber(word) end
+            local size, x, y, level, text = table.unpack(words)
+            local seen = aug(grey, {index = index})
+            local drawn = seen:ne(100)
+            assert.equal(0, (seen:ne(level):float() * drawn:float()):sum():item())
+            assert.is_true(index % 2 == 1 and (level < 56 or level >= 200) or level == 7)
+            local function ends(line)
+                local first, last
+                for i, value in ipairs(line:totable()) do
+                    first, last = first or value > 0 and i or nil, value > 0 and i or last
+                end
+                return first, last
+            end
+            local top, bottom = ends(drawn[1]:float():max(2))
+            local left, right = ends(drawn[1]:float():max(1))
+            assert.near(size * height, bottom - top + 1, 0.12 * size * height + 1.5)
+            assert.near(y * (height - size * height), top - 1, 2 + 0.12 * size * height)
+            local margin = x < 0.5 and x or 1 - x
+            assert.is_true(margin >= 0.0099 and margin <= 0.151 and (y < 0.16 or y > 0.84))
+            assert.is_true(x < 0.5 and left < 0.2 * width or x > 0.5 and right > 0.8 * width)
+            corners[(x < 0.5 and "left" or "right") .. (y < 0.5 and "top" or "bottom")] = true
+            texts[text // 250] = true
+            assert.is_true(lx.equal(seen:float(), (aug(grey:float(), {index = index}))))
+        end
+        for _, corner in ipairs {"lefttop", "righttop", "leftbottom", "rightbottom"} do
+            assert.is_true(corners[corner], corner)
+        end
+        assert.same({[0] = true, true, true, true}, texts)
+        assert.same({1, 1, 1}, pipeline {{"marker", 0.5, p = 1}}(lx.zeros(1, 1, 1)).shape)
+    end)
+
+    it("takes the levels of another image, as far as it says", function()
+        -- the levels of an image that shares of its pixels are below, straight from its sorted pixels
+        local function sorted(of)
+            local values = of:float():view(-1):totable()
+            table.sort(values)
+            return values
+        end
+        -- the place of a level in the middle of the pixels that have it
+        local function share_below(values, level)
+            local below, same = 0, 0
+            for _, value in ipairs(values) do
+                below, same = below + (value < level and 1 or 0), same + (value == level and 1 or 0)
+            end
+            return (below + same / 2) / #values
+        end
+        local from = lx.randint(10, 120, {1, 41, 43}, {dtype = "uint8"})
+        local other = ((lx.rand(1, 51, 47) ^ 2) * 200 + 40):floor():byte()
+        local own, others = sorted(from), sorted(other)
+        for _, strength in ipairs {0, 0.5, 1} do
+            local aug = pipeline {{"style", strength}, styles = {other}}
+            local got, floats = aug(from):float():view(-1):totable(), aug(from:float()):view(-1):totable()
+            for i = 1, #got, 13 do
+                local level = from:view(-1)[i]
+                local share = share_below(own, level)
+                local matched = others[math.max(1, math.ceil(share * #others))]
+                assert.near(level + strength * (matched - level), got[i], 2)
+                assert.near(got[i], floats[i], 0.501)
+            end
+        end
+        -- its own levels change nothing much, and which image's are taken depends on the draw
+        local same = pipeline {{"style", 1}, styles = {from}}(from)
+        assert.is_true(largest_difference(same, from) <= 1)
+        local flat = {lx.full({1, 9, 9}, 30):byte(), lx.full({1, 9, 9}, 220)}
+        local two, means = pipeline {{"style", 1}, styles = flat}, {}
+        for index = 1, 40 do
+            local mean = two(from, {index = index}):float():mean():item()
+            means[mean] = (means[mean] or 0) + 1
+        end
+        assert.is_true(means[30] > 8 and means[220] > 8)
+        assert.is_nil(next(means, next(means, (next(means)))))
+        -- batches take those of the dataset; all of one image stay as they are
+        local set = lx.data.dataset {
+            images = lx.cat({lx.full({1, 1, 8, 8}, 60), lx.full({3, 1, 8, 8}, 180)}, 1):byte(), labels = {0, 1, 0, 1},
+            classes = {"a", "b"},
+        }
+        local seen = {}
+        for epoch = 1, 8 do
+            for x in lx.data.batches(set, {batch = 4, augment = {{"style", 1}}, epoch = epoch}) do
+                for _, level in ipairs((x * 255):round():view(4, -1):mean({2}):totable()) do seen[level] = true end
+            end
+        end
+        assert.same({[60] = true, [180] = true}, seen)
+        for x in lx.data.batches(set, {batch = 4, augment = {{"style", 1}}, enhance = {{"invert"}}, epoch = 1}) do
+            for _, level in ipairs((x * 255):round():view(4, -1):mean({2}):totable()) do
+                assert.is_true(level == 75 or level == 195)
+            end
+        end
+        assert.error_matches(function() pipeline {{"style"}}(image) end, "levels of other images: say which")
+        assert.error_matches(function() pipeline {{"style"}, styles = {}} end, "styles: expected 1 to 4096 images, got")
+        assert.error_matches(function() lx.data.batches(set, {enhance = {{"style"}}}) end, "it is for 'augment'")
+    end)
+
+    it("chooses among steps: so many of them, each as likely, in their order", function()
+        local aug = pipeline {
+            {"one_of", {{"blur"}, {"sharpness"}, {"invert", p = 0.5}}, p = 0.8},
+            {"some_of", {1, 3}, steps = {{"hflip", p = 1}, {"gamma"}, {"rotate"}, {"equalize"}}}, {"posterize"},
+        }
+        local order = {"blur", "sharpness", "invert", "hflip", "gamma", "rotate", "equalize", "posterize"}
+        local place, counts, numbers, n = {}, {}, {}, 3000
+        for i, name in ipairs(order) do place[name], counts[name] = i, 0 end
+        for index = 1, n do
+            local last, first, second = 0, 0, 0
+            for word in aug:describe({index = index}):gmatch("([%a_]+)") do
+                assert.is_true(place[word] > last)
+                last, counts[word] = place[word], counts[word] + 1
+                if last <= 3 then first = first + 1 elseif last < 8 then second = second + 1 end
+            end
+            assert.is_true(first <= 1 and second >= 1 and second <= 3)
+            numbers[second] = (numbers[second] or 0) + 1
+        end
+        for name, share in pairs {
+            blur = 0.8 / 3, sharpness = 0.8 / 3, invert = 0.4 / 3, hflip = 0.5, gamma = 0.5, rotate = 0.5,
+            equalize = 0.5, posterize = 1,
+        } do
+            assert.near(share, counts[name] / n, 0.03, name)
+        end
+        for k = 1, 3 do assert.near(1 / 3, numbers[k] / n, 0.03) end
+        -- what moves and what does not, chosen or not, is where it would be in a list of its own
+        local flipped = pipeline {{"one_of", {{"hflip", p = 1}}}, {"invert"}}(image)
+        assert.is_true(lx.equal(pipeline {{"hflip", p = 1}, {"invert"}}(image), flipped))
+        local turned = pipeline {{"one_of", {{"posterize", 1}}}, {"rotate", {30, 30}}}(image)
+        assert.is_true(lx.equal(pipeline {{"posterize", 1}, {"rotate", {30, 30}}}(image), turned))
+        local portable = require("luxel.vision.pipeline").portable {
+            {"one_of", {{"blur", 2}, "invert"}}, {"some_of", 1, steps = {{"jpeg"}}},
+        }
+        assert.same({
+            {step = "one_of", steps = {{step = "blur", sigma = 2}, {step = "invert"}}},
+            {step = "some_of", n = 1, steps = {{step = "jpeg"}}},
+        }, portable)
+        assert.equal(tostring(pipeline(portable)),
+            tostring(pipeline {{"one_of", {{"blur", 2}, "invert"}}, {"some_of", 1, steps = {{"jpeg"}}}}))
+        assert.error_matches(function() pipeline {{"one_of"}} end, "expected a list of steps to choose among, as in")
+        assert.error_matches(function() pipeline {{"some_of", 2, steps = {{"blur"}}}} end,
+            "some_of%).n: expected up to 1, the number of its steps, got 2")
+        assert.error_matches(function() pipeline {{"some_of", 1.5, steps = {{"blur"}, {"jpeg"}}}} end, "an integer")
+        assert.error_matches(function() pipeline {{"one_of", {{"one_of", {{"blur"}}}}}} end, "say all in one list")
+        assert.error_matches(function() pipeline {{"one_of", {{"bluur"}}}} end,
+            "step 1 %(one_of%): step 1 is 'bluur' %(did you mean 'blur'%?%)")
+    end)
+
+    it("erases with the mean of the picture", function()
+        local levels = lx.randint(0, 256, {1, 60, 60}, {dtype = "uint8"})
+        local erased = pipeline {{"random_erasing", {0.9, 0.9}, ratio = 1, value = -2, p = 1}}(levels)
+        local mean = math.floor(levels:float():mean():item() + 0.5)
+        assert.is_true(erased:eq(mean):float():mean():item() > 0.85)
+    end)
+
+    it("has augmentations by name, each for itself", function()
+        for _, name in ipairs {"none", "flips", "full", "strong", "style"} do
+            local steps = lx.vision.preset(name)
+            steps.styles = {image}
+            steps.size = 33
+            assert.same({1, 33, 33}, pipeline(steps)(image).shape)
+            table.insert(steps, 1, {"invert"})
+            assert.is_not.same(steps[1], lx.vision.preset(name)[1])
+        end
+        assert.same({}, lx.vision.preset("none"))
+        assert.error_matches(function() lx.vision.preset("styl") end, 'name: expected "none", .*got "styl"')
     end)
 
     it("shows itself", function()

@@ -80,6 +80,89 @@ describe("a predictor", function()
         assert.equal("two", together[2].path)
     end)
 
+    it("of several models gives the mean of their probabilities, at the mean threshold", function()
+        local function with(name, scale, threshold, seen)
+            local calibration = {scale = scale, shift = 0.25}
+            return save(name, {calibration = calibration, threshold = threshold, trained_on = seen})
+        end
+        local function hashes(k)
+            return {pixels = ("%012d"):format(k), patients = ("%012d"):format(k + 5), images = k}
+        end
+        local paths = {
+            with("m1.safetensors", 40, 0.3, hashes(1)), with("m2.safetensors", -25, 0.6),
+            with("m3.safetensors", 3, 0.9, hashes(3)),
+        }
+        local together = assert(lx.predictor.open(paths))
+        local means = {0, 0, 0}
+        for _, path in ipairs(paths) do
+            for i, answer in ipairs(assert(lx.predictor.open(path)):all(films)) do
+                means[i] = means[i] + answer.infected / 3
+            end
+        end
+        for i, answer in ipairs(together:all(films)) do
+            assert.near(means[i], answer.infected, 1e-12)
+            assert.equal(means[i] >= 0.6, answer.positive)
+            assert.equal(lx.predictor.NOTICE, answer.notice)
+        end
+        assert.near(0.6, together.threshold, 1e-12)
+        assert.equal(table.concat(paths, " + "), together.path)
+        assert.matches("Predictor: 3 models of 33", tostring(together))
+        assert.same({pixels = ("%012d%012d"):format(1, 3), patients = ("%012d%012d"):format(6, 8), images = 4},
+            together.metadata.trained_on)
+        assert.error_matches(function() return together.net end, "Predictor has no 'net'")
+        -- one is itself, and others do not answer together
+        assert.equal(paths[1], assert(lx.predictor.open({paths[1]})).path)
+        local named = save("named.safetensors", {classes = {"well", "INFECTED"}})
+        local refused, message, code = lx.predictor.open {paths[1], named}
+        assert.is_nil(refused)
+        assert.matches("its classes are well, INFECTED, and those of .* NORMAL, INFECTED", message)
+        assert.equal("format", code)
+        refused, message, code = lx.predictor.open {paths[1], work .. "/none.safetensors"}
+        assert.is_nil(refused)
+        assert.matches("none.safetensors", message)
+        assert.equal("io", code)
+        assert.error_matches(function() lx.predictor.open {} end, "open: path: there are none")
+        -- rows of several classes, too
+        local three = {classes = {"a", "b", "c"}, task = "classes", positive = ABSENT, threshold = ABSENT}
+        local rows = {}
+        for k = 1, 2 do
+            three.calibration = {temperature = k * 0.01}
+            rows[k] = save("rows" .. k, three, 3)
+        end
+        refused, message = lx.predictor.open {paths[1], rows[1]}
+        assert.is_nil(refused)
+        assert.matches("rows1: its task is classes, and that of .*m1.safetensors binary: they do not answer", message)
+        local both = assert(lx.predictor.open(rows))(films[1])
+        local sum = 0
+        for _, name in ipairs(three.classes) do
+            local first, second = assert(lx.predictor.open(rows[1]))(films[1]), assert(lx.predictor.open(rows[2]))(
+                films[1])
+            assert.near((first.classes[name] + second.classes[name]) / 2, both.classes[name], 1e-12)
+            sum = sum + both.classes[name]
+        end
+        assert.near(1, sum, 1e-9)
+    end)
+
+    it("averages views of a film where it is told to", function()
+        local path = save("views.safetensors")
+        local plain, views = assert(lx.predictor.open(path)), assert(lx.predictor.open(path, {tta = {shift = 0}}))
+        local film_images = {}
+        for i, file in ipairs(films) do
+            film_images[i] = lx.vision.resize(assert(lx.vision.load(file, {bits = 8})), SIZE, SIZE)
+        end
+        local function logits(images)
+            return lx.train.predict(plain.net, lx.data.dataset {images = images, labels = lx.zeros(3)},
+                {mean = 0.4, std = 0.3})
+        end
+        local straight = logits(lx.stack(film_images, 1))
+        for i, image in ipairs(film_images) do film_images[i] = lx.vision.hflip(image) end
+        local mirrored = logits(lx.stack(film_images, 1))
+        for i, answer in ipairs(views:all(films)) do
+            local logit = (straight[i] + mirrored[i]) / 2
+            assert.near(1 / (1 + math.exp(-(40 * logit + 0.25))), answer.infected, 1e-5)
+        end
+    end)
+
     it("says the threshold where it speaks against the plain reading", function()
         local predictor = assert(lx.predictor.open(save("low.safetensors", {threshold = 0.08})))
         local answer = predictor:answer(0.1073)

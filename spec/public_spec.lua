@@ -52,6 +52,8 @@ local function make_objects()
         quality = lx.vision.quality(dataset:image(1)), Tuned = lx.tune(lx.nn.ReLU(), {1, 2}),
         calibration = lx.calibration.fit({-1, 1, 2, -2}, {0, 1, 1, 0}), Module = net, Optimizer = optimizer,
         Scheduler = lx.optim.lr_scheduler.StepLR(optimizer, {step_size = 2}), Predictor = make_predictor(),
+        Styles = lx.data.styles(dataset, {k = 2}),
+        BorderProbe = assert(lx.data.border_probe(lx.data.phantom {n = 50, size = 32}, {resamples = 5})),
         ["prior shift"] = lx.calibration.prior_shift({0.2, 0.7}, 0.5), conformal = lx.conformal.fit({0.2, 0.7}, {0, 1}),
         ["prediction sets"] = lx.conformal.evaluate({{0}}, {1}),
         ["precision-recall curve"] = lx.metrics.precision_recall({0.1, 0.9}, {0, 1}),
@@ -182,6 +184,8 @@ local EXAMPLES <const> = {
     end,
     ["lx.metrics.share_interval"] = function() return {1, 0, 1}, false, {n = 5} end,
     ["lx.data.batches"] = function() return dataset, {batch = 4} end,
+    ["lx.data.styles"] = function() return dataset, {k = 2} end,
+    ["BorderProbe:score"] = function() return made.BorderProbe, dataset end,
     ["lx.data.mixup"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.data.cutmix"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.metrics.threshold_at_sensitivity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end,
@@ -292,6 +296,21 @@ EXAMPLES["lx.train.cross_validate"] = function()
         return plan
     end}
 end
+EXAMPLES["lx.train.over_seeds"] = function()
+    return {seeds = 1, out = "seeds", overwrite = true, fit = function()
+        local plan = EXAMPLES["lx.train.fit"]()
+        plan.out, plan.overwrite = nil, nil
+        return plan
+    end}
+end
+EXAMPLES["lx.train.search"] = function()
+    return {space = {batch = {2, 3}}, trials = 1, epochs = 1, out = "search", overwrite = true, fit = function()
+        local plan = EXAMPLES["lx.train.fit"]()
+        plan.out, plan.overwrite = nil, nil
+        return plan
+    end}
+end
+EXAMPLES["lx.train.find_lr"] = function() return EXAMPLES["lx.train.fit"](), {steps = 3} end
 EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
 EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
 EXAMPLES["lx.metrics.iou"] = EXAMPLES["lx.metrics.dice"]
@@ -345,7 +364,8 @@ local VALUES <const> = {
     box = function() return {x = 1, y = 1, w = 4, h = 4} end,
     boxes = function() return {{x = 1, y = 1, w = 4, h = 4}} end,
     colour = function() return {1, 2, 3} end, dataset = function() return dataset end,
-    frame = function() return frame end, audit = function() return made.Audit end,
+    frame = function() return frame end, styles = function() return made.Styles end,
+    border_probe = function() return made.BorderProbe end, audit = function() return made.Audit end,
     pipeline = function() return made.Pipeline end, compiled = function() return made.Compiled end,
     profile = function() return made.Profile end, session = function() return made.ProfileSession end,
     kernel = function() return made.Kernel end, console = function() return made.Console end,

@@ -85,6 +85,64 @@ describe("the quality of a picture", function()
         assert.same({no_chest = true, inverted = true, rotated = true}, seen)
     end)
 
+    -- A body, one dark oval in it, and what is below: about what a lateral radiograph is like.
+    local function drawn()
+        local rows = {}
+        for y = 0, 63 do
+            rows[y + 1] = {}
+            for x = 0, 63 do
+                local body, across, down = math.abs(x - 32) < 24, (x - 30 - 0.15 * (y - 30)) / 15, (y - 30) / 24
+                rows[y + 1][x + 1] = not body and 10 or y > 46 and 190 or across ^ 2 + down ^ 2 < 1 and 60 or 150
+            end
+        end
+        return vision.resize(lx.tensor(rows):view(1, 64, 64):byte(), 224, 224)
+    end
+
+    -- The logit from the definition: weights of the means of mirrored pairs, and of their differences.
+    local function logit_of(image)
+        local weights = require "luxel.vision.lateral_weights"
+        local x = vision.resize(image, 14, 14, {mode = "area", antialias = false}):float()[1]
+        x = (x - x:mean()) / (x - x:mean()):square():mean():sqrt()
+        local left, right = x:narrow(2, 1, 7), vision.hflip(x:view(1, 14, 14))[1]:narrow(2, 1, 7)
+        local features = lx.cat({((left + right) / 2):flatten(), (left - right):abs():flatten()}, 1)
+        return (weights.bias + (lx.tensor {table.unpack(weights)} * features):sum():item()) / 1000
+    end
+
+    it("tells a lateral radiograph, whichever way the patient faces, where it is upright and not inverted", function()
+        local image = drawn()
+        for _, picture in ipairs {image, vision.hflip(image)} do
+            assert.equal("lateral", codes(picture))
+            local finding = vision.quality(picture)[1]
+            assert.near(1 / (1 + math.exp(-logit_of(picture))), finding.value, 1e-3)
+            assert.equal(0.5, finding.limit)
+            assert.matches("probably a lateral chest radiograph, not a frontal one", finding.message)
+        end
+        assert.is_nil(codes(vision.invert(image)):find "lateral")
+        for _, picture in ipairs {
+            phantoms.images[1], phantoms.images[2]:float(), vision.rot90(phantoms.images[3], 2),
+        } do
+            assert.near(logit_of(picture), (require "luxel.vision.lateral".score(picture)), 1e-3)
+            assert.is_nil(codes(picture):find "lateral")
+        end
+    end)
+
+    it("tells real lateral radiographs, which the classifier knows, from frontal ones", function()
+        local root = (os.getenv("LUXEL_DATA") or "../shared/data") .. "/lung_masks"
+        if lfs.attributes(root, "mode") ~= "directory" then
+            pending("no folder of radiographs; set LUXEL_DATA")
+            return
+        end
+        local found, laterals, alarms = 0, 0, 0
+        for _, row in ipairs(assert(require "luxel.io.csv".read(root .. "/images.csv"))) do
+            local image = assert(vision.load(root .. "/images/" .. row.image, {bits = 8, channels = 1}))
+            local called = codes(image):find "lateral" ~= nil
+            laterals = laterals + (row.view == "L" and 1 or 0)
+            if row.view == "L" then found = found + (called and 1 or 0) else alarms = alarms + (called and 1 or 0) end
+        end
+        assert.equal(12, laterals)
+        assert.is_true(found >= 11 and alarms <= 3)
+    end)
+
     it("is measured against limits that may just be reached", function()
         local image = (phantoms.images[1]:float() * 1.2):clamp(0, 255):byte()
         local level = image:float()

@@ -497,6 +497,14 @@ describe("figures of several classes and labels", function()
         assert.near(case.balanced_accuracy, report.macro_sensitivity, TOLERANCE)
         assert.near(case.macro.average_precision, report.macro_average_precision, TOLERANCE)
         assert.matches("MCC +0%.%d+", tostring(report))
+        local confidence, right = {}, {}
+        for i, row in ipairs(case.scores) do
+            confidence[i] = math.max(table.unpack(row))
+            right[i] = row[case.labels[i] + 1] == confidence[i] and 1 or 0
+        end
+        assert.near(metrics.ece(confidence, right), report.ece, 1e-12)
+        assert.near(metrics.calibrated_ece(confidence, right).mean, report.ece_calibrated.mean, 1e-12)
+        assert_all_near({metrics.share_interval(right, false, {n = 20})}, report.intervals.accuracy, 1e-12)
         assert.is_nil((metrics.balanced_accuracy {{3, 1}, {0, 0}}))
         assert.is_nil((metrics.mcc {{3, 0}, {1, 0}}))
         assert.is_nil((metrics.kappa {{3, 0}, {0, 0}}))
@@ -890,10 +898,11 @@ describe("the bootstrap", function()
         assert.near(metrics.calibrated_ece(a, labels).mean, report.ece_calibrated.mean, 1e-12)
         local text = tostring(report)
         for _, words in ipairs {
-            "balanced", "MCC", "DeLong %[", "AUPRC", "log loss", "if perfectly calibrated, 95%% below",
+            "balanced", "MCC", "DeLong, of images %[", "AUPRC", "log loss", "if perfectly calibrated, 95%% below",
         } do
             assert.matches(words, text)
         end
+        assert.matches("DeLong %[", tostring(metrics.report(a, labels, {n = 20})))
         local logits = metrics.report({3, -2, 5}, {1, 0, 0}, {n = 5})
         assert.is_nil(logits.log_loss)
         assert.is_nil(logits.ece_calibrated)

@@ -42,6 +42,48 @@ static void find_lifetimes(lx_recording *self)
     }
 }
 
+/* The argument of a step that is its only result of a slot's size; -1 if there is none. */
+static int result_of(const lx_recording *self, const lx_recorded *step, size_t bytes)
+{
+    int found = -1;
+    for (int j = 0; j < step->launch.count; j++)
+        if (lx_step_writes(step, j) && self->slots[step->slots[j]].bytes == bytes)
+            found = found < 0 ? j : LX_MAX_ARGUMENTS;
+    return found < LX_MAX_ARGUMENTS ? found : -1;
+}
+
+static int uses_in_step(const lx_recorded *step, int slot)
+{
+    int uses = 0;
+    for (int j = 0; j < step->launch.count; j++)
+        uses += step->slots[j] == slot;
+    return uses;
+}
+
+/* Where a kernel may write over what it reads, and that is not needed any more, the result is put in its place: one
+ * piece of memory fewer, and one that is in the caches already. */
+static void write_over(lx_recording *self)
+{
+    for (int i = 0; i < self->step_count; i++) {
+        const lx_recorded *step = &self->steps[i];
+        const int read = step->dropped || !step->launch.kernel ? -1 : step->launch.kernel->over - 1;
+        if (read < 0 || step->slots[read] < 0)
+            continue;
+        int place = step->slots[read];
+        const lx_slot *from = &self->slots[place];
+        const int result = result_of(self, step, from->bytes);
+        if (result < 0 || from->role != LX_TEMPORARY || from->last != i || uses_in_step(step, place) != 1)
+            continue;
+        lx_slot *to = &self->slots[step->slots[result]];
+        if (to->role != LX_TEMPORARY || to->first != i)
+            continue;
+        while (self->slots[place].over >= 0)
+            place = self->slots[place].over;
+        to->over = place;
+        self->slots[place].last = to->last;
+    }
+}
+
 static size_t rounded(size_t bytes)
 {
     return lx_round_up(bytes, ALIGNMENT);
@@ -99,7 +141,7 @@ static void place(lx_recording *self, lx_slot **slots, lx_slot **placed)
 {
     int count = 0;
     for (int i = 0; i < self->slot_count; i++)
-        if (self->slots[i].role == LX_TEMPORARY && self->slots[i].first >= 0)
+        if (self->slots[i].role == LX_TEMPORARY && self->slots[i].first >= 0 && self->slots[i].over < 0)
             slots[count++] = &self->slots[i];
     qsort(slots, (size_t)count, sizeof *slots, larger_first);
     for (int i = 0; i < count; i++) {
@@ -109,6 +151,9 @@ static void place(lx_recording *self, lx_slot **slots, lx_slot **placed)
         self->facts.temporaries += slots[i]->bytes;
         self->facts.arena = end > self->facts.arena ? end : self->facts.arena;
     }
+    for (int i = 0; i < self->slot_count; i++)
+        if (self->slots[i].over >= 0)
+            self->slots[i].offset = self->slots[self->slots[i].over].offset;
 }
 
 lx_code lx_recording_plan(lx_recording *self, lx_error *error)
@@ -121,6 +166,7 @@ lx_code lx_recording_plan(lx_recording *self, lx_error *error)
         drop_dead(self, needed);
         lx_recording_fold(self, needed + count, needed + 2 * count);
         find_lifetimes(self);
+        write_over(self);
         place(self, slots, slots + count);
     } else {
         lx_fail(error, LX_ENOMEM, "out of memory");

@@ -19,6 +19,7 @@ typedef struct {
     int number;      /* of a bound one or a result */
     size_t offset;   /* of a bound one: where the argument began; of a temporary: in the arena */
     int first, last; /* steps that touch it; -1: none */
+    int over;        /* the slot in whose place it is; -1: one of its own */
     bool folded;     /* external: folded steps read it */
 } lx_slot;
 

@@ -52,7 +52,8 @@ static int add_slot(lx_recording *self, lx_storage *storage, lx_role role)
                                         .storage = storage,
                                         .departures = storage->departures,
                                         .first = -1,
-                                        .last = -1};
+                                        .last = -1,
+                                        .over = -1};
     storage->recording = self->id;
     storage->slot = self->slot_count;
     return self->slot_count++;

@@ -16,11 +16,20 @@ struct lx_pipeline {
     int count;
     int warp_at; /* the step before which the picture is warped: the first that moves pixels, or 0 */
     lx_step steps[LX_MOST_STEPS];
+    float styles[]; /* style_count x LX_STYLE_LEVELS */
 };
+
+/* Whether the warp may come after a step. */
+static bool goes_before_warp(int kind)
+{
+    const lx_step_role role = lx_step_role_of(kind);
+    return role == LX_STEP_LEVELS || role == LX_STEP_CHOOSES;
+}
 
 lx_pipeline *lx_pipeline_new(const lx_step *steps, int count, const lx_pipeline_options *options, lx_error *error)
 {
-    lx_pipeline *self = calloc(1, sizeof *self);
+    const size_t styles = sizeof(float) * LX_STYLE_LEVELS * (size_t)options->style_count;
+    lx_pipeline *self = calloc(1, sizeof *self + styles);
     if (!self) {
         lx_fail(error, LX_ENOMEM, "out of memory");
         return NULL;
@@ -29,7 +38,10 @@ lx_pipeline *lx_pipeline_new(const lx_step *steps, int count, const lx_pipeline_
     self->options = *options;
     self->count = count;
     memcpy(self->steps, steps, sizeof *steps * (size_t)count);
-    while (self->warp_at < count && lx_step_role_of(steps[self->warp_at].kind) == LX_STEP_LEVELS)
+    if (styles)
+        memcpy(self->styles, options->styles, styles);
+    self->options.styles = self->styles;
+    while (self->warp_at < count && goes_before_warp(steps[self->warp_at].kind))
         self->warp_at++;
     if (self->warp_at == count)
         self->warp_at = 0;
@@ -65,13 +77,21 @@ typedef struct {
 
 static void draw_passage(const lx_pipeline *self, lx_draw draw, passage *p)
 {
+    bool left_out[LX_MOST_STEPS] = {false};
     p->count = p->before = 0;
     for (int i = 0; i < self->count; i++) {
         lx_dice dice = {draw, (uint64_t)i, 0};
         if (i == self->warp_at)
             p->before = p->count;
-        p->count += lx_step_draw(&self->steps[i], &dice, p->drawn + p->count, LX_MOST_DRAWN - p->count);
+        if (lx_step_role_of(self->steps[i].kind) == LX_STEP_CHOOSES)
+            lx_step_choose(&self->steps[i], &dice, left_out + i + 1);
+        else if (!left_out[i])
+            p->count += lx_step_draw(&self->steps[i], &dice, p->drawn + p->count, LX_MOST_DRAWN - p->count);
     }
+    for (int i = 0; i < p->count; i++)
+        if (lx_step_takes_style(p->drawn[i].kind))
+            p->drawn[i].levels = self->styles +
+                                 LX_STYLE_LEVELS * lx_step_style(&p->drawn[i], self->options.style_count);
 }
 
 void lx_pipeline_describe(const lx_pipeline *self, lx_draw draw, char *text, size_t room)
@@ -232,6 +252,9 @@ lx_code lx_pipeline_run(const lx_pipeline *self, lx_draw draw, const lx_sample *
     passage p;
     lx_map map;
     float nodes[2 * (MOST_CELLS + 3) * (MOST_CELLS + 3)];
+    for (int i = 0; i < self->count; i++)
+        if (lx_step_takes_style(self->steps[i].kind) && self->options.style_count == 0)
+            return lx_fail(error, LX_EARG, "the step 'style' takes the levels of other images, and none were given");
     draw_passage(self, draw, &p);
     const bool moved = compose(self, draw, &p, &in->image, &out->image, &map, nodes);
     const size_t before = lx_plane_bytes(&in->image), after = lx_plane_bytes(&out->image);

@@ -18,7 +18,7 @@ typedef struct {
     uint64_t seed, epoch, index;
 } lx_draw;
 
-enum { LX_STEP_VALUES = 5, LX_MOST_STEPS = 32 };
+enum { LX_STEP_VALUES = 5, LX_MOST_STEPS = 32, LX_STYLE_LEVELS = 256 };
 
 typedef struct {
     int kind;                 /* of lx_step_kind */
@@ -34,6 +34,10 @@ typedef struct {
     lx_fit fit;
     lx_border border; /* beyond the image */
     float fill;       /* grey level of 0..255, for LX_BORDER_CONSTANT */
+    /* What the step `style` takes levels from: for each of so many images the levels of 0..255 that shares (i + 1/2) /
+       LX_STYLE_LEVELS of its pixels are below. Copied; NULL if there are none. */
+    const float *styles;
+    int style_count;
 } lx_pipeline_options;
 
 /* The steps, ready; never changed once made, so threads share it. A counted reference. */

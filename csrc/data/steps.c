@@ -7,6 +7,7 @@
 
 #include "../../kernels/philox.h"
 #include "../image/filter.h"
+#include "../image/font.h"
 #include "../image/histogram.h"
 #include "../image/jpeg_loss.h"
 
@@ -42,7 +43,11 @@
     X(JPEG, jpeg, LEVELS, draw_quality, 1)                                \
     X(RANDOM_ERASING, random_erasing, LEVELS, draw_rectangle, 4)          \
     X(BORDER, border, LEVELS, draw_sides, 5)                              \
-    X(RAND_AUGMENT, rand_augment, DRAWS_OTHERS, as_given, 0)
+    X(RESOLUTION, resolution, LEVELS, draw_number, 1)                     \
+    X(MARKER, marker, LEVELS, draw_marker, 5)                             \
+    X(STYLE, style, LEVELS, draw_style, 1)                                \
+    X(RAND_AUGMENT, rand_augment, DRAWS_OTHERS, as_given, 0)              \
+    X(SOME_OF, some_of, CHOOSES, as_given, 0)
 
 #define KIND_NUMBER(KIND, name, role, draw, shown) LX_STEP_##KIND,
 enum { KINDS(KIND_NUMBER) STEP_KINDS };
@@ -177,6 +182,29 @@ static void draw_sides(const double *v, lx_dice *dice, double *drawn)
     drawn[4] = level == -1 ? floor(lx_dice_uniform(dice, 0, 256)) : level;
 }
 
+/* A marker beside the picture of the body: its height as a share of the picture's, where it stands as shares of the
+   room to the left and above that it leaves, its level, and the number of its text (see marker_text). */
+static void draw_marker(const double *v, lx_dice *dice, double *drawn)
+{
+    const double level = v[2];
+    drawn[0] = lx_dice_uniform(dice, v[0], v[1]);
+    for (int i = 1; i <= 2; i++) {
+        const double margin = lx_dice_uniform(dice, 0.01, 0.15);
+        drawn[i] = lx_dice_chance(dice, i == 1 ? 0.5 : 0.75) ? margin : 1 - margin;
+    }
+    drawn[3] = level;
+    if (level == -1)
+        drawn[3] = lx_dice_chance(dice, 0.85) ? floor(lx_dice_uniform(dice, 200, 256))
+                                              : floor(lx_dice_uniform(dice, 0, 56));
+    drawn[4] = floor(lx_dice_uniform(dice, 0, 1000));
+}
+
+static void draw_style(const double *v, lx_dice *dice, double *drawn)
+{
+    drawn[0] = lx_dice_uniform(dice, v[0], v[1]);
+    drawn[1] = lx_dice_uniform(dice, 0, 1);
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -211,6 +239,34 @@ int lx_step_draw(const lx_step *step, lx_dice *dice, lx_drawn *drawn, int room)
     memcpy(drawn->v, step->v, sizeof drawn->v);
     kinds[step->kind].draw(step->v, dice, drawn->v);
     return 1;
+}
+
+int lx_step_members(const lx_step *step)
+{
+    return kinds[step->kind].role == LX_STEP_CHOOSES ? (int)step->v[2] : 0;
+}
+
+void lx_step_choose(const lx_step *step, lx_dice *dice, bool *left_out)
+{
+    const int members = lx_step_members(step);
+    int wanted = 0;
+    if (lx_dice_chance(dice, step->chance))
+        wanted = (int)fmin(floor(lx_dice_uniform(dice, step->v[0], step->v[1] + 1)), step->v[1]);
+    for (int i = 0; i < members; i++) {
+        /* each of those that are left is as likely (Fan, Muller and Rezucha, JASA 57:387, 1962) */
+        left_out[i] = lx_dice_uniform(dice, 0, members - i) >= wanted;
+        wanted -= !left_out[i];
+    }
+}
+
+bool lx_step_takes_style(int kind)
+{
+    return kind == LX_STEP_STYLE;
+}
+
+int lx_step_style(const lx_drawn *d, int count)
+{
+    return (int)(d->v[1] * count);
 }
 
 int lx_step_describe(const lx_drawn *d, char *text, size_t room)
@@ -503,16 +559,18 @@ static void add_noise(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_d
     }
 }
 
-/* Random erasing (Zhong et al., AAAI 2020): a rectangle of one level, or of random ones. */
+/* Random erasing (Zhong et al., AAAI 2020): a rectangle of one level, of random ones for -1, or of the mean of the
+   picture for -2. */
 static void erase(const lx_plane *in, lx_plane *out, const lx_drawn *d, lx_draw draw, int plane)
 {
     const int left = (int)(d->v[0] * in->width), right = (int)ceil((d->v[0] + d->v[2]) * in->width);
     const int top = (int)(d->v[1] * in->height), bottom = (int)ceil((d->v[1] + d->v[3]) * in->height);
+    const double mean = d->v[4] == -2 ? rint(mean_of(in)) : 0;
     memcpy(out->samples, in->samples, lx_plane_bytes(in));
     for (int y = top; y < bottom && y < in->height; y++)
         for (int x = left; x < right && x < in->width; x++) {
             const size_t place = (size_t)y * (size_t)in->width + (size_t)x;
-            double level = d->v[4];
+            double level = d->v[4] == -2 ? mean : d->v[4];
             if (level < 0)
                 level = philox(draw.seed ^ d->noise << 8, draw.index, draw.epoch << 40 ^ (uint64_t)plane << 36 ^ place)
                             .word[0] >>
@@ -579,6 +637,105 @@ static void cover_border(const lx_plane *in, lx_plane *out, const double *v)
         }
 }
 
+/* ---- other machines -------------------------------------------------------------------------------------------- */
+
+/* A detector of fewer pixels: means of areas, and interpolation between them. */
+static lx_code lose_resolution(const lx_plane *in, lx_plane *out, double share, lx_error *error)
+{
+    lx_plane small = {(int)fmax(1, rint(in->width * share)), (int)fmax(1, rint(in->height * share)), in->type, NULL};
+    small.samples = malloc(lx_plane_bytes(&small));
+    if (!small.samples)
+        return lx_fail(error, LX_ENOMEM, "out of memory for an image of %d x %d pixels", small.height, small.width);
+    if (!lx_resize(in, &small, LX_AREA, false, error))
+        lx_resize(&small, out, LX_BILINEAR, false, error);
+    free(small.samples);
+    return error->code;
+}
+
+/* The text of a marker by its number, 0..999: the side, alone or before a number, or a number. */
+static void marker_text(int number, char text[8])
+{
+    const int rest = number % 250;
+    switch (number / 250) {
+    case 0: strcpy(text, "R"); return;
+    case 1: strcpy(text, "L"); return;
+    case 2: snprintf(text, 8, "%c %d", rest % 2 ? 'R' : 'L', rest / 2); return;
+    default: snprintf(text, 8, "%d", rest); return;
+    }
+}
+
+static void fill(lx_plane *out, double left, double top, double right, double bottom, double level)
+{
+    const int x0 = (int)fmax(0, rint(left)), x1 = (int)fmin(out->width, fmax(rint(right), x0 + 1));
+    const int y0 = (int)fmax(0, rint(top)), y1 = (int)fmin(out->height, fmax(rint(bottom), y0 + 1));
+    for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++)
+            if (out->type == LX_PLANE_U8)
+                ((uint8_t *)lx_plane_row(out, y))[x] = (uint8_t)level;
+            else
+                ((float *)lx_plane_row(out, y))[x] = (float)level;
+}
+
+enum { CAPITAL = 7 }; /* dots from the top of a letter to its bottom */
+
+static void draw_letters(const lx_plane *in, lx_plane *out, const double *v)
+{
+    char text[8];
+    lx_stroke strokes[LX_GLYPH_STROKES];
+    int width = 0, advance;
+    marker_text((int)v[4], text);
+    for (const char *at = text; *at; at++) {
+        lx_glyph(*at, strokes, &advance);
+        width += advance;
+    }
+    const double dot = v[0] * in->height / CAPITAL;
+    const double top = v[2] * fmax(0, in->height - dot * CAPITAL);
+    double pen = v[1] * fmax(0, in->width - dot * width);
+    memcpy(out->samples, in->samples, lx_plane_bytes(in));
+    for (const char *at = text; *at; at++) {
+        const int count = lx_glyph(*at, strokes, &advance);
+        for (int i = 0; i < count; i++) {
+            const double left = pen + strokes[i].x * dot, above = top + strokes[i].y * dot;
+            fill(out, left, above, left + strokes[i].width * dot, above + strokes[i].height * dot, v[3]);
+        }
+        pen += advance * dot;
+    }
+}
+
+/* Histogram matching (Gonzalez and Woods, "Digital Image Processing") in part: a level goes the share v[0] of the way
+   to the one that as many pixels of another image are below. Half of the pixels of a level count as below it. */
+static void match_levels(const lx_plane *in, lx_plane *out, double strength, const float *levels)
+{
+    long counts[256];
+    float table[257];
+    const double pixels = (double)lx_plane_count(in);
+    double below = 0;
+    lx_histogram(in, WHITE, 256, counts);
+    for (int i = 0; i < 256; i++) {
+        const double place = (below + (double)counts[i] / 2) / pixels * LX_STYLE_LEVELS - 0.5;
+        const double inside = fmin(fmax(place, 0), LX_STYLE_LEVELS - 1);
+        const int k = (int)fmin(inside, LX_STYLE_LEVELS - 2);
+        const double matched = (double)levels[k] + (inside - k) * ((double)levels[k + 1] - (double)levels[k]);
+        table[i] = (float)(i + strength * (matched - i));
+        below += (double)counts[i];
+    }
+    table[256] = table[255];
+    const size_t count = lx_plane_count(in);
+    if (in->type == LX_PLANE_U8) {
+        uint8_t bytes[256];
+        for (int i = 0; i < 256; i++)
+            bytes[i] = (uint8_t)lx_cut_level(table[i] + 0.5f, WHITE);
+        for (size_t i = 0; i < count; i++)
+            ((uint8_t *)out->samples)[i] = bytes[((const uint8_t *)in->samples)[i]];
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            const float level = lx_cut_level(((const float *)in->samples)[i], WHITE);
+            const int k = (int)level;
+            ((float *)out->samples)[i] = lx_cut_level(table[k] + (level - (float)k) * (table[k + 1] - table[k]), WHITE);
+        }
+    }
+}
+
 lx_code lx_step_apply(const lx_drawn *d, lx_draw draw, int plane, const lx_plane *in, lx_plane *out, lx_error *error)
 {
     const double *v = d->v;
@@ -604,6 +761,9 @@ lx_code lx_step_apply(const lx_drawn *d, lx_draw draw, int plane, const lx_plane
     case LX_STEP_JPEG: lx_jpeg_loss(in, out, (int)v[0]); return LX_OK;
     case LX_STEP_RANDOM_ERASING: erase(in, out, d, draw, plane); return LX_OK;
     case LX_STEP_BORDER: cover_border(in, out, v); return LX_OK;
+    case LX_STEP_RESOLUTION: return lose_resolution(in, out, v[0], error);
+    case LX_STEP_MARKER: draw_letters(in, out, v); return LX_OK;
+    case LX_STEP_STYLE: match_levels(in, out, v[0], d->levels); return LX_OK;
     default: break;
     }
     memcpy(out->samples, in->samples, lx_plane_bytes(in));

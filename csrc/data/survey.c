@@ -4,6 +4,7 @@
 
 #include "../base/file.h"
 #include "../base/hash.h"
+#include "../image/geometry.h"
 
 /* More than JPEG makes of grey. */
 enum { COLOUR = 24 };
@@ -37,7 +38,11 @@ static void survey_bytes(const lx_input *in, lx_survey *s)
     const size_t length = lx_plane_bytes(&picture.first);
     s->file_hash = hash_bytes(in->bytes, in->size);
     s->pixel_hash = hash_bytes(picture.first.samples, length) ^ (uint64_t)picture.first.width << 40;
-    if (lx_measure(&picture.first, &s->measures, &s->error))
+    lx_plane reduced = {LX_SURVEY_SIDE, LX_SURVEY_SIDE, LX_PLANE_U8, s->reduced};
+    s->bytes = in->size;
+    if (lx_measure(&picture.first, &s->measures, &s->error) ||
+        lx_resize(&picture.first, &reduced, LX_AREA, true, &s->error) ||
+        lx_find_markers(&picture.first, s->markers, &s->marker_count, &s->error))
         lx_blame(&s->error, in->name);
     free(picture.first.samples);
     if (s->error.code || s->info.channels < 3)

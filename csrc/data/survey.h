@@ -6,15 +6,22 @@
 
 #include "../base/pool.h"
 #include "../format/format.h"
+#include "../image/markers.h"
 #include "../image/measure.h"
+
+enum { LX_SURVEY_SIDE = 28 };
 
 typedef struct {
     lx_image_info info;
-    bool coloured;        /* it has colours, not only room for them */
-    uint64_t file_hash;   /* of the bytes of the file */
-    uint64_t pixel_hash;  /* of the size and the levels */
-    lx_measures measures; /* of the image in grey */
-    lx_error error;       /* code LX_OK, or why there is none of the above */
+    bool coloured;                                    /* it has colours, not only room for them */
+    uint64_t file_hash;                               /* of the bytes of the file */
+    uint64_t pixel_hash;                              /* of the size and the levels */
+    lx_measures measures;                             /* of the image in grey */
+    uint8_t reduced[LX_SURVEY_SIDE * LX_SURVEY_SIDE]; /* that image, each pixel the mean of what it covers */
+    lx_marker markers[LX_MOST_MARKERS];
+    int marker_count;
+    size_t bytes;   /* of the file */
+    lx_error error; /* code LX_OK, or why there is none of the above */
 } lx_survey;
 
 /* Each file's error is in its survey; this fails only where it is interrupted. */

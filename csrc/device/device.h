@@ -26,34 +26,39 @@ typedef struct {
     const char *program, *name;
     lx_native *native[3];   /* by lx_isa */
     const unsigned *writes; /* bit i: it may write buffer i */
+    int over;               /* 1 + the buffer that its result may be written over; 0: none */
 } lx_kernel;
 
 typedef enum { LX_ISA_BASE, LX_ISA_AVX2, LX_ISA_AVX512 } lx_isa;
 
-/* Declares `static const lx_kernel k_NAME` for the kernel NAME of kernels/PROGRAM.cl. */
+/* Declares `static const lx_kernel k_NAME` for the kernel NAME of kernels/PROGRAM.cl. The one whose result has the
+ * shape of buffer `over_` and needs of each element no other one of that buffer may be given one piece of memory for
+ * both. */
 #if defined(__x86_64__)
-#define LX_KERNEL(program_, name_)                                                                   \
+#define LX_KERNEL_OVER(program_, name_, over_)                                                       \
     extern lx_native lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512; \
     extern const unsigned lx_writes_##name_##_base;                                                  \
     static const lx_kernel k_##name_ = {                                                             \
         #program_,                                                                                   \
         #name_,                                                                                      \
         {lx_kernel_##name_##_base, lx_kernel_##name_##_avx2, lx_kernel_##name_##_avx512},            \
-        &lx_writes_##name_##_base}
+        &lx_writes_##name_##_base,                                                                   \
+        (over_) + 1}
 #else
-#define LX_KERNEL(program_, name_)                  \
+#define LX_KERNEL_OVER(program_, name_, over_)      \
     extern lx_native lx_kernel_##name_##_base;      \
     extern const unsigned lx_writes_##name_##_base; \
     static const lx_kernel k_##name_ = {            \
-        #program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}, &lx_writes_##name_##_base}
+        #program_, #name_, {lx_kernel_##name_##_base, NULL, NULL}, &lx_writes_##name_##_base, (over_) + 1}
 #endif
+#define LX_KERNEL(program_, name_) LX_KERNEL_OVER(program_, name_, -1)
 
 /* Declares a kernel of kernels/simt/: it wants work-groups and local memory, and has no native code. Its first `reads_`
  * buffers are const, and it writes the others: C never sees its declaration, so spec/in_place_spec.lua compares the
  * two. */
 #define LX_SIMT_KERNEL(program_, name_, reads_) \
     static const lx_kernel k_##name_ = {        \
-        "simt/" #program_, #name_, {NULL, NULL, NULL}, &(const unsigned){~0u << (reads_)}}
+        "simt/" #program_, #name_, {NULL, NULL, NULL}, &(const unsigned){~0u << (reads_)}, 0}
 
 /* A buffer argument of a launch: a storage and the byte in it where the kernel's pointer starts. */
 typedef struct {

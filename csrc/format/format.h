@@ -19,10 +19,11 @@ enum { LX_IMAGE_MAX_BYTES = 256 << 20 }; /* of a file */
 typedef struct {
     const char *format; /* the name of its row */
     int width, height;
-    int channels;    /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; a palette counts as RGB */
-    int bits;        /* of a sample that mean something */
-    int white;       /* the sample that is white, where black is 0; 0: bytes, or units that are no levels */
-    int frames;      /* pages of a TIFF file, frames of a DICOM file */
+    int channels;        /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; a palette counts as RGB */
+    int bits;            /* of a sample that mean something */
+    int white;           /* the sample that is white, where black is 0; 0: bytes, or units that are no levels */
+    double quantisation; /* of a JPEG: the mean step of its first table, 1 for the best; 0 for all else */
+    int frames;          /* pages of a TIFF file, frames of a DICOM file */
     int orientation; /* as EXIF counts: 1 upright, 3 upside down, ...; size and pixels are those of the upright picture
                       */
 } lx_image_info;

@@ -16,6 +16,7 @@ enum {
     SOI = 0xd8,
     EOI = 0xd9,
     SOS = 0xda,
+    DQT = 0xdb,
     DNL = 0xdc,
     APP0 = 0xe0,
     APP1 = 0xe1,
@@ -75,6 +76,21 @@ static lx_code inspect_tables(const lx_input *in, const uint8_t *segment, size_t
     return LX_OK;
 }
 
+/* The first table, which is that of luminance by custom; decoders judge whether tables are whole. */
+static void note_steps(const uint8_t *segment, size_t length, lx_image_info *info)
+{
+    enum { STEPS = 64 };
+    double sum = 0;
+    if (length < 3 || info->quantisation > 0)
+        return;
+    const size_t bytes = segment[2] >> 4 ? 2 : 1;
+    if (length < 3 + STEPS * bytes)
+        return;
+    for (size_t i = 0; i < STEPS; i++)
+        sum += bytes == 2 ? (double)lx_big16(segment + 3 + 2 * i) : segment[3 + i];
+    info->quantisation = sum / STEPS;
+}
+
 static bool is_frame(int marker)
 {
     return marker >= 0xc0 && marker <= 0xcf && marker != DHT && marker != JPG && marker != DAC;
@@ -88,6 +104,7 @@ static lx_code inspect_segment(const lx_input *in, int marker, size_t at, size_t
         return inspect_frame(in, marker, at, length, info, s);
     switch (marker) {
     case DHT: s->tables = true; return inspect_tables(in, segment, length, info);
+    case DQT: note_steps(segment, length, info); return LX_OK;
     case SOS: return ++s->scans > MOST_SCANS ? lx_damaged(in, info, "it has more than 100 scans") : LX_OK;
     case DNL: s->late_height = length == 4 ? lx_big16(segment + 2) : 0; return LX_OK;
     case APP0: s->jfif = s->jfif || (length >= 7 && memcmp(segment + 2, "JFIF", 5) == 0); return LX_OK;

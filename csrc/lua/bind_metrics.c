@@ -4,7 +4,9 @@
 #include <limits.h>
 #include <math.h>
 
+#include "../metrics/cholesky.h"
 #include "../metrics/resample.h"
+#include "planes.h"
 
 #define LX_FIGURES_AT_ONCE 8
 #define LX_MOST 1000000
@@ -132,6 +134,44 @@ static int l_resample(lua_State *L)
     return 3;
 }
 
+static lx_planes check_column(lua_State *L, int arg, long size)
+{
+    const lx_planes column = lx_check_planes(L, arg);
+    lx_argcheck(L,
+                column.count == 1 && column.first.type == LX_PLANE_F32 && column.first.height == size &&
+                    column.first.width == 1,
+                arg, "expected float32 [D,1]");
+    return column;
+}
+
+/* solve_positive(matrix, diagonal, vector) -> float32 [D,1], or nil where the matrix is not positive definite: the
+   solution x of (matrix + the diagonal) x = vector. float32 [D,D] and [D,1], D up to 4096 */
+static int l_solve_positive(lua_State *L)
+{
+    enum { MOST = 4096 };
+    const lx_planes matrix = lx_check_planes(L, 1);
+    const long size = matrix.first.height;
+    lx_argcheck(L, matrix.count == 1 && matrix.first.type == LX_PLANE_F32 && matrix.first.width == size && size <= MOST,
+                1, "expected float32 [D,D], D up to 4096");
+    const lx_planes diagonal = check_column(L, 2, size), vector = check_column(L, 3, size);
+    double *a = lua_newuserdatauv(L, sizeof *a * (size_t)(size * size), 0);
+    double *b = lua_newuserdatauv(L, sizeof *b * (size_t)size, 0);
+    for (long i = 0; i < size * size; i++)
+        a[i] = (double)((const float *)matrix.first.samples)[i];
+    for (long i = 0; i < size; i++) {
+        a[i * size + i] += (double)((const float *)diagonal.first.samples)[i];
+        b[i] = (double)((const float *)vector.first.samples)[i];
+    }
+    if (!lx_solve_positive(a, b, size)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    const lx_planes out = lx_push_planes(L, &vector, LX_PLANE_F32, (int)size, 1);
+    for (long i = 0; i < size; i++)
+        ((float *)out.first.samples)[i] = (float)b[i];
+    return 1;
+}
+
 /* drawn_errors(bins, state, count) -> state, {calibration error of labels drawn from the probabilities, ...}. Bins are
    lists of probabilities. */
 static int l_drawn_errors(lua_State *L)
@@ -181,5 +221,8 @@ static int l_erfc(lua_State *L)
     return 1;
 }
 
-const luaL_Reg lx_metrics_functions[] = {
-    {"resample", l_resample}, {"drawn_errors", l_drawn_errors}, {"erfc", l_erfc}, {NULL, NULL}};
+const luaL_Reg lx_metrics_functions[] = {{"resample", l_resample},
+                                         {"drawn_errors", l_drawn_errors},
+                                         {"erfc", l_erfc},
+                                         {"solve_positive", l_solve_positive},
+                                         {NULL, NULL}};

@@ -8,6 +8,8 @@
 
 #define PIPELINE "luxel.pipeline"
 
+enum { MOST_STYLES = 4096 };
+
 /* Lua passes these as numbers, FITS and BORDERS of lua/luxel/vision/pipeline.lua. */
 _Static_assert(LX_FIT_STRETCH == 0 && LX_FIT_PAD == 1 && LX_FIT_CROP == 2, "FITS in Lua");
 _Static_assert(LX_BORDER_CONSTANT == 0 && LX_BORDER_REPLICATE == 1 && LX_BORDER_REFLECT == 2 &&
@@ -51,7 +53,27 @@ static lx_step check_step(lua_State *L)
     return step;
 }
 
-/* pipeline({{kind, chance, value, ...}, ...}, {height, width, fit, border, fill}) -> pipeline */
+/* The field `styles` of the options, a list of levels, one image after the other, in memory on the stack. */
+static const float *check_styles(lua_State *L, int *count)
+{
+    lua_getfield(L, 2, "styles");
+    if (lua_isnil(L, -1))
+        return NULL;
+    lx_check_type(L, -1, LUA_TTABLE);
+    const lua_Integer levels = luaL_len(L, -1);
+    lx_argcheck(L, levels > 0 && levels % LX_STYLE_LEVELS == 0 && levels / LX_STYLE_LEVELS <= MOST_STYLES, 2,
+                "styles are 256 levels for each image");
+    float *styles = lua_newuserdatauv(L, sizeof *styles * (size_t)levels, 0);
+    for (lua_Integer i = 0; i < levels; i++) {
+        lua_geti(L, -2, i + 1);
+        styles[i] = (float)lx_check_number(L, -1);
+        lua_pop(L, 1);
+    }
+    *count = (int)(levels / LX_STYLE_LEVELS);
+    return styles;
+}
+
+/* pipeline({{kind, chance, value, ...}, ...}, {height, width, fit, border, fill, styles}) -> pipeline */
 static int l_pipeline(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -62,13 +84,16 @@ static int l_pipeline(lua_State *L)
     for (int i = 0; i < count; i++) {
         lua_geti(L, 1, i + 1);
         steps[i] = check_step(L);
+        const double members = steps[i].kind == lx_step_kind("some_of") ? steps[i].v[2] : 0;
+        lx_argcheck(L, members >= 0 && members < count - i, 1, "a step chooses among more steps than there are");
     }
-    const lx_pipeline_options options = {
+    lx_pipeline_options options = {
         .height = (int)lx_opt_integer(L, 2, "height", 0, 0, LX_IMAGE_MAX_SIDE),
         .width = (int)lx_opt_integer(L, 2, "width", 0, 0, LX_IMAGE_MAX_SIDE),
         .fit = (lx_fit)lx_opt_integer(L, 2, "fit", LX_FIT_STRETCH, 0, LX_FIT_CROP),
         .fill = (float)lx_opt_field(L, 2, "fill", 0),
         .border = (lx_border)lx_opt_integer(L, 2, "border", LX_BORDER_REPLICATE, 0, LX_BORDER_WRAP)};
+    options.styles = check_styles(L, &options.style_count);
     lx_pipeline **pipeline = lua_newuserdatauv(L, sizeof *pipeline, 0);
     *pipeline = NULL;
     luaL_setmetatable(L, PIPELINE);

@@ -40,6 +40,35 @@ static void push_measures(lua_State *L, const lx_measures *m)
     lua_setfield(L, -2, "histogram");
 }
 
+/* {{x, y, w, h, contrast}, ...} */
+static void push_markers(lua_State *L, const lx_marker *markers, int count)
+{
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_createtable(L, 0, 5);
+        set_integer(L, "x", markers[i].x);
+        set_integer(L, "y", markers[i].y);
+        set_integer(L, "w", markers[i].width);
+        set_integer(L, "h", markers[i].height);
+        set_number(L, "contrast", markers[i].contrast);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* find_markers(image [1,H,W] or [H,W]) -> {{x, y, w, h, contrast}, ...} */
+static int l_find_markers(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    lx_marker markers[LX_MOST_MARKERS];
+    int count;
+    const lx_planes in = lx_check_planes(L, 1);
+    lx_argcheck(L, in.count == 1, 1, "expected one channel");
+    if (lx_find_markers(&in.first, markers, &count, &error))
+        return lx_raise(L, &error);
+    push_markers(L, markers, count);
+    return 1;
+}
+
 /* measure(image [1,H,W] or [H,W]) -> {mean, deviation, low, middle, high, black, white, sharpness, hash, thumbnail,
  * histogram} */
 static int l_measure(lua_State *L)
@@ -54,9 +83,9 @@ static int l_measure(lua_State *L)
     return 1;
 }
 
-/* survey(paths) -> for each file what measure gives, and format, width, height, channels, bits, coloured, file_hash,
-   pixel_hash; or {message, code}, where it cannot be read. nil, message, code where memory ran out, which says nothing
-   about the files */
+/* survey(paths) -> for each file what measure gives, and format, width, height, channels, bits, quantisation, bytes,
+   coloured, file_hash, pixel_hash, reduced (28x28 bytes), markers (as find_markers); or {message, code}, where it
+   cannot be read. nil, message, code where memory ran out, which says nothing about the files */
 static int l_survey(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -85,6 +114,12 @@ static int l_survey(lua_State *L)
             set_integer(L, "height", s->info.height);
             set_integer(L, "channels", s->info.channels);
             set_integer(L, "bits", s->info.bits);
+            set_number(L, "quantisation", s->info.quantisation);
+            set_integer(L, "bytes", (lua_Integer)s->bytes);
+            lua_pushlstring(L, (const char *)s->reduced, sizeof s->reduced);
+            lua_setfield(L, -2, "reduced");
+            push_markers(L, s->markers, s->marker_count);
+            lua_setfield(L, -2, "markers");
             lua_pushboolean(L, s->coloured);
             lua_setfield(L, -2, "coloured");
             set_integer(L, "file_hash", (lua_Integer)s->file_hash);
@@ -125,5 +160,8 @@ static int l_near_hashes(lua_State *L)
     return 1;
 }
 
-const luaL_Reg lx_survey_functions[] = {
-    {"measure", l_measure}, {"survey", l_survey}, {"near_hashes", l_near_hashes}, {NULL, NULL}};
+const luaL_Reg lx_survey_functions[] = {{"measure", l_measure},
+                                        {"survey", l_survey},
+                                        {"near_hashes", l_near_hashes},
+                                        {"find_markers", l_find_markers},
+                                        {NULL, NULL}};

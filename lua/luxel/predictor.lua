@@ -18,7 +18,9 @@ local task = require "luxel.train.task"
 ---@field net Module
 ---@field metadata table what the file says of the model, as `lx.checkpoint.load` gives it: model, size, classes,
 ---  normalisation, threshold, calibration, metrics, version and more
----@field path string
+---@field path string of several models all paths, separated by " + "
+---@field members luxel.Predictor[]? the models whose probabilities are averaged; it has no `net` of its own then
+---@field tta boolean|table|nil
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
 ---@field task "binary"|"classes"|"labels"|"segmentation"
@@ -105,14 +107,80 @@ local function build(tensors, metadata)
     return net
 end
 
+-- What the models of an ensemble have in common.
+local SAME <const> = {"task", "size"}
+
+-- Several models as one, whose probabilities are the means of theirs.
+local function combine(members)
+    local first, metadata, seen, images, thresholds, paths = members[1], {}, {}, 0, nil, {}
+    for key, value in pairs(first.metadata) do metadata[key] = value end
+    for i, member in ipairs(members) do
+        for _, name in ipairs(SAME) do
+            if member[name] ~= first[name] then
+                return nil, ("%s: its %s is %s, and that of %s %s: they do not answer together"):format(member.path,
+                    name, member[name], first.path, first[name])
+            end
+        end
+        if table.concat(member.classes, "\n") ~= table.concat(first.classes, "\n") then
+            return nil, ("%s: its classes are %s, and those of %s %s: they do not answer together"):format(member.path,
+                table.concat(member.classes, ", "), first.path, table.concat(first.classes, ", "))
+        end
+        paths[i] = member.path
+        local known = member.metadata.trained_on
+        if known then seen[#seen + 1], images = known, images + known.images end
+    end
+    if type(first.threshold) == "number" then
+        thresholds = 0
+        for _, member in ipairs(members) do thresholds = thresholds + member.threshold / #members end
+    elseif first.threshold then
+        thresholds = {}
+        for k in ipairs(first.threshold) do
+            thresholds[k] = 0
+            for _, member in ipairs(members) do thresholds[k] = thresholds[k] + member.threshold[k] / #members end
+        end
+    end
+    if #seen > 0 then
+        local pixels, patients = {}, {}
+        for i, known in ipairs(seen) do pixels[i], patients[i] = known.pixels, known.patients end
+        metadata.trained_on = {pixels = table.concat(pixels), patients = table.concat(patients), images = images}
+    end
+    metadata.threshold = thresholds
+    metadata.doubt, metadata.adapted = nil, nil -- of the first one alone
+    return setmetatable({
+        members = members, metadata = metadata, path = table.concat(paths, " + "), device = first.device,
+        size = first.size, task = first.task, classes = first.classes, positive = first.positive,
+        threshold = thresholds,
+    }, Predictor)
+end
+
+-- Opens several files as one model.
+local function open_all(paths, options)
+    local members = {}
+    if #paths == 0 then args.fail("open: path: there are none") end
+    for i, path in ipairs(paths) do
+        local member, message, code = predictor.open(path, options)
+        if not member then return nil, message, code end
+        members[i] = member
+    end
+    if #members == 1 then return members[1] end
+    local together, message = combine(members)
+    return together, message, message and "format" or nil
+end
+
 --- Opens a model's file: of `luxel train`, of `lx.models.save`, or of `lx.train.fit` with `metadata = {model = NAME,
 --- size = PIXELS}`, for a network of `lx.models` of that name and size. A file of another network holds its weights and
 --- calibration, but not how it is built: load it into the network, and use `lx.train.predict`.
----@param path string
----@param options? {device: string?} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU
+---
+--- Several files make an ensemble: its probabilities are the means of those that the models have calibrated, and its
+--- threshold is the mean of theirs, which was not chosen for it. They have to be of one task, size and classes.
+---@param path string|string[]
+---@param options? {device: string?, tta: boolean|table|nil} device: as of `lx.device`, default "cpu"; "auto" takes the
+---  best GPU; tta: as of `lx.train.predict`, the mean over mirrored and moved views; calibration and threshold are
+---  those of single views
 ---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no
 ---  model, "device"
 function predictor.open(path, options)
+    if type(path) == "table" then return open_all(path, options) end
     local name = options and options.device or "cpu"
     local device, message, device_code = lx.device(name)
     if not device then return nil, ("device '%s': %s"):format(name, message), device_code or "device" end
@@ -122,9 +190,13 @@ function predictor.open(path, options)
     local net
     if not mistake then net, mistake = build(tensors, metadata) end
     if not net then return nil, ("%s: %s"):format(path, mistake), "format" end
+    if options and options.tta and task.kinds[metadata.task].maps then
+        return nil, path .. ": it gives maps, and views (tta) are averaged for labels alone", "format"
+    end
     net:to(device.label)
     return setmetatable({
         net = net, metadata = metadata, path = path, device = device.label, size = metadata.size,
+        tta = options and options.tta or nil,
         task = metadata.task, classes = metadata.classes, positive = metadata.positive, threshold = metadata.threshold,
     }, Predictor)
 end
@@ -138,7 +210,7 @@ local RETURNED <const> = {result = true, device = true, memory = true}
 -- model's file says something of these; nil, message, code as of `probabilities`.
 local function observe(self, dataset)
     local known = self.metadata.doubt
-    local options = {task = self.task, features = known ~= nil and known.familiarity ~= nil}
+    local options = {task = self.task, features = known ~= nil and known.familiarity ~= nil, tta = self.tta}
     for key, value in pairs(self.metadata.normalisation) do options[key] = value end
     local ok, found, features = pcall(lx.train.predict, self.net, dataset, options)
     if ok then return found, features end
@@ -156,12 +228,39 @@ local function calibrated(self, rows)
     return out
 end
 
+-- The means of the probabilities of several models.
+local function mean_probabilities(self, dataset)
+    local sums
+    for _, member in ipairs(self.members) do
+        local found, message, code = member:probabilities(dataset)
+        if not found then return nil, message, code end
+        for i, p in ipairs(sums and found or {}) do
+            if type(p) == "table" then
+                for k, value in ipairs(p) do sums[i][k] = sums[i][k] + value end
+            else
+                sums[i] = sums[i] + p
+            end
+        end
+        sums = sums or found
+    end
+    local count = #self.members
+    for i, sum in ipairs(sums) do
+        if type(sum) == "table" then
+            for k, value in ipairs(sum) do sum[k] = value / count end
+        else
+            sums[i] = sum / count
+        end
+    end
+    return sums
+end
+
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
 --- or labels; of a segmentation a map of them, float32 [1,S,S] of the network's size.
 ---@param dataset luxel.Dataset
 ---@return number[]|number[][]|Tensor[]|nil probabilities, string? message, string? code "result" where the network
 ---  gives one that is no number, "device" or "memory" where the device fails
 function Predictor:probabilities(dataset)
+    if self.members then return mean_probabilities(self, dataset) end
     local rows, message, code = observe(self, dataset)
     if not rows then return nil, message, code end
     return calibrated(self, rows)
@@ -322,12 +421,17 @@ local function ask(self, small, sizes, out, places)
     local paths = {}
     for k, place in ipairs(places) do paths[k] = out[place].path end
     local dataset = lx.data.dataset {images = lx.stack(small, 1), labels = lx.zeros(#small), paths = paths}
-    local rows, features, code = observe(self, dataset)
-    if not rows and code == "result" and #small > 1 then
+    local all, rows, features, code
+    if self.members then
+        all, features, code = mean_probabilities(self, dataset)
+    else
+        rows, features, code = observe(self, dataset)
+        all = rows and calibrated(self, rows)
+    end
+    if not all and code == "result" and #small > 1 then
         for k, image in ipairs(small) do ask(self, {image}, {sizes[k]}, out, {places[k]}) end
         return
     end
-    local all = rows and calibrated(self, rows)
     for k, place in ipairs(places) do
         local entry = out[place]
         if all then
@@ -388,7 +492,8 @@ function Predictor:__call(source, options) return self:predict(source, options) 
 
 function Predictor:__tostring()
     local metadata = self.metadata
-    return ("Predictor: %s of %d×%d pixels on %s, %s%s%s"):format(metadata.model, self.size, self.size, self.device,
+    return ("Predictor: %s of %d×%d pixels on %s, %s%s%s"):format(
+        self.members and #self.members .. " models" or metadata.model, self.size, self.size, self.device,
         table.concat(self.classes, ", "),
         self.task == "binary" and (", threshold %.3f"):format(self.threshold) or "",
         metadata.images and (", trained on %d images"):format(metadata.images) or "")
@@ -405,6 +510,8 @@ args.publish("Predictor:", Predictor, {
     all = "predictor: predictor, sources: table, " .. OPTIONS,
     predict = "predictor: predictor, source: " .. FILM .. ", " .. OPTIONS,
 })
-namespace.class("Predictor", Predictor, {"positive", "threshold"})
+namespace.class("Predictor", Predictor, {"positive", "threshold", "members", "tta"})
 
-return namespace("lx.predictor", args.publish("", predictor, {open = "path: path, options: {device: text?}?"}))
+return namespace("lx.predictor", args.publish("", predictor, {
+    open = "path: path|path[], options: {device: text?, tta: boolean|{flips: boolean?, shift: number(0..0.5)?}?}?",
+}))

@@ -80,7 +80,7 @@ local lx = {}
 ---@field why string? why there are no more of them
 
 ---@class luxel.Finding
----@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"|"no_chest"
+---@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"| "no_chest"|"lateral"
 ---@field message string
 ---@field value number what was measured
 ---@field limit number
@@ -164,6 +164,13 @@ local lx = {}
 ---@field intervals table<string, number[]> {low, high} by the names above; nil where all resamples agree
 ---@field bootstrap table {n, seed, level, unit = "patient" or "image", units, message?}
 
+---@class luxel.Shortcuts
+---@field nuisances table[] for each: name, what (of which features), outside (no lung is in them), and auc, low, high, class, against of the class that it tells best, logits, each (the same of every class); or problem, why it was not measured
+---@field styles luxel.Styles? of the images that could be read; nil with fewer than its clusters
+---@field images integer[] the places in the audit of the images that `logits` and `styles.cluster` are of
+---@field markers table<string, number> share of the images of each class with text or markers
+---@field warning string? a line, where something outside the lungs tells a class
+
 ---@class TensorOptions
 ---@field dtype ("float32"|"uint8"|"int32")? default float32
 ---@field device string? default "cpu"
@@ -216,7 +223,7 @@ function Adapted:save(path, options) end
 ---@field patients table number, most (images of one), several (patients with more than one)
 ---@field in_two_parts string[] patients with images in more than one part
 ---@field in_two_classes string[] patients with images of several classes
----@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted or turned images, and what is probably no chest radiograph
+---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted, turned or lateral images, and what is probably no chest radiograph
 local Audit = {}
 
 --- The columns in which two copies of an image differ and should not: class, part, patient.
@@ -237,6 +244,33 @@ function Audit:findings() end
 ---@param path string
 ---@return boolean? ok, string? message, string? code
 function Audit:report(path) end
+
+--- How well the class can be guessed from what should not matter: border and corners of the images, text and markers,
+--- size, compression; and from what is of the whole picture and so of the disease as well: levels, sharpness, bytes.
+--- Each by a linear classifier of its own that is cross-validated over five folds of patients; of several classes each
+--- is told from the rest, and the best told one is named. Beside that the styles of the images, as `styles` finds them.
+--- With the default options it is computed once.
+---@param options? {k?: integer, seed?: integer, resamples?: integer} k: clusters, default 8; seed: default 1; resamples: of the bootstrap of patients, default 1000
+---@return luxel.Shortcuts
+function Audit:shortcuts(options) end
+
+---@class luxel.BorderProbe
+---@field name string the class that the border tells best
+---@field against string what it is told from: the other of two classes, or all others
+---@field auc number of the cross-validated logits
+---@field low number? 95 % interval, by a bootstrap of patients
+---@field high number?
+---@field logits number[] of each image, by a probe that was fitted without the image's patient
+---@field each {name: string, against: string, auc: number, low: number?, high: number?, logits: number[]}[] the same of every class; of two classes there is one, the second
+local BorderProbe = {}
+
+--- The logits of other images, by the probe that was fitted to all images it was made of: how much of a network's logit
+--- on them goes along with the border's.
+---@param images Dataset|Frame of which labels are not needed
+---@param name? string? a class of `each`; default the one that the border tells best
+---@return number[]? logits of that class
+---@return string? message, string? code where a file of a frame cannot be read
+function BorderProbe:score(images, name) end
 
 ---@class luxel.Compiled
 ---@field package f function
@@ -646,7 +680,9 @@ function Pipeline:preview(image, path, options) end
 ---@class luxel.Predictor
 ---@field net Module
 ---@field metadata table what the file says of the model, as `lx.checkpoint.load` gives it: model, size, classes, normalisation, threshold, calibration, metrics, version and more
----@field path string
+---@field path string of several models all paths, separated by " + "
+---@field members luxel.Predictor[]? the models whose probabilities are averaged; it has no `net` of its own then
+---@field tta boolean|table|nil
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
 ---@field task "binary"|"classes"|"labels"|"segmentation"
@@ -740,6 +776,24 @@ function Scheduler:state_dict() end
 --- Goes on by one step. The metric is for ReduceLROnPlateau; others go on alike with any.
 ---@param metric? number?
 function Scheduler:step(metric) end
+
+---@class luxel.Styles
+---@field k integer
+---@field cluster integer[] of each image, 1 the largest
+---@field counts integer[] images of each cluster
+---@field classes string[] the names of the classes or labels
+---@field by_class integer[][] for each cluster, how many of its images are of each class
+---@field means Tensor float32 [k,D] the middle of each cluster, in standardised features
+---@field distances number[] of each image from the middle of its cluster, in deviations
+---@field spread number the mean squared distance of an image from its middle, 1 without clusters
+local Styles = {}
+
+--- The cluster of other images, such as those of a new hospital: the one whose middle is the nearest.
+---@param images Dataset|Frame
+---@return integer[]? clusters 1..k of each image
+---@return number[]|string distances from that middle, in deviations: those far above `spread`^0.5 look like none of the clusters; or why a file of a frame cannot be read
+---@return string? code
+function Styles:assign(images) end
 
 ---@class Tensor: userdata
 ---@field shape integer[] sizes, one a dimension
@@ -2825,8 +2879,8 @@ function lx.conformal.sets(fitted, probabilities, coverage) end
 ---@class lx.data
 lx.data = {}
 
---- Looks through a folder as `image_folder` reads it: every file once.
----@param dir string
+--- Looks through a folder as `image_folder` reads it, or through the images of a frame: every file once.
+---@param dir string|Frame
 ---@param options? {progress?: function, classes?: table, positive?: string, patient?: string} classes, positive and patient as of image_folder
 ---@return luxel.Audit? audit, string? message, string? code
 function lx.data.audit(dir, options) end
@@ -2855,9 +2909,19 @@ function lx.data.audit(dir, options) end
 ---
 --- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} epoch: default the next one, see above; balanced: each class as often as the others; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
+---@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, balance?: {groups: table, most?: integer}, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} epoch: default the next one, see above; balanced: each class as often as the others; balance: {groups = the group of each image, most = 4}: each group's images of each class as often as the others, but none more than `most` times; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 function lx.data.batches(dataset, options) end
+
+--- A linear classifier on the outer border alone: the image is brought to 28 x 28, and the outermost three pixels (as
+--- six of 56), standardised, go into a logistic regression with a ridge. No lung is there, so whatever it knows of the
+--- class is known from the device, the collimation, or how the patient was laid. Of several classes each is told from
+--- the rest; those with fewer than ten patients are left out.
+---@param images Dataset|Frame with labels; patients are kept together where they are known
+---@param options? {seed?: integer, resamples?: integer} seed: of folds and bootstrap, default 1; resamples: default 1000
+---@return luxel.BorderProbe? probe nil, message, code where a class has fewer than ten patients, or a file cannot be read
+---@return string? message, string? code
+function lx.data.border_probe(images, options) end
 
 --- A rectangle of each image is taken from another one of the batch, and the target mixed by the areas; its place is
 --- drawn evenly, its area so that Beta(alpha, alpha) stays.
@@ -2932,6 +2996,16 @@ function lx.data.phantom(options) end
 ---@return integer? count, string? message, string? code
 function lx.data.phantom_save(dir, options) end
 
+--- Groups images by their looks, not by what they show: k-means (Lloyd, IEEE Transactions on Information Theory 28:2,
+--- 1982) of the outer border, the corners and the lowest frequencies of each image, brought to 28 x 28 and
+--- standardised. Labels are not used. The same images and options give the same clusters on one machine; the largest
+--- cluster is the first. Eight is the most of which any two seeds agree about on the Kermany set (docs/shortcuts.md).
+---@param images Dataset|Frame at least k images
+---@param options? {k?: integer, seed?: integer} k: clusters, default 8; seed: default 1
+---@return luxel.Styles? styles with `cluster`, a list with the number 1..k of each image's cluster
+---@return string? message, string? code where a file of a frame cannot be read
+function lx.data.styles(images, options) end
+
 --- The images that nothing of a model's training is known of: neither they themselves, nor another image of
 --- their patients.
 ---@param dataset luxel.Dataset whose images are in memory, or were read
@@ -3004,7 +3078,7 @@ function lx.metrics.balanced_accuracy(scores, labels, threshold) end
 ---@param fn fun(scores: number[], labels: number[]): number? the figure; a rate of lx.metrics, `auc`, `average_precision`, `brier`, `log_loss` and `aurc` are computed fast
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@param options? {groups?: (any)[], n?: integer, seed?: integer, level?: number, threshold?: number, prevalence?: number} 1000 resamples, seed 1, level 0.95; threshold and prevalence: of rates
+---@param options? {groups?: (any)[]|false, n?: integer, seed?: integer, level?: number, threshold?: number, prevalence?: number} 1000 resamples, seed 1, level 0.95; threshold and prevalence: of rates
 ---@return number? low, number|string high nil and why where it is not defined (one class, one patient)
 function lx.metrics.bootstrap(fn, scores, labels, options) end
 
@@ -3548,7 +3622,7 @@ function lx.nn.ConvTranspose2d(in_channels, out_channels, kernel, options) end
 ---@class CrossEntropyLoss: Module
 
 --- Cross-entropy of logits over classes (dimension 2).
----@param options? {weight?: Tensor, label_smoothing?: number, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0; reduction: default "mean"
+---@param options? {weight?: Tensor, label_smoothing?: number, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0; reduction: default "mean", over the targets present
 ---@return CrossEntropyLoss
 function lx.nn.CrossEntropyLoss(options) end
 
@@ -4009,9 +4083,9 @@ function lx.nn.functional.conv_transpose2d(x, weight, bias, options) end
 
 --- Cross-entropy of logits over classes (dimension 2).
 ---@param x Tensor logits [N,C] or [N,C,H,W]
----@param target Tensor class numbers from 1, int32 [N] or [N,H,W]; a float32 target may have NaN for missing labels. One outside raises on the cpu; on other devices, which compute while Lua goes on, it makes the loss NaN
----@param options? {weight?: Tensor, label_smoothing?: number, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0; reduction: default "mean"
----@return Tensor loss 0-d, or of the target's shape for "none"
+---@param target Tensor class numbers from 1, int32 [N] or [N,H,W]; a float32 target may have NaN for missing labels. One outside raises on the cpu; on other devices, which compute while Lua goes on, it makes the loss NaN. Or shares of the classes, float32 of x's shape, as of mixed or smoothed labels; NaN where they are missing
+---@param options? {weight?: Tensor, label_smoothing?: number, ignore_index?: integer, reduction?: "mean"|"sum"|"none"} weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0; reduction: default "mean", over the targets present
+---@return Tensor loss 0-d, or [N] or [N,H,W] for "none"
 function lx.nn.functional.cross_entropy(x, target, options) end
 
 --- Dice loss of masks (Milletari et al. 2016): 1 - (2 sum(p t) + smooth) / (sum(p^2) + sum(t^2) + smooth) for each
@@ -4393,9 +4467,10 @@ function lx.optim.parameter_groups(net, options) end
 lx.optim.lr_scheduler = {}
 
 --- `CosineWarmup(optimizer, {warmup = 100, total = 2000, min_lr = 0})`: rises linearly to the optimiser's rate in
---- `warmup` steps, then falls along half a cosine to `min_lr` at step `total`.
+--- `warmup` steps, then falls along half a cosine to `min_lr` at step `total`, or to the share `min_share` of each
+--- group's rate if that is more, and stays there.
 ---@param optimizer Optimizer
----@param options {total: integer, warmup?: integer, min_lr?: number}
+---@param options {total: integer, warmup?: integer, min_lr?: number, min_share?: number}
 ---@return Scheduler
 function lx.optim.lr_scheduler.CosineWarmup(optimizer, options) end
 
@@ -4426,8 +4501,11 @@ lx.predictor = {}
 --- Opens a model's file: of `luxel train`, of `lx.models.save`, or of `lx.train.fit` with `metadata = {model = NAME,
 --- size = PIXELS}`, for a network of `lx.models` of that name and size. A file of another network holds its weights and
 --- calibration, but not how it is built: load it into the network, and use `lx.train.predict`.
----@param path string
----@param options? {device?: string} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU
+---
+--- Several files make an ensemble: its probabilities are the means of those that the models have calibrated, and its
+--- threshold is the mean of theirs, which was not chosen for it. They have to be of one task, size and classes.
+---@param path string|string[]
+---@param options? {device?: string, tta?: boolean|{flips?: boolean, shift?: number}} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU; tta: as of `lx.train.predict`, the mean over mirrored and moved views; calibration and threshold are those of single views
 ---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no model, "device"
 function lx.predictor.open(path, options) end
 
@@ -4455,6 +4533,15 @@ function lx.train.console(stream) end
 ---@return string? message, string? code as of `fit`
 function lx.train.cross_validate(options) end
 
+--- Trains for some steps with a learning rate that rises from `low` to `high`, evenly on a logarithmic scale, and gives
+--- the loss of each, smoothed; printed, it is a curve and a rate to begin with: a tenth of that at which the loss is
+--- lowest. Network, optimiser and random numbers are as before when it returns; nothing is written. Groups of the
+--- optimiser keep their proportions: rates are those of the group with the largest.
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
+---@param search? {low?: number, high?: number, steps?: integer} default 1e-7, 10 and 100
+---@return {rates: number[], losses: number[], lowest: number?, suggestion: number?, ended: boolean} result ended: the loss grew to four times its least, or to no number, before the last step
+function lx.train.find_lr(options, search) end
+
 --- Trains, validating and saving after every epoch into the folder `out`: best.safetensors (largest validation AUC or
 --- Dice),
 --- last.safetensors (with all that `resume` needs), log.csv, and an event file of the same curves for TensorBoard.
@@ -4468,18 +4555,26 @@ function lx.train.cross_validate(options) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
+
+--- Trains once for each seed, in the folders seed-1, seed-2, ... of `out` (called by the seeds), as `fit` does. Two
+--- ways of training differ only if their figures differ by more than those of one way do. Ctrl-C ends it, and `resume`
+--- goes on: runs that are done stay as they are.
+---@param options {seeds: integer|(integer)[], fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} seeds: their number, for 1, 2, ..., or a list; fit: the options of `lx.train.fit` for a seed, without out, resume and overwrite; it has to use the seed for the first weights (`lx.manual_seed`), and `fit` takes it for the order and the augmentation unless the options name another one
+---@return {runs: table[], seeds: integer[], figures: table<string, table>, interrupted: boolean, save_problem: string?}? result runs: what `fit` returned for each, with its folder as `out`; figures: of the best epochs, by name (loss, auc, accuracy, ...), {mean, deviation, least, most, count}
+---@return string? message, string? code as of `fit`
+function lx.train.over_seeds(options) end
 
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
 --- where the network gives several, a map of them [1,S,S] where it tells pixels. One that is not finite is an error
 --- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, features?: boolean, idle?: function, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models` makes of the images before its head, each channel's mean over the map
----@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, features?: boolean, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models` makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
+---@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
 function lx.train.predict(net, dataset, options) end
 
 --- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
@@ -4490,6 +4585,18 @@ function lx.train.predict(net, dataset, options) end
 ---@param options {model: string, size: integer, mean?: number, std?: number, seed?: integer} model: its name; size: side of the images that it learned from, in pixels; mean, std: what was subtracted from images of 0 to 1, and what they were then divided by, default 0.5 and 0.25; seed: default 0
 ---@return boolean? ok, string? message, string? code
 function lx.train.save_weights(path, net, options) end
+
+--- Searches for hyper-parameters: draws `trials` candidates, trains them in the folders trial-1, trial-2, ... of `out`,
+--- and compares what `fit` found to be best of each (`best`, "auc" by default) on the validation images. With "halving"
+--- all are trained for `first` epochs, the best third (1 / eta) of them for eta times as many, and so on; a run that is
+--- gone on with has the bits of one that was never stopped, and its schedule is that of all epochs. With "random" each
+--- is trained to the end. What is best on the validation images is better there than it will be elsewhere.
+---
+--- Ctrl-C ends it, and `resume` goes on; what is known of each candidate is in search.json.
+---@param options {space: table, epochs: integer, trials?: integer, method?: "halving"|"random", eta?: integer, first?: integer, seed?: integer, fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} space: for each name a list of values, or {low =, high =, log = true, integer = true}; fit: the options of `lx.train.fit` for such values, without epochs, out, resume and overwrite; epochs: of a whole run; trials: default 16; method: default "halving"; eta: default 3; first: default 1
+---@return {best: table?, trials: table[], interrupted: boolean, save_problem: string?}? result trials: the best first, {number, values, epochs (that it was trained for), value, loss and epoch of its best epoch, diverged, out}
+---@return string? message, string? code as of `fit`
+function lx.train.search(options) end
 
 ---@class lx.vision
 lx.vision = {}
@@ -4634,6 +4741,13 @@ function lx.vision.fill_rect(image, box, options) end
 ---@return {x: integer, y: integer, w: integer, h: integer} pixels from the top left
 function lx.vision.find_lungs(image) end
 
+--- Text and markers on a radiograph, burned in or laid on it when it was taken: letters for the side, times, names of
+--- devices. Small, bright groups with sharp edges in the outer parts of the picture, those of a line as one; by levels
+--- and groups alone, without a trained model, so that now and then a bone is among them: docs/shortcuts.md.
+---@param image Tensor one channel, of levels 0..255
+---@return {x: integer, y: integer, w: integer, h: integer, contrast: number}[] boxes in pixels from the top left, at most 16, in the order of rows; contrast: levels above what is around it
+function lx.vision.find_markers(image) end
+
 --- Smooths with a Gaussian.
 ---@param image Tensor
 ---@param sigma number pixels
@@ -4740,12 +4854,25 @@ function lx.vision.percentile(image, share, options) end
 --- (exponent), `tone` (a random monotone curve of levels, strength 0 to 1), `noise` (sigma in grey levels of 255),
 --- `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles), `autocontrast` (cutoff share), `invert`, `solarize`
 --- (threshold), `posterize` (bits), `median` (size), `jpeg` (quality 1 to 100: what JPEG loses, as a grey image),
---- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `border` (share of each side that is covered, level; -1: a
---- random one, -2: the mean; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and
---- m = {0, 30} it is TrivialAugment).
----@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
+--- `random_erasing` (area, ratio, value; -1: noise, -2: the mean; p 0.5), `resolution` (share of the pixels of a side
+--- that a coarser detector has), `marker` (a letter or number near a corner; size: its height as a share of the
+--- picture's, level; -1: mostly bright, at times dark; p 0.5), `style` (strength 0 to 1: the levels go this share of
+--- the way to those of another image, by histogram matching; of the dataset in `lx.data.batches`, or of `styles`),
+--- `border` (share of each side that is covered, level; -1: a random one, -2: the mean; p 0.5). Choices: `one_of` (of a
+--- list of steps, as in {"one_of", {{"blur"}, {"jpeg"}}}), `some_of` (n, or {low, high}; steps: the list), each in the
+--- list's order and with its own p, `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and m =
+--- {0, 30} it is TrivialAugment).
+---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level, styles = list of images for the step `style`
 ---@return luxel.Pipeline
 function lx.vision.pipeline(steps) end
+
+--- The steps of a named augmentation, a new list that may be changed, for `lx.vision.pipeline` and the option
+--- `augment` of `lx.data.batches` and `lx.train.fit`. `full` moves pictures (mirrored, turned, moved, scaled), `strong`
+--- also changes brightness, contrast and gamma, and `style` instead what differs between hospitals and machines: the
+--- distribution and curve of levels, sharpness, resolution, borders, markers, noise and JPEG, and erased rectangles.
+---@param name "none"|"flips"|"full"|"strong"|"style"
+---@return table[] steps
+function lx.vision.preset(name) end
 
 --- The header of an image file, without its pixels.
 ---@param path string

@@ -11,8 +11,8 @@ LX_KERNEL(norm, channel_gradients_blocked);
 LX_KERNEL(norm, channel_gradients_join);
 LX_KERNEL(norm, batch_norm);
 LX_KERNEL(norm, batch_norm_blocked);
-LX_KERNEL(norm, batch_norm_backward);
-LX_KERNEL(norm, batch_norm_backward_blocked);
+LX_KERNEL_OVER(norm, batch_norm_backward, 0);
+LX_KERNEL_OVER(norm, batch_norm_backward_blocked, 0);
 
 /* ---- per channel ---------------------------------------------------------------------------------------------- */
 

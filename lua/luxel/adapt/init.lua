@@ -307,6 +307,8 @@ function adapt.fit(predictor, dataset, options)
         return refuse("model", "models of two classes can be adapted, and the %s of the task '%s'",
             predictor.task ~= "binary" and "model is" or "images are",
             predictor.task ~= "binary" and predictor.task or dataset.task)
+    elseif predictor.members then
+        return refuse("model", "each model of an ensemble is adapted by itself")
     elseif metadata.adapted then
         return refuse("model", "%s was adapted already; adapt the model that it was made of", predictor.path)
     end

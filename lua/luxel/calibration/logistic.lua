@@ -95,18 +95,24 @@ local function solve(matrix, right)
     return right
 end
 
+local function moved_by(weights, step, length)
+    local moved = {}
+    for k, weight in ipairs(weights) do moved[k] = weight - length * step[k] end
+    return moved
+end
+
 -- The weights of the least cross-entropy of standardised columns, from those of a guess.
 local function newton(columns, targets, weights)
     local loss = cross_entropy(columns, targets, weights)
     for _ = 1, 100 do
         local gradient, hessian = slopes(columns, targets, weights)
-        local steepest = 0
-        for _, value in ipairs(gradient) do steepest = math.max(steepest, math.abs(value)) end
-        if steepest < 1e-9 then break end
-        local step, length, better = solve(hessian, gradient), 1, false
+        local slope = table.move(gradient, 1, #gradient, 1, {})
+        local step, length, better, gain = solve(hessian, gradient), 1, false, 0
+        for k, value in ipairs(slope) do gain = gain + value * step[k] end
+        -- what is still to be gained is lost in the rounding of the loss: the step is good, but cannot be compared
+        if gain < 1e-12 * loss then return moved_by(weights, step, 1), loss end
         while length > 1e-8 and not better do
-            local moved = {}
-            for k, weight in ipairs(weights) do moved[k] = weight - length * step[k] end
+            local moved = moved_by(weights, step, length)
             local tried = cross_entropy(columns, targets, moved)
             better = tried < loss
             if better then weights, loss = moved, tried else length = length / 2 end

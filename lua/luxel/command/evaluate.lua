@@ -16,7 +16,8 @@ local evaluate = {summary = "How good a trained model is on labelled radiographs
 
 --- Adds the options of the command.
 function evaluate.options(parser)
-    parser:option("--model", "Model file that train wrote."):count(1)
+    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
     parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/, alone or below test/, or a CSV file (default: drawn "
         .. "phantoms).")
     options.add_data(parser)
@@ -98,7 +99,7 @@ end
 ---@param args table the options
 function evaluate.run(args)
     local device, device_words = options.device(args.device)
-    local model = options.must(lx.predictor.open(args.model, {device = device}))
+    local model = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
         options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))
     end
@@ -107,7 +108,7 @@ function evaluate.run(args)
     local report = model.task == "segmentation" and report_masks(args, model, dataset)
         or report_scores(args, model, dataset)
 
-    print("model: " .. args.model)
+    print("model: " .. model.path)
     print("device: " .. device_words)
     print("images: " .. what)
     print()
@@ -121,7 +122,7 @@ function evaluate.run(args)
     print(options.NOTICE)
 
     if args.json then
-        report.model, report.images, report.classes, report.notice = args.model, what, classes, options.NOTICE
+        report.model, report.images, report.classes, report.notice = model.path, what, classes, options.NOTICE
         report.unreadable = #dataset.failed
         local encode = cjson.new()
         encode.encode_invalid_numbers("null")

@@ -13,6 +13,7 @@ local choice = require "luxel.train.choice"
 local judge_folds = require "luxel.command.folds"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local shortcuts = require "luxel.data.shortcuts"
 
 -- A quarter of the paper's width: enough for one organ, and a sixteenth of the work.
 local UNET <const> = "width=16,batch_norm=true"
@@ -55,6 +56,14 @@ function command.options(parser)
         .. "none.")
     options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
         0.99999)
+    options.add_number(parser, "--swa", "First of the epochs over whose ends the weights are averaged, which is judged "
+        .. "and kept; until then the learning rate falls to a quarter, and stays there; 0: none.", 0, 0, 100000, true)
+    options.add_number(parser, "--label-smoothing", "Share of every label that goes to all answers alike; 0: none.", 0,
+        0, 0.999)
+    options.add_number(parser, "--mixup", "Alpha of images that are mixed with others of their batch (mixup); 0: none.",
+        0, 0, 1000)
+    options.add_number(parser, "--cutmix", "Alpha of images that get a rectangle of another one (CutMix); 0: none.", 0,
+        0, 1000)
     options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
         true)
     parser:option("--best", "What the best epoch has the best of (default: auc, of masks dice; with --folds last)."
@@ -71,6 +80,10 @@ function command.options(parser)
         end)
     options.add_number(parser, "--folds", "Trains so many times, each time without a part of the patients, and judges "
         .. "on these; 0: once, with --val.", 0, 0, 100, true)
+    options.add_number(parser, "--seeds", "Trains so many times, with as many seeds from --seed on, and says how "
+        .. "figures spread; the split stays.", 1, 1, 1000, true)
+    parser:flag("--find-lr", "Trains a few steps with a rising learning rate, shows the loss and a rate to begin with, "
+        .. "and writes nothing.")
     options.add_device(parser)
     options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
     options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
@@ -81,8 +94,9 @@ function command.options(parser)
     parser:option("--enhance", "What every image goes through first, in training and later."):choices {
         "none", "equalize", "clahe", "autocontrast",
     }:default "none"
-    parser:option("--augment", "How training images vary: not, mirrored, also turned, moved and scaled, or also in "
-        .. "brightness and contrast."):choices {"none", "flips", "full", "strong"}:default "full"
+    parser:option("--augment", "How training images vary: not, mirrored, also turned, moved and scaled, also in "
+        .. "brightness and contrast, or instead in what differs between hospitals: levels, sharpness, markers, noise."
+        ):choices {"none", "flips", "full", "strong", "style"}:default "full"
     parser:option("--cache", "File for the decoded images at twice the size, so that later runs begin at once, and "
         .. "images are resampled once (default: decoded in every run, kept in memory at the size).")
     parser:flag("--resume", "Go on with the run in --out.")
@@ -130,16 +144,10 @@ local function check(args)
             "segmentation")[1], args.model) or ("--model %s learns masks: name their folder with --masks"):format(
             args.model))
     end
+    local several = (args.folds > 0 and 1 or 0) + (args.seeds > 1 and 1 or 0) + (args.find_lr and 1 or 0)
+    if several > 1 then options.fail("--folds, --seeds and --find-lr are different runs: say one") end
     if args.folds == 1 then options.fail("--folds: at least 2, or 0 for none") end
 end
-
-local AUGMENT <const> = {
-    none = false, flips = {{"hflip"}}, full = {{"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}},
-    strong = {
-        {"hflip"}, {"rotate", 10}, {"shift", 0.08}, {"zoom", 0.1}, {"brightness", 0.15}, {"contrast", {0.7, 1.3}},
-        {"gamma", {0.7, 1.4}},
-    },
-}
 
 -- Kaggle ships a val/ of 16 images: too few to choose a threshold on.
 local VAL_ENOUGH <const> = 100
@@ -183,6 +191,7 @@ end
 -- What fit says of options that are the command line's.
 local ON_THE_LINE <const> = {
     freeze = "--freeze", unfreeze = "--unfreeze", freeze_statistics = "--statistics", probe = "--probe",
+    swa = "--swa", label_smoothing = "--label-smoothing", mixup = "--mixup", cutmix = "--cutmix",
 }
 
 -- Trains; a mistake in what freezes and thaws is the user's, and known when the network is there.
@@ -289,6 +298,9 @@ local function build(args, outputs)
     return net
 end
 
+-- On the command line 0 stands for what is not done.
+local function above_zero(number) return number > 0 and number or nil end
+
 -- The options of lx.train.fit.
 local function plan(args, device, train_set, val_set)
     local words = options.words_of(train_set)
@@ -298,22 +310,45 @@ local function plan(args, device, train_set, val_set)
     local net = build(args, train_set.task == "binary" and 1 or #words):to(device)
     local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = args.lr, decay = args.lr_decay}),
         {weight_decay = 0.01})
+    -- averages of weights want a rate that keeps them moving
+    local falling = args.swa > 0 and math.max(1, args.swa - 1) or args.epochs
     local steps = math.max(2, math.ceil(math.ceil(
-        #train_set / args.batch) / args.accumulate) * args.epochs) -- one to warm up
+        #train_set / args.batch) / args.accumulate) * falling) -- one to warm up
     return {
         net = net, optimizer = optimizer, loss = loss_of(train_set, device), train = train_set, val = val_set,
-        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
+        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {
+            warmup = math.max(1, steps // 20), total = steps, min_share = args.swa > 0 and 0.25 or 0,
+        }),
         epochs = args.epochs, batch = args.batch, accumulate = args.accumulate, seed = args.seed,
         best = args.best or args.folds > 0 and "last" or nil,
-        ema = args.ema > 0 and args.ema or nil, patience = args.patience > 0 and args.patience or nil,
+        ema = above_zero(args.ema), swa = above_zero(args.swa), patience = above_zero(args.patience),
+        label_smoothing = above_zero(args.label_smoothing), mixup = above_zero(args.mixup),
+        cutmix = above_zero(args.cutmix),
         profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
         probe = args.probe or false, calibration = args.calibration, threshold = args.threshold,
-        enhance = args.enhance ~= "none" and {{args.enhance}} or nil, augment = AUGMENT[args.augment],
+        enhance = args.enhance ~= "none" and {{args.enhance}} or nil,
+        augment = args.augment ~= "none" and lx.vision.preset(args.augment),
         metadata = {
             model = args.model, network = network_options(args), size = args.size, classes = words,
             folders = train_set.classes, images = #train_set,
         },
     }
+end
+
+-- More images would not make the interval much smaller, only the wait longer.
+local MOST_PROBED <const> = 6000
+
+-- What `luxel audit` says of the border, of the images that are read anyway.
+local function warn_of_border(train_set)
+    if train_set.task == "segmentation" then return end
+    local picked = {}
+    for k = 1, math.min(#train_set, MOST_PROBED) do
+        picked[k] = (k - 1) * #train_set // math.min(#train_set, MOST_PROBED) + 1
+    end
+    local some = #picked < #train_set and train_set:subset(picked) or train_set
+    local probe = lx.data.border_probe(some, {resamples = 200})
+    local warning = probe and shortcuts.warning_of_border(probe)
+    if warning then io.stderr:write("[WARN] ", warning, " (luxel audit shows more)\n") end
 end
 
 local function check_counts(train_set)
@@ -348,6 +383,7 @@ end
 local function run_folds(args, device)
     local whole = args.data and read_whole(args) or draw_phantoms(args)
     check_counts(whole)
+    warn_of_border(whole)
     local folds = options.must(whole:folds(args.folds, {seed = args.seed}))
     local result = must(lx.train.cross_validate {
         folds = folds, out = args.out, resume = args.resume, overwrite = args.overwrite,
@@ -356,6 +392,20 @@ local function run_folds(args, device)
     if not result.interrupted and not result.save_problem then
         print(judge_folds(args, device, folds, result))
     end
+    return status_of(result)
+end
+
+-- A run for each seed. What they share is the split.
+local function run_seeds(args, device, train_set, val_set)
+    local seeds = {}
+    for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
+    local result = must(lx.train.over_seeds {
+        seeds = seeds, out = args.out, resume = args.resume, overwrite = args.overwrite,
+        fit = function(seed)
+            return plan(setmetatable({seed = seed}, {__index = args}), device, train_set, val_set)
+        end,
+    })
+    if not result.interrupted and not result.save_problem then print(result) end
     return status_of(result)
 end
 
@@ -373,7 +423,14 @@ function command.run(args)
     print(("training on %d images (%s), validating on %d (%s)"):format(#train_set, counts_in_words(counts, words),
         #val_set,
         counts_in_words(val_set:counts(), words)))
+    warn_of_border(train_set)
+    if args.seeds > 1 then return run_seeds(args, device, train_set, val_set) end
     local options_of_fit = plan(args, device, train_set, val_set)
+    if args.find_lr then
+        options_of_fit.out = args.out
+        print(lx.train.find_lr(options_of_fit))
+        return 0
+    end
     if args.tune then print(lx.tune(options_of_fit.net, {args.batch, 1, args.size, args.size})) end
     options_of_fit.out, options_of_fit.resume, options_of_fit.overwrite = args.out, args.resume, args.overwrite
     local result = must(fit(options_of_fit))

@@ -1,13 +1,15 @@
 --- The page of an audit: one HTML file with everything in it, for the screen, light or dark, and for paper.
 
 local core = require "luxel.core"
+local draw = require "luxel.vision.draw"
 local fixed = require "luxel.fixed"
 local geometry = require "luxel.vision.geometry"
 local read = require "luxel.vision.read"
 
-local THUMBNAIL <const> = 96 -- pixels of the longer side
+local THUMBNAIL <const>, SMALL <const> = 96, 64 -- pixels of the longer side
 -- Pictures take most of the page; what is left out is counted there, and is all in the audit itself.
 local MOST_GROUPS <const>, MOST_PAIRS <const>, MOST_SUSPECTS <const>, MOST_ROWS <const> = 16, 12, 24, 40
+local OF_STYLE <const>, OF_MARKERS <const> = 8, 6 -- pictures of each style, and of what looks like text, by class
 
 local STYLE <const> = [[
 :root { --ink: #1d2733; --soft: #5d6b7a; --line: #d8dee5; --paper: #ffffff; --panel: #f4f6f8;
@@ -36,6 +38,10 @@ figure img { display: block; max-width: 100%; background: #000; border-radius: .
 figcaption { font-size: .72rem; line-height: 1.3; overflow-wrap: anywhere; color: var(--soft); margin-top: .2rem; }
 .why { flex: 1 1 12rem; font-size: .9rem; } .tag { display: inline-block; border-radius: .8rem; padding: 0 .6rem;
   background: var(--b); color: var(--paper); font-size: .78rem; margin-right: .3rem; }
+.sheet { display: flex; flex-wrap: wrap; gap: .3rem; } .sheet img { border-radius: .25rem; background: #000; }
+.style { padding: .6rem 0; border-top: 1px solid var(--line); break-inside: avoid; }
+.bar { display: flex; height: .6rem; border-radius: .3rem; overflow: hidden; margin: .3rem 0 .5rem; max-width: 40rem; }
+.warn { border-left: .25rem solid var(--b); padding: .4rem .8rem; background: var(--panel); max-width: none; }
 svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px; }
 @media print { body { max-width: none; padding: 0; } .card { border: 1px solid var(--line); } }
 ]]
@@ -62,31 +68,55 @@ end
 
 -- ---- parts ----------------------------------------------------------------------------------------------------
 
-local function picture(self, i)
-    local frame = self.frame
-    local image = read.load(frame.path[i], {bits = 8})
-    local data = ""
+-- The names of the classes or labels of an image.
+local function classes_of(frame, i)
+    local label, names = frame.label[i], {}
+    for k, name in ipairs(frame.classes) do
+        if type(label) == "table" and label[k] == 1 or label == k - 1 then names[#names + 1] = name end
+    end
+    return names
+end
+
+-- An image as a part of the page, its longer side of so many pixels at most, with boxes where some are given.
+local function image_tag(self, i, side, boxes)
+    local image = read.load(self.frame.path[i], {bits = 8})
+    local data, alt = "", escape(self.frame.path[i]:match("[^/]*$"))
     if image then
         local height, width = image.shape[2], image.shape[3]
-        local scale = math.min(1, THUMBNAIL / math.max(height, width))
-        data = base64(core.encode_png(geometry.resize(image, math.max(1, math.floor(height * scale)),
-            math.max(1, math.floor(width * scale)))))
+        local scale = math.min(1, side / math.max(height, width))
+        image = geometry.resize(image, math.max(1, math.floor(height * scale)), math.max(1, math.floor(width * scale)))
+        for _, box in ipairs(boxes or {}) do
+            local x, y = math.floor(box.x * scale) - 1, math.floor(box.y * scale) - 1
+            image = draw.draw_rect(draw.to_rgb(image), {
+                x = x, y = y, w = math.ceil((box.x + box.w) * scale) + 1 - x,
+                h = math.ceil((box.y + box.h) * scale) + 1 - y,
+            }, {colour = {255, 96, 64}})
+        end
+        data = base64(core.encode_png(image))
     end
-    local words = {frame.classes[frame.label[i] + 1], frame.part[i] or nil}
-    return ('<figure><img alt="" src="data:image/png;base64,%s"><figcaption>%s<br>%s</figcaption></figure>'):format(
-        data, escape(frame.path[i]:match("[^/]*$")), escape(table.concat(words, ", ")))
+    return ('<img alt="%s" title="%s" src="data:image/png;base64,%s">'):format(boxes and alt or "", alt, data)
+end
+
+local function picture(self, i)
+    local frame = self.frame
+    local words = classes_of(frame, i)
+    words[#words + 1] = frame.part[i] or nil
+    return ('<figure>%s<figcaption>%s<br>%s</figcaption></figure>'):format(image_tag(self, i, THUMBNAIL),
+        escape(frame.path[i]:match("[^/]*$")), escape(table.concat(words, ", ")))
 end
 
 local function card(number, words, bad)
     return ('<div class="card%s"><b>%s</b>%s</div>'):format(bad and number ~= 0 and " bad" or "", escape(number), words)
 end
 
-local function table_of(head, rows)
+-- With numbers in all columns but the first, or words in all.
+local function table_of(head, rows, words)
     local out = {"<table>"}
     local function add(kind, cells)
         out[#out + 1] = "<tr>"
         for i, cell in ipairs(cells) do
-            out[#out + 1] = ("<%s%s>%s</%s>"):format(kind, i > 1 and ' class="n"' or "", escape(cell), kind)
+            local class = i > 1 and not words and ' class="n"' or ""
+            out[#out + 1] = ("<%s%s>%s</%s>"):format(kind, class, escape(cell), kind)
         end
         out[#out + 1] = "</tr>"
     end
@@ -138,7 +168,13 @@ local function plot_sizes(self)
     for i, r in ipairs(self.records) do
         if r then
             most = math.max(most, r.width, r.height)
-            local key = ("%d,%d,%d"):format(r.width, r.height, self.frame.label[i])
+            local label = self.frame.label[i]
+            if type(label) == "table" then -- the first that it has
+                local first = 0
+                for k = #label, 1, -1 do first = label[k] == 1 and k or first end
+                label = math.max(0, first - 1)
+            end
+            local key = ("%d,%d,%d"):format(r.width, r.height, label == label and label or 0)
             counts[key] = (counts[key] or 0) + 1
         end
     end
@@ -230,7 +266,8 @@ end
 
 local function write_suspects(self, out)
     if #self.suspects > 0 then
-        section(out, "Look at these", "Blank, flat, dark, bright, small, inverted, turned, or no chest radiographs.")
+        section(out, "Look at these", "Blank, flat, dark, bright, small, inverted, turned, lateral, or no chest "
+            .. "radiographs.")
         out[#out + 1] = '<div class="group">'
         for i = 1, math.min(#self.suspects, MOST_SUSPECTS) do
             local suspect = self.suspects[i]
@@ -296,6 +333,113 @@ local function write_images(self, out)
     if sizes.distinct > 1 then out[#out + 1] = plot_sizes(self) end
 end
 
+-- What each nuisance tells, as a line with its interval from 0.5, which is chance, to 1.
+local function plot_shortcuts(found)
+    local left, right, row = 130, 460, 26
+    local function at(auc) return fixed(left + (math.max(0.4, auc) - 0.4) / 0.6 * (right - left), 1) end
+    local low = #found.nuisances * row + 8
+    local out = {('<svg viewBox="0 0 660 %d" role="img" aria-label="areas">'):format(low + 24)}
+    for _, auc in ipairs {0.5, 0.6, 0.7, 0.8, 0.9, 1} do
+        out[#out + 1] = ('<path d="M%s 4V%d" stroke="var(--line)"/><text x="%s" y="%d" text-anchor="middle">%s</text>')
+            :format(at(auc), low, at(auc), low + 16, fixed(auc, 1))
+    end
+    for i, one in ipairs(found.nuisances) do
+        local y = i * row - 8
+        out[#out + 1] = ('<text x="0" y="%d" style="fill:var(--ink)">%s</text>'):format(y + 4, escape(one.name))
+        local words = one.problem
+        if one.auc then
+            local colour = one.outside and "var(--b)" or "var(--a)"
+            if one.low then
+                out[#out + 1] = ('<path d="M%s %dH%s" stroke="%s" stroke-width="2"/>'):format(at(one.low), y,
+                    at(one.high), colour)
+            end
+            out[#out + 1] = ('<circle cx="%s" cy="%d" r="4.5" fill="%s"/>'):format(at(one.auc), y, colour)
+            words = one.low and ("%.3f [%.3f, %.3f]"):format(one.auc, one.low, one.high) or ("%.3f"):format(one.auc)
+            if #one.each > 1 then words = words .. " " .. one.class end
+        end
+        out[#out + 1] = ('<text x="%d" y="%d">%s</text>'):format(right + 12, y + 4, escape(words))
+    end
+    out[#out + 1] = "</svg>"
+    return table.concat(out)
+end
+
+-- Evenly picked members of a list.
+local function some(list, most)
+    local out = {}
+    for k = 1, math.min(most, #list) do
+        out[k] = list[#list <= most and k or math.floor((k - 1) * (#list - 1) / (most - 1)) + 1]
+    end
+    return out
+end
+
+local function write_markers(self, out, found)
+    local rows, any = {}, false
+    for k, class in ipairs(self.frame.classes) do
+        rows[k] = {class, found.markers[class] and ("%.1f %%"):format(100 * found.markers[class]) or "no images"}
+        any = any or (found.markers[class] or 0) > 0
+    end
+    section(out, "Text and markers", "Small, bright groups with sharp edges near the borders: mostly letters for the "
+        .. "side, times, names of devices; now and then a bone. Evenly picked images of each class.")
+    out[#out + 1] = table_of({"class", "images with any"}, rows)
+    for _, class in ipairs(any and self.frame.classes or {}) do
+        local list = {}
+        for _, i in ipairs(found.images) do
+            local names = table.concat(classes_of(self.frame, i), "\0")
+            if #self.records[i].markers > 0 and names == class then list[#list + 1] = i end
+        end
+        if #list > 0 then out[#out + 1] = ('<p>%s</p><div class="sheet">'):format(escape(class)) end
+        for _, i in ipairs(some(list, OF_MARKERS)) do
+            out[#out + 1] = image_tag(self, i, 2 * THUMBNAIL, self.records[i].markers)
+        end
+        if #list > 0 then out[#out + 1] = "</div>" end
+    end
+end
+
+local function write_styles(self, out, found)
+    local styles = found.styles
+    if not styles then return end
+    section(out, "Styles", "%d clusters of what border, corners and lowest frequencies look like, found without the "
+        .. "classes. A cluster of mostly one class is one that a network can learn instead of the disease. Pictures "
+        .. "from the nearest to the middle of a cluster to the farthest.", styles.k)
+    for c = 1, styles.k do
+        local members, bar, words = {}, {}, {}
+        for place, cluster in ipairs(styles.cluster) do
+            if cluster == c then members[#members + 1] = place end
+        end
+        table.sort(members, function(a, b)
+            if styles.distances[a] ~= styles.distances[b] then return styles.distances[a] < styles.distances[b] end
+            return a < b
+        end)
+        for k, class in ipairs(styles.classes) do
+            local share = 100 * styles.by_class[c][k] / math.max(1, styles.counts[c])
+            bar[k] = ('<span style="width:%s%%;background:%s"></span>'):format(fixed(share, 2), colour_of(k))
+            words[k] = ("%s %.1f %%"):format(class, share)
+        end
+        out[#out + 1] = ('<div class="style"><b>%d</b> &nbsp;%d images &nbsp;<span class="soft">%s</span>'):format(c,
+            styles.counts[c], escape(table.concat(words, ", ")))
+        out[#out + 1] = ('<div class="bar">%s</div><div class="sheet">'):format(table.concat(bar))
+        for _, place in ipairs(some(members, OF_STYLE)) do
+            out[#out + 1] = image_tag(self, found.images[place], SMALL)
+        end
+        out[#out + 1] = "</div></div>"
+    end
+end
+
+local function write_shortcuts(self, out)
+    local found = self:shortcuts()
+    section(out, "Shortcuts", "How well a linear classifier tells the class from one thing alone, as area under the "
+        .. "ROC curve with a 95 %% interval, cross-validated by patient; 0.5 is chance. No lung is in the first five: "
+        .. "what they tell is not the disease. File size, levels and sharpness are of the whole picture, which the "
+        .. "disease changes too.")
+    if found.warning then out[#out + 1] = ('<p class="warn">%s</p>'):format(escape(found.warning)) end
+    out[#out + 1] = plot_shortcuts(found)
+    local rows = {}
+    for i, one in ipairs(found.nuisances) do rows[i] = {one.name, one.what} end
+    out[#out + 1] = table_of({"what alone", "of it"}, rows, true)
+    write_markers(self, out, found)
+    write_styles(self, out, found)
+end
+
 --- `Audit:report`.
 ---@param self luxel.Audit
 ---@param path string
@@ -309,6 +453,7 @@ return function(self, path)
     }
     write_overview(self, out)
     write_images(self, out)
+    write_shortcuts(self, out)
     write_patients(self, out)
     write_duplicates(self, out)
     write_suspects(self, out)

@@ -13,6 +13,8 @@ return namespace("lx.data", {
     batches = require "luxel.data.loader",
     outside = require "luxel.data.outside",
     unseen = require("luxel.data.seen").unseen,
+    styles = require("luxel.data.styles").styles,
+    border_probe = require("luxel.data.border_probe").border_probe,
     mixup = mix.mixup,
     cutmix = mix.cutmix,
     phantom = phantom.dataset,

@@ -2,6 +2,7 @@
 --- augmentation of an image depend on (seed, epoch, image) alone.
 
 local args = require "luxel.args"
+local cells = require "luxel.data.cells"
 local core = require "luxel.core"
 local pipeline = require "luxel.vision.pipeline"
 local random = require "luxel.random"
@@ -18,7 +19,24 @@ local DEFAULTS <const> = {
 -- Seconds after which a wait for a batch looks up, so that Ctrl-C is noticed.
 local PATIENCE <const> = 0.05
 
+-- How often an image comes in an epoch at the most, where small cells are to be drawn as often as large ones.
+local MOST_VISITS <const> = 4
+
 -- ---- order ----------------------------------------------------------------------------------------------------
+
+-- The members of a class or cell in random order, again and again: the one whose turn it is.
+local function member_of(members, which, turn, rounds, opts)
+    local round, place = turn // #members, turn % #members + 1
+    if place == 1 then rounds[which] = random.stream(opts.seed, opts.epoch, which, round):permutation(#members) end
+    return members[rounds[which][place]]
+end
+
+-- Images that classes or cells gave by turns, in random order.
+local function mixed(order, opts)
+    local out = {}
+    for i, from in ipairs(random.stream(opts.seed, opts.epoch):permutation(#order)) do out[i] = order[from] end
+    return out
+end
 
 -- As many images as there are, the same number of each class: every class is gone through in random order, again and
 -- again. Images without a label are left out.
@@ -40,20 +58,35 @@ local function balanced_order(labels, opts)
     local order, rounds = {}, {}
     for k = 1, #labels do
         local which = (k - 1) % #names + 1
-        local members, turn = classes[names[which]], (k - 1) // #names
-        local round, place = turn // #members, turn % #members + 1
-        if place == 1 then
-            rounds[which] = random.stream(opts.seed, opts.epoch, which, round):permutation(#members)
-        end
-        order[k] = members[rounds[which][place]]
+        order[k] = member_of(classes[names[which]], which, (k - 1) // #names, rounds, opts)
     end
-    -- the classes took turns so far
-    local mixed = {}
-    for i, from in ipairs(random.stream(opts.seed, opts.epoch):permutation(#order)) do mixed[i] = order[from] end
-    return mixed
+    return mixed(order, opts)
+end
+
+-- As many images as there are, the same number of each cell of group and class, as far as no image comes too often.
+local function order_by_cells(dataset, opts)
+    local of_image, names = cells.of("batches: options: option 'balance': groups", dataset, opts.balance.groups)
+    local members, sizes, known = {}, {}, 0
+    for k = 1, #names do members[k] = {} end
+    for i, cell in ipairs(of_image) do
+        if cell > 0 then
+            table.insert(members[cell], i)
+            known = known + 1
+        end
+    end
+    if known == 0 then args.fail("batches: options: option 'balance': no image has a label") end
+    for k, list in ipairs(members) do sizes[k] = #list end
+    -- where images have no label, the others have to come as often as that takes
+    local most = math.max(opts.balance.most or MOST_VISITS, math.ceil(#dataset / known))
+    local order, rounds = {}, {}
+    for k, quota in ipairs(cells.quotas(sizes, #dataset, most)) do
+        for turn = 0, quota - 1 do order[#order + 1] = member_of(members[k], k, turn, rounds, opts) end
+    end
+    return mixed(order, opts)
 end
 
 local function visiting_order(dataset, labels, opts)
+    if opts.balance then return order_by_cells(dataset, opts) end
     if opts.balanced then return balanced_order(labels, opts) end
     if opts.shuffle then return random.stream(opts.seed, opts.epoch):permutation(#dataset) end
     local order = {}
@@ -76,7 +109,7 @@ local epochs = setmetatable({}, {__mode = "k"})
 
 -- The epoch of a call that does not say it: the next one, where chance has a part in it.
 local function next_epoch(dataset, opts)
-    if not (opts.shuffle or opts.balanced or opts.augment) then return 1 end
+    if not (opts.shuffle or opts.balanced or opts.balance or opts.augment) then return 1 end
     if opts.skip > 0 then
         args.fail("batches: options: option 'skip': it goes on within an epoch; say which one it is, as in epoch = 1")
     end
@@ -101,8 +134,35 @@ local function all_steps(opts)
     local before = pipeline.steps_of(opts.enhance)
     local steps = table.move(before, 1, #before, 1, {})
     table.move(given, 1, #given, #steps + 1, steps)
-    steps.size, steps.fit, steps.fill = given.size, given.fit, given.fill
+    for key, value in next, given do
+        if type(key) == "string" then steps[key] = value end
+    end
     return steps
+end
+
+-- How many images the step `style` takes levels from.
+local MOST_STYLES <const> = 64
+
+-- The levels of some images of each dataset, after which steps: {enhance =, levels =}.
+local known_styles = setmetatable({}, {__mode = "k"})
+
+-- The levels that the step `style` takes: those of random images of the dataset, the same ones in each epoch.
+local function styles_of(dataset, enhance)
+    local known = known_styles[dataset]
+    if known and rawequal(known.enhance, enhance) then return known.levels end
+    local levels, enhanced, message = {}, enhance and pipeline.pipeline(enhance), nil
+    for k, i in ipairs(random.stream(1):permutation(#dataset)) do
+        if k > MOST_STYLES then break end
+        local image, problem = dataset:image(i)
+        if image then pipeline.add_style(enhanced and enhanced(image) or image, levels) end
+        message = message or problem
+    end
+    if #levels == 0 then
+        args.fail("batches: options: option 'augment': the step 'style' finds no image: %s",
+            message or "there are none")
+    end
+    known_styles[dataset] = {enhance = enhance, levels = levels}
+    return levels
 end
 
 -- The steps that images go through, with the size that comes out.
@@ -113,7 +173,8 @@ local function steps_of(dataset, opts)
         args.fail("batches: options: the images of this dataset have sizes of their own; say that of batches, as in "
             .. "size = 224")
     end
-    return pipeline.sized("batches: options: option 'augment'", steps, size), size
+    local styles = pipeline.wants_styles(steps) and styles_of(dataset, opts.enhance) or nil
+    return pipeline.sized("batches: options: option 'augment'", steps, size, styles), size
 end
 
 local function image_bytes(channels, size) return channels * size * size * 4 end
@@ -215,7 +276,9 @@ end
 --
 -- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param options? table epoch: default the next one, see above; balanced: each class as often as the others; size: S,
+---@param options? table epoch: default the next one, see above; balanced: each class as often as the others;
+---  balance: {groups = the group of each image, most = 4}: each group's images of each class as often as the others,
+---  but none more than `most` times; size: S,
 ---  else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the
 ---  cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu;
 ---  memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited
@@ -223,6 +286,9 @@ end
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 local function iterate(dataset, options)
     local opts = args.with_defaults(options, DEFAULTS)
+    if opts.balance and opts.balanced then
+        args.fail("batches: options: option 'balance': its cells are of one class already; leave out 'balanced'")
+    end
     opts.epoch = opts.epoch or next_epoch(dataset, opts)
     local labels = core.to_table(dataset.labels)
     local order = visiting_order(dataset, labels, opts)
@@ -251,6 +317,7 @@ local function iterate(dataset, options)
 end
 
 return args.public("batches", "dataset: dataset, options: {batch: integer(1..65536)?, shuffle: boolean?, "
-    .. "balanced: boolean?, seed: integer?, epoch: integer?, enhance: table?, augment: boolean|table?, "
+    .. "balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, seed: integer?, epoch: integer?, "
+    .. "enhance: table?, augment: boolean|table?, "
     .. "size: integer(1..4096)?, drop_last: boolean?, mean: finite?, std: number(1e-6..1e6)?, skip: integer(0..)?, "
     .. "device: string?, threads: integer(0..64)?, memory: number(0..)?, idle: function?}?", iterate)

@@ -56,7 +56,7 @@ args.type("report", "a report of lx.metrics.report", "table", function(value) re
 --- `metrics.report` of one score for each image.
 ---@param scores number[]|luxel.Tensor
 ---@param labels number[]|luxel.Tensor
----@param opts table the options, with defaults
+---@param opts table the options, with defaults, and `rates_only`: figures of probabilities are left out
 ---@return luxel.Report
 function binary.report(scores, labels, opts)
     local level, threshold = opts.level, opts.threshold or counts.DEFAULT_THRESHOLD
@@ -65,17 +65,21 @@ function binary.report(scores, labels, opts)
             .. "not %d", #threshold)
     end
     local kept = samples.sorted(samples.of(scores, labels, "report"))
-    local c, delong = counts.of(kept, threshold), delongs.interval(kept, level)
+    local c = counts.of(kept, threshold)
     local report = setmetatable({
         n = kept.n, missing = kept.missing, positives = c.tp + c.fn, negatives = c.tn + c.fp,
-        threshold = threshold, prevalence = opts.prevalence, confusion = c, auc = (curves.area(kept)),
-        average_precision = (curves.average_precision(kept)), delong = delong and {delong.low, delong.high},
+        threshold = threshold, prevalence = opts.prevalence, confusion = c,
     }, Report)
     for _, name in ipairs(counts.RATES) do
         report[name] = counts.rates[name](c, opts.prevalence)
     end
+    if not opts.rates_only then
+        local delong = delongs.interval(kept, level)
+        report.auc, report.average_precision = (curves.area(kept)), (curves.average_precision(kept))
+        report.delong = delong and {delong.low, delong.high}
+    end
     local is_probability = kept.n > 0 and kept.scores[1] >= 0 and kept.scores[kept.n] <= 1
-    if is_probability then
+    if is_probability and not opts.rates_only then
         for _, loss in ipairs {"brier", "log_loss"} do
             report[loss] = calibration.mean(calibration.each_loss(kept, loss))
         end

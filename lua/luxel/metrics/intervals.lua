@@ -95,7 +95,7 @@ end
 ---  `average_precision`, `brier`, `log_loss` and `aurc` are computed fast
 ---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
 ---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
----@param options? {groups?: any[], n?: integer, seed?: integer, level?: number, threshold?: number,
+---@param options? {groups?: any[]|false, n?: integer, seed?: integer, level?: number, threshold?: number,
 ---  prevalence?: number} 1000 resamples, seed 1, level 0.95; threshold and prevalence: of rates
 ---@return number? low, number|string high nil and why where it is not defined (one class, one patient)
 function metrics.bootstrap(fn, scores, labels, options)
@@ -214,13 +214,13 @@ end
 -- resamples. Where every resample gives the same (nobody was wrong, say), resampling cannot tell how sure the figure
 -- is: no interval then, rather than one of width 0.
 local function of_report(kept, opts, threshold, is_probability)
-    local figures = {
-        resampling.figure("counts", kept, threshold), resampling.figure("area", kept),
-        resampling.figure("average_precision", kept),
-    }
+    local figures = {resampling.figure("counts", kept, threshold)}
     local names, values = {"auc", "average_precision", "brier", "log_loss"}, {}
-    for _, loss in ipairs(is_probability and {"brier", "log_loss"} or {}) do
-        figures[#figures + 1] = resampling.figure("mean", {scores = calibration.each_loss(kept, loss)})
+    if not opts.rates_only then
+        figures[2], figures[3] = resampling.figure("area", kept), resampling.figure("average_precision", kept)
+        for _, loss in ipairs(is_probability and {"brier", "log_loss"} or {}) do
+            figures[#figures + 1] = resampling.figure("mean", {scores = calibration.each_loss(kept, loss)})
+        end
     end
     local columns, units = resampling.figures(kept, opts.groups, figures, true, opts, "report")
     if not columns then return {}, nil, units end
@@ -245,7 +245,7 @@ local OPTIONS <const> = resampling.OPTIONS
 local OF_A_FIGURE <const> = OPTIONS .. ", threshold: threshold?, prevalence: number(0..1)?}?"
 
 args.publish("", metrics, {
-    bootstrap = "fn: function, " .. samples.ARGUMENTS .. ", options: {groups: any[]?, " .. OF_A_FIGURE,
+    bootstrap = "fn: function, " .. samples.ARGUMENTS .. ", options: {groups: any[]|false?, " .. OF_A_FIGURE,
     paired_bootstrap = "fn: function, scores_a: tensor|table, scores_b: tensor|table, labels: tensor|table, "
         .. "options: {groups: any[]|false?, " .. OF_A_FIGURE,
     share_interval = "flags: integer(0..1)[], groups: any[]|false?, options: {" .. OPTIONS .. "}?",

@@ -73,7 +73,9 @@ end
 local function one_against_rest(kept, k, opts)
     local label, probability, called = samples.one_against_rest(kept, k)
     local options = args.with_defaults({groups = kept.groups or false, threshold = 0.5}, opts)
-    local report, by_probability = binary.report(called, label, options), binary.report(probability, label, options)
+    local by_probability = binary.report(probability, label, options)
+    options.rates_only = true
+    local report = binary.report(called, label, options)
     for _, name in ipairs(binary.OF_PROBABILITIES) do
         report[name], report.intervals[name] = by_probability[name], by_probability.intervals[name]
     end
@@ -108,10 +110,9 @@ local function report_classes(scores, labels, opts, width)
         report.mcc = counts.of_matrix.mcc(report.confusion)
         report.brier, report.log_loss = calibration.public.brier(scores, labels),
             calibration.public.log_loss(scores, labels)
-        local called = samples.of(confidence, right, "report")
+        local called = samples.sorted(samples.of(confidence, right, "report"))
         report.ece = calibration.expected_error(called, calibration.BINS)
         report.ece_calibrated = calibration.calibrated_error(called, calibration.BINS, "width", DRAWN, opts.seed)
-        -- the share of what is right, of the same resamples: sensitivity where everything is called
         local low, high = intervals.public.share_interval(right, kept.groups, {
             n = opts.n, seed = opts.seed, level = opts.level,
         })

@@ -20,6 +20,13 @@ local function decimal(value)
     return value and ("%.4f"):format(value) or "n/a"
 end
 
+-- What stands beside the area: DeLong's interval, which knows no patients.
+local function delong_of(report)
+    if not report.delong then return "" end
+    local several = (report.bootstrap.units or report.n) < report.n
+    return ("  DeLong%s [%.4f, %.4f]"):format(several and ", of images" or "", table.unpack(report.delong))
+end
+
 -- What stands beside the calibration error: that of a perfectly calibrated model.
 local function if_calibrated(report)
     local calibrated = report.ece_calibrated
@@ -76,8 +83,7 @@ function metrics.format_report(report, class_names)
         line_of(report, "npv", "npv" .. at, percent),
         line_of(report, "f1", "F1", percent),
         line_of(report, "mcc", "MCC", decimal),
-        line_of(report, "auc", "AUC", decimal)
-            .. (report.delong and ("  DeLong [%.4f, %.4f]"):format(table.unpack(report.delong)) or ""),
+        line_of(report, "auc", "AUC", decimal) .. delong_of(report),
         line_of(report, "average_precision", "AUPRC", decimal),
         line_of(report, "brier", "Brier score", decimal),
         line_of(report, "log_loss", "log loss", decimal),

@@ -71,22 +71,49 @@ local function check_classes(name, x, target, options)
     return classes
 end
 
--- The loss of log-probabilities [N,C,...], which `log_p` gives once the arguments are known to be right.
-local function class_loss(name, x, log_p, target, options)
-    local classes = check_classes(name, x, target, options)
-    local smoothing = options.label_smoothing or 0
+-- The share of each class in targets that are class numbers, 0 where they are missing; and where they are outside.
+local function shares_of_numbers(name, x, target, classes, options)
     local t, outside = class_targets(name, target, classes, options.ignore_index)
     t = t:unsqueeze(2)
     local by_class = {1, classes}
     for i = 3, x.ndim do by_class[i] = 1 end
-    local one_hot = t:eq(lx.arange(1, classes + 1, {device = x.device}):view(by_class)):float()
-    local weighted = options.weight and one_hot * options.weight:detach():view(by_class) or one_hot
+    local shares = t:eq(lx.arange(1, classes + 1, {device = x.device}):view(by_class)):float()
+    return shares, t:eq(t):float(), outside
+end
+
+-- The same of targets that are shares; one that is NaN makes those of all classes missing.
+local function given_shares(name, x, target, options)
+    check_pair(name, x, target)
+    if options.ignore_index then
+        check.fail(name, "options: ignore_index is of class numbers, and target has shares")
+    end
+    local present = target:isnan():float():sum({2}, true):eq(0)
+    return target:masked_fill(present:eq(0):expand(target.shape), 0), present:float()
+end
+
+-- The loss of log-probabilities [N,C,...], which `log_p` gives once the arguments are known to be right.
+local function class_loss(name, x, log_p, target, options)
+    local soft = name == "cross_entropy" and target.ndim == x.ndim and x.ndim >= 2
+    local classes = soft and x.shape[2] or check_classes(name, x, target, options)
+    local shares, present, outside
+    if soft then
+        check.vector(name, "weight", options.weight, classes)
+        shares, present = given_shares(name, x, target, options)
+    else
+        shares, present, outside = shares_of_numbers(name, x, target, classes, options)
+    end
+    local smoothing, weight = options.label_smoothing or 0, nil
+    if options.weight then
+        local by_class = {1, classes}
+        for i = 3, x.ndim do by_class[i] = 1 end
+        weight = options.weight:detach():view(by_class)
+    end
+    local weighted = weight and shares * weight or shares
     -- Everything but log p is constant: the loss is a weighted sum, with weight 0 where the label is missing.
     local coefficient = weighted
     if smoothing > 0 then
-        local present = t:eq(t):float() * (smoothing / classes)
-        if options.weight then present = present * options.weight:detach():view(by_class) end
-        coefficient = weighted * (1 - smoothing) + present
+        local even = present * (smoothing / classes)
+        coefficient = weighted * (1 - smoothing) + (weight and even * weight or even)
     end
     local loss = -(log_p():masked_fill(coefficient:eq(0), 0) * coefficient):sum(2)
     if outside then loss = loss:masked_fill(outside, 0 / 0) end
@@ -96,11 +123,12 @@ end
 --- Cross-entropy of logits over classes (dimension 2).
 ---@param x Tensor logits [N,C] or [N,C,H,W]
 ---@param target Tensor class numbers from 1, int32 [N] or [N,H,W]; a float32 target may have NaN for missing labels.
---- One outside raises on the cpu; on other devices, which compute while Lua goes on, it makes the loss NaN
+--- One outside raises on the cpu; on other devices, which compute while Lua goes on, it makes the loss NaN. Or shares
+--- of the classes, float32 of x's shape, as of mixed or smoothed labels; NaN where they are missing
 ---@param options {weight: Tensor, label_smoothing: number, ignore_index: integer, reduction: "mean"|"sum"|"none"}?
 --- weight: [C] per class, by which the mean is weighted; label_smoothing: as in Szegedy et al. 2016, default 0;
---- reduction: default "mean"
----@return Tensor loss 0-d, or of the target's shape for "none"
+--- reduction: default "mean", over the targets present
+---@return Tensor loss 0-d, or [N] or [N,H,W] for "none"
 function F.cross_entropy(x, target, options)
     local function log_p() return ops.along(ops.log_softmax, x, 2) end
     return class_loss("cross_entropy", x, log_p, target, options or NO_OPTIONS)

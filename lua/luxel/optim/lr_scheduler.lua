@@ -128,10 +128,12 @@ define("StepLR", "epoch", "step_size: integer(1..), gamma: finite(0..)?", {gamma
 end)
 
 --- `CosineWarmup(optimizer, {warmup = 100, total = 2000, min_lr = 0})`: rises linearly to the optimiser's rate in
---- `warmup` steps, then falls along half a cosine to `min_lr` at step `total`.
----@type fun(optimizer: Optimizer, options: {warmup: integer?, total: integer, min_lr: number?}): Scheduler
-define("CosineWarmup", "step", "total: integer(1..), warmup: integer(0..)?, min_lr: finite(0..)?", {warmup = 0,
-    min_lr = 0},
+--- `warmup` steps, then falls along half a cosine to `min_lr` at step `total`, or to the share `min_share` of each
+--- group's rate if that is more, and stays there.
+---@type fun(optimizer: Optimizer, options: {warmup: integer?, total: integer, min_lr: number?, min_share: number?}):
+--- Scheduler
+define("CosineWarmup", "step", "total: integer(1..), warmup: integer(0..)?, min_lr: finite(0..)?, "
+    .. "min_share: number(0..1)?", {warmup = 0, min_lr = 0, min_share = 0},
 function(options)
     if options.warmup >= options.total then
         args.fail("CosineWarmup: option 'warmup': expected a number of steps below total (%d), got %d", options.total,
@@ -140,7 +142,7 @@ function(options)
 end, function(options, base, step)
     if step < options.warmup then return base * (step + 1) / options.warmup end
     local part = math.min(1, (step - options.warmup) / (options.total - options.warmup))
-    return half_cosine(base, options.min_lr, part)
+    return half_cosine(base, math.max(options.min_lr, base * options.min_share), part)
 end)
 
 --- `OneCycleLR(optimizer, {max_lr = 0.1, total = 2000})` (Smith and Topin 2018, cosine form): from max_lr/div_factor

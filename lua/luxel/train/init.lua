@@ -13,20 +13,28 @@ local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
 local doubt = require "luxel.train.doubt"
+local dro = require "luxel.train.dro"
 local features = require "luxel.train.features"
 local folds = require "luxel.train.folds"
 local lx = require "luxel"
 local make_folder = require "luxel.make_folder"
 local namespace = require "luxel.namespace"
 local pipeline = require "luxel.vision.pipeline"
+local finder = require "luxel.train.find_lr"
 local run = require "luxel.train.run"
+local runs = require "luxel.train.runs"
 local schema = require "luxel.schema"
+local search = require "luxel.train.search"
+local seeds = require "luxel.train.seeds"
+local targets = require "luxel.train.targets"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
 local transfer = require "luxel.train.transfer"
 local version = require "luxel.version"
 
-local train = {console = console, cross_validate = folds.cross_validate}
+local train = {
+    console = console, cross_validate = folds.cross_validate, over_seeds = seeds.over_seeds, search = search.search,
+}
 
 -- Where a network computes.
 local function device_of(net)
@@ -62,7 +70,7 @@ local function each_output(name, net, dataset, options, use)
         for x, y, indices in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
             threads = options.threads, size = options.size, enhance = options.enhance, idle = options.idle,
-            augment = options.steps, seed = 1, epoch = 1,
+            augment = options.view or false, seed = 1, epoch = 1,
         }) do
             local found, pooled = forward(x)
             local out <close> = args.check(name .. ": net: its result", "tensor", found)
@@ -87,6 +95,64 @@ local function find_logits(name, net, dataset, options, check)
         table.move(rows, 1, #rows, #logits + 1, logits)
     end)
     return logits, #parts > 0 and lx.cat(parts, 1) or nil
+end
+
+local TTA <const> = {flips = true, shift = 0.02}
+
+-- The views of an image whose logits are averaged: as it is and moved four ways, and all of it mirrored.
+local function views_of(tta)
+    local opts, views = args.with_defaults(tta == true and {} or tta, TTA), {}
+    local moves = {{0, 0}}
+    if opts.shift > 0 then
+        for _, way in ipairs {{1, 0}, {-1, 0}, {0, 1}, {0, -1}} do
+            moves[#moves + 1] = {way[1] * opts.shift, way[2] * opts.shift}
+        end
+    end
+    for mirrored = 0, opts.flips and 1 or 0 do
+        for _, by in ipairs(moves) do
+            views[#views + 1] = {
+                {"hflip", p = mirrored}, {"shift", {by[1], by[1]}, y = {by[2], by[2]}},
+            }
+        end
+    end
+    return views
+end
+
+-- Adds a view's logits, or rows of them, to the sums of those before it.
+local function add_logits(sums, logits)
+    for i, logit in ipairs(logits) do
+        if type(logit) == "table" then
+            sums[i] = sums[i] or {}
+            for k, value in ipairs(logit) do sums[i][k] = (sums[i][k] or 0) + value end
+        else
+            sums[i] = (sums[i] or 0) + logit
+        end
+    end
+end
+
+-- The mean of the logits of all views (test-time augmentation).
+local function mean_logits(net, dataset, options)
+    local kind = options.task or dataset.task
+    if task.kinds[kind].maps then
+        args.fail("predict: options: option 'tta': it is for labels, and this network gives maps, which would have to "
+            .. "be moved back; leave it out")
+    end
+    local own, sums = {}, {}
+    for key, value in pairs(options) do own[key] = value end
+    own.features = nil
+    local views = views_of(options.tta)
+    for _, view in ipairs(views) do
+        own.view = view
+        add_logits(sums, find_logits("predict", net, dataset, own))
+    end
+    for i, sum in ipairs(sums) do
+        if type(sum) == "table" then
+            for k, value in ipairs(sum) do sum[k] = value / #views end
+        else
+            sums[i] = sum / #views
+        end
+    end
+    return sums
 end
 
 -- A number that is not finite, as people write it.
@@ -137,14 +203,17 @@ end
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
 ---  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil,
----  features: boolean?, idle: function?}?
+---  features: boolean?, tta: boolean|{flips: boolean?, shift: number?}|nil, idle: function?}?
 ---  mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`;
 ---  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
 ---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
 ---  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
 ---  the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models`
----  makes of the images before its head, each channel's mean over the map
----@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu
+---  makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves
+---  (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time
+---  augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as
+---  it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
+---@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
 function train.predict(net, dataset, options)
     local opts = args.with_defaults(options, input_of("predict", options, net))
     if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
@@ -152,7 +221,9 @@ function train.predict(net, dataset, options)
         args.fail("predict: options: option 'features': they are those of a classifier of lx.models, and the network "
             .. "is %s", args.describe(net))
     end
-    local logits, pooled = find_logits("predict", net, dataset, opts)
+    local logits, pooled
+    if opts.features or not opts.tta then logits, pooled = find_logits("predict", net, dataset, opts) end
+    if opts.tta then logits = mean_logits(net, dataset, opts) end
     local mistake = not_finite(logits, dataset)
     if mistake then core.raise("result", "predict: " .. mistake .. "; its weights or the images are damaged") end
     if not opts.probabilities then return logits, pooled end
@@ -308,9 +379,13 @@ end
 -- share of the loss, and the first forgets the gradients of the step before.
 local function prepare_step(fit)
     local net = fit.head or lx.nn.fuse(fit.net)
-    local function add_gradients(x, y, share)
+    local function outputs(x)
         local out = args.check("fit: net: its result", "tensor", net(x))
         task.check_outputs("fit", fit.train, out.shape, x.shape)
+        return out
+    end
+    local function add_gradients(x, y, share)
+        local out = outputs(x)
         local loss = args.check("fit: options: option 'loss': its result", "tensor", fit.loss(out, y))
         local part = share == 1 and loss or loss * share
         part:backward()
@@ -325,13 +400,19 @@ local function prepare_step(fit)
         return add_gradients(x, y, share)
     end
     fit.add_gradients = add_gradients
+    function fit.find_worst(x, y, cells, weights)
+        fit.optimizer:zero_grad()
+        local loss, after = dro.loss(fit, outputs(x), y, cells, weights)
+        loss:backward()
+        return loss, after
+    end
     function fit.update()
         if fit.clip then lx.optim.clip_grad_norm_(fit.optimizer.parameters, fit.clip) end
         fit.optimizer:step()
         if fit.scheduler and fit.per == "step" then fit.scheduler:step() end
     end
     if fit.compile == false then return end
-    for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients"} do
+    for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients", "find_worst"} do
         fit[name] = lx.compile(fit[name], {name = "fit"})
     end
     if fit.clip then fit.update = lx.compile(fit.update, {name = "fit, the update"}) end
@@ -342,13 +423,21 @@ end
 -- next batch.
 -- `first`, `last`: of the batches that make a step together, `of` in number.
 local function train_step(fit, x, y, indices, first, last, of)
-    local loss <close> = of == 1 and fit.find_gradients(x, y)
-        or (first and fit.begin_gradients or fit.add_gradients)(x, y, 1 / of)
+    local found, weights
+    if fit.worst then
+        found, weights = fit.find_worst(x, y, dro.cells(fit, indices), fit.worst.weights)
+    elseif of == 1 then
+        found = fit.find_gradients(x, y)
+    else
+        found = (first and fit.begin_gradients or fit.add_gradients)(x, y, 1 / of)
+    end
+    local loss <close> = found
     local value = loss:item()
     if value - value ~= 0 then fail_not_finite(fit, value, x, indices) end
     if not last then return value end
+    if weights then core.copy_(fit.worst.weights, weights) end
     fit.update()
-    if fit.average then fit.average:update() end
+    if fit.average then fit.average:after_step() end
     return value
 end
 
@@ -418,6 +507,24 @@ local function steps_of(fit)
     return math.ceil(#fit.train / fit.batch)
 end
 
+-- The batches of an epoch, without the first ones.
+local function feed(fit, epoch, skip, idle)
+    return batches(fit.train, {
+        batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
+        balanced = fit.balanced, balance = fit.balance, drop_last = fit.drop_last, mean = fit.mean, std = fit.std,
+        skip = skip, device = fit.device, threads = fit.threads, size = fit.size, idle = idle,
+    })
+end
+
+-- The images and targets of a batch as the step takes them.
+local function step_input(fit, x, y, indices, epoch, number)
+    if fit.probe then
+        x:free()
+        x = transfer.batch(fit, indices)
+    end
+    return targets.of(fit, x, y, epoch, number)
+end
+
 -- The state counts batches that became steps of the optimiser; those that wait for others of theirs are counted apart,
 -- since their gradients are not saved.
 local function run_epoch(fit)
@@ -429,22 +536,14 @@ local function run_epoch(fit)
     local asked = started
     local waiting = {step = 0, seen = 0, loss_sum = 0.0}
     fit.random = table.pack(core.random_state())
-    for x, y, indices in batches(fit.train, {
-        batch = fit.batch, seed = fit.seed, epoch = epoch, enhance = fit.enhance, augment = fit.augment,
-        balanced = fit.balanced, drop_last = fit.drop_last,
-        mean = fit.mean, std = fit.std, skip = state.step, device = fit.device, threads = fit.threads,
-        size = fit.size, idle = coroutine.yield,
-    }) do
+    for x, y, indices in feed(fit, epoch, state.step, coroutine.yield) do
         if fit.profile then follow_profile(fit) end
         local before = core.now()
         clock.loading = clock.loading + before - asked
         local count, begun = y.shape[1], state.step
         local of = math.min(fit.accumulate, steps - begun)
         local last = waiting.step + 1 == of
-        if fit.probe then
-            x:free()
-            x = transfer.batch(fit, indices)
-        end
+        x, y = step_input(fit, x, y, indices, epoch, state.step + waiting.step)
         local value = train_step(fit, x, y, indices, waiting.step == 0, last, of)
         x:free()
         waiting.step, waiting.seen = waiting.step + 1, waiting.seen + count
@@ -526,6 +625,7 @@ local function finish_epoch(fit, images_per_second, started)
     local state, clock = fit.state, fit.clock
     local before = core.now()
     local kind = task.kinds[fit.task]
+    if fit.average then fit.average:after_epoch(fit, state.epoch + 1) end
     local found = with_judged_weights(fit, kind.maps and validate_maps or validate_scores, fit)
     found.epoch = state.epoch + 1
     clock.validating, clock.validations = clock.validating + core.now() - before, clock.validations + 1
@@ -550,6 +650,7 @@ local function finish_epoch(fit, images_per_second, started)
     for _, name in ipairs(kind.figures) do row["val_" .. name] = found[name] end
     warn_unless(fit, run.write_log(fit, row))
     fit.progress:epoch(row)
+    if fit.worst then fit.progress:message(dro.describe(fit)) end
     tell(fit, "epoch", row)
 end
 
@@ -583,7 +684,7 @@ local function look_at(fit, dataset, steps)
             local enhance = pipeline.steps_of(fit.enhance)
             table.move(enhance, 1, #enhance, #all + 1, all)
         end
-        options.steps = all
+        options.view = all
     else
         options.enhance = fit.enhance
     end
@@ -732,6 +833,16 @@ local function check_optimizer(fit)
         .. "net:parameters()")
 end
 
+local function check_swa(fit)
+    if fit.ema then
+        args.fail("fit: options: option 'swa': there can be one average of the weights; leave out 'ema'")
+    elseif fit.swa > fit.epochs then
+        args.fail("fit: options: option 'swa': epoch %d is after the last one, %d", fit.swa, fit.epochs)
+    elseif fit.probe then
+        args.fail("fit: options: option 'swa': with 'probe' the last layer learns alone; leave one out")
+    end
+end
+
 local function prepare(options)
     local fit = {
         state = {epoch = 0, step = 0, seen = 0, loss_sum = 0.0, waited = 0},
@@ -745,6 +856,8 @@ local function prepare(options)
     if fit.enhance then pipeline.check_first("fit: options: option 'enhance'", fit.enhance) end
     check_datasets(fit)
     transfer.prepare(fit)
+    targets.prepare(fit)
+    if fit.swa then check_swa(fit) end
     check_optimizer(fit)
     fit.task = fit.train.task
     local option, words = choice.mistake(fit.task, fit.calibration, fit.threshold)
@@ -756,7 +869,8 @@ local function prepare(options)
     local fits, mistake = schema.check(run.describe(fit))
     if not fits then args.fail("fit: options: option 'metadata': %s", mistake) end
     fit.device = device_of(fit.net)
-    fit.average = fit.ema and new_average(fit.net, fit.ema)
+    dro.prepare(fit)
+    fit.average = (fit.ema or fit.swa) and new_average(fit.net, {decay = fit.ema, from = fit.swa}) or nil
     fit.recipe = run.recipe_of(fit)
     prepare_step(fit)
     return fit
@@ -765,7 +879,8 @@ end
 -- Runs until the last epoch, yielding after every step and every epoch.
 local function run_all(fit)
     local function is_over()
-        return fit.stopped or fit.state.epoch >= fit.epochs or fit.patience and fit.state.waited >= fit.patience
+        return fit.stopped or fit.state.epoch >= math.min(fit.epochs, fit.halt or fit.epochs)
+            or fit.patience and fit.state.waited >= fit.patience
     end
     while not is_over() do
         local started = core.now()
@@ -881,39 +996,45 @@ end
 ---  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
 ---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
 ---  best: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?,
----  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?,
----  freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?,
----  freeze_statistics: "parts"|"all"|"none"|nil, probe: boolean?,
----  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil,
----  threshold: "youden"|number|{sensitivity: number?, specificity: number?, cost: number?, prevalence: number?}|nil,
----  progress: luxel.Console?, profile: string?, compile: boolean?}
----  loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the
----  Dice loss, both over the images that have one;
----  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
----  (`net.pretrained`), or 0.5 and 0.25;
----  augment, balanced, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
----  image goes through, in training before the augmentation, and in validation;
----  accumulate: so many batches make one step of the optimiser, as if they were one;
----  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
----  best; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for
----  the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...};
----  patience: ends the run after so many epochs without a better one;
----  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
----  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
----  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
----  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
----  (without dropout), which makes an epoch quick; not with augment;
----  calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
----  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs
----  as much as `cost` false alarms; of two classes and of each label;
----  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
----  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
----  resume, overwrite: what to do with a run that `out` holds already;
----  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network
----  of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was
----  built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets;
----  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
----  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---  halt: integer?, callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite:
+---  boolean?, freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics:
+---  "parts"|"all"|"none"|nil, probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups:
+---  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
+---  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
+---  specificity: number?, cost: number?, prevalence: number?}|nil, progress: luxel.Console?, profile: string?,
+---  compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
+---  cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of
+---  0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment,
+---  balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
+---  image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one
+---  step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say),
+---  which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged
+---  instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a
+---  learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc"
+---  or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou,
+---  ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that
+---  epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze:
+---  what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the
+---  optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them:
+---  that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its
+---  inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
+---  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that
+---  grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment:
+---  over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets
+---  that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix:
+---  images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each
+---  batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as
+---  `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or
+---  "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost,
+---  where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what
+---  the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each
+---  step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do
+---  with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size =
+---  64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network`
+---  are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default
+---  those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what
+---  `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on
+---  is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
@@ -982,23 +1103,32 @@ local FEEDING <const> = "batch: integer(1..65536)?, size: integer(1..4096)?, thr
     .. "std: number(1e-6..1e6)?, enhance: table?, compile: boolean?"
 
 args.type("ema", "a number from 0 to below 1", "number", function(value) return value >= 0 and value < 1 end)
+args.type("share", "a number above 0 and below 1", "number", function(value) return value > 0 and value < 1 end)
+
+local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
+    .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
+    .. "augment: boolean|table?, balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, "
+    .. "dro: {groups: table, step: positive?, adjustment: finite(0..)?}?, drop_last: boolean?, clip: positive?, "
+    .. "accumulate: integer(1..65536)?, ema: ema?, swa: integer(1..)?, "
+    .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
+    .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
+    .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
+    .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "
+    .. "patience: integer(1..)?, halt: integer(1..)?, callbacks: {step: function?, epoch: function?}?, "
+    .. "metadata: table?, "
+    .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?"
 
 args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
         .. "task: " .. task.TYPE .. "?, calibration: table|false?, features: boolean?, idle: function?, "
+        .. "tta: boolean|{flips: boolean?, shift: number(0..0.5)?}?, "
         .. "progress_of: function?}?",
     save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "
         .. "std: number(1e-6..1e6)?, seed: integer?}",
-    fit = "options: {net: module, optimizer: fitted_by, loss: function?, train: dataset, val: dataset, "
-        .. "epochs: integer(1..), out: path, " .. FEEDING .. ", scheduler: scheduled_by?, seed: integer?, "
-        .. "augment: boolean|table?, balanced: boolean?, drop_last: boolean?, clip: positive?, "
-        .. "accumulate: integer(1..65536)?, ema: ema?, "
-        .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
-        .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
-        .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "
-        .. "patience: integer(1..)?, callbacks: {step: function?, epoch: function?}?, metadata: table?, "
-        .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?}",
+    fit = "options: {" .. FIT .. "}",
 })
-folds.fit = train.fit
+train.find_lr = finder.declared(FIT)
+runs.fit = train.fit
+finder.engine = {prepare = prepare, feed = feed, input = step_input, step = train_step, has_place = has_place}
 
 return namespace("lx.train", train)

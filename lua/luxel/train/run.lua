@@ -98,6 +98,13 @@ local function text_of(value)
     return "{" .. table.concat(parts, ",") .. "}"
 end
 
+-- A list of texts or numbers, short.
+local function hash_of(list)
+    local words = {}
+    for i, value in ipairs(list) do words[i] = ("%s %s"):format(math.type(value) or "text", value) end
+    return seen.hash(table.concat(words, "\n"))
+end
+
 --- The recipe of a run, by name: with another one, going on would be another run.
 ---@param fit table
 ---@return table<string, string>
@@ -116,7 +123,15 @@ function run.recipe_of(fit)
             or "none"),
         augment = text_of(type(fit.augment) == "table" and pipeline.portable(fit.augment) or fit.augment),
         balanced = text_of(fit.balanced), drop_last = text_of(fit.drop_last), accumulate = text_of(fit.accumulate),
-        ema = text_of(fit.ema or "none"), clip = text_of(fit.clip or "none"),
+        balance = text_of(fit.balance and {
+            groups = hash_of(fit.balance.groups), most = fit.balance.most or "as ever",
+        } or "none"),
+        ["group weights"] = text_of(fit.dro and {
+            groups = hash_of(fit.dro.groups), step = fit.worst.step, adjustment = fit.dro.adjustment or 0,
+        } or "none"),
+        ["label smoothing"] = text_of(fit.label_smoothing or "none"), mixup = text_of(fit.mixup or "none"),
+        cutmix = text_of(fit.cutmix or "none"), ema = text_of(fit.ema or "none"), swa = text_of(fit.swa or "none"),
+        clip = text_of(fit.clip or "none"),
         optimizer = text_of(fit.optimizer.class_name or "one's own"), ["the optimiser's options"] = text_of(groups),
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
@@ -130,6 +145,7 @@ function run.save_state(fit)
     local metadata = run.describe(fit)
     local tensors, training = parts_of.pack(fit)
     for name, tensor in pairs(fit.average and fit.average:tensors() or {}) do tensors[name] = tensor end
+    if fit.worst then tensors["dro.weights"] = fit.worst.weights end
     -- what was drawn since the last step of the optimiser will be drawn again
     if fit.random then training.random = {seed = fit.random[1], stream = fit.random[2]} end
     training.state, training.batch, training.recipe = fit.state, fit.batch, fit.recipe
@@ -141,8 +157,9 @@ end
 
 -- What runs had that a file says nothing of, because it is older.
 local NEW <const> = {
-    ["what is frozen"] = "nothing", ["the first weights"] = "new", ["the calibration"] = "the usual",
-    ["the threshold"] = "the usual",
+    ["what is frozen"] = "nothing", ["the first weights"] = "new", ["label smoothing"] = "none", mixup = "none",
+    cutmix = "none", swa = "none", balance = "none", ["group weights"] = "none",
+    ["the calibration"] = "the usual", ["the threshold"] = "the usual",
 }
 
 -- How two recipes differ, in words; nil if they do not.
@@ -189,7 +206,13 @@ end
 local function restore(fit, tensors, training)
     local own, averages = {}, {}
     for name, tensor in pairs(tensors) do
-        if name:find("^average%.") then averages[name] = tensor else own[name] = tensor end
+        if name == "dro.weights" and fit.worst then
+            core.copy_(fit.worst.weights, tensor:to(fit.device))
+        elseif name:find("^average%.") then
+            averages[name] = tensor
+        else
+            own[name] = tensor
+        end
     end
     parts_of.unpack_into(fit, own, training)
     if fit.average then fit.average:restore(averages, training.updates) end

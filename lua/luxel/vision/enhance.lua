@@ -254,6 +254,16 @@ function enhance.lung_crop(image)
     return geometry.crop(image, box), box
 end
 
+-- ---- text -----------------------------------------------------------------------------------------------------
+
+--- Text and markers on a radiograph, burned in or laid on it when it was taken: letters for the side, times, names of
+--- devices. Small, bright groups with sharp edges in the outer parts of the picture, those of a line as one; by levels
+--- and groups alone, without a trained model, so that now and then a bone is among them: docs/shortcuts.md.
+---@param image Tensor one channel, of levels 0..255
+---@return {x: integer, y: integer, w: integer, h: integer, contrast: number}[] boxes in pixels from the top left, at
+---  most 16, in the order of rows; contrast: levels above what is around it
+function enhance.find_markers(image) return core.find_markers(image) end
+
 local WHITE <const> = "options: {white: positive?}?"
 local MORPHOLOGY <const> = 'image: image, size: odd(1..1023), options: {shape: "rectangle"|"cross"|"ellipse"?}?'
 
@@ -275,5 +285,5 @@ return args.publish("", enhance, {
     morphological_gradient = MORPHOLOGY, top_hat = MORPHOLOGY, black_hat = MORPHOLOGY,
     threshold = "image: image, level: finite",
     connected_components = "image: grey_image, options: {diagonal: boolean?}?",
-    find_lungs = "image: single_image", lung_crop = "image: single_image",
+    find_lungs = "image: single_image", find_markers = "image: grey_image", lung_crop = "image: single_image",
 })

@@ -4,7 +4,7 @@ local namespace = require "luxel.namespace"
 
 local vision = {}
 
-for _, part in ipairs {"read", "geometry", "enhance", "draw"} do
+for _, part in ipairs {"read", "geometry", "enhance", "draw", "presets"} do
     for name, value in pairs(require("luxel.vision." .. part)) do
         vision[name] = value
     end

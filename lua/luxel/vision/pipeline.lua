@@ -62,8 +62,16 @@ local KINDS <const> = {
     },
     random_erasing = {
         {"area", range = {0.02, 0.33}, low = 0.001, high = 1}, {"ratio", range = {0.3, 3.3}, low = 0.05, high = 20},
-        {"value", number = 0, low = -1, high = 255}, p = 0.5,
+        {"value", number = 0, low = -2, high = 255}, p = 0.5,
     },
+    resolution = {{"share", range = {0.3, 1}, low = 0.02, high = 1}},
+    marker = {
+        {"size", range = {0.03, 0.08}, low = 0.01, high = 0.5},
+        {"level", number = -1, low = -1, high = 255, whole = true}, p = 0.5,
+    },
+    style = {{"strength", range = {0, 1}, middle = false, low = 0, high = 1}},
+    some_of = {{"n", range = 1, middle = false, low = 0, high = 31, whole = true}, choice = true},
+    one_of = {choice = true},
     rand_augment = {
         {"n", number = 2, low = 1, high = 8, whole = true}, {"m", range = 9, middle = false, low = 0, high = 30},
     },
@@ -128,8 +136,14 @@ local function add_option(row, words, where, kind, option, given)
     end
 end
 
--- Checks a step {name, first option, option = ..., p = ...}: the row for C, and the line that shows it.
-local function read_step(caller, step, place)
+-- The key of a step that holds those that it chooses among.
+local function members_key(name, kind) return kind.choice and (name == "one_of" and 2 or "steps") or nil end
+
+local read_members
+
+-- Checks a step {name, first option, option = ..., p = ...}: adds a row for C, and the line that shows it. One that
+-- chooses is followed by those that it chooses among.
+local function read_step(caller, step, place, rows, lines, inside)
     local name = type(step) == "string" and step or type(step) == "table" and (rawget(step, 1) or rawget(step, "step"))
     local kind = type(name) == "string" and KINDS[name]
     if not kind then
@@ -140,8 +154,11 @@ local function read_step(caller, step, place)
     end
     local where, given, known = ("%s: step %d (%s)"):format(caller, place, name), {}, {p = true}
     for _, option in ipairs(kind) do known[option[1]] = true end
+    local members = members_key(name, kind)
     for key, value in pairs(type(step) == "table" and step or {}) do
-        if key == 2 and kind[1] then
+        if members and (key == members or key == "steps") then
+            given.steps = value
+        elseif key == 2 and kind[1] then
             given[kind[1][1]] = value
         elseif known[key] then
             given[key] = value
@@ -153,13 +170,70 @@ local function read_step(caller, step, place)
     end
     local p = given.p == nil and (kind.p or 1) or given.p
     local row, words = {name, number_in(where .. ".p", {low = 0, high = 1}, p)}, {}
+    if name == "one_of" then row[1], row[3], row[4] = "some_of", 1, 1 end
     for _, option in ipairs(kind) do add_option(row, words, where, kind, option, given) end
     if name == "median" and row[3] % 2 == 0 then
         args.fail("%s.size: expected an odd number, got %d", where, row[3])
     end
     local line = ("  %-20s %s"):format(name, table.concat(words, ", "))
     if p < 1 then line = ("%s%sp %g"):format(line, #words > 0 and ", " or "", p) end
-    return row, line
+    rows[#rows + 1], lines[#lines + 1] = row, (inside and "  " or "") .. line
+    if kind.choice then read_members(where, name, row, given.steps, rows, lines, inside) end
+end
+
+-- The steps that a step chooses among; their number is its last value.
+function read_members(where, name, row, steps, rows, lines, inside)
+    if type(steps) ~= "table" or #steps == 0 then
+        args.fail('%s: expected a list of steps to choose among, as in {"%s", %s{{"blur"}, {"sharpness"}}}, got %s',
+            where, name, name == "some_of" and "2, steps = " or "", args.describe(steps))
+    elseif inside then
+        args.fail("%s: it chooses among steps that are chosen among; say all in one list", where)
+    elseif row[4] > #steps then
+        args.fail("%s.n: expected up to %d, the number of its steps, got %d", where, #steps, row[4])
+    end
+    row[5] = #steps
+    for k, member in ipairs(steps) do read_step(where, member, k, rows, lines, true) end
+end
+
+-- As LX_STYLE_LEVELS of csrc/data/pipeline.h.
+local STYLE_LEVELS <const> = 256
+
+--- Adds the quantiles of the levels of an image to a list: those that shares (i - 1/2) / 256 of its pixels are below,
+--- with half of the pixels of a level counting as below it.
+---@param image luxel.Tensor [C,H,W], uint8, or float32 on the scale 0..255
+---@param out number[]
+function pipeline.add_style(image, out)
+    local counts, total = core.histogram(image, 255.0, STYLE_LEVELS), 0
+    for _, count in ipairs(counts) do total = total + count end
+    local next_level, below = 0, 0
+    local level, share, last_level, last_share = nil, -1, 0, -1
+    for i = 1, STYLE_LEVELS do
+        local wanted = (i - 0.5) / STYLE_LEVELS * total
+        while share < wanted and next_level < STYLE_LEVELS do
+            local count = counts[next_level + 1]
+            if count > 0 then
+                last_level, last_share = level or next_level, level and share or -1
+                level, share = next_level, below + count / 2
+                below = below + count
+            end
+            next_level = next_level + 1
+        end
+        local inside = share > wanted and last_share >= 0
+        out[#out + 1] = inside and last_level + (level - last_level) * (wanted - last_share) / (share - last_share)
+            or level
+    end
+end
+
+-- The levels of the images whose style others may take: a list of images, or of what `add_style` made.
+local function read_styles(where, styles)
+    if type(styles[1]) == "number" then return styles end
+    local out = {}
+    args.check(where .. ": styles", "sample[]", styles)
+    if #styles == 0 or #styles > 4096 then
+        args.fail("%s: styles: expected 1 to 4096 images, got %d", where, #styles)
+    end
+    for _, image in ipairs(styles) do pipeline.add_style(image, out) end
+    return out
 end
 
 -- The options that are not steps.
@@ -174,15 +248,16 @@ local function read_options(where, given)
     local border = type(fill) == "number" and "constant" or fill
     return {
         height = height, width = width, fit = FITS[fit], border = BORDERS[border],
-        fill = type(fill) == "number" and fill or 0,
+        fill = type(fill) == "number" and fill or 0, styles = given.styles and read_styles(where, given.styles),
     }, fit, fill
 end
 
-local OPTIONS <const> = {size = true, fit = true, fill = true}
+local OPTIONS <const> = {size = true, fit = true, fill = true, styles = true}
 
 ---@class luxel.Pipeline
 ---@field steps table[] as they were given
 ---@field size integer|integer[]|nil side, or {height, width}, of what comes out
+---@field private wants_styles boolean
 local Pipeline = namespace.class("Pipeline", {}, {"size"})
 
 args.type("pipeline", "a pipeline", "table", function(value) return getmetatable(value) == Pipeline end)
@@ -199,9 +274,11 @@ local function build(where, given)
             args.fail("%s: expected a list of steps, without gaps, got one at place %d of %d", where, key, #given)
         end
     end
-    for i = 1, #given do
-        rows[i], lines[i] = read_step(where, given[i], i)
-        elastic = elastic + (rows[i][1] == "elastic" and 1 or 0)
+    for i = 1, #given do read_step(where, given[i], i, rows, lines) end
+    local styled = false
+    for _, row in ipairs(rows) do
+        elastic = elastic + (row[1] == "elastic" and 1 or 0)
+        styled = styled or row[1] == "style"
     end
     if elastic > 1 then args.fail("%s: there can be one elastic step, not %d", where, elastic) end
     if #rows > 32 then args.fail("%s: there can be 32 steps, not %d", where, #rows) end
@@ -210,6 +287,7 @@ local function build(where, given)
         or ("%dx%d"):format(settings.height, settings.width), fit, fill)
     return setmetatable({
         steps = given, size = given.size, lines = lines, ready = core.pipeline(rows, settings),
+        wants_styles = styled and not given.styles,
     }, Pipeline)
 end
 
@@ -223,11 +301,17 @@ end
 --- (exponent), `tone` (a random monotone curve of levels, strength 0 to 1), `noise` (sigma in grey levels of 255),
 --- `blur` (sigma in pixels), `equalize`, `clahe` (clip, tiles), `autocontrast` (cutoff share), `invert`, `solarize`
 --- (threshold), `posterize` (bits), `median` (size), `jpeg` (quality 1 to 100: what JPEG loses, as a grey image),
---- `random_erasing` (area, ratio, value; -1: noise; p 0.5), `border` (share of each side that is covered, level; -1: a
---- random one, -2: the mean; p 0.5), `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and
---- m = {0, 30} it is TrivialAugment).
+--- `random_erasing` (area, ratio, value; -1: noise, -2: the mean; p 0.5), `resolution` (share of the pixels of a side
+--- that a coarser detector has), `marker` (a letter or number near a corner; size: its height as a share of the
+--- picture's, level; -1: mostly bright, at times dark; p 0.5), `style` (strength 0 to 1: the levels go this share of
+--- the way to those of another image, by histogram matching; of the dataset in `lx.data.batches`, or of `styles`),
+--- `border` (share of each side that is covered, level; -1: a random one, -2: the mean; p 0.5). Choices: `one_of` (of a
+--- list of steps, as in {"one_of", {{"blur"}, {"jpeg"}}}), `some_of` (n, or {low, high}; steps: the list), each in the
+--- list's order and with its own p, `rand_augment` (n, m of 30; Cubuk et al. 2020, without colours; with n = 1 and m =
+--- {0, 30} it is TrivialAugment).
 ---@param steps table[] with the options size = side or {height, width}, fit = "stretch" | "pad" | "crop" (where the
----  sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level
+---  sides are not in the same proportion), fill = "replicate" | "reflect" | "reflect101" | "wrap" | grey level,
+---  styles = list of images for the step `style`
 ---@return luxel.Pipeline
 pipeline.pipeline = args.public("pipeline", "steps: table", function(steps) return build("pipeline: steps", steps) end)
 
@@ -245,7 +329,9 @@ function pipeline.check(where, steps) build(where, steps) end
 ---@param where string "function: argument"
 ---@param steps luxel.Pipeline|table[]
 function pipeline.check_first(where, steps)
-    build(where, steps)
+    if build(where, steps).wants_styles then
+        args.fail("%s: the step 'style' takes the levels of a random image; it is for 'augment'", where)
+    end
     for key in next, pipeline.steps_of(steps) do
         if OPTIONS[key] then args.fail("%s: these steps come before others, which say the %s", where, key) end
     end
@@ -255,13 +341,19 @@ end
 ---@param where string "function: argument"
 ---@param steps luxel.Pipeline|table[]
 ---@param size integer
+---@param styles number[]? what `add_style` made of images, for steps that do not bring theirs
 ---@return userdata ready for C
-function pipeline.sized(where, steps, size)
+function pipeline.sized(where, steps, size, styles)
     local copy = {}
     for key, value in next, pipeline.steps_of(steps) do copy[key] = value end
-    copy.size = size
+    copy.size, copy.styles = size, copy.styles or styles
     return build(where, copy).ready
 end
+
+--- Whether steps take the levels of other images, and say none.
+---@param steps luxel.Pipeline|table[]
+---@return boolean
+function pipeline.wants_styles(steps) return build("pipeline: steps", steps).wants_styles end
 
 --- Steps as tables that JSON can hold: {step = name, option = value, ...}.
 ---@param steps luxel.Pipeline|table[]
@@ -270,8 +362,11 @@ function pipeline.portable(steps)
     local out = {}
     for i, step in ipairs(pipeline.steps_of(steps)) do
         local copy = {step = type(step) == "string" and step or step[1] or step.step}
+        local members = members_key(copy.step, KINDS[copy.step])
         for key, value in pairs(type(step) == "table" and step or {}) do
-            if key == 2 then
+            if members and (key == members or key == "steps") then
+                copy.steps = pipeline.portable(value)
+            elseif key == 2 then
                 copy[KINDS[copy.step][1][1]] = value
             elseif key ~= 1 then
                 copy[key] = value
@@ -334,6 +429,10 @@ end
 ---@return {x: number, y: number, w: number, h: number}[] boxes without those that left the image
 function Pipeline:__call(image, options)
     local opts = args.with_defaults(options, APPLY)
+    if self.wants_styles then
+        args.fail("Pipeline: the step 'style' takes the levels of other images: say which, as in styles = {image, ...} "
+            .. "among the steps; lx.data.batches takes those of its dataset")
+    end
     if opts.mask then check_mask(opts.mask, image) end
     local out, mask = self.ready:run(image, opts.mask, opts.seed, opts.epoch, opts.index)
     local shape = image.shape

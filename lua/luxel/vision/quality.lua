@@ -1,9 +1,10 @@
 --- Whether a picture is fit to be read as a frontal chest radiograph: exposure, contrast, sharpness, size, and
---- whether it is inverted, turned, or none at all. It says what to look at; it does not judge what the radiograph
---- shows.
+--- whether it is inverted, turned, lateral, or none at all. It says what to look at; it does not judge what the
+--- radiograph shows.
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local lateral = require "luxel.vision.lateral"
 
 local quality = {}
 
@@ -50,7 +51,18 @@ local function classify(image)
     return scores, weights.limits
 end
 
---- The findings of the classifier: adds "no_chest", "inverted" and "rotated", as far as they apply.
+local function sigmoid(z) return 1 / (1 + math.exp(-z)) end
+
+-- Of radiographs that are upright and not inverted; of others the classifier says nothing that means something.
+local function look_for_lateral(image, add)
+    local logit, limit = lateral.score(image)
+    if logit > limit then
+        add("lateral", sigmoid(logit), sigmoid(limit), "it is probably a lateral chest radiograph, not a frontal one "
+            .. "(%.0f %%)", 100 * sigmoid(logit))
+    end
+end
+
+--- The findings of the classifiers: adds "no_chest", "inverted", "rotated" and "lateral", as far as they apply.
 ---@param image luxel.Tensor [1,H,W] or [H,W]
 ---@param add fun(code: string, value: number, limit: number, format: string, ...)
 function quality.look(image, add)
@@ -70,10 +82,12 @@ function quality.look(image, add)
     if inverted > limits.inverted then
         add("inverted", inverted, limits.inverted, "black and white are probably exchanged (%.0f %%)", 100 * inverted)
     end
-    if turned > limits.turned and best > 0 then
+    local is_turned = turned > limits.turned and best > 0
+    if is_turned then
         add("rotated", turned, limits.turned, "it is probably turned by %d degrees counter-clockwise (%.0f %%)",
             90 * best, 100 * turned)
     end
+    if inverted <= limits.inverted and not is_turned then look_for_lateral(image, add) end
 end
 
 local function look_at_levels(m, limits, add)
@@ -93,7 +107,8 @@ local function look_at_levels(m, limits, add)
 end
 
 ---@class luxel.Finding
----@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"|"no_chest"
+---@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"|
+---  "no_chest"|"lateral"
 ---@field message string
 ---@field value number what was measured
 ---@field limit number
