@@ -507,6 +507,9 @@ describe("a model at another hospital", function()
         local three = lx.data.dataset {images = lx.zeros(40, 1, SIZE, SIZE), labels = lx.zeros(40), task = "classes",
             classes = {"a", "b", "c"}}
         assert.matches("^model: .*images are of the task 'classes'", refusal(three))
+        local pair = assert(lx.predictor.open {path, path})
+        assert.matches("^model: .*each model of an ensemble", refusal(hospital(60, 24), nil, pair))
+        assert.is_nil((pair:judge(three)))
         assert.has_error(function() lx.adapt.fit(predictor, half, {steps = {"tail"}}) end)
         assert.has_error(function() lx.adapt.fit(predictor, half, {folds = 1}) end)
     end)

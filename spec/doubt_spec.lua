@@ -343,6 +343,9 @@ describe("a trained model's doubt", function()
             local half = lx.nn.functional.avg_pool2d(x:narrow(1, i, 1), 2)
             local detail = x:select(1, i):square():mean():item() - half:square():mean():item()
             assert.near(math.log(detail + 1e-6), features[i][channels + 65], 1e-3)
+            local quarter = lx.nn.functional.avg_pool2d(half, 2)
+            detail = half:square():mean():item() - quarter:square():mean():item()
+            assert.near(math.log(detail + 1e-6), features[i][channels + 66], 1e-3)
         end
     end)
 

@@ -116,7 +116,7 @@ function evaluate.run(args)
         or model.task == "binary" and lx.metrics.format_report(report, classes) or tostring(report))
     print()
     if rawget(report, "doubt") then
-        print(doubts.words(report.doubt, args.model, model.metadata.adapted ~= nil))
+        print(doubts.words(report.doubt, model.path, model.metadata.adapted ~= nil))
         print()
     end
     print(options.NOTICE)
