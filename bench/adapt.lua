@@ -79,10 +79,11 @@ local function steps_of(name, steps, slow)
     for _, step in ipairs(steps) do set[step] = true end
     return {name, function(job, here)
         job.steps = set
-        local seen = job.seen
-        if set.statistics then
-            local _ <close> = jobs.put_statistics(job, here)
-            seen = jobs.observe(job)
+        local seen
+        do
+            local guard
+            seen, guard = jobs.with_statistics(job, here, job.seen)
+            local _ <close> = guard
         end
         return jobs.fit(job, here, seen)
     end, slow = slow or set.statistics, head = set.head}

@@ -200,9 +200,13 @@ describe("the last layer at another hospital", function()
         return lx.tensor(rows), odds, labels, groups
     end
 
+    local function folds_of(labels, groups)
+        return assert(require("luxel.data.split").folds("the test", labels, groups, 5))
+    end
+
     it("is changed to the least loss, held as it is said", function()
         local inputs, odds, labels, groups = made(60, 1, 3)
-        local fitted = assert(head.fit(inputs, odds, labels, groups, odds, 1))
+        local fitted = assert(head.fit(inputs, odds, labels, folds_of(labels, groups), odds))
         local mean = inputs:mean(1)
         local scale = math.sqrt((inputs - mean):square():mean():item())
         local x = ((inputs - mean) / scale):totable()
@@ -242,10 +246,11 @@ describe("the last layer at another hospital", function()
         local stream = random.stream(5)
         local inputs, odds, labels, groups = made(60, 2, 0)
         for i = 1, 60 do labels[i] = stream:uniform(0, 1) < 0.5 and 1 or 0 end
-        local found, why = head.fit(inputs, odds, labels, groups, odds, 1)
+        local found, why = head.fit(inputs, odds, labels, folds_of(labels, groups), odds)
         assert.is_nil(found)
         assert.matches("it gains less than 0.03 of the log loss", why)
-        assert.matches("the same for every image", select(2, head.fit(lx.ones(60, 4), odds, labels, groups, odds, 1)))
+        assert.matches("the same for every image", select(2, head.fit(lx.ones(60, 4), odds, labels,
+            folds_of(labels, groups), odds)))
     end)
 
     it("is known for what it is, and put back", function()
@@ -515,17 +520,23 @@ describe("a model at another hospital", function()
     end)
 
     it("takes the statistics of its batch normalisation from local films", function()
-        local mobile = assert(lx.predictor.open(model_of("resnet18", "/resnet", {epochs = 2})))
+        local normed = assert(lx.predictor.open(model_of("resnet18", "/resnet", {epochs = 2})))
         local here = hospital(60, 25, {{"contrast", {0.95, 0.95}}})
-        local before = mobile:probabilities(here)
-        local adapted = assert(lx.adapt.fit(mobile, here, {
-            steps = {"statistics", "calibration"}, folds = 2,
-        }))
-        assert.same({"statistics", "calibration"}, adapted.steps)
-        assert.same(before, mobile:probabilities(here))
+        local before = normed:probabilities(here)
+        -- with labels, only where patients kept out gain by it
+        local labelled = assert(lx.adapt.fit(normed, here, {steps = {"statistics", "calibration"}, folds = 2}))
+        assert.same(before, normed:probabilities(here))
+        assert.equal("statistics", labelled.left_out[1].step)
+        assert.matches("gain less than 0.03 of the log loss on patients kept out", labelled.left_out[1].why)
+        assert.same({"calibration"}, labelled.steps)
+        -- without, where it was asked for
+        here.labels = here.labels * (0 / 0)
+        local adapted = assert(lx.adapt.fit(normed, here, {steps = {"statistics"}}))
+        assert.same({"statistics"}, adapted.steps)
+        assert.same(before, normed:probabilities(here))
         assert(adapted:save(work .. "/normed.safetensors"))
         local new = assert(lx.predictor.open(work .. "/normed.safetensors"))
-        local first, second = mobile.net:state_dict(), new.net:state_dict()
+        local first, second = normed.net:state_dict(), new.net:state_dict()
         for name, tensor in pairs(first) do
             local same = tensor:eq(second[name]):all():item() == 1
             assert.equal(not name:find("running_"), same, name)

@@ -2654,14 +2654,14 @@ lx.adapt = {}
 
 --- Adapts a model of two classes to local images. Nothing of `predictor` or its file changes.
 ---
---- Steps: "statistics" (batch normalisation by the local images; with labels, as many of each class as the training
---- had), "head" (the last layer, changed as little as patients kept out say, and not at all where they gain nothing by
---- it), "prior" (the share of the positive class, by expectation maximisation without labels: Saerens, Latinne and
---- Decaestecker 2002; left out where the images or logits say that more has changed than that share), "calibration"
---- (the scale and shift of the log-odds, held near the model's own) and "threshold" (moved only where that gains 3
---- points in the mean of sensitivity and specificity); head, calibration and threshold want labels. Default: these
---- three where there are labels, else prior. With labels, `report` compares before and after on patients kept out, for
---- whom everything was chosen on the others.
+--- Steps: "statistics" (batch normalisation by the local images; with labels, by as many of each class as the training
+--- had, and only where patients kept out gain by it), "head" (the last layer, changed as little as patients kept out
+--- say, and not at all where they gain nothing by it), "prior" (the share of the positive class, by expectation
+--- maximisation without labels: Saerens, Latinne and Decaestecker 2002; left out where the images or logits say that
+--- more has changed than that share), "calibration" (the scale and shift of the log-odds, held near the model's own)
+--- and "threshold" (moved only where that gains 3 points in the mean of sensitivity and specificity); head, calibration
+--- and threshold want labels. Default: all but prior where there are labels, else prior alone. With labels, `report`
+--- compares before and after on patients kept out, for whom everything was chosen on the others.
 ---@param predictor luxel.Predictor of two classes, not adapted before
 ---@param dataset luxel.Dataset images of `predictor.size`, of patients that the model was not trained on (`lx.data.unseen`); labels may be NaN
 ---@param options? {steps?: (string)[], folds?: integer, seed?: integer} folds: of the report, default 5; seed: 1

@@ -9,7 +9,6 @@ local batches = require "luxel.data.loader"
 local core = require "luxel.core"
 local logistic = require "luxel.calibration.logistic"
 local lx = require "luxel"
-local splitting = require "luxel.data.split"
 local transfer = require "luxel.train.transfer"
 
 local head = {}
@@ -22,8 +21,8 @@ local HOLDS <const> = {3, 10, 30, 100}
 -- The variance of the prior distribution of the shift.
 local SHIFT <const> = 4
 
--- What the log loss of an image has to fall by on patients kept out; parts that these are dealt into.
-local GAIN <const>, FOLDS <const> = 0.03, 5
+--- What the log loss of an image has to fall by on patients kept out.
+head.GAIN = 0.03
 
 --- The last layer of a network if its weights can be changed: a Linear with a bias and one output.
 ---@param net Module
@@ -136,7 +135,13 @@ local function change_of(gram, i, places, alpha, hold)
     return sum
 end
 
-local function log_loss(z, label) return softplus(z) - label * z end
+--- The log loss of an image by its log-odds.
+---@param z number
+---@param label number 0 or 1
+---@return number
+function head.log_loss(z, label) return softplus(z) - label * z end
+
+local log_loss = head.log_loss
 
 ---@class luxel.AdaptedHead
 ---@field weight Tensor [F] and
@@ -148,11 +153,10 @@ local function log_loss(z, label) return softplus(z) - label * z end
 ---@param inputs Tensor [N,F]
 ---@param odds number[] log-odds of the images as they are
 ---@param labels number[] 0 or 1
----@param groups any[] patients
+---@param folds {train: integer[], val: integer[]}[] how patients are kept out in turn
 ---@param usual number[] log-odds with which the change has to compete, of each image without its own patient's help
----@param seed integer
 ---@return luxel.AdaptedHead?, string? why
-function head.fit(inputs, odds, labels, groups, usual, seed)
+function head.fit(inputs, odds, labels, folds, usual)
     local n = #labels
     local mean = inputs:mean(1)
     local centred = inputs - mean
@@ -160,8 +164,6 @@ function head.fit(inputs, odds, labels, groups, usual, seed)
     if not (scale > 0) then return nil, "the last layer is given the same for every image" end
     centred = centred / scale
     local gram = core.to_table(centred:matmul(centred:t()))
-    local folds, why = splitting.folds("adapt.fit", labels, groups, FOLDS, {seed = seed})
-    if not folds then return nil, why end
     local best, least, least_usual = nil, math.huge, 0
     for i = 1, n do least_usual = least_usual + log_loss(usual[i], labels[i]) / n end
     for _, hold in ipairs(HOLDS) do
@@ -175,9 +177,9 @@ function head.fit(inputs, odds, labels, groups, usual, seed)
         end
         if loss < least then best, least = {hold = hold, kept_out = kept_out}, loss end
     end
-    if not best or least > least_usual - GAIN then
-        return nil, ("it gains less than %g of the log loss on patients kept out (%.3f, and %.3f without)"):format(GAIN,
-            least, least_usual)
+    if not best or least > least_usual - head.GAIN then
+        return nil, ("it gains less than %g of the log loss on patients kept out (%.3f, and %.3f without)"):format(
+            head.GAIN, least, least_usual)
     end
     local all = {}
     for i = 1, n do all[i] = i end

@@ -32,7 +32,7 @@ for _, step in ipairs(adapt.STEPS) do is_step[step] = true end
 local WANTS_LABELS <const> = {head = true, calibration = true, threshold = true}
 
 -- What is done unless steps are named.
-local WITH_LABELS <const>, WITHOUT <const> = {"head", "calibration", "threshold"}, {"prior"}
+local WITH_LABELS <const>, WITHOUT <const> = {"statistics", "head", "calibration", "threshold"}, {"prior"}
 
 -- Fewer images, or fewer of a class, tell nothing; such a share of them may be no upright chest radiograph; and half of
 -- them may be so many times as far from the training as its own images.
@@ -72,7 +72,10 @@ local function steps_of(predictor, given, labels)
     local set = {}
     for _, step in ipairs(list) do set[step] = true end
     if set.statistics and not statistics.has(predictor.net) then
-        return refuse("model", "statistics: the network %s has no batch normalisation", predictor.metadata.model)
+        if given then
+            return refuse("model", "statistics: the network %s has no batch normalisation", predictor.metadata.model)
+        end
+        set.statistics = nil
     end
     if set.prior and (set.statistics or set.head) then
         return refuse("model", "prior: it is for the network as it is, without %s", set.head and "'head'"
@@ -185,10 +188,11 @@ local function cross_validate(job, seen_before, folds, seed)
     local parts, message, code = splitting.folds("adapt.fit", job.labels, job.groups, folds, {seed = seed})
     if not parts then return nil, message, code end
     for _, part in ipairs(parts) do
-        local seen_there = seen_before
-        if job.steps.statistics then
-            local _ <close> = jobs.put_statistics(job, part.train)
-            seen_there = jobs.observe(job)
+        local seen_there
+        do
+            local guard
+            seen_there, guard = jobs.with_statistics(job, part.train, seen_before)
+            local _ <close> = guard
         end
         local counts = counts_of(jobs.pick(job.labels, part.train))
         if counts[0] == 0 or counts[1] == 0 then
@@ -261,16 +265,14 @@ local function finish(job, seen_here, report, patients)
     local everywhere, tensors = {}, {}
     for i = 1, #job.labels do everywhere[i] = i end
     local guard
-    if job.steps.statistics then guard = jobs.put_statistics(job, everywhere) end
+    seen_here, guard = jobs.with_statistics(job, everywhere, seen_here)
     local _ <close> = guard
-    if guard then seen_here = jobs.observe(job) end
     local found, _, own, last = jobs.fit(job, everywhere, seen_here)
     local features = seen_here.features
     local changed <close> = last and heads.apply(job.predictor.net, last.fitted, last.slope) or nil -- luacheck: ignore
     for name, tensor in pairs(job.predictor.net:state_dict()) do tensors[name] = tensor:detach():to("cpu"):clone() end
     local fitted = adapted_doubt(job, found, own, features)
     local counts = counts_of(job.labels)
-    if guard then table.insert(found.done, 1, "statistics") end
     local _, _, unlike = jobs.distances(fitted and fitted.familiarity, features)
     local adapted = setmetatable({
         steps = found.done, left_out = found.left_out, calibration = found.calibration, threshold = found.threshold,
@@ -285,14 +287,14 @@ end
 
 --- Adapts a model of two classes to local images. Nothing of `predictor` or its file changes.
 ---
---- Steps: "statistics" (batch normalisation by the local images; with labels, as many of each class as the training
---- had), "head" (the last layer, changed as little as patients kept out say, and not at all where they gain nothing by
---- it), "prior" (the share of the positive class, by expectation maximisation without labels: Saerens, Latinne and
---- Decaestecker 2002; left out where the images or logits say that more has changed than that share), "calibration"
---- (the scale and shift of the log-odds, held near the model's own) and "threshold" (moved only where that gains 3
---- points in the mean of sensitivity and specificity); head, calibration and threshold want labels. Default: these
---- three where there are labels, else prior. With labels, `report` compares before and after on patients kept out, for
---- whom everything was chosen on the others.
+--- Steps: "statistics" (batch normalisation by the local images; with labels, by as many of each class as the training
+--- had, and only where patients kept out gain by it), "head" (the last layer, changed as little as patients kept out
+--- say, and not at all where they gain nothing by it), "prior" (the share of the positive class, by expectation
+--- maximisation without labels: Saerens, Latinne and Decaestecker 2002; left out where the images or logits say that
+--- more has changed than that share), "calibration" (the scale and shift of the log-odds, held near the model's own)
+--- and "threshold" (moved only where that gains 3 points in the mean of sensitivity and specificity); head, calibration
+--- and threshold want labels. Default: all but prior where there are labels, else prior alone. With labels, `report`
+--- compares before and after on patients kept out, for whom everything was chosen on the others.
 ---@param predictor luxel.Predictor of two classes, not adapted before
 ---@param dataset luxel.Dataset images of `predictor.size`, of patients that the model was not trained on
 ---  (`lx.data.unseen`); labels may be NaN

@@ -130,20 +130,65 @@ function jobs.put_statistics(job, places)
     })
 end
 
+-- The labelled ones of some images: their places, log-odds, labels, and how their patients are kept out in turn; nil
+-- and why where that cannot be.
+local function labelled(job, places, logits)
+    local known, odds = {}, {}
+    for _, i in ipairs(places) do
+        if job.labels[i] == job.labels[i] then
+            known[#known + 1] = i
+            odds[#odds + 1] = answers.odds(job.predictor.metadata.calibration, logits[i])
+        end
+    end
+    local labels = jobs.pick(job.labels, known)
+    local folds, why = splitting.folds("adapt.fit", labels, jobs.pick(job.groups, known), INNER, {seed = job.seed})
+    if not folds then return nil, why end
+    return {places = known, odds = odds, labels = labels, folds = folds}
+end
+
+-- The log loss of some images whose logits were calibrated without their own patients.
+local function kept_out_loss(job, places, logits)
+    local known = labelled(job, places, logits)
+    if not known then return nil end
+    local sum = 0
+    for i, z in ipairs(answers.kept_out(known.odds, known.labels, known.folds)) do
+        sum = sum + heads.log_loss(z, known.labels[i])
+    end
+    return sum / #known.labels
+end
+
+--- The network with the statistics of some of the images, where the job asks for it and, if there are labels, patients
+--- kept out gain by it; until the guard is closed.
+---@param job luxel.AdaptJob
+---@param places integer[]
+---@param before table of `observe`, by the network as it is
+---@return table seen as of `observe`, with `statistics` or why not, for `fit`
+---@return {__close: fun()}? guard
+function jobs.with_statistics(job, places, before)
+    if not job.steps.statistics then return before end
+    local guard = jobs.put_statistics(job, places)
+    local seen = jobs.observe(job)
+    seen.statistics = true
+    local old, new = kept_out_loss(job, places, before.logits), kept_out_loss(job, places, seen.logits)
+    if not old or new <= old - heads.GAIN then return seen, guard end
+    do local _ <close> = guard end -- puts the old ones back
+    return {
+        logits = before.logits, features = before.features, inputs = before.inputs,
+        why_not = ("they gain less than %g of the log loss on patients kept out (%.3f, and %.3f without)"):format(
+            heads.GAIN, new, old),
+    }
+end
+
 -- The last layer, fitted on some of the images: the logits of all of them with it, and of these such that no image had
 -- a part in its own.
 local function fit_head(job, places, seen_there)
-    local metadata, known = job.predictor.metadata, {}
-    for _, i in ipairs(places) do
-        if job.labels[i] == job.labels[i] then known[#known + 1] = i end
-    end
-    local labels, groups, odds = jobs.pick(job.labels, known), jobs.pick(job.groups, known), {}
-    for k, i in ipairs(known) do odds[k] = answers.odds(metadata.calibration, seen_there.logits[i]) end
-    local folds, why = splitting.folds("adapt.fit", labels, groups, INNER, {seed = job.seed})
-    if not folds then return nil, why end
+    local metadata = job.predictor.metadata
+    local those, why = labelled(job, places, seen_there.logits)
+    if not those then return nil, why end
+    local known, odds, labels = those.places, those.odds, those.labels
     local inputs = seen_there.inputs:index_select(1, lx.tensor(known, {dtype = "int32"}))
     local fitted
-    fitted, why = heads.fit(inputs, odds, labels, groups, answers.kept_out(odds, labels, folds), job.seed)
+    fitted, why = heads.fit(inputs, odds, labels, those.folds, answers.kept_out(odds, labels, those.folds))
     if not fitted then return nil, why end
     local slope, logits, own = answers.slope(metadata.calibration), {}, {}
     for i, change in ipairs(heads.changes(fitted, seen_there.inputs)) do
@@ -180,6 +225,10 @@ function jobs.fit(job, places, seen_there)
     local found = answers.fit(metadata, jobs.pick(own, places), jobs.pick(job.labels, places), job.steps, unlike)
     if last then table.insert(found.done, 1, "head") end
     if why then table.insert(found.left_out, 1, {step = "head", why = why}) end
+    if seen_there.statistics then table.insert(found.done, 1, "statistics") end
+    if seen_there.why_not then
+        table.insert(found.left_out, 1, {step = "statistics", why = seen_there.why_not})
+    end
     return found, logits, own, last
 end
 

@@ -18,7 +18,7 @@ function command.options(parser)
     parser:option("--out", "File for the adapted model."):count(1)
     parser:flag("--unlabelled", "The images in --data have no labels; folders mean nothing.")
     parser:option("--steps", "What is adapted: " .. table.concat(lx.adapt.STEPS, ",") .. " (default: "
-        .. "head,calibration,threshold where there are labels, else prior).")
+        .. "all but prior where there are labels, else prior).")
     parser:option("--place", "The hospital, for the model's file.")
     parser:option("--date", "Of the adaptation, as in 2026-03-01 (default: today).")
     options.add_number(parser, "--folds", "Parts of the patients; each is judged with what the others chose.", 5, 2,
