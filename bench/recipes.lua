@@ -11,6 +11,7 @@
 
 local cjson = require "cjson"
 local core = require "luxel.core"
+local csv = require "luxel.io.csv"
 local lfs = require "lfs"
 local lx = require "luxel"
 
@@ -134,8 +135,8 @@ end
 -- NIH's adults that radiologists called normal, or saw an opacity in; of one view.
 local function adults(nih, view)
     local status, rows = {}, {}
-    for _, row in ipairs(assert(lx.io.csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
-    for _, row in ipairs(assert(lx.io.csv.read(nih .. "/labels.csv"))) do
+    for _, row in ipairs(assert(csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
+    for _, row in ipairs(assert(csv.read(nih .. "/labels.csv"))) do
         local class = status[row.image]
         local grown = tonumber(row.age) >= 18 and (not view or row.view == view)
         if (class == "Normal" or class == "Lung Opacity") and grown then
