@@ -40,6 +40,7 @@ local RECIPES <const> = {
     crop = with {augment = "style", balance = true, enhance = {{"centre_crop", 0.85}}},
     dro = with {augment = "style", dro = true},
     smooth = with {augment = "style", balance = true, smoothing = 0.1},
+    large = with {augment = "style", balance = true, size = 224, epochs = 3},
     gentle = with {augment = "style", balance = true, lr = 1e-4, decay = 1},
 }
 
