@@ -207,6 +207,7 @@ local EXAMPLES <const> = {
     ["lx.tune"] = function() return lx.nn.ReLU(), {1, 2} end,
     ["lx.opencl.kernel"] = function() return {name = "f", source = "__kernel void f(__global float *x) {}"} end,
     ["Dataset:subset"] = function() return dataset, {1, 2} end,
+    ["Dataset:leave_group_out"] = function() return dataset, {1, 2, 1, 2, 1, 2} end,
     ["Pipeline:preview"] = function() return made.Pipeline, image(), "sheet.png", {n = 1, side = 16} end,
     ["Frame:load"] = function() return frame, {size = 16} end,
     ["Frame:open"] = function() return frame, {size = 16} end,
@@ -296,6 +297,14 @@ EXAMPLES["lx.train.cross_validate"] = function()
         return plan
     end}
 end
+EXAMPLES["lx.train.shift"] = function()
+    return {folds = {{group = "a", train = dataset, val = dataset}}, seeds = {1}, out = "shift", overwrite = true,
+        fit = function()
+            local plan = EXAMPLES["lx.train.fit"]()
+            plan.out, plan.metadata = nil, {model = "cnn", size = 16}
+            return plan
+        end}
+end
 EXAMPLES["lx.train.over_seeds"] = function()
     return {seeds = 1, out = "seeds", overwrite = true, fit = function()
         local plan = EXAMPLES["lx.train.fit"]()
@@ -314,8 +323,11 @@ EXAMPLES["lx.train.find_lr"] = function() return EXAMPLES["lx.train.fit"](), {st
 for _, name in ipairs {
     "grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam", "occlusion", "integrated_gradients", "smooth_grad",
 } do
+    local few = name == "occlusion" and {window = 16, stride = 16} or {}
     EXAMPLES["lx.explain." .. name] = function()
-        return lx.nn.Sequential(lx.nn.Conv2d(1, 2, 3), lx.nn.Flatten(), lx.nn.Linear(8, 1)), lx.rand(1, 1, 4, 4)
+        local options = {}
+        for key, value in pairs(few) do options[key] = value end
+        return made.Predictor, {bytes = png()}, options
     end
 end
 for _, name in ipairs {"energy_inside", "pointing_game"} do
