@@ -1,12 +1,13 @@
---- What the headings of MeSH that the Indiana reports are indexed with say of the findings of ChestX-ray14. Written before
---- any rule of the labeler was, and not changed for it.
+--- What the headings of MeSH that the Indiana reports are indexed with say of the findings of ChestX-ray14. Written
+--- before any rule of the labeler was, and not changed for it.
 --
 -- A heading is written HEAD/QUALIFIER/QUALIFIER...; `with` asks for one of these qualifiers, `without` refuses some.
 -- The qualifier `borderline` is doubt: the report counts neither for nor against that finding.
 --
 -- Left out as too wide for any of the fourteen: Opacity, Density, Airspace Disease, Markings, Lung/hypoinflation and
--- hyperdistention, Pulmonary Congestion, Heart Failure, Chronic Obstructive Disease, Costophrenic Angle/blunted (fluid or
--- scar), Cicatrix (a scar is no fibrosis of the lung), Interstitial Lung Diseases, Calcified Granuloma and Granuloma.
+-- hyperdistention, Pulmonary Congestion, Heart Failure, Chronic Obstructive Disease, Costophrenic Angle/blunted
+-- (fluid or scar), Cicatrix (a scar is no fibrosis of the lung), Interstitial Lung Diseases, Calcified Granuloma and
+-- Granuloma.
 
 local mesh = {}
 
@@ -55,8 +56,8 @@ local function has_one_of(qualifiers, wanted)
     return false
 end
 
---- What the column says of a report: by finding 1, -1 (doubt) or 0, and of "No Finding" 1 where it is `normal`. Nil where
---- nobody indexed the report.
+--- What the column says of a report: by finding 1, -1 (doubt) or 0, and of "No Finding" 1 where it is `normal`. Nil
+--- where nobody indexed the report.
 ---@param text string
 ---@return table<string, integer>?
 function mesh.labels(text)
@@ -77,8 +78,8 @@ function mesh.labels(text)
     return labels
 end
 
---- Whether a report is of the third on which figures are measured and no rule is made. The first reports of the file are
---- not: they were read to learn how the file looks.
+--- Whether a report is of the third on which figures are measured and no rule is made. The first reports of the file
+--- are not: they were read to learn how the file looks.
 ---@param uid string
 function mesh.is_test(uid) return tonumber(uid) % 3 == 0 and tonumber(uid) > 12 end
 
