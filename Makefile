@@ -347,7 +347,7 @@ BINDIR = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 install: all
-	cd lua && find luxel -name '*.lua' -exec install -D -m 644 {} $(LUA_SHARE)/{} \;
+	cd lua && find luxel \( -name '*.lua' -o -name '*.rules' \) -exec install -D -m 644 {} $(LUA_SHARE)/{} \;
 	install -D -m 755 $(MODULE) $(LUA_LIB)/luxel/core.so
 	install -D -m 755 bin/luxel $(BINDIR)/luxel
 ifneq ($(SHARE),)

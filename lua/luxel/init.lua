@@ -80,7 +80,7 @@ lx.load = args.public("load", "path: path", lx.load)
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
 for _, name in ipairs {"calibration", "checkpoint", "compile", "conformal", "data", "help", "io", "metrics", "models",
-    "nn", "opencl", "optim", "predictor", "profile", "train", "tune", "vision"} do
+    "nn", "opencl", "optim", "predictor", "profile", "text", "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 
