@@ -192,7 +192,8 @@ local function cues_on(mention, cues)
     for _, cue in ipairs(cues) do
         local kind, place = cue.what.cue, cue.what.reach == "after" and mention.to or mention.from
         local inside = mention.gaps and cue.from > mention.from and cue.to < mention.to
-        if kind ~= "end" and not on[kind] and (inside or place >= cue.first and place <= cue.last) then on[kind] = cue end
+        local reached = inside or kind ~= "end" and place >= cue.first and place <= cue.last
+        if kind ~= "end" and reached and not on[kind] then on[kind] = cue end
     end
     return on
 end
