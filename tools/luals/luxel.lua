@@ -333,6 +333,13 @@ function Dataset:hashes() end
 ---@return string? message, string? code
 function Dataset:image(i) end
 
+--- A fold for each group of images, such as the styles of `lx.data.styles` or the hospitals they came from: what is
+--- learnt without it is judged on it. Of the other images, those of its patients are in neither part.
+---@param groups any[] the group of each image, any value; false where an image is of none, and always trained on
+---@return {group: any, train: luxel.Dataset, val: luxel.Dataset}[]? folds in the order in which groups are first met
+---@return string? message, string? code where nothing is left to train on
+function Dataset:leave_group_out(groups) end
+
 --- The mask of an image as it is stored, or nil where it has none.
 ---@param i integer
 ---@return luxel.Tensor? mask uint8 [1,H,W], not 0 inside
@@ -2770,8 +2777,9 @@ function lx.checkpoint.load_training(path, parts) end
 ---@param path string
 ---@param tensors table<string, Tensor>
 ---@param metadata? table<string, any>? finite numbers, text (UTF-8), booleans and tables of them; raises at others
+---@param options? {half?: boolean} half: weights in half precision (those of two dimensions and more), about half the bytes; they are rounded to 11 bits, and one beyond 65504 is refused
 ---@return boolean? ok, string? message, string? code
-function lx.checkpoint.save(path, tensors, metadata) end
+function lx.checkpoint.save(path, tensors, metadata, options) end
 
 --- Writes all that a training loop of one's own needs to go on exactly: the network, the optimiser, the schedule, where
 --- the random numbers are, and its own numbers.
@@ -4548,6 +4556,15 @@ function lx.train.save_weights(path, net, options) end
 ---@return {best: table?, trials: table[], interrupted: boolean, save_problem: string?}? result trials: the best first, {number, values, epochs (that it was trained for), value, loss and epoch of its best epoch, diverged, out}
 ---@return string? message, string? code as of `fit`
 function lx.train.search(options) end
+
+--- Trains once for each fold and seed, as `fit` does, in the folders GROUP-seed-N of `out`, and judges each network on
+--- the group that it has not seen, and on images from elsewhere. Folds are of `Dataset:leave_group_out`. Epoch,
+--- calibration and threshold are chosen on the validation images that `fit` is given, which are to be split from the
+--- training images of the fold. Two classes. Ctrl-C ends it, and `resume` goes on.
+---@param options {folds: (table)[], seeds?: (integer)[], outsides?: table, fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} fit: the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
+---@return {groups: table[], outsides: table[], worst: table?, mean: table, interrupted: boolean}? result rows with name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy
+---@return string? message, string? code as of `fit`
+function lx.train.shift(options) end
 
 ---@class lx.vision
 lx.vision = {}

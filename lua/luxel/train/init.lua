@@ -24,6 +24,7 @@ local runs = require "luxel.train.runs"
 local schema = require "luxel.schema"
 local search = require "luxel.train.search"
 local seeds = require "luxel.train.seeds"
+local shift = require "luxel.train.shift"
 local targets = require "luxel.train.targets"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
@@ -32,6 +33,7 @@ local version = require "luxel.version"
 
 local train = {
     console = console, cross_validate = folds.cross_validate, over_seeds = seeds.over_seeds, search = search.search,
+    shift = shift.shift,
 }
 
 -- Where a network computes.
