@@ -40,6 +40,7 @@ require "luxel.types"
 ---@field conformal table sets of classes that hold the right one as often as one asks for
 ---@field io table files of other programs
 ---@field models table networks by name
+---@field text table reports of radiologists: what they say of each finding
 ---@field predictor table a trained model, from a film to an answer
 local lx = {}
 

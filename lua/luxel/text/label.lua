@@ -270,13 +270,26 @@ local function label_words(rules, words, starts, stops, text, add)
     end
 end
 
+-- The last word of a piece of a long sentence: at a comma where one of the last words is, for cues to stay with what
+-- they are about.
+local function end_of_piece(words, from)
+    local last = from + MOST - 1
+    if last >= #words then return #words end
+    for i = last, last - MOST // 2, -1 do
+        if words[i] == "," or words[i] == ";" then return i end
+    end
+    return last
+end
+
 local function label_sentence(rules, text, add)
     local words, starts, stops = words_of(text)
     if #words <= MOST then return label_words(rules, words, starts, stops, text, add) end
-    for from = 1, #words, MOST do
-        local to = math.min(from + MOST - 1, #words)
+    local from = 1
+    while from <= #words do
+        local to = end_of_piece(words, from)
         label_words(rules, table.move(words, from, to, 1, {}), table.move(starts, from, to, 1, {}),
             table.move(stops, from, to, 1, {}), text, add)
+        from = to + 1
     end
 end
 
@@ -323,15 +336,15 @@ local function usual_rules()
     return usual
 end
 
---- What a report says of each finding. Of a text, headings at the beginning of lines ("FINDINGS:") divide it. What was
---- asked (indication) and compared with is no evidence.
+--- What a report says of each finding. Of a text, headings at the beginning of lines ("FINDINGS:") divide it. What
+--- was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
 ---@param report string|{text: string?, findings: string?, impression: string?, indication: string?,
 ---  comparison: string?}
 ---@param options {rules: luxel.Rules?}? `rules` of `lx.text.rules`, default those of chest radiographs in English
 ---@return luxel.Labels
 local function label(report, options)
     local rules = options and options.rules or usual_rules()
-    local parts = type(report) == "string" and sections.divide(report) or report
+    local parts = sections.of(report)
     local labels, mentions, number = {}, {}, 0
     for _, section in ipairs(sections.EVIDENCE) do
         for _, sentence in ipairs(parts[section] and sentences_of(parts[section]) or {}) do
@@ -350,5 +363,5 @@ end
 
 args.type("rules", "rules of lx.text.rules", "table", function(value) return getmetatable(value) == divided.class end)
 
-return args.public("text.label", "report: string|{text: string?, findings: string?, impression: string?, "
+return args.public("label", "report: string|{text: string?, findings: string?, impression: string?, "
     .. "indication: string?, comparison: string?}, options: {rules: rules?}?", label)

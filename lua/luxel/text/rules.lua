@@ -151,5 +151,5 @@ local function rules(path)
 end
 
 return {
-    rules = args.public("text.rules", "path: path?", rules), class = Rules,
+    rules = args.public("rules", "path: path?", rules), class = Rules,
 }

@@ -14,10 +14,8 @@ local HEADINGS <const> = {
     technique = "technique", exam = "technique", examination = "technique", procedure = "technique",
 }
 
---- Divides a text by the headings in it, which stand at the beginning of a line with a colon behind.
----@param text string
----@return table<string, string> parts by the names of sections
-function sections.divide(text)
+-- Divides a text by the headings in it, which stand at the beginning of a line with a colon behind.
+local function divide(text)
     local parts, name, from, place = {}, "text", 1, 1
     local function close(last)
         local part = text:sub(from, last)
@@ -33,6 +31,18 @@ function sections.divide(text)
         place = (text:find("\n", place, true) or #text) + 1
     end
     close(#text)
+    return parts
+end
+
+--- The sections of a report, by their names. A text is divided by its headings; what is given as a section stays one.
+---@param report string|table<string, string>
+---@return table<string, string>
+function sections.of(report)
+    if type(report) == "string" then return divide(report) end
+    local parts = report.text and divide(report.text) or {}
+    for name, text in pairs(report) do
+        if name ~= "text" then parts[name] = parts[name] and parts[name] .. "\n\n" .. text or text end
+    end
     return parts
 end
 

@@ -22,12 +22,14 @@ end
 return function(text)
     local list, from = {}, 1
     local function add(last)
-        local start = text:find("%S", from)
-        if start and start <= last then
-            local stop = last
-            while text:find("^%s", stop) do stop = stop - 1 end
-            local sentence = text:sub(start, stop)
-            if sentence:find("[%w\128-\255]") then list[#list + 1] = {text = sentence, from = start} end
+        local piece = text:sub(from, last)
+        local start, stop = piece:find("%S"), #piece
+        if start then
+            while piece:find("^%s", stop) do stop = stop - 1 end
+            local sentence = piece:sub(start, stop)
+            if sentence:find("[%w\128-\255]") then
+                list[#list + 1] = {text = sentence, from = from + start - 1}
+            end
         end
         from = last + 1
     end
