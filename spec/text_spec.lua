@@ -153,7 +153,7 @@ local SENTENCES <const> = {
     {"Effusion is unchanged from prior exam.", {Effusion = 1}},
     {"History of pneumonia.", {Pneumonia = false}},
     {"Previously seen catheter has been removed.", {["Support Devices"] = 0}},
-    {"Correlate clinically for pneumonia.", {Pneumonia = false}},
+    {"Correlate with fever for pneumonia.", {Pneumonia = false}},
     {"Small fractures may not be visible.", {Fracture = false}},
     {"Opacity may represent atelectasis or pneumonia.", {Atelectasis = -1, Pneumonia = -1}},
     {"Mild scarring or atelectasis.", {Atelectasis = -1}},
@@ -169,6 +169,11 @@ local SENTENCES <const> = {
     {"The heart size is borderline.", {Cardiomegaly = -1}}, {"Heart and mediastinum are normal.", {Cardiomegaly = 0}},
     {"Heart size, mediastinum and lungs are within normal limits.", {Cardiomegaly = 0}},
     {"Pericardial effusion.", {Effusion = false}}, {"Subcutaneous emphysema.", {Emphysema = false}},
+    {"Fibrosis without superimposed infiltrate.", {Fibrosis = 1, Infiltration = 0}},
+    {"Nearly resolved edema, no mass.", {Edema = 0, Mass = 0}},
+    {"Catheter fracture.", {Fracture = false, ["Support Devices"] = 1}},
+    {"Other views are more sensitive for masses.", {Mass = false}},
+    {"The cardiac shadow is normal or a little enlarged.", {Cardiomegaly = -1}},
     {"Hydropneumothorax.", {Effusion = 1, Pneumothorax = 1}}, {"Healed rib fractures.", {Fracture = 1}},
     {"Edema in the right clinical setting.", {Edema = -1}},
     {"PLEURAL EFFUSION", {Effusion = 1}}, {"Lungs are clear.", {Effusion = false, Consolidation = false}},
@@ -324,7 +329,8 @@ describe("luxel label-reports", function()
             rows[1]["No Finding"]})
         assert.same({"b", "", ""}, {rows[2].id, rows[2].Effusion, rows[2]["No Finding"]})
         assert.equal("id,finding,label,section,sentence,words,cue,severity,side,place\n"
-            .. '"a,1",Effusion,0,findings,1,effusion,No,,,\n"a,1",Edema,-1,impression,2,edema,Possible,,,\n', shell.read(work .. "/e.csv"))
+            .. '"a,1",Effusion,0,findings,1,effusion,No,,,\n"a,1",Edema,-1,impression,2,edema,Possible,,,\n',
+            shell.read(work .. "/e.csv"))
     end)
 
     it("takes whole reports by their headings, and rules of one's own", function()

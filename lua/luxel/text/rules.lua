@@ -18,9 +18,10 @@ local LARGEST <const> = 1 << 20 -- bytes of a file
 
 local VALUES <const> = {present = 1, absent = 0, doubt = -1, ["not"] = "not"}
 local CUES <const> = {
-    ["deny before"] = true, ["deny after"] = true, ["doubt before"] = true, ["doubt near"] = true,
-    ["doubt after"] = true, ["doubt around"] = true, ["doubt beside"] = true, ["aside before"] = true,
-    ["aside near"] = true, ["aside after"] = true, ["end"] = true, ["end deny"] = true, ["nothing"] = true,
+    ["deny before"] = true, ["deny after"] = true, ["deny around"] = true, ["doubt before"] = true,
+    ["doubt near"] = true, ["doubt after"] = true, ["doubt around"] = true, ["doubt beside"] = true,
+    ["aside before"] = true, ["aside near"] = true, ["aside after"] = true, ["end"] = true, ["end deny"] = true,
+    ["nothing"] = true,
 }
 local WORDS <const> = {severity = true, side = true, place = true}
 
