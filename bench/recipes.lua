@@ -11,6 +11,7 @@
 
 local cjson = require "cjson"
 local core = require "luxel.core"
+local csv = require "luxel.io.csv"
 local lfs = require "lfs"
 local lx = require "luxel"
 
@@ -39,6 +40,7 @@ local RECIPES <const> = {
     crop = with {augment = "style", balance = true, enhance = {{"centre_crop", 0.85}}},
     dro = with {augment = "style", dro = true},
     smooth = with {augment = "style", balance = true, smoothing = 0.1},
+    large = with {augment = "style", balance = true, size = 224, epochs = 3},
     gentle = with {augment = "style", balance = true, lr = 1e-4, decay = 1},
 }
 
@@ -103,13 +105,15 @@ local function train_on(images, clusters, out, watch)
     local result = assert(lx.train.fit {
         net = net, optimizer = optimizer, train = train, val = val, epochs = recipe.epochs, batch = 32, seed = seed,
         scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
-        augment = lx.vision.preset(recipe.augment), enhance = recipe.enhance, drop_last = true, overwrite = true,
+        augment = lx.vision.preset(recipe.augment), enhance = recipe.enhance, drop_last = true,
+        resume = lfs.attributes(out .. "/last.safetensors") ~= nil,
         balance = recipe.balance and {groups = own} or nil, dro = recipe.dro and {groups = own} or nil,
         label_smoothing = recipe.smoothing, best = "last", out = out,
         callbacks = {epoch = function(row) watch(net, row, input) end},
     })
     assert(not result.interrupted)
     collectgarbage()
+    watch(net, {epoch = result.epoch}, input) -- also of a run that was done before
     return net, input, val
 end
 
@@ -132,8 +136,8 @@ end
 -- NIH's adults that radiologists called normal, or saw an opacity in; of one view.
 local function adults(nih, view)
     local status, rows = {}, {}
-    for _, row in ipairs(assert(lx.io.csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
-    for _, row in ipairs(assert(lx.io.csv.read(nih .. "/labels.csv"))) do
+    for _, row in ipairs(assert(csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
+    for _, row in ipairs(assert(csv.read(nih .. "/labels.csv"))) do
         local class = status[row.image]
         local grown = tonumber(row.age) >= 18 and (not view or row.view == view)
         if (class == "Normal" or class == "Lung Opacity") and grown then
@@ -152,8 +156,7 @@ if arg[5] == "look" then
         {words = "as left-out styles have it", fitted = lx.calibration.fit(styled.logits, styled.labels)},
     }
     for i, of in ipairs {{own, truth}, {styled.logits, styled.labels}} do
-        local best = lx.metrics.youden(sigmoids(of[1], ways[i].fitted), of[2])
-        ways[i].threshold = type(best) == "table" and best.threshold or best
+        ways[i].threshold = lx.metrics.youden(sigmoids(of[1], ways[i].fitted), of[2])
         print(("%s: scale %.3f, shift %.3f, threshold %.3f"):format(ways[i].words, ways[i].fitted.scale,
             ways[i].fitted.shift, ways[i].threshold))
     end
@@ -181,8 +184,9 @@ for k = 1, FOLDS do
         function(net, row, input)
             local found = lx.train.predict(net, outside, input)
             local auc, accuracy = report(found, held)
-            print(("%s %d fold %d epoch %d: own AUC %.4f; left out %d images: AUC %.4f, accuracy %.4f; %.0f s"):format(
-                name, seed, k, row.epoch, row.val_auc, #held, auc, accuracy, core.now() - started))
+            print(("%s %d fold %d epoch %d: own AUC %s; left out %d images: AUC %.4f, accuracy %.4f; %.0f s"):format(
+                name, seed, k, row.epoch, row.val_auc and ("%.4f"):format(row.val_auc) or "as above", #held, auc,
+                accuracy, core.now() - started))
             for i, place in ipairs(held) do logits[place] = found[i] end
         end)
 end
@@ -194,7 +198,7 @@ print(("%s %d: left-out styles together: AUC %.4f, accuracy %.4f at one half; %.
     core.now() - started))
 local probabilities = sigmoids(logits)
 local chosen = lx.metrics.youden(probabilities, labels)
-print(("%s %d: threshold %.3f"):format(name, seed, chosen.threshold or chosen))
+print(("%s %d: threshold %.3f"):format(name, seed, chosen))
 for c = 1, styles.k do
     local own, truth = {}, {}
     for i = 1, #all do
@@ -202,8 +206,8 @@ for c = 1, styles.k do
     end
     local form = "  style %d, part %d: %d images, AUC %.4f, sensitivity %.3f, specificity %.3f, ECE %.3f"
     print(form:format(c, part_of[c], #own, lx.metrics.auc(own, truth),
-        lx.metrics.sensitivity(own, truth, chosen.threshold),
-        lx.metrics.specificity(own, truth, chosen.threshold), lx.metrics.ece(own, truth)))
+        lx.metrics.sensitivity(own, truth, chosen),
+        lx.metrics.specificity(own, truth, chosen), lx.metrics.ece(own, truth)))
 end
 lfs.mkdir("runs")
 lfs.mkdir("runs/recipes")

@@ -16,6 +16,9 @@ local lx = {}
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
+---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
+---@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold, unlike the images of the training, or for its findings
+---@field doubt number? from 0 to 0.5: the larger, the likelier the answer is wrong; it orders images, and is no probability
 ---@field notice string
 
 ---@class Calibration
@@ -204,6 +207,26 @@ local lx = {}
 ---@field device string
 ---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] problem: what is computed, with all sizes; way: the fastest variant, of `ways` in number; usual: the time of the default one; rejected: variants that did not run or gave another result
 ---@field saved boolean whether the next process finds it
+
+---@class luxel.Adapted
+---@field steps string[] that were done
+---@field left_out {step: string, why: string}[] what was asked for or usual, and not done
+---@field calibration table|false
+---@field threshold number
+---@field prior number? the share of the positive class that was found without labels
+---@field images integer
+---@field labelled integer
+---@field patients integer? nil where nothing tells them
+---@field report table? before and after on patients kept out, where there are labels: {n, folds, rows}, each row {name, before, after, low, high}: the interval is of the difference
+---@field unlike {before: number, after: number}? shares of the images that are unlike those of the training
+local Adapted = {}
+
+--- Writes the adapted model. Its file says where and when it was adapted, on how many images, and how; and the images
+--- and patients are known to it as those of the training are (`lx.data.unseen`).
+---@param path string another file than the model's
+---@param options? {place?: string, date?: string} place: the hospital, in your words; date: default today's
+---@return boolean? ok, string? message, string? code "model" where nothing was changed, and there is nothing to write
+function Adapted:save(path, options) end
 
 ---@class luxel.Audit
 ---@field frame luxel.Frame
@@ -706,6 +729,13 @@ function Predictor:all(sources, options) end
 ---@param probabilities number|number[]|Tensor one element of what `probabilities` gives; a map may be of another size, and the mask is of it
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
+
+--- The same with how much to doubt each answer, of a model of two classes whose file keeps what that takes.
+---@param dataset luxel.Dataset
+---@return number[]? probabilities
+---@return {uncertain: boolean, reasons: table[], doubt: number}[]|string judgements as of answers, without the quality of the pictures; or the message
+---@return string? code as of `probabilities`, "model" where the file keeps nothing to doubt by
+function Predictor:judge(dataset) end
 
 --- How well the masks that the model finds agree with those of a dataset, at the resolution of the latter.
 ---@param dataset luxel.Dataset with masks
@@ -2646,6 +2676,25 @@ function lx.zeros(...) end
 ---@return Tensor
 function lx.zeros_like(t) end
 
+---@class lx.adapt
+lx.adapt = {}
+
+--- Adapts a model of two classes to local images. Nothing of `predictor` or its file changes.
+---
+--- Steps: "statistics" (batch normalisation by the local images; with labels, by as many of each class as the training
+--- had, and only where patients kept out gain by it), "head" (the last layer, changed as little as patients kept out
+--- say, and not at all where they gain nothing by it), "prior" (the share of the positive class, by expectation
+--- maximisation without labels: Saerens, Latinne and Decaestecker 2002; left out where the images or logits say that
+--- more has changed than that share), "calibration" (the scale and shift of the log-odds, held near the model's own)
+--- and "threshold" (moved only where that gains 3 points in the mean of sensitivity and specificity); head, calibration
+--- and threshold want labels. Default: all but prior where there are labels, else prior alone. With labels, `report`
+--- compares before and after on patients kept out, for whom everything was chosen on the others.
+---@param predictor luxel.Predictor of two classes, not adapted before
+---@param dataset luxel.Dataset images of `predictor.size`, of patients that the model was not trained on (`lx.data.unseen`); labels may be NaN
+---@param options? {steps?: (string)[], folds?: integer, seed?: integer} folds: of the report, default 5; seed: 1
+---@return luxel.Adapted? adapted, string? message, string? code "few": fewer than 30 images, or of what wants labels fewer than 10 of a class; "unlike": they are no chest radiographs, or further from those of the training than a change of hospital explains; "model": it cannot be adapted, or not in that way; "io", "format", "device", "memory"
+function lx.adapt.fit(predictor, dataset, options) end
+
 ---@class lx.autograd
 lx.autograd = {}
 
@@ -4568,8 +4617,8 @@ function lx.train.over_seeds(options) end
 --- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
----@return number[]|number[][]|Tensor[]
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, features?: boolean, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models` makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); maps are mirrored alone, and back
+---@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
 function lx.train.predict(net, dataset, options) end
 
 --- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of

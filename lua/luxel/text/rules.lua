@@ -11,6 +11,7 @@
 -- Lines may be repeated. What phrases are made of is in phrases.lua.
 
 local args = require "luxel.args"
+local namespace = require "luxel.namespace"
 local near = require "luxel.near"
 local phrases = require "luxel.text.phrases"
 
@@ -30,7 +31,7 @@ local WORDS <const> = {severity = true, side = true, place = true}
 ---@field findings string[] the names of what is reported, in order
 ---@field count integer how many phrases there are
 
-local Rules = {__name = "Rules"}
+local Rules = namespace.class("Rules", {}, {})
 
 function Rules:__tostring()
     return ("Rules: %d findings, %d phrases of %s"):format(#self.findings, self.count, self.path)
