@@ -4,7 +4,6 @@
 --     lua5.4 bench/labeler.lua [REPORTS.csv]
 --     lua5.4 bench/labeler.lua REPORTS.csv --disagreements      -- prints reports: 100 to read, drawn with a fixed seed
 
-local core = require "luxel.core"
 local csv = require "luxel.io.csv"
 local lx = require "luxel"
 local mesh = dofile "bench/labeler/mesh.lua"
@@ -152,11 +151,11 @@ end
 local function print_speed()
     local best = math.huge
     for _ = 1, 3 do
-        local began = core.now()
+        local began = os.clock() -- others may want the processor too
         for _, row in ipairs(reports) do lx.text.label {findings = row.findings, impression = row.impression} end
-        best = math.min(best, core.now() - began)
+        best = math.min(best, os.clock() - began)
     end
-    print(("\n%d reports in %.2f s on one core: %.0f a second (the best of three)"):format(#reports, best,
+    print(("\n%d reports in %.2f s of one core: %.0f a second (the best of three)"):format(#reports, best,
         #reports / best))
 end
 

@@ -259,7 +259,7 @@ EXAMPLES["lx.conformal.p_values"] = function() return made.conformal, {0.2, 0.7}
 EXAMPLES["lx.conformal.evaluate"] = function() return {{0}, {0, 1}}, {0, 1} end
 EXAMPLES["lx.conformal.quantile"] = function() return {0.2, 0.7}, 0.5 end
 EXAMPLES["lx.conformal.p_value"] = function() return {0.2, 0.7}, 0.5 end
-EXAMPLES["lx.text.label"] = function() return "No effusion." end
+EXAMPLES["lx.text.label"] = function() return {findings = "No effusion."} end
 EXAMPLES["lx.metrics.threshold_at_specificity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end
 EXAMPLES["lx.metrics.threshold_at_cost"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, {miss = 5} end
 EXAMPLES["lx.metrics.delong_test"] = function() return {0.1, 0.9, 0.3}, {0.2, 0.3, 0.9}, {0, 1, 1} end

@@ -151,6 +151,7 @@ local SENTENCES <const> = {
     {"There is no longer an effusion.", {Effusion = 0}},
     {"No change in the effusion.", {Effusion = 1}},
     {"Effusion is unchanged from prior exam.", {Effusion = 1}},
+    {"Effusion of the prior exam is not seen.", {Effusion = 0}},
     {"History of pneumonia.", {Pneumonia = false}},
     {"Previously seen catheter has been removed.", {["Support Devices"] = 0}},
     {"Correlate with fever for pneumonia.", {Pneumonia = false}},

@@ -117,7 +117,7 @@ local function reach_forwards(words, cues, index)
         place = math.max(place, other.from)
         local what = other.what
         local takes_over = what.cue == "end" and (what.reach ~= "deny" or cue.what.cue == "deny")
-            or (what.reach == "before" or what.reach == "near" and what.cue ~= "aside")
+            or (what.reach == "before" or what.reach == "near")
                 and (cue.what.cue ~= "deny" or what.cue == "deny" or comma)
         if takes_over then
             last = other.from - 1
