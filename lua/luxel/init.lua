@@ -42,6 +42,7 @@ require "luxel.types"
 ---@field explain table which part of an image an answer comes from
 ---@field io table files of other programs
 ---@field models table networks by name
+---@field text table reports of radiologists: what they say of each finding
 ---@field predictor table a trained model, from a film to an answer
 local lx = {}
 
@@ -82,7 +83,7 @@ lx.load = args.public("load", "path: path", lx.load)
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
 for _, name in ipairs {"adapt", "calibration", "checkpoint", "compile", "conformal", "data", "explain", "help", "io",
-    "metrics", "models", "nn", "opencl", "optim", "predictor", "profile", "train", "tune", "vision"} do
+    "metrics", "models", "nn", "opencl", "optim", "predictor", "profile", "text", "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 
