@@ -52,6 +52,7 @@ local RIGHT <const> = {
         adaptive_avg_pool1d = function() return lx.randn(1, 2, 7), 2 end,
         adaptive_avg_pool2d = function() return images(), 2 end,
         interpolate = function() return images(), {size = 3, mode = "bilinear"} end,
+        reorg = function() return images(), 1, {order = "darknet"} end,
         pad = function() return images(), {1, 1}, {mode = "reflect"} end,
         batch_norm = function()
             return images(), lx.zeros(3), lx.ones(3), lx.ones(3), lx.zeros(3), {training = true}
@@ -104,6 +105,10 @@ local CLASSES <const> = {
     Linear = {function() return 3, 4, {bias = true} end, some}, Embedding = {function() return 3, 4 end, bytes},
     BatchNorm1d = {function() return 3, {eps = 1e-3} end, some},
     BatchNorm2d = {function() return 3, {eps = 1e-3} end, images},
+    DarknetBatchNorm2d = {function() return 3, {root = "outside"} end, images},
+    DarknetMaxPool2d = {function() return 2, {stride = 1} end, images},
+    Reorg = {function() return 1, {order = "darknet"} end, images}, Route = {function() end, images},
+    Shortcut = {function() end, function() return lx.ones(1, 2, 3, 4), lx.ones(1, 2, 3, 4) end},
     LocalResponseNorm = {function() return 3, {k = 2} end, images},
     InstanceNorm2d = {function() return 3, {eps = 1e-3} end, images},
     GroupNorm = {function() return 1, 3, {eps = 1e-3} end, images}, LayerNorm = {function() return 3 end, some},
