@@ -321,8 +321,8 @@ function F.interpolate(x, options)
     return ops.upsample_bilinear2d(x, size, options.align_corners == true)
 end
 
--- By order: the sizes into which [C,H,W] falls, from C, H, W and the stride, the order in which these are read, and what
--- becomes of C, H and W.
+-- By order: the sizes into which [C,H,W] falls, from C, H, W and the stride, the order in which these are read, and
+-- what becomes of C, H and W.
 local REORGS <const> = {
     darknet = {
         function(c, h, w, s) return c // (s * s), h, s, w, s end, {1, 4, 6, 2, 3, 5}, "shrinks", "channels",
