@@ -68,6 +68,9 @@ local RIGHT <const> = {
         stochastic_depth = function() return images(), 0.5, true end,
         binary_cross_entropy_with_logits = logits, mse_loss = logits, l1_loss = logits, smooth_l1_loss = logits,
         huber_loss = logits, focal_loss = logits, kl_div = logits, cross_entropy = classes, nll_loss = classes,
+        region_loss = function()
+            return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}}, {anchors = {{1, 2}}}
+        end,
         dice_loss = masks, tversky_loss = masks,
         nt_xent_loss = function() return some(), some(), {temperature = 0.5} end,
     },
@@ -133,6 +136,8 @@ local CLASSES <const> = {
     CrossEntropyLoss = {function() return {label_smoothing = 0.1} end, classes},
     NLLLoss = {function() return {ignore_index = -1} end, classes},
     NTXentLoss = {function() return {temperature = 0.5} end, function() return some(), some() end},
+    RegionLoss = {function() return {anchors = {{1, 2}}} end,
+        function() return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}} end},
     DiceLoss = {function() return {smooth = 1} end, masks}, TverskyLoss = {function() return {alpha = 1} end, masks},
 }
 for _, row in ipairs(require "luxel.nn.activations") do

@@ -36,7 +36,7 @@ end
 
 local function number(text)
     local value = text:find("^[+-]?[%d.]+[eE]?[+-]?%d*$") and tonumber(text)
-    if value and value - value == 0 then return value end
+    if value and value - value == 0 then return math.tointeger(value) or value end -- 1.0 is written as 1
     return nil, "a number"
 end
 
