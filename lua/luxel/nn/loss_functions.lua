@@ -359,20 +359,22 @@ end
 --- Beyond the paper, as in darknet: the scales; `rescore`, by which the objectness of an object's anchor is to be the
 --- overlap of its box with the object, not 1; `bias_match`, by which anchors are compared by their own shapes, not by
 --- those of the boxes that they give; `by_size`, by which coordinates of small objects weigh more, 2 - w h; and while
---- fewer than 12800 images were seen, coordinates of all anchors are drawn to the cells' centres and the anchors' shapes,
---- with the scale 0.01. Targets that hang on the map itself have no gradient. Computed by the cpu for every device.
+--- fewer than 12800 images were seen, coordinates of all anchors are drawn to the cells' centres and the anchors'
+--- shapes, with the scale 0.01. Targets that hang on the map itself have no gradient. Computed by the cpu for every
+--- device.
 ---@param x Tensor [N,anchors (5 + classes),H,W] before activations
----@param truth Tensor [N,T,5] objects {x, y, w, h, class} each: centre and size as fractions of the image, class from 1;
---- 0 where an image has fewer than T
+---@param truth Tensor [N,T,5] objects {x, y, w, h, class} each: centre and size as fractions of the image, class from
+--- 1; 0 where an image has fewer than T
 ---@param options {anchors: number[][], object_scale: number, noobject_scale: number, class_scale: number,
 --- coord_scale: number, thresh: number, rescore: boolean, bias_match: boolean, by_size: boolean, seen: integer,
 --- reduction: "mean"|"sum"} anchors: {width, height} each, in cells; object_scale: default 5, the other scales: default
 --- 1; thresh: default 0.6; rescore, bias_match, by_size: default true; seen: how many images were seen before and with
 --- these, default 12800; reduction: over images, default "mean"
 ---@return Tensor loss 0-d
----@return {cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number, objects: integer} figures
---- cost: the sum of the squared differences through the sigmoid; of objects, nil without any, the means of iou,
---- probability of the right class, objectness, and the share with an iou above 0.5; any: mean objectness of all anchors
+---@return {cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number,
+--- objects: integer} figures cost: the sum of the squared differences through the sigmoid; of objects, nil without any,
+--- the means of iou, probability of the right class, objectness, and the share with an iou above 0.5; any: mean
+--- objectness of all anchors
 function F.region_loss(x, truth, options)
     local name = "region_loss"
     check.float(name, "input", x, {"N", "C", "H", "W"})
@@ -381,8 +383,8 @@ function F.region_loss(x, truth, options)
     local anchors = flat_anchors(name, options.anchors)
     local classes = 2 * channels / #anchors - 5
     if classes < 1 or classes % 1 ~= 0 or n * height * width == 0 then
-        check.fail(name, "input: expected [N,C,H,W] with C of %d anchors times 5 + classes numbers, got %s", #anchors // 2,
-            args.describe(x))
+        check.fail(name, "input: expected [N,C,H,W] with C of %d anchors times 5 + classes numbers, got %s",
+            #anchors // 2, args.describe(x))
     end
     events.cannot_replay("computes a region loss, which the host does; compile the network alone")
     if truth.shape[2] == 0 then truth = lx.zeros(n, 1, 5) end

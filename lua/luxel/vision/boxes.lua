@@ -146,14 +146,14 @@ local METHODS <const> = {hard = 0, linear = 1, gaussian = 2}
 
 local function on_cpu(t) return core.contiguous(t:detach():to("cpu")) end
 
---- Non-maximum suppression: of boxes that overlap by more than `iou`, the one of the best score stays. "hard" leaves the
---- others out; "linear" and "gaussian" (Bodla et al. 2017) take from their scores, and leave out what falls below
+--- Non-maximum suppression: of boxes that overlap by more than `iou`, the one of the best score stays. "hard" leaves
+--- the others out; "linear" and "gaussian" (Bodla et al. 2017) take from their scores, and leave out what falls below
 --- `least`. On the cpu, whatever the device.
 ---@param b Tensor [K,4]
 ---@param scores Tensor [K]
 ---@param options {iou: number, method: "hard"|"linear"|"gaussian", classes: Tensor, sigma: number, least: number}? iou:
---- default 0.45; method: default "hard"; classes: int32 [K], boxes of different classes do not suppress each other; sigma:
---- of "gaussian", default 0.5; least: of the soft methods, default 0.001
+--- default 0.45; method: default "hard"; classes: int32 [K], boxes of different classes do not suppress each other;
+--- sigma: of "gaussian", default 0.5; least: of the soft methods, default 0.001
 ---@return Tensor places int32 [k] from 1, the best first; of equal scores the earlier one
 ---@return Tensor scores float32 [k], what is left of them
 function boxes.nms(b, scores, options)
@@ -234,11 +234,12 @@ local function decode_image(numbers, anchors, classes, height, width, threshold)
     return {boxes = lx.tensor(out), scores = lx.tensor(scores), classes = lx.tensor(kinds, {dtype = "int32"})}
 end
 
---- What the map before a region layer says (Redmon and Farhadi 2017): for each anchor of each cell a box, how sure it is
---- that there is an object, and which class it would be of. A box stands once for each class whose probability, that of
---- an object times that of the class, is above `threshold`; `nms` with `classes` suppresses within each.
+--- What the map before a region layer says (Redmon and Farhadi 2017): for each anchor of each cell a box, how sure it
+--- is that there is an object, and which class it would be of. A box stands once for each class whose probability, that
+--- of an object times that of the class, is above `threshold`; `nms` with `classes` suppresses within each.
 ---@param map Tensor [N,anchors (5 + classes),H,W] before activations, as `lx.io.darknet` networks give it
----@param options {anchors: number[][], threshold: number} anchors: {width, height} each, in cells; threshold: default 0.5
+---@param options {anchors: number[][], threshold: number} anchors: {width, height} each, in cells; threshold: default
+---  0.5
 ---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images boxes [k,4], corners as fractions of the image;
 ---  scores [k]; classes int32 [k], from 1
 function boxes.decode_region(map, options)
