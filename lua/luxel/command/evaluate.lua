@@ -7,6 +7,7 @@
 
 local cjson = require "cjson"
 local core = require "luxel.core"
+local doubts = require "luxel.command.doubts"
 local lx = require "luxel"
 local masks = require "luxel.command.masks"
 local options = require "luxel.command.options"
@@ -36,25 +37,6 @@ end
 -- Phantoms that no training has drawn: seeds of training runs are positive.
 local PHANTOM_SEED <const> = -1
 
--- The classes of the images have to be those of the model, by the names that the training data had or by the model's
--- words.
-local function check_classes(model, frame)
-    local metadata = model.metadata
-    if model.task == "segmentation" and frame.task == model.task then return end
-    if frame.task ~= model.task or #frame.classes ~= #metadata.classes then
-        options.fail(("the model tells %s (%s), and the images have %s (%s)"):format(table.concat(metadata.classes,
-            ", "),
-            model.task, table.concat(frame.classes, ", "), frame.task))
-    end
-    if model.task == "binary" then return end -- which is the disease has been told
-    for k, name in ipairs(frame.classes) do
-        local folder = (metadata.folders or metadata.classes)[k]
-        if name:lower() ~= folder:lower() and name:lower() ~= metadata.classes[k]:lower() then
-            options.fail(("class %d of the images is %s, and of the model %s"):format(k, name, folder))
-        end
-    end
-end
-
 -- The images, and a sentence on which they are.
 local function read_data(args, model)
     if not args.data then
@@ -65,7 +47,7 @@ local function read_data(args, model)
             "phantoms drawn anew"
     end
     local frame = options.frame(args)
-    check_classes(model, frame)
+    options.check_classes(model, frame)
     local test = frame:in_part("test")
     local what = "all of " .. args.data
     if #test > 0 then frame, what = test, args.data .. "/test" end
@@ -95,10 +77,22 @@ local function report_masks(args, model, dataset)
 end
 
 local function report_scores(args, model, dataset)
-    return lx.metrics.report(options.must(model:probabilities(dataset)), dataset.labels, {
+    local probabilities, judgements
+    if model.metadata.doubt then
+        probabilities, judgements = options.must(model:judge(dataset))
+    else
+        probabilities = options.must(model:probabilities(dataset))
+    end
+    local report = lx.metrics.report(probabilities, dataset.labels, {
         threshold = model.threshold, groups = dataset.groups, seed = args.seed,
         classes = model.task ~= "binary" and model.metadata.classes or nil, prevalence = args.prevalence,
     })
+    if judgements then
+        report.doubt = doubts.report(probabilities, judgements, core.to_table(dataset.labels), {
+            threshold = model.threshold, groups = dataset.groups, seed = args.seed,
+        })
+    end
+    return report
 end
 
 --- Runs the command.
@@ -121,6 +115,10 @@ function evaluate.run(args)
     print(model.task == "segmentation" and masks.words(report)
         or model.task == "binary" and lx.metrics.format_report(report, classes) or tostring(report))
     print()
+    if rawget(report, "doubt") then
+        print(doubts.words(report.doubt, model.path, model.metadata.adapted ~= nil))
+        print()
+    end
     print(options.NOTICE)
 
     if args.json then
