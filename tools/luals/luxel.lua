@@ -328,6 +328,8 @@ local Darknet = {}
 ---@return table<integer, Tensor> by their numbers in darknet, from 0
 function Darknet:each_result(x) end
 
+--- How many layers it has, for `print`.
+---@return string
 function Darknet:extra() end
 
 --- The maps that the detection layers read, in their order; without such layers, the last layer's result.

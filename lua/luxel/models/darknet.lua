@@ -327,6 +327,8 @@ function Darknet:each_result(x)
     return all
 end
 
+--- How many layers it has, for `print`.
+---@return string
 function Darknet:extra() return ("%d layers of darknet"):format(#self.layers) end
 
 declare(Darknet, {init = "plans: table", forward = "x: any?", each_result = "x: any?"})
