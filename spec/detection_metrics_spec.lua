@@ -74,7 +74,7 @@ describe("lx.metrics.coco", function()
         assert.equal(0.5, (metrics.detection_ap(truth, found, {iou = 0.6})))
         assert.equal(0, (metrics.detection_ap(truth, found, {iou = 0.61})))
         assert.is_nil((metrics.detection_ap({}, found)))
-        local same = {{image = 1, box = {0.1, 0.7, 0.3, 0.1}, score = 1}} -- which overlaps itself by 1 less rounding
+        local same = {{image = 1, box = {0.1, 0.4, 0.1, 0.3}, score = 1}} -- which overlaps itself by 1 less rounding
         assert.equal(1, (metrics.detection_ap(same, same, {iou = 1})))
     end)
 
