@@ -11,6 +11,7 @@
 # make oclgrind all kernels checked for data races and accesses outside buffers
 # make fuzz     damaged image files through the readers   make fuzz-torch   damaged files of PyTorch's weights
 # make fuzz-text  damaged reports, files of rules and CSV files through lx.text
+# make fuzz-darknet   damaged configurations and weights of darknet
 # make corpora DIR=FOLDER   the readers beside those of others, over files of your own
 # make faults   every allocation and every call for a file of the module fails once, and all after it (FAULTS_ONLY=PATTERN,
 #               FAULTS_STRIDE=N: each N-th)
@@ -202,16 +203,17 @@ fuzz: deps-test
 	$(FUZZ_ASAN) $(BUILD)/fuzz/libfuzzer -runs=$(FUZZ_RUNS) -max_len=65536 -rss_limit_mb=3000 -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/found spec/fuzz/corpus
 
-# Damaged files of torch.save through their reader, in the module that is built with sanitizers.
+# Damaged files of torch.save, and of darknet, through their readers, in the module that is built with sanitizers.
 FUZZ_TORCH_COUNT ?= 10000
+FUZZ_DARKNET_COUNT ?= 10000
 
-fuzz-torch: deps-test
+fuzz-torch fuzz-darknet: fuzz-%: deps-test
 	@$(MAKE) --no-print-directory all BUILD=$(BUILD)/sanitize OPTIMIZE=-O1 \
 		SANITIZE="-g -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 	@$(HERE); LUA_CPATH="$(abspath $(BUILD))/sanitize/?.so;;" ASAN_OPTIONS=max_allocation_size_mb=256 \
 		LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		LSAN_OPTIONS="use_tls=0:print_suppressions=0:suppressions=$(CURDIR)/spec/support/leaks.txt" \
-		$(LUA) spec/fuzz/torch.lua $(FUZZ_TORCH_COUNT)
+		$(LUA) spec/fuzz/$*.lua $(if $(filter torch,$*),$(FUZZ_TORCH_COUNT),$(FUZZ_DARKNET_COUNT))
 
 # Damaged reports and rules: all of it Lua.
 fuzz-text: all
@@ -367,4 +369,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-text fuzz-torch faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean
+.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-text fuzz-torch fuzz-darknet faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean

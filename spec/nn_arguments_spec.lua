@@ -52,6 +52,7 @@ local RIGHT <const> = {
         adaptive_avg_pool1d = function() return lx.randn(1, 2, 7), 2 end,
         adaptive_avg_pool2d = function() return images(), 2 end,
         interpolate = function() return images(), {size = 3, mode = "bilinear"} end,
+        reorg = function() return images(), 1, {order = "darknet"} end,
         pad = function() return images(), {1, 1}, {mode = "reflect"} end,
         batch_norm = function()
             return images(), lx.zeros(3), lx.ones(3), lx.ones(3), lx.zeros(3), {training = true}
@@ -67,6 +68,9 @@ local RIGHT <const> = {
         stochastic_depth = function() return images(), 0.5, true end,
         binary_cross_entropy_with_logits = logits, mse_loss = logits, l1_loss = logits, smooth_l1_loss = logits,
         huber_loss = logits, focal_loss = logits, kl_div = logits, cross_entropy = classes, nll_loss = classes,
+        region_loss = function()
+            return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}}, {anchors = {{1, 2}}}
+        end,
         dice_loss = masks, tversky_loss = masks,
         nt_xent_loss = function() return some(), some(), {temperature = 0.5} end,
     },
@@ -104,6 +108,10 @@ local CLASSES <const> = {
     Linear = {function() return 3, 4, {bias = true} end, some}, Embedding = {function() return 3, 4 end, bytes},
     BatchNorm1d = {function() return 3, {eps = 1e-3} end, some},
     BatchNorm2d = {function() return 3, {eps = 1e-3} end, images},
+    DarknetBatchNorm2d = {function() return 3, {root = "outside"} end, images},
+    DarknetMaxPool2d = {function() return 2, {stride = 1} end, images},
+    Reorg = {function() return 1, {order = "darknet"} end, images}, Route = {function() end, images},
+    Shortcut = {function() end, function() return lx.ones(1, 2, 3, 4), lx.ones(1, 2, 3, 4) end},
     LocalResponseNorm = {function() return 3, {k = 2} end, images},
     InstanceNorm2d = {function() return 3, {eps = 1e-3} end, images},
     GroupNorm = {function() return 1, 3, {eps = 1e-3} end, images}, LayerNorm = {function() return 3 end, some},
@@ -128,6 +136,8 @@ local CLASSES <const> = {
     CrossEntropyLoss = {function() return {label_smoothing = 0.1} end, classes},
     NLLLoss = {function() return {ignore_index = -1} end, classes},
     NTXentLoss = {function() return {temperature = 0.5} end, function() return some(), some() end},
+    RegionLoss = {function() return {anchors = {{1, 2}}} end,
+        function() return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}} end},
     DiceLoss = {function() return {smooth = 1} end, masks}, TverskyLoss = {function() return {alpha = 1} end, masks},
 }
 for _, row in ipairs(require "luxel.nn.activations") do

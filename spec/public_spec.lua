@@ -339,6 +339,41 @@ EXAMPLES["Predictor:input"] = function() return made.Predictor, {bytes = png()} 
 EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
 EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
 EXAMPLES["lx.metrics.iou"] = EXAMPLES["lx.metrics.dice"]
+for _, name in ipairs {"coco", "detection_ap", "lesion_marks"} do
+    EXAMPLES["lx.metrics." .. name] = function()
+        return {{image = 1, box = {0, 0, 1, 1}}}, {{image = 1, box = {0, 0, 1, 1}, score = 0.5}}
+    end
+end
+for _, name in ipairs {"froc", "froc_sensitivity", "jafroc"} do
+    EXAMPLES["lx.metrics." .. name] = function()
+        return {{lesions = 1, marks = {{score = 1, lesion = 1}}}, {lesions = 0, marks = {}}}
+    end
+end
+for _, name in ipairs {"iou", "giou", "diou"} do
+    EXAMPLES["lx.vision.boxes." .. name] = function() return lx.rand(2, 4), lx.rand(3, 4) end
+end
+EXAMPLES["lx.vision.boxes.convert"] = function() return lx.rand(2, 4), "corners", "centre" end
+EXAMPLES["lx.vision.boxes.loss"] = function() return lx.rand(2, 4), lx.rand(2, 4) end
+EXAMPLES["lx.vision.boxes.nms"] = function() return lx.rand(2, 4), lx.rand(2) end
+EXAMPLES["lx.vision.boxes.decode_region"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}} end
+EXAMPLES["lx.vision.boxes.anchors"] = function() return {{1, 2}, {3, 4}}, 2 end
+EXAMPLES["lx.nn.functional.reorg"] = function() return lx.rand(1, 4, 4, 4), 2 end
+EXAMPLES["lx.nn.functional.region_loss"] = function()
+    return lx.rand(1, 7, 2, 2), lx.zeros(1, 1, 5), {anchors = {{1, 2}}}
+end
+EXAMPLES["lx.nn.RegionLoss"] = function() return {anchors = {{1, 2}}} end
+EXAMPLES["lx.nn.DarknetMaxPool2d"] = function() return 2 end
+
+-- A network of darknet's files, and its configuration.
+local function of_darknet()
+    local cfg = {{name = "net", options = {width = 8, height = 8}}, {name = "convolutional", options = {filters = 2}}}
+    return cfg, lx.io.darknet.network(cfg)
+end
+EXAMPLES["lx.io.darknet.network"] = function() return (of_darknet()) end
+EXAMPLES["lx.io.darknet.read_cfg"] = function() return "a.cfg" end
+EXAMPLES["lx.io.darknet.write_cfg"] = function() return "a.cfg", (of_darknet()) end
+EXAMPLES["lx.io.darknet.load_weights"] = function() return select(2, of_darknet()), "a.weights" end
+EXAMPLES["lx.io.darknet.save_weights"] = EXAMPLES["lx.io.darknet.load_weights"]
 EXAMPLES["lx.vision.draw_mask"] = function() return image():byte(), image():select(1, 1):contiguous():byte() end
 EXAMPLES["lx.models.build"] = function() return "cnn" end
 EXAMPLES["lx.models.limits"] = EXAMPLES["lx.models.build"]

@@ -117,7 +117,7 @@ extern const luaL_Reg lx_error_functions[], lx_device_functions[], lx_tensor_fun
     lx_reduce_functions[], lx_layer_functions[], lx_nn_functions[], lx_image_functions[], lx_file_functions[],
     lx_opencl_functions[], lx_recording_functions[], lx_loader_functions[], lx_geometry_functions[],
     lx_enhance_functions[], lx_pipeline_functions[], lx_survey_functions[], lx_metrics_functions[],
-    lx_process_functions[];
+    lx_detection_functions[], lx_process_functions[];
 void lx_register_tensor(lua_State *L); /* the metatable; leaves nothing on the stack */
 void lx_register_recording(lua_State *L);
 void lx_register_loader(lua_State *L);

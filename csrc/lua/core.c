@@ -273,6 +273,7 @@ int luaopen_luxel_core(lua_State *L)
     lx_set_functions(L, lx_enhance_functions);
     lx_set_functions(L, lx_survey_functions);
     lx_set_functions(L, lx_metrics_functions);
+    lx_set_functions(L, lx_detection_functions);
     lx_set_functions(L, lx_process_functions);
     lx_set_functions(L, lx_pipeline_functions);
     publish_constants(L);

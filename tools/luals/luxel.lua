@@ -346,6 +346,29 @@ function Console:reading(done, total) end
 ---@param s {epoch: integer, epochs: integer, batch: integer, batches: integer, rate: number, loss: number, left: number}
 function Console:step(s) end
 
+---@class Darknet: Module
+---@field channels integer of the images
+---@field height integer of the images that the file names; others may do
+---@field width integer
+---@field layers Module the layers by their numbers in darknet, from 0
+---@field detections {kind: "region"|"yolo", layer: integer, anchors: number[][], classes: integer, options: table}[]
+---@field header {major: integer, minor: integer, revision: integer, seen: integer, bytes: integer}? of its weights
+local Darknet = {}
+
+--- The results of all layers, for comparisons.
+---@param x? Tensor [N,channels,H,W]
+---@return table<integer, Tensor> by their numbers in darknet, from 0
+function Darknet:each_result(x) end
+
+--- How many layers it has, for `print`.
+---@return string
+function Darknet:extra() end
+
+--- The maps that the detection layers read, in their order; without such layers, the last layer's result.
+---@param x? Tensor [N,channels,H,W]
+---@return Tensor ... [N,anchors (5 + classes),H',W'] each
+function Darknet:forward(x) end
+
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
@@ -3166,6 +3189,51 @@ function lx.explain.smooth_grad(model, images, options) end
 ---@class lx.io
 lx.io = {}
 
+---@class lx.io.darknet
+lx.io.darknet = {}
+
+--- Fills a network with the weights of a file, which has to be as long as they are; nothing is changed if it is not.
+--- Headers of 16 and 20 bytes are known by the version, and where forks of darknet disagree (major or minor from 1000
+--- on) by the length of the file.
+---@param net Module of `network`
+---@param path string
+---@param options? {layers?: integer} layers: the file has those of the first so many layers alone, as `.conv.N` files
+---@return {major: integer, minor: integer, revision: integer, seen: integer, bytes: integer}? header kept as `net.header`; seen: the images that the weights were trained on; bytes: the header's length
+---@return string? message
+---@return string? code "io", "format"
+function lx.io.darknet.load_weights(net, path, options) end
+
+--- A network of a configuration, with random weights. Its layers have darknet's numbers, `net.layers`; called with
+--- images [N,channels,H,W] of 0 to 1, it gives the map that each [region] or [yolo] reads, [N,anchors (5 +
+--- classes),H',W'], and `net.detections` says what these are.
+---@param cfg luxel.DarknetCfg
+---@param options? {root?: "inside"|"outside", momentum?: number, parameters?: integer} root: where batch normalisation has its epsilon, see `nn.DarknetBatchNorm2d`, default "inside", which published weights want; momentum: of its running statistics, default 0.1; parameters: how many a network may have at most, default 134217728
+---@return Module? net
+---@return string? message
+---@return string? code "format", with the section and its line
+function lx.io.darknet.network(cfg, options) end
+
+--- Reads a configuration. Sections and options that are not known, come twice or have another kind of value are refused
+--- with their line.
+---@param path string at most 1 MiB
+---@return luxel.DarknetCfg? cfg a list of {name =, line =, options =}, the first [net]; options are numbers, lists of them, or words
+---@return string? message
+---@return string? code "io", "format"
+function lx.io.darknet.read_cfg(path) end
+
+--- Writes the weights of a network. A network that `load_weights` filled gives the same bytes.
+---@param net Module of `network`
+---@param path string
+---@param options? {layers?: integer, major?: integer, minor?: integer, revision?: integer, seen?: integer} layers: of the first so many alone; version and seen: default those that were loaded, or 0.2.0, and 0
+---@return boolean? ok, string? message, string? code
+function lx.io.darknet.save_weights(net, path, options) end
+
+--- Writes a configuration: the sections in order, and the options of each in the order of their names.
+---@param path string
+---@param cfg luxel.DarknetCfg
+---@return boolean? ok, string? message, string? code
+function lx.io.darknet.write_cfg(path, cfg) end
+
 ---@class lx.io.torch
 lx.io.torch = {}
 
@@ -3263,6 +3331,16 @@ function lx.metrics.brier_decomposition(scores, labels, n_bins, by) end
 ---@return string? message
 function lx.metrics.calibrated_ece(scores, labels, n_bins, by, options) end
 
+--- The twelve figures of COCO's detection challenge (Lin et al. 2014): average precision, the mean over the thresholds
+--- 0.5, 0.55 ... 0.95 of the overlap, at 0.5 and 0.75, and of small (area up to 32²), medium and large (from 96²)
+--- objects; average recall with 1, 10 and 100 boxes an image, and by size. The means are over the classes that have
+--- objects. Of boxes with one score the earlier image's, then the earlier one, comes first.
+---@param truth {image: any, class: any, box: number[], area: number?, crowd: boolean?}[] box {x, y, w, h} in pixels; class by default 1; area by default w h; a crowd is no object of its own, but boxes inside it are not wrong
+---@param detections {image: any, class: any, box: number[], score: number}[]
+---@param options? {images?: (any)[]} images: all of them in their order; by default those of both lists, sorted
+---@return {ap: number?, ap50: number?, ap75: number?, ap_small: number?, ap_medium: number?, ap_large: number?, ar1: number?, ar10: number?, ar100: number?, ar_small: number?, ar_medium: number?, ar_large: number?} figures nil each where there is no object to find
+function lx.metrics.coco(truth, detections, options) end
+
 --- True and false positives and negatives.
 ---@param scores number[]|luxel.Tensor
 ---@param labels number[]|luxel.Tensor
@@ -3297,6 +3375,18 @@ function lx.metrics.delong(scores, labels, options) end
 ---@return string? message why nil: fewer than two images of a class, or both order all pairs alike
 function lx.metrics.delong_test(scores_a, scores_b, labels, options) end
 
+--- Average precision of boxes at one threshold of the overlap, the mean over the classes that have objects.
+---
+--- "coco": right from the threshold on, precision at the recalls 0, 0.01 ... 1. "voc" (Everingham et al. 2010): right
+--- above the threshold, the whole area under the curve; "voc07" its means at the recalls 0, 0.1 ... 1, which are
+--- compared as whole tenths: the program of that time misses some of them by rounding.
+---@param truth {image: any, class: any, box: number[], area: number?, crowd: boolean?}[] as of `coco`; crowd for VOC's difficult objects too
+---@param detections {image: any, class: any, box: number[], score: number}[]
+---@param options? {images?: (any)[], iou?: number, rule?: "coco"|"voc"|"voc07"} iou: default 0.5; rule: default "coco"; images: as of `coco`
+---@return number? ap nil where there is no object to find
+---@return table<any, number>|string by_class each class's, or why nil
+function lx.metrics.detection_ap(truth, detections, options) end
+
 --- The Dice coefficient of two masks, 2 |A ∩ B| / (|A| + |B|) (Dice, Ecology 26:297, 1945), over all elements together.
 --- 1 where both are empty: nothing was there, and nothing was found.
 ---@param prediction Tensor of any shape, uint8 or int32 (not 0: inside) or float32 of 0 and 1
@@ -3329,12 +3419,36 @@ function lx.metrics.f1(scores, labels, threshold) end
 ---@return string
 function lx.metrics.format_report(report, class_names) end
 
+--- The free-response ROC curve (Bunch et al. 1978): at each score, how many false marks an image has on the average,
+--- over all images, and which share of the lesions is found. A lesion that is marked twice counts once.
+---@param images {lesions: integer, marks: {score: number, lesion: integer?}[]}[] as `lesion_marks` gives them; a mark without a lesion is false
+---@return {threshold: number, false_positives: number, sensitivity: number}[]? points from the highest score down
+---@return string? message why nil: there is no lesion
+function lx.metrics.froc(images) end
+
+--- Sensitivities at rates of false marks for each image, and their mean: by default at 1/8, 1/4 ... 8, whose mean is
+--- the competition performance metric (Niemeijer et al. 2011). At a rate the curve is what it is at the last score with
+--- at most so many, without a line between points.
+---@param images table[] as of `froc`
+---@param rates? number[]? rising
+---@return number? mean, number[]|string sensitivities one for each rate, or why nil
+function lx.metrics.froc_sensitivity(images, rates) end
+
 --- Intersection over union of two masks, |A ∩ B| / |A ∪ B| (Jaccard, New Phytologist 11:37, 1912), over all elements
 --- together. 1 where both are empty, as of `dice`.
 ---@param prediction Tensor of any shape, uint8 or int32 (not 0: inside) or float32 of 0 and 1
 ---@param target Tensor of the same shape
 ---@return number iou 0..1; NaN and other numbers in a float mask are an error
 function lx.metrics.iou(prediction, target) end
+
+--- The jackknife free-response figure of merit (Chakraborty and Berbaum 2004): the chance that a lesion is rated above
+--- an image without lesions, whose rating is that of its highest mark; what has no mark is rated below all. With an
+--- interval by the percentile bootstrap of patients, where images have a `patient`, else of images.
+---@param images {lesions: integer, marks: table[], patient: any}[] as of `froc`
+---@param options? {n?: integer, seed?: integer, level?: number} as of `bootstrap`
+---@return {value: number, low: number?, high: number?, units: integer?}? figure units: how many patients were drawn from; no interval where that is not defined
+---@return string? message why nil: no image with lesions, or none without
+function lx.metrics.jafroc(images, options) end
 
 --- Cohen's kappa: how much of the agreement between what is and what is called is not by chance, up to 1 (Cohen,
 --- Educational and Psychological Measurement 20:37, 1960).
@@ -3343,6 +3457,15 @@ function lx.metrics.iou(prediction, target) end
 ---@param threshold? number? default 0.5
 ---@return number? kappa, string? message nil where all images are of one class and called to be
 function lx.metrics.kappa(scores, labels, threshold) end
+
+--- Which marks hit which lesions, for `froc` and `jafroc`: by the rule "centre" a mark hits the box that its centre
+--- lies in (edges included; of several, the one that it overlaps most), by a number that box, if the overlap is at
+--- least so much. Classes have to be the same.
+---@param truth {image: any, class: any, box: number[]}[]
+---@param detections {image: any, class: any, box: number[], score: number}[]
+---@param options? {images?: (any)[], rule?: "centre"|number, patients?: table} images: all of them, also those without lesions and marks; by default those of both lists; rule: default "centre"; patients: of each image
+---@return {image: any, patient: any, lesions: integer, marks: {score: number, lesion: integer?}[]}[] images
+function lx.metrics.lesion_marks(truth, detections, options) end
 
 --- The mean of -ln of the probability of what was the case, probabilities cut to between 2^-52 and 1 - 2^-52.
 ---@param scores number[]|number[][]|luxel.Tensor probabilities of the positive class, or a row of all for each image
@@ -3776,6 +3899,28 @@ function lx.nn.ConvTranspose2d(in_channels, out_channels, kernel, options) end
 ---@return CrossEntropyLoss
 function lx.nn.CrossEntropyLoss(options) end
 
+---@class DarknetBatchNorm2d: Module
+---@field root "inside"|"outside"
+local DarknetBatchNorm2d = {}
+
+--- `nn.DarknetBatchNorm2d(64)`: batch normalisation of [N,channels,H,W] as darknet has it, which while training divides
+--- by the root of the *unbiased* variance of the batch, sum((x - mean)²) / (NHW - 1), not of the biased one as
+--- `BatchNorm2d` and the paper.
+---@param channels integer
+---@param options? {root?: "inside"|"outside", eps?: number, momentum?: number|boolean} root: "inside" (the default) divides by sqrt(var + eps), as GPU builds of darknet do, whose weights are published; "outside" by sqrt(var) + eps, as its CPU build does; eps: default 1e-5 inside, 1e-6 outside; momentum: default 0.1; darknet of before the forks has 0.01
+---@return DarknetBatchNorm2d
+function lx.nn.DarknetBatchNorm2d(channels, options) end
+
+---@class DarknetMaxPool2d: Module
+
+--- `nn.DarknetMaxPool2d(2)`: the largest value of each window of [N,C,H,W], where the padding is that of both sides
+--- together, of which the smaller half stands left and above: windows of 2 at stride 1 keep the size, and at stride 2
+--- make 7 of 13. What is outside the image is in no window.
+---@param kernel integer
+---@param options? {stride?: integer, padding?: integer} stride defaults to the kernel; padding, less than twice the kernel, to the kernel less 1
+---@return DarknetMaxPool2d
+function lx.nn.DarknetMaxPool2d(kernel, options) end
+
 ---@class DiceLoss: Module
 
 --- Dice loss of masks (Milletari et al. 2016): 1 - (2 sum(p t) + smooth) / (sum(p^2) + sum(t^2) + smooth) for each
@@ -4019,6 +4164,31 @@ function lx.nn.ReLU6() end
 ---@return ReflectionPad2d
 function lx.nn.ReflectionPad2d(padding) end
 
+---@class RegionLoss: Module
+
+--- The loss of YOLO v2 (Redmon and Farhadi 2017) over the map of a region layer: squared differences of sigmoid(x),
+--- sigmoid(y), the logarithms of width and height, and objectness; cross-entropy of classes. Each object is up to the
+--- anchor of its cell whose shape is the most like its own, the last object where two want the same; objectness of the
+--- other anchors is to be 0, but not of those whose box overlaps an object by more than `thresh`.
+---
+--- Beyond the paper, as in darknet: the scales; `rescore`, by which the objectness of an object's anchor is to be the
+--- overlap of its box with the object, not 1; `bias_match`, by which anchors are compared by their own shapes, not by
+--- those of the boxes that they give; `by_size`, by which coordinates of small objects weigh more, 2 - w h; and while
+--- fewer than 12800 images were seen, coordinates of all anchors are drawn to the cells' centres and the anchors'
+--- shapes, with the scale 0.01. Targets that hang on the map itself have no gradient. Computed by the cpu for every
+--- device.
+---@param options {anchors: (table)[], object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean, seen?: integer, reduction?: "mean"|"sum"} anchors: {width, height} each, in cells; object_scale: default 5, the other scales: default 1; thresh: default 0.6; rescore, bias_match, by_size: default true; seen: how many images were seen before and with these, default 12800; reduction: over images, default "mean"
+---@return RegionLoss
+function lx.nn.RegionLoss(options) end
+
+---@class Reorg: Module
+
+--- `nn.Reorg(2)`: moves pixels of [N,C,H,W] to channels or back; see `F.reorg`.
+---@param stride integer
+---@param options? {order?: "darknet"|"space_to_depth"|"depth_to_space"} order: default "space_to_depth"
+---@return Reorg
+function lx.nn.Reorg(stride, options) end
+
 ---@class ReplicationPad2d: Module
 
 --- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
@@ -4026,6 +4196,12 @@ function lx.nn.ReflectionPad2d(padding) end
 ---@param padding integer[]
 ---@return ReplicationPad2d
 function lx.nn.ReplicationPad2d(padding) end
+
+---@class Route: Module
+
+--- `nn.Route()`: the channels of several maps one after the other, in the order in which these are given.
+---@return Route
+function lx.nn.Route() end
 
 ---@class Sequential: Module
 local Sequential = {}
@@ -4036,6 +4212,12 @@ local Sequential = {}
 ---@param ... Module|Module[]|{[1]: string, [2]: Module}[]
 ---@return Sequential
 function lx.nn.Sequential(...) end
+
+---@class Shortcut: Module
+
+--- `nn.Shortcut()`: the sum of two maps of one size (He et al. 2016).
+---@return Shortcut
+function lx.nn.Shortcut() end
 
 ---@class SiLU: Module
 
@@ -4136,6 +4318,12 @@ function lx.nn.summary(net, shape, options) end
 ---@param activation "relu"|"relu6"
 ---@return Tensor of the shape of x
 function BatchNorm2d:activated(x, activation) end
+
+--- The same with an activation after it.
+---@param x? Tensor [N,channels,H,W]
+---@param activation "relu"|"relu6"
+---@return Tensor of the shape of x
+function DarknetBatchNorm2d:activated(x, activation) end
 
 --- Adds a module at the end.
 ---@param module Module
@@ -4417,6 +4605,24 @@ function lx.nn.functional.nt_xent_loss(x, target, options) end
 ---@return Tensor y
 function lx.nn.functional.pad(x, padding, options) end
 
+--- The loss of YOLO v2 (Redmon and Farhadi 2017) over the map of a region layer: squared differences of sigmoid(x),
+--- sigmoid(y), the logarithms of width and height, and objectness; cross-entropy of classes. Each object is up to the
+--- anchor of its cell whose shape is the most like its own, the last object where two want the same; objectness of the
+--- other anchors is to be 0, but not of those whose box overlaps an object by more than `thresh`.
+---
+--- Beyond the paper, as in darknet: the scales; `rescore`, by which the objectness of an object's anchor is to be the
+--- overlap of its box with the object, not 1; `bias_match`, by which anchors are compared by their own shapes, not by
+--- those of the boxes that they give; `by_size`, by which coordinates of small objects weigh more, 2 - w h; and while
+--- fewer than 12800 images were seen, coordinates of all anchors are drawn to the cells' centres and the anchors'
+--- shapes, with the scale 0.01. Targets that hang on the map itself have no gradient. Computed by the cpu for every
+--- device.
+---@param x Tensor [N,anchors (5 + classes),H,W] before activations
+---@param truth Tensor [N,T,5] objects {x, y, w, h, class} each: centre and size as fractions of the image, class from 1; 0 where an image has fewer than T
+---@param options {anchors: (table)[], object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean, seen?: integer, reduction?: "mean"|"sum"} anchors: {width, height} each, in cells; object_scale: default 5, the other scales: default 1; thresh: default 0.6; rescore, bias_match, by_size: default true; seen: how many images were seen before and with these, default 12800; reduction: over images, default "mean"
+---@return Tensor loss 0-d
+---@return {cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number, objects: integer} figures cost: the sum of the squared differences through the sigmoid; of objects, nil without any, the means of iou, probability of the right class, objectness, and the share with an iou above 0.5; any: mean objectness of all anchors
+function lx.nn.functional.region_loss(x, truth, options) end
+
 --- max(0, x)
 ---@param x Tensor
 ---@return Tensor
@@ -4426,6 +4632,13 @@ function lx.nn.functional.relu(x) end
 ---@param x Tensor
 ---@return Tensor
 function lx.nn.functional.relu6(x) end
+
+--- Moves pixels to channels or back, as the passthrough layer of YOLOv2 does (Redmon and Farhadi 2017).
+---@param x Tensor [N,C,H,W]
+---@param stride integer
+---@param options? {order?: "darknet"|"space_to_depth"|"depth_to_space"} order: "space_to_depth" (the default) makes a channel of each pixel of a block, y[(i stride + j) C + c] at (h,w) = x[c] at (h stride + i, w stride + j), i and j from 0; "depth_to_space" is its inverse, and what darknet computes with `reverse=1`; "darknet" is what its `[reorg]` computes, which reads the numbers of an image as [C/stride²,H,stride,W,stride] whatever their places are
+---@return Tensor y [N,C stride²,H/stride,W/stride], or [N,C/stride²,H stride,W stride] for "depth_to_space"; "darknet" wants C, H and W that stride² and stride divide, "space_to_depth" H and W, "depth_to_space" C
+function lx.nn.functional.reorg(x, stride, options) end
 
 --- 1/(1 + e^-x)
 ---@param x Tensor
@@ -5160,5 +5373,71 @@ function lx.vision.warp_perspective(image, matrix, options) end
 ---@param options? {white?: number} white: of the result, default 255
 ---@return Tensor of the shape and dtype of the image
 function lx.vision.window(image, centre, width, options) end
+
+---@class lx.vision.boxes
+lx.vision.boxes = {}
+
+--- Anchors for boxes of these sizes, by k-means with 1 - iou as the distance (Redmon and Farhadi 2017), the best of
+--- several starts.
+---@param sizes number[][]|Tensor {width, height} each, or [K,2], in the unit that the anchors are to have
+---@param k integer
+---@param options? {seed?: integer, starts?: integer} seed: default 1; starts: default 5
+---@return number[][]? anchors {width, height} each, the smallest first; nil where there are fewer different sizes
+---@return number|string iou the mean over boxes of that with their best anchor; or why nil
+function lx.vision.boxes.anchors(sizes, k, options) end
+
+--- Boxes in another form: "corners" {x1, y1, x2, y2}, "centre" {x, y, w, h} around the centre, "size" {x, y, w, h} from
+--- the first corner. Differentiable.
+---@param b Tensor [K,4]
+---@param from "corners"|"centre"|"size"
+---@param to "corners"|"centre"|"size"
+---@return Tensor [K,4] new, unless both forms are the same
+function lx.vision.boxes.convert(b, from, to) end
+
+--- What the map before a region layer says (Redmon and Farhadi 2017): for each anchor of each cell a box, how sure it
+--- is that there is an object, and which class it would be of. A box stands once for each class whose probability, that
+--- of an object times that of the class, is above `threshold`; `nms` with `classes` suppresses within each.
+---@param map Tensor [N,anchors (5 + classes),H,W] before activations, as `lx.io.darknet` networks give it
+---@param options {anchors: (table)[], threshold?: number} anchors: {width, height} each, in cells; threshold: default 0.5
+---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images boxes [k,4], corners as fractions of the image; scores [k]; classes int32 [k], from 1
+function lx.vision.boxes.decode_region(map, options) end
+
+--- Distance intersection over union (Zheng et al. 2020): iou less the square of the distance of the centres, over that
+--- of the diagonal of the smallest box around both.
+---@param a Tensor [N,4]
+---@param b Tensor [M,4]
+---@return Tensor [N,M] above -1, up to 1
+function lx.vision.boxes.diou(a, b) end
+
+--- Generalised intersection over union (Rezatofighi et al. 2019): iou less the share of the smallest box around both
+--- that is in neither.
+---@param a Tensor [N,4]
+---@param b Tensor [M,4]
+---@return Tensor [N,M] above -1, up to 1
+function lx.vision.boxes.giou(a, b) end
+
+--- Intersection over union of each box with each other one: 0 where they do not overlap, or have no area.
+---@param a Tensor [N,4]
+---@param b Tensor [M,4]
+---@return Tensor [N,M] 0 to 1; differentiable, as the others
+function lx.vision.boxes.iou(a, b) end
+
+--- A loss of boxes beside those that they should be, 1 less their overlap. Of boxes that do not touch, "iou" has no
+--- gradient; the others have.
+---@param prediction Tensor [K,4]
+---@param target Tensor [K,4]
+---@param options? {kind?: "iou"|"giou"|"diou", reduction?: "mean"|"sum"|"none"} kind: default "giou"; reduction: default "mean"
+---@return Tensor loss 0-d, or [K] for "none"
+function lx.vision.boxes.loss(prediction, target, options) end
+
+--- Non-maximum suppression: of boxes that overlap by more than `iou`, the one of the best score stays. "hard" leaves
+--- the others out; "linear" and "gaussian" (Bodla et al. 2017) take from their scores, and leave out what falls below
+--- `least`. On the cpu, whatever the device.
+---@param b Tensor [K,4]
+---@param scores Tensor [K]
+---@param options? {iou?: number, method?: "hard"|"linear"|"gaussian", classes?: Tensor, sigma?: number, least?: number} iou: default 0.45; method: default "hard"; classes: int32 [K], boxes of different classes do not suppress each other; sigma: of "gaussian", default 0.5; least: of the soft methods, default 0.001
+---@return Tensor places int32 [k] from 1, the best first; of equal scores the earlier one
+---@return Tensor scores float32 [k], what is left of them
+function lx.vision.boxes.nms(b, scores, options) end
 
 return lx

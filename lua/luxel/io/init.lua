@@ -2,4 +2,4 @@
 
 local namespace = require "luxel.namespace"
 
-return namespace("lx.io", {torch = require "luxel.io.torch"})
+return namespace("lx.io", {darknet = require "luxel.io.darknet", torch = require "luxel.io.torch"})

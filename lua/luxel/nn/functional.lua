@@ -321,6 +321,46 @@ function F.interpolate(x, options)
     return ops.upsample_bilinear2d(x, size, options.align_corners == true)
 end
 
+-- By order: the sizes into which [C,H,W] falls, from C, H, W and the stride, the order in which these are read, and
+-- what becomes of C, H and W.
+local REORGS <const> = {
+    darknet = {
+        function(c, h, w, s) return c // (s * s), h, s, w, s end, {1, 4, 6, 2, 3, 5}, "shrinks", "channels",
+    },
+    space_to_depth = {
+        function(c, h, w, s) return c, h // s, s, w // s, s end, {1, 4, 6, 2, 3, 5}, "shrinks", "pixels",
+    },
+    depth_to_space = {
+        function(c, h, w, s) return s, s, c // (s * s), h, w end, {1, 4, 5, 2, 6, 3}, "grows", "channels",
+    },
+}
+
+--- Moves pixels to channels or back, as the passthrough layer of YOLOv2 does (Redmon and Farhadi 2017).
+---@param x Tensor [N,C,H,W]
+---@param stride integer
+---@param options {order: "darknet"|"space_to_depth"|"depth_to_space"}? order: "space_to_depth" (the default) makes a
+--- channel of each pixel of a block, y[(i stride + j) C + c] at (h,w) = x[c] at (h stride + i, w stride + j), i and j
+--- from 0; "depth_to_space" is its inverse, and what darknet computes with `reverse=1`; "darknet" is what its `[reorg]`
+--- computes, which reads the numbers of an image as [C/stride²,H,stride,W,stride] whatever their places are
+---@return Tensor y [N,C stride²,H/stride,W/stride], or [N,C/stride²,H stride,W stride] for "depth_to_space"; "darknet"
+--- wants C, H and W that stride² and stride divide, "space_to_depth" H and W, "depth_to_space" C
+function F.reorg(x, stride, options)
+    check.float("reorg", "input", x, IMAGES)
+    local split, order, direction, divided = table.unpack(REORGS[options and options.order or "space_to_depth"])
+    local n, c, h, w = table.unpack(x.shape)
+    local block = stride * stride
+    if divided == "channels" and c % block ~= 0 then
+        check.fail("reorg", "expected channels that %d (the stride squared) divides, input is %s", block,
+            check.shape_text(x.shape))
+    elseif direction == "shrinks" and (h % stride ~= 0 or w % stride ~= 0) then
+        check.fail("reorg", "expected height and width that the stride (%d) divides, input is %s", stride,
+            check.shape_text(x.shape))
+    end
+    local y = x:reshape(n, split(c, h, w, stride)):permute(table.unpack(order))
+    if direction == "grows" then return y:reshape(n, c // block, h * stride, w * stride) end
+    return y:reshape(n, c * block, h // stride, w // stride)
+end
+
 -- The places in a dimension of `size` that a padded one shows, from 1.
 local PLACES <const> = {
     reflect = function(i, size)
@@ -674,6 +714,8 @@ local declarations = {
     adaptive_avg_pool1d = "x: tensor, size: size", adaptive_avg_pool2d = "x: tensor, size: pair(1..2147483647)",
     interpolate = "x: tensor, options: {size: pair(1..2147483647)?, scale: finite(0..)?, "
         .. 'mode: "nearest"|"bilinear"?, align_corners: boolean?}',
+    reorg = "x: tensor, stride: integer(1..32768), "
+        .. 'options: {order: "darknet"|"space_to_depth"|"depth_to_space"?}?',
     pad = "x: tensor, padding: integer(-2147483647..2147483647)[], "
         .. 'options: {mode: "constant"|"reflect"|"replicate"|"circular"?, value: number?}?',
     batch_norm = "x: tensor, running_mean: tensor?, running_var: tensor?, " .. AFFINE

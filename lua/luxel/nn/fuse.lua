@@ -92,7 +92,9 @@ local function merge(conv, batch_norm)
 end
 
 local function can_merge(batch_norm, conv)
-    return is_plain(batch_norm, norm.BatchNorm2d) and not batch_norm.training and batch_norm.running_mean
+    local is_known = is_plain(batch_norm, norm.BatchNorm2d)
+        or is_plain(batch_norm, norm.DarknetBatchNorm2d) and batch_norm.root == "inside"
+    return is_known and not batch_norm.training and batch_norm.running_mean
         and batch_norm.channels == conv.out_channels and not autograd.is_grad_enabled()
 end
 

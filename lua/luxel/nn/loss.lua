@@ -22,6 +22,7 @@ for name, f in pairs {
     DiceLoss = F.dice_loss,
     TverskyLoss = F.tversky_loss,
     NTXentLoss = F.nt_xent_loss,
+    RegionLoss = F.region_loss,
 } do
     local class = Module.class(name)
     losses[name] = class

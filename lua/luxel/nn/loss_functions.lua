@@ -327,6 +327,86 @@ function F.tversky_loss(x, target, options)
     return reduce_overlaps(1 - (both + smooth) / (whole + smooth), present, options.reduction)
 end
 
+-- ---- detection ------------------------------------------------------------------------------------------------
+
+local REGION_FLAGS <const> = {rescore = true, bias_match = true, by_size = true}
+local WARMING <const> = 12800 -- images
+
+-- Anchors as a flat list, checked.
+local function flat_anchors(name, anchors)
+    local flat = {}
+    if #anchors == 0 or #anchors > 64 then
+        args.fail("%s: options: option 'anchors': expected 1 to 64 of them, got %d", name, #anchors)
+    end
+    for i, anchor in ipairs(anchors) do
+        for side = 1, 2 do
+            local length = anchor[side]
+            if type(length) ~= "number" or not (length > 0 and length < math.huge) or #anchor ~= 2 then
+                args.fail("%s: options: option 'anchors': expected pairs {width, height} above 0, got another at "
+                    .. "place %d", name, i)
+            end
+            flat[#flat + 1] = length
+        end
+    end
+    return flat
+end
+
+--- The loss of YOLO v2 (Redmon and Farhadi 2017) over the map of a region layer: squared differences of sigmoid(x),
+--- sigmoid(y), the logarithms of width and height, and objectness; cross-entropy of classes. Each object is up to the
+--- anchor of its cell whose shape is the most like its own, the last object where two want the same; objectness of the
+--- other anchors is to be 0, but not of those whose box overlaps an object by more than `thresh`.
+---
+--- Beyond the paper, as in darknet: the scales; `rescore`, by which the objectness of an object's anchor is to be the
+--- overlap of its box with the object, not 1; `bias_match`, by which anchors are compared by their own shapes, not by
+--- those of the boxes that they give; `by_size`, by which coordinates of small objects weigh more, 2 - w h; and while
+--- fewer than 12800 images were seen, coordinates of all anchors are drawn to the cells' centres and the anchors'
+--- shapes, with the scale 0.01. Targets that hang on the map itself have no gradient. Computed by the cpu for every
+--- device.
+---@param x Tensor [N,anchors (5 + classes),H,W] before activations
+---@param truth Tensor [N,T,5] objects {x, y, w, h, class} each: centre and size as fractions of the image, class from
+--- 1; 0 where an image has fewer than T
+---@param options {anchors: number[][], object_scale: number, noobject_scale: number, class_scale: number,
+--- coord_scale: number, thresh: number, rescore: boolean, bias_match: boolean, by_size: boolean, seen: integer,
+--- reduction: "mean"|"sum"} anchors: {width, height} each, in cells; object_scale: default 5, the other scales: default
+--- 1; thresh: default 0.6; rescore, bias_match, by_size: default true; seen: how many images were seen before and with
+--- these, default 12800; reduction: over images, default "mean"
+---@return Tensor loss 0-d
+---@return {cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number,
+--- objects: integer} figures cost: the sum of the squared differences through the sigmoid; of objects, nil without any,
+--- the means of iou, probability of the right class, objectness, and the share with an iou above 0.5; any: mean
+--- objectness of all anchors
+function F.region_loss(x, truth, options)
+    local name = "region_loss"
+    check.float(name, "input", x, {"N", "C", "H", "W"})
+    local n, channels, height, width = table.unpack(x.shape)
+    check.float(name, "truth", truth, {n, "T", 5})
+    local anchors = flat_anchors(name, options.anchors)
+    local classes = 2 * channels / #anchors - 5
+    if classes < 1 or classes % 1 ~= 0 or n * height * width == 0 then
+        check.fail(name, "input: expected [N,C,H,W] with C of %d anchors times 5 + classes numbers, got %s",
+            #anchors // 2, args.describe(x))
+    end
+    events.cannot_replay("computes a region loss, which the host does; compile the network alone")
+    if truth.shape[2] == 0 then truth = lx.zeros(n, 1, 5) end
+    local settings = {warming = (options.seen or WARMING) < WARMING, through_sigmoid = true}
+    for _, key in ipairs {"object_scale", "noobject_scale", "class_scale", "coord_scale", "thresh"} do
+        settings[key] = options[key]
+    end
+    for key, default in pairs(REGION_FLAGS) do
+        if options[key] == nil then settings[key] = default else settings[key] = options[key] end
+    end
+    local share = options.reduction == "sum" and 1 or 1 / n
+    local differences, sums = core.region(core.contiguous(x:detach():to("cpu")),
+        core.contiguous(truth:detach():to("cpu")), anchors, settings)
+    local gradient = core.to_device(core.binary("mul", differences, -share), x.device)
+    local figures, objects = {cost = sums.cost, objects = math.tointeger(sums.objects)}, sums.objects
+    figures.any = sums.any / (n * height * width * #anchors // 2)
+    if objects > 0 then
+        for _, key in ipairs {"iou", "class", "objectness", "recall"} do figures[key] = sums[key] / objects end
+    end
+    return ops.with_gradient(x, sums.loss * share, gradient), figures
+end
+
 -- ---- declarations ---------------------------------------------------------------------------------------------
 
 local REDUCTION <const> = 'reduction: "mean"|"sum"|"none"?'
@@ -347,6 +427,9 @@ local signatures = {
     kl_div = 'x: tensor, target: tensor, options: {log_target: boolean?, '
         .. 'reduction: "mean"|"batchmean"|"sum"|"none"?}?',
 }
+signatures.region_loss = "x: tensor, truth: tensor, options: {anchors: table[], object_scale: finite(0..)?, "
+    .. "noobject_scale: finite(0..)?, class_scale: finite(0..)?, coord_scale: finite(0..)?, thresh: number(0..1)?, "
+    .. 'rescore: boolean?, bias_match: boolean?, by_size: boolean?, seen: integer(0..)?, reduction: "mean"|"sum"?}'
 for name, own in pairs(OPTIONS) do
     if own ~= "" then own = own .. ", " end
     signatures[name] = ("x: tensor, target: tensor, options: {%s%s}?"):format(own, REDUCTION)

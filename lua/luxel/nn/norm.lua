@@ -138,6 +138,78 @@ declare(BatchNorm2d, {
     init = "channels: size, options: " .. OPTIONS, forward = "x: any?", activated = "x: any?, activation: text",
 })
 
+---@class DarknetBatchNorm2d: BatchNorm2d
+---@field root "inside"|"outside"
+---@overload fun(channels: integer, options: table?): DarknetBatchNorm2d
+local DarknetBatchNorm2d = Module.class("DarknetBatchNorm2d", BatchNorm2d)
+layers.DarknetBatchNorm2d = DarknetBatchNorm2d
+DarknetBatchNorm2d.optional_state = OPTIONAL_STATE
+
+--- `nn.DarknetBatchNorm2d(64)`: batch normalisation of [N,channels,H,W] as darknet has it, which while training divides
+--- by the root of the *unbiased* variance of the batch, sum((x - mean)²) / (NHW - 1), not of the biased one as
+--- `BatchNorm2d` and the paper.
+---@param channels integer
+---@param options {root: "inside"|"outside", eps: number, momentum: number|false}? root: "inside" (the default) divides
+--- by sqrt(var + eps), as GPU builds of darknet do, whose weights are published; "outside" by sqrt(var) + eps, as its
+--- CPU build does; eps: default 1e-5 inside, 1e-6 outside; momentum: default 0.1; darknet of before the forks has 0.01
+function DarknetBatchNorm2d:init(channels, options)
+    options = options or {}
+    self.root = options.root or "inside"
+    BatchNorm2d.init(self, channels, {
+        eps = options.eps or self.root == "inside" and 1e-5 or 1e-6, momentum = options.momentum,
+    })
+end
+
+local function as_channels(vector) return vector:view(1, -1, 1, 1) end
+
+-- The batch's statistics in the running ones, and x normalised by sqrt(var) + eps with gradients through both.
+local function normalise_outside(self, x, count)
+    local mean = x:mean({1, 3, 4})
+    local centred = x - as_channels(mean)
+    local var = (centred * centred):sum({1, 3, 4}) / (count - 1)
+    local share = momentum_of(self)
+    lx.no_grad(function()
+        self.running_mean:mul_(1 - share):add_(mean, share)
+        self.running_var:mul_(1 - share):add_(var, share)
+    end)
+    return centred * as_channels(self.weight / (var:sqrt() + self.eps)) + as_channels(self.bias)
+end
+
+---@param x Tensor [N,channels,H,W]
+---@return Tensor of the shape of x
+function DarknetBatchNorm2d:forward(x)
+    check.float(self, "input", x, {"N", self.channels, "H", "W"})
+    local mean, var, count = self.running_mean, self.running_var, x:numel() // self.channels
+    if not learns_statistics(self) then
+        if self.root == "inside" then return F.batch_norm(x, mean, var, self.weight, self.bias, {eps = self.eps}) end
+        return F.batch_norm(x, mean, (var:sqrt() + self.eps):pow(2), self.weight, self.bias, {eps = 0})
+    elseif count < 2 then
+        check.fail(self, "training needs more than one value per channel, input is %s", check.shape_text(x.shape))
+    end
+    if self.root == "outside" then return normalise_outside(self, x, count) end
+    -- (x - mean) / sqrt(b N/(N-1) + eps), b the biased variance, by the function of that one
+    local share = (count - 1) / count
+    return F.batch_norm(x, mean, var, self.weight * share ^ 0.5, self.bias, {
+        training = true, momentum = momentum_of(self), eps = self.eps * share,
+    })
+end
+
+--- The same with an activation after it.
+---@param x Tensor [N,channels,H,W]
+---@param activation "relu"|"relu6"
+---@return Tensor of the shape of x
+function DarknetBatchNorm2d:activated(x, activation) return F[activation](self(x)) end
+
+function DarknetBatchNorm2d:extra()
+    local text = ("%d, root=%s, eps=%g"):format(self.channels, self.root, self.eps)
+    return self.momentum == 0.1 and text or text .. (", momentum=%s"):format(self.momentum)
+end
+
+declare(DarknetBatchNorm2d, {
+    init = 'channels: size, options: {root: "inside"|"outside"?, eps: finite(0..)?, momentum: number(0..1)|boolean?}?',
+    forward = "x: any?", activated = "x: any?, activation: text",
+})
+
 -- ---- over each image ------------------------------------------------------------------------------------------
 
 ---@class InstanceNorm2d: Module

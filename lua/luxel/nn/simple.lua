@@ -4,6 +4,7 @@ local activations = require "luxel.nn.activations"
 local args = require "luxel.args"
 local core = require "luxel.core"
 local F = require "luxel.nn.functional"
+local lx = require "luxel"
 local Module = require "luxel.nn.module"
 local check = require "luxel.nn.check"
 local declare = require "luxel.nn.declare"
@@ -92,6 +93,58 @@ end
 declare(AvgPool2d, {
     init = "kernel: pair(1..), options: {stride: pair(1..)?, padding: pair(0..)?, count_include_pad: boolean?}?",
     forward = "x: any?",
+})
+
+---@class DarknetMaxPool2d: Module
+---@overload fun(kernel: integer, options: table?): DarknetMaxPool2d
+local DarknetMaxPool2d = layer("DarknetMaxPool2d")
+
+--- `nn.DarknetMaxPool2d(2)`: the largest value of each window of [N,C,H,W], where the padding is that of both sides
+--- together, of which the smaller half stands left and above: windows of 2 at stride 1 keep the size, and at stride 2
+--- make 7 of 13. What is outside the image is in no window.
+---@param kernel integer
+---@param options {stride: integer, padding: integer}? stride defaults to the kernel; padding, less than twice the
+--- kernel, to the kernel less 1
+function DarknetMaxPool2d:init(kernel, options)
+    options = options or {}
+    self.kernel, self.stride, self.padding = kernel, options.stride or kernel, options.padding or kernel - 1
+    if self.padding > 2 * kernel - 1 then
+        args.fail("DarknetMaxPool2d: option 'padding': expected at most %d, one less than twice the kernel, got %d",
+            2 * kernel - 1, self.padding)
+    end
+end
+
+-- The padding after the image that windows reach into, where `before` are before it.
+local function reached(self, size, before)
+    local windows = (size + self.padding - self.kernel) // self.stride + 1
+    return math.max(0, (windows - 1) * self.stride + self.kernel - before - size), windows
+end
+
+---@param x Tensor [N,C,H,W]
+---@return Tensor [N,C,H',W'], H' = (H + padding - kernel) / stride + 1, rounded down
+function DarknetMaxPool2d:forward(x)
+    check.float(self, "input", x, IMAGES)
+    local before = self.padding // 2
+    local below, rows = reached(self, x.shape[3], before)
+    local right, columns = reached(self, x.shape[4], before)
+    if rows < 1 or columns < 1 then
+        check.fail(self, "the kernel (%d) is larger than the padded input (input %s, padding %d)", self.kernel,
+            check.shape_text(x.shape), self.padding)
+    end
+    if before + below + right > 0 then
+        x = F.pad(x, {before, right, before, below}, {value = -math.huge})
+    end
+    return F.max_pool2d(x, self.kernel, {stride = self.stride})
+end
+
+function DarknetMaxPool2d:extra()
+    local text = tostring(self.kernel)
+    if self.stride ~= self.kernel then text = text .. ", stride=" .. self.stride end
+    return self.padding ~= self.kernel - 1 and text .. ", padding=" .. self.padding or text
+end
+
+declare(DarknetMaxPool2d, {
+    init = "kernel: integer(1..32768), options: {stride: size?, padding: integer(0..65535)?}?", forward = "x: any?",
 })
 
 local function init_pool1d(self, kernel, options)
@@ -281,6 +334,74 @@ declare(Upsample, {
         .. 'mode: "nearest"|"bilinear"?, align_corners: boolean?}',
     forward = "x: any?",
 })
+
+---@class Reorg: Module
+---@overload fun(stride: integer, options: table?): Reorg
+local Reorg = layer("Reorg")
+
+--- `nn.Reorg(2)`: moves pixels of [N,C,H,W] to channels or back; see `F.reorg`.
+---@param stride integer
+---@param options {order: "darknet"|"space_to_depth"|"depth_to_space"}? order: default "space_to_depth"
+function Reorg:init(stride, options)
+    self.stride, self.order = stride, options and options.order or "space_to_depth"
+end
+
+---@param x Tensor [N,C,H,W]
+---@return Tensor [N,C stride²,H/stride,W/stride], or [N,C/stride²,H stride,W stride] for "depth_to_space"
+function Reorg:forward(x)
+    check.float(self, "input", x, IMAGES)
+    return F.reorg(x, self.stride, {order = self.order})
+end
+
+function Reorg:extra() return ("%d, order=%s"):format(self.stride, self.order) end
+
+declare(Reorg, {
+    init = 'stride: integer(1..32768), options: {order: "darknet"|"space_to_depth"|"depth_to_space"?}?',
+    forward = "x: any?",
+})
+
+-- ---- several inputs -------------------------------------------------------------------------------------------
+
+-- Checks maps [N,C,H,W], those after the first against the sizes that they are to share with it.
+local function check_maps(self, same_channels, first, ...)
+    check.float(self, "input", first, IMAGES)
+    local shape = first.shape
+    for i = 1, select("#", ...) do
+        local map = select(i, ...)
+        check.float(self, "input", map, {shape[1], same_channels and shape[2] or "C", shape[3], shape[4]})
+    end
+end
+
+---@class Route: Module
+---@overload fun(): Route
+local Route = layer("Route")
+
+--- `nn.Route()`: the channels of several maps one after the other, in the order in which these are given.
+---@param first Tensor [N,C,H,W]
+---@param ... Tensor [N,C',H,W]
+---@return Tensor [N,C+C'+...,H,W]
+function Route:forward(first, ...)
+    check_maps(self, false, first, ...)
+    if select("#", ...) == 0 then return first end
+    return lx.cat({first, ...}, 2)
+end
+
+declare(Route, {forward = "first: any?, ...: any?"})
+
+---@class Shortcut: Module
+---@overload fun(): Shortcut
+local Shortcut = layer("Shortcut")
+
+--- `nn.Shortcut()`: the sum of two maps of one size (He et al. 2016).
+---@param x Tensor [N,C,H,W]
+---@param other Tensor [N,C,H,W]
+---@return Tensor [N,C,H,W]
+function Shortcut:forward(x, other)
+    check_maps(self, true, x, other)
+    return x + other
+end
+
+declare(Shortcut, {forward = "x: any?, other: any?"})
 
 -- ---- activations ----------------------------------------------------------------------------------------------
 

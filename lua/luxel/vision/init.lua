@@ -9,6 +9,7 @@ for _, part in ipairs {"read", "geometry", "enhance", "draw", "presets"} do
         vision[name] = value
     end
 end
+vision.boxes = require "luxel.vision.boxes"
 vision.pipeline = require("luxel.vision.pipeline").pipeline
 vision.quality = require("luxel.vision.quality").quality
 
