@@ -40,6 +40,8 @@ require "luxel.types"
 ---@field conformal table sets of classes that hold the right one as often as one asks for
 ---@field io table files of other programs
 ---@field models table networks by name
+---@field plot table plots as SVG, and for the terminal
+---@field report table pages of trainings and evaluations
 ---@field predictor table a trained model, from a film to an answer
 local lx = {}
 
@@ -80,7 +82,7 @@ lx.load = args.public("load", "path: path", lx.load)
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
 for _, name in ipairs {"calibration", "checkpoint", "compile", "conformal", "data", "help", "io", "metrics", "models",
-    "nn", "opencl", "optim", "predictor", "profile", "train", "tune", "vision"} do
+    "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 

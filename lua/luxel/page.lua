@@ -39,7 +39,7 @@ figcaption { font-size: .72rem; line-height: 1.3; overflow-wrap: anywhere; color
 svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px; }
 .notice { border: 1px solid var(--line); border-radius: .5rem; padding: .6rem 1rem; margin: 1.2rem 0 0;
   max-width: none; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.2rem 1.6rem;
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.2rem 1.6rem;
   margin-top: 1rem; } .plots > div { break-inside: avoid; min-width: 0; } .plots p { font-size: .85rem; }
 .wide { overflow-x: auto; } .wide table { min-width: 34rem; } code { overflow-wrap: anywhere; font-size: .85rem; }
 @media (max-width: 40rem) { body { padding: 1.2rem .9rem 3rem; } }

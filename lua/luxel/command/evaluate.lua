@@ -7,6 +7,8 @@
 
 local cjson = require "cjson"
 local core = require "luxel.core"
+local csv = require "luxel.io.csv"
+local lfs = require "lfs"
 local lx = require "luxel"
 local masks = require "luxel.command.masks"
 local options = require "luxel.command.options"
@@ -22,6 +24,10 @@ function evaluate.options(parser)
     options.add_data(parser)
     options.add_device(parser)
     parser:option("--json", "Write all figures to this file too.")
+    parser:option("--report", "Write a page with curves, thresholds, mistakes and cards to this file: HTML that needs "
+        .. "nothing else. It shows names of files and pictures.")
+    parser:option("--subgroups", "Columns of the CSV file in --data to show figures by in the page: A,B,C (default: "
+        .. "those called age, sex, view, scanner and the like).")
     options.add_seed(parser, "Of the resampling for the intervals.", 1)
     parser:option("--prevalence", "Share of positives where the model is used: precision and npv are for it."):convert(
         function(text)
@@ -95,10 +101,60 @@ local function report_masks(args, model, dataset)
 end
 
 local function report_scores(args, model, dataset)
-    return lx.metrics.report(options.must(model:probabilities(dataset)), dataset.labels, {
+    local probabilities = options.must(model:probabilities(dataset))
+    return lx.metrics.report(probabilities, dataset.labels, {
         threshold = model.threshold, groups = dataset.groups, seed = args.seed,
         classes = model.task ~= "binary" and model.metadata.classes or nil, prevalence = args.prevalence,
-    })
+    }), probabilities
+end
+
+-- Columns that figures are shown by, without what is no letter.
+local USUAL <const> = {}
+for _, name in ipairs {"age", "patientage", "sex", "patientsex", "gender", "patientgender", "view", "viewposition",
+    "projection", "scanner", "manufacturer", "modelname", "hospital", "site", "institution", "part", "style", "cluster",
+    "stylecluster"} do
+    USUAL[name] = true
+end
+
+-- Columns of the table in --data by name, a value for each image.
+local function subgroups_of(args, dataset)
+    local is_table = args.data and lfs.attributes(args.data, "mode") == "file"
+    if not is_table then
+        if args.subgroups then options.fail("--subgroups: --data is no CSV file with columns") end
+        return nil
+    end
+    local rows, columns = csv.read(args.data)
+    if not rows then options.fail(columns) end
+    local names, known = {}, {}
+    for _, name in ipairs(columns) do
+        known[name] = true
+        if not args.subgroups and USUAL[name:lower():gsub("[^%a]", "")] then names[#names + 1] = name end
+    end
+    for name in (args.subgroups or ""):gmatch("[^,]+") do
+        if not known[name] then options.fail(("--subgroups: there is no column '%s'; the columns are %s"):format(name,
+            table.concat(columns, ", "))) end
+        names[#names + 1] = name
+    end
+    local root, out, row_of = args.root or args.data:match("^(.*)/[^/]*$") or ".", {}, {}
+    root = root:gsub("(.)/+$", "%1")
+    for _, row in ipairs(rows) do
+        local path = row[args.path]
+        if path then row_of[(path:sub(1, 1) == "/" or root == "") and path or root .. "/" .. path] = row end
+    end
+    for _, name in ipairs(names) do
+        out[name] = {}
+        for i, path in ipairs(dataset.paths) do out[name][i] = row_of[path] and row_of[path][name] or false end
+    end
+    return out
+end
+
+local function write_page(args, model, dataset, probabilities, what)
+    options.must(lx.report.evaluation(args.report, probabilities, dataset, {
+        threshold = model.threshold, classes = model.metadata.classes, metadata = model.metadata, model = model.path,
+        data = what:gsub("%s+", " "), seed = args.seed, prevalence = args.prevalence,
+        command = options.command_line(), subgroups = model.task == "binary" and subgroups_of(args, dataset) or nil,
+    }))
+    print("report in " .. args.report)
 end
 
 --- Runs the command.
@@ -109,10 +165,16 @@ function evaluate.run(args)
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
         options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))
     end
+    if args.report and model.task == "segmentation" then
+        options.fail("--report: there is no page for masks yet; --json has their figures")
+    elseif args.subgroups and (not args.report or model.task ~= "binary") then
+        options.fail("--subgroups is for --report, and for two classes")
+    end
     local dataset, what = read_data(args, model)
     local classes = model.metadata.classes
-    local report = model.task == "segmentation" and report_masks(args, model, dataset)
-        or report_scores(args, model, dataset)
+    local report, probabilities
+    if model.task == "segmentation" then report = report_masks(args, model, dataset)
+    else report, probabilities = report_scores(args, model, dataset) end
 
     print("model: " .. model.path)
     print("device: " .. device_words)
@@ -121,6 +183,7 @@ function evaluate.run(args)
     print(model.task == "segmentation" and masks.words(report)
         or model.task == "binary" and lx.metrics.format_report(report, classes) or tostring(report))
     print()
+    if args.report then write_page(args, model, dataset, probabilities, what) end
     print(options.NOTICE)
 
     if args.json then
