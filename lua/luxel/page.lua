@@ -16,6 +16,7 @@ local STYLE <const> = [[
 body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.6rem 0 .6rem; }
+h3 { font-size: 1rem; margin: 1.6rem 0 .4rem; } .large img { width: 100%; }
 p { margin: .3rem 0; max-width: 46rem; } .soft { color: var(--soft); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.6rem 0; }
 .card { background: var(--panel); border-radius: .5rem; padding: .8rem 1rem; }

@@ -37,13 +37,13 @@ local function along_roc(curve, positives, negatives, grid, use)
     end
 end
 
--- The precision at the first point that reaches each recall.
+-- The precision at the first point that reaches each recall; 1 at recall 0, as `precision_recall` has it.
 local function along_recall(curve, positives, grid, use)
     local at, count = 1, #curve.tp
     for g, recall in ipairs(grid) do
         local wanted = recall * positives
         while at < count and (curve.tp[at] < wanted - 1e-9 or curve.tp[at] + curve.fp[at] == 0) do at = at + 1 end
-        use(g, curve.tp[at] / (curve.tp[at] + curve.fp[at]))
+        use(g, recall == 0 and 1 or curve.tp[at] / (curve.tp[at] + curve.fp[at]))
     end
 end
 

@@ -45,10 +45,7 @@ function plot.save(path, layers, options)
     return core.write_file(path, {svg.draw(layers, options, "save"), "\n"})
 end
 
-local LAYERS <const> = 'layers: {kind: "line"|"step"|"scatter"|"bar"|"histogram"|"band"|"heatmap", '
-    .. "x: tensor|table?, y: tensor|table?, low: tensor|table?, high: tensor|table?, values: tensor|table?, "
-    .. "cells: tensor|table?, bins: integer(1..10000)?, range: number[]?, names: string[]?, name: string?, "
-    .. "markers: boolean?}[], options: {title: string?, x: string?, y: string?, description: string?, "
+local LAYERS <const> = "layers: table[], options: {title: string?, x: string?, y: string?, description: string?, "
     .. "width: integer(160..8192)?, height: integer(120..8192)?, x_range: number[]?, y_range: number[]?, "
     .. "log_x: boolean?, log_y: boolean?, legend: boolean?}?"
 

@@ -100,8 +100,35 @@ local function bins_of(layer, where)
     return edges, counts
 end
 
+local LAYER <const> = '{kind: "line"|"step"|"scatter"|"bar"|"histogram"|"band"|"heatmap", x: tensor|table?, '
+    .. "y: tensor|table?, low: tensor|table?, high: tensor|table?, values: tensor|table?, cells: tensor|table?, "
+    .. "bins: integer(1..10000)?, range: number[]?, names: string[]?, name: string?, markers: boolean?}"
+
+-- Rows of cells, of equal length, and that.
+local function cells_of(cells, where)
+    if type(cells) == "userdata" then
+        if cells.ndim ~= 2 then
+            args.fail("%s: cells: expected rows and columns, got %s", where, args.describe(cells))
+        end
+        cells = cells:totable()
+    end
+    local rows, width = {}, 0
+    for r, row in ipairs(cells) do
+        if type(row) ~= "table" then
+            args.fail("%s: cells: expected a list for each row, got %s", where, args.describe(row))
+        end
+        rows[r] = samples.numbers(row, ("%s: cells: row %d"):format(where, r))
+        width = r == 1 and #row or width
+        if #row ~= width then
+            args.fail("%s: cells: expected %d in each row, as in the first, got %d in row %d", where, width, #row, r)
+        end
+    end
+    return rows, width
+end
+
 -- A layer with lists of numbers, however it was given.
 local function read_layer(given, i, caller)
+    args.check(("%s: layers: layer %d"):format(caller, i), LAYER, given)
     local where = ("%s: layers: layer %d (%s)"):format(caller, i, given.kind)
     local layer = {kind = given.kind, name = given.name, markers = given.markers, names = given.names}
     for _, name in ipairs(FIELDS) do
@@ -116,9 +143,9 @@ local function read_layer(given, i, caller)
         layer.edges, layer.counts = bins_of(given, where)
         return layer
     elseif given.kind == "heatmap" then
-        local cells, width = samples.rows(given.cells, where .. ": cells")
-        layer.cells, layer.width, layer.columns = cells, width or 0, given.x
-        if given.names then same_length(where, given.names, #cells, "names (of the rows)") end
+        layer.cells, layer.width = cells_of(given.cells, where)
+        layer.columns = given.x
+        if given.names then same_length(where, given.names, #layer.cells, "names (of the rows)") end
         if given.x then same_length(where, given.x, layer.width, "x (names of the columns)") end
         return layer
     end
@@ -276,11 +303,14 @@ function draw.histogram(out, layer, k, frame)
     local outline = {}
     for b, count in ipairs(layer.counts) do
         local from, to = frame.x.at(layer.edges[b]), frame.x.at(layer.edges[b + 1])
-        draw_bar(out, k, frame, from, to, frame.log_y and count == 0 and 0 / 0 or count)
-        local y = frame.y.at(count) or frame.bottom
-        outline[b] = b == 1 and ("M%s %sV%sH%s"):format(px(from), px(frame.bottom), px(y), px(to))
-            or ("V%sH%s"):format(px(y), px(to))
+        if from and to then -- what is below 0 is not on an axis of logarithms
+            draw_bar(out, k, frame, from, to, count)
+            local y = frame.y.at(count) or frame.bottom
+            outline[#outline + 1] = #outline == 0 and ("M%s %sV%sH%s"):format(px(from), px(frame.bottom), px(y), px(to))
+                or ("V%sH%s"):format(px(y), px(to))
+        end
     end
+    if #outline == 0 then return end
     add(out, '<path class="s%d" fill="none" stroke-width="1.6"%s d="%sV%s"/>', k, dash_of(k), table.concat(outline),
         px(frame.bottom))
 end
@@ -526,11 +556,14 @@ local function lay_out(frame, layers, options, heat)
             xs[#xs + 1] = x + frame.bar_width * 0.6
         end
     end
-    frame.x = scale.axis(xs, options.x_range, frame.left, frame.right, {
-        log = options.log_x, count = math.max(2, (frame.right - frame.left) // 70),
-    })
     frame.y = scale.axis(ys, options.y_range, frame.bottom, frame.top, {
         log = options.log_y, count = math.max(2, (frame.bottom - frame.top) // 40), zero = zero,
+    })
+    for _, tick in ipairs(frame.y.ticks) do -- room for their texts beside the name of the axis
+        frame.left = math.max(frame.left, math.min(frame.right / 2, width_of(tick.text) + 30))
+    end
+    frame.x = scale.axis(xs, options.x_range, frame.left, frame.right, {
+        log = options.log_x, count = math.max(2, (frame.right - frame.left) // 70),
     })
 end
 

@@ -8,6 +8,7 @@ local metrics = require "luxel.metrics"
 local page = require "luxel.page"
 local parts = require "luxel.report.parts"
 local samples = require "luxel.metrics.sample"
+local schema = require "luxel.schema"
 local seen = require "luxel.data.seen"
 local subgroups = require "luxel.report.subgroups"
 
@@ -321,7 +322,7 @@ end
 local function gallery(out, self, title, list, words_of)
     local most = math.min(#list, self.options.pictures)
     if most == 0 then return end
-    out[#out + 1] = ('<h3>%s</h3><div class="group">'):format(page.escape(title))
+    out[#out + 1] = ('<h3>%s</h3><div class="group large">'):format(page.escape(title))
     for k = 1, most do out[#out + 1] = picture(self, list[k], page.escape(words_of(list[k]))) end
     out[#out + 1] = "</div>"
     if #list > most then out[#out + 1] = ('<p class="soft">of %d</p>'):format(#list) end
@@ -449,7 +450,7 @@ local function top_cards(self)
         add(percent(r.specificity), "specificity")
     else
         add(number(r.macro_auc, 3), "mean of the AUCs")
-        if r.accuracy then add(percent(r.accuracy), "accuracy") end
+        if self.task == "classes" then add(percent(r.accuracy), "accuracy") end
     end
     add(r.n, "images with a label")
     add(patients_of(self) or "?", "patients")
@@ -490,6 +491,9 @@ local function prepare(scores, dataset, options)
     if count ~= #dataset then
         args.fail("evaluation: probabilities: expected one for each of the %d images, got %d", #dataset, count)
     end
+    local ok, mistake = true, nil
+    if options.metadata then ok, mistake = schema.check(options.metadata) end
+    if not ok then args.fail("evaluation: options: option 'metadata': %s", mistake) end
     for name, values in pairs(options.subgroups or {}) do
         if type(name) ~= "string" or type(values) ~= "table" then
             args.fail("evaluation: options: option 'subgroups': expected lists by the names of columns")

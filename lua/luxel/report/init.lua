@@ -33,7 +33,7 @@ local DEFAULTS <const> = {seed = 1, n = 1000, pictures = 8}
 ---@param options? {threshold: number|number[]|nil, classes: string[]?, subgroups: table<string, any[]>?, metadata:
 ---  table?, model: string?, data: string?, title: string?, command: string?, maps: (fun(i: integer): Tensor?)?,
 ---  pictures: integer?, prevalence: number?, seed: integer?, n: integer?} threshold: default 0.5; classes: other names;
----  subgroups: by the name of a column a value for each image, nil where it is not known, numbers being cut into ranges;
+---  subgroups: by the name of a column a value for each image, nil where it is not known, numbers cut into ranges;
 ---  metadata: of the model, for its card; model: its file; data: where the images are from; maps: of image i a picture
 ---  beside it, uint8 [1,H,W] or [3,H,W], or nil; pictures: of each kind at most, default 8; prevalence: as of
 ---  `metrics.report`; seed, n: of resamples, default 1 and 1000
@@ -46,8 +46,8 @@ args.publish("", report, {
     run = "folder: path, options: {out: path?, command: string?}?",
     evaluation = "path: path, probabilities: tensor|table, dataset: dataset, "
         .. "options: {threshold: threshold|number[]?, classes: text[]?, subgroups: table?, metadata: table?, "
-        .. "model: path?, data: string?, title: string?, command: string?, maps: function?, pictures: integer(0..100)?, prevalence: number(0..1)?, seed: integer?, "
-        .. "n: integer(1..1000000)?}?",
+        .. "model: path?, data: string?, title: string?, command: string?, maps: function?, "
+        .. "pictures: integer(0..100)?, prevalence: number(0..1)?, seed: integer?, n: integer(1..1000000)?}?",
 })
 
 return namespace("lx.report", report)

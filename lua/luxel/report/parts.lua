@@ -36,7 +36,8 @@ end
 ---@param rows any[][]
 ---@param words boolean?
 function parts.table(out, head, rows, words)
-    out[#out + 1] = ('<div class="wide">%s</div>'):format(page.table(head, rows, words))
+    local frame = #head > 3 and '<div class="wide">%s</div>' or "<div>%s</div>"
+    out[#out + 1] = frame:format(page.table(head, rows, words))
 end
 
 --- A number in a report, or what stands for one that is not defined.
