@@ -330,6 +330,66 @@ describe("a page of a run", function()
     end)
 end)
 
+describe("the commands #slow", function()
+    local work
+    local LUA <const> = os.getenv("LUA") or "lua5.4"
+
+    setup(function() work = shell.folder() end)
+
+    teardown(function() shell.remove(work) end)
+
+    local function run(format, ...)
+        local status, output, messages = shell.run((LUA .. " bin/luxel " .. format):format(...))
+        return status, output, messages
+    end
+
+    it("write pages of a training, and of an evaluation by the columns of its table", function()
+        assert(lx.data.phantom_save(work .. "/films", {n = 60, size = 32}))
+        local frame = assert(lx.data.image_folder(work .. "/films"))
+        local lines = {"path,label,Patient Sex,ward"}
+        for i, path in ipairs(frame.path) do
+            lines[i + 1] = ("%s,%s,%s,w%d"):format(path:sub(#work + 2), frame.classes[frame.label[i] + 1],
+                i % 2 == 0 and "F" or "M", i % 3)
+        end
+        shell.write(work .. "/films.csv", table.concat(lines, "\n"))
+        local status, output, messages = run("train --phantoms 30 --size 32 --batch 8 --epochs 2 --device cpu "
+            .. "--out '%s/run'", work)
+        assert.equal(0, status, messages)
+        assert.matches("loss [^ ]+ [%d.]+ to [%d.]+\nreport in .-/run/report%.html\n", output)
+        local text = shell.read(work .. "/run/report.html")
+        check_page(text)
+        assert.matches("luxel train %-%-phantoms 30", text)
+        local words = ("evaluate --model '%s/run/best.safetensors' --data '%s/films.csv' --label label "
+            .. "--device cpu"):format(work, work)
+        status, output, messages = run("%s --report '%s/page.html'", words, work)
+        assert.equal(0, status, messages)
+        assert.matches("report in .-/page%.html\nLuxel supports", output)
+        text = shell.read(work .. "/page.html")
+        check_page(text)
+        -- known by its name; patients of the training are left out
+        local sexes = text:match("<h3>Patient Sex</h3>(.-)</table>")
+        local f, m = sexes:match('<td>F</td><td class="n">(%d+)</td>.-<td>M</td><td class="n">(%d+)</td>')
+        local images = tonumber(text:match("<td>Images</td><td>(%d+)</td>"))
+        assert.is_true(images > 0 and images <= 60)
+        assert.equal(images, tonumber(f) + tonumber(m))
+        assert.is_nil(text:find("<h3>ward</h3>", 1, true))
+        assert.equal(0, (run("%s --report '%s/page.html' --subgroups ward", words, work)))
+        assert.is_truthy(shell.read(work .. "/page.html"):find("<h3>ward</h3>.-<td>w0</td>"))
+        status, output, messages = run("%s --report '%s/page.html' --subgroups wart", words, work)
+        assert.equal(1, status)
+        assert.matches("%-%-subgroups: there is no column 'wart'; the columns are path, label", messages)
+        status, output, messages = run("%s --subgroups ward", words)
+        assert.equal(1, status)
+        assert.matches("is for %-%-report", messages)
+        status, output = run("report '%s/run' --out '%s/again.html'", work, work)
+        assert.equal(0, status)
+        assert.matches("again%.html\nLuxel supports", output)
+        status, output, messages = run("report '%s'", work)
+        assert.equal(1, status)
+        assert.matches("no run in this folder", messages)
+    end)
+end)
+
 describe("the style of pages", function()
     local function contrast(a, b)
         local function luminance(colour)

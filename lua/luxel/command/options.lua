@@ -124,7 +124,7 @@ end
 ---@return string
 function options.command_line()
     local words = {}
-    for i = 0, #arg do words[#words + 1] = quoted(i == 0 and arg[0]:match("[^/]*$") or arg[i]) end
+    for i = 0, arg and #arg or -1 do words[#words + 1] = quoted(i == 0 and arg[0]:match("[^/]*$") or arg[i]) end
     return table.concat(words, " ")
 end
 
