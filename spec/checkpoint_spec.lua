@@ -768,3 +768,60 @@ describe("a damaged last.safetensors #slow", function()
         write("resume/last.safetensors", whole)
     end)
 end)
+
+describe("half precision", function()
+    local path
+    before_each(function() path = os.tmpname() end)
+    after_each(function() os.remove(path) end)
+
+    local function through(values)
+        assert(lx.checkpoint.save(path, {w = lx.tensor(values):view(#values, 1)}, {}, {half = true}))
+        return lx.checkpoint.load(path).w:view(-1):totable()
+    end
+
+    -- Of 10 bits after the first one, from 2^-14 on; below that steps are of 2^-24.
+    local function nearest(x)
+        local size = math.abs(x)
+        if size == 0 then return x end
+        local exponent = math.max(math.floor(math.log(size, 2)), -14)
+        if size >= 2.0 ^ (exponent + 1) then exponent = exponent + 1 end
+        local step = 2.0 ^ (exponent - 10)
+        local low = math.floor(size / step)
+        local rest = size / step - low
+        if rest > 0.5 or rest == 0.5 and low % 2 == 1 then low = low + 1 end
+        return (x < 0 and -1 or 1) * low * step
+    end
+
+    it("is the nearest number, of two equally near ones the even one", function()
+        lx.manual_seed(4)
+        local values = {0, 1, -1, 1 + 2 ^ -11, 1 + 3 * 2 ^ -11, 2047.5, 2048.5, 65504, -65504, 2 ^ -14, 2 ^ -24,
+            2 ^ -25, 3 * 2 ^ -26, 2 ^ -26, 2 ^ -14 - 2 ^ -25, 6e-8, 1e-20}
+        for _, scale in ipairs {1e-7, 1e-5, 1e-2, 1, 1e3} do
+            for _, value in ipairs((lx.randn(200) * scale):totable()) do values[#values + 1] = value end
+        end
+        for i, got in ipairs(through(values)) do
+            local value = lx.tensor({values[i]}):item() -- as float32
+            assert.equal(nearest(value), got, ("%.9g"):format(value))
+        end
+    end)
+
+    it("keeps what is no number and what is infinite, and refuses what would become so", function()
+        local got = through({0 / 0, math.huge, -math.huge})
+        assert.is_true(got[1] ~= got[1])
+        assert.same({math.huge, -math.huge}, {got[2], got[3]})
+        assert.error_matches(function() through({1, 70000, 0 / 0}) end,
+            "'w' has 70000, and half precision ends at 65504")
+    end)
+
+    it("leaves statistics as they are, and takes about half the bytes", function()
+        local tensors = {weight = lx.randn(100, 100), running_var = lx.rand(100) * 1e-9, count = lx.tensor({3},
+            {dtype = "int32"})}
+        assert(lx.checkpoint.save(path, tensors, {kind = "x"}, {half = true}))
+        local back, metadata = lx.checkpoint.load(path)
+        assert.is_true(lx.equal(tensors.running_var, back.running_var))
+        assert.is_true(lx.equal(tensors.count, back.count))
+        assert.equal("x", metadata.kind)
+        assert.is_true(lx.allclose(tensors.weight, back.weight, 5e-4, 1e-7))
+        assert.is_true(require("lfs").attributes(path, "size") < 22000)
+    end)
+end)

@@ -208,6 +208,7 @@ local EXAMPLES <const> = {
     ["lx.tune"] = function() return lx.nn.ReLU(), {1, 2} end,
     ["lx.opencl.kernel"] = function() return {name = "f", source = "__kernel void f(__global float *x) {}"} end,
     ["Dataset:subset"] = function() return dataset, {1, 2} end,
+    ["Dataset:leave_group_out"] = function() return dataset, {1, 2, 1, 2, 1, 2} end,
     ["Pipeline:preview"] = function() return made.Pipeline, image(), "sheet.png", {n = 1, side = 16} end,
     ["Frame:load"] = function() return frame, {size = 16} end,
     ["Frame:open"] = function() return frame, {size = 16} end,
@@ -306,6 +307,14 @@ EXAMPLES["lx.train.cross_validate"] = function()
         plan.out = nil
         return plan
     end}
+end
+EXAMPLES["lx.train.shift"] = function()
+    return {folds = {{group = "a", train = dataset, val = dataset}}, seeds = {1}, out = "shift", overwrite = true,
+        fit = function()
+            local plan = EXAMPLES["lx.train.fit"]()
+            plan.out, plan.metadata = nil, {model = "cnn", size = 16}
+            return plan
+        end}
 end
 EXAMPLES["lx.train.over_seeds"] = function()
     return {seeds = 1, out = "seeds", overwrite = true, fit = function()

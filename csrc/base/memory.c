@@ -1,6 +1,9 @@
 #include "memory.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,4 +50,11 @@ void *lx_host_block(size_t size, size_t alignment)
         madvise(block, size, MADV_HUGEPAGE);
 #endif
     return block;
+}
+
+void lx_host_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

@@ -9,4 +9,7 @@
    left. */
 void *lx_host_block(size_t size, size_t alignment);
 
+/* Gives the pages of freed blocks back to the system, which free() keeps where others lie behind them. */
+void lx_host_trim(void);
+
 #endif

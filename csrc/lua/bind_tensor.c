@@ -1,6 +1,8 @@
 /* The tensor userdata: making, viewing, reading and writing tensors from Lua. */
 #include "bind.h"
 
+#include "../tensor/numbers.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -485,13 +487,21 @@ static int l_adopt_(lua_State *L)
     return 1;
 }
 
-/* to_string(t) -> the bytes, little-endian, row-major */
+/* to_string(t[, half]) -> the bytes, little-endian, row-major; with half, of float32 those of half precision */
 static int l_to_string(lua_State *L)
 {
     const lx_tensor *tensor = lx_check_tensor(L, 1);
-    const size_t bytes = (size_t)lx_tensor_count(tensor) * lx_dtype_size(tensor->dtype);
+    const bool half = lua_toboolean(L, 2);
+    lx_argcheck(L, !half || tensor->dtype == LX_FLOAT32, 1, "expected float32");
+    const size_t count = (size_t)lx_tensor_count(tensor), bytes = count * lx_dtype_size(tensor->dtype);
     const void *data = push_host_copy(L, tensor);
-    lua_pushlstring(L, data, bytes);
+    if (half) {
+        luaL_Buffer buffer;
+        lx_write_halves(data, count, (uint8_t *)luaL_buffinitsize(L, &buffer, count ? 2 * count : 1));
+        luaL_pushresultsize(&buffer, 2 * count);
+    } else {
+        lua_pushlstring(L, data, bytes);
+    }
     return 1;
 }
 

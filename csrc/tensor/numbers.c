@@ -164,3 +164,45 @@ lx_code lx_read_numbers(const lx_number_format *format, const uint8_t *bytes, si
     }
     return LX_OK;
 }
+
+/* Shifts bits out on the right, rounding to the nearest, of two equally near to the even one. */
+static uint32_t round_off(uint32_t bits, int count)
+{
+    const uint32_t kept = bits >> count, half = 1u << (count - 1), rest = bits & ((1u << count) - 1);
+    return kept + (rest > half || (rest == half && (kept & 1)));
+}
+
+/* A carry out of the fraction makes the exponent one more, as it should: the largest numbers become infinity. */
+static uint16_t half_of(float value)
+{
+    enum {
+        FRACTION = 23,
+        HALF_FRACTION = 10,
+        SHIFT = FRACTION - HALF_FRACTION,
+        BIAS = 127 - 15,
+        INFINITY_CODE = 0x7c00
+    };
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    const uint32_t magnitude = bits & 0x7fffffff, exponent = magnitude >> FRACTION;
+    if (isnan(value))
+        return sign | INFINITY_CODE | 1u << (HALF_FRACTION - 1);
+    if (exponent > BIAS + 30)
+        return sign | INFINITY_CODE;
+    if (exponent > BIAS)
+        return (uint16_t)(sign | (round_off(magnitude, SHIFT) - ((uint32_t)BIAS << HALF_FRACTION)));
+    if (exponent < BIAS - HALF_FRACTION)
+        return sign;
+    const uint32_t significand = (magnitude & ((1u << FRACTION) - 1)) | 1u << FRACTION;
+    return (uint16_t)(sign | round_off(significand, SHIFT + 1 + (int)(BIAS - exponent)));
+}
+
+void lx_write_halves(const float *from, size_t count, uint8_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint16_t half = half_of(from[i]);
+        out[2 * i] = (uint8_t)half;
+        out[2 * i + 1] = (uint8_t)(half >> 8);
+    }
+}

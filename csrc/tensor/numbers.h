@@ -23,4 +23,7 @@ bool lx_number_is_native(const lx_number_format *format);
    of range. */
 lx_code lx_read_numbers(const lx_number_format *format, const uint8_t *bytes, size_t count, void *out, lx_error *error);
 
+/* The nearest numbers of half precision ("F16"), of two equally near ones the even one; infinity past the largest. */
+void lx_write_halves(const float *from, size_t count, uint8_t *out);
+
 #endif

@@ -67,15 +67,34 @@ local function texts_of(metadata)
     return texts
 end
 
+local MOST_HALF <const> = 65504
+
+-- Finite weights that half precision would make infinite.
+local function check_range(tensors)
+    for name, tensor in pairs(tensors) do
+        if tensor.dtype == "float32" and tensor.ndim >= 2 and tensor:numel() > 0 then
+            local size = tensor:detach():abs()
+            local beyond = core.where(core.binary("lt", size, math.huge), size, 0):max():item()
+            if beyond > MOST_HALF then
+                args.fail("save: tensors: '%s' has %g, and half precision ends at %d", name, beyond, MOST_HALF)
+            end
+        end
+    end
+end
+
 --- Writes tensors and metadata. The old file stays until the new one is complete and on disk. The same tensors and
 --- metadata give the same file, byte for byte.
 ---@param path string
 ---@param tensors table<string, Tensor>
 ---@param metadata table<string, any>? finite numbers, text (UTF-8), booleans and tables of them; raises at others
+---@param options? {half: boolean?} half: weights in half precision (those of two dimensions and more), about half the
+---  bytes; they are rounded to 11 bits, and one beyond 65504 is refused
 ---@return boolean? ok, string? message, string? code
-function checkpoint.save(path, tensors, metadata)
+function checkpoint.save(path, tensors, metadata, options)
+    local half = options and options.half
     check_tensors(tensors)
-    local texts, entries = texts_of(metadata or {}), safetensors.entries_of(tensors)
+    if half then check_range(tensors) end
+    local texts, entries = texts_of(metadata or {}), safetensors.entries_of(tensors, half)
     for _, entry in ipairs(entries) do entry.sum = core.checksum(entry.bytes) end
     texts["luxel.checksum"] = checksum_of(table.move(entries, 1, #entries, 1, {}), texts)
     return safetensors.write(path, entries, texts)
@@ -208,7 +227,7 @@ args.type("trained_by", "an optimizer or a scheduler, with a state_dict", "table
 end)
 
 return namespace("lx.checkpoint", args.publish("", checkpoint, {
-    save = "path: path, tensors: table, metadata: table?", load = "path: path",
+    save = "path: path, tensors: table, metadata: table?, options: {half: boolean?}?", load = "path: path",
     save_training = "path: path, parts: {" .. PARTS .. ", state: table?}",
     load_training = "path: path, parts: {" .. PARTS .. "}",
 }))

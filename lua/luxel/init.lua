@@ -25,6 +25,7 @@ local tensors = require "luxel.tensor"
 require "luxel.types"
 
 ---@class luxel
+---@field adapt table a trained model for another hospital
 ---@field nn table layers, losses and `nn.functional`
 ---@field opencl table kernels of your own, in OpenCL C
 ---@field optim table optimisers and learning-rate schedules
@@ -81,8 +82,8 @@ lx.load = args.public("load", "path: path", lx.load)
 
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
-for _, name in ipairs {"calibration", "checkpoint", "compile", "conformal", "data", "help", "io", "metrics", "models",
-    "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "train", "tune", "vision"} do
+for _, name in ipairs {"adapt", "calibration", "checkpoint", "compile", "conformal", "data", "help", "io", "metrics",
+    "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 

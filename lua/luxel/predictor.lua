@@ -8,6 +8,7 @@
 local args = require "luxel.args"
 local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
+local doubt = require "luxel.train.doubt"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
 local schema = require "luxel.schema"
@@ -41,6 +42,11 @@ local Predictor = {}
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
+---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
+---@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold,
+---  unlike the images of the training, or for its findings
+---@field doubt number? from 0 to 0.5: the larger, the likelier the answer is wrong; it orders images, and is no
+---  probability
 ---@field notice string
 local Answer = {__name = "luxel.Answer"}
 Answer.__index = Answer
@@ -139,6 +145,7 @@ local function combine(members)
         metadata.trained_on = {pixels = table.concat(pixels), patients = table.concat(patients), images = images}
     end
     metadata.threshold = thresholds
+    metadata.doubt, metadata.adapted = nil, nil -- of the first one alone
     return setmetatable({
         members = members, metadata = metadata, path = table.concat(paths, " + "), device = first.device,
         size = first.size, task = first.task, classes = first.classes, positive = first.positive,
@@ -199,6 +206,28 @@ end
 -- Errors of the world's or the file's doing come back; a mistake of the caller is raised.
 local RETURNED <const> = {result = true, device = true, memory = true}
 
+-- What the network gives for each image of a dataset, a logit or a row or a map of them, and their features where the
+-- model's file says something of these; nil, message, code as of `probabilities`.
+local function observe(self, dataset)
+    local known = self.metadata.doubt
+    local options = {task = self.task, features = known ~= nil and known.familiarity ~= nil, tta = self.tta}
+    for key, value in pairs(self.metadata.normalisation) do options[key] = value end
+    local ok, found, features = pcall(lx.train.predict, self.net, dataset, options)
+    if ok then return found, features end
+    local code, text = core.error_code(tostring(found))
+    if RETURNED[code] then return nil, text, code end
+    error(found, 0)
+end
+
+-- The calibrated probabilities of what the network gives.
+local function calibrated(self, rows)
+    local out = {}
+    for i, row in ipairs(rows) do
+        out[i] = task.kinds[self.task].probabilities(row, self.metadata.calibration or nil)
+    end
+    return out
+end
+
 -- The means of the probabilities of several models.
 local function mean_probabilities(self, dataset)
     local sums
@@ -232,15 +261,29 @@ end
 ---  gives one that is no number, "device" or "memory" where the device fails
 function Predictor:probabilities(dataset)
     if self.members then return mean_probabilities(self, dataset) end
-    local options = {
-        probabilities = true, task = self.task, calibration = self.metadata.calibration, tta = self.tta,
-    }
-    for key, value in pairs(self.metadata.normalisation) do options[key] = value end
-    local ok, found = pcall(lx.train.predict, self.net, dataset, options)
-    if ok then return found end
-    local code, text = core.error_code(tostring(found))
-    if RETURNED[code] then return nil, text, code end
-    error(found, 0)
+    local rows, message, code = observe(self, dataset)
+    if not rows then return nil, message, code end
+    return calibrated(self, rows)
+end
+
+--- The same with how much to doubt each answer, of a model of two classes whose file keeps what that takes.
+---@param dataset luxel.Dataset
+---@return number[]? probabilities
+---@return {uncertain: boolean, reasons: table[], doubt: number}[]|string judgements as of answers, without the quality
+---  of the pictures; or the message
+---@return string? code as of `probabilities`, "model" where the file keeps nothing to doubt by
+function Predictor:judge(dataset)
+    if not self.metadata.doubt then
+        return nil, self.path .. ": the model keeps nothing to doubt its answers by: models of two classes that luxel "
+            .. "train makes do", "model"
+    end
+    local rows, features, code = observe(self, dataset)
+    if not rows then return nil, features, code end
+    local judgements = {}
+    for i, row in ipairs(rows) do
+        judgements[i] = doubt.judge(self.metadata, row, features and features:narrow(1, i, 1))
+    end
+    return calibrated(self, rows), judgements
 end
 
 -- Images whose maps are compared together.
@@ -378,7 +421,13 @@ local function ask(self, small, sizes, out, places)
     local paths = {}
     for k, place in ipairs(places) do paths[k] = out[place].path end
     local dataset = lx.data.dataset {images = lx.stack(small, 1), labels = lx.zeros(#small), paths = paths}
-    local all, message, code = self:probabilities(dataset)
+    local all, rows, features, code
+    if self.members then
+        all, features, code = mean_probabilities(self, dataset)
+    else
+        rows, features, code = observe(self, dataset)
+        all = rows and calibrated(self, rows)
+    end
     if not all and code == "result" and #small > 1 then
         for k, image in ipairs(small) do ask(self, {image}, {sizes[k]}, out, {places[k]}) end
         return
@@ -389,9 +438,14 @@ local function ask(self, small, sizes, out, places)
             local found = all[k]
             if task.kinds[self.task].maps then found = lx.vision.resize(found:to("cpu"), sizes[k][1], sizes[k][2]) end
             for key, value in pairs(self:answer(found)) do entry[key] = value end
+            if self.metadata.doubt then
+                local judgement = doubt.judge(self.metadata, rows[k], features and features:narrow(1, k, 1),
+                    entry.findings)
+                for key, value in pairs(judgement) do entry[key] = value end
+            end
             setmetatable(entry, Answer)
         else
-            entry.message, entry.code = message, code
+            entry.message, entry.code = features, code
         end
     end
 end
@@ -450,7 +504,7 @@ args.type("predictor", "a Predictor", "table", function(value) return getmetatab
 local OPTIONS <const> = "options: {quality: boolean?, images: boolean?}?"
 
 args.publish("Predictor:", Predictor, {
-    probabilities = "predictor: predictor, dataset: dataset",
+    probabilities = "predictor: predictor, dataset: dataset", judge = "predictor: predictor, dataset: dataset",
     overlaps = "predictor: predictor, dataset: dataset, options: {progress: function?}?",
     answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor",
     all = "predictor: predictor, sources: table, " .. OPTIONS,

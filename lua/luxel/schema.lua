@@ -4,6 +4,7 @@
 -- their meaning: a file of another version is refused, not guessed at. Names that are not listed are the user's own.
 
 local args = require "luxel.args"
+local doubt = require "luxel.train.doubt"
 local methods = require "luxel.calibration.methods"
 
 local schema = {}
@@ -12,6 +13,10 @@ local schema = {}
 schema.VERSION = 2
 
 local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?}"
+
+-- What was fitted anew at another hospital: see luxel.adapt; source: the checksum of the file it was made of.
+local ADAPTED <const> = "{place: text?, date: text, images: integer(1..), labelled: integer(0..), "
+    .. "patients: integer(1..), steps: text[], prior: finite(0..1)?, source: text, rows: table[]?}"
 
 -- Weights from elsewhere: see luxel.Pretrained.
 local PRETRAINED <const> = "{source: text, network: text, checksum: text, variant: text?, "
@@ -40,6 +45,8 @@ local FIELDS <const> = {
     {"threshold", "finite(0..1)|finite(0..1)[]"},
     {"calibration", "false|table"},
     {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
+    {"doubt", doubt.TYPE}, -- what its answers are doubted by
+    {"adapted", ADAPTED}, -- where, when and how it was adapted
     -- where it comes from
     {"seed", "integer"},
     {"epoch", "integer(0..)"},
@@ -116,6 +123,11 @@ local RULES <const> = {
         if positive and positive ~= classes[2] then
             return ("positive: expected the second of the classes, '%s', got '%s'"):format(classes[2], positive)
         end
+    end,
+    function(metadata)
+        if not metadata.doubt then return nil end
+        if metadata.task ~= "binary" then return "doubt: only two classes have it" end
+        return doubt.mistake(metadata.doubt)
     end,
     function(metadata)
         for name, value in pairs(metadata.metrics or {}) do

@@ -16,6 +16,9 @@ local lx = {}
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
+---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
+---@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold, unlike the images of the training, or for its findings
+---@field doubt number? from 0 to 0.5: the larger, the likelier the answer is wrong; it orders images, and is no probability
 ---@field notice string
 
 ---@class Calibration
@@ -185,6 +188,26 @@ local lx = {}
 ---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] problem: what is computed, with all sizes; way: the fastest variant, of `ways` in number; usual: the time of the default one; rejected: variants that did not run or gave another result
 ---@field saved boolean whether the next process finds it
 
+---@class luxel.Adapted
+---@field steps string[] that were done
+---@field left_out {step: string, why: string}[] what was asked for or usual, and not done
+---@field calibration table|false
+---@field threshold number
+---@field prior number? the share of the positive class that was found without labels
+---@field images integer
+---@field labelled integer
+---@field patients integer? nil where nothing tells them
+---@field report table? before and after on patients kept out, where there are labels: {n, folds, rows}, each row {name, before, after, low, high}: the interval is of the difference
+---@field unlike {before: number, after: number}? shares of the images that are unlike those of the training
+local Adapted = {}
+
+--- Writes the adapted model. Its file says where and when it was adapted, on how many images, and how; and the images
+--- and patients are known to it as those of the training are (`lx.data.unseen`).
+---@param path string another file than the model's
+---@param options? {place?: string, date?: string} place: the hospital, in your words; date: default today's
+---@return boolean? ok, string? message, string? code "model" where nothing was changed, and there is nothing to write
+function Adapted:save(path, options) end
+
 ---@class luxel.Audit
 ---@field frame luxel.Frame
 ---@field records table[] for each image what `core.survey` says, or false where it cannot be read
@@ -332,6 +355,13 @@ function Dataset:hashes() end
 ---@return luxel.Tensor? image uint8 (float32 on the scale 0..255 where the file has more than 8 bits) [C,H,W]
 ---@return string? message, string? code
 function Dataset:image(i) end
+
+--- A fold for each group of images, such as the styles of `lx.data.styles` or the hospitals they came from: what is
+--- learnt without it is judged on it. Of the other images, those of its patients are in neither part.
+---@param groups any[] the group of each image, any value; false where an image is of none, and always trained on
+---@return {group: any, train: luxel.Dataset, val: luxel.Dataset}[]? folds in the order in which groups are first met
+---@return string? message, string? code where nothing is left to train on
+function Dataset:leave_group_out(groups) end
 
 --- The mask of an image as it is stored, or nil where it has none.
 ---@param i integer
@@ -679,6 +709,13 @@ function Predictor:all(sources, options) end
 ---@param probabilities number|number[]|Tensor one element of what `probabilities` gives; a map may be of another size, and the mask is of it
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
+
+--- The same with how much to doubt each answer, of a model of two classes whose file keeps what that takes.
+---@param dataset luxel.Dataset
+---@return number[]? probabilities
+---@return {uncertain: boolean, reasons: table[], doubt: number}[]|string judgements as of answers, without the quality of the pictures; or the message
+---@return string? code as of `probabilities`, "model" where the file keeps nothing to doubt by
+function Predictor:judge(dataset) end
 
 --- How well the masks that the model finds agree with those of a dataset, at the resolution of the latter.
 ---@param dataset luxel.Dataset with masks
@@ -2619,6 +2656,25 @@ function lx.zeros(...) end
 ---@return Tensor
 function lx.zeros_like(t) end
 
+---@class lx.adapt
+lx.adapt = {}
+
+--- Adapts a model of two classes to local images. Nothing of `predictor` or its file changes.
+---
+--- Steps: "statistics" (batch normalisation by the local images; with labels, by as many of each class as the training
+--- had, and only where patients kept out gain by it), "head" (the last layer, changed as little as patients kept out
+--- say, and not at all where they gain nothing by it), "prior" (the share of the positive class, by expectation
+--- maximisation without labels: Saerens, Latinne and Decaestecker 2002; left out where the images or logits say that
+--- more has changed than that share), "calibration" (the scale and shift of the log-odds, held near the model's own)
+--- and "threshold" (moved only where that gains 3 points in the mean of sensitivity and specificity); head, calibration
+--- and threshold want labels. Default: all but prior where there are labels, else prior alone. With labels, `report`
+--- compares before and after on patients kept out, for whom everything was chosen on the others.
+---@param predictor luxel.Predictor of two classes, not adapted before
+---@param dataset luxel.Dataset images of `predictor.size`, of patients that the model was not trained on (`lx.data.unseen`); labels may be NaN
+---@param options? {steps?: (string)[], folds?: integer, seed?: integer} folds: of the report, default 5; seed: 1
+---@return luxel.Adapted? adapted, string? message, string? code "few": fewer than 30 images, or of what wants labels fewer than 10 of a class; "unlike": they are no chest radiographs, or further from those of the training than a change of hospital explains; "model": it cannot be adapted, or not in that way; "io", "format", "device", "memory"
+function lx.adapt.fit(predictor, dataset, options) end
+
 ---@class lx.autograd
 lx.autograd = {}
 
@@ -2770,8 +2826,9 @@ function lx.checkpoint.load_training(path, parts) end
 ---@param path string
 ---@param tensors table<string, Tensor>
 ---@param metadata? table<string, any>? finite numbers, text (UTF-8), booleans and tables of them; raises at others
+---@param options? {half?: boolean} half: weights in half precision (those of two dimensions and more), about half the bytes; they are rounded to 11 bits, and one beyond 65504 is refused
 ---@return boolean? ok, string? message, string? code
-function lx.checkpoint.save(path, tensors, metadata) end
+function lx.checkpoint.save(path, tensors, metadata, options) end
 
 --- Writes all that a training loop of one's own needs to go on exactly: the network, the optimiser, the schedule, where
 --- the random numbers are, and its own numbers.
@@ -4585,8 +4642,8 @@ function lx.train.over_seeds(options) end
 --- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
----@return number[]|number[][]|Tensor[]
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, features?: boolean, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models` makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
+---@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
 function lx.train.predict(net, dataset, options) end
 
 --- Writes a network's weights without anything to predict with, for networks to begin with: what `pretrained` of
@@ -4609,6 +4666,15 @@ function lx.train.save_weights(path, net, options) end
 ---@return {best: table?, trials: table[], interrupted: boolean, save_problem: string?}? result trials: the best first, {number, values, epochs (that it was trained for), value, loss and epoch of its best epoch, diverged, out}
 ---@return string? message, string? code as of `fit`
 function lx.train.search(options) end
+
+--- Trains once for each fold and seed, as `fit` does, in the folders GROUP-seed-N of `out`, and judges each network on
+--- the group that it has not seen, and on images from elsewhere. Folds are of `Dataset:leave_group_out`. Epoch,
+--- calibration and threshold are chosen on the validation images that `fit` is given, which are to be split from the
+--- training images of the fold. Two classes. Ctrl-C ends it, and `resume` goes on.
+---@param options {folds: (table)[], seeds?: (integer)[], outsides?: table, fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} fit: the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
+---@return {groups: table[], outsides: table[], worst: table?, mean: table, interrupted: boolean}? result rows with name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy
+---@return string? message, string? code as of `fit`
+function lx.train.shift(options) end
 
 ---@class lx.vision
 lx.vision = {}

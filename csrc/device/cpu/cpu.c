@@ -56,6 +56,7 @@ static void cpu_trim(lx_device *device)
         atomic_fetch_sub(&device->memory.cached, size);
         free(block);
     }
+    lx_host_trim();
 }
 
 /* Work that has begun to change what was there before the call is not given up any more. */

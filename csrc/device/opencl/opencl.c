@@ -177,6 +177,7 @@ static void opencl_trim(lx_device *device)
         self->api.clReleaseMemObject(block);
     }
     self->api.clFinish(self->queue); /* the memory is given back once nothing uses it */
+    lx_host_trim();
 }
 
 /* ---- reading and writing ------------------------------------------------------------------------------------- */

@@ -7,11 +7,11 @@
 
 local cjson = require "cjson"
 local core = require "luxel.core"
-local csv = require "luxel.io.csv"
-local lfs = require "lfs"
+local doubts = require "luxel.command.doubts"
 local lx = require "luxel"
 local masks = require "luxel.command.masks"
 local options = require "luxel.command.options"
+local pages = require "luxel.command.pages"
 
 local evaluate = {summary = "How good a trained model is on labelled radiographs."}
 
@@ -42,25 +42,6 @@ end
 -- Phantoms that no training has drawn: seeds of training runs are positive.
 local PHANTOM_SEED <const> = -1
 
--- The classes of the images have to be those of the model, by the names that the training data had or by the model's
--- words.
-local function check_classes(model, frame)
-    local metadata = model.metadata
-    if model.task == "segmentation" and frame.task == model.task then return end
-    if frame.task ~= model.task or #frame.classes ~= #metadata.classes then
-        options.fail(("the model tells %s (%s), and the images have %s (%s)"):format(table.concat(metadata.classes,
-            ", "),
-            model.task, table.concat(frame.classes, ", "), frame.task))
-    end
-    if model.task == "binary" then return end -- which is the disease has been told
-    for k, name in ipairs(frame.classes) do
-        local folder = (metadata.folders or metadata.classes)[k]
-        if name:lower() ~= folder:lower() and name:lower() ~= metadata.classes[k]:lower() then
-            options.fail(("class %d of the images is %s, and of the model %s"):format(k, name, folder))
-        end
-    end
-end
-
 -- The images, and a sentence on which they are.
 local function read_data(args, model)
     if not args.data then
@@ -71,7 +52,7 @@ local function read_data(args, model)
             "phantoms drawn anew"
     end
     local frame = options.frame(args)
-    check_classes(model, frame)
+    options.check_classes(model, frame)
     local test = frame:in_part("test")
     local what = "all of " .. args.data
     if #test > 0 then frame, what = test, args.data .. "/test" end
@@ -101,60 +82,22 @@ local function report_masks(args, model, dataset)
 end
 
 local function report_scores(args, model, dataset)
-    local probabilities = options.must(model:probabilities(dataset))
-    return lx.metrics.report(probabilities, dataset.labels, {
+    local probabilities, judgements
+    if model.metadata.doubt then
+        probabilities, judgements = options.must(model:judge(dataset))
+    else
+        probabilities = options.must(model:probabilities(dataset))
+    end
+    local report = lx.metrics.report(probabilities, dataset.labels, {
         threshold = model.threshold, groups = dataset.groups, seed = args.seed,
         classes = model.task ~= "binary" and model.metadata.classes or nil, prevalence = args.prevalence,
-    }), probabilities
-end
-
--- Columns that figures are shown by, without what is no letter.
-local USUAL <const> = {}
-for _, name in ipairs {"age", "patientage", "sex", "patientsex", "gender", "patientgender", "view", "viewposition",
-    "projection", "scanner", "manufacturer", "modelname", "hospital", "site", "institution", "part", "style", "cluster",
-    "stylecluster"} do
-    USUAL[name] = true
-end
-
--- Columns of the table in --data by name, a value for each image.
-local function subgroups_of(args, dataset)
-    local is_table = args.data and lfs.attributes(args.data, "mode") == "file"
-    if not is_table then
-        if args.subgroups then options.fail("--subgroups: --data is no CSV file with columns") end
-        return nil
+    })
+    if judgements then
+        report.doubt = doubts.report(probabilities, judgements, core.to_table(dataset.labels), {
+            threshold = model.threshold, groups = dataset.groups, seed = args.seed,
+        })
     end
-    local rows, columns = csv.read(args.data)
-    if not rows then options.fail(columns) end
-    local names, known = {}, {}
-    for _, name in ipairs(columns) do
-        known[name] = true
-        if not args.subgroups and USUAL[name:lower():gsub("[^%a]", "")] then names[#names + 1] = name end
-    end
-    for name in (args.subgroups or ""):gmatch("[^,]+") do
-        if not known[name] then options.fail(("--subgroups: there is no column '%s'; the columns are %s"):format(name,
-            table.concat(columns, ", "))) end
-        names[#names + 1] = name
-    end
-    local root, out, row_of = args.root or args.data:match("^(.*)/[^/]*$") or ".", {}, {}
-    root = root:gsub("(.)/+$", "%1")
-    for _, row in ipairs(rows) do
-        local path = row[args.path]
-        if path then row_of[(path:sub(1, 1) == "/" or root == "") and path or root .. "/" .. path] = row end
-    end
-    for _, name in ipairs(names) do
-        out[name] = {}
-        for i, path in ipairs(dataset.paths) do out[name][i] = row_of[path] and row_of[path][name] or false end
-    end
-    return out
-end
-
-local function write_page(args, model, dataset, probabilities, what)
-    options.must(lx.report.evaluation(args.report, probabilities, dataset, {
-        threshold = model.threshold, classes = model.metadata.classes, metadata = model.metadata, model = model.path,
-        data = what:gsub("%s+", " "), seed = args.seed, prevalence = args.prevalence,
-        command = options.command_line(), subgroups = model.task == "binary" and subgroups_of(args, dataset) or nil,
-    }))
-    print("report in " .. args.report)
+    return report, probabilities
 end
 
 --- Runs the command.
@@ -183,7 +126,11 @@ function evaluate.run(args)
     print(model.task == "segmentation" and masks.words(report)
         or model.task == "binary" and lx.metrics.format_report(report, classes) or tostring(report))
     print()
-    if args.report then write_page(args, model, dataset, probabilities, what) end
+    if rawget(report, "doubt") then
+        print(doubts.words(report.doubt, model.path, model.metadata.adapted ~= nil))
+        print()
+    end
+    if args.report then pages.write(args, model, dataset, probabilities, what) end
     print(options.NOTICE)
 
     if args.json then

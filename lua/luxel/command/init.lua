@@ -10,7 +10,9 @@ local version = require "luxel.version"
 local command = {}
 
 --- The commands in the order in which they are listed.
-command.NAMES = {"audit", "train", "evaluate", "predict", "report", "weights", "devices", "bench", "repl"}
+command.NAMES = {
+    "audit", "train", "shift", "evaluate", "predict", "adapt", "report", "weights", "devices", "bench", "repl",
+}
 
 local SUMMARY <const> = "Learns from labelled radiographs, answers for new ones, and says how sure it is."
 

@@ -254,6 +254,40 @@ function options.frame(args)
     }))
 end
 
+--- Ends the command unless the classes of the images are those of the model, by the names that the training data had or
+--- by the model's words.
+---@param model luxel.Predictor
+---@param frame luxel.Frame
+function options.check_classes(model, frame)
+    local metadata = model.metadata
+    if model.task == "segmentation" and frame.task == model.task then return end
+    if frame.task ~= model.task or #frame.classes ~= #metadata.classes then
+        options.fail(("the model tells %s (%s), and the images have %s (%s)"):format(table.concat(metadata.classes,
+            ", "),
+            model.task, table.concat(frame.classes, ", "), frame.task))
+    end
+    if model.task == "binary" then return end -- which is the disease has been told
+    for k, name in ipairs(frame.classes) do
+        local folder = (metadata.folders or metadata.classes)[k]
+        if name:lower() ~= folder:lower() and name:lower() ~= metadata.classes[k]:lower() then
+            options.fail(("class %d of the images is %s, and of the model %s"):format(k, name, folder))
+        end
+    end
+end
+
+--- Images below a folder, whatever folders they are in, as a frame without labels.
+---@param args table
+---@param classes string[]
+---@return luxel.Frame
+function options.unlabelled(args, classes)
+    if lfs.attributes(args.data, "mode") ~= "directory" then
+        options.fail("--unlabelled: --data should be a folder, and is not: " .. args.data)
+    end
+    local rows = rows_below(args.data, args.patient)
+    for _, row in ipairs(rows) do row.label = "" end
+    return options.must(lx.data.frame(rows, {label = "label", classes = classes}))
+end
+
 --- The words for the classes of a frame: NORMAL and INFECTED where its folders mean that, else its own names.
 ---@param frame luxel.Frame|luxel.Dataset
 ---@return string[]

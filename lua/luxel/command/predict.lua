@@ -101,7 +101,8 @@ local function number(value) return value and (("%.6f"):format(value):gsub(",", 
 local print_answer = {}
 
 function print_answer.text(answer, only)
-    say((only and "xray " or answer.path .. ": ") .. tostring(answer))
+    if only then return say("xray " .. tostring(answer)) end
+    say(("%s: %s%s"):format(answer.path, tostring(answer), answer.uncertain and " (uncertain)" or ""))
 end
 
 function print_answer.json(answer)
@@ -114,7 +115,9 @@ function print_answer.json(answer)
             or nil,
         label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
         share = answer.share,
-        threshold = answer.threshold, warnings = #warnings > 0 and warnings or nil, notice = answer.notice,
+        threshold = answer.threshold, uncertain = answer.uncertain, doubt = answer.doubt,
+        reasons = answer.reasons and #answer.reasons > 0 and answer.reasons or nil,
+        warnings = #warnings > 0 and warnings or nil, notice = answer.notice,
     })
 end
 
@@ -128,6 +131,11 @@ function print_answer.csv(answer, _, classes)
         cells[#cells + 1] = number(answer.infected)
     end
     cells[#cells + 1] = cell(table.concat(warnings, " "))
+    if answer.doubt then
+        local codes = {}
+        for i, reason in ipairs(answer.reasons) do codes[i] = reason.code end
+        cells[#cells + 1], cells[#cells + 2] = number(answer.doubt), table.concat(codes, " ")
+    end
     say(table.concat(cells, ","))
 end
 
@@ -140,6 +148,7 @@ local function print_columns(predictor)
         cells[#cells + 1] = cell(name)
     end
     cells[#cells + 1] = "warnings"
+    if predictor.metadata.doubt then cells[#cells + 1], cells[#cells + 2] = "doubt", "uncertain because" end
     say(table.concat(cells, ","))
 end
 
@@ -183,6 +192,11 @@ local function show(run, answer, only)
     print_answer[run.args.format](answer, only, run.predictor.classes)
     for _, finding in ipairs(answer.findings) do
         io.stderr:write(("[WARN] %s: %s\n"):format(answer.path, finding.message))
+    end
+    for _, reason in ipairs(answer.reasons or {}) do
+        if reason.code ~= "quality" then
+            io.stderr:write(("[WARN] %s: uncertain: %s\n"):format(answer.path, reason.message))
+        end
     end
     if run.args.out then save(run, run.args.out, answer, annotate(answer.image, answer)) end
     if run.args.masks then save(run, run.args.masks, answer, answer.mask) end

@@ -115,8 +115,8 @@ local function is_of_masks(name)
     return false
 end
 
--- Options that contradict each other, or say nothing.
-local function check(args)
+--- Ends the command where options contradict each other, or say nothing.
+function command.check(args)
     if args.source and not args.pretrained then
         options.fail("--source says where the weights of --pretrained come from, and there are none")
     end
@@ -169,8 +169,8 @@ local function load(args, whole, ...)
     return table.unpack(parts)
 end
 
--- Images for folds: those that are for training or validation.
-local function read_whole(args)
+--- Images for folds: those that are for training or validation.
+function command.read_whole(args)
     local frame = options.frame(args)
     print(frame)
     frame = frame:filter(function(row) return row.part ~= "test" end)
@@ -301,8 +301,8 @@ end
 -- On the command line 0 stands for what is not done.
 local function above_zero(number) return number > 0 and number or nil end
 
--- The options of lx.train.fit.
-local function plan(args, device, train_set, val_set)
+--- The options of lx.train.fit.
+function command.plan(args, device, train_set, val_set)
     local words = options.words_of(train_set)
     local option, mistake = choice.mistake(train_set.task, args.calibration, args.threshold)
     if option then options.fail(("--%s: %s"):format(option, mistake)) end
@@ -361,8 +361,8 @@ local function check_counts(train_set)
     return words, counts
 end
 
--- What `fit` returns in words of the command line.
-local function must(result, message)
+--- What `fit` returns in words of the command line.
+function command.must(result, message)
     if result then return result end
     options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true", "--overwrite")))
 end
@@ -374,7 +374,8 @@ local function figures_of(best)
         best.threshold and (" at threshold %.3f"):format(best.threshold) or "")
 end
 
-local function status_of(result)
+--- The exit status of a run, whose end is told.
+function command.status_of(result)
     if result.save_problem then io.stderr:write("error: not all of the run was saved: ", result.save_problem, "\n") end
     print(options.NOTICE)
     return result.interrupted and 130 or result.save_problem and 1 or 0
@@ -395,39 +396,39 @@ local function show_run(args)
 end
 
 local function run_folds(args, device)
-    local whole = args.data and read_whole(args) or draw_phantoms(args)
+    local whole = args.data and command.read_whole(args) or draw_phantoms(args)
     check_counts(whole)
     warn_of_border(whole)
     local folds = options.must(whole:folds(args.folds, {seed = args.seed}))
-    local result = must(lx.train.cross_validate {
+    local result = command.must(lx.train.cross_validate {
         folds = folds, out = args.out, resume = args.resume, overwrite = args.overwrite,
-        fit = function(fold) return plan(args, device, fold.train, fold.val) end,
+        fit = function(fold) return command.plan(args, device, fold.train, fold.val) end,
     })
     if not result.interrupted and not result.save_problem then
         print(judge_folds(args, device, folds, result))
     end
-    return status_of(result)
+    return command.status_of(result)
 end
 
 -- A run for each seed. What they share is the split.
 local function run_seeds(args, device, train_set, val_set)
     local seeds = {}
     for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
-    local result = must(lx.train.over_seeds {
+    local result = command.must(lx.train.over_seeds {
         seeds = seeds, out = args.out, resume = args.resume, overwrite = args.overwrite,
         fit = function(seed)
-            return plan(setmetatable({seed = seed}, {__index = args}), device, train_set, val_set)
+            return command.plan(setmetatable({seed = seed}, {__index = args}), device, train_set, val_set)
         end,
     })
     if not result.interrupted and not result.save_problem then print(result) end
-    return status_of(result)
+    return command.status_of(result)
 end
 
 --- Runs the command.
 ---@param args table the options
 ---@return integer status
 function command.run(args)
-    check(args)
+    command.check(args)
     local device, device_words = options.device(args.device)
     print("computing on " .. device_words)
     if args.folds > 0 then return run_folds(args, device) end
@@ -439,7 +440,7 @@ function command.run(args)
         counts_in_words(val_set:counts(), words)))
     warn_of_border(train_set)
     if args.seeds > 1 then return run_seeds(args, device, train_set, val_set) end
-    local options_of_fit = plan(args, device, train_set, val_set)
+    local options_of_fit = command.plan(args, device, train_set, val_set)
     if args.find_lr then
         options_of_fit.out = args.out
         print(lx.train.find_lr(options_of_fit))
@@ -447,7 +448,7 @@ function command.run(args)
     end
     if args.tune then print(lx.tune(options_of_fit.net, {args.batch, 1, args.size, args.size})) end
     options_of_fit.out, options_of_fit.resume, options_of_fit.overwrite = args.out, args.resume, args.overwrite
-    local result = must(fit(options_of_fit))
+    local result = command.must(fit(options_of_fit))
     local best = result.best
     if best then
         print(("best epoch %d: %s; model in %s/best.safetensors"):format(best.epoch, figures_of(best), args.out))
@@ -455,7 +456,7 @@ function command.run(args)
         io.stderr:write("error: no model was saved: ", result.save_problem or "no epoch was the best", "\n")
     end
     if result.epoch > 0 and not result.save_problem then show_run(args) end
-    return status_of(result)
+    return command.status_of(result)
 end
 
 return command

@@ -246,6 +246,21 @@ function Dataset:folds(count, options)
     return folds
 end
 
+--- A fold for each group of images, such as the styles of `lx.data.styles` or the hospitals they came from: what is
+--- learnt without it is judged on it. Of the other images, those of its patients are in neither part.
+---@param groups any[] the group of each image, any value; false where an image is of none, and always trained on
+---@return {group: any, train: luxel.Dataset, val: luxel.Dataset}[]? folds in the order in which groups are first met
+---@return string? message, string? code where nothing is left to train on
+function Dataset:leave_group_out(groups)
+    if #groups ~= #self then
+        args.fail("Dataset:leave_group_out: groups: expected one for each of %d images, got %d", #self, #groups)
+    end
+    local folds, message, code = splitting.leave_group_out("Dataset:leave_group_out", self.groups or self.paths, groups)
+    if not folds then return nil, message, code end
+    for _, fold in ipairs(folds) do fold.train, fold.val = self:subset(fold.train), self:subset(fold.val) end
+    return folds
+end
+
 -- Boxes of a file in pixels of the image that it became.
 local function scale_boxes(boxes, path, shape)
     if #boxes == 0 then return boxes end
@@ -513,6 +528,7 @@ args.publish("Dataset:", Dataset, {
     hashes = "dataset: dataset", mask = "dataset: dataset, i: integer",
     split = "dataset: dataset, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
     folds = "dataset: dataset, count: integer(2..1000), options: {seed: integer?}?",
+    leave_group_out = "dataset: dataset, groups: table",
 })
 
 return dataset

@@ -180,4 +180,35 @@ function splitting.folds(name, labels, groups, count, options)
     return folds
 end
 
+--- Training and left-out positions for each group of images: the images of a group, and all others but those of its
+--- patients. Groups are in the order in which they are first met.
+---@param name string of the public function
+---@param patients any[]
+---@param groups any[] the group of each image, or false where it is of none
+---@return {group: any, train: integer[], val: integer[]}[]? folds, string? message, string? code
+function splitting.leave_group_out(name, patients, groups)
+    local folds, place = {}, {}
+    for i, group in ipairs(groups) do
+        if group then
+            if not place[group] then
+                folds[#folds + 1] = {group = group, train = {}, val = {}, patients = {}}
+                place[group] = #folds
+            end
+            local fold = folds[place[group]]
+            fold.val[#fold.val + 1], fold.patients[patients[i]] = i, true
+        end
+    end
+    for _, fold in ipairs(folds) do
+        for i, patient in ipairs(patients) do
+            if groups[i] ~= fold.group and not fold.patients[patient] then fold.train[#fold.train + 1] = i end
+        end
+        if #fold.train == 0 then
+            return nil, ("%s: without the group %s and its patients nothing is left to train on"):format(name,
+                tostring(fold.group)), "format"
+        end
+        fold.patients = nil
+    end
+    return folds
+end
+
 return splitting

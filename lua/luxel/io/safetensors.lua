@@ -173,18 +173,22 @@ end
 
 --- Tensors as entries for `write`, in its order: of longer numbers first, so that all are aligned, then by name.
 ---@param tensors table<string, Tensor>
+---@param half boolean? float32 of two dimensions and more in half precision: weights, but no statistics
 ---@return {name: string, dtype: string, shape: integer[], bytes: string}[]
-function safetensors.entries_of(tensors)
+function safetensors.entries_of(tensors, half)
     local entries = {}
     for name, tensor in pairs(tensors) do
-        entries[#entries + 1] = {name = name, dtype = TO_NAME[tensor.dtype], shape = tensor.shape, tensor = tensor}
+        local dtype = half and tensor.dtype == "float32" and tensor.ndim >= 2 and "F16" or TO_NAME[tensor.dtype]
+        entries[#entries + 1] = {name = name, dtype = dtype, shape = tensor.shape, tensor = tensor}
     end
     table.sort(entries, function(a, b)
         local size, other = core.number_format(a.dtype), core.number_format(b.dtype)
         if size ~= other then return size > other end
         return a.name < b.name
     end)
-    for _, entry in ipairs(entries) do entry.bytes, entry.tensor = core.to_string(entry.tensor), nil end
+    for _, entry in ipairs(entries) do
+        entry.bytes, entry.tensor = core.to_string(entry.tensor, entry.dtype == "F16"), nil
+    end
     return entries
 end
 

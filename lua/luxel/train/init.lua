@@ -12,7 +12,9 @@ local choice = require "luxel.train.choice"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
+local doubt = require "luxel.train.doubt"
 local dro = require "luxel.train.dro"
+local features = require "luxel.train.features"
 local folds = require "luxel.train.folds"
 local lx = require "luxel"
 local make_folder = require "luxel.make_folder"
@@ -24,6 +26,7 @@ local runs = require "luxel.train.runs"
 local schema = require "luxel.schema"
 local search = require "luxel.train.search"
 local seeds = require "luxel.train.seeds"
+local shift = require "luxel.train.shift"
 local targets = require "luxel.train.targets"
 local task = require "luxel.train.task"
 local new_average = require "luxel.train.average"
@@ -32,6 +35,7 @@ local version = require "luxel.version"
 
 local train = {
     console = console, cross_validate = folds.cross_validate, over_seeds = seeds.over_seeds, search = search.search,
+    shift = shift.shift,
 }
 
 -- Where a network computes.
@@ -44,6 +48,7 @@ end
 local forwards = setmetatable({}, {__mode = "k"})
 
 local function forward_of(net, options)
+    if options.features then net = features.of(net) end
     if options.compile == false then return lx.nn.fuse(net) end
     if not forwards[net] then forwards[net] = lx.compile(lx.nn.fuse(net), {name = "predict"}) end
     return forwards[net]
@@ -67,11 +72,12 @@ local function each_output(name, net, dataset, options, use)
         for x, y, indices in batches(dataset, {
             batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
             threads = options.threads, size = options.size, enhance = options.enhance, idle = options.idle,
-            augment = options.view or false, epoch = 1,
+            augment = options.view or false, seed = 1, epoch = 1,
         }) do
-            local out <close> = args.check(name .. ": net: its result", "tensor", forward(x))
+            local found, pooled = forward(x)
+            local out <close> = args.check(name .. ": net: its result", "tensor", found)
             local shape = x.shape
-            use(out, y, indices, shape)
+            use(out, y, indices, shape, pooled)
             done = done + shape[1]
             x:free()
             if options.progress_of then options.progress_of(done, #dataset) end
@@ -80,15 +86,17 @@ local function each_output(name, net, dataset, options, use)
     if was_training then net:train() end
 end
 
--- The logit, the row of logits, or the map of them, of every image of a dataset, in order.
+-- The logit, the row of logits, or the map of them, of every image of a dataset, in order; and the features, where they
+-- are wanted.
 local function find_logits(name, net, dataset, options, check)
-    local logits = {}
-    each_output(name, net, dataset, options, function(out, _, _, images)
+    local logits, parts = {}, {}
+    each_output(name, net, dataset, options, function(out, _, _, images, pooled)
         if check then check(out.shape, images) end
+        parts[#parts + 1] = pooled and pooled:to("cpu"):clone()
         local rows = task.rows(name, options.task or dataset.task, out, images[1])
         table.move(rows, 1, #rows, #logits + 1, logits)
     end)
-    return logits
+    return logits, #parts > 0 and lx.cat(parts, 1) or nil
 end
 
 local TTA <const> = {flips = true, shift = 0.02}
@@ -133,6 +141,7 @@ local function mean_logits(net, dataset, options)
     end
     local own, sums = {}, {}
     for key, value in pairs(options) do own[key] = value end
+    own.features = nil
     local views = views_of(options.tta)
     for _, view in ipairs(views) do
         own.view = view
@@ -196,23 +205,30 @@ end
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
 ---  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil,
----  tta: boolean|{flips: boolean?, shift: number?}|nil, idle: function?}?
+---  features: boolean?, tta: boolean|{flips: boolean?, shift: number?}|nil, idle: function?}?
 ---  mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`;
 ---  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
 ---  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
 ---  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
----  the task "classes" by softmax; task: default that of the dataset; tta: the mean of the logits of several views
----  (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images),
----  and each as it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
----@return number[]|number[][]|Tensor[]
+---  the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models`
+---  makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves
+---  (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time
+---  augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as
+---  it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
+---@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
 function train.predict(net, dataset, options)
     local opts = args.with_defaults(options, input_of("predict", options, net))
     if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
-    local logits = (opts.tta and mean_logits or function(...) return find_logits("predict", ...) end)(net, dataset,
-        opts)
+    if opts.features and not features.has(net) then
+        args.fail("predict: options: option 'features': they are those of a classifier of lx.models, and the network "
+            .. "is %s", args.describe(net))
+    end
+    local logits, pooled
+    if opts.features or not opts.tta then logits, pooled = find_logits("predict", net, dataset, opts) end
+    if opts.tta then logits = mean_logits(net, dataset, opts) end
     local mistake = not_finite(logits, dataset)
     if mistake then core.raise("result", "predict: " .. mistake .. "; its weights or the images are damaged") end
-    if not opts.probabilities then return logits end
+    if not opts.probabilities then return logits, pooled end
     local kind = opts.task or dataset.task
     local several = type(logits[1]) == "table"
     if #logits > 0 and not task.kinds[kind].maps and several ~= (kind ~= "binary") then
@@ -221,7 +237,7 @@ function train.predict(net, dataset, options)
             .. "which one it is", several and #logits[1] .. " logits" or "one logit", kind)
     end
     for i, logit in ipairs(logits) do logits[i] = task.kinds[kind].probabilities(logit, opts.calibration or nil) end
-    return logits
+    return logits, pooled
 end
 
 -- Ends a run that goes nowhere: `fit` returns this with the code "diverged".
@@ -640,6 +656,63 @@ local function finish_epoch(fit, images_per_second, started)
     tell(fit, "epoch", row)
 end
 
+-- ---- doubt ----------------------------------------------------------------------------------------------------
+
+-- At most so many images of a dataset, evenly chosen.
+local function some_of(dataset, most)
+    if #dataset <= most then return dataset end
+    local places = {}
+    for i = 1, most do places[i] = 1 + (i - 1) * (#dataset - 1) // (most - 1) end
+    return dataset:subset(places)
+end
+
+-- The network with other weights, until what it returns is closed.
+local function with_weights(net, weights)
+    local own = {}
+    for name, tensor in pairs(net:state_dict()) do own[name] = tensor:detach():clone() end
+    net:load_state_dict(weights)
+    return setmetatable({}, {__close = function() net:load_state_dict(own) end})
+end
+
+-- Logits, labels and features of images, of near misses by steps that change them.
+local function look_at(fit, dataset, steps)
+    local options = {
+        batch = fit.batch, mean = fit.mean, std = fit.std, threads = fit.threads, size = fit.size,
+        compile = fit.compile, features = true, idle = coroutine.yield,
+    }
+    if steps then
+        local all = table.move(steps, 1, #steps, 1, {})
+        if fit.enhance then
+            local enhance = pipeline.steps_of(fit.enhance)
+            table.move(enhance, 1, #enhance, #all + 1, all)
+        end
+        options.view = all
+    else
+        options.enhance = fit.enhance
+    end
+    local logits, pooled = find_logits("fit", fit.net, dataset, options)
+    return {logits = logits, labels = core.to_table(dataset.labels), features = pooled}
+end
+
+-- Adds to the file of the best model what its answers are doubted by.
+local function add_doubt(fit)
+    if doubt.obstacle(fit, features.has(fit.net)) or not fit.state.best then return end
+    local path = fit.out .. "/best.safetensors"
+    local tensors, metadata = lx.checkpoint.load(path)
+    if not tensors or not metadata.threshold or metadata.epoch ~= fit.state.best.epoch then return end
+    local size = fit.size or fit.train.size
+    local fitted
+    do
+        local _ <close> = with_weights(fit.net, tensors)
+        local near, few = {}, some_of(fit.val, doubt.NEAR)
+        for i, steps in ipairs(doubt.near_misses(size)) do near[i] = look_at(fit, few, steps) end
+        fitted = doubt.fit(metadata, look_at(fit, fit.val), look_at(fit, some_of(fit.train, doubt.TRAINING)).features,
+            near)
+    end
+    metadata.doubt = fitted
+    warn_unless(fit, lx.checkpoint.save(path, tensors, metadata))
+end
+
 -- ---- the whole run --------------------------------------------------------------------------------------------
 
 local DEFAULTS <const> = {
@@ -819,6 +892,8 @@ local function run_all(fit)
     if fit.patience and fit.state.waited >= fit.patience and fit.state.epoch < fit.epochs then
         fit.progress:message(("ended after epoch %d: no better epoch for %d"):format(fit.state.epoch, fit.patience))
     end
+    if fit.average then fit.average:keep() end
+    add_doubt(fit)
 end
 
 -- Whether an error says where it was raised. Those that the library raises do not, in a coroutine that has no line of
@@ -983,7 +1058,6 @@ function train.fit(options)
             or "this moment could not be saved in %s")
         fit.progress:message(format:format(fit.state.epoch + 1, fit.state.step, fit.out))
     end
-    if fit.average and not interrupted then fit.average:keep() end
     local best = confirmed_best(fit)
     return new_result {
         best = best, epoch = fit.state.epoch, interrupted = interrupted, save_problem = fit.save_problem,
@@ -1048,7 +1122,7 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
 
 args.publish("", train, {
     predict = "net: module, dataset: dataset, options: {" .. FEEDING .. ", probabilities: boolean?, "
-        .. "task: " .. task.TYPE .. "?, calibration: table|false?, idle: function?, "
+        .. "task: " .. task.TYPE .. "?, calibration: table|false?, features: boolean?, idle: function?, "
         .. "tta: boolean|{flips: boolean?, shift: number(0..0.5)?}?, "
         .. "progress_of: function?}?",
     save_weights = "path: path, net: module, options: {model: text, size: integer(1..4096), mean: finite?, "

@@ -14,8 +14,10 @@ local OF_PARTS <const> = {parts = "all", all = "parameters", none = "parameters"
 
 local function list_of(patterns) return type(patterns) == "string" and {patterns} or patterns end
 
--- The last module that has parameters, and its name.
-local function last_layer(net)
+--- The last module that has parameters, and its name.
+---@param net Module
+---@return Module? layer, string? name
+function transfer.last_layer(net)
     local found, its_name
     for name, module in net:named_modules() do
         if #module:children() == 0 and #module:parameters() > 0 then found, its_name = module, name end
@@ -31,7 +33,7 @@ local function prepare_probe(fit)
         args.fail("fit: options: option 'probe': features are computed once for each image, which an augmented image "
             .. "is not; leave out 'augment'")
     end
-    local head, name = last_layer(fit.net)
+    local head, name = transfer.last_layer(fit.net)
     if not head or head.class_name ~= "Linear" then
         args.fail("fit: options: option 'probe': the last layer of the network should be a Linear, it is %s",
             head and head.class_name or "missing")

@@ -1,0 +1,223 @@
+--- Which answers of a model to doubt: what its file keeps for that, fitted on the validation images, and how an image
+--- is judged by it.
+--
+-- An answer is uncertain where the conformal set of the image is not just its label (a set for each class by itself:
+-- Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005, section 4.5), or where its features are
+-- unlike those of training (luxel.train.familiarity). `doubt` orders images by how likely the answer is wrong: the
+-- distance to the threshold in log-odds, divided by a power of how unfamiliar the image is. The power is the one whose
+-- order withholds wrong answers best among validation images and near misses of them: darkened, blurred, cropped and
+-- turned.
+
+local calibration = require "luxel.calibration.methods"
+local conformal = require "luxel.conformal"
+local familiarity = require "luxel.train.familiarity"
+local metrics = require "luxel.metrics"
+
+local doubt = {}
+
+-- The share of the images of each class whose conformal set is to hold their class.
+local COVERAGE <const> = 0.95
+
+-- An image is unlike those of training where no more of the images that training left out are as far away.
+doubt.UNLIKE = 0.02
+
+-- Logits of each class that are kept.
+local SCORES <const> = 100
+
+local POWERS <const> = {0, 0.5, 1, 2}
+
+-- Images at most: of training for the features, and of validation that near misses are made of.
+doubt.TRAINING, doubt.NEAR = 1024, 200
+
+--- The near misses, as steps of a pipeline for images of a size.
+---@param size integer
+---@return table[][]
+function doubt.near_misses(size)
+    return {
+        {{"brightness", {0.25, 0.6}}}, {{"gamma", {1.8, 3}}}, {{"blur", {size / 64, size / 25}}},
+        {{"zoom", {1.4, 1.8}}}, {{"rotate", {20, 45}}},
+    }
+end
+
+--- Why a model and its images cannot be doubted in this way; nil if they can.
+---@param fit {task: string}
+---@param has_features boolean
+---@return string?
+function doubt.obstacle(fit, has_features)
+    if fit.task ~= "binary" then return "it is for two classes" end
+    if not has_features then return "the network is none of lx.models, and its features are not known" end
+end
+
+-- ---- fitting ----------------------------------------------------------------------------------------------------
+
+-- The logits of each class, ascending.
+local function by_class(logits, labels)
+    local lists = {[0] = {}, [1] = {}}
+    for i, z in ipairs(logits) do
+        if labels[i] == labels[i] then table.insert(lists[labels[i]], z) end
+    end
+    table.sort(lists[0])
+    table.sort(lists[1])
+    return lists[1], lists[0]
+end
+
+-- The limits of the conformal sets in logits, whose order no calibration changes: from `low` on an image may be
+-- positive, up to `high` negative. Nil where there are too few images of the class to say.
+local function limits(positive, negative)
+    local turned = {}
+    for i, z in ipairs(positive) do turned[i] = -z end
+    local low, high = -conformal.quantile(turned, COVERAGE), conformal.quantile(negative, COVERAGE)
+    return low > -math.huge and low or nil, high < math.huge and high or nil
+end
+
+local function log_odds(p)
+    p = math.max(1e-12, math.min(1 - 1e-12, p))
+    return math.log(p / (1 - p))
+end
+
+-- A number from 0 to 0.5: how doubtful an image is by its distance to the threshold and its unfamiliarity.
+local function combine(margin, unfamiliar, power) return 1 / (1 + math.exp(margin / unfamiliar ^ power)) end
+
+local function median(ascending) return ascending[(#ascending + 1) // 2] end
+
+-- The power whose order has the least risk; of equal ones the smallest.
+local function choose_power(model, known, images)
+    local margins, unfamiliar, wrong = {}, {}, {}
+    local usual = median(known.distances)
+    for _, set in ipairs(images) do
+        local distances = familiarity.distances(known, set.features)
+        for i, z in ipairs(set.logits) do
+            if set.labels[i] == set.labels[i] then
+                local p = calibration.probability(model.calibration, z)
+                margins[#margins + 1] = math.abs(log_odds(p) - log_odds(model.threshold))
+                unfamiliar[#unfamiliar + 1] = distances[i] / usual
+                wrong[#wrong + 1] = (p >= model.threshold) == (set.labels[i] == 1) and 0 or 1
+            end
+        end
+    end
+    local best, least = 0, nil
+    if #wrong == 0 then return best end
+    for _, power in ipairs(POWERS) do
+        local doubts = {}
+        for i, margin in ipairs(margins) do doubts[i] = combine(margin, unfamiliar[i], power) end
+        local risk = metrics.aurc(doubts, wrong)
+        if not least or risk < least - 1e-12 then best, least = power, risk end
+    end
+    return best
+end
+
+---@class luxel.Doubt what a model's file keeps
+---@field coverage number
+---@field low number? logit from which on the positive class is in the conformal set; nil where too few images say
+---@field high number? logit up to which the negative class is
+---@field prior number? share of the positive class among the labelled images that probabilities were calibrated on
+---@field positive number[]? logits of these images of the positive class, ascending, at most 100 evenly chosen ones
+---@field negative number[]? the same of the negative class
+---@field power number
+---@field familiarity luxel.Familiarity?
+---@field images integer that it was fitted on
+
+--- What a model's file keeps.
+---@param model {calibration: table|false|nil, threshold: number}
+---@param validation {logits: number[], labels: number[], features: Tensor?}
+---@param training Tensor? features of training images
+---@param near {logits: number[], labels: number[], features: Tensor}[]? near misses
+---@return luxel.Doubt
+function doubt.fit(model, validation, training, near)
+    local positive, negative = by_class(validation.logits, validation.labels)
+    local low, high = limits(positive, negative)
+    local both = #positive > 0 and #negative > 0
+    local fitted = {
+        coverage = COVERAGE, low = low, high = high, power = 0, images = #validation.logits,
+        prior = both and #positive / (#positive + #negative) or nil,
+        positive = both and familiarity.thinned(positive, SCORES) or nil,
+        negative = both and familiarity.thinned(negative, SCORES) or nil,
+    }
+    local like = training and validation.features and familiarity.fit(training, validation.features)
+    if like then
+        fitted.familiarity = like
+        local all = table.move(near or {}, 1, near and #near or 0, 2, {validation})
+        if median(like.distances) > 0 then fitted.power = choose_power(model, like, all) end
+    end
+    return fitted
+end
+
+-- ---- judging ----------------------------------------------------------------------------------------------------
+
+---@class luxel.Reason
+---@field code "close"|"unlike"|"quality"
+---@field message string
+
+--- Whether to doubt an answer, and why.
+---@param model {doubt: luxel.Doubt, calibration: table|false|nil, threshold: number}
+---@param logit number
+---@param features Tensor? [1,C] of the image
+---@param findings luxel.Finding[]? of `lx.vision.quality`
+---@return {uncertain: boolean, reasons: luxel.Reason[], doubt: number}
+function doubt.judge(model, logit, features, findings)
+    local fitted, reasons = model.doubt, {}
+    local function add(code, format, ...) reasons[#reasons + 1] = {code = code, message = format:format(...)} end
+    local p = calibration.probability(model.calibration, logit)
+    local positive = p >= model.threshold
+    local may_be_positive, may_be_negative = positive, not positive
+    if fitted.low and fitted.high then
+        may_be_positive, may_be_negative = logit >= fitted.low, logit <= fitted.high
+    end
+    if may_be_positive == may_be_negative or may_be_positive ~= positive then
+        add("close", may_be_positive and may_be_negative and "close to the threshold: at a coverage of %.0f %% it may "
+            .. "be either class" or "close to the threshold: %.0f %% of the images of either class are further from it",
+            100 * fitted.coverage)
+    end
+    local unfamiliar, known = 1, fitted.familiarity
+    if known and features then
+        local distance = familiarity.distances(known, features)[1]
+        local share = familiarity.p_value(known, distance)
+        if share <= doubt.UNLIKE then
+            add("unlike", "unlike the images of the training: %.1f times as far from them as the usual one",
+                distance / math.max(median(known.distances), 1e-30))
+        end
+        unfamiliar = math.max(distance / math.max(median(known.distances), 1e-30), 1e-6)
+    end
+    for _, finding in ipairs(findings or {}) do add("quality", "%s", finding.message) end
+    local margin = math.abs(log_odds(p) - log_odds(model.threshold))
+    return {uncertain = #reasons > 0, reasons = reasons, doubt = combine(margin, unfamiliar, fitted.power)}
+end
+
+-- ---- the field of a model's file ----------------------------------------------------------------------------------
+
+local FAMILIARITY <const> = "{channels: integer(1..), mean: string, scales: string, axes: string, "
+    .. "variances: finite(1e-300..1e300)[], rest: finite(0..), distances: finite(0..)[]}"
+
+doubt.TYPE = "{coverage: finite(0.5..0.999999), low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
+    .. "positive: finite[]?, negative: finite[]?, power: finite(0..100), images: integer(1..), "
+    .. "familiarity: " .. FAMILIARITY .. "?}"
+
+--- The mistake in such a field that types cannot express; nil if there is none.
+---@param fitted luxel.Doubt
+---@return string?
+function doubt.mistake(fitted)
+    for _, name in ipairs {"positive", "negative"} do
+        local list = fitted[name] or {}
+        for i = 2, #list do
+            if list[i] < list[i - 1] then return ("doubt: %s: expected ascending numbers"):format(name) end
+        end
+    end
+    local known = fitted.familiarity
+    if not known then return nil end
+    for name, count in pairs {mean = known.channels, scales = known.channels,
+        axes = known.channels * #known.variances} do
+        if not known[name]:find("^%x*$") or #known[name] ~= 8 * count then
+            return ("doubt: familiarity: %s: expected %d hexadecimal digits"):format(name, 8 * count)
+        end
+    end
+    if #known.variances == 0 or #known.distances == 0 then return "doubt: familiarity: it holds nothing" end
+    for i = 2, #known.distances do
+        if known.distances[i] < known.distances[i - 1] then
+            return "doubt: familiarity: distances: expected ascending numbers"
+        end
+    end
+end
+
+doubt.limits, doubt.by_class = limits, by_class
+
+return doubt

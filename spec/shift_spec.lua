@@ -1,0 +1,104 @@
+--- What a network is worth on a group of images that it was not trained on.
+
+local lx = require "luxel"
+local lfs = require "lfs"
+local shell = require "spec.support.shell"
+
+local SILENT <const> = {message = function() end, step = function() end, epoch = function() end}
+
+describe("a group that is left out", function()
+    local images = lx.zeros(6, 1, 8, 8):byte()
+    local dataset = lx.data.dataset {
+        images = images, labels = {0, 1, 0, 1, 0, 1}, patients = {"a", "b", "a", "c", "d", "e"},
+    }
+
+    local function paths(set) return table.concat(set.paths, ",") end
+
+    it("takes its patients' other images out of training, and images of no group stay", function()
+        local folds = assert(dataset:leave_group_out {"x", "x", "y", "y", false, "y"})
+        assert.equal(2, #folds)
+        assert.same({"x", "y"}, {folds[1].group, folds[2].group})
+        assert.equal("image 1,image 2", paths(folds[1].val))
+        assert.equal("image 4,image 5,image 6", paths(folds[1].train)) -- not image 3, of patient a
+        assert.equal("image 3,image 4,image 6", paths(folds[2].val))
+        assert.equal("image 2,image 5", paths(folds[2].train))
+    end)
+
+    it("is refused where nothing would be left, and where groups are not one for each image", function()
+        local folds, message, code = dataset:leave_group_out {"x", "x", "x", "x", "x", "x"}
+        assert.is_nil(folds)
+        assert.equal("format", code)
+        assert.matches("without the group x", message)
+        assert.error_matches(function() dataset:leave_group_out {"x"} end, "expected one for each of 6 images, got 1")
+        assert.same({}, dataset:leave_group_out {false, false, false, false, false, false})
+    end)
+end)
+
+describe("lx.train.shift", function()
+    local out
+    setup(function() out = shell.folder() end)
+    teardown(function() shell.remove(out) end)
+    local data = lx.data.phantom {n = 80, size = 16, seed = 3}
+    local groups = {}
+    for i = 1, #data do groups[i] = i % 3 == 0 and "third" or i % 3 == 1 and "first" or false end
+    local folds = data:leave_group_out(groups)
+
+    local function options(changes)
+        local all = {
+            folds = folds, seeds = {1, 2}, out = out .. "/shift", progress = SILENT,
+            outsides = {other = lx.data.phantom {n = 20, size = 16, seed = 9}},
+            fit = function(fold, seed)
+                lx.manual_seed(seed)
+                local net = lx.models.cnn {size = 16}
+                local train, val = fold.train:split {val = 0.3, seed = seed}
+                return {
+                    net = net, optimizer = lx.optim.AdamW(net:parameters(), {lr = 1e-3}), train = train, val = val,
+                    epochs = 1, seed = seed, metadata = {model = "cnn", size = 16},
+                }
+            end,
+        }
+        for key, value in pairs(changes or {}) do all[key] = value end
+        return all
+    end
+
+    it("judges each network at its own threshold on what it has not seen", function()
+        local result = assert(lx.train.shift(options()))
+        assert.equal(2, #result.groups)
+        assert.equal("other", result.outsides[1].name)
+        for k, row in ipairs(result.groups) do
+            local fold = folds[k]
+            assert.equal(tostring(fold.group), row.name)
+            assert.equal(#fold.val, row.images)
+            local right, labels = 0, fold.val.labels:totable()
+            for _, seed in ipairs {1, 2} do
+                local path = ("%s/shift/%s-seed-%d/best.safetensors"):format(out, fold.group, seed)
+                local predictor = assert(lx.predictor.open(path))
+                for i, p in ipairs(assert(predictor:probabilities(fold.val))) do
+                    right = right + ((p >= predictor.threshold) == (labels[i] == 1) and 1 or 0)
+                end
+            end
+            assert.near(right / (2 * row.images), row.accuracy, 1e-12)
+            assert.is_true(row.intervals.accuracy == nil or row.intervals.accuracy[1] <= row.accuracy)
+        end
+        local worst = math.min(result.groups[1].accuracy, result.groups[2].accuracy)
+        assert.equal(worst, result.worst.accuracy)
+        assert.near((result.groups[1].accuracy + result.groups[2].accuracy) / 2, result.mean.accuracy, 1e-12)
+        assert.matches("left out: first, 27 images", tostring(result))
+    end)
+
+    it("goes on with runs that are there, and refuses to write over them", function()
+        local refused, message, code = lx.train.shift(options())
+        assert.is_nil(refused)
+        assert.equal("exists", code)
+        assert.matches("holds a run already", message)
+        local before = lfs.attributes(out .. "/shift/first-seed-1/best.safetensors", "modification")
+        local result = assert(lx.train.shift(options {resume = true}))
+        assert.equal(2, #result.groups)
+        assert.equal(before, lfs.attributes(out .. "/shift/first-seed-1/best.safetensors", "modification"))
+    end)
+
+    it("wants folds and seeds", function()
+        assert.error_matches(function() lx.train.shift(options {folds = {}}) end, "there are none")
+        assert.error_matches(function() lx.train.shift(options {seeds = {}}) end, "there are none")
+    end)
+end)
