@@ -83,6 +83,17 @@ describe("a plot", function()
         end
     end)
 
+    it("has points at their pixels where axes begin elsewhere, and where their ends are found", function()
+        local layers = {{kind = "scatter", x = {-2, 0, 6}, y = {11, 20, 10}}}
+        local elements = parse(plot.svg(layers, {x_range = {-2, 6}, y_range = {10, 20}}))
+        local at_x, at_y = places(elements, {-2, 6}, {10, 20})
+        for i, circle in ipairs(all(elements, "circle")) do
+            assert.near(at_x(layers[1].x[i]), tonumber(circle.cx), 0.006)
+            assert.near(at_y(layers[1].y[i]), tonumber(circle.cy), 0.006)
+        end
+        assert.equal(plot.svg(layers, {x_range = {-2, 6}, y_range = {10, 20}}), plot.svg(layers)) -- round already
+    end)
+
     it("has the points of a logarithmic axis at their pixels", function()
         local elements = parse(plot.svg({{kind = "scatter", x = {1, 10, 100, 1000}, y = {0, 0, 1, 1}}},
             {x_range = {1, 1000}, y_range = {0, 1}, log_x = true}))
@@ -123,13 +134,13 @@ describe("a plot", function()
     end)
 
     it("counts a histogram as a naive loop does, and the last bin has its end", function()
-        local values = {0, 0.1, 0.5, 0.99, 1, 1, nan, inf, 2}
+        local values = {0, 0.1, 0.2, 0.5, 0.99, 1, 1, nan, inf, 2}
         local elements = parse(plot.svg({{kind = "histogram", values = values, bins = 4, range = {0, 1}}},
             {x_range = {0, 1}, y_range = {0, 4}}))
         local _, at_y = places(elements, {0, 1}, {0, 4})
         local bars = all(elements, "rect", "f1")
         assert.equal(4, #bars)
-        for b, count in ipairs {2, 0, 1, 3} do
+        for b, count in ipairs {3, 0, 1, 3} do
             assert.near(at_y(0) - at_y(count), tonumber(bars[b].height), 0.011)
         end
     end)
@@ -181,6 +192,23 @@ describe("a plot", function()
         local elements = parse(plot.svg({{kind = "line", y = {1, 2, nan, 3, 4}}}))
         assert.equal(2, #all(elements, "path", "s1"))
         assert.equal(1, #all(parse(plot.svg({{kind = "line", y = {3}}})), "circle")) -- a point alone is seen
+    end)
+
+    it("leaves out points that nobody could tell apart", function()
+        local many, x = {}, {}
+        for i = 1, 50000 do x[i], many[i] = i, (i / 50000) ^ 2 end
+        local text = plot.svg({{kind = "line", x = x, y = many}}, {x_range = {1, 50000}, y_range = {0, 1}})
+        assert.is_true(#text < 60000)
+        local elements = parse(text)
+        local at_x, at_y = places(elements, {1, 50000}, {0, 1})
+        local d = all(elements, "path", "s1")[1].d
+        local last_x, last_y = d:match("L([%d.]+) ([%d.]+)$")
+        assert.near(at_x(50000), tonumber(last_x), 0.006)
+        assert.near(at_y(1), tonumber(last_y), 0.006)
+        for drawn_x, drawn_y in d:gmatch("[ML]([%d.]+) ([%d.]+)") do
+            local share = (tonumber(drawn_x) - at_x(1)) / (at_x(50000) - at_x(1))
+            assert.near(at_y(share ^ 2), tonumber(drawn_y), 0.05)
+        end
     end)
 
     it("takes tensors", function()
@@ -235,13 +263,18 @@ describe("a plot", function()
                 assert.is_true(contrast(series[kind], colours.paper[kind]) >= 3, series[kind] .. " on " .. kind)
             end
         end
-        -- the ink on the darkest cell that has a number: 40 % of the first series over the paper
+        -- the ink on the darkest cell that has a number: some of the first series over the paper
+        local share = 0
+        for _, cell in ipairs(all(parse(plot.svg({{kind = "heatmap", cells = {{1, 5}}}})), "rect", "f1")) do
+            share = math.max(share, tonumber(cell["fill-opacity"]))
+        end
+        assert.is_true(share > 0.3)
         for _, kind in ipairs {"light", "dark"} do
             local mixed = "#"
             for k = 1, 3 do
                 local function level(colour) return tonumber(colour:sub(2 * k, 2 * k + 1), 16) end
-                mixed = mixed .. ("%02x"):format(math.floor(0.4 * level(colours.series[1][kind])
-                    + 0.6 * level(colours.paper[kind])))
+                mixed = mixed .. ("%02x"):format(math.floor(share * level(colours.series[1][kind])
+                    + (1 - share) * level(colours.paper[kind])))
             end
             assert.is_true(contrast(colours.ink[kind], mixed) >= 4.5)
         end

@@ -201,6 +201,20 @@ end
 
 local draw = {}
 
+local NEAR <const> = 0.2 -- pixels that nobody sees
+
+-- A run without the points that are where the last one is; the ends stay.
+local function thinned(run)
+    local out = {run[1]}
+    for i = 2, #run do
+        local last, point = out[#out], run[i]
+        if i == #run or math.abs(point[1] - last[1]) > NEAR or math.abs(point[2] - last[2]) > NEAR then
+            out[#out + 1] = point
+        end
+    end
+    return out
+end
+
 -- Runs of points that can be drawn one after the other.
 local function runs_of(layer, frame)
     local runs, run = {}, {}
@@ -219,7 +233,7 @@ end
 local function draw_lines(out, layer, k, frame)
     for _, run in ipairs(runs_of(layer, frame)) do
         local path = {}
-        for i, point in ipairs(run) do
+        for i, point in ipairs(thinned(run)) do
             if i == 1 then path[1] = ("M%s %s"):format(px(point[1]), px(point[2]))
             elseif layer.kind == "step" then path[i] = ("H%sV%s"):format(px(point[1]), px(point[2]))
             else path[i] = ("L%s %s"):format(px(point[1]), px(point[2])) end

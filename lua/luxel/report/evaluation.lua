@@ -438,7 +438,7 @@ local function data_card(out, self)
     end
     rows[#rows + 1] = {"Reference standard", "the labels as they were given; who gave them is not known here"}
     page.section(out, "Data card", "What the figures above are of.")
-    parts.table(out, {"", ""}, rows, true)
+    parts.table(out, {}, rows, true)
 end
 
 local function top_cards(self)

@@ -122,7 +122,7 @@ function parts.model_card(out, metadata, more)
     row(rows, "Intended use", predictor.NOTICE)
     row(rows, "Out of scope", "decisions without a qualified reader; images of another kind, age group, scanner or "
         .. "hospital than those of training, until measured there")
-    parts.table(out, {"", ""}, rows, true)
+    parts.table(out, {}, rows, true)
 end
 
 -- Topics of CLAIM that programs can say something of, and those that only the authors can. Mongan, Moy and Kahn,
@@ -156,7 +156,7 @@ function parts.again(out, rows, command)
     local all = {{"Luxel", version}, {"Lua", _VERSION}}
     for _, one in ipairs(rows) do all[#all + 1] = one end
     if command then table.insert(all, 1, {"Command", command}) end
-    parts.table(out, {"", ""}, all, true)
+    parts.table(out, {}, all, true)
 end
 
 --- The checksum of a file's bytes.

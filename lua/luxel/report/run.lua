@@ -75,7 +75,7 @@ local function recipe(out, training)
     for name in pairs(training.recipe) do names[#names + 1] = name end
     table.sort(names)
     for i, name in ipairs(names) do rows[i] = {name, training.recipe[name]} end
-    parts.table(out, {"", ""}, rows, true)
+    parts.table(out, {}, rows, true)
 end
 
 local function metadata_of(path)
