@@ -841,7 +841,15 @@ describe("prediction", function()
         assert.near(1, p[1][1] + p[1][2] + p[1][3], 1e-9)
         local masks = lx.data.phantom {n = 2, size = 32, task = "segmentation"}
         local unet = lx.models.build("unet", {size = 32, outputs = 1, width = 2})
-        assert.error_matches(function() lx.train.predict(unet, masks, {tta = true}) end, "'tta': it is for labels")
+        local mirrored = lx.data.dataset {images = masks.images:flip(4), masks = masks.masks, labels = {0, 0},
+            task = "segmentation"}
+        local there, back = lx.train.predict(unet, masks), lx.train.predict(unet, mirrored)
+        for i, map in ipairs(lx.train.predict(unet, masks, {tta = true})) do
+            assert.is_true(lx.allclose((there[i] + back[i]:flip(3)) / 2, map, 1e-5, 1e-6))
+            assert.is_false(lx.allclose(there[i], map, 1e-4, 1e-5))
+        end
+        assert.error_matches(function() lx.train.predict(unet, masks, {tta = {shift = 0.1}}) end,
+            "maps, which are mirrored but not moved")
         assert.error_matches(function() lx.train.predict(unet, masks, {tta = {flop = true}}) end, "flop")
     end)
 end)

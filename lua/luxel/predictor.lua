@@ -190,9 +190,6 @@ function predictor.open(path, options)
     local net
     if not mistake then net, mistake = build(tensors, metadata) end
     if not net then return nil, ("%s: %s"):format(path, mistake), "format" end
-    if options and options.tta and task.kinds[metadata.task].maps then
-        return nil, path .. ": it gives maps, and views (tta) are averaged for labels alone", "format"
-    end
     net:to(device.label)
     return setmetatable({
         net = net, metadata = metadata, path = path, device = device.label, size = metadata.size,

@@ -56,7 +56,8 @@ end
 return function(args, device, folds, result)
     local predictors = {}
     for k, run in ipairs(result.folds) do
-        predictors[k] = options.must(lx.predictor.open(run.out .. "/best.safetensors", {device = device}))
+        predictors[k] = options.must(lx.predictor.open(run.out .. "/best.safetensors",
+            {device = device, tta = args.tta}))
     end
     local judge = predictors[1].task == "segmentation" and judge_masks or judge_scores
     return "\n" .. judge(args, folds, predictors) .. "\n"

@@ -84,6 +84,7 @@ function command.options(parser)
         .. "figures spread; the split stays.", 1, 1, 1000, true)
     parser:flag("--find-lr", "Trains a few steps with a rising learning rate, shows the loss and a rate to begin with, "
         .. "and writes nothing.")
+    parser:flag("--tta", "With --folds, judges by the mean over mirrored (and of labels slightly moved) views.")
     options.add_device(parser)
     options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
     options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
@@ -146,6 +147,7 @@ function command.check(args)
     end
     local several = (args.folds > 0 and 1 or 0) + (args.seeds > 1 and 1 or 0) + (args.find_lr and 1 or 0)
     if several > 1 then options.fail("--folds, --seeds and --find-lr are different runs: say one") end
+    if args.tta and args.folds == 0 then options.fail("--tta is how networks of --folds are judged") end
     if args.folds == 1 then options.fail("--folds: at least 2, or 0 for none") end
 end
 

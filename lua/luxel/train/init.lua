@@ -101,9 +101,15 @@ end
 
 local TTA <const> = {flips = true, shift = 0.02}
 
--- The views of an image whose logits are averaged: as it is and moved four ways, and all of it mirrored.
-local function views_of(tta)
-    local opts, views = args.with_defaults(tta == true and {} or tta, TTA), {}
+-- The views of an image whose logits are averaged: as it is and moved four ways, and all of it mirrored. A map is
+-- mirrored back, and would have to be moved back by parts of pixels: of those there are no moved views.
+local function views_of(tta, maps)
+    local opts, views = tta == true and {} or tta, {}
+    if maps and (opts.shift or 0) > 0 then
+        args.fail("predict: options: option 'tta': this network gives maps, which are mirrored but not moved; leave "
+            .. "out 'shift'")
+    end
+    opts = args.with_defaults(opts, {flips = TTA.flips, shift = maps and 0 or TTA.shift})
     local moves = {{0, 0}}
     if opts.shift > 0 then
         for _, way in ipairs {{1, 0}, {-1, 0}, {0, 1}, {0, -1}} do
@@ -113,39 +119,38 @@ local function views_of(tta)
     for mirrored = 0, opts.flips and 1 or 0 do
         for _, by in ipairs(moves) do
             views[#views + 1] = {
-                {"hflip", p = mirrored}, {"shift", {by[1], by[1]}, y = {by[2], by[2]}},
+                mirrored = mirrored == 1,
+                steps = {{"hflip", p = mirrored}, {"shift", {by[1], by[1]}, y = {by[2], by[2]}}},
             }
         end
     end
     return views
 end
 
--- Adds a view's logits, or rows of them, to the sums of those before it.
+-- Adds a view's logits, rows or maps of them, to the sums of those before it.
 local function add_logits(sums, logits)
     for i, logit in ipairs(logits) do
         if type(logit) == "table" then
             sums[i] = sums[i] or {}
             for k, value in ipairs(logit) do sums[i][k] = (sums[i][k] or 0) + value end
         else
-            sums[i] = (sums[i] or 0) + logit
+            sums[i] = sums[i] and sums[i] + logit or logit
         end
     end
 end
 
 -- The mean of the logits of all views (test-time augmentation).
 local function mean_logits(net, dataset, options)
-    local kind = options.task or dataset.task
-    if task.kinds[kind].maps then
-        args.fail("predict: options: option 'tta': it is for labels, and this network gives maps, which would have to "
-            .. "be moved back; leave it out")
-    end
+    local maps = task.kinds[options.task or dataset.task].maps
     local own, sums = {}, {}
     for key, value in pairs(options) do own[key] = value end
     own.features = nil
-    local views = views_of(options.tta)
+    local views = views_of(options.tta, maps)
     for _, view in ipairs(views) do
-        own.view = view
-        add_logits(sums, find_logits("predict", net, dataset, own))
+        own.view = view.steps
+        local logits = find_logits("predict", net, dataset, own)
+        for i, map in ipairs(maps and view.mirrored and logits or {}) do logits[i] = map:flip(3) end
+        add_logits(sums, logits)
     end
     for i, sum in ipairs(sums) do
         if type(sum) == "table" then
@@ -214,7 +219,7 @@ end
 ---  makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves
 ---  (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time
 ---  augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as
----  it is and moved by this share of the sides in four ways (shift, default 0.02); not for maps
+---  it is and moved by this share of the sides in four ways (shift, default 0.02); maps are mirrored alone, and back
 ---@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
 function train.predict(net, dataset, options)
     local opts = args.with_defaults(options, input_of("predict", options, net))
