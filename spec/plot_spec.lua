@@ -280,6 +280,42 @@ describe("a plot", function()
         end
     end)
 
+    it("has colours that differ for those who see fewer", function()
+        -- the severest of each kind: Machado, Oliveira and Fernandes, IEEE TVCG 15:1291, 2009
+        local EYES <const> = {
+            {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+            {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}},
+            {{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}},
+            {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
+        }
+        local function lab(colour, eye)
+            local level, seen = {}, {}
+            for k = 1, 3 do
+                local value = tonumber(colour:sub(2 * k, 2 * k + 1), 16) / 255
+                level[k] = value <= 0.04045 and value / 12.92 or ((value + 0.055) / 1.055) ^ 2.4
+            end
+            for k, row in ipairs(eye) do
+                seen[k] = math.max(0, math.min(1, row[1] * level[1] + row[2] * level[2] + row[3] * level[3]))
+            end
+            local function bend(t) return t > 0.008856 and t ^ (1 / 3) or 7.787 * t + 16 / 116 end
+            local x = bend((0.4124 * seen[1] + 0.3576 * seen[2] + 0.1805 * seen[3]) / 0.9505)
+            local y = bend(0.2126 * seen[1] + 0.7152 * seen[2] + 0.0722 * seen[3])
+            local z = bend((0.0193 * seen[1] + 0.1192 * seen[2] + 0.9505 * seen[3]) / 1.089)
+            return {116 * y - 16, 500 * (x - y), 200 * (y - z)}
+        end
+        for _, kind in ipairs {"light", "dark"} do
+            for _, eye in ipairs(EYES) do
+                for i, a in ipairs(svg.COLOURS.series) do
+                    for k = i + 1, #svg.COLOURS.series do
+                        local p, q = lab(a[kind], eye), lab(svg.COLOURS.series[k][kind], eye)
+                        local apart = math.sqrt((p[1] - q[1]) ^ 2 + (p[2] - q[2]) ^ 2 + (p[3] - q[3]) ^ 2)
+                        assert.is_true(apart >= 25, ("%s %d %d: %.1f"):format(kind, i, k, apart))
+                    end
+                end
+            end
+        end
+    end)
+
     it("is written to a file, and says why not", function()
         local folder = shell.folder()
         local path = folder .. "/loss.svg"

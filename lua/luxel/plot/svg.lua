@@ -8,14 +8,15 @@ local scale = require "luxel.plot.scale"
 
 local svg = {}
 
--- Each series: its colour on light and on dark, its dashes, its marker.
+-- Each series: its colour on light and on dark, its dashes, its marker. Colours are as far apart as a search found, for
+-- all that spec/plot_spec.lua sees through, and readable on their ground.
 local SERIES <const> = {
-    {light = "#0069a5", dark = "#6cb8ee", dash = "", marker = "circle"},
-    {light = "#b84700", dark = "#ff9a5c", dash = "7 3", marker = "square"},
-    {light = "#00734f", dark = "#4fd1a5", dash = "2 3", marker = "triangle"},
-    {light = "#a3427c", dark = "#f09cc7", dash = "9 3 2 3", marker = "diamond"},
-    {light = "#765900", dark = "#e5c454", dash = "13 3", marker = "cross"},
-    {light = "#5050a8", dark = "#b3b3ff", dash = "1 3", marker = "plus"},
+    {light = "#0d84c8", dark = "#7acaf9", dash = "", marker = "circle"},
+    {light = "#d4640c", dark = "#d38560", dash = "7 3", marker = "square"},
+    {light = "#0c2a1d", dark = "#d8f1ea", dash = "2 3", marker = "triangle"},
+    {light = "#770b69", dark = "#f70c9e", dash = "9 3 2 3", marker = "diamond"},
+    {light = "#574310", dark = "#e9d250", dash = "13 3", marker = "cross"},
+    {light = "#5025c6", dark = "#7f76fe", dash = "1 3", marker = "plus"},
 }
 
 local INK <const> = {light = "#1d2733", dark = "#e6ebf0"}

@@ -119,7 +119,7 @@ local function calibration_plots(self)
     local expected = self.report.ece_calibrated
     return {
         layers = {
-            {kind = "line", x = {0, 1}, y = {0, 1}, name = "right"},
+            {kind = "line", x = {0, 1}, y = {0, 1}, name = "perfectly calibrated"},
             {kind = "scatter", x = x, y = y, low = low, high = high, name = "these images"},
         },
         options = {
