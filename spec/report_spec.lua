@@ -92,7 +92,9 @@ describe("a page of an evaluation", function()
         local row = '<td>sensitivity</td><td class="n">%.4f</td><td class="n">%.4f to %.4f</td>'
         assert.is_truthy(text:find(row:format(report.sensitivity, range[1], range[2]), 1, true))
         local cells, c = {}, report.confusion
-        for count in plot_of(text, "Confusion matrix"):gmatch(">(%d+)</text>") do cells[#cells + 1] = tonumber(count) end
+        for count in plot_of(text, "Confusion matrix"):gmatch(">(%d+)</text>") do
+            cells[#cells + 1] = tonumber(count)
+        end
         assert.same({c.tn, c.fp, c.fn, c.tp}, cells)
         assert.not_equal(c.fn, c.tp)
     end)
