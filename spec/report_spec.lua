@@ -142,6 +142,15 @@ describe("a page of an evaluation", function()
         assert.equal(4, #rows)
         assert.equal(0, left_out)
         assert.matches("^0 to below ", rows[1].name)
+        for _, row in ipairs(rows) do
+            local low, below, high = row.name:match("^(%d+) to (b?e?l?o?w? ?)(%d+)$")
+            local count = 0
+            for _, age in ipairs(ages) do
+                local inside = below ~= "" and age < tonumber(high) or below == "" and age <= tonumber(high)
+                count = count + (age >= tonumber(low) and inside and 1 or 0)
+            end
+            assert.equal(count, row.images, row.name)
+        end
         local many = {}
         for i = 1, #dataset do many[i] = "scanner " .. i % 20 end
         rows, left_out = subgroups.of(many, scores, labels, {threshold = 0.5, groups = false, seed = 1, n = 20})
@@ -178,6 +187,13 @@ describe("a page of an evaluation", function()
         local missing = {}
         for i = 1, 120 do missing[i] = i % 3 == 0 and 0 / 0 or labels[i] end
         with(missing, scores)
+        -- an image without a label is neither right nor wrong
+        local images = lx.zeros({4, 1, 8, 8}, {dtype = "uint8"})
+        local text = page({threshold = 0.5}, {0.1, 0.9, 0.99, 0.6}, lx.data.dataset {
+            images = images, labels = {0, 1, 0 / 0, 1}, classes = {"no", "yes"}, task = "binary",
+        })
+        assert.is_nil(text:find("<h3>False alarms</h3>", 1, true))
+        assert.matches("Risk and coverage, area 0%.0000", text)
     end)
 
     it("is there of several classes and labels", function()
