@@ -157,6 +157,18 @@ describe("a page of an evaluation", function()
         assert.equal(12, #rows)
         assert.equal(8, left_out)
         assert.is_false(rows[1].auc) -- six images
+        -- nine of a class are too few for what they stand behind, ten are not
+        local own, classes, wards = {}, {}, {}
+        for i = 1, 39 do
+            own[i], classes[i], wards[i] = (i * 7 % 39) / 39, (i <= 9 or i > 29) and 1 or 0, i <= 19 and "a" or "b"
+        end
+        rows = subgroups.of(wards, own, classes, {threshold = 0.5, groups = false, seed = 1, n = 20})
+        assert.same({9, 10, 10, 10}, {rows[1].positives, rows[1].negatives, rows[2].positives, rows[2].negatives})
+        assert.is_false(rows[1].sensitivity)
+        assert.is_false(rows[1].auc)
+        assert.is_table(rows[1].specificity)
+        assert.is_table(rows[2].auc)
+        assert.same({"too few to say", "few: wide intervals"}, {rows[1].note, rows[2].note})
     end)
 
     it("takes maps of its pictures", function()
@@ -337,7 +349,7 @@ describe("a page of a run", function()
         check_page(shell.read(work .. "/other.html"))
         shell.write(bare .. "/log.csv", "epoch,loss\n")
         check_page(shell.read(assert(lx.report.run(bare))))
-        shell.write(bare .. "/log.csv", "a,b\n1,2\n")
+        shell.write(bare .. "/log.csv", "epoch,b\n1,2\n")
         path, message, code = lx.report.run(bare)
         assert.is_nil(path)
         assert.matches("no columns epoch and loss", message)
