@@ -331,6 +331,20 @@ EXAMPLES["lx.train.search"] = function()
     end}
 end
 EXAMPLES["lx.train.find_lr"] = function() return EXAMPLES["lx.train.fit"](), {steps = 3} end
+for _, name in ipairs {
+    "grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam", "occlusion", "integrated_gradients", "smooth_grad",
+} do
+    local few = name == "occlusion" and {window = 16, stride = 16} or {}
+    EXAMPLES["lx.explain." .. name] = function()
+        local options = {}
+        for key, value in pairs(few) do options[key] = value end
+        return made.Predictor, {bytes = png()}, options
+    end
+end
+for _, name in ipairs {"energy_inside", "pointing_game"} do
+    EXAMPLES["lx.explain." .. name] = function() return lx.rand(1, 4, 4), {{{x = 1, y = 1, w = 2, h = 2}}} end
+end
+EXAMPLES["Predictor:input"] = function() return made.Predictor, {bytes = png()} end
 EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
 EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
 EXAMPLES["lx.metrics.iou"] = EXAMPLES["lx.metrics.dice"]

@@ -39,6 +39,7 @@ require "luxel.types"
 ---@field help fun(what: any): table what the reference says of a name, function or class
 ---@field calibration table from logits to probabilities
 ---@field conformal table sets of classes that hold the right one as often as one asks for
+---@field explain table which part of an image an answer comes from
 ---@field io table files of other programs
 ---@field models table networks by name
 ---@field plot table plots as SVG, and for the terminal
@@ -82,8 +83,8 @@ lx.load = args.public("load", "path: path", lx.load)
 
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
-for _, name in ipairs {"adapt", "calibration", "checkpoint", "compile", "conformal", "data", "help", "io", "metrics",
-    "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "train", "tune", "vision"} do
+for _, name in ipairs {"adapt", "calibration", "checkpoint", "compile", "conformal", "data", "explain", "help", "io",
+    "metrics", "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 

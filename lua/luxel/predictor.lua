@@ -412,6 +412,33 @@ local function read(source)
     return name, image, message, code
 end
 
+-- A picture in the size that the network sees.
+local function shrink(self, image) return lx.vision.resize(image, self.size, self.size) end
+
+--- What the network sees of a film: shrunk, enhanced where the model was trained so, and normalised.
+---@param source string|{bytes: string, name: string?}|Tensor a path, the bytes of a file, or a picture uint8 [1,H,W]
+---@return Tensor? x float32 [1,1,S,S] on the device of the model
+---@return string? message, string? code "io" or "format" where the film cannot be read
+function Predictor:input(source)
+    if self.members then
+        args.fail("Predictor:input: predictor: it is of %d models, each of which has an input of its own; ask them "
+            .. "(predictor.members)", #self.members)
+    end
+    local image, message, code = source, nil, nil
+    if lx.is_tensor(source) then
+        if not args.mistake_in("", "picture", source) and source.shape[1] == 1 then image = source else
+            args.fail("Predictor:input: source: expected a picture uint8 [1,H,W], got %s", args.describe(source))
+        end
+    else
+        image, message, code = select(2, read(source))
+    end
+    if not image then return nil, message, code end
+    local options = {batch = 1, shuffle = false, device = self.device}
+    for key, value in pairs(self.metadata.normalisation) do options[key] = value end
+    local dataset = lx.data.dataset {images = lx.stack({shrink(self, image)}, 1), labels = lx.zeros(1)}
+    return (lx.data.batches(dataset, options)())
+end
+
 -- Answers to images of the network's size; an image whose result is no number is left out for the others' sake.
 -- `sizes`: what the images were before, {height, width} each.
 local function ask(self, small, sizes, out, places)
@@ -465,7 +492,7 @@ function Predictor:all(sources, options)
                 path = name, findings = opts.quality and lx.vision.quality(image) or nil,
                 image = opts.images and image or nil,
             }
-            small[#small + 1], places[#places + 1] = lx.vision.resize(image, self.size, self.size), i
+            small[#small + 1], places[#places + 1] = shrink(self, image), i
             sizes[#small] = {image.shape[2], image.shape[3]}
         else
             out[i] = {path = name, message = message, code = code}
@@ -505,6 +532,7 @@ args.publish("Predictor:", Predictor, {
     overlaps = "predictor: predictor, dataset: dataset, options: {progress: function?}?",
     answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor",
     all = "predictor: predictor, sources: table, " .. OPTIONS,
+    input = "predictor: predictor, source: tensor|" .. FILM,
     predict = "predictor: predictor, source: " .. FILM .. ", " .. OPTIONS,
 })
 namespace.class("Predictor", Predictor, {"positive", "threshold", "members", "tta"})

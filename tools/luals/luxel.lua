@@ -79,6 +79,18 @@ local lx = {}
 ---@class luxel.Devices: {[integer]: luxel.Device}
 ---@field why string? why there are no more of them
 
+---@class luxel.ExplainOptions
+---@field class integer|integer[]|string|nil what is explained: the number of a logit, from 1 (default: of each image the largest); of a network with one logit 1 (what speaks for it, the default) or 0 (against it); a list says it for each image. Of a model of `lx.predictor` also the name of a class; of two classes the positive one is the default
+---@field batch integer? images that go through the network together
+---@field layer string? pattern of names of modules, as of `Module:freeze`; of those that fit, the last one that gives a map [N,K,h,w] is taken. By default the last map before the head and its pooling
+---@field window integer? side of the window in pixels of the network's input; a tenth of the smaller side
+---@field stride integer? from one window to the next; half a window. The last ones end at the edge
+---@field baseline number? level of what stands for no information, in the network's input (where 0 is about the mean of training); of each image its darkest level
+---@field steps integer? of the integral
+---@field samples integer? noisy copies
+---@field noise number? deviation of the noise as a share of the range of each image
+---@field seed integer? of the noise, which is the same for every image
+
 ---@class luxel.Finding
 ---@field code "blank"|"small"|"low_contrast"|"dark"|"bright"|"clipped"|"blurred"|"inverted"|"rotated"| "no_chest"|"lateral"
 ---@field message string
@@ -567,8 +579,9 @@ function Module:parameters() end
 ---@param tensor Tensor
 function Module:register_buffer(name, tensor) end
 
---- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. A function that
---- `lx.compile` replays runs no forward, and no hooks.
+--- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. What a hook puts
+--- into the list `results` is what the module gives instead. A function that `lx.compile` replays runs no forward, and
+--- no hooks.
 ---@param hook fun(module: Module, arguments: table, results: table)
 ---@return fun() remove
 function Module:register_forward_hook(hook) end
@@ -709,6 +722,12 @@ function Predictor:all(sources, options) end
 ---@param probabilities number|number[]|Tensor one element of what `probabilities` gives; a map may be of another size, and the mask is of it
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
+
+--- What the network sees of a film: shrunk, enhanced where the model was trained so, and normalised.
+---@param source Tensor|string|{bytes: string, name?: string} a path, the bytes of a file, or a picture uint8 [1,H,W]
+---@return Tensor? x float32 [1,1,S,S] on the device of the model
+---@return string? message, string? code "io" or "format" where the film cannot be read
+function Predictor:input(source) end
 
 --- The same with how much to doubt each answer, of a model of two classes whose file keeps what that takes.
 ---@param dataset luxel.Dataset
@@ -3020,6 +3039,109 @@ function lx.data.styles(images, options) end
 ---@param trained_on? {pixels: string, patients: string, images?: number} nil: nothing is known
 ---@return luxel.Dataset rest, {pixels: integer, patients: integer} left_out images left out for their pixels, and for their patients alone
 function lx.data.unseen(dataset, trained_on) end
+
+---@class lx.explain
+lx.explain = {}
+
+--- What a map is to be better than: a Gaussian about the middle, the same for every image.
+---@param n integer how many maps
+---@param size integer|integer[] side in pixels, or {height, width}
+---@param options? {deviation?: number} deviation: as a share of the sides, default 0.25
+---@return Tensor maps float32 [n,size,size], 1 in the middle
+function lx.explain.centre(n, size, options) end
+
+--- How much of what a map shows is inside the boxes: the sum of its positive values there, as a share of all (the
+--- energy-based pointing game of Wang et al. 2020). A map without positive values has none of it inside: 0.
+---@param maps Tensor float32 [N,H,W]
+---@param boxes {x: number, y: number, w: number, h: number}[][] of each image a list, in pixels of its map; images with an empty list are left out. A pixel is inside where its middle is
+---@param options? {groups?: (any)[]|false, n?: integer, seed?: integer, level?: number} as of `lx.metrics.mean`; groups: the patient of each image
+---@return {mean: number, low: number?, high: number?, images: integer, units: integer}? energy 0 to 1, its interval
+---@return (number|false)[]|string values of each image, false where it has no boxes; or why there is no mean
+function lx.explain.energy_inside(maps, boxes, options) end
+
+--- Grad-CAM (Selvaraju et al. 2017): a layer's maps, weighted by the means of the logit's gradients and added up.
+--- Where the map is large, the layer speaks for the class. As coarse as the layer, enlarged bilinearly.
+---@param model Module|luxel.Predictor a network that gives logits [N,K], or a model
+---@param images Tensor|string|{bytes: string, name?: string} float32 [N,C,H,W] as the network gets them; with a model also the path or the bytes of a file, or a picture uint8 [1,H,W]
+---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
+---@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return string? message, string? code why nil: the file cannot be read
+function lx.explain.grad_cam(model, images, options) end
+
+--- Grad-CAM++ (Chattopadhay et al. 2018): positions count by their share in the gradient, so that findings of
+--- different sizes show alike. Made for maps that are not negative, as behind a ReLU.
+---@param model Module|luxel.Predictor as of `grad_cam`
+---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
+---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
+---@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return string? message, string? code why nil: the file cannot be read
+function lx.explain.grad_cam_plus_plus(model, images, options) end
+
+--- Integrated gradients (Sundararajan et al. 2017): the mean gradient on the straight way from a baseline to the
+--- image, times their difference, summed over channels. Complete: the sum over a map is the logit of the image less
+--- that of the baseline, up to the error of the integral (midpoint rule).
+---@param model Module|luxel.Predictor as of `grad_cam`
+---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
+---@param options? {class?: integer|(integer)[]|string, batch?: integer, steps?: integer, baseline?: number}
+---@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return string? message, string? code why nil: the file cannot be read
+function lx.explain.integrated_gradients(model, images, options) end
+
+--- LayerCAM (Jiang et al. 2021): each position of a layer's maps is weighted by its own gradient, where that is
+--- positive. Serves finer layers as well, whose gradients differ from place to place.
+---@param model Module|luxel.Predictor as of `grad_cam`
+---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
+---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
+---@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return string? message, string? code why nil: the file cannot be read
+function lx.explain.layer_cam(model, images, options) end
+
+--- Occlusion (Zeiler and Fergus 2014): by how much the logit falls where a window is covered; of a pixel the mean over
+--- the windows that cover it. Positive where the picture speaks for the class. A forward pass for each window.
+---@param model Module|luxel.Predictor as of `grad_cam`
+---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
+---@param options? {class?: integer|(integer)[]|string, batch?: integer, window?: integer, stride?: integer, baseline?: number}
+---@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return string? message, string? code why nil: the file cannot be read
+function lx.explain.occlusion(model, images, options) end
+
+--- The image with a map over it: the larger a value, the lighter its colour and the less is seen of the image; values
+--- below 0 are not shown. The map covers the whole image and is enlarged to its pixels, as images are shrunk for a
+--- network.
+---@param image Tensor uint8 [1,H,W] or [3,H,W] on the cpu
+---@param map Tensor float32 [h,w] or [1,h,w], finite
+---@param options? {most?: number} most: the value of the last colour, and of what is above; default the largest of the map
+---@return Tensor picture uint8 [3,H,W]
+---@return number most the value of the last colour, 0 where no value is above 0
+function lx.explain.overlay(image, map, options) end
+
+--- How often the largest value of a map is inside a box (Zhang et al. 2018, "Top-down neural attention by excitation
+--- backprop"). Of several places with the largest value the share that is inside counts; a map without positive values
+--- points nowhere: 0.
+---@param maps Tensor float32 [N,H,W]
+---@param boxes {x: number, y: number, w: number, h: number}[][] as of `energy_inside`
+---@param options? {tolerance?: number, groups?: (any)[]|false, n?: integer, seed?: integer, level?: number} tolerance: pixels around a box that count as inside, default 0; the others as of `energy_inside`
+---@return {mean: number, low: number?, high: number?, images: integer, units: integer}? hits 0 to 1, its interval
+---@return (number|false)[]|string values of each image, false where it has no boxes; or why there is no mean
+function lx.explain.pointing_game(maps, boxes, options) end
+
+--- Score-CAM (Wang et al. 2020): a layer's maps count by the logit of the image seen through each of them, by a
+--- softmax, without gradients. As many forward passes as the layer has channels.
+---@param model Module|luxel.Predictor as of `grad_cam`
+---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
+---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
+---@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return string? message, string? code why nil: the file cannot be read
+function lx.explain.score_cam(model, images, options) end
+
+--- SmoothGrad (Smilkov et al. 2017): the gradient of the logit with regard to the image, the mean over noisy copies
+--- of it, of which absolute values are summed over channels: how much a pixel matters, not in which direction.
+---@param model Module|luxel.Predictor as of `grad_cam`
+---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
+---@param options? {class?: integer|(integer)[]|string, batch?: integer, samples?: integer, noise?: number, seed?: integer}
+---@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return string? message, string? code why nil: the file cannot be read
+function lx.explain.smooth_grad(model, images, options) end
 
 ---@class lx.io
 lx.io = {}

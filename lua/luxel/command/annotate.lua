@@ -21,15 +21,48 @@ local function wrap(text, width, scale)
     return lines
 end
 
+-- A number of three digits.
+local function short(value) return (("%.3g"):format(value):gsub(",", ".")) end
+
+-- The picture under a map, with a margin on its right where a bar says what the colours mean.
+local function explained(image, map, scale)
+    local vision = lx.vision
+    local height, width = image.shape[2], image.shape[3]
+    local picture, most = lx.explain.overlay(image, map)
+    local numbers = most > 0 and {short(most), short(most / 2), "0"} or {"", "", "0"}
+    local _, line = vision.text_size("0", scale)
+    local words, bar, gap = 0, 6 * scale, 4 * scale
+    for _, number in ipairs(numbers) do words = math.max(words, (vision.text_size(number, scale))) end
+    local length = math.max(2, height - 2 * line)
+    local shades = lx.linspace(1, 0, length):reshape(length, 1):expand(length, bar):clone()
+    local grey = lx.full({1, length, bar}, 96, {dtype = "uint8"})
+    local colours = lx.explain.overlay(grey, most > 0 and shades or shades * 0, {most = 1})
+    local top = (height - length) // 2
+    picture = vision.pad(picture, {0, 0, 3 * gap + bar + words, 0})
+    picture:narrow(2, top + 1, length):narrow(3, width + gap + 1, bar):copy_(colours)
+    for i, number in ipairs(numbers) do
+        local y = top + (i - 1) * (length - 1) // 2 - line // 2
+        picture = vision.draw_text(picture, width + 2 * gap + bar, math.max(0, math.min(y, height - line)), number,
+            {scale = scale})
+    end
+    return picture
+end
+
 --- The picture with a margin above that says the label, and one below with the notice; the outline of a mask is drawn.
 ---@param image Tensor uint8 [C,H,W]
 ---@param answer luxel.Answer
----@return Tensor image uint8 [3,H',W]
-return function(image, answer)
+---@param explanation {map: Tensor, words: string}? a map of lx.explain for the image, which is laid over it, with a bar
+---  of its colours on the right, and what the map means, for the margin below
+---@return Tensor image uint8 [3,H',W']
+return function(image, answer, explanation)
     local vision = lx.vision
     local height, width = image.shape[2], image.shape[3]
     image = answer.mask and vision.draw_mask(image, answer.mask, {thickness = 1 + math.min(height, width) // 512})
         or vision.to_rgb(image)
+    if explanation then
+        image = explained(image, explanation.map, 1 + height // 512)
+        width = image.shape[3]
+    end
     local text = ("%s %.2f%%"):format(answer.label, 100 * (answer.share or answer.probability))
     local scale = math.max(1, math.min(width // (vision.text_size(text) + 12), 1 + height // 224))
     local _, line = vision.text_size(text, scale)
@@ -38,6 +71,9 @@ return function(image, answer)
     local _, low = vision.text_size(text, small)
     local lines = wrap(NOTICES[1], width, small)
     if #lines * low > height // 3 then lines = wrap(NOTICES[2], width, small) end
+    for i, words in ipairs(explanation and wrap(explanation.words, width, small) or {}) do
+        table.insert(lines, i, words)
+    end
     local above, below = #title * line + 4 * scale, #lines * low + 4 * small
     image = vision.pad(image, {0, above, 0, below})
     for i, words in ipairs(title) do

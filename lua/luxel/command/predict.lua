@@ -5,6 +5,7 @@
 
 local annotate = require "luxel.command.annotate"
 local cjson = require "cjson"
+local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -21,6 +22,9 @@ function predict.options(parser)
     options.add_device(parser)
     parser:option("--out", "Folder for the images with label and probability written in a margin, and masks outlined.")
     parser:option("--masks", "Folder for the masks that a model of masks finds, as PNG of 0 and 255.")
+    parser:option("--explain", "Shows on the pictures of --out which parts of each image speak for the class, by a "
+        .. "method of lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
+        :args("?"):argname("METHOD")
     parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
     parser:flag("--json", "The same as --format json: an object in each line.")
 end
@@ -184,6 +188,45 @@ local function save(run, folder, answer, picture)
     if not ok then complain(run, problem) end
 end
 
+-- What the numbers of each method are.
+local UNITS <const> = {
+    occlusion = "fall of the logit where covered", integrated_gradients = "share of the logit in each pixel",
+    smooth_grad = "size of the gradient",
+}
+
+-- The method of --explain, nil without. What follows the option and is no method is an image.
+local function method_of(args)
+    local given = args.explain and args.explain[1]
+    if not args.explain then return nil end
+    if not args.out then options.fail("--explain: say with --out FOLDER where the pictures go") end
+    for _, method in ipairs(lx.explain.METHODS) do
+        if given == method then return method end
+    end
+    if given and not lfs.attributes(given) then
+        options.fail(("--explain: there is no method '%s'; there are %s"):format(given,
+            table.concat(lx.explain.METHODS, ", ")))
+    end
+    table.insert(args.images, 1, given)
+    return lx.explain.METHODS[1]
+end
+
+-- What an answer comes from: a map, and what it means. Of two classes what speaks for the positive one is shown
+-- whatever the answer is, of others what speaks for the likeliest.
+local function explain(run, answer)
+    local began, class = core.now(), run.predictor.positive
+    if not class then
+        for _, name in ipairs(run.predictor.classes) do
+            if not class or answer.classes[name] > answer.classes[class] then class = name end
+        end
+    end
+    local map = lx.explain[run.method](run.predictor, answer.image, {class = class})
+    run.seconds, run.explained = run.seconds + core.now() - began, run.explained + 1
+    return {
+        map = map, words = ("%s: what speaks for %s (%s)"):format((run.method:gsub("_", " ")), class,
+            UNITS[run.method] or "no units"),
+    }
+end
+
 -- ---- the work -------------------------------------------------------------------------------------------------------
 
 local function show(run, answer, only)
@@ -198,7 +241,9 @@ local function show(run, answer, only)
             io.stderr:write(("[WARN] %s: uncertain: %s\n"):format(answer.path, reason.message))
         end
     end
-    if run.args.out then save(run, run.args.out, answer, annotate(answer.image, answer)) end
+    if run.args.out then
+        save(run, run.args.out, answer, annotate(answer.image, answer, run.method and explain(run, answer)))
+    end
     if run.args.masks then save(run, run.args.masks, answer, answer.mask) end
 end
 
@@ -207,11 +252,16 @@ end
 ---@return integer status
 function predict.run(args)
     if args.json then args.format = "json" end
+    local method = method_of(args)
     if args.format == "text" then say("[INFO] loading network...") end
     local device, device_words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
     local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
-    local run = {args = args, predictor = predictor, taken = {}, inputs = {}, failed = false}
+    local run = {
+        args = args, predictor = predictor, taken = {}, inputs = {}, failed = false, method = method, seconds = 0,
+        explained = 0,
+    }
+    if method and predictor.task == "segmentation" then options.fail("--explain: the model finds masks itself") end
     if args.format == "csv" then print_columns(predictor) end
     if args.masks and predictor.task ~= "segmentation" then
         options.fail(("--masks: the model tells %s, and finds no masks"):format(table.concat(predictor.classes, ", ")))
@@ -233,6 +283,9 @@ function predict.run(args)
     end
     local ok, message = io.stdout:flush()
     if not ok then options.fail("cannot write the answers: " .. tostring(message)) end
+    if run.explained > 0 then
+        io.stderr:write(("explained by %s: %.3g s an image\n"):format(method, run.seconds / run.explained))
+    end
     io.stderr:write(options.NOTICE, "\n")
     return run.failed and 1 or 0
 end

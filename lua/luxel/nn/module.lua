@@ -350,8 +350,9 @@ function Module:add_module(name, module)
     self[name] = module
 end
 
---- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. A function that
---- `lx.compile` replays runs no forward, and no hooks.
+--- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. What a hook puts
+--- into the list `results` is what the module gives instead. A function that `lx.compile` replays runs no forward, and
+--- no hooks.
 ---@param hook fun(module: Module, arguments: table, results: table)
 ---@return fun() remove
 function Module:register_forward_hook(hook)
