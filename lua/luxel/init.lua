@@ -84,7 +84,8 @@ lx.load = args.public("load", "path: path", lx.load)
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
 for _, name in ipairs {"adapt", "calibration", "checkpoint", "compile", "conformal", "data", "explain", "help", "io",
-    "metrics", "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "train", "tune", "vision"} do
+    "metrics", "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "train", "tune",
+    "vision"} do
     PARTS[name] = "luxel." .. name
 end
 
