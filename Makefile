@@ -10,6 +10,7 @@
 # make format   lays out the C, by clang-format
 # make oclgrind all kernels checked for data races and accesses outside buffers
 # make fuzz     damaged image files through the readers   make fuzz-torch   damaged files of PyTorch's weights
+# make fuzz-text  damaged reports, files of rules and CSV files through lx.text
 # make corpora DIR=FOLDER   the readers beside those of others, over files of your own
 # make faults   every allocation and every call for a file of the module fails once, and all after it (FAULTS_ONLY=PATTERN,
 #               FAULTS_STRIDE=N: each N-th)
@@ -212,6 +213,10 @@ fuzz-torch: deps-test
 		LSAN_OPTIONS="use_tls=0:print_suppressions=0:suppressions=$(CURDIR)/spec/support/leaks.txt" \
 		$(LUA) spec/fuzz/torch.lua $(FUZZ_TORCH_COUNT)
 
+# Damaged reports and rules: all of it Lua.
+fuzz-text: all
+	@$(HERE); $(LUA) spec/fuzz/text.lua
+
 # Each n: the n-th allocation or call for a file fails in a script that touches everything. `make test` runs some of them.
 FAULTS_STRIDE ?= 1
 
@@ -347,7 +352,7 @@ BINDIR = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 install: all
-	cd lua && find luxel -name '*.lua' -exec install -D -m 644 {} $(LUA_SHARE)/{} \;
+	cd lua && find luxel \( -name '*.lua' -o -name '*.rules' \) -exec install -D -m 644 {} $(LUA_SHARE)/{} \;
 	install -D -m 755 $(MODULE) $(LUA_LIB)/luxel/core.so
 	install -D -m 755 bin/luxel $(BINDIR)/luxel
 ifneq ($(SHARE),)
@@ -362,4 +367,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-torch faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean
+.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-text fuzz-torch faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean

@@ -65,6 +65,7 @@ local function make_objects()
             {0, 1, 0, 1, 0})),
         difference = lx.metrics.paired_bootstrap(lx.metrics.auc, {0.1, 0.3, 0.2, 0.4}, {0.4, 0.3, 0.2, 0.1},
             {0, 1, 0, 1}, {n = 5}),
+        labels = lx.text.label "No effusion.", Rules = assert(lx.text.rules()),
         ["risk-coverage curve"] = lx.metrics.risk_coverage({0.1, 0.9}, {0, 1}),
         ["bands of curves"] = assert(lx.metrics.curve_bands({0.1, 0.9, 0.3, 0.4}, {0, 1, 0, 1}, {n = 5})),
     }
@@ -269,6 +270,7 @@ EXAMPLES["lx.conformal.p_values"] = function() return made.conformal, {0.2, 0.7}
 EXAMPLES["lx.conformal.evaluate"] = function() return {{0}, {0, 1}}, {0, 1} end
 EXAMPLES["lx.conformal.quantile"] = function() return {0.2, 0.7}, 0.5 end
 EXAMPLES["lx.conformal.p_value"] = function() return {0.2, 0.7}, 0.5 end
+EXAMPLES["lx.text.label"] = function() return {findings = "No effusion."} end
 EXAMPLES["lx.metrics.threshold_at_specificity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end
 EXAMPLES["lx.metrics.threshold_at_cost"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, {miss = 5} end
 EXAMPLES["lx.metrics.delong_test"] = function() return {0.1, 0.9, 0.3}, {0.2, 0.3, 0.9}, {0, 1, 1} end
@@ -408,7 +410,7 @@ local VALUES <const> = {
     threshold = function() return 0.5 end, level = function() return 0.5 end, file = function() return io.stderr end,
     c_name = function() return "f" end, optimizer = function() return made.Optimizer end,
     calibration = function() return made.calibration end, conformal = function() return made.conformal end,
-    coverage = function() return 0.9 end,
+    coverage = function() return 0.9 end, rules = function() return made.Rules end,
     trained_by = function() return made.Optimizer end, predictor = function() return made.Predictor end,
     ["false"] = function() return false end, scheduler = function() return made.Scheduler end,
     any_tensor = function() return lx.rand(2, 3) end,

@@ -14,7 +14,8 @@ local SPACES <const> = {
     ["lx.data."] = lx.data, ["lx.metrics."] = lx.metrics, ["lx.nn."] = lx.nn,
     ["lx.nn.functional."] = lx.nn.functional, ["lx.nn.init."] = lx.nn.init, ["lx.opencl."] = lx.opencl,
     ["lx.optim."] = lx.optim, ["lx.optim.lr_scheduler."] = lx.optim.lr_scheduler, ["lx.plot."] = lx.plot,
-    ["lx.profile."] = lx.profile, ["lx.report."] = lx.report, ["lx.train."] = lx.train, ["lx.vision."] = lx.vision,
+    ["lx.profile."] = lx.profile, ["lx.report."] = lx.report, ["lx.text."] = lx.text, ["lx.train."] = lx.train,
+    ["lx.vision."] = lx.vision,
 }
 
 local function is_callable(value)

@@ -121,6 +121,10 @@ local lx = {}
 ---@field rescale_intercept number?
 ---@field transfer_syntax string?
 
+---@class luxel.Labels
+---@field labels table<string, integer> by finding 1 (present), 0 (absent) or -1 (uncertain), none of what is not mentioned; "No Finding" is 1 where nothing but devices is present or uncertain, and absent where there is no text
+---@field mentions luxel.Mention[] what decided, in the order of the text
+
 ---@class luxel.LabelsReport
 ---@field task "labels"
 ---@field n integer images
@@ -129,6 +133,17 @@ local lx = {}
 ---@field macro_auc number? mean of the areas that are defined
 ---@field macro_average_precision number? mean of those that are defined
 ---@field bootstrap table as of luxel.Report
+
+---@class luxel.Mention
+---@field finding string
+---@field value integer? 1 present, 0 absent, -1 uncertain; nil where it says nothing of the film, as of a history
+---@field section string
+---@field sentence integer its number in the report, from 1
+---@field words string the words that name the finding, as they are written
+---@field cue string? the words that decided besides
+---@field severity string? as it is said
+---@field side string?
+---@field place string?
 
 ---@class luxel.NetworkOptions
 ---@field outputs integer? default 1
@@ -175,6 +190,11 @@ local lx = {}
 ---@field reliability table[]? the bins of `metrics.ece`
 ---@field intervals table<string, number[]> {low, high} by the names above; nil where all resamples agree
 ---@field bootstrap table {n, seed, level, unit = "patient" or "image", units, message?}
+
+---@class luxel.Rules
+---@field path string the file
+---@field findings string[] the names of what is reported, in order
+---@field count integer how many phrases there are
 
 ---@class luxel.Shortcuts
 ---@field nuisances table[] for each: name, what (of which features), outside (no lung is in them), and auc, low, high, class, against of the class that it tells best, logits, each (the same of every class); or problem, why it was not measured
@@ -4707,6 +4727,22 @@ function lx.report.evaluation(path, probabilities, dataset, options) end
 ---@param options? {out?: string, command?: string} out: the file, default `report.html` in the folder; command: how it was run, for the page
 ---@return string? path, string? message, string? code "io" where there is no run or the page cannot be written, "format" where a file of it is damaged
 function lx.report.run(folder, options) end
+
+---@class lx.text
+lx.text = {}
+
+--- What a report says of each finding. Of a text, headings at the beginning of lines ("FINDINGS:") divide it. What
+--- was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
+---@param report string|{text?: string, findings?: string, impression?: string, indication?: string, comparison?: string}
+---@param options? {rules?: table} `rules` of `lx.text.rules`, default those of chest radiographs in English
+---@return luxel.Labels
+function lx.text.label(report, options) end
+
+--- Reads a file of rules for `lx.text.label`. Without a path the rules that Luxel has (lua/luxel/text/chest.rules), of
+--- which a copy may be changed: its first lines say how it is written.
+---@param path? string?
+---@return luxel.Rules? rules, string? message, string? code with the line and the reason where the file has a mistake
+function lx.text.rules(path) end
 
 ---@class lx.train
 lx.train = {}

@@ -11,12 +11,13 @@ local command = {}
 
 --- The commands in the order in which they are listed.
 command.NAMES = {
-    "audit", "train", "shift", "evaluate", "predict", "adapt", "report", "weights", "devices", "bench", "repl",
+    "audit", "train", "shift", "evaluate", "predict", "adapt", "report", "label-reports", "weights", "devices", "bench",
+    "repl",
 }
 
 local SUMMARY <const> = "Learns from labelled radiographs, answers for new ones, and says how sure it is."
 
-local function load(name) return require("luxel.command." .. name) end
+local function load(name) return require("luxel.command." .. (name:gsub("-", "_"))) end
 
 local function is_command(name)
     for _, known in ipairs(command.NAMES) do

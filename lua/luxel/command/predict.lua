@@ -6,6 +6,7 @@
 local annotate = require "luxel.command.annotate"
 local cjson = require "cjson"
 local core = require "luxel.core"
+local csv = require "luxel.io.csv"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -95,11 +96,6 @@ local function as_utf8(text)
     return table.concat(out)
 end
 
-local function cell(value)
-    local text = tostring(value == nil and "" or value)
-    return text:find('[,"\r\n]') and '"' .. text:gsub('"', '""') .. '"' or text
-end
-
 local function number(value) return value and (("%.6f"):format(value):gsub(",", ".")) or "" end
 
 local print_answer = {}
@@ -128,13 +124,13 @@ end
 function print_answer.csv(answer, _, classes)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.code end
-    local cells = {cell(answer.path), cell(answer.label), number(answer.share or answer.probability)}
+    local cells = {csv.cell(answer.path), csv.cell(answer.label), number(answer.share or answer.probability)}
     if answer.classes then
         for _, name in ipairs(classes) do cells[#cells + 1] = number(answer.classes[name]) end
     elseif answer.infected then
         cells[#cells + 1] = number(answer.infected)
     end
-    cells[#cells + 1] = cell(table.concat(warnings, " "))
+    cells[#cells + 1] = csv.cell(table.concat(warnings, " "))
     if answer.doubt then
         local codes = {}
         for i, reason in ipairs(answer.reasons) do codes[i] = reason.code end
@@ -149,7 +145,7 @@ local function print_columns(predictor)
     local cells = {"path", "label", maps and "share" or "probability"}
     for _, name in ipairs(maps and {} or predictor.task == "binary" and {"probability of " .. predictor.positive}
         or predictor.classes) do
-        cells[#cells + 1] = cell(name)
+        cells[#cells + 1] = csv.cell(name)
     end
     cells[#cells + 1] = "warnings"
     if predictor.metadata.doubt then cells[#cells + 1], cells[#cells + 2] = "doubt", "uncertain because" end

@@ -76,4 +76,12 @@ function csv.read(path)
     return rows, columns
 end
 
+--- A value as a cell: in quotes where it has to be, nothing for nil.
+---@param value any
+---@return string
+function csv.cell(value)
+    local text = tostring(value == nil and "" or value)
+    return text:find('[,"\r\n]') and '"' .. text:gsub('"', '""') .. '"' or text
+end
+
 return csv

@@ -1,0 +1,127 @@
+--- Feeds damaged reports, files of rules and CSV files to `lx.text` and `luxel label-reports`: mutations of what is
+--- written here and of chest.rules, the same each time. Each has to be labelled or refused with a message, in time.
+--
+--     lua5.4 spec/fuzz/text.lua [COUNT [SEED]]
+
+local csv = require "luxel.io.csv"
+local command = require "luxel.command.label_reports"
+local lx = require "luxel"
+local shell = require "spec.support.shell"
+
+local COUNT <const>, SEED <const> = tonumber(arg[1]) or 5000, tonumber(arg[2]) or 1
+local SECONDS <const> = 5 -- for some kilobytes
+local FILE <const> = os.tmpname()
+local OUT <const> = os.tmpname()
+
+local REPORT <const> = [[
+INDICATION: Evaluate for pneumonia.
+FINDINGS: The heart is mildly enlarged. No focal consolidation, pleural effusion or pneumothorax; there may be a 1.5 cm
+nodule in the right upper lobe (vs. scarring). Previously seen atelectasis has resolved.
+
+IMPRESSION:
+1. Cardiomegaly, stable. 2. Cannot exclude small effusions.
+]]
+local TABLE <const> = 'id,findings,impression\n1,No effusion.,"Possible ""edema"", or not."\n2,,\n3,"A\nB",Mass.\n'
+local RULES <const> = shell.read(assert(package.searchpath("luxel.text.rules", package.path)):gsub("rules%.lua$",
+    "chest.rules"))
+
+-- ---- mutations ------------------------------------------------------------------------------------------------
+
+local random = math.random
+
+local PIECES <const> = {
+    '"', '""', ",", ";", "\n", "\r\n", "\0", "\255", "\u{FEFF}", "..", " .. ", "...", "*", "/", "(", ")", "[", "]",
+    "[cues]", "[finding ", "present: ", "not: ", ": ", "#", "no ", "or ", " versus ", "cannot exclude ", "é", "1. ",
+    ("a"):rep(500), ("no effusion or "):rep(200), ("("):rep(300), ("\n"):rep(300), ("a/b "):rep(8), "%s", "%",
+    "(a) (b) (c) (d) (e) (f) (g)",
+}
+
+local function a_place(text) return random(1, #text + 1) end
+
+local CHANGES <const> = {
+    function(text)
+        local at = a_place(text)
+        return text:sub(1, at - 1) .. string.char(random(0, 255)) .. text:sub(at + 1)
+    end,
+    function(text)
+        local at = a_place(text)
+        return text:sub(1, at - 1) .. PIECES[random(#PIECES)] .. text:sub(at)
+    end,
+    function(text)
+        local at = a_place(text)
+        return text:sub(1, at - 1) .. text:sub(at + random(1, 30))
+    end,
+    function(text)
+        local from, at = a_place(text), a_place(text)
+        return text:sub(1, at - 1) .. text:sub(from, from + random(1, 200)) .. text:sub(at)
+    end,
+    function(text) return text:sub(1, a_place(text)) end,
+}
+
+local function changed(text)
+    for _ = 1, random(1, 6) do text = CHANGES[random(#CHANGES)](text) end
+    return text
+end
+
+-- ---- the run --------------------------------------------------------------------------------------------------
+
+local function fail(number, text, what)
+    shell.write(FILE .. ".kept", text)
+    io.stderr:write(("text %d of seed %d, kept as %s.kept: %s\n"):format(number, SEED, FILE, what))
+    os.exit(1)
+end
+
+local function silently(f)
+    local say = print
+    print = function() end -- luacheck: ignore
+    local ok, message = pcall(f)
+    print = say -- luacheck: ignore
+    return ok, message
+end
+
+-- What each kind of text goes through: whether it was taken; raises where it was not refused properly.
+local KINDS <const> = {
+    {REPORT, function(text)
+        for name, value in pairs(lx.text.label(text).labels) do
+            assert(value == 1 or value == 0 or value == -1, name)
+        end
+        return true
+    end},
+    {RULES, function(text)
+        local rules, message, code = lx.text.rules(shell.write(FILE, text))
+        if not rules then
+            assert(code == "format" and message:find(FILE, 1, true), message)
+            return false
+        end
+        lx.text.label(REPORT, {rules = rules})
+        return true
+    end},
+    {TABLE, function(text)
+        shell.write(FILE, text)
+        local ok, message = silently(function() command.run {data = FILE, out = OUT, explain = OUT .. ".words"} end)
+        if not ok then
+            assert(message ~= "" and getmetatable(message) and not tostring(message):find("traceback"), message)
+            return false
+        end
+        assert(csv.read(OUT))
+        assert(csv.read(OUT .. ".words"))
+        return true
+    end},
+}
+
+math.randomseed(SEED)
+local well = {0, 0, 0}
+for number = 0, COUNT do
+    local which = number % #KINDS + 1
+    local text = KINDS[which][1]
+    if number >= #KINDS then text = changed(text) end
+    local began = os.clock()
+    local ok, taken = pcall(KINDS[which][2], text)
+    if not ok then fail(number, text, tostring(taken)) end
+    if os.clock() - began > SECONDS then fail(number, text, "it took " .. os.clock() - began .. " s") end
+    if number < #KINDS and not taken then fail(number, text, "what is right is refused") end
+    if taken then well[which] = well[which] + 1 end
+end
+for _, path in ipairs {FILE, OUT, OUT .. ".words"} do os.remove(path) end
+print(("%d damaged texts: %d reports, %d files of rules and %d CSV files were taken, the others refused"):format(COUNT,
+    table.unpack(well)))
