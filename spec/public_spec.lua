@@ -67,6 +67,7 @@ local function make_objects()
             {0, 1, 0, 1}, {n = 5}),
         labels = lx.text.label "No effusion.", Rules = assert(lx.text.rules()),
         ["risk-coverage curve"] = lx.metrics.risk_coverage({0.1, 0.9}, {0, 1}),
+        ["bands of curves"] = assert(lx.metrics.curve_bands({0.1, 0.9, 0.3, 0.4}, {0, 1, 0, 1}, {n = 5})),
     }
 end
 
@@ -249,6 +250,16 @@ for name, make in pairs {
 } do
     EXAMPLES["lx." .. name], EXAMPLES["Tensor:" .. name] = make, make
 end
+EXAMPLES["lx.plot.spark"] = function() return {0.1, 0.9, 0.3} end
+EXAMPLES["lx.plot.svg"] = function() return {{kind = "line", y = {1, 2}}} end
+EXAMPLES["lx.plot.save"] = function() return "plot.svg", {{kind = "line", y = {1, 2}}} end
+EXAMPLES["lx.report.run"] = function()
+    local file = assert(io.open("log.csv", "w"))
+    file:write("epoch,loss\n1,0.5\n"):close()
+    return "."
+end
+EXAMPLES["lx.report.evaluation"] = function() return "page.html", {0.1, 0.9, 0.3, 0.4, 0.5, 0.6}, dataset, {n = 5} end
+EXAMPLES["lx.metrics.curve_bands"] = function() return {0.1, 0.9, 0.3, 0.4}, {0, 1, 0, 1}, {n = 5} end
 EXAMPLES["lx.calibration.fit"] = function() return {-1, 1, 2, -2}, {0, 1, 1, 0} end
 EXAMPLES["lx.calibration.fit_temperature"] = function() return {{1, 2}, {2, 1}}, {0, 1} end
 EXAMPLES["lx.calibration.with_prior"] = function() return {0.2, 0.7}, 0.5, 0.1 end

@@ -13,8 +13,9 @@ local SPACES <const> = {
     ["lx.checkpoint."] = lx.checkpoint, ["lx.conformal."] = lx.conformal,
     ["lx.data."] = lx.data, ["lx.metrics."] = lx.metrics, ["lx.nn."] = lx.nn,
     ["lx.nn.functional."] = lx.nn.functional, ["lx.nn.init."] = lx.nn.init, ["lx.opencl."] = lx.opencl,
-    ["lx.optim."] = lx.optim, ["lx.optim.lr_scheduler."] = lx.optim.lr_scheduler, ["lx.profile."] = lx.profile,
-    ["lx.text."] = lx.text, ["lx.train."] = lx.train, ["lx.vision."] = lx.vision,
+    ["lx.optim."] = lx.optim, ["lx.optim.lr_scheduler."] = lx.optim.lr_scheduler, ["lx.plot."] = lx.plot,
+    ["lx.profile."] = lx.profile, ["lx.report."] = lx.report, ["lx.text."] = lx.text, ["lx.train."] = lx.train,
+    ["lx.vision."] = lx.vision,
 }
 
 local function is_callable(value)

@@ -42,6 +42,8 @@ require "luxel.types"
 ---@field explain table which part of an image an answer comes from
 ---@field io table files of other programs
 ---@field models table networks by name
+---@field plot table plots as SVG, and for the terminal
+---@field report table pages of trainings and evaluations
 ---@field text table reports of radiologists: what they say of each finding
 ---@field predictor table a trained model, from a film to an answer
 local lx = {}
@@ -83,7 +85,8 @@ lx.load = args.public("load", "path: path", lx.load)
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
 for _, name in ipairs {"adapt", "calibration", "checkpoint", "compile", "conformal", "data", "explain", "help", "io",
-    "metrics", "models", "nn", "opencl", "optim", "predictor", "profile", "text", "train", "tune", "vision"} do
+    "metrics", "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "text", "train", "tune",
+    "vision"} do
     PARTS[name] = "luxel." .. name
 end
 

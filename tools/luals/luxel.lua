@@ -3348,6 +3348,16 @@ function lx.metrics.coco(truth, detections, options) end
 ---@return luxel.Confusion
 function lx.metrics.confusion(scores, labels, threshold) end
 
+--- Pointwise bands around the ROC curve (by false positive rate: vertical averaging of Fawcett, Pattern Recognition
+--- Letters 27:861, 2006) and the precision-recall curve (by recall), by the percentile bootstrap of whole patients.
+--- Each place has its own interval: the whole curve leaves the band more often.
+---@param scores number[]|luxel.Tensor one for each image, larger for the positive class
+---@param labels number[]|luxel.Tensor 1, 0, or NaN where there is none
+---@param options? {groups?: (any)[]|false, points?: integer, n?: integer, seed?: integer, level?: number} groups: the patient of each image; n: resamples, default 200; points: places from 0 to 1, default 51
+---@return {roc: {x: number[], low: number[], high: number[]}, precision_recall: {x: number[], low: number[], high: number[]}, units: integer, n: integer, level: number}? bands x: false positive rates, and recalls; units: patients or images that were drawn from
+---@return string? message why nil: one class, or too few patients
+function lx.metrics.curve_bands(scores, labels, options) end
+
 --- The net benefit at many thresholds, beside that of calling every image positive; that of calling none is 0 (Vickers
 --- and Elkin, Medical Decision Making 26:565, 2006). A model is of use where its own is above both.
 ---@param scores number[]|luxel.Tensor calibrated probabilities
@@ -4858,6 +4868,39 @@ function lx.optim.lr_scheduler.ReduceLROnPlateau(optimizer, options) end
 ---@return Scheduler
 function lx.optim.lr_scheduler.StepLR(optimizer, options) end
 
+---@class lx.plot
+lx.plot = {}
+
+--- An image in the colours of a terminal that knows 24 bits, two pixels in each character: `print` shows it.
+---@param image Tensor uint8 or float32 (on the scale 0..255), [H,W], [1,H,W] or [3,H,W]
+---@param width? integer? characters, default 64; the height keeps the image's proportion
+---@return string
+function lx.plot.preview(image, width) end
+
+--- Writes a plot to a file whose name ends in `.svg`.
+---@param path string
+---@param layers table[] as of `svg`
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean} as of `svg`
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function lx.plot.save(path, layers, options) end
+
+--- Numbers as a line of blocks, the lowest the least of them. Where there are more than `width`, each block is the mean
+--- of its share; a gap stands for NaN and infinite ones.
+---@param values number[]|luxel.Tensor
+---@param width? integer? characters at most, default 40
+---@return string
+function lx.plot.spark(values, width) end
+
+--- A plot as SVG text. Layers are drawn over each other: `line` and `step` through points, `scatter` (with `low` and
+--- `high` an interval at each point), `bar` (with `names` below; several stand beside each other), `histogram` of
+--- `values` in equal bins over their range, `band` between `low` and `high`, or a `heatmap` of `cells` by itself, whose
+--- `names` are of its rows and `x` of its columns. Numbers are lists or tensors; `x` is 1, 2, ... by default. Layers of
+--- the same name have the same colour, as a line in its band.
+---@param layers {kind: "line"|"step"|"scatter"|"bar"|"histogram"|"band"|"heatmap", x: luxel.Tensor|any[]|nil, y: luxel.Tensor|number[]|nil, low: luxel.Tensor|number[]|nil, high: luxel.Tensor|number[]|nil, values: luxel.Tensor|number[]|nil, cells: luxel.Tensor|number[][]|nil, bins: integer?, range: number[]?, names: string[]?, name: string?, markers: boolean?}[] name: in the legend; bins: default 20
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean} x, y: what the axes show, with units; description: for screen readers, default from the layers; width, height: pixels, default 480 and 320; ranges: the ends of the axes
+---@return string svg
+function lx.plot.svg(layers, options) end
+
 ---@class lx.predictor
 lx.predictor = {}
 
@@ -4879,6 +4922,24 @@ lx.profile = {}
 ---@param device? string|string[]|nil default: every open device
 ---@return luxel.ProfileSession
 function lx.profile.start(device) end
+
+---@class lx.report
+lx.report = {}
+
+--- Writes the page of an evaluation of images with one of two classes, one of several, or several labels: figures with
+--- intervals, curves, thresholds, subgroups, the worst mistakes as pictures, cards of data and model.
+---@param path string the file
+---@param probabilities number[]|number[][]|luxel.Tensor as `Predictor:probabilities` gives them
+---@param dataset luxel.Dataset the images, with labels
+---@param options? {threshold?: number|(number)[], classes?: (string)[], subgroups?: table, metadata?: table, model?: string, data?: string, title?: string, command?: string, maps?: function, pictures?: integer, prevalence?: number, seed?: integer, n?: integer} threshold: default 0.5; classes: other names; subgroups: by the name of a column a value for each image, nil where it is not known, numbers cut into ranges; metadata: of the model, for its card; model: its file; data: where the images are from; maps: of image i a picture beside it, uint8 [1,H,W] or [3,H,W], or nil; pictures: of each kind at most, default 8; prevalence: as of `metrics.report`; seed, n: of resamples, default 1 and 1000
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function lx.report.evaluation(path, probabilities, dataset, options) end
+
+--- Writes the page of a training run, from its `log.csv` and models: curves, recipe, model card.
+---@param folder string of the run
+---@param options? {out?: string, command?: string} out: the file, default `report.html` in the folder; command: how it was run, for the page
+---@return string? path, string? message, string? code "io" where there is no run or the page cannot be written, "format" where a file of it is damaged
+function lx.report.run(folder, options) end
 
 ---@class lx.text
 lx.text = {}

@@ -11,6 +11,7 @@ local doubts = require "luxel.command.doubts"
 local lx = require "luxel"
 local masks = require "luxel.command.masks"
 local options = require "luxel.command.options"
+local pages = require "luxel.command.pages"
 
 local evaluate = {summary = "How good a trained model is on labelled radiographs."}
 
@@ -23,6 +24,10 @@ function evaluate.options(parser)
     options.add_data(parser)
     options.add_device(parser)
     parser:option("--json", "Write all figures to this file too.")
+    parser:option("--report", "Write a page with curves, thresholds, mistakes and cards to this file: HTML that needs "
+        .. "nothing else. It shows names of files and pictures.")
+    parser:option("--subgroups", "Columns of the CSV file in --data to show figures by in the page: A,B,C (default: "
+        .. "those called age, sex, view, scanner and the like).")
     options.add_seed(parser, "Of the resampling for the intervals.", 1)
     parser:option("--prevalence", "Share of positives where the model is used: precision and npv are for it."):convert(
         function(text)
@@ -92,7 +97,7 @@ local function report_scores(args, model, dataset)
             threshold = model.threshold, groups = dataset.groups, seed = args.seed,
         })
     end
-    return report
+    return report, probabilities
 end
 
 --- Runs the command.
@@ -103,10 +108,16 @@ function evaluate.run(args)
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
         options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))
     end
+    if args.report and model.task == "segmentation" then
+        options.fail("--report: there is no page for masks yet; --json has their figures")
+    elseif args.subgroups and (not args.report or model.task ~= "binary") then
+        options.fail("--subgroups is for --report, and for two classes")
+    end
     local dataset, what = read_data(args, model)
     local classes = model.metadata.classes
-    local report = model.task == "segmentation" and report_masks(args, model, dataset)
-        or report_scores(args, model, dataset)
+    local report, probabilities
+    if model.task == "segmentation" then report = report_masks(args, model, dataset)
+    else report, probabilities = report_scores(args, model, dataset) end
 
     print("model: " .. model.path)
     print("device: " .. device_words)
@@ -119,6 +130,7 @@ function evaluate.run(args)
         print(doubts.words(report.doubt, model.path, model.metadata.adapted ~= nil))
         print()
     end
+    if args.report then pages.write(args, model, dataset, probabilities, what) end
     print(options.NOTICE)
 
     if args.json then

@@ -115,6 +115,19 @@ function options.parse(parser, given)
     return parser:parse(words)
 end
 
+-- A word of a command line as a shell takes it.
+local function quoted(word)
+    return word:find("^[%w@%%+=:,./_-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- The command line of the program, for pages.
+---@return string
+function options.command_line()
+    local words = {}
+    for i = 0, arg and #arg or -1 do words[#words + 1] = quoted(i == 0 and arg[0]:match("[^/]*$") or arg[i]) end
+    return table.concat(words, " ")
+end
+
 -- ---- devices --------------------------------------------------------------------------------------------------
 
 --- Adds the option that says what to compute on.

@@ -383,6 +383,20 @@ function command.status_of(result)
     return result.interrupted and 130 or result.save_problem and 1 or 0
 end
 
+-- The losses as a line, and the page of the run. What fails here is no failure of the training.
+local function show_run(args)
+    local file, losses = io.open(args.out .. "/log.csv"), {}
+    for line in file and file:lines() or function() end do
+        losses[#losses + 1] = tonumber(line:match("^%d+,([^,]+)"))
+    end
+    if file then file:close() end
+    if #losses > 1 then
+        print(("loss %s %.4f to %.4f"):format(lx.plot.spark(losses), losses[1], losses[#losses]))
+    end
+    local path, message = lx.report.run(args.out, {command = options.command_line()})
+    if path then print("report in " .. path) else io.stderr:write("[WARN] no report: ", message, "\n") end
+end
+
 local function run_folds(args, device)
     local whole = args.data and command.read_whole(args) or draw_phantoms(args)
     check_counts(whole)
@@ -443,6 +457,7 @@ function command.run(args)
     elseif result.epoch > 0 then
         io.stderr:write("error: no model was saved: ", result.save_problem or "no epoch was the best", "\n")
     end
+    if result.epoch > 0 and not result.save_problem then show_run(args) end
     return command.status_of(result)
 end
 

@@ -1,70 +1,17 @@
 --- The page of an audit: one HTML file with everything in it, for the screen, light or dark, and for paper.
 
-local core = require "luxel.core"
 local draw = require "luxel.vision.draw"
 local fixed = require "luxel.fixed"
 local geometry = require "luxel.vision.geometry"
+local page = require "luxel.page"
 local read = require "luxel.vision.read"
+
+local card, escape, section, table_of = page.card, page.escape, page.section, page.table
 
 local THUMBNAIL <const>, SMALL <const> = 96, 64 -- pixels of the longer side
 -- Pictures take most of the page; what is left out is counted there, and is all in the audit itself.
 local MOST_GROUPS <const>, MOST_PAIRS <const>, MOST_SUSPECTS <const>, MOST_ROWS <const> = 16, 12, 24, 40
 local OF_STYLE <const>, OF_MARKERS <const> = 8, 6 -- pictures of each style, and of what looks like text, by class
-
-local STYLE <const> = [[
-:root { --ink: #1d2733; --soft: #5d6b7a; --line: #d8dee5; --paper: #ffffff; --panel: #f4f6f8;
-  --a: #2f6f9f; --b: #c2553a; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #364049; --paper: #14191e; --panel: #1d242b;
-    --a: #6fb3e0; --b: #f08c6c; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.6rem 0 .6rem; }
-p { margin: .3rem 0; max-width: 46rem; } .soft { color: var(--soft); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.6rem 0; }
-.card { background: var(--panel); border-radius: .5rem; padding: .8rem 1rem; }
-.card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-.card.bad b { color: var(--b); }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 500; } td.n, th.n { text-align: right; }
-.groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: .8rem 1.6rem; }
-.group { display: flex; flex-wrap: wrap; gap: .6rem; padding: .6rem 0; border-top: 1px solid var(--line);
-  break-inside: avoid; align-content: flex-start; }
-figure { margin: 0; width: 8.6rem; }
-figure img { display: block; max-width: 100%; background: #000; border-radius: .25rem; }
-figcaption { font-size: .72rem; line-height: 1.3; overflow-wrap: anywhere; color: var(--soft); margin-top: .2rem; }
-.why { flex: 1 1 12rem; font-size: .9rem; } .tag { display: inline-block; border-radius: .8rem; padding: 0 .6rem;
-  background: var(--b); color: var(--paper); font-size: .78rem; margin-right: .3rem; }
-.sheet { display: flex; flex-wrap: wrap; gap: .3rem; } .sheet img { border-radius: .25rem; background: #000; }
-.style { padding: .6rem 0; border-top: 1px solid var(--line); break-inside: avoid; }
-.bar { display: flex; height: .6rem; border-radius: .3rem; overflow: hidden; margin: .3rem 0 .5rem; max-width: 40rem; }
-.warn { border-left: .25rem solid var(--b); padding: .4rem .8rem; background: var(--panel); max-width: none; }
-svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px; }
-@media print { body { max-width: none; padding: 0; } .card { border: 1px solid var(--line); } }
-]]
-
-local ENTITIES <const> = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;"}
-
--- Names of files are anybody's text.
-local function escape(text) return (tostring(text):gsub("[&<>\"']", ENTITIES):gsub("[\0-\31\127]", "?")) end
-
-local LETTERS <const> = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-local function base64(bytes)
-    local out = {}
-    for i = 1, #bytes, 3 do
-        local a, b, c = bytes:byte(i, i + 2)
-        local word = a << 16 | (b or 0) << 8 | (c or 0)
-        for k = 1, 4 do
-            local place = (word >> (24 - 6 * k) & 63) + 1
-            out[#out + 1] = (k == 3 and not b or k == 4 and not c) and "=" or LETTERS:sub(place, place)
-        end
-    end
-    return table.concat(out)
-end
 
 -- ---- parts ----------------------------------------------------------------------------------------------------
 
@@ -80,7 +27,7 @@ end
 -- An image as a part of the page, its longer side of so many pixels at most, with boxes where some are given.
 local function image_tag(self, i, side, boxes)
     local image = read.load(self.frame.path[i], {bits = 8})
-    local data, alt = "", escape(self.frame.path[i]:match("[^/]*$"))
+    local data, alt = nil, escape(self.frame.path[i]:match("[^/]*$"))
     if image then
         local height, width = image.shape[2], image.shape[3]
         local scale = math.min(1, side / math.max(height, width))
@@ -92,9 +39,9 @@ local function image_tag(self, i, side, boxes)
                 h = math.ceil((box.y + box.h) * scale) + 1 - y,
             }, {colour = {255, 96, 64}})
         end
-        data = base64(core.encode_png(image))
+        data = image
     end
-    return ('<img alt="%s" title="%s" src="data:image/png;base64,%s">'):format(boxes and alt or "", alt, data)
+    return page.image(data, boxes and alt or "", alt)
 end
 
 local function picture(self, i)
@@ -103,27 +50,6 @@ local function picture(self, i)
     words[#words + 1] = frame.part[i] or nil
     return ('<figure>%s<figcaption>%s<br>%s</figcaption></figure>'):format(image_tag(self, i, THUMBNAIL),
         escape(frame.path[i]:match("[^/]*$")), escape(table.concat(words, ", ")))
-end
-
-local function card(number, words, bad)
-    return ('<div class="card%s"><b>%s</b>%s</div>'):format(bad and number ~= 0 and " bad" or "", escape(number), words)
-end
-
--- With numbers in all columns but the first, or words in all.
-local function table_of(head, rows, words)
-    local out = {"<table>"}
-    local function add(kind, cells)
-        out[#out + 1] = "<tr>"
-        for i, cell in ipairs(cells) do
-            local class = i > 1 and not words and ' class="n"' or ""
-            out[#out + 1] = ("<%s%s>%s</%s>"):format(kind, class, escape(cell), kind)
-        end
-        out[#out + 1] = "</tr>"
-    end
-    add("th", head)
-    for _, row in ipairs(rows) do add("td", row) end
-    out[#out + 1] = "</table>"
-    return table.concat(out)
 end
 
 -- The first two classes have the colours of the page's style.
@@ -206,10 +132,6 @@ local function left_out(out, number, shown, what)
 end
 
 -- ---- sections -------------------------------------------------------------------------------------------------
-
-local function section(out, title, format, ...)
-    out[#out + 1] = ('<h2>%s</h2><p class="soft">%s</p>'):format(title, escape(format:format(...)))
-end
 
 local function write_duplicates(self, out)
     if #self.duplicates > 0 then
@@ -444,13 +366,7 @@ end
 ---@param self luxel.Audit
 ---@param path string
 return function(self, path)
-    local name = escape(self.dir:match("[^/]+/*$") or self.dir)
-    local out = {
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width">',
-        ("<title>Audit of %s</title><style>%s</style></head><body>"):format(name, STYLE),
-        ("<h1>Audit of %s</h1><p class=\"soft\">%s</p>"):format(name, escape(self.dir)),
-    }
+    local out = {}
     write_overview(self, out)
     write_images(self, out)
     write_shortcuts(self, out)
@@ -458,6 +374,6 @@ return function(self, path)
     write_duplicates(self, out)
     write_suspects(self, out)
     out[#out + 1] = '<p class="soft" style="margin-top:3rem">It says what files are like, not what they show. Luxel '
-        .. "supports a reading by a qualified person; it does not replace one.</p></body></html>"
-    return core.write_file(path, {table.concat(out, "\n")})
+        .. "supports a reading by a qualified person; it does not replace one.</p>"
+    return page.write(path, "Audit of " .. (self.dir:match("[^/]+/*$") or self.dir), self.dir, out)
 end

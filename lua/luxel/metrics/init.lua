@@ -8,8 +8,8 @@ local namespace = require "luxel.namespace"
 
 local metrics = {}
 
-for _, part in ipairs {"averages", "calibration", "counts", "curves", "delong", "detection", "intervals", "overlap",
-    "report", "selective", "text", "thresholds"} do
+for _, part in ipairs {"averages", "bands", "calibration", "counts", "curves", "delong", "detection", "intervals",
+    "overlap", "report", "selective", "text", "thresholds"} do
     for name, value in pairs(require("luxel.metrics." .. part).public) do metrics[name] = value end
 end
 

@@ -240,7 +240,7 @@ end
 
 -- ---- the folder ---------------------------------------------------------------------------------------------------
 
-local OWN <const> = {"best.safetensors", "last.safetensors", "log.csv", "rescued.safetensors"}
+local OWN <const> = {"best.safetensors", "last.safetensors", "log.csv", "rescued.safetensors", "report.html"}
 local EVENTS <const> = "^events%.out%.tfevents%.%d+%.luxel"
 
 local function event_files(fit)

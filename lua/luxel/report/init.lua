@@ -1,0 +1,53 @@
+--- Pages of results, each one HTML file that needs nothing else: of a training run, and of an evaluation.
+--
+--     lx.report.run("runs/first")                                         -- runs/first/report.html
+--     local probabilities = assert(predictor:probabilities(dataset))
+--     lx.report.evaluation("evaluation.html", probabilities, dataset, {
+--         threshold = predictor.threshold, metadata = predictor.metadata, subgroups = {sex = sexes, age = ages},
+--     })
+--
+-- Pages show names of files and pictures of images: who sees a page sees these.
+
+local args = require "luxel.args"
+local evaluation = require "luxel.report.evaluation"
+local namespace = require "luxel.namespace"
+local run = require "luxel.report.run"
+
+local report = {}
+
+--- Writes the page of a training run, from its `log.csv` and models: curves, recipe, model card.
+---@param folder string of the run
+---@param options? {out: string?, command: string?} out: the file, default `report.html` in the folder; command: how it
+---  was run, for the page
+---@return string? path, string? message, string? code "io" where there is no run or the page cannot be written,
+---  "format" where a file of it is damaged
+function report.run(folder, options) return run.write(folder, options or {}) end
+
+local DEFAULTS <const> = {seed = 1, n = 1000, pictures = 8}
+
+--- Writes the page of an evaluation of images with one of two classes, one of several, or several labels: figures with
+--- intervals, curves, thresholds, subgroups, the worst mistakes as pictures, cards of data and model.
+---@param path string the file
+---@param probabilities number[]|number[][]|luxel.Tensor as `Predictor:probabilities` gives them
+---@param dataset luxel.Dataset the images, with labels
+---@param options? {threshold: number|number[]|nil, classes: string[]?, subgroups: table<string, any[]>?, metadata:
+---  table?, model: string?, data: string?, title: string?, command: string?, maps: (fun(i: integer): Tensor?)?,
+---  pictures: integer?, prevalence: number?, seed: integer?, n: integer?} threshold: default 0.5; classes: other names;
+---  subgroups: by the name of a column a value for each image, nil where it is not known, numbers cut into ranges;
+---  metadata: of the model, for its card; model: its file; data: where the images are from; maps: of image i a picture
+---  beside it, uint8 [1,H,W] or [3,H,W], or nil; pictures: of each kind at most, default 8; prevalence: as of
+---  `metrics.report`; seed, n: of resamples, default 1 and 1000
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function report.evaluation(path, probabilities, dataset, options)
+    return evaluation.write(path, probabilities, dataset, args.with_defaults(options, DEFAULTS))
+end
+
+args.publish("", report, {
+    run = "folder: path, options: {out: path?, command: string?}?",
+    evaluation = "path: path, probabilities: tensor|table, dataset: dataset, "
+        .. "options: {threshold: threshold|number[]?, classes: text[]?, subgroups: table?, metadata: table?, "
+        .. "model: path?, data: string?, title: string?, command: string?, maps: function?, "
+        .. "pictures: integer(0..100)?, prevalence: number(0..1)?, seed: integer?, n: integer(1..1000000)?}?",
+})
+
+return namespace("lx.report", report)
