@@ -71,13 +71,14 @@ static LX_ITEM void pack_channel(GLOBAL const float *from, GLOBAL float *to, con
         }
 }
 
-/* id0: in block; id1: group and out block. */
+/* id0: in block, id1: group and out block; or the other way round (by_rows). */
 KERNEL2(conv2d_pack, conv2d_pack_args, GLOBAL const float *, w, GLOBAL float *, packed)
 {
-    const long taps = (long)p.kernel_h * p.kernel_w, start = id0 * p.inner, out = id1 % p.out_blocks * LANES;
+    const long block = p.by_rows ? id1 : id0, group_block = p.by_rows ? id0 : id1;
+    const long taps = (long)p.kernel_h * p.kernel_w, start = block * p.inner, out = group_block % p.out_blocks * LANES;
     const long first = out / p.out_channels, channel = out % p.out_channels; /* of the groups merged: of the first lane */
-    GLOBAL const float *from = w + p.base + id1 / p.out_blocks * p.merged * p.group_stride;
-    GLOBAL float *to = packed + (id1 * p.in_blocks + id0) * taps * p.inner * LANES;
+    GLOBAL const float *from = w + p.base + group_block / p.out_blocks * p.merged * p.group_stride;
+    GLOBAL float *to = packed + (group_block * p.in_blocks + block) * taps * p.inner * LANES;
     if (p.merged == 1 && channel + LANES <= p.out_channels && start + p.inner <= p.in_channels) {
         from += channel * p.out_stride + start * p.in_stride;
         if (p.stride_w == 1 && p.stride_h == p.kernel_w && p.in_stride == taps && p.inner == LANES)
@@ -399,13 +400,10 @@ KERNEL2(conv2d_rectify, conv2d_rectify_args, GLOBAL float *, y, GLOBAL uchar *, 
 }
 #endif
 
-/* One input channel for each output channel, so that lanes never mix. id2: image and block. */
-#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_depthwise)
-KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
-        GLOBAL const float *, bias, GLOBAL float *, y)
+/* A tile of a row of one channel block: a few pixels, of which those of taps outside the input are left out. */
+static LX_ITEM void depthwise_tile(const run_of_pixels run, long id1, GLOBAL const float *plane, GLOBAL const float *w,
+                                   lanes bias, GLOBAL float *row_out, const conv2d_tile_args p)
 {
-    const run_of_pixels run = find_run(id0, OF_ONE, p);
-    const long block = id2 % p.out_blocks, taps = (long)p.g.kernel_h * p.g.kernel_w;
     lanes sum[OF_ONE];
     UNROLL
     for (int t = 0; t < OF_ONE; t++)
@@ -414,7 +412,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
         const long ih = input_row(id1 * p.g.stride_h - p.g.padding_h + kh * p.g.dilation_h, p);
         if (ih < 0)
             continue;
-        GLOBAL const float *row = x + id2 * p.x_block + ih * p.x_row;
+        GLOBAL const float *row = plane + ih * p.x_row;
         for (long kw = 0; kw < p.g.kernel_w; kw++) {
             long v = run.phase - p.g.padding_w + kw * p.g.dilation_w;
             if (p.up_w > 1) {
@@ -423,7 +421,7 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
                 v /= p.up_w;
             }
             v += run.start * p.g.stride_w;
-            const lanes weight = load_lanes(w + (block * taps + kh * p.g.kernel_w + kw) * LANES);
+            const lanes weight = load_lanes(w + (kh * p.g.kernel_w + kw) * LANES);
             if (v >= 0 && v + (OF_ONE - 1) * p.g.stride_w < p.g.width) {
                 GLOBAL const float *from = row + v * LANES;
                 UNROLL
@@ -439,12 +437,26 @@ KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL cons
             }
         }
     }
-    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels);
-    GLOBAL float *out = y + ((id2 * p.g.out_height + id1) * p.g.out_width + run.phase + run.start * p.up_w) * LANES;
+    GLOBAL float *out = row_out + (run.phase + run.start * p.up_w) * LANES;
     UNROLL
     for (int t = 0; t < OF_ONE; t++)
         if (run.start + t >= run.own && run.start + t < run.end)
-            store_lanes(activate_lanes(sum[t] + bias0, p.activation), out + t * p.up_w * LANES);
+            store_lanes(activate_lanes(sum[t] + bias, p.activation), out + t * p.up_w * LANES);
+}
+
+/* One input channel for each output channel, so that lanes never mix. id0: column phase; id1: row; id2: image and block. */
+#if defined(LX_WANT_ALL) || defined(LX_WANT_conv2d_depthwise)
+KERNEL4(conv2d_depthwise, conv2d_tile_args, GLOBAL const float *, x, GLOBAL const float *, w,
+        GLOBAL const float *, bias, GLOBAL float *, y)
+{
+    const long block = id2 % p.out_blocks, taps = (long)p.g.kernel_h * p.g.kernel_w;
+    const lanes bias0 = bias_of_block(bias, p.bias, block, p.out_channels);
+    run_of_pixels run = {id0, 0, 0, CEIL_DIV(p.g.out_width - id0, p.up_w)};
+    for (run.own = 0; run.own < run.end; run.own += OF_ONE) {
+        run.start = run.own + OF_ONE <= run.end ? run.own : run.end < OF_ONE ? 0 : run.end - OF_ONE;
+        depthwise_tile(run, id1, x + id2 * p.x_block, w + block * taps * LANES, bias0,
+                       y + (id2 * p.g.out_height + id1) * p.g.out_width * LANES, p);
+    }
 }
 #endif
 

@@ -31,6 +31,8 @@ typedef struct {
     int in_blocks, in_channels;
     int inner; /* input channels in a block */
     int kernel_h, kernel_w;
+    int by_rows; /* id0 is the group and out block, whose weights lie in one row */
+    int filler; /* see kernels/luxel.h */
 } conv2d_pack_args;
 
 /* conv2d_tile and conv2d_depthwise. The input is read as if `up - 1` zeros stood between its pixels, which turns

@@ -221,14 +221,16 @@ lx_code lx_conv2d_pack(const lx_convolution *c, lx_tensor *packed, const lx_tens
                              .in_channels = (int)(transposed ? out : in),
                              .inner = (int)inner,
                              .kernel_h = c->g.kernel_h,
-                             .kernel_w = c->g.kernel_w};
+                             .kernel_w = c->g.kernel_w,
+                             .by_rows = transposed};
     if (backward)
         args.base = (w->shape[2] - 1) * s[2] + (w->shape[3] - 1) * s[3];
     const long channels = args.in_blocks * inner;
     const long shape[3] = {(long)tiles->groups * args.out_blocks, channels * w->shape[2] * w->shape[3], lanes};
     if (lx_tensor_new(packed, w->storage->device, LX_FLOAT32, 3, shape, error))
         return error->code;
-    const lx_code code = LX_RUN(k_conv2d_pack, args.in_blocks, shape[0], 1, lx_tensor_count(packed), args, error, w,
+    const lx_code code = LX_RUN(k_conv2d_pack, transposed ? shape[0] : args.in_blocks,
+                                transposed ? args.in_blocks : shape[0], 1, lx_tensor_count(packed), args, error, w,
                                 packed);
     if (code)
         lx_tensor_free(packed);

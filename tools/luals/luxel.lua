@@ -5247,6 +5247,13 @@ function lx.vision.load(path, options) end
 ---@return {x: integer, y: integer, w: integer, h: integer} where it was, in pixels from the top left
 function lx.vision.lung_crop(image) end
 
+--- The smallest box around what a mask shows, with a margin. Specks are left out: components of less than `least` of
+--- the largest one's pixels.
+---@param mask Tensor uint8, one channel; not 0 is inside
+---@param options? {margin?: number, least?: number} margin: share of the box's sides that is added on each side, as far as there is picture, default 0.05; least: default 0.1
+---@return {x: integer, y: integer, w: integer, h: integer}? box pixels from the top left; nil where the mask is empty
+function lx.vision.mask_box(mask, options) end
+
 --- The median of size × size samples: takes specks away and keeps edges.
 ---@param image Tensor
 ---@param size integer odd

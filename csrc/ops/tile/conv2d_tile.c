@@ -54,7 +54,8 @@ static lx_code run_pass(void *job, int variant, lx_error *error)
     args.tiles = (int)lx_ceil_div(width, args.together == 1 ? CONV2D_PIXELS_OF_ONE : CONV2D_PIXELS_OF_TWO(lanes));
     const lx_build_options options = {.always_two = !pass->c->depthwise && args.together == 2 &&
                                                     args.out_blocks % 2 == 0};
-    return LX_RUN_WITH(*pass->kernel, &options, (long)args.tiles * args.up_w, args.g.out_height,
+    const long tiles = pass->c->depthwise ? 1 : args.tiles; /* that work-items compute: else a row each */
+    return LX_RUN_WITH(*pass->kernel, &options, tiles * args.up_w, args.g.out_height,
                        pass->c->batch * args.groups * lx_ceil_div(args.out_blocks, args.together),
                        lx_conv2d_work(pass->c), args, error, pass->x, pass->packed, pass->bias, pass->out);
 }

@@ -236,6 +236,32 @@ function enhance.connected_components(image, options)
     return core.connected_components(image, not options or options.diagonal ~= false)
 end
 
+--- The smallest box around what a mask shows, with a margin. Specks are left out: components of less than `least` of
+--- the largest one's pixels.
+---@param mask Tensor uint8, one channel; not 0 is inside
+---@param options? {margin: number?, least: number?} margin: share of the box's sides that is added on each side, as far
+---  as there is picture, default 0.05; least: default 0.1
+---@return {x: integer, y: integer, w: integer, h: integer}? box pixels from the top left; nil where the mask is empty
+function enhance.mask_box(mask, options)
+    local _, found = enhance.connected_components(mask)
+    local margin, least = options and options.margin or 0.05, options and options.least or 0.1
+    local largest, left, top, right, bottom = 0, math.huge, math.huge, 0, 0
+    for _, part in ipairs(found) do largest = math.max(largest, part.area) end
+    for _, part in ipairs(found) do
+        if part.area >= least * largest then
+            left, top = math.min(left, part.x), math.min(top, part.y)
+            right, bottom = math.max(right, part.x + part.w), math.max(bottom, part.y + part.h)
+        end
+    end
+    if largest == 0 then return nil end
+    local height, width = mask.shape[#mask.shape - 1], mask.shape[#mask.shape]
+    local across, down = math.ceil(margin * (right - left)), math.ceil(margin * (bottom - top))
+    left, top = math.max(left - across, 0), math.max(top - down, 0)
+    return {
+        x = left, y = top, w = math.min(right + across, width) - left, h = math.min(bottom + down, height) - top,
+    }
+end
+
 -- ---- lungs ----------------------------------------------------------------------------------------------------
 
 --- Where both lungs are in a frontal chest radiograph, air being dark, with a margin; without the dark bars that some
@@ -285,5 +311,6 @@ return args.publish("", enhance, {
     morphological_gradient = MORPHOLOGY, top_hat = MORPHOLOGY, black_hat = MORPHOLOGY,
     threshold = "image: image, level: finite",
     connected_components = "image: grey_image, options: {diagonal: boolean?}?",
+    mask_box = "mask: grey_image, options: {margin: number(0..1)?, least: number(0..1)?}?",
     find_lungs = "image: single_image", find_markers = "image: grey_image", lung_crop = "image: single_image",
 })
