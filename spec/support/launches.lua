@@ -101,6 +101,22 @@ others["conv2d of many channels"] = function(device)
         core.conv2d_backward_weight(x, dy, w.shape, options)
 end
 
+-- And for weights to be transformed a few channels at a time.
+others["conv2d of very many channels"] = function(device)
+    local options = {padding = 1}
+    local x, w = lx.randn(1, 256, 4, 5):to(device), (lx.randn(256, 256, 3, 3) / 48):to(device)
+    return core.conv2d(x, w, nil, options)
+end
+
+others["gradient of very many channels"] = function(device)
+    local options = {padding = 1, activation = "relu"}
+    local x, w = lx.randn(1, 128, 5, 4):to(device), (lx.randn(128, 128, 3, 3) / 34):to(device)
+    local dy, dpooled = (lx.randn(1, 128, 5, 4) / 10):to(device), (lx.randn(1, 128, 2, 2) / 10):to(device)
+    local _, codes = core.conv2d_pool(x, w, nil, options)
+    local _, dw = core.conv2d_pool_backward(x, w, dpooled, codes, options, {false, true, false})
+    return core.conv2d_backward_weight(x, dy, w.shape, {padding = 1}), dw
+end
+
 -- Problems that there are several ways to compute, each alone: a way is forced on all that a case computes.
 local one_problem = {}
 
