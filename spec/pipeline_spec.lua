@@ -45,6 +45,15 @@ local function homography(from, to)
     end
 end
 
+-- The first and the last place of a list that is above 0.
+local function ends(line)
+    local first, last
+    for i, value in ipairs(line:totable()) do
+        first, last = first or value > 0 and i or nil, value > 0 and i or last
+    end
+    return first, last
+end
+
 describe("a pipeline", function()
     local image
     setup(function() image = picture(20, 24) end)
@@ -324,13 +333,6 @@ describe("a pipeline", function()
             local gone = erased:lt(100)
             assert.equal(index, erased:float():min():item())
             assert.is_true(lx.equal(lx.where(gone, bright:float() * 0 + index, bright:float()), erased:float()))
-            local function ends(line)
-                local first, last
-                for i, value in ipairs(line:totable()) do
-                    first, last = first or value > 0 and i or nil, value > 0 and i or last
-                end
-                return first, last
-            end
             local top, bottom = ends(gone[1]:float():max(2))
             local left, right = ends(gone[1]:float():max(1))
             assert.equal((bottom - top + 1) * (right - left + 1), gone:float():sum():item())
@@ -604,13 +606,6 @@ describe("a pipeline", function()
             local drawn = seen:ne(100)
             assert.equal(0, (seen:ne(level):float() * drawn:float()):sum():item())
             assert.is_true(index % 2 == 1 and (level < 56 or level >= 200) or level == 7)
-            local function ends(line)
-                local first, last
-                for i, value in ipairs(line:totable()) do
-                    first, last = first or value > 0 and i or nil, value > 0 and i or last
-                end
-                return first, last
-            end
             local top, bottom = ends(drawn[1]:float():max(2))
             local left, right = ends(drawn[1]:float():max(1))
             assert.near(size * height, bottom - top + 1, 0.12 * size * height + 1.5)

@@ -1,6 +1,7 @@
 -- Plots: SVG that parses, numbers at their pixels, whatever the data are; and what the terminal shows.
 
 local lx = require "luxel"
+local contrast = require "spec.support.contrast"
 local shell = require "spec.support.shell"
 local svg = require "luxel.plot.svg"
 
@@ -55,19 +56,6 @@ local function places(elements, x_range, y_range)
     local left, top, width, height = tonumber(area.x), tonumber(area.y), tonumber(area.width), tonumber(area.height)
     return function(x) return left + (x - x_range[1]) / (x_range[2] - x_range[1]) * width end,
         function(y) return top + height - (y - y_range[1]) / (y_range[2] - y_range[1]) * height end
-end
-
-local function contrast(a, b)
-    local function luminance(colour)
-        local sum = 0
-        for k, weight in ipairs {0.2126, 0.7152, 0.0722} do
-            local level = tonumber(colour:sub(2 * k, 2 * k + 1), 16) / 255
-            sum = sum + weight * (level <= 0.03928 and level / 12.92 or ((level + 0.055) / 1.055) ^ 2.4)
-        end
-        return sum
-    end
-    local x, y = luminance(a), luminance(b)
-    return (math.max(x, y) + 0.05) / (math.min(x, y) + 0.05)
 end
 
 describe("a plot", function()

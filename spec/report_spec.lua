@@ -1,6 +1,7 @@
 -- Pages of runs and evaluations: nothing comes from outside, names cannot break them, and what they show is what
 -- lx.metrics says.
 
+local contrast = require "spec.support.contrast"
 local core = require "luxel.core"
 local lx = require "luxel"
 local lfs = require "lfs"
@@ -424,19 +425,6 @@ describe("the commands #slow", function()
 end)
 
 describe("the style of pages", function()
-    local function contrast(a, b)
-        local function luminance(colour)
-            local sum = 0
-            for k, weight in ipairs {0.2126, 0.7152, 0.0722} do
-                local level = tonumber(colour:sub(2 * k, 2 * k + 1), 16) / 255
-                sum = sum + weight * (level <= 0.03928 and level / 12.92 or ((level + 0.055) / 1.055) ^ 2.4)
-            end
-            return sum
-        end
-        local x, y = luminance(a), luminance(b)
-        return (math.max(x, y) + 0.05) / (math.min(x, y) + 0.05)
-    end
-
     it("can be read in light, in dark and on paper: 4.5 to 1", function()
         local path = os.tmpname()
         assert(require("luxel.page").write(path, "T", "b", {}, svg.STYLE))

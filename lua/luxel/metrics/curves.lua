@@ -3,7 +3,7 @@
 local args = require "luxel.args"
 local counts = require "luxel.metrics.counts"
 local samples = require "luxel.metrics.sample"
-local result_type = require "luxel.result"
+local curve_type = require "luxel.metrics.points"
 
 local sample, sorted = samples.of, samples.sorted
 
@@ -39,15 +39,8 @@ function metrics.auc(scores, labels)
     return area(sorted(sample(scores, labels, "auc")))
 end
 
-local new_points = result_type("ROC curve", {}, function(points)
-    local lines = {("ROC curve of %d points"):format(#points), "  threshold     false   true positive rate"}
-    local step = math.max(1, #points // 10)
-    for i = 1, #points, step do
-        local point = points[i]
-        lines[#lines + 1] = ("  %9.4g  %8.4f %8.4f"):format(point.threshold, point.fpr, point.tpr)
-    end
-    return table.concat(lines, "\n")
-end)
+local new_points = curve_type("ROC curve", "points", "  threshold     false   true positive rate",
+    "  %9.4g  %8.4f %8.4f", {"threshold", "fpr", "tpr"})
 
 -- `metrics.roc` under the name of who asks.
 local function roc(scores, labels, caller)
@@ -73,15 +66,8 @@ end
 ---@return {fpr: number, tpr: number, threshold: number}[]? points, string? message
 function metrics.roc(scores, labels) return roc(scores, labels, "roc") end
 
-local new_steps = result_type("precision-recall curve", {}, function(points)
-    local lines = {("precision-recall curve of %d points"):format(#points), "  threshold    recall precision"}
-    local step = math.max(1, #points // 10)
-    for i = 1, #points, step do
-        local point = points[i]
-        lines[#lines + 1] = ("  %9.4g  %8.4f  %8.4f"):format(point.threshold, point.recall, point.precision)
-    end
-    return table.concat(lines, "\n")
-end)
+local new_steps = curve_type("precision-recall curve", "points", "  threshold    recall precision",
+    "  %9.4g  %8.4f  %8.4f", {"threshold", "recall", "precision"})
 
 -- Calls `use(score, positives, called)` for each distinct score of a sorted sample, from the highest: the positives and
 -- images that are called from it on.
@@ -137,15 +123,8 @@ function metrics.precision_recall(scores, labels)
     return new_steps(points)
 end
 
-local new_decisions = result_type("decision curve", {}, function(points)
-    local lines = {("decision curve of %d thresholds"):format(#points), "  threshold  net benefit  of calling all"}
-    local step = math.max(1, #points // 10)
-    for i = 1, #points, step do
-        local point = points[i]
-        lines[#lines + 1] = ("  %9.4g  %11.4f  %14.4f"):format(point.threshold, point.net_benefit, point.all)
-    end
-    return table.concat(lines, "\n")
-end)
+local new_decisions = curve_type("decision curve", "thresholds", "  threshold  net benefit  of calling all",
+    "  %9.4g  %11.4f  %14.4f", {"threshold", "net_benefit", "all"})
 
 --- The net benefit at many thresholds, beside that of calling every image positive; that of calling none is 0 (Vickers
 --- and Elkin, Medical Decision Making 26:565, 2006). A model is of use where its own is above both.

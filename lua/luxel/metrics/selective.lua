@@ -5,7 +5,7 @@
 -- figures are means over all orders.
 
 local args = require "luxel.args"
-local result_type = require "luxel.result"
+local curve_type = require "luxel.metrics.points"
 local samples = require "luxel.metrics.sample"
 
 local metrics = {}
@@ -31,15 +31,8 @@ local function each_level(kept, use)
     end
 end
 
-local new_curve = result_type("risk-coverage curve", {}, function(points)
-    local lines = {("risk-coverage curve of %d points"):format(#points), "      doubt  coverage    risk"}
-    local step = math.max(1, #points // 10)
-    for i = 1, #points, step do
-        local point = points[i]
-        lines[#lines + 1] = ("  %9.4g  %8.4f  %.4f"):format(point.doubt, point.coverage, point.risk)
-    end
-    return table.concat(lines, "\n")
-end)
+local new_curve = curve_type("risk-coverage curve", "points", "      doubt  coverage    risk",
+    "  %9.4g  %8.4f  %.4f", {"doubt", "coverage", "risk"})
 
 --- The share of wrong answers (risk) among the share of images that are answered (coverage), those up to each doubt
 --- (El-Yaniv and Wiener, JMLR 11:1605, 2010).
