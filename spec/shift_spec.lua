@@ -103,5 +103,10 @@ describe("lx.train.shift", function()
     it("wants folds and seeds", function()
         assert.error_matches(function() lx.train.shift(options {folds = {}}) end, "there are none")
         assert.error_matches(function() lx.train.shift(options {seeds = {}}) end, "there are none")
+        assert.error_matches(function() lx.train.shift(options {seeds = {1, 1}}) end, "would share the folder")
+        local same = {{group = "a b", train = folds[1].train, val = folds[1].val},
+            {group = "a-b", train = folds[2].train, val = folds[2].val}}
+        assert.error_matches(function() lx.train.shift(options {folds = same}) end,
+            "would share the folder a_b%-seed%-1")
     end)
 end)

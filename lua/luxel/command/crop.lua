@@ -57,6 +57,9 @@ function crop.run(args)
     end
     local root, paths = args.data:gsub("(.)/+$", "%1"), {}
     if lfs.attributes(root, "mode") ~= "directory" then options.fail(root .. ": this is no folder") end
+    if (args.out .. "/"):sub(1, #root + 1) == root .. "/" then
+        options.fail(("--out: %s is in the folder of the images, where it would be one more class"):format(args.out))
+    end
     options.collect(root, paths, options.fail)
     if #paths == 0 then options.fail(root .. ": there are no images in this folder") end
     local console, left, whole, taken = lx.train.console(), 0, 0, {}

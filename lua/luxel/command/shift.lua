@@ -62,6 +62,7 @@ local function outsides_of(args)
     for _, word in ipairs(args.outside) do
         local name, dir = word:match("^([^=]+)=(.+)$")
         if not name then options.fail(("--outside: expected NAME=DIR, got '%s'"):format(word)) end
+        if sets[name] then options.fail(("--outside: the name %s is there twice"):format(name)) end
         sets[name] = options.load(options.must(lx.data.image_folder(dir, {positive = args.positive})), args.size,
             args.strict)
     end

@@ -137,14 +137,20 @@ end
 ---  accuracy
 ---@return string? message, string? code as of `fit`
 local function measure_shift(options)
-    local jobs, seeds = {}, options.seeds or {1}
+    local jobs, seeds, taken = {}, options.seeds or {1}, {}
     if #options.folds == 0 then args.fail("shift: options: option 'folds': there are none") end
     if #seeds == 0 then args.fail("shift: options: option 'seeds': there are none") end
     for _, fold in ipairs(options.folds) do
         for _, seed in ipairs(seeds) do
             local group, number = tostring(fold.group), #jobs + 1
+            local folder = folder_of(group, seed)
+            if taken[folder] then
+                args.fail("shift: options: the runs of group %s and seed %d would share the folder %s with others; "
+                    .. "name groups otherwise, and seeds once", group, seed, folder)
+            end
+            taken[folder] = true
             jobs[number] = {
-                folder = folder_of(group, seed), fold = fold, plan = function() return options.fit(fold, seed) end,
+                folder = folder, fold = fold, plan = function() return options.fit(fold, seed) end,
                 words = function(plan)
                     args.check("shift: options: option 'fit': its result: train", "dataset", plan.train)
                     return ("without %s, seed %d (%d of %d): %d images to train on, %d left out"):format(group, seed,
