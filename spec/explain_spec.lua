@@ -675,6 +675,11 @@ describe("a model's explanation of a film", function()
         assert.matches("xray INFECTED", output)
         assert.equal(0, status, errors)
         assert.matches("explained by " .. explain.METHODS[1], errors)
+        status, output, errors = shell.run(("%s bin/luxel predict --model '%s' --explain --out '%s/pictures' '%s/a.png'"
+            ):format(LUA, model, work, work)) -- an option follows
+        assert.equal(0, status, errors)
+        assert.matches("xray INFECTED", output)
+        assert.matches("explained by " .. explain.METHODS[1], errors)
     end)
 
     local dicom = (os.getenv("LUXEL_DATA") or "../shared/data") .. "/dicom/derived/RG1_mono1_16bit_rle.dcm"

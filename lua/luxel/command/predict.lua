@@ -202,7 +202,7 @@ local function method_of(args)
         options.fail(("--explain: there is no method '%s'; there are %s"):format(given,
             table.concat(lx.explain.METHODS, ", ")))
     end
-    table.insert(args.images, 1, given)
+    if given then table.insert(args.images, 1, given) end
     return lx.explain.METHODS[1]
 end
 
