@@ -367,6 +367,8 @@ EXAMPLES["lx.vision.boxes.convert"] = function() return lx.rand(2, 4), "corners"
 EXAMPLES["lx.vision.boxes.loss"] = function() return lx.rand(2, 4), lx.rand(2, 4) end
 EXAMPLES["lx.vision.boxes.nms"] = function() return lx.rand(2, 4), lx.rand(2) end
 EXAMPLES["lx.vision.boxes.decode_region"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}} end
+EXAMPLES["lx.vision.boxes.decode_yolo"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}, size = 64} end
+EXAMPLES["lx.vision.boxes.to_image"] = function() return lx.rand(2, 4), 30, 40 end
 EXAMPLES["lx.vision.boxes.anchors"] = function() return {{1, 2}, {3, 4}}, 2 end
 EXAMPLES["lx.nn.functional.reorg"] = function() return lx.rand(1, 4, 4, 4), 2 end
 EXAMPLES["lx.nn.functional.region_loss"] = function()

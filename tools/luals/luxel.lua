@@ -5470,6 +5470,13 @@ function lx.vision.boxes.convert(b, from, to) end
 ---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images boxes [k,4], corners as fractions of the image; scores [k]; classes int32 [k], from 1
 function lx.vision.boxes.decode_region(map, options) end
 
+--- What the map before a [yolo] layer says (Redmon and Farhadi 2018): as `decode_region`, but each class has a sigmoid
+--- of its own, and anchors are in pixels. Of a network with several such maps, the boxes of all go into one `nms`.
+---@param map Tensor [N,anchors (5 + classes),H,W] before activations, as `lx.io.darknet` networks give it
+---@param options {anchors: (table)[], size: integer|integer[], threshold?: number} anchors: {width, height} each, in pixels of the network's images, those of this map alone; size: of these images, {height, width} or both as one; threshold: default 0.5
+---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images as of `decode_region`
+function lx.vision.boxes.decode_yolo(map, options) end
+
 --- Distance intersection over union (Zheng et al. 2020): iou less the square of the distance of the centres, over that
 --- of the diagonal of the smallest box around both.
 ---@param a Tensor [N,4]
@@ -5507,5 +5514,13 @@ function lx.vision.boxes.loss(prediction, target, options) end
 ---@return Tensor places int32 [k] from 1, the best first; of equal scores the earlier one
 ---@return Tensor scores float32 [k], what is left of them
 function lx.vision.boxes.nms(b, scores, options) end
+
+--- Boxes of a network's image, in pixels of the image that it was made of.
+---@param b Tensor [K,4] corners as fractions of the network's image
+---@param height integer of the image, in pixels
+---@param width integer
+---@param options? {fit?: "stretch"|"letterbox", size?: integer|integer[], clip?: boolean} fit: how the image became the network's, default "stretch": each side by itself; "letterbox": in its proportion, in the middle, as darknet does; size: of the network's image, {height, width} or both as one, which "letterbox" needs; clip: what is outside the image is cut off, default true; boxes that are all outside have no area then
+---@return Tensor [K,4] corners
+function lx.vision.boxes.to_image(b, height, width, options) end
 
 return lx
