@@ -3710,7 +3710,7 @@ function lx.models.mobilenet_v3_large(options) end
 function lx.models.mobilenet_v3_small(options) end
 
 --- The names of the networks, in order.
----@param kind? "classifier"|"segmentation"|"autoencoder"? those alone
+---@param kind? "classifier"|"segmentation"|"autoencoder"|"detector"? those alone
 ---@return string[]
 function lx.models.names(kind) end
 
@@ -3799,6 +3799,29 @@ function lx.models.vgg19(options) end
 ---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19_bn(options) end
+
+--- A small detector of one map for radiographs: the maps of a classifier, the coarsest beside the one of the wanted
+--- stride, two 3×3 convolutions, and the numbers of a region layer.
+---@param options? {outputs?: integer, anchors?: (table)[], backbone?: string, stride?: 8|16|32, width?: integer, pretrained?: string, source?: string, variant?: "tf", channels?: integer, size?: integer} outputs: classes of objects, default 1; channels: of the images, default 1; size: is only checked; anchors: {width, height} each in cells, default three squares of 2, 4 and 7; backbone: a classifier of `lx.models`, default "efficientnet_lite0"; stride: pixels from cell to cell, default 16; sides that it divides waste nothing; width: channels of the convolutions, default 128; pretrained, source, variant: a file of weights for the backbone, as classifiers take it
+---@return Module? net [N,channels,H,W] to [N,anchors (5 + outputs),H/stride,W/stride]; nil where the file does not fit
+---@return string? message, string? code
+function lx.models.yolo_lite(options) end
+
+--- YOLOv2 (Redmon and Farhadi 2017): Darknet-19 with a passthrough, as yolov2-voc.cfg of darknet.
+---@param options? {outputs?: integer, anchors?: (table)[], channels?: integer, size?: integer} outputs: classes of objects, default 20; channels: of the images, default 3; size: side of the images in pixels, a multiple of 32, default 416; others may do; anchors: {width, height} each in cells of 32 pixels, default those found for Pascal VOC
+---@return Module net [N,channels,H,W] of 0 to 1 to [N,anchors (5 + outputs),H/32,W/32]
+function lx.models.yolov2(options) end
+
+--- Tiny-YOLOv2, as yolov2-tiny-voc.cfg of darknet.
+---@param options? {outputs?: integer, anchors?: (table)[], channels?: integer, size?: integer} as of `yolov2`
+---@return Module net [N,channels,H,W] of 0 to 1 to [N,anchors (5 + outputs),H/32,W/32]
+function lx.models.yolov2_tiny(options) end
+
+--- YOLOv3-tiny (Redmon and Farhadi 2018), as yolov3-tiny.cfg of darknet: two maps, which `lx.vision.boxes.decode_yolo`
+--- reads by `net.detections[i].anchors`. There is no loss for it here; it is for weights that are trained.
+---@param options? {outputs?: integer, anchors?: (table)[], channels?: integer, size?: integer} outputs: classes of objects, default 80; channels: default 3; size: a multiple of 32, default 416; anchors: six {width, height} in pixels, the first three for the finer map; default those found for COCO
+---@return Module net [N,channels,H,W] of 0 to 1 to two maps, [N,3 (5 + outputs),H/32,W/32] and [N,3 (5 + outputs),H/16,W/16]
+function lx.models.yolov3_tiny(options) end
 
 ---@class lx.nn
 lx.nn = {}
