@@ -381,7 +381,7 @@ for _, name in ipairs {"coco", "detection_ap", "lesion_marks"} do
         return {{image = 1, box = {0, 0, 1, 1}}}, {{image = 1, box = {0, 0, 1, 1}, score = 0.5}}
     end
 end
-for _, name in ipairs {"froc", "froc_sensitivity", "jafroc"} do
+for _, name in ipairs {"froc", "froc_intervals", "froc_sensitivity", "jafroc"} do
     EXAMPLES["lx.metrics." .. name] = function()
         return {{lesions = 1, marks = {{score = 1, lesion = 1}}}, {lesions = 0, marks = {}}}
     end

@@ -64,6 +64,7 @@ end
 local TASKS <const> = {
     binary = "which of two classes an image is of", classes = "which of several classes an image is of",
     labels = "which of several labels an image has", segmentation = "which pixels are inside",
+    detection = "where which objects are",
 }
 
 local function flat(value)
