@@ -207,7 +207,9 @@ describe("free response", function()
                 local patient = stream:integer(12)
                 drawn[#drawn + 1], drawn[#drawn + 2] = images[2 * patient - 1], images[2 * patient]
             end
-            for k, value in ipairs(select(2, metrics.froc_sensitivity(drawn, rates))) do values[k][#values[k] + 1] = value end
+            for k, value in ipairs(select(2, metrics.froc_sensitivity(drawn, rates))) do
+                table.insert(values[k], value)
+            end
         end
         for k, point in ipairs(found.points) do
             table.sort(values[k])

@@ -191,6 +191,16 @@ describe("boxes", function()
         assert.error_matches(function() boxes.loss(lx.zeros(0, 4), lx.zeros(0, 4)) end, "loss: prediction: .*one box")
     end)
 
+    it("have anchors that are plain pairs, also where no step gains", function()
+        for seed = 1, 20 do
+            for _, anchor in ipairs(boxes.anchors({{1, 2}, {5, 3}, {9, 9}}, 3, {seed = seed})) do
+                local count = 0
+                for _ in pairs(anchor) do count = count + 1 end
+                assert.equal(2, count)
+            end
+        end
+    end)
+
     it("have anchors: the groups that sizes fall into", function()
         local sizes, stream = {}, random.stream(3)
         for i = 1, 90 do

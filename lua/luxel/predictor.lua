@@ -44,6 +44,7 @@ local Predictor = {}
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
+---@field info luxel.ImageInfo? what the file says of itself
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
 ---@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold,
@@ -189,7 +190,7 @@ end
 ---  best GPU; tta: as of `lx.train.predict`, the mean over mirrored and moved views; calibration and threshold are
 ---  those of single views
 ---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no
----  model, "device"
+---  model, "model" where it finds boxes and there are to be several views, "device"
 function predictor.open(path, options)
     if type(path) == "table" then return open_all(path, options) end
     local name = options and options.device or "cpu"
@@ -203,7 +204,8 @@ function predictor.open(path, options)
     if not net then return nil, ("%s: %s"):format(path, mistake), "format" end
     if metadata.task == "detection" and (options and options.tta or not net.anchors) then
         if options and options.tta then
-            args.fail("open: options: option 'tta': boxes of several views are not joined; leave it out")
+            return nil, path .. ": it finds boxes, and boxes of several views are not joined: leave out test-time "
+                .. "augmentation", "model"
         end
         return nil, ("%s: model: expected a detector of one map, got '%s'"):format(path, metadata.model), "format"
     end
@@ -552,7 +554,7 @@ function Predictor:all(sources, options)
         local name, image, message, code = read(source)
         if image then
             out[i] = {
-                path = name, findings = opts.quality and lx.vision.quality(image) or nil,
+                path = name, info = message, findings = opts.quality and lx.vision.quality(image) or nil,
                 image = opts.images and image or nil,
             }
             small[#small + 1], places[#places + 1] = shrink(self, image), i

@@ -105,6 +105,7 @@ end
 function evaluate.run(args)
     local device, device_words = options.device(args.device)
     local model = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    if model.task == "detection" then options.fail("the model finds boxes: use luxel detect evaluate") end
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
         options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))
     end

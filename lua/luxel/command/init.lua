@@ -11,8 +11,8 @@ local command = {}
 
 --- The commands in the order in which they are listed.
 command.NAMES = {
-    "audit", "train", "shift", "crop", "evaluate", "predict", "adapt", "report", "label-reports", "weights", "devices",
-    "bench", "repl",
+    "audit", "train", "shift", "crop", "evaluate", "predict", "detect", "adapt", "report", "label-reports", "weights",
+    "devices", "bench", "repl",
 }
 
 local SUMMARY <const> = "Learns from labelled radiographs, answers for new ones, and says how sure it is."
@@ -57,10 +57,18 @@ function command.manual()
         '.TH LUXEL 1 "" "luxel ' .. version .. '" ""', ".SH NAME", "luxel \\- " .. SUMMARY, ".SH SYNOPSIS",
         ".B luxel", ".I COMMAND", "[\\fIoptions\\fR]", ".SH COMMANDS",
     }
+    local function add(name, parser, summary)
+        local help = parser:get_help():gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("\n([.'])", "\n\\&%1")
+        out[#out + 1] = (".SS luxel %s\n%s\n.nf\n%s\n.fi"):format(name, summary, help)
+    end
     for _, name in ipairs(command.NAMES) do
         local parser, module = parser_of(name, "luxel " .. name)
-        local help = parser:get_help():gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("\n([.'])", "\n\\&%1")
-        out[#out + 1] = (".SS luxel %s\n%s\n.nf\n%s\n.fi"):format(name, module.summary, help)
+        add(name, parser, module.summary)
+        for _, part in ipairs(module.PARTS or {}) do
+            local inner, of_part = argparse(("luxel %s %s"):format(name, part)), module.part(part)
+            of_part.options(inner)
+            add(name .. " " .. part, inner, of_part.summary)
+        end
     end
     out[#out + 1] = ".SH NOTICE\n" .. options.NOTICE
     return table.concat(out, "\n") .. "\n"

@@ -527,7 +527,8 @@ function WRITERS.voc(folder, rows)
 end
 
 function WRITERS.coco(path, rows)
-    local root = {images = {}, annotations = {}, categories = {}}
+    local function list() return setmetatable({}, json.LIST) end
+    local root = {images = list(), annotations = list(), categories = list()}
     for k, name in ipairs(rows.classes) do root.categories[k] = {id = k, name = name} end
     each_known(rows, function(name, boxes, i)
         local height, width = rows.size(i)

@@ -490,8 +490,8 @@ end)
 ---@param options? {rates: number[], n: integer, seed: integer, level: number} rates: rising, default 1/8, 1/4 ... 8; n,
 ---  seed, level: as of `bootstrap`
 ---@return {mean: number, points: {rate: number, sensitivity: number, low: number?, high: number?}[], units: integer}?
----  figures mean: of the sensitivities; units: how many patients were drawn from; no interval where there are fewer than
----  two, or where most resamples have no lesion
+---  figures mean: of the sensitivities; units: how many patients were drawn from; no interval where there are fewer
+---  than two, or where most resamples have no lesion
 ---@return string? message why nil: there is no lesion
 function metrics.froc_intervals(images, options)
     local opts = args.with_defaults(options, random_resamples.DEFAULTS)

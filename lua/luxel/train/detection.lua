@@ -110,16 +110,19 @@ function detection.marks(truth, detections, images, patients)
     return metrics.lesion_marks(lesions, detections, {images = images, patients = patients})
 end
 
---- The lowest score with at most so many false marks an image on the average.
+--- The highest score at which as many lesions are found as can be with at most so many false marks an image on the
+--- average.
 ---@param marks table[] as of `lx.metrics.lesion_marks`
 ---@param rate number
----@return number? threshold nil where there is no lesion; 1 where even the best mark is too often false
+---@return number? threshold nil where there is no lesion; 1 where no lesion is found so
 function detection.threshold_at(marks, rate)
     local points = metrics.froc(marks)
     if not points then return nil end
-    local threshold = 1
+    local threshold, most = 1, 0
     for _, point in ipairs(points) do
-        if point.false_positives <= rate then threshold = point.threshold end
+        if point.false_positives <= rate and point.sensitivity > most then
+            threshold, most = point.threshold, point.sensitivity
+        end
     end
     return threshold
 end

@@ -447,12 +447,11 @@ local function prepare_step(fit)
         fit.optimizer:step()
         if fit.scheduler and fit.per == "step" then fit.scheduler:step() end
     end
-    if fit.compile == false then return end
-    if fit.clip then fit.update = lx.compile(fit.update, {name = "fit, the update"}) end
-    if task.kinds[fit.task].boxes then return end -- the host has a part in their loss
+    if fit.compile == false or task.kinds[fit.task].boxes then return end -- the host has a part in the loss of boxes
     for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients", "find_worst"} do
         fit[name] = lx.compile(fit[name], {name = "fit"})
     end
+    if fit.clip then fit.update = lx.compile(fit.update, {name = "fit, the update"}) end
 end
 
 -- Reading the loss is the only wait for the device. It comes as late as the weights can still be kept from a loss that
@@ -1091,7 +1090,7 @@ end
 ---  these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does;
 ---  calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
 ---  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs
----  as much as `cost` false alarms; of two classes and of each label; of boxes the lowest score with at most so many
+---  as much as `cost` false alarms; of two classes and of each label; of boxes the score with at most so many
 ---  false_marks an image, default 0.25, or a number; callbacks: called with what the console shows after each step and
 ---  each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or
 ---  each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already;

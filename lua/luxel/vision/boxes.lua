@@ -357,7 +357,7 @@ end
 
 -- First anchors: each the next by chance, the likelier the worse those before cover it (Arthur and Vassilvitskii 2007).
 local function first_anchors(sizes, k, stream)
-    local anchors, far = {table.pack(table.unpack(sizes[stream:integer(#sizes)]))}, {}
+    local anchors, far = {{table.unpack(sizes[stream:integer(#sizes)])}}, {}
     while #anchors < k do
         local total = 0
         for i, size in ipairs(sizes) do
