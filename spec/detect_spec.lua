@@ -172,6 +172,8 @@ describe("fit with boxes", function()
         refused({mixup = 0.2}, "'mixup': it is for labels, and these images have boxes")
         refused({calibration = "platt"}, "'calibration': the task 'detection' has none")
         refused({threshold = "youden"}, "'threshold': of boxes it is a number")
+        refused({region = {coord_scale = 2}, loss = function() end}, "'region': .* and 'loss' is another one")
+        refused({region = {coord_scail = 2}}, "coord_scail")
         refused({best = "auc"}, "'best': the task 'detection' has no 'auc'; it has ap50, froc, loss and last")
         local train = sets()
         local groups = {}
@@ -180,6 +182,26 @@ describe("fit with boxes", function()
         assert.error_matches(function()
             lx.train.predict(new_net(), train, {tta = true})
         end, "predict: options: option 'tta': the network gives maps that boxes are read from")
+    end)
+
+    it("takes options of the loss, which are a part of the recipe", function()
+        local function losses(out, region, more)
+            local options, found = fit_options(out, more), {}
+            options.region, options.epochs = region, 1
+            options.optimizer.groups[1].lr = 1e-12 -- so that all see the same network
+            options.callbacks = {epoch = function(row) found = {row.loss_coordinates, row.loss_with_object} end}
+            local result, message = lx.train.fit(options)
+            return found, result, message
+        end
+        local plain = losses("plain", nil)
+        local heavy = losses("heavy", {coord_scale = 3})
+        assert.near(3 * plain[1], heavy[1], 1e-4 * heavy[1])
+        assert.near(plain[2], heavy[2], 1e-5)
+        local _, result, message = losses("heavy", nil, {resume = true})
+        assert.is_nil(result)
+        assert.matches("the loss of boxes was {coord_scale=3} and is the usual", message)
+        local train = lx.data.phantom {n = 4, size = SIZE}
+        assert.error_matches(function() losses("no", {}, {train = train, val = train}) end, "option 'region'")
     end)
 
     it("leaves images of which nothing is known out of loss and figures", function()
@@ -296,7 +318,7 @@ describe("luxel detect #slow", function()
 
         local model = work .. "/run/best.safetensors"
         status, output, errors = run("%s bin/luxel detect evaluate --model '%s' --phantoms 20 --json "
-            .. "'%s/figures.json'", LUA, model, work)
+            .. "'%s/figures.json' --report '%s/page.html'", LUA, model, work, work)
         assert.equal(0, status, errors)
         assert.matches("AP50 +%d%.%d+", output)
         assert.matches("sensitivity at 0%.125 false marks an image +%d%.%d+", output)
@@ -304,6 +326,13 @@ describe("luxel detect #slow", function()
         local figures = assert(json.decode(read(work .. "/figures.json")))
         assert.equal(7, #figures.froc)
         assert.equal(20, figures.images)
+        local page = read(work .. "/page.html")
+        for _, title in ipairs {"Free%-response curve", "Precision and recall", "Missed", "False alarms", "Found",
+            "Model card", "does not replace one", "where which objects are"} do
+            assert.matches(title, page)
+        end
+        local pictures = select(2, page:gsub("<figure>", ""))
+        assert.is_true(pictures > 0 and pictures <= 36)
 
         assert(lx.data.phantom_save(work .. "/films", {n = 4, size = 96, task = "detection"}))
         status, output, errors = run("%s bin/luxel detect predict --model '%s' --threshold 0.001 --json --coco "

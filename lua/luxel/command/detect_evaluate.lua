@@ -6,6 +6,7 @@
 
 local boxes = require "luxel.command.boxes"
 local core = require "luxel.core"
+local boxes_page = require "luxel.report.boxes"
 local detection = require "luxel.train.detection"
 local json = require "luxel.json"
 local lx = require "luxel"
@@ -16,12 +17,16 @@ local evaluate = {summary = "How well a detector finds what is known to be there
 -- Phantoms that no training has drawn: seeds of training runs are not negative.
 local PHANTOM_SEED <const> = -1
 
+local PICTURES <const> = 12 -- of each kind in the page
+
 --- Adds the options of the command.
 function evaluate.options(parser)
     boxes.add_data(parser)
     parser:option("--model", "Model file that detect train wrote."):count(1)
     options.add_device(parser)
     parser:option("--json", "Write all figures to this file too.")
+    parser:option("--report", "Write a page with curves, figures and pictures of what was missed and found to this "
+        .. "file: HTML that needs nothing else. It shows names of files and pictures.")
     options.add_seed(parser, "Of the resampling for the intervals.", 1)
     options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 300, 1, 1000000,
         true)
@@ -52,9 +57,9 @@ local function read_data(args, model)
     return unseen, what
 end
 
--- Boxes of images that were read from files, brought to the pixels of these: COCO's areas are in them.
+-- Boxes of images that were read from files, brought to the pixels of these: COCO's areas are in them. And the sizes.
 local function to_files(dataset, found)
-    local truth = {}
+    local truth, sizes = {}, {}
     for i = 1, #dataset do
         local info = dataset.images and core.probe_image(dataset.paths[i])
         local height, width = dataset:extent(i)
@@ -70,8 +75,9 @@ local function to_files(dataset, found)
             return out
         end
         truth[i], found[i] = scaled(dataset.boxes[i]), scaled(found[i])
+        sizes[i] = {height * down, width * across}
     end
-    return truth
+    return truth, sizes
 end
 
 -- Sensitivity and false marks an image of the boxes that the model tells, with its threshold.
@@ -179,7 +185,8 @@ function evaluate.run(args)
         end
     end
     local found = options.must(model:detections(dataset, {threshold = detection.LEAST}))
-    dataset.boxes = to_files(dataset, found)
+    local sizes
+    dataset.boxes, sizes = to_files(dataset, found)
     local report = evaluate.report(dataset, found, {threshold = model.threshold, seed = args.seed})
     print("model: " .. model.path)
     print("device: " .. device_words)
@@ -187,6 +194,13 @@ function evaluate.run(args)
     print()
     print(evaluate.words(report))
     print()
+    if args.report then
+        options.must(boxes_page.write(args.report, dataset, found, report, {
+            threshold = model.threshold, pictures = PICTURES, sizes = sizes, metadata = model.metadata,
+            model = model.path, data = what:gsub("%s+", " "), command = options.command_line(),
+        }))
+        print("report in " .. args.report)
+    end
     print(options.NOTICE)
     if args.json then
         report.model, report.data, report.classes, report.notice = model.path, what, model.classes, options.NOTICE

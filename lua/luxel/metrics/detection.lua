@@ -526,7 +526,8 @@ function metrics.froc_intervals(images, options)
     local sum = 0
     for k, point in ipairs(points) do
         local low, high = random_resamples.percentile(values[k], opts.n, opts.level)
-        if low then point.low, point.high = low, high end
+        -- resamples that all agree say nothing of what other patients would be like
+        if low and low < high then point.low, point.high = low, high end
         sum = sum + point.sensitivity
     end
     return new_sensitivities {mean = sum / #points, points = points, units = #units}

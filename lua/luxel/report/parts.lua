@@ -174,9 +174,10 @@ end
 ---@param title string
 ---@param below string
 ---@param out string[]
+---@param style string? of these parts besides
 ---@return boolean? ok, string? message, string? code
-function parts.write(path, title, below, out)
-    return page.write(path, title, below, out, svg.STYLE .. ".lx-plot{width:100%;height:auto}")
+function parts.write(path, title, below, out, style)
+    return page.write(path, title, below, out, svg.STYLE .. ".lx-plot{width:100%;height:auto}" .. (style or ""))
 end
 
 return parts

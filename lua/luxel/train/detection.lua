@@ -32,10 +32,12 @@ end
 
 --- The usual loss of a detector.
 ---@param net Module
+---@param settings table? options of `F.region_loss` besides anchors
 ---@return fun(out: Tensor, truth: Tensor): Tensor, table
-function detection.loss_of(net)
-    detection.check_network("fit: options: option 'net'", net)
-    return function(out, truth) return F.region_loss(out, truth, {anchors = net.anchors}) end
+function detection.loss_of(net, settings)
+    local options = {anchors = net.anchors}
+    for name, value in pairs(settings or {}) do options[name] = value end
+    return function(out, truth) return F.region_loss(out, truth, options) end
 end
 
 ---@class luxel.FoundBox a box that a model found, in pixels from the top left

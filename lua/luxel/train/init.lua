@@ -924,7 +924,11 @@ local function prepare(options)
     local kind = task.kinds[fit.task]
     if kind.boxes then detection.check_network("fit: options: option 'net'", fit.net) end
     fit.parts = not fit.loss and kind.parts or nil
-    fit.loss = fit.loss or kind.loss_of and kind.loss_of(fit.net) or kind.loss
+    if fit.region and (fit.loss or not kind.boxes) then
+        args.fail("fit: options: option 'region': it is of the usual loss of boxes, and %s", fit.loss
+            and "'loss' is another one" or ("the task is '%s'"):format(fit.task))
+    end
+    fit.loss = fit.loss or kind.loss_of and kind.loss_of(fit.net, fit.region) or kind.loss
     fit.judge_by = judge_by(fit)
     fit.per = fit.scheduler and (fit.scheduler.unit or "step")
     local fits, mistake = schema.check(run.describe(fit))
@@ -1065,40 +1069,40 @@ end
 ---  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
 ---  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
 ---  specificity: number?, cost: number?, prevalence: number?, false_marks: number?}|nil, progress: luxel.Console?,
----  profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy,
----  of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`;
----  mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want
----  (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`;
----  enhance: steps without chance that every image goes through, in training before the augmentation, and in
----  validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an
----  average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first
----  of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch
----  normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the
----  largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last" for the last epoch whatever it is
----  like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...}; patience: ends the run after so
----  many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`;
----  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
----  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
----  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
----  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
----  (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation
----  (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the
----  group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of
----  images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing;
----  label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others
----  of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With
----  these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does;
----  calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
----  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs
----  as much as `cost` false alarms; of two classes and of each label; of boxes the score with at most so many
----  false_marks an image, default 0.25, or a number; callbacks: called with what the console shows after each step and
----  each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or
----  each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already;
----  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of
----  `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built
----  with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile:
----  false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file
----  for a trace of a few steps after the first ones; what they spent their time on is shown too
+---  region: table?, profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes
+---  cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes
+---  `F.region_loss`, with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided
+---  by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size,
+---  threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in
+---  training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as
+---  if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated
+---  and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight
+---  averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays
+---  up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last"
+---  for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...};
+---  patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch,
+---  to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of
+---  it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser
+---  has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of
+---  frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs
+---  are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
+---  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that
+---  grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment:
+---  over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets
+---  that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix:
+---  images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each
+---  batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as
+---  `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or
+---  "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost,
+---  where a miss costs as much as `cost` false alarms; of two classes and of each label; of boxes the score with at
+---  most so many false_marks an image, default 0.25, or a number; callbacks: called with what the console shows after
+---  each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser,
+---  each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out`
+---  holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a
+---  network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it
+---  was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets;
+---  compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded;
+---  profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
@@ -1174,6 +1178,9 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
     .. "augment: boolean|table?, balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, "
     .. "dro: {groups: table, step: positive?, adjustment: finite(0..)?}?, drop_last: boolean?, clip: positive?, "
     .. "accumulate: integer(1..65536)?, ema: ema?, swa: integer(1..)?, "
+    .. "region: {object_scale: finite(0..)?, noobject_scale: finite(0..)?, class_scale: finite(0..)?, "
+    .. "coord_scale: finite(0..)?, thresh: number(0..1)?, rescore: boolean?, bias_match: boolean?, "
+    .. "by_size: boolean?}?, "
     .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"ap50\"|\"froc\"|\"loss\"|\"last\"|function?, "
     .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
     .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "

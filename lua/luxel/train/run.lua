@@ -139,6 +139,7 @@ function run.recipe_of(fit)
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
         ["the threshold"] = fit.choice.recipe.threshold,
+        ["the loss of boxes"] = text_of(fit.region or "the usual"),
         anchors = text_of(fit.net.anchors or "none"),
         ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",
     }
@@ -162,7 +163,8 @@ end
 -- What runs had that a file says nothing of, because it is older.
 local NEW <const> = {
     ["what is frozen"] = "nothing", ["the first weights"] = "new", ["label smoothing"] = "none", mixup = "none",
-    cutmix = "none", swa = "none", anchors = "none", balance = "none", ["group weights"] = "none",
+    cutmix = "none", swa = "none", anchors = "none",
+    ["the loss of boxes"] = "the usual", balance = "none", ["group weights"] = "none",
     ["the calibration"] = "the usual", ["the threshold"] = "the usual",
 }
 

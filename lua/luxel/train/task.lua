@@ -25,8 +25,8 @@ local task = {}
 ---@field boxes boolean? whether they are maps that boxes are read from
 ---@field parts string[]? of the loss, which the log has too
 ---@field loss (fun(logits: Tensor, targets: Tensor): Tensor)? unless another one is given
----@field loss_of (fun(net: Module): fun(out: Tensor, targets: Tensor): Tensor, table)? where it hangs on the network;
----  its second result has the parts
+---@field loss_of (fun(net: Module, settings: table?): fun(out: Tensor, targets: Tensor): Tensor, table)? where it hangs
+---  on the network; its second result has the parts
 ---@field fit (fun(rows: any[], labels: any[], method: string): any)? the calibration of logits by the labels of
 ---  validation images, or false
 ---@field probabilities fun(row: any, fitted: any): any of a calibrated logit, or row of logits
