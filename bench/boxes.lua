@@ -1,5 +1,4 @@
---- What a detector is worth on few real boxes: folds of patients, beside a blank guess that looks at no image. The
---- table of docs/detection.md.
+--- What a detector is worth on few real boxes: folds of patients, beside a blank guess that looks at no image.
 --
 --     lua5.4 bench/boxes.lua nih|covid DATA OUT [WEIGHTS [EPOCHS [FOLDS]]]
 --
@@ -8,8 +7,7 @@
 -- WEIGHTS: those of EfficientNet-Lite0 (luxel weights efficientnet-lite0), `none` to begin from nothing. Options were
 -- chosen on phantoms alone; the last epoch counts. An interrupted run goes on when it is started again.
 --
--- The images of nih_cxr14 are those that docs/trust.md judges models on. Networks of this bench are for its table
--- alone.
+-- The images of nih_cxr14 are those that docs/trust.md judges models on. Networks of this bench are for its table alone.
 
 local csv = require "luxel.io.csv"
 local detection = require "luxel.train.detection"
@@ -129,11 +127,13 @@ end
 
 -- ---- all of it --------------------------------------------------------------------------------------------------
 
+local function with_interval(value, one)
+    return one.low and ("%.3f (%.3f – %.3f)"):format(value, one.low, one.high) or ("%.3f"):format(value)
+end
+
 local function sensitivity(report, rate)
     for _, point in ipairs(report.froc) do
-        if point.rate == rate then
-            return ("%.3f (%.3f – %.3f)"):format(point.sensitivity, point.low or 0 / 0, point.high or 0 / 0)
-        end
+        if point.rate == rate then return with_interval(point.sensitivity, point) end
     end
 end
 
@@ -142,7 +142,7 @@ local function row(title, set, found)
     local merit = report.jafroc
     print(("| %s | %.3f | %s | %s | %s | %.3f | %s |"):format(title, report.ap50, sensitivity(report, 0.25),
         sensitivity(report, 0.5), sensitivity(report, 1), report.froc_mean,
-        merit and ("%.3f (%.3f – %.3f)"):format(merit.value, merit.low or 0 / 0, merit.high or 0 / 0) or "n/a"))
+        merit and with_interval(merit.value, merit) or "n/a"))
 end
 
 local frame = READERS[which]()
