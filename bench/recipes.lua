@@ -1,10 +1,12 @@
 --- Recipes of training judged by left-out styles: what a network is worth on films of a machine that it never saw.
 --
---     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS [SEED]
---     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS SEED look CHEST_XRAY_SHIFT NIH
+--     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH [SEED]
+--     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH SEED look CHEST_XRAY_SHIFT
 --
 -- The images are dealt into four parts by style (lx.data.styles), so a network is judged after each epoch on styles
--- and patients that it has not seen, and on other patients of the styles that it has. RECIPE is a name of the table
+-- and patients that it has not seen, and on other patients of the styles that it has. Beside it stands what it makes of
+-- adults of another hospital that are not outside: films of ChestX-ray14 without a finding, and with an infiltration,
+-- consolidation or pneumonia, by labels that were read from reports and are often wrong. RECIPE is a name of the table
 -- below. Logits go to runs/recipes/RECIPE-SEED.json, and a line for each epoch to the standard output. No image of
 -- docs/trust.md's outside is read, but by `look`, which trains on all styles, calibrates by what the first left, and
 -- looks at the outside once. Whoever does that writes the figures into docs/trust.md, good or bad.
@@ -15,7 +17,7 @@ local csv = require "luxel.io.csv"
 local lfs = require "lfs"
 local lx = require "luxel"
 
-local name, data, weights, seed = arg[1], arg[2], arg[3], math.tointeger(tonumber(arg[4] or 1))
+local name, data, weights, nih, seed = arg[1], arg[2], arg[3], arg[4], math.tointeger(tonumber(arg[5] or 1))
 local FOLDS <const> = 4
 
 local function cnn() return lx.models.cnn {size = 128} end
@@ -41,10 +43,11 @@ local RECIPES <const> = {
     dro = with {augment = "style", dro = true},
     smooth = with {augment = "style", balance = true, smoothing = 0.1},
     large = with {augment = "style", balance = true, size = 224, epochs = 3},
+    crop_large = with {augment = "style", balance = true, enhance = {{"centre_crop", 0.85}}, size = 192, epochs = 3},
     gentle = with {augment = "style", balance = true, lr = 1e-4, decay = 1},
 }
 
-local recipe = RECIPES[name] or error("usage: recipes.lua RECIPE CHEST_XRAY WEIGHTS [SEED]", 0)
+local recipe = RECIPES[name] or error("usage: recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH [SEED]", 0)
 
 -- Which part the images of each style are of: styles with few and with many of the positive class together.
 local function deal(styles)
@@ -133,21 +136,39 @@ local function look(words, net, input, dataset, ways)
     return {logits = found, labels = truth, groups = dataset.groups}
 end
 
--- NIH's adults that radiologists called normal, or saw an opacity in; of one view.
-local function adults(nih, view)
-    local status, rows = {}, {}
-    for _, row in ipairs(assert(csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
+-- Images of NIH by what `class_of` says of a row, nil for one that does not count.
+local function of_nih(class_of, positive)
+    local rows = {}
     for _, row in ipairs(assert(csv.read(nih .. "/labels.csv"))) do
-        local class = status[row.image]
-        local grown = tonumber(row.age) >= 18 and (not view or row.view == view)
-        if (class == "Normal" or class == "Lung Opacity") and grown then
-            rows[#rows + 1] = {path = nih .. "/images/" .. row.image, label = class, patient = row.patient_id}
-        end
+        local path = nih .. "/images/" .. row.image
+        local class = class_of(row, path)
+        if class then rows[#rows + 1] = {path = path, label = class, patient = row.patient_id} end
     end
-    return assert(assert(lx.data.frame(rows, {positive = "Lung Opacity", label = "label"})):load {size = recipe.size})
+    return assert(assert(lx.data.frame(rows, {positive = positive, label = "label"})):load {size = recipe.size})
 end
 
-if arg[5] == "look" then
+-- Those that are not outside.
+local function elsewhere()
+    return of_nih(function(row, path)
+        if lx.data.outside(path) then return nil end
+        if row.finding_labels == "No Finding" then return "No Finding" end
+        for _, finding in ipairs {"Infiltration", "Consolidation", "Pneumonia"} do
+            if row[finding] == "1" then return "Infiltrate" end
+        end
+    end, "Infiltrate")
+end
+
+-- Adults that radiologists called normal, or saw an opacity in; of one view.
+local function adults(view)
+    local status = {}
+    for _, row in ipairs(assert(csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
+    return of_nih(function(row)
+        local class, grown = status[row.image], tonumber(row.age) >= 18 and (not view or row.view == view)
+        return (class == "Normal" or class == "Lung Opacity") and grown and class or nil
+    end, "Lung Opacity")
+end
+
+if arg[6] == "look" then
     local styled = cjson.decode(assert(io.open(("runs/recipes/%s-%d.json"):format(name, seed))):read("a"))
     local net, input, val = train_on(all, styles.cluster, ("runs/recipes/%s-%d-all"):format(name, seed), function() end)
     local own, truth = lx.train.predict(net, val, input), val.labels:totable()
@@ -160,16 +181,19 @@ if arg[5] == "look" then
         print(("%s: scale %.3f, shift %.3f, threshold %.3f"):format(ways[i].words, ways[i].fitted.scale,
             ways[i].fitted.shift, ways[i].threshold))
     end
-    local shift = assert(assert(lx.data.image_folder(arg[6])):load {size = recipe.size})
+    local shift = assert(assert(lx.data.image_folder(arg[7])):load {size = recipe.size})
     local record = {val = {logits = own, labels = truth}}
     record.shift = look("chest_xray_shift", net, input, shift, ways)
     for _, view in ipairs {"AP", "PA"} do
-        record[view] = look("adults, " .. view, net, input, adults(arg[7], view), ways)
+        record[view] = look("adults, " .. view, net, input, adults(view), ways)
     end
-    record.adults = look("adults", net, input, adults(arg[7]), ways)
+    record.adults = look("adults", net, input, adults(), ways)
     assert(core.write_file(("runs/recipes/%s-%d-look.json"):format(name, seed), {cjson.encode(record), "\n"}))
     return
 end
+
+local others, elsewhere_logits = elsewhere(), {}
+local others_labels = others.labels:totable()
 
 for k = 1, FOLDS do
     local held, patients, rest = {}, {}, {}
@@ -184,9 +208,12 @@ for k = 1, FOLDS do
         function(net, row, input)
             local found = lx.train.predict(net, outside, input)
             local auc, accuracy = report(found, held)
-            print(("%s %d fold %d epoch %d: own AUC %s; left out %d images: AUC %.4f, accuracy %.4f; %.0f s"):format(
-                name, seed, k, row.epoch, row.val_auc and ("%.4f"):format(row.val_auc) or "as above", #held, auc,
-                accuracy, core.now() - started))
+            elsewhere_logits[k] = lx.train.predict(net, others, input)
+            local form = "%s %d fold %d epoch %d: own AUC %s; left out %d images: AUC %.4f, accuracy %.4f; "
+                .. "elsewhere AUC %.4f; %.0f s"
+            print(form:format(name, seed, k, row.epoch, row.val_auc and ("%.4f"):format(row.val_auc) or "as above",
+                #held, auc, accuracy, lx.metrics.auc(sigmoids(elsewhere_logits[k]), others_labels),
+                core.now() - started))
             for i, place in ipairs(held) do logits[place] = found[i] end
         end)
 end
@@ -196,6 +223,13 @@ for i = 1, #all do everything[i] = i end
 local auc, accuracy = report(logits, everything)
 print(("%s %d: left-out styles together: AUC %.4f, accuracy %.4f at one half; %.0f s"):format(name, seed, auc, accuracy,
     core.now() - started))
+local aucs, sums = {}, {}
+for k, found in ipairs(elsewhere_logits) do
+    aucs[k] = lx.metrics.auc(sigmoids(found), others_labels)
+    for i, logit in ipairs(found) do sums[i] = (sums[i] or 0) + logit / FOLDS end
+end
+print(("%s %d: elsewhere, %d images: AUC of the mean logit %.4f, of single networks %.4f, %.4f, %.4f, %.4f"):format(
+    name, seed, #others, lx.metrics.auc(sigmoids(sums), others_labels), table.unpack(aucs)))
 local probabilities = sigmoids(logits)
 local chosen = lx.metrics.youden(probabilities, labels)
 print(("%s %d: threshold %.3f"):format(name, seed, chosen))
@@ -212,5 +246,6 @@ end
 lfs.mkdir("runs")
 lfs.mkdir("runs/recipes")
 assert(core.write_file(("runs/recipes/%s-%d.json"):format(name, seed), {cjson.encode {
-    logits = logits, labels = labels, cluster = styles.cluster,
+    logits = logits, labels = labels, cluster = styles.cluster, elsewhere = elsewhere_logits,
+    elsewhere_labels = others_labels,
 }, "\n"}))

@@ -4294,9 +4294,10 @@ function lx.nn.Upsample(options) end
 function lx.nn.ZeroPad2d(padding) end
 
 --- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's
---- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
+--- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time. `nn.plus(tensor)`
+--- among them adds a shortcut.
 ---@param x Tensor
----@param ... Module
+---@param ... Module|fun(x: Tensor): Tensor
 ---@return Tensor
 function lx.nn.chain(x, ...) end
 
@@ -4314,6 +4315,13 @@ function lx.nn.class(name, parent) end
 ---@return Module view the same one for the same network
 function lx.nn.fuse(net) end
 
+--- A step of `nn.chain` that adds a tensor to what comes before it, as a residual network's shortcut does (He et al.
+--- 2016): `nn.chain(x, conv1, bn1, relu, conv2, bn2, nn.plus(x), relu)`. In a view made by `nn.fuse` a BatchNorm2d
+--- before it and a ReLU or ReLU6 after it are computed in the same pass over memory.
+---@param tensor Tensor float32 of a shape that goes with the result before it
+---@return fun(x: Tensor): Tensor step
+function lx.nn.plus(tensor) end
+
 --- Runs the network on zeros of the given shape and tables, for every layer without children and every module with
 --- parameters beside those of its children, the shape it makes, its own parameters and its multiply-adds (of
 --- convolutions and linear layers, for the whole batch). Print it to see it.
@@ -4323,17 +4331,19 @@ function lx.nn.fuse(net) end
 ---@return {rows: table[], parameters: integer, multiply_adds: integer} summary rows hold name, layer, shape, parameters and multiply_adds; the total counts shared parameters once
 function lx.nn.summary(net, shape, options) end
 
---- The same with an activation after it, in one pass over memory: what `nn.fuse` calls.
+--- The same with something added to it and an activation after that, in one pass over memory: what `nn.fuse` calls.
 ---@param x? Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation? "relu"|"relu6"|nil
+---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function BatchNorm2d:activated(x, activation) end
+function BatchNorm2d:activated(x, activation, addend) end
 
---- The same with an activation after it.
+--- The same with something added to it and an activation after that.
 ---@param x? Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation? "relu"|"relu6"|nil
+---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function DarknetBatchNorm2d:activated(x, activation) end
+function DarknetBatchNorm2d:activated(x, activation, addend) end
 
 --- Adds a module at the end.
 ---@param module Module
@@ -4394,7 +4404,7 @@ function lx.nn.functional.avg_pool2d(x, kernel, options) end
 ---@param running_var? Tensor? [C] likewise
 ---@param weight? Tensor? [C]
 ---@param bias? Tensor? [C]
----@param options? {training?: boolean, momentum?: number, eps?: number, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
+---@param options? {training?: boolean, momentum?: number, eps?: number, addend?: Tensor, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's shape, is added to the result; activation: is applied to it then; all in the same pass
 ---@return Tensor y of x's shape
 function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, options) end
 
