@@ -27,6 +27,15 @@ end
 
 local PLAIN <const> = {net = lite0, size = 128, epochs = 4, lr = 5e-4, decay = 0.9, augment = "full"}
 
+-- `style`, with more of everything.
+local WILD <const> = {
+    {"hflip"}, {"rotate", 15}, {"shift", 0.12}, {"zoom", {0.8, 1.35}},
+    {"style", {0, 1}, p = 0.8}, {"tone", 0.7, p = 0.7}, {"gamma", {0.5, 2}},
+    {"one_of", {{"blur", {0.3, 2}}, {"sharpness", {0.5, 4}}, {"resolution", {0.3, 0.9}}}, p = 0.7},
+    {"border", {0, 0.12}, p = 0.4}, {"marker", p = 0.5}, {"random_erasing", {0.02, 0.25}, value = -2, p = 0.4},
+    {"noise", {1, 12}, p = 0.5}, {"jpeg", {30, 95}, p = 0.4},
+}
+
 local function with(changes)
     local recipe = {}
     for key, value in pairs(PLAIN) do recipe[key] = value end
@@ -43,25 +52,15 @@ local RECIPES <const> = {
     dro = with {augment = "style", dro = true},
     smooth = with {augment = "style", balance = true, smoothing = 0.1},
     large = with {augment = "style", balance = true, size = 224, epochs = 3},
-    crop_large = with {augment = "style", balance = true, enhance = {{"centre_crop", 0.85}}, size = 192, epochs = 3},
+    equalized = with {augment = "style", enhance = {{"equalize"}}},
+    clahe = with {augment = "style", enhance = {{"clahe"}}},
+    mixed = with {augment = "style", mixup = 0.4},
+    wild = with {augment = WILD},
+    style_large = with {augment = "style", size = 192, epochs = 3},
     gentle = with {augment = "style", balance = true, lr = 1e-4, decay = 1},
 }
 
 local recipe = RECIPES[name] or error("usage: recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH [SEED]", 0)
-
--- Which part the images of each style are of: styles with few and with many of the positive class together.
-local function deal(styles)
-    local order, part_of = {}, {}
-    for c = 1, styles.k do order[c] = c end
-    table.sort(order, function(a, b)
-        return styles.by_class[a][2] / styles.counts[a] < styles.by_class[b][2] / styles.counts[b]
-    end)
-    for place, c in ipairs(order) do
-        local round = (place - 1) % (2 * FOLDS) + 1
-        part_of[c] = round <= FOLDS and round or 2 * FOLDS + 1 - round
-    end
-    return part_of
-end
 
 local function pick(list, places)
     local out = {}
@@ -74,7 +73,7 @@ local frame = assert(lx.data.image_folder(data)):filter(function(row)
 end)
 local all = assert(frame:load {size = recipe.size})
 local styles = assert(lx.data.styles(all))
-local part_of = deal(styles)
+local part_of = styles:parts(FOLDS) -- of each image
 local labels = all.labels:totable()
 local logits, started = {}, core.now()
 
@@ -108,10 +107,11 @@ local function train_on(images, clusters, out, watch)
     local result = assert(lx.train.fit {
         net = net, optimizer = optimizer, train = train, val = val, epochs = recipe.epochs, batch = 32, seed = seed,
         scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
-        augment = lx.vision.preset(recipe.augment), enhance = recipe.enhance, drop_last = true,
+        augment = type(recipe.augment) == "table" and recipe.augment or lx.vision.preset(recipe.augment),
+        enhance = recipe.enhance, drop_last = true,
         resume = lfs.attributes(out .. "/last.safetensors") ~= nil,
         balance = recipe.balance and {groups = own} or nil, dro = recipe.dro and {groups = own} or nil,
-        label_smoothing = recipe.smoothing, best = "last", out = out,
+        label_smoothing = recipe.smoothing, mixup = recipe.mixup, best = "last", out = out,
         callbacks = {epoch = function(row) watch(net, row, input) end},
     })
     assert(not result.interrupted)
@@ -198,10 +198,10 @@ local others_labels = others.labels:totable()
 for k = 1, FOLDS do
     local held, patients, rest = {}, {}, {}
     for i = 1, #all do
-        if part_of[styles.cluster[i]] == k then held[#held + 1], patients[all.groups[i]] = i, true end
+        if part_of[i] == k then held[#held + 1], patients[all.groups[i]] = i, true end
     end
     for i = 1, #all do
-        if part_of[styles.cluster[i]] ~= k and not patients[all.groups[i]] then rest[#rest + 1] = i end
+        if part_of[i] ~= k and not patients[all.groups[i]] then rest[#rest + 1] = i end
     end
     local outside = all:subset(held)
     train_on(all:subset(rest), pick(styles.cluster, rest), ("runs/recipes/%s-%d-%d"):format(name, seed, k),
@@ -238,8 +238,8 @@ for c = 1, styles.k do
     for i = 1, #all do
         if styles.cluster[i] == c then own[#own + 1], truth[#truth + 1] = probabilities[i], labels[i] end
     end
-    local form = "  style %d, part %d: %d images, AUC %.4f, sensitivity %.3f, specificity %.3f, ECE %.3f"
-    print(form:format(c, part_of[c], #own, lx.metrics.auc(own, truth),
+    local form = "  style %d: %d images, AUC %.4f, sensitivity %.3f, specificity %.3f, ECE %.3f"
+    print(form:format(c, #own, lx.metrics.auc(own, truth),
         lx.metrics.sensitivity(own, truth, chosen),
         lx.metrics.specificity(own, truth, chosen), lx.metrics.ece(own, truth)))
 end
