@@ -7,7 +7,8 @@
 -- WEIGHTS: those of EfficientNet-Lite0 (luxel weights efficientnet-lite0), `none` to begin from nothing. Options were
 -- chosen on phantoms alone; the last epoch counts. An interrupted run goes on when it is started again.
 --
--- The images of nih_cxr14 are those that docs/trust.md judges models on. Networks of this bench are for its table alone.
+-- The images of nih_cxr14 are those that docs/trust.md judges models on. Networks of this bench are for its table
+-- alone.
 
 local csv = require "luxel.io.csv"
 local detection = require "luxel.train.detection"

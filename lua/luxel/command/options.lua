@@ -37,6 +37,15 @@ function options.must(value, message, ...)
     return value, message, ...
 end
 
+--- What `lx.train.fit` and the functions that call it return, or the end of the command in words of the command line.
+---@param result table?
+---@param message string?
+---@return table
+function options.must_fit(result, message)
+    if result then return result end
+    options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true", "--overwrite")))
+end
+
 local function failure_of(failure)
     if getmetatable(failure) == End then return failure end
     local text = tostring(failure)
@@ -66,13 +75,13 @@ end
 --- Adds an option that takes a number.
 ---@param name string "--size"
 ---@param help string
----@param default number
+---@param default number? nil for none
 ---@param low number the least that makes sense
 ---@param high number
 ---@param whole boolean? whether it has to be an integer
 function options.add_number(parser, name, help, default, low, high, whole)
     local words = ("%s: expected %s from %s to %s"):format(name, whole and "a whole number" or "a number", low, high)
-    parser:option(name, help, tostring(default)):convert(function(text)
+    parser:option(name, help, default and tostring(default)):convert(function(text)
         local value = tonumber(text)
         if whole then value = math.tointeger(value) end
         if value and value >= low and value <= high then return value end
@@ -318,16 +327,25 @@ local function open_with_masks(frame, reading)
     return rest
 end
 
+--- Reads the images of a frame as a model wants them.
+---@param frame luxel.Frame
+---@param model luxel.Predictor
+---@return luxel.Dataset
+function options.load_for(frame, model)
+    return options.load(frame, model.size, false, nil, model.metadata.input.crop)
+end
+
 --- Reads the images of a frame with a progress bar; files that cannot be read are named.
 ---@param frame luxel.Frame
 ---@param size integer
 ---@param strict boolean
 ---@param cache string? file to keep them in at twice the size, for later runs; else they are in memory at the size
+---@param crop string? the part of the films to read, default all of them
 ---@return luxel.Dataset
-function options.load(frame, size, strict, cache)
+function options.load(frame, size, strict, cache, crop)
     local console = lx.train.console()
     local reading = {
-        size = size, strict = strict, progress = function(done, total) console:reading(done, total) end,
+        size = size, strict = strict, crop = crop, progress = function(done, total) console:reading(done, total) end,
     }
     if cache then reading.cache, reading.reduce = cache, 2 * size end
     local read = frame.mask and open_with_masks or cache and frame.open or frame.load
