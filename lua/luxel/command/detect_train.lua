@@ -187,7 +187,7 @@ function command.run(args)
     local train_set, val_set = read_data(args)
     print("training on " .. boxes.words(train_set))
     print("validating on " .. boxes.words(val_set))
-    local result = classify.must(lx.train.fit(plan(args, device, train_set, val_set)))
+    local result = options.must_fit(lx.train.fit(plan(args, device, train_set, val_set)))
     local best = result.best
     local function known(value) return value and ("%.4f"):format(value) or "n/a" end
     if best then
