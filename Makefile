@@ -358,6 +358,7 @@ install: all
 	install -D -m 755 $(MODULE) $(LUA_LIB)/luxel/core.so
 	install -D -m 755 bin/luxel $(BINDIR)/luxel
 ifneq ($(SHARE),)
+	install -D -m 644 examples/chest_xray/model.safetensors $(SHARE)/luxel/chest_xray.safetensors
 	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions
 	@$(HERE); $(LUA) tools/command-files manual >$(SHARE)/man/man1/luxel.1 && \
 		$(LUA) tools/command-files bash >$(SHARE)/bash-completion/completions/luxel && \

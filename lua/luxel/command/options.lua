@@ -3,6 +3,7 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local packaged = require "luxel.packaged"
 
 local options = {}
 
@@ -135,6 +136,27 @@ function options.command_line()
     local words = {}
     for i = 0, arg and #arg or -1 do words[#words + 1] = quoted(i == 0 and arg[0]:match("[^/]*$") or arg[i]) end
     return table.concat(words, " ")
+end
+
+-- ---- models ---------------------------------------------------------------------------------------------------
+
+--- Adds the option that names models.
+---@param parser table
+---@param several boolean whether the mean of several is taken
+function options.add_model(parser, several)
+    parser:option("--model", "Model file that train wrote" .. (several and "; of several the mean probability is taken"
+        or "") .. " (default: the model of the package, see docs/model.md)."):count(several and "*" or "?")
+end
+
+--- The files that --model names, or the package's own, which is told.
+---@param args table
+---@return string|string[]
+function options.models(args)
+    local given = args.model
+    if type(given) == "table" and #given > 0 or type(given) == "string" then return given end
+    local path = options.must(packaged.path())
+    io.stderr:write("model: that of the package, learnt from films of children in one hospital (docs/model.md)\n")
+    return path
 end
 
 -- ---- devices --------------------------------------------------------------------------------------------------

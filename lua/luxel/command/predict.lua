@@ -18,7 +18,7 @@ function predict.options(parser)
     parser:argument("images", "Image files (" .. table.concat(lx.vision.formats, ", ")
         .. "), and folders of them, with all folders below."):args("*")
     parser:option("--list", "File with a path in each line; - for the standard input.")
-    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
     options.add_device(parser)
     parser:option("--out", "Folder for the images with label and probability written in a margin, and masks outlined.")
@@ -252,7 +252,7 @@ function predict.run(args)
     if args.format == "text" then say("[INFO] loading network...") end
     local device, device_words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
-    local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     local run = {
         args = args, predictor = predictor, taken = {}, inputs = {}, failed = false, method = method, seconds = 0,
         explained = 0,
