@@ -203,6 +203,44 @@ local lx = {}
 ---@field markers table<string, number> share of the images of each class with text or markers
 ---@field warning string? a line, where something outside the lungs tells a class
 
+---@class luxel.Suggestion
+---@field say string
+---@field finding string
+---@field rule string its name
+---@field line integer of the rule in its file
+---@field source string title of what the rule is from
+---@field section string where in it
+
+---@class luxel.SuggestionRule
+---@field name string
+---@field line integer
+---@field findings string[] one of which it is about, as the table calls them
+---@field probability table? {word = "positive"|"negative"} by the model's threshold, or {low, high}: low <= p < high
+---@field doubt table? {word = "certain"|"uncertain"} or {low, high}
+---@field age table? {low, high} in years, low <= age < high
+---@field urgency table<string, boolean>? of the request
+---@field say string
+---@field source luxel.SuggestionSource
+
+---@class luxel.SuggestionRules
+---@field path string the file
+---@field name string
+---@field version string as the file says it
+---@field findings string[] the findings that rules may be about
+---@field rules luxel.SuggestionRule[] in the order of the file
+
+---@class luxel.SuggestionSource
+---@field name string
+---@field line integer
+---@field title string
+---@field section string where in it the rule is from
+
+---@class luxel.Suggestions
+---@field suggestions luxel.Suggestion[] in the order of the rules
+---@field unjudged {rule: string, finding: string, missing: string[]}[] rules that could not be judged, and what is not known
+---@field rules string name, version and file of the table
+---@field notice string
+
 ---@class TensorOptions
 ---@field dtype ("float32"|"uint8"|"int32")? default float32
 ---@field device string? default "cpu"
@@ -4935,11 +4973,27 @@ lx.report = {}
 ---@return boolean? ok, string? message, string? code "io" where it cannot be written
 function lx.report.evaluation(path, probabilities, dataset, options) end
 
+--- Reads a table of rules for `lx.report.suggest`. Without a path the one that Luxel has
+--- (lua/luxel/report/suggestions.rules), of which a copy may be changed: its first lines say how it is written. Refused
+--- are findings that the table does not list, rules without a source or with none of the table, ranges in which nothing
+--- is, and rules that may hold together for one finding.
+---@param path? string?
+---@return luxel.SuggestionRules? rules, string? message, string? code "io"; "format" with line and reason
+function lx.report.rules(path) end
+
 --- Writes the page of a training run, from its `log.csv` and models: curves, recipe, model card.
 ---@param folder string of the run
 ---@param options? {out?: string, command?: string} out: the file, default `report.html` in the folder; command: how it was run, for the page
 ---@return string? path, string? message, string? code "io" where there is no run or the page cannot be written, "format" where a file of it is damaged
 function lx.report.run(folder, options) end
+
+--- Suggestions for the reader, by a table of rules: of each finding a rule may look at probability, doubt, the age of
+--- the patient and the urgency of the request, and what it looks at and is not known is said (`unjudged`). Nothing of
+--- it is a prescription: a physician decides (`notice`).
+---@param findings {finding: string, probability: number, threshold: number?, doubt: number?, uncertain: boolean?}[] threshold: the model's; doubt: from 0 to 0.5, and uncertain, as of answers of `lx.predictor`; _ and capitals in names do not matter
+---@param options? {rules?: table, age?: number, urgency?: "routine"|"urgent"} rules: of `lx.report.rules`, default those that Luxel has; age: in years
+---@return luxel.Suggestions
+function lx.report.suggest(findings, options) end
 
 ---@class lx.text
 lx.text = {}

@@ -12,8 +12,10 @@ local args = require "luxel.args"
 local evaluation = require "luxel.report.evaluation"
 local namespace = require "luxel.namespace"
 local run = require "luxel.report.run"
+local suggest = require "luxel.report.suggest"
+local suggestion_rules = require "luxel.report.suggestion_rules"
 
-local report = {}
+local report = {rules = suggestion_rules.rules}
 
 --- Writes the page of a training run, from its `log.csv` and models: curves, recipe, model card.
 ---@param folder string of the run
@@ -42,7 +44,22 @@ function report.evaluation(path, probabilities, dataset, options)
     return evaluation.write(path, probabilities, dataset, args.with_defaults(options, DEFAULTS))
 end
 
+--- Suggestions for the reader, by a table of rules: of each finding a rule may look at probability, doubt, the age of
+--- the patient and the urgency of the request, and what it looks at and is not known is said (`unjudged`). Nothing of
+--- it is a prescription: a physician decides (`notice`).
+---@param findings {finding: string, probability: number, threshold: number?, doubt: number?, uncertain: boolean?}[]
+---  threshold: the model's; doubt: from 0 to 0.5, and uncertain, as of answers of `lx.predictor`; _ and capitals in
+---  names do not matter
+---@param options {rules: luxel.SuggestionRules?, age: number?, urgency: "routine"|"urgent"|nil}? rules: of
+---  `lx.report.rules`, default those that Luxel has; age: in years
+---@return luxel.Suggestions
+function report.suggest(findings, options) return suggest.suggest(findings, options or {}) end
+
 args.publish("", report, {
+    rules = "path: path?",
+    suggest = "findings: {finding: text, probability: finite(0..1), threshold: finite(0..1)?, "
+        .. "doubt: finite(0..0.5)?, uncertain: boolean?}[], options: {rules: suggestion_rules?, "
+        .. 'age: finite(0..150)?, urgency: "routine"|"urgent"?}?',
     run = "folder: path, options: {out: path?, command: string?}?",
     evaluation = "path: path, probabilities: tensor|table, dataset: dataset, "
         .. "options: {threshold: threshold|number[]?, classes: text[]?, subgroups: table?, metadata: table?, "
