@@ -66,6 +66,9 @@ local function make_objects()
         difference = lx.metrics.paired_bootstrap(lx.metrics.auc, {0.1, 0.3, 0.2, 0.4}, {0.4, 0.3, 0.2, 0.1},
             {0, 1, 0, 1}, {n = 5}),
         labels = lx.text.label "No effusion.", Rules = assert(lx.text.rules()),
+        study = assert(lx.report.study(assert(lx.predictor.open("model")), {
+            bytes = core.encode_png(dataset:image(1)),
+        })),
         SuggestionRules = assert(lx.report.rules()),
         suggestions = lx.report.suggest {{finding = "Mass", probability = 0.5}},
         ["risk-coverage curve"] = lx.metrics.risk_coverage({0.1, 0.9}, {0, 1}),
@@ -272,6 +275,8 @@ EXAMPLES["lx.conformal.p_values"] = function() return made.conformal, {0.2, 0.7}
 EXAMPLES["lx.conformal.evaluate"] = function() return {{0}, {0, 1}}, {0, 1} end
 EXAMPLES["lx.conformal.quantile"] = function() return {0.2, 0.7}, 0.5 end
 EXAMPLES["lx.conformal.p_value"] = function() return {0.2, 0.7}, 0.5 end
+EXAMPLES["lx.report.study"] = function() return made.Predictor, {bytes = png()} end
+EXAMPLES["lx.report.write_study"] = function() return "study.html", made.study end
 EXAMPLES["lx.report.suggest"] = function() return {{finding = "Mass", probability = 0.5}} end
 EXAMPLES["lx.text.label"] = function() return {findings = "No effusion."} end
 EXAMPLES["lx.metrics.threshold_at_specificity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end

@@ -38,6 +38,7 @@ describe("suggestions", function()
             section = "2.1",
         }}, found.suggestions)
         assert.same({}, found.unjudged)
+        assert.same({"Nodule"}, found.without_rule)
         assert.matches("a physician decides", found.notice)
         assert.matches("Compare with an earlier film.\n.-rule big, line 7; source: A paper; 2.1\n.-a physician decides",
             tostring(found))

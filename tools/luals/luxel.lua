@@ -203,6 +203,38 @@ local lx = {}
 ---@field markers table<string, number> share of the images of each class with text or markers
 ---@field warning string? a line, where something outside the lungs tells a class
 
+---@class luxel.Study
+---@field path string
+---@field model string its file
+---@field task string
+---@field label string the answer in short
+---@field findings luxel.StudyFinding[] the likeliest first
+---@field quality {code: string, message: string}[] what speaks against reading the film at all
+---@field reasons {code: string, message: string}[] why the answer is uncertain
+---@field suggestions luxel.Suggestions? where rules were given
+---@field age number?
+---@field urgency string?
+---@field notice string
+---@field image luxel.Tensor uint8 the film
+---@field metadata table of the model's file
+
+---@class luxel.StudyFinding
+---@field finding string
+---@field probability number calibrated
+---@field threshold number? of several classes none
+---@field positive boolean whether the model says that it is there
+---@field doubt number? from 0 to 0.5, of two classes where the model's file keeps it
+---@field uncertain boolean?
+---@field map luxel.StudyMap? where the answer comes from
+
+---@class luxel.StudyMap
+---@field method string of `lx.explain`
+---@field place string where in the picture the largest value is
+---@field peak {x: number, y: number} its middle, as shares of width and height from the left and the top
+---@field most number the largest value
+---@field grid number[][] the map in 16 rows of 16 means, as shares of the largest value
+---@field picture luxel.Tensor uint8 [3,H,W] the map over the film
+
 ---@class luxel.Suggestion
 ---@field say string
 ---@field finding string
@@ -238,6 +270,7 @@ local lx = {}
 ---@class luxel.Suggestions
 ---@field suggestions luxel.Suggestion[] in the order of the rules
 ---@field unjudged {rule: string, finding: string, missing: string[]}[] rules that could not be judged, and what is not known
+---@field without_rule string[] findings that no rule is about
 ---@field rules string name, version and file of the table
 ---@field notice string
 
@@ -4987,6 +5020,14 @@ function lx.report.rules(path) end
 ---@return string? path, string? message, string? code "io" where there is no run or the page cannot be written, "format" where a file of it is damaged
 function lx.report.run(folder, options) end
 
+--- What a model finds in one film: findings with probability, threshold and doubt, maps of where that comes from, and,
+--- with `rules`, suggestions for the reader. `print` shows it as text, `write_study` makes a page of it.
+---@param predictor luxel.Predictor of two classes, of several, or of labels
+---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
+---@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
+function lx.report.study(predictor, source, options) end
+
 --- Suggestions for the reader, by a table of rules: of each finding a rule may look at probability, doubt, the age of
 --- the patient and the urgency of the request, and what it looks at and is not known is said (`unjudged`). Nothing of
 --- it is a prescription: a physician decides (`notice`).
@@ -4994,6 +5035,13 @@ function lx.report.run(folder, options) end
 ---@param options? {rules?: table, age?: number, urgency?: "routine"|"urgent"} rules: of `lx.report.rules`, default those that Luxel has; age: in years
 ---@return luxel.Suggestions
 function lx.report.suggest(findings, options) end
+
+--- Writes the page of a study. It shows the film and the name of its file.
+---@param path string the file
+---@param of luxel.Study
+---@param options? {command?: string} command: how it was made, for the page
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function lx.report.write_study(path, of, options) end
 
 ---@class lx.text
 lx.text = {}

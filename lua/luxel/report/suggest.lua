@@ -21,10 +21,13 @@ suggest.NOTICE = "Suggestions are for the reader of the film and prescribe nothi
 ---@field suggestions luxel.Suggestion[] in the order of the rules
 ---@field unjudged {rule: string, finding: string, missing: string[]}[] rules that could not be judged, and what is not
 ---  known
+---@field without_rule string[] findings that no rule is about
 ---@field rules string name, version and file of the table
 ---@field notice string
 
-local new_result = result_type("suggestions", {"suggestions", "unjudged", "rules", "notice"}, function(self)
+local FIELDS <const> = {"suggestions", "unjudged", "without_rule", "rules", "notice"}
+
+local new_result = result_type("suggestions", FIELDS, function(self)
     local lines = {("suggestions: %d by %s"):format(#self.suggestions, self.rules)}
     for _, one in ipairs(self.suggestions) do
         lines[#lines + 1] = ("  %s: %s"):format(one.finding, one.say)
@@ -33,6 +36,9 @@ local new_result = result_type("suggestions", {"suggestions", "unjudged", "rules
     for _, one in ipairs(self.unjudged) do
         lines[#lines + 1] = ("  not judged for %s: rule %s, for want of: %s"):format(one.finding, one.rule,
             table.concat(one.missing, ", "))
+    end
+    if #self.without_rule > 0 then
+        lines[#lines + 1] = "  no rule is about: " .. table.concat(self.without_rule, ", ")
     end
     lines[#lines + 1] = "  " .. self.notice
     return table.concat(lines, "\n")
@@ -94,7 +100,9 @@ local function by_name(findings)
     local known = {}
     for i, finding in ipairs(findings) do
         local name = suggestion_rules.plain(finding.finding)
-        if known[name] then args.fail("suggest: findings: '%s' is there twice, the second at %d", finding.finding, i) end
+        if known[name] then
+            args.fail("suggest: findings: '%s' is there twice, the second at %d", finding.finding, i)
+        end
         known[name] = finding
     end
     return known
@@ -106,10 +114,11 @@ end
 ---@return luxel.Suggestions
 function suggest.suggest(findings, options)
     local rules = options.rules or usual_rules()
-    local known, suggestions, unjudged = by_name(findings), {}, {}
+    local known, suggestions, unjudged, about, without_rule = by_name(findings), {}, {}, {}, {}
     for _, rule in ipairs(rules.rules) do
         for _, name in ipairs(rule.findings) do
             local finding = known[suggestion_rules.plain(name)]
+            about[suggestion_rules.plain(name)] = true
             local holds, missing = false, nil
             if finding then holds, missing = judge(rule, finding, options) end
             if holds then
@@ -122,8 +131,11 @@ function suggest.suggest(findings, options)
             end
         end
     end
+    for _, finding in ipairs(findings) do
+        if not about[suggestion_rules.plain(finding.finding)] then without_rule[#without_rule + 1] = finding.finding end
+    end
     return new_result {
-        suggestions = suggestions, unjudged = unjudged, notice = suggest.NOTICE,
+        suggestions = suggestions, unjudged = unjudged, without_rule = without_rule, notice = suggest.NOTICE,
         rules = ("%s, version %s (%s)"):format(rules.name, rules.version, rules.path),
     }
 end
