@@ -65,6 +65,7 @@ local function make_objects()
             {0, 1, 0, 1, 0})),
         difference = lx.metrics.paired_bootstrap(lx.metrics.auc, {0.1, 0.3, 0.2, 0.4}, {0.4, 0.3, 0.2, 0.1},
             {0, 1, 0, 1}, {n = 5}),
+        ReportSearch = lx.text.search {"No effusion."}, ["search hits"] = lx.text.search({"No effusion."})("effusion"),
         labels = lx.text.label "No effusion.", Rules = assert(lx.text.rules()),
         study = assert(lx.report.study(assert(lx.predictor.open("model")), {
             bytes = core.encode_png(dataset:image(1)),
@@ -278,6 +279,7 @@ EXAMPLES["lx.conformal.p_value"] = function() return {0.2, 0.7}, 0.5 end
 EXAMPLES["lx.report.study"] = function() return made.Predictor, {bytes = png()} end
 EXAMPLES["lx.report.write_study"] = function() return "study.html", made.study end
 EXAMPLES["lx.report.suggest"] = function() return {{finding = "Mass", probability = 0.5}} end
+EXAMPLES["lx.text.search"] = function() return {"No effusion."} end
 EXAMPLES["lx.text.label"] = function() return {findings = "No effusion."} end
 EXAMPLES["lx.metrics.threshold_at_specificity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end
 EXAMPLES["lx.metrics.threshold_at_cost"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, {miss = 5} end

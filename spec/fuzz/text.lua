@@ -114,6 +114,13 @@ local KINDS <const> = {
         assert(csv.read(OUT .. ".words"))
         return true
     end},
+    {"searches", REPORT, function(text)
+        local search = lx.text.search {text, REPORT, text:sub(1, #text // 2)}
+        for _, query in ipairs {text:sub(1, 200), "no effusion", text:sub(-100)} do
+            for _, hit in ipairs(search(query).hits) do assert(hit.score == hit.score and hit.score > 0) end
+        end
+        return true
+    end},
     {"suggestions", SUGGESTIONS, function(text)
         local rules, message, code = lx.report.rules(shell.write(FILE, text))
         if not rules then

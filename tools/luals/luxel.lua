@@ -196,6 +196,11 @@ local lx = {}
 ---@field findings string[] the names of what is reported, in order
 ---@field count integer how many phrases there are
 
+---@class luxel.SearchHits
+---@field hits {report: integer, score: number, terms: string[]}[] the best first; terms: of the query that it has
+---@field found integer how many reports have any term of the query
+---@field missing string[] terms of the query that no report has
+
 ---@class luxel.Shortcuts
 ---@field nuisances table[] for each: name, what (of which features), outside (no lung is in them), and auc, low, high, class, against of the class that it tells best, logits, each (the same of every class); or problem, why it was not measured
 ---@field styles luxel.Styles? of the images that could be read; nil with fewer than its clusters
@@ -894,6 +899,21 @@ function ProfileSession:abandon() end
 --- Ends the watching and says what the devices did since its start.
 ---@return luxel.Profile
 function ProfileSession:stop() end
+
+---@class luxel.ReportSearch
+---@field reports integer how many there are
+---@field terms integer how many different terms
+---@operator call(string): luxel.SearchHits
+local ReportSearch = {}
+
+--- The reports that fit a query best, by the sum over its terms of
+---     log(1 + (N - n + 0.5) / (n + 0.5)) · f / (f + k1 (1 - b + b L / mean L)),
+--- where n of N reports have the term, and this one f times among L terms. It is formula 3.15 of Robertson and Zaragoza
+--- with 1 added under the logarithm, so that a term that most reports have does not count against them.
+---@param text string as in a report: "bibasilar opacities, no effusion"
+---@param options? {limit?: integer} limit: hits at most, default 10
+---@return luxel.SearchHits
+function ReportSearch:query(text, options) end
 
 ---@class Scheduler
 ---@field optimizer Optimizer
@@ -5058,6 +5078,15 @@ function lx.text.label(report, options) end
 ---@param path? string?
 ---@return luxel.Rules? rules, string? message, string? code with the line and the reason where the file has a mistake
 function lx.text.rules(path) end
+
+--- Makes reports searchable: `lx.text.search(reports)("small effusion, no pneumothorax")`. Findings, impression and
+--- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know them:
+--- a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts as
+--- one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
+---@param reports (string|{text: string?, findings: string?, impression: string?})[]
+---@param options? {rules?: table|false, k1?: number, b?: number} rules: of `lx.text.rules`, default those of chest radiographs; false searches for words alone; k1: how soon more of a term counts no more, default 1.2; b: how far long reports count less, 0..1, default 0.75
+---@return luxel.ReportSearch
+function lx.text.search(reports, options) end
 
 ---@class lx.train
 lx.train = {}
