@@ -446,6 +446,7 @@ local VALUES <const> = {
     boxes = function() return {{x = 1, y = 1, w = 4, h = 4}} end,
     colour = function() return {1, 2, 3} end, dataset = function() return dataset end,
     frame = function() return frame end, styles = function() return made.Styles end,
+    report_search = function() return made.ReportSearch end,
     border_probe = function() return made.BorderProbe end, audit = function() return made.Audit end,
     pipeline = function() return made.Pipeline end, compiled = function() return made.Compiled end,
     profile = function() return made.Profile end, session = function() return made.ProfileSession end,

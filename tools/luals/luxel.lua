@@ -4074,6 +4074,18 @@ function lx.nn.FocalLoss(options) end
 ---@return GELU
 function lx.nn.GELU() end
 
+---@class GRU: Module
+
+--- `nn.GRU(32, 64)`: gated recurrent units (Cho et al. 2014), in PyTorch's form:
+---     r = σ(W x + U h), z = σ(W x + U h), n = tanh(W x + r (U h)), h = (1 - z) n + z h,
+--- each with biases of its own on both sides. Weights are `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`,
+--- and so on by layer, with `_reverse` behind those of the other direction; r, z, n stand one below the other.
+---@param input_size integer
+---@param hidden_size integer
+---@param options? {num_layers?: integer, bias?: boolean, batch_first?: boolean, dropout?: number, bidirectional?: boolean} num_layers: default 1; bias: default true; batch_first: sequences are [N,L,I] instead of [L,N,I], default false; dropout: between layers, while training, default 0; bidirectional: a second pass from the end, default false
+---@return GRU
+function lx.nn.GRU(input_size, hidden_size, options) end
+
 ---@class GlobalAvgPool2d: Module
 
 --- The mean of each channel.
@@ -4150,6 +4162,17 @@ function lx.nn.KLDivLoss(options) end
 ---@return L1Loss
 function lx.nn.L1Loss(options) end
 
+---@class LSTM: Module
+
+--- `nn.LSTM(32, 64)`: long short-term memory (Hochreiter and Schmidhuber 1997; with forget gates Gers et al. 2000):
+---     i, f, o = σ(W x + U h), g = tanh(W x + U h), c = f c + i g, h = o tanh(c).
+--- Weights are called as those of `nn.GRU`; i, f, g, o stand one below the other.
+---@param input_size integer
+---@param hidden_size integer
+---@param options? {num_layers?: integer, bias?: boolean, batch_first?: boolean, dropout?: number, bidirectional?: boolean} as of `nn.GRU`
+---@return LSTM
+function lx.nn.LSTM(input_size, hidden_size, options) end
+
 ---@class LayerNorm: Module
 ---@field weight Tensor? of the shape normalised over
 ---@field bias Tensor? likewise
@@ -4223,6 +4246,19 @@ local ModuleList = {}
 ---@param ... Module|Module[]
 ---@return ModuleList
 function lx.nn.ModuleList(...) end
+
+---@class MultiheadAttention: Module
+---@field in_proj_weight Tensor [3 embed_dim, embed_dim] of query, key and value, one below the other
+---@field in_proj_bias Tensor? [3 embed_dim]
+---@field out_proj Linear
+
+--- `nn.MultiheadAttention(64, 8)`: each position of a query sees positions of another sequence, or of its own, by
+--- softmax(Q Kᵀ / √d) V in each head (Vaswani et al., "Attention is all you need", 2017).
+---@param embed_dim integer which num_heads divides
+---@param num_heads integer
+---@param options? {dropout?: number, bias?: boolean, batch_first?: boolean} dropout: of the weights, while training, default 0; bias: default true; batch_first: sequences are [N,L,E] instead of [L,N,E], default false
+---@return MultiheadAttention
+function lx.nn.MultiheadAttention(embed_dim, num_heads, options) end
 
 ---@class NLLLoss: Module
 
@@ -4359,6 +4395,33 @@ function lx.nn.StochasticDepth(p) end
 --- hyperbolic tangent
 ---@return Tanh
 function lx.nn.Tanh() end
+
+---@class TransformerEncoder: Module
+---@field layers ModuleList
+---@field norm Module?
+
+--- `nn.TransformerEncoder(nn.TransformerEncoderLayer(64, 8), 6)`: copies of a layer, one behind the other. As in
+--- PyTorch they begin with the same weights.
+---@param layer TransformerEncoderLayer is copied
+---@param num_layers integer
+---@param options? {norm?: Module} norm: behind the last one
+---@return TransformerEncoder
+function lx.nn.TransformerEncoder(layer, num_layers, options) end
+
+---@class TransformerEncoderLayer: Module
+---@field self_attn MultiheadAttention
+---@field linear1 Linear
+---@field linear2 Linear
+---@field norm1 LayerNorm
+---@field norm2 LayerNorm
+
+--- `nn.TransformerEncoderLayer(64, 8)`: self-attention, then two linear layers at each position, each with a shortcut
+--- and a layer normalisation (Vaswani et al. 2017).
+---@param d_model integer
+---@param nhead integer
+---@param options? {dim_feedforward?: integer, dropout?: number, activation?: "relu"|"gelu", layer_norm_eps?: number, batch_first?: boolean, norm_first?: boolean} dim_feedforward: between the linear layers, default 2048; dropout: default 0.1; activation: default "relu"; layer_norm_eps: default 1e-5; batch_first: as of MultiheadAttention; norm_first: normalises what goes into each part instead of what comes out, default false
+---@return TransformerEncoderLayer
+function lx.nn.TransformerEncoderLayer(d_model, nhead, options) end
 
 ---@class TverskyLoss: Module
 
@@ -5080,8 +5143,8 @@ function lx.text.label(report, options) end
 function lx.text.rules(path) end
 
 --- Makes reports searchable: `lx.text.search(reports)("small effusion, no pneumothorax")`. Findings, impression and
---- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know them:
---- a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts as
+--- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know
+--- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts as
 --- one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
 ---@param reports (string|{text: string?, findings: string?, impression: string?})[]
 ---@param options? {rules?: table|false, k1?: number, b?: number} rules: of `lx.text.rules`, default those of chest radiographs; false searches for words alone; k1: how soon more of a term counts no more, default 1.2; b: how far long reports count less, 0..1, default 0.75

@@ -163,8 +163,8 @@ end)
 namespace.class("ReportSearch", ReportSearch, {"rules"})
 
 --- Makes reports searchable: `lx.text.search(reports)("small effusion, no pneumothorax")`. Findings, impression and
---- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know them:
---- a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts as
+--- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know
+--- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts as
 --- one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
 ---@param reports (string|{text: string?, findings: string?, impression: string?})[]
 ---@param options? {rules: luxel.Rules|false|nil, k1: number?, b: number?} rules: of `lx.text.rules`, default those of
