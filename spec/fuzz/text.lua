@@ -32,6 +32,13 @@ local FINDINGS <const> = {
     {finding = "Mass", probability = 1}, {finding = "Pneumothorax", probability = 0},
 }
 
+local function saved_tokenizer()
+    assert(lx.text.tokenizer({REPORT}, {vocabulary = 300}):save(FILE))
+    return shell.read(FILE)
+end
+
+local TOKENIZER <const> = saved_tokenizer()
+
 -- ---- mutations ------------------------------------------------------------------------------------------------
 
 local random = math.random
@@ -119,6 +126,21 @@ local KINDS <const> = {
         for _, query in ipairs {text:sub(1, 200), "no effusion", text:sub(-100)} do
             for _, hit in ipairs(search(query).hits) do assert(hit.score == hit.score and hit.score > 0) end
         end
+        return true
+    end},
+    {"tokenizers", TOKENIZER, function(text)
+        local tokenizer, message, code = lx.text.load_tokenizer(shell.write(FILE, text))
+        if not tokenizer then
+            assert(code == "format" and message:find(FILE, 1, true), message)
+            return false
+        end
+        assert(tokenizer:decode(tokenizer:encode(REPORT)) == REPORT)
+        return true
+    end},
+    {"tokens", REPORT, function(text)
+        local tokenizer = lx.text.tokenizer({text, text:sub(-50)}, {vocabulary = 300})
+        assert(tokenizer:decode(tokenizer:encode(text)) == text)
+        assert(tokenizer:decode(tokenizer:encode(REPORT)) == REPORT)
         return true
     end},
     {"suggestions", SUGGESTIONS, function(text)

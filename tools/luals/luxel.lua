@@ -1676,6 +1676,37 @@ function Tensor:view_as(other) end
 ---@return Tensor t
 function Tensor:zero_() end
 
+---@class luxel.Tokenizer
+---@field size integer how many tokens there are, which `nn.Embedding` needs
+---@field pad integer the token behind the end of shorter texts
+---@field start integer the token before a text
+---@field stop integer the token behind it
+---@field mask integer a token that stands for one that is hidden
+local Tokenizer = {}
+
+--- Texts as a batch for a network: each between `start` and `stop`, with `pad` behind those that are shorter.
+---@param texts string[]
+---@param options? {length?: integer, device?: string} length: tokens of each row, with start and stop; what is longer is cut, before `stop`; default that of the longest text
+---@return Tensor tokens int32 [N,L]
+---@return integer[] lengths how many tokens of each row are no padding, as `nn.GRU` takes them
+---@return integer cut how many texts were too long
+function Tokenizer:batch(texts, options) end
+
+--- The text of tokens; `decode(encode(text))` is the text. Special ones are nothing.
+---@param tokens integer[]
+---@return string
+function Tokenizer:decode(tokens) end
+
+--- The tokens of a text.
+---@param text string any bytes
+---@return integer[] tokens from 1 to `size`, without special ones
+function Tokenizer:encode(text) end
+
+--- Writes the tokenizer to a file (JSON), for `lx.text.load_tokenizer`.
+---@param path string
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function Tokenizer:save(path) end
+
 --- |x|; `abs_` in place
 ---@param t Tensor
 ---@return Tensor
@@ -5136,6 +5167,11 @@ lx.text = {}
 ---@return luxel.Labels
 function lx.text.label(report, options) end
 
+--- Reads a tokenizer that `Tokenizer:save` wrote.
+---@param path string
+---@return luxel.Tokenizer? tokenizer, string? message, string? code "io", or "format" where the file is damaged
+function lx.text.load_tokenizer(path) end
+
 --- Reads a file of rules for `lx.text.label`. Without a path the rules that Luxel has (lua/luxel/text/chest.rules), of
 --- which a copy may be changed: its first lines say how it is written.
 ---@param path? string?
@@ -5144,12 +5180,19 @@ function lx.text.rules(path) end
 
 --- Makes reports searchable: `lx.text.search(reports)("small effusion, no pneumothorax")`. Findings, impression and
 --- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know
---- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts as
---- one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
+--- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts
+--- as one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
 ---@param reports (string|{text: string?, findings: string?, impression: string?})[]
 ---@param options? {rules?: table|false, k1?: number, b?: number} rules: of `lx.text.rules`, default those of chest radiographs; false searches for words alone; k1: how soon more of a term counts no more, default 1.2; b: how far long reports count less, 0..1, default 0.75
 ---@return luxel.ReportSearch
 function lx.text.search(reports, options) end
+
+--- Learns from texts which bytes to take together: `lx.text.tokenizer(reports, {vocabulary = 2000})`. The same texts
+--- give the same tokenizer, in whatever order they are.
+---@param texts string[]
+---@param options? {vocabulary?: integer, least?: integer} vocabulary: tokens at most, default 1000, of which 260 are the bytes and four special ones; least: how often a pair has to be there to become a token, default 2
+---@return luxel.Tokenizer
+function lx.text.tokenizer(texts, options) end
 
 ---@class lx.train
 lx.train = {}

@@ -164,8 +164,8 @@ namespace.class("ReportSearch", ReportSearch, {"rules"})
 
 --- Makes reports searchable: `lx.text.search(reports)("small effusion, no pneumothorax")`. Findings, impression and
 --- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know
---- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts as
---- one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
+--- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts
+--- as one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
 ---@param reports (string|{text: string?, findings: string?, impression: string?})[]
 ---@param options? {rules: luxel.Rules|false|nil, k1: number?, b: number?} rules: of `lx.text.rules`, default those of
 ---  chest radiographs; false searches for words alone; k1: how soon more of a term counts no more, default 1.2; b: how
