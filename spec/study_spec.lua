@@ -144,6 +144,8 @@ describe("luxel study", function()
         local status, output, errors = run("'%s' --model '%s' --suggest --age 40 --report '%s/s.html' "
             .. "--json '%s/s.json'", film, models.labels, work, work)
         assert.equal(0, status, errors)
+        local _, swallowed = run("--model '%s' --age 40 --suggest '%s'", models.labels, film)
+        assert.equal((output:gsub("report in [^\n]+\n", "")), swallowed)
         assert.matches("Mass .-positive.-suggestions: 1 by chest.-a physician decides.-does not replace one", output)
         assert.matches("report in .-/s.html", output)
         assert.matches("^<!doctype html>", shell.read(work .. "/s.html"))
@@ -160,7 +162,7 @@ describe("luxel study", function()
         local rules = shell.write(work .. "/bad.rules", "[table x]\nversion: 1\nfindings: A\n[rule y]\nfinding: B\n")
         for _, row in ipairs {
             {"'" .. work .. "/none.png' --model '" .. models.binary .. "'", "none.png"},
-            {"'" .. film .. "'", "missing option '--model'"},
+            {"'" .. film .. "'", "missing option '--model'"}, {"--model '" .. models.binary .. "'", "name an image"},
             {"'" .. film .. "' --model README.md", "README.md"},
             {"'" .. film .. "' --model '" .. models.binary .. "' --age old", "--age: expected years"},
             {"'" .. film .. "' --model '" .. models.binary .. "' --suggest '" .. rules .. "'", "bad.rules: line 4: "},

@@ -11,7 +11,7 @@ local command = {summary = "Reports on one radiograph: findings, doubt, heat map
 
 --- Adds the options of the command.
 function command.options(parser)
-    parser:argument("image", "Image file (" .. table.concat(lx.vision.formats, ", ") .. ").")
+    parser:argument("image", "Image file (" .. table.concat(lx.vision.formats, ", ") .. ")."):args("?")
     parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of the image.")
     options.add_device(parser)
@@ -63,6 +63,10 @@ end
 --- Runs the command.
 ---@param args table the options
 function command.run(args)
+    if not args.image and args.suggest then -- "--suggest film.png" names no rules but the film
+        args.image, args.suggest = args.suggest[1], {}
+    end
+    if not args.image then options.fail "name an image" end
     local rules
     if args.suggest then rules = options.must(lx.report.rules(args.suggest[1])) end
     if args.report and args.report == args.json then options.fail "--report and --json are two files, of one name" end
