@@ -1,6 +1,7 @@
 --- The report of one film: findings, maps and suggestions, as a table, as text, as a page and as JSON.
 
 local cjson = require "cjson"
+local core = require "luxel.core"
 local lx = require "luxel"
 local shell = require "spec.support.shell"
 
@@ -77,6 +78,20 @@ describe("a study", function()
             end
             assert.matches("study: .-film <1>.png by .-\nfindings:\n.*does not replace one", tostring(found))
         end
+    end)
+
+    it("says where in the picture the largest value is", function()
+        local predictor = assert(lx.predictor.open(models.binary))
+        local rows, columns, apart = {"upper", "middle", "lower"}, {"left", "middle", "right"}, 0
+        for seed = 1, 12 do
+            lx.manual_seed(seed)
+            local picture = core.encode_png((lx.vision.gaussian_blur(lx.rand(1, 40, 60), 3) * 255):byte())
+            local map = assert(lx.report.study(predictor, {bytes = picture}, {explain = "smooth_grad"})).findings[1].map
+            local x, y = math.floor(3 * map.peak.x) + 1, math.floor(3 * map.peak.y) + 1
+            assert.equal(("%s third, %s of the picture"):format(rows[y], columns[x]), map.place)
+            if x ~= y then apart = apart + 1 end
+        end
+        assert.is_true(apart > 0)
     end)
 
     it("has a map of the likeliest where nothing is found, and none if none is wanted", function()

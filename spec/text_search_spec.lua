@@ -140,6 +140,13 @@ describe("a search", function()
         assert.matches("ReportSearch: 6 reports, %d+ terms", tostring(lx.text.search(REPORT_TEXTS)))
     end)
 
+    it("takes a word of two findings for what the surer one says", function()
+        local rules = assert(lx.text.rules(shell.write(work .. "/two.rules", "[finding A]\npresent: big node\n"
+            .. "[finding B]\nabsent: node\n")))
+        local hits = lx.text.search({"A big node."}, {rules = rules})("big node").hits
+        assert.same({"[A]", "[B] (denied)", "big", "node"}, hits[1].terms)
+    end)
+
     it("reads findings and impression, not what was asked", function()
         local search = lx.text.search {
             {indication = "nodule", findings = "Clear."}, {impression = "Nodule."},
