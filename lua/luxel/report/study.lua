@@ -207,8 +207,8 @@ local function small(image)
 end
 
 local function figure(image, alt, words)
-    return ("<figure>%s<figcaption>%s</figcaption></figure>"):format(page.image(small(image), page.escape(alt),
-        page.escape(alt)), page.escape(words))
+    return ('<figure style="width:auto">%s<figcaption>%s</figcaption></figure>'):format(page.image(small(image),
+        page.escape(alt), page.escape(alt)), page.escape(words))
 end
 
 local function finding_table(out, self)
