@@ -72,6 +72,7 @@ local RIGHT <const> = {
             return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}}, {anchors = {{1, 2}}}
         end,
         dice_loss = masks, tversky_loss = masks,
+        clip_loss = function() return some(), some(), {temperature = 0.5} end,
         nt_xent_loss = function() return some(), some(), {temperature = 0.5} end,
     },
     init = {

@@ -4590,6 +4590,18 @@ function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias,
 ---@return Tensor loss 0-d, or of x's shape for "none"
 function lx.nn.functional.binary_cross_entropy_with_logits(x, target, options) end
 
+--- Contrastive loss of pairs of two kinds, such as films and their reports: each row of x should be nearer to its
+--- partner among the rows of target, by the cosine of the angle between them, than to the others, and the other way
+--- round. With `weight` 0.75 and `temperature` 0.1 it is that of ConVIRT (Zhang et al. 2020, "Contrastive learning of
+--- medical visual representations from paired images and text", equations 2 to 4), with 0.5 and a temperature that is
+--- learnt that of CLIP (Radford et al. 2021, "Learning transferable visual models from natural language supervision").
+--- Other rows count as wrong partners, also where they say the same.
+---@param x Tensor [N,D] what one network makes of the ones
+---@param target Tensor [N,D] and what another one makes of their partners, in the same order
+---@param options? {temperature?: number|Tensor, weight?: number, reduction?: "mean"|"sum"|"none"} temperature: what cosines are divided by, default 0.1; a tensor of one number, positive, gets a gradient; weight: of finding target for x, from 0 to 1, default 0.5, the rest being that of finding x for target; reduction: default "mean"
+---@return Tensor loss 0-d, or [N] for "none"
+function lx.nn.functional.clip_loss(x, target, options) end
+
 --- Convolution (cross-correlation) of signals.
 ---@param x Tensor [N,C,L]
 ---@param weight Tensor [O,C/groups,K]
