@@ -86,6 +86,7 @@ local RIGHT <const> = {
     nn = {
         class = function() return "Thing", nn.Linear end, Parameter = some,
         fuse = function() return nn.ReLU() end, chain = function() return some(), nn.ReLU() end,
+        plus = function() return some() end,
         summary = function() return nn.Linear(2, 3), {1, 2}, {dtype = "float32"} end,
     },
     optim = {

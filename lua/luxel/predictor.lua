@@ -251,6 +251,17 @@ local function mean_probabilities(self, dataset)
     return sums
 end
 
+--- What the network gives for every image of a dataset before calibration: a logit, a row of them, or a map.
+---@param dataset luxel.Dataset
+---@return number[]|number[][]|Tensor[]|nil logits, string? message, string? code as of `probabilities`; "model" of an
+---  ensemble, which has probabilities alone
+function Predictor:logits(dataset)
+    if self.members then return nil, "the logits of an ensemble are those of its models", "model" end
+    local rows, message, code = observe(self, dataset)
+    if not rows then return nil, message, code end
+    return rows
+end
+
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
 --- or labels; of a segmentation a map of them, float32 [1,S,S] of the network's size.
 ---@param dataset luxel.Dataset
@@ -528,7 +539,8 @@ args.type("predictor", "a Predictor", "table", function(value) return getmetatab
 local OPTIONS <const> = "options: {quality: boolean?, images: boolean?}?"
 
 args.publish("Predictor:", Predictor, {
-    probabilities = "predictor: predictor, dataset: dataset", judge = "predictor: predictor, dataset: dataset",
+    logits = "predictor: predictor, dataset: dataset", probabilities = "predictor: predictor, dataset: dataset",
+    judge = "predictor: predictor, dataset: dataset",
     overlaps = "predictor: predictor, dataset: dataset, options: {progress: function?}?",
     answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor",
     all = "predictor: predictor, sources: table, " .. OPTIONS,

@@ -12,7 +12,7 @@ local schema = {}
 --- The version that this Luxel writes, and the only one that it reads.
 schema.VERSION = 2
 
-local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?}"
+local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?, of: text?}"
 
 -- What was fitted anew at another hospital: see luxel.adapt; source: the checksum of the file it was made of.
 local ADAPTED <const> = "{place: text?, date: text, images: integer(1..), labelled: integer(0..), "
@@ -44,7 +44,7 @@ local FIELDS <const> = {
     -- which several classes have not
     {"threshold", "finite(0..1)|finite(0..1)[]"},
     {"calibration", "false|table"},
-    {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
+    {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images (of: which, not those of validation)
     {"doubt", doubt.TYPE}, -- what its answers are doubted by
     {"adapted", ADAPTED}, -- where, when and how it was adapted
     -- where it comes from

@@ -855,6 +855,11 @@ function Predictor:input(source) end
 ---@return string? code as of `probabilities`, "model" where the file keeps nothing to doubt by
 function Predictor:judge(dataset) end
 
+--- What the network gives for every image of a dataset before calibration: a logit, a row of them, or a map.
+---@param dataset luxel.Dataset
+---@return number[]|number[][]|Tensor[]|nil logits, string? message, string? code as of `probabilities`; "model" of an ensemble, which has probabilities alone
+function Predictor:logits(dataset) end
+
 --- How well the masks that the model finds agree with those of a dataset, at the resolution of the latter.
 ---@param dataset luxel.Dataset with masks
 ---@param options? {progress?: function}
@@ -954,6 +959,12 @@ local Styles = {}
 ---@return number[]|string distances from that middle, in deviations: those far above `spread`^0.5 look like none of the clusters; or why a file of a frame cannot be read
 ---@return string? code
 function Styles:assign(images) end
+
+--- The clusters dealt into parts, each with clusters of few and of many of the second class, for training without a
+--- part at a time.
+---@param n integer at most k
+---@return integer[] parts 1..n of each image
+function Styles:parts(n) end
 
 ---@class Tensor: userdata
 ---@field shape integer[] sizes, one a dimension
@@ -4479,9 +4490,10 @@ function lx.nn.Upsample(options) end
 function lx.nn.ZeroPad2d(padding) end
 
 --- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's
---- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
+--- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time. `nn.plus(tensor)`
+--- among them adds a shortcut.
 ---@param x Tensor
----@param ... Module
+---@param ... Module|fun(x: Tensor): Tensor
 ---@return Tensor
 function lx.nn.chain(x, ...) end
 
@@ -4499,6 +4511,13 @@ function lx.nn.class(name, parent) end
 ---@return Module view the same one for the same network
 function lx.nn.fuse(net) end
 
+--- A step of `nn.chain` that adds a tensor to what comes before it, as a residual network's shortcut does (He et al.
+--- 2016): `nn.chain(x, conv1, bn1, relu, conv2, bn2, nn.plus(x), relu)`. In a view made by `nn.fuse` a BatchNorm2d
+--- before it and a ReLU or ReLU6 after it are computed in the same pass over memory.
+---@param tensor Tensor float32 of a shape that goes with the result before it
+---@return fun(x: Tensor): Tensor step
+function lx.nn.plus(tensor) end
+
 --- Runs the network on zeros of the given shape and tables, for every layer without children and every module with
 --- parameters beside those of its children, the shape it makes, its own parameters and its multiply-adds (of
 --- convolutions and linear layers, for the whole batch). Print it to see it.
@@ -4508,17 +4527,19 @@ function lx.nn.fuse(net) end
 ---@return {rows: table[], parameters: integer, multiply_adds: integer} summary rows hold name, layer, shape, parameters and multiply_adds; the total counts shared parameters once
 function lx.nn.summary(net, shape, options) end
 
---- The same with an activation after it, in one pass over memory: what `nn.fuse` calls.
+--- The same with something added to it and an activation after that, in one pass over memory: what `nn.fuse` calls.
 ---@param x? Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation? "relu"|"relu6"|nil
+---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function BatchNorm2d:activated(x, activation) end
+function BatchNorm2d:activated(x, activation, addend) end
 
---- The same with an activation after it.
+--- The same with something added to it and an activation after that.
 ---@param x? Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation? "relu"|"relu6"|nil
+---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function DarknetBatchNorm2d:activated(x, activation) end
+function DarknetBatchNorm2d:activated(x, activation, addend) end
 
 --- Adds a module at the end.
 ---@param module Module
@@ -4579,7 +4600,7 @@ function lx.nn.functional.avg_pool2d(x, kernel, options) end
 ---@param running_var? Tensor? [C] likewise
 ---@param weight? Tensor? [C]
 ---@param bias? Tensor? [C]
----@param options? {training?: boolean, momentum?: number, eps?: number, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
+---@param options? {training?: boolean, momentum?: number, eps?: number, addend?: Tensor, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's shape, is added to the result; activation: is applied to it then; all in the same pass
 ---@return Tensor y of x's shape
 function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, options) end
 
@@ -5226,7 +5247,7 @@ function lx.train.cross_validate(options) end
 --- the loss of each, smoothed; printed, it is a curve and a rate to begin with: a tenth of that at which the loss is
 --- lowest. Network, optimiser and random numbers are as before when it returns; nothing is written. Groups of the
 --- optimiser keep their proportions: rates are those of the group with the largest.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
 ---@param search? {low?: number, high?: number, steps?: integer} default 1e-7, 10 and 100
 ---@return {rates: number[], losses: number[], lowest: number?, suggestion: number?, ended: boolean} result ended: the loss grew to four times its least, or to no number, before the last step
 function lx.train.find_lr(options, search) end
@@ -5244,7 +5265,7 @@ function lx.train.find_lr(options, search) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; calibrate_on: logits and labels of the images that calibration, threshold and conformal limits of two classes are fitted to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -5292,7 +5313,7 @@ function lx.train.search(options) end
 --- calibration and threshold are chosen on the validation images that `fit` is given, which are to be split from the
 --- training images of the fold. Two classes. Ctrl-C ends it, and `resume` goes on.
 ---@param options {folds: (table)[], seeds?: (integer)[], outsides?: table, fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} fit: the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
----@return {groups: table[], outsides: table[], worst: table?, mean: table, interrupted: boolean}? result rows with name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy
+---@return {groups: table[], outsides: table[], worst: table?, mean: table, left_out: {logits: number[], labels: number[]}, interrupted: boolean}? result rows with name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`
 ---@return string? message, string? code as of `fit`
 function lx.train.shift(options) end
 

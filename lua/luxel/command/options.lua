@@ -37,6 +37,15 @@ function options.must(value, message, ...)
     return value, message, ...
 end
 
+--- What `lx.train.fit` and the functions that call it return, or the end of the command in words of the command line.
+---@param result table?
+---@param message string?
+---@return table
+function options.must_fit(result, message)
+    if result then return result end
+    options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true", "--overwrite")))
+end
+
 local function failure_of(failure)
     if getmetatable(failure) == End then return failure end
     local text = tostring(failure)
@@ -66,13 +75,13 @@ end
 --- Adds an option that takes a number.
 ---@param name string "--size"
 ---@param help string
----@param default number
+---@param default number? nil for none
 ---@param low number the least that makes sense
 ---@param high number
 ---@param whole boolean? whether it has to be an integer
 function options.add_number(parser, name, help, default, low, high, whole)
     local words = ("%s: expected %s from %s to %s"):format(name, whole and "a whole number" or "a number", low, high)
-    parser:option(name, help, tostring(default)):convert(function(text)
+    parser:option(name, help, default and tostring(default)):convert(function(text)
         local value = tonumber(text)
         if whole then value = math.tointeger(value) end
         if value and value >= low and value <= high then return value end

@@ -31,6 +31,7 @@ local function check(args)
         local value = args[name]
         if value and value ~= 0 then options.fail(("--%s is not for shift"):format((name:gsub("_", "-")))) end
     end
+    if args.calibrate_on == "styles" then options.fail("--calibrate-on styles is not for shift") end
     if not args.data then options.fail("--data: a folder with the images to train on, group by group") end
     train.check(args)
 end
@@ -82,7 +83,7 @@ function command.run(args)
     table.sort(folds, function(a, b) return a.group < b.group end)
     local seeds = {}
     for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
-    local result = train.must(lx.train.shift {
+    local result = options.must_fit(lx.train.shift {
         folds = folds, seeds = seeds, outsides = outsides_of(args), out = args.out, resume = args.resume,
         overwrite = args.overwrite,
         fit = function(fold, seed)

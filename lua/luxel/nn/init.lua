@@ -8,7 +8,7 @@ local nn = {
     Parameter = Module.Parameter,
     class = Module.class,
     functional = require "luxel.nn.functional",
-    fuse = require("luxel.nn.fuse").fuse,
+    fuse = require("luxel.nn.fuse").fuse, plus = require("luxel.nn.fuse").plus,
     init = require "luxel.nn.initialisers",
     summary = require "luxel.nn.summary",
 }

@@ -107,8 +107,9 @@ function parts.model_card(out, metadata, more)
     row(rows, "Epoch", metadata.epoch)
     row(rows, "Threshold", metadata.threshold and ("%s, by: %s"):format(flat(metadata.threshold),
         metadata.chosen and metadata.chosen.threshold or "not known"))
-    row(rows, "Calibration", metadata.chosen and ("%s, on %s images"):format(metadata.chosen.calibration,
-        metadata.chosen.images or "an unknown number of"))
+    row(rows, "Calibration", metadata.chosen and ("%s, on %s images%s"):format(
+        metadata.chosen.calibration, metadata.chosen.images or "an unknown number of",
+        metadata.chosen.of and ": " .. metadata.chosen.of or ""))
     local names = {}
     for name, value in pairs(found) do
         if type(value) == "number" and name:find("^val_") then names[#names + 1] = name end

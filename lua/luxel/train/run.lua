@@ -136,6 +136,9 @@ function run.recipe_of(fit)
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
         ["the threshold"] = fit.choice.recipe.threshold,
+        ["what is calibrated on"] = fit.calibrate_on and hash_of(table.move(fit.calibrate_on.labels, 1,
+            #fit.calibrate_on.labels, #fit.calibrate_on.logits + 1, table.move(fit.calibrate_on.logits, 1,
+            #fit.calibrate_on.logits, 1, {}))) or "the validation images",
         ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",
     }
 end
@@ -160,6 +163,7 @@ local NEW <const> = {
     ["what is frozen"] = "nothing", ["the first weights"] = "new", ["label smoothing"] = "none", mixup = "none",
     cutmix = "none", swa = "none", balance = "none", ["group weights"] = "none",
     ["the calibration"] = "the usual", ["the threshold"] = "the usual",
+    ["what is calibrated on"] = "the validation images",
 }
 
 -- How two recipes differ, in words; nil if they do not.
