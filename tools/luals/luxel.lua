@@ -264,7 +264,7 @@ local lx = {}
 ---@field name string
 ---@field version string as the file says it
 ---@field findings string[] the findings that rules may be about
----@field rules luxel.SuggestionRule[] in the order of the file
+---@field rules luxel.SuggestionRule[]
 
 ---@class luxel.SuggestionSource
 ---@field name string

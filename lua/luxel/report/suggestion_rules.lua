@@ -37,7 +37,7 @@ local URGENCIES <const> = {"routine", "urgent"}
 ---@field name string
 ---@field version string as the file says it
 ---@field findings string[] the findings that rules may be about
----@field rules luxel.SuggestionRule[] in the order of the file
+---@field rules luxel.SuggestionRule[]
 local Rules = namespace.class("SuggestionRules", {}, {})
 
 function Rules:__tostring()
