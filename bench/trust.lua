@@ -61,7 +61,7 @@ end
 
 -- What a model answers for a frame: probabilities, labels, logits, and how it doubts.
 local function ask(model, frame, unseen)
-    local dataset = options.load(frame, model.size, false)
+    local dataset = options.load_for(frame, model)
     if unseen then dataset = lx.data.unseen(dataset, unseen) end
     local answers = {dataset = dataset, labels = dataset.labels:totable(), groups = dataset.groups, doubts = {},
         margins = {}, uncertain = {}, wrong = {}}

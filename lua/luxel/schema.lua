@@ -4,6 +4,7 @@
 -- their meaning: a file of another version is refused, not guessed at. Names that are not listed are the user's own.
 
 local args = require "luxel.args"
+local crop = require "luxel.data.crop"
 local doubt = require "luxel.train.doubt"
 local methods = require "luxel.calibration.methods"
 
@@ -37,7 +38,8 @@ local FIELDS <const> = {
     {"folders", "text[]"}, -- the names that the classes had in the training data, in the same order
     -- what comes in: grey of low to high for black to white, of size x size, normalised
     {"size", "integer(1..4096)"},
-    {"input", "{channels: 1|3, low: finite(0..0), high: finite(1..1)}"},
+    -- crop: of each film the part that it sees (luxel.data.crop)
+    {"input", "{channels: 1|3, low: finite(0..0), high: finite(1..1), crop: " .. crop.TYPE .. "?}"},
     {"normalisation", "{mean: finite(-1e6..1e6), std: finite(1e-6..1e6), enhance: table[]?}"},
     -- what comes out: the probability by a calibration of the logit (luxel.calibration.methods), or the plain sigmoid,
     -- of two classes or of each label; of several classes softmax(logits / temperature); positive from the threshold,

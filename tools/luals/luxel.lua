@@ -164,6 +164,14 @@ local lx = {}
 ---@field gflops number arithmetic operations in 1e9 a second, as counted for the whole operation
 ---@field gbs number 1e9 bytes a second
 
+---@class luxel.Region
+---@field x integer pixels from the left
+---@field y integer pixels from the top
+---@field w integer
+---@field h integer
+---@field width integer of the whole picture
+---@field height integer
+
 ---@class luxel.Report
 ---@field n integer labelled images
 ---@field missing integer images without a label
@@ -448,6 +456,7 @@ function Darknet:forward(x) end
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
+---@field crop "lungs"|nil the part of the films that the images are, nil for all
 ---@field task "binary"|"classes"|"labels"|"segmentation" see luxel.Frame
 ---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1; of a segmentation [N], 0 where there is a mask
 ---@field paths string[]
@@ -555,7 +564,7 @@ function Frame:in_part(name) end
 
 --- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes. Where there are
 --- masks, images keep the sizes in which these fit them: use `open`.
----@param options? {size?: integer, strict?: boolean, progress?: function} size: pixels, default 128; strict: a file that cannot be read ends the reading, else it is listed in `failed`
+---@param options? {size?: integer, crop?: "lungs", strict?: boolean, progress?: function} size: pixels, default 128; crop: of each only the part with both lungs (`lx.vision.find_lungs`), as models want it that were trained so; strict: a file that cannot be read ends the reading, else it is listed in `failed`
 ---@return luxel.Dataset? dataset, string? message, string? code
 function Frame:load(options) end
 
@@ -842,10 +851,11 @@ function Predictor:all(sources, options) end
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
 
---- What the network sees of a film: shrunk, enhanced where the model was trained so, and normalised.
+--- What the network sees of a film: cropped and enhanced where the model was trained so, shrunk, and normalised.
 ---@param source Tensor|string|{bytes: string, name?: string} a path, the bytes of a file, or a picture uint8 [1,H,W]
 ---@return Tensor? x float32 [1,1,S,S] on the device of the model
----@return string? message, string? code "io" or "format" where the film cannot be read
+---@return luxel.Region|string|nil region the part of the picture that it is, nil for all of it; or the message
+---@return string? code "io" or "format" where the film cannot be read
 function Predictor:input(source) end
 
 --- The same with how much to doubt each answer, of a model of two classes whose file keeps what that takes.
@@ -3135,7 +3145,7 @@ function lx.data.border_probe(images, options) end
 function lx.data.cutmix(x, y, options) end
 
 --- A dataset of images in memory.
----@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W
+---@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer, crop?: "lungs"} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W; crop: the part of films that they show
 ---@return luxel.Dataset
 function lx.data.dataset(options) end
 
@@ -3240,7 +3250,7 @@ function lx.explain.energy_inside(maps, boxes, options) end
 ---@param model Module|luxel.Predictor a network that gives logits [N,K], or a model
 ---@param images Tensor|string|{bytes: string, name?: string} float32 [N,C,H,W] as the network gets them; with a model also the path or the bytes of a file, or a picture uint8 [1,H,W]
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.grad_cam(model, images, options) end
 
@@ -3249,7 +3259,7 @@ function lx.explain.grad_cam(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.grad_cam_plus_plus(model, images, options) end
 
@@ -3259,7 +3269,7 @@ function lx.explain.grad_cam_plus_plus(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, steps?: integer, baseline?: number}
----@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), signed, in units of the logit
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.integrated_gradients(model, images, options) end
 
@@ -3268,7 +3278,7 @@ function lx.explain.integrated_gradients(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.layer_cam(model, images, options) end
 
@@ -3277,7 +3287,7 @@ function lx.explain.layer_cam(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, window?: integer, stride?: integer, baseline?: number}
----@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), signed, in units of the logit
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.occlusion(model, images, options) end
 
@@ -3306,7 +3316,7 @@ function lx.explain.pointing_game(maps, boxes, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.score_cam(model, images, options) end
 
@@ -3315,7 +3325,7 @@ function lx.explain.score_cam(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, samples?: integer, noise?: number, seed?: integer}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.smooth_grad(model, images, options) end
 

@@ -53,7 +53,7 @@ local function read_data(args, model)
         options.check_classes(model, frame)
     end
     print(frame)
-    local dataset, left_out = lx.data.unseen(options.load(frame, model.size, false), model.metadata.trained_on)
+    local dataset, left_out = lx.data.unseen(options.load_for(frame, model), model.metadata.trained_on)
     if left_out.pixels + left_out.patients > 0 then
         print(("left out: %d images that the model was trained on, and %d others of their patients"):format(
             left_out.pixels, left_out.patients))

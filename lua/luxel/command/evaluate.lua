@@ -56,7 +56,7 @@ local function read_data(args, model)
     local test = frame:in_part("test")
     local what = "all of " .. args.data
     if #test > 0 then frame, what = test, args.data .. "/test" end
-    local unseen, left_out = lx.data.unseen(options.load(frame, model.size, false), model.metadata.trained_on)
+    local unseen, left_out = lx.data.unseen(options.load_for(frame, model), model.metadata.trained_on)
     if #unseen == 0 then
         options.fail("the model was trained on all of these images or their patients; evaluating on them would say "
             .. "nothing "

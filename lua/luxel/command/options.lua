@@ -344,16 +344,25 @@ local function open_with_masks(frame, reading)
     return rest
 end
 
+--- Reads the images of a frame as a model wants them.
+---@param frame luxel.Frame
+---@param model luxel.Predictor
+---@return luxel.Dataset
+function options.load_for(frame, model)
+    return options.load(frame, model.size, false, nil, model.metadata.input.crop)
+end
+
 --- Reads the images of a frame with a progress bar; files that cannot be read are named.
 ---@param frame luxel.Frame
 ---@param size integer
 ---@param strict boolean
 ---@param cache string? file to keep them in at twice the size, for later runs; else they are in memory at the size
+---@param crop string? the part of the films to read, default all of them
 ---@return luxel.Dataset
-function options.load(frame, size, strict, cache)
+function options.load(frame, size, strict, cache, crop)
     local console = lx.train.console()
     local reading = {
-        size = size, strict = strict, progress = function(done, total) console:reading(done, total) end,
+        size = size, strict = strict, crop = crop, progress = function(done, total) console:reading(done, total) end,
     }
     if cache then reading.cache, reading.reduce = cache, 2 * size end
     local read = frame.mask and open_with_masks or cache and frame.open or frame.load

@@ -13,10 +13,11 @@ local recipes = {}
 recipes.BY_NAME = {
     standard = {
         model = "efficientnet_lite0", weights = "efficientnet-lite0", size = 128, epochs = 4, lr = 5e-4, lr_decay = 0.9,
-        augment = "style", best = "last", calibrate_on = "styles",
+        augment = "style", best = "last", crop = "lungs", calibrate_on = "styles",
     },
     quick = {
-        model = "cnn", size = 128, epochs = 10, lr = 1e-3, lr_decay = 1, augment = "full", calibrate_on = "validation",
+        model = "cnn", size = 128, epochs = 10, lr = 1e-3, lr_decay = 1, augment = "full", crop = "none",
+        calibrate_on = "validation",
     },
 }
 
@@ -52,16 +53,33 @@ function recipes.fill(args)
     if name == "standard" then why = obstacle(args) end
     if why then options.fail(("--recipe standard %s; say --recipe quick"):format(why)) end
     args.recipe = name
+    if not args.data then args.crop = "none" end -- phantoms are no films
     for option, value in pairs(recipe) do
         if option ~= "weights" and args[option] == nil then args[option] = value end
     end
     if recipe.weights and not args.pretrained then args.pretrained = weights_path(recipe.weights) end
 end
 
+--- What of the films the network sees, as `Frame:load` has it.
+---@param args table the options
+---@return string?
+function recipes.crop_of(args) return args.crop ~= "none" and args.crop or nil end
+
 -- ---- calibration on styles that were left out -------------------------------------------------------------------
 
 -- Parts of the styles, each left out by one network; fewer images than these say little of a style.
 local PARTS <const>, LEAST <const> = 4, 400
+
+-- The whole films of images that are parts of them: styles are told by borders.
+local function films_of(train_set)
+    if not train_set.crop then return train_set end
+    local rows, labels = {}, train_set.labels:totable()
+    for i, path in ipairs(train_set.paths) do
+        rows[i] = {path = path, label = labels[i] == labels[i] and train_set.classes[labels[i] // 1 + 1] or ""}
+    end
+    return options.must(lx.data.frame(rows, {label = "label", classes = train_set.classes,
+        positive = train_set.classes[2]}))
+end
 
 -- Folds without a part of the styles each, or nil and why there are none.
 local function folds_of(train_set)
@@ -69,7 +87,7 @@ local function folds_of(train_set)
     if #train_set < LEAST then
         return nil, ("%d images are too few, %d are wanted"):format(#train_set, LEAST)
     end
-    local styles = options.must(lx.data.styles(train_set))
+    local styles = options.must(lx.data.styles(films_of(train_set)))
     local parts = styles:parts(PARTS)
     for i, part in ipairs(parts) do parts[i] = "styles " .. part end
     local folds = options.must(train_set:leave_group_out(parts))

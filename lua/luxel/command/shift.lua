@@ -10,6 +10,7 @@ local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local recipes = require "luxel.command.recipes"
 local train = require "luxel.command.train"
 
 local command = {summary = "How much worse a way of training is on films of a kind that it was not trained on."}
@@ -65,7 +66,7 @@ local function outsides_of(args)
         if not name then options.fail(("--outside: expected NAME=DIR, got '%s'"):format(word)) end
         if sets[name] then options.fail(("--outside: the name %s is there twice"):format(name)) end
         sets[name] = options.load(options.must(lx.data.image_folder(dir, {positive = args.positive})), args.size,
-            args.strict)
+            args.strict, nil, recipes.crop_of(args))
     end
     return sets
 end

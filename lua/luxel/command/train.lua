@@ -41,6 +41,8 @@ function command.options(parser)
         .. "layer begins anew.")
     parser:option("--source", "Where these weights come from, where the file does not tell.")
     options.add_size(parser, "Side to which images are resized, in pixels (default: that of the recipe).")
+    parser:option("--crop", "What of each film the network sees: the part with both lungs, found without a model, or "
+        .. "all (none) (default: that of the recipe)."):choices {"lungs", "none"}
     options.add_number(parser, "--epochs", "Times to go through the images (default: that of the recipe).", nil, 1,
         100000, true)
     options.add_number(parser, "--batch", "Images in one step.", 32, 1, 4096, true)
@@ -130,7 +132,14 @@ end
 --- Fills in what the recipe says, and ends the command where options contradict each other, or say nothing.
 function command.check(args)
     local said = args.calibrate_on
+    if args.crop == "lungs" and (not args.data or args.masks) then
+        options.fail("--crop lungs is for labelled images in --data")
+    end
     recipes.fill(args)
+    if args.cache and args.crop == "lungs" then
+        options.fail(("--cache keeps whole films, and %s crops them: leave it out, or say --crop none"):format(
+            args.recipe == "standard" and "the recipe standard" or "--crop lungs"))
+    end
     if said == "styles" and (args.seeds > 1 or args.find_lr) then
         options.fail("--calibrate-on styles is not for --seeds and --find-lr: leave one out")
     end
@@ -174,7 +183,9 @@ local VAL_ENOUGH <const> = 100
 local function load(args, whole, ...)
     local parts = {...}
     if not args.cache then
-        for i, part in ipairs(parts) do parts[i] = options.load(part, args.size, args.strict) end
+        for i, part in ipairs(parts) do
+            parts[i] = options.load(part, args.size, args.strict, nil, recipes.crop_of(args))
+        end
         return table.unpack(parts)
     end
     local dataset, places = options.load(whole, args.size, args.strict, args.cache), {}

@@ -98,6 +98,7 @@ function parts.model_card(out, metadata, more)
     row(rows, "Input", metadata.size and ("%d × %d pixels, %d channel%s"):format(metadata.size, metadata.size,
         metadata.input.channels, metadata.input.channels == 1 and "" or "s"))
     local normalisation = metadata.normalisation
+    if metadata.input.crop then row(rows, "Cropped to", "the " .. metadata.input.crop) end
     row(rows, "Normalised by", ("mean %s, standard deviation %s%s"):format(flat(normalisation.mean),
         flat(normalisation.std), normalisation.enhance and "; enhanced: " .. flat(normalisation.enhance) or ""))
     row(rows, "First weights", metadata.pretrained and ("%s (%s)"):format(metadata.pretrained.source,

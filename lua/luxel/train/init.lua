@@ -12,6 +12,7 @@ local choice = require "luxel.train.choice"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
+local crop = require "luxel.data.crop"
 local doubt = require "luxel.train.doubt"
 local dro = require "luxel.train.dro"
 local features = require "luxel.train.features"
@@ -743,6 +744,7 @@ local function check_datasets(fit)
             .. "'%s' of %d",
             val_set.task, #val_set.classes, train_set.task, #train_set.classes)
     end
+    crop.check("fit: options: option 'val'", val_set, train_set.crop)
     for k, name in ipairs(train_set.classes) do
         if val_set.classes[k] ~= name then
             args.fail("fit: options: option 'val': its class %d is %s, and that of the training images %s", k,
