@@ -10,7 +10,7 @@
 # make format   lays out the C, by clang-format
 # make oclgrind all kernels checked for data races and accesses outside buffers
 # make fuzz     damaged image files through the readers   make fuzz-torch   damaged files of PyTorch's weights
-# make fuzz-text  damaged reports, files of rules and CSV files through lx.text
+# make fuzz-text  damaged reports, files of rules, tokenizers and CSV files through lx.text and lx.report
 # make fuzz-darknet   damaged configurations and weights of darknet
 # make corpora DIR=FOLDER   the readers beside those of others, over files of your own
 # make faults   every allocation and every call for a file of the module fails once, and all after it (FAULTS_ONLY=PATTERN,

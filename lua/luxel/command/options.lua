@@ -130,6 +130,23 @@ local function quoted(word)
     return word:find("^[%w@%%+=:,./_-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+--- A text as JSON can hold it: names of files may be of any bytes, and those that are no UTF-8 become U+FFFD.
+---@param text string
+---@return string
+function options.as_utf8(text)
+    local out, at = {}, 1
+    while at <= #text do
+        local ok, bad = utf8.len(text, at)
+        if ok then
+            out[#out + 1] = text:sub(at)
+            break
+        end
+        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
+        at = bad + 1
+    end
+    return table.concat(out)
+end
+
 --- The command line of the program, for pages.
 ---@return string
 function options.command_line()

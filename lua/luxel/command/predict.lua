@@ -81,21 +81,6 @@ end
 
 -- ---- answers ------------------------------------------------------------------------------------------------------
 
--- File names may be of any bytes, which JSON cannot hold: those that are no UTF-8 become U+FFFD.
-local function as_utf8(text)
-    local out, at = {}, 1
-    while at <= #text do
-        local ok, bad = utf8.len(text, at)
-        if ok then
-            out[#out + 1] = text:sub(at)
-            break
-        end
-        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
-        at = bad + 1
-    end
-    return table.concat(out)
-end
-
 local function number(value) return value and (("%.6f"):format(value):gsub(",", ".")) or "" end
 
 local print_answer = {}
@@ -109,7 +94,7 @@ function print_answer.json(answer)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
     local path = answer.path
-    local shown = as_utf8(path)
+    local shown = options.as_utf8(path)
     say(cjson.encode {
         path = shown, path_bytes = shown ~= path and path:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
             or nil,
