@@ -215,12 +215,88 @@ local lx = {}
 ---@field findings string[] the names of what is reported, in order
 ---@field count integer how many phrases there are
 
+---@class luxel.SearchHits
+---@field hits {report: integer, score: number, terms: string[]}[] the best first; terms: of the query that it has
+---@field found integer how many reports have any term of the query
+---@field missing string[] terms of the query that no report has
+
 ---@class luxel.Shortcuts
 ---@field nuisances table[] for each: name, what (of which features), outside (no lung is in them), and auc, low, high, class, against of the class that it tells best, logits, each (the same of every class); or problem, why it was not measured
 ---@field styles luxel.Styles? of the images that could be read; nil with fewer than its clusters
 ---@field images integer[] the places in the audit of the images that `logits` and `styles.cluster` are of
 ---@field markers table<string, number> share of the images of each class with text or markers
 ---@field warning string? a line, where something outside the lungs tells a class
+
+---@class luxel.Study
+---@field path string
+---@field model string its file
+---@field task string
+---@field label string the answer in short
+---@field findings luxel.StudyFinding[] the likeliest first
+---@field quality {code: string, message: string}[] what speaks against reading the film at all
+---@field reasons {code: string, message: string}[] why the answer is uncertain
+---@field suggestions luxel.Suggestions? where rules were given
+---@field age number?
+---@field urgency string?
+---@field notice string
+---@field image luxel.Tensor uint8 the film
+---@field metadata table of the model's file
+
+---@class luxel.StudyFinding
+---@field finding string
+---@field probability number calibrated
+---@field threshold number? of several classes none
+---@field positive boolean whether the model says that it is there
+---@field doubt number? from 0 to 0.5, of two classes where the model's file keeps it
+---@field uncertain boolean?
+---@field map luxel.StudyMap? where the answer comes from
+
+---@class luxel.StudyMap
+---@field method string of `lx.explain`
+---@field place string where in the picture the largest value is
+---@field peak {x: number, y: number} its middle, as shares of width and height from the left and the top
+---@field most number the largest value
+---@field grid number[][] the map in 16 rows of 16 means, as shares of the largest value
+---@field picture luxel.Tensor uint8 [3,H,W] the map over the film
+
+---@class luxel.Suggestion
+---@field say string
+---@field finding string
+---@field rule string its name
+---@field line integer of the rule in its file
+---@field source string title of what the rule is from
+---@field section string where in it
+
+---@class luxel.SuggestionRule
+---@field name string
+---@field line integer
+---@field findings string[] one of which it is about, as the table calls them
+---@field probability table? {word = "positive"|"negative"} by the model's threshold, or {low, high}: low <= p < high
+---@field doubt table? {word = "certain"|"uncertain"} or {low, high}
+---@field age table? {low, high} in years, low <= age < high
+---@field urgency table<string, boolean>? of the request
+---@field say string
+---@field source luxel.SuggestionSource
+
+---@class luxel.SuggestionRules
+---@field path string the file
+---@field name string
+---@field version string as the file says it
+---@field findings string[] the findings that rules may be about
+---@field rules luxel.SuggestionRule[]
+
+---@class luxel.SuggestionSource
+---@field name string
+---@field line integer
+---@field title string
+---@field section string where in it the rule is from
+
+---@class luxel.Suggestions
+---@field suggestions luxel.Suggestion[] in the order of the rules
+---@field unjudged {rule: string, finding: string, missing: string[]}[] rules that could not be judged, and what is not known
+---@field without_rule string[] findings that no rule is about
+---@field rules string name, version and file of the table
+---@field notice string
 
 ---@class TensorOptions
 ---@field dtype ("float32"|"uint8"|"int32")? default float32
@@ -863,6 +939,21 @@ function ProfileSession:abandon() end
 --- Ends the watching and says what the devices did since its start.
 ---@return luxel.Profile
 function ProfileSession:stop() end
+
+---@class luxel.ReportSearch
+---@field reports integer how many there are
+---@field terms integer how many different terms
+---@operator call(string): luxel.SearchHits
+local ReportSearch = {}
+
+--- The reports that fit a query best, by the sum over its terms of
+---     log(1 + (N - n + 0.5) / (n + 0.5)) · f / (f + k1 (1 - b + b L / mean L)),
+--- where n of N reports have the term, and this one f times among L terms. It is formula 3.15 of Robertson and Zaragoza
+--- with 1 added under the logarithm, so that a term that most reports have does not count against them.
+---@param text string as in a report: "bibasilar opacities, no effusion"
+---@param options? {limit?: integer} limit: hits at most, default 10
+---@return luxel.SearchHits
+function ReportSearch:query(text, options) end
 
 ---@class Scheduler
 ---@field optimizer Optimizer
@@ -1630,6 +1721,37 @@ function Tensor:view_as(other) end
 --- Sets every element to 0.
 ---@return Tensor t
 function Tensor:zero_() end
+
+---@class luxel.Tokenizer
+---@field size integer how many tokens there are, which `nn.Embedding` needs
+---@field pad integer the token behind the end of shorter texts
+---@field start integer the token before a text
+---@field stop integer the token behind it
+---@field mask integer a token that stands for one that is hidden
+local Tokenizer = {}
+
+--- Texts as a batch for a network: each between `start` and `stop`, with `pad` behind those that are shorter.
+---@param texts string[]
+---@param options? {length?: integer, device?: string} length: tokens of each row, with start and stop; what is longer is cut, before `stop`; default that of the longest text
+---@return Tensor tokens int32 [N,L]
+---@return integer[] lengths how many tokens of each row are no padding, as `nn.GRU` takes them
+---@return integer cut how many texts were too long
+function Tokenizer:batch(texts, options) end
+
+--- The text of tokens; `decode(encode(text))` is the text. Special ones are nothing.
+---@param tokens integer[]
+---@return string
+function Tokenizer:decode(tokens) end
+
+--- The tokens of a text.
+---@param text string any bytes
+---@return integer[] tokens from 1 to `size`, without special ones
+function Tokenizer:encode(text) end
+
+--- Writes the tokenizer to a file (JSON), for `lx.text.load_tokenizer`.
+---@param path string
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function Tokenizer:save(path) end
 
 --- |x|; `abs_` in place
 ---@param t Tensor
@@ -4090,6 +4212,18 @@ function lx.nn.FocalLoss(options) end
 ---@return GELU
 function lx.nn.GELU() end
 
+---@class GRU: Module
+
+--- `nn.GRU(32, 64)`: gated recurrent units (Cho et al. 2014), in PyTorch's form:
+---     r = σ(W x + U h), z = σ(W x + U h), n = tanh(W x + r (U h)), h = (1 - z) n + z h,
+--- each with biases of its own on both sides. Weights are `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`,
+--- and so on by layer, with `_reverse` behind those of the other direction; r, z, n stand one below the other.
+---@param input_size integer
+---@param hidden_size integer
+---@param options? {num_layers?: integer, bias?: boolean, batch_first?: boolean, dropout?: number, bidirectional?: boolean} num_layers: default 1; bias: default true; batch_first: sequences are [N,L,I] instead of [L,N,I], default false; dropout: between layers, while training, default 0; bidirectional: a second pass from the end, default false
+---@return GRU
+function lx.nn.GRU(input_size, hidden_size, options) end
+
 ---@class GlobalAvgPool2d: Module
 
 --- The mean of each channel.
@@ -4166,6 +4300,17 @@ function lx.nn.KLDivLoss(options) end
 ---@return L1Loss
 function lx.nn.L1Loss(options) end
 
+---@class LSTM: Module
+
+--- `nn.LSTM(32, 64)`: long short-term memory (Hochreiter and Schmidhuber 1997; with forget gates Gers et al. 2000):
+---     i, f, o = σ(W x + U h), g = tanh(W x + U h), c = f c + i g, h = o tanh(c).
+--- Weights are called as those of `nn.GRU`; i, f, g, o stand one below the other.
+---@param input_size integer
+---@param hidden_size integer
+---@param options? {num_layers?: integer, bias?: boolean, batch_first?: boolean, dropout?: number, bidirectional?: boolean} as of `nn.GRU`
+---@return LSTM
+function lx.nn.LSTM(input_size, hidden_size, options) end
+
 ---@class LayerNorm: Module
 ---@field weight Tensor? of the shape normalised over
 ---@field bias Tensor? likewise
@@ -4239,6 +4384,19 @@ local ModuleList = {}
 ---@param ... Module|Module[]
 ---@return ModuleList
 function lx.nn.ModuleList(...) end
+
+---@class MultiheadAttention: Module
+---@field in_proj_weight Tensor [3 embed_dim, embed_dim] of query, key and value, one below the other
+---@field in_proj_bias Tensor? [3 embed_dim]
+---@field out_proj Linear
+
+--- `nn.MultiheadAttention(64, 8)`: each position of a query sees positions of another sequence, or of its own, by
+--- softmax(Q Kᵀ / √d) V in each head (Vaswani et al., "Attention is all you need", 2017).
+---@param embed_dim integer which num_heads divides
+---@param num_heads integer
+---@param options? {dropout?: number, bias?: boolean, batch_first?: boolean} dropout: of the weights, while training, default 0; bias: default true; batch_first: sequences are [N,L,E] instead of [L,N,E], default false
+---@return MultiheadAttention
+function lx.nn.MultiheadAttention(embed_dim, num_heads, options) end
 
 ---@class NLLLoss: Module
 
@@ -4375,6 +4533,33 @@ function lx.nn.StochasticDepth(p) end
 --- hyperbolic tangent
 ---@return Tanh
 function lx.nn.Tanh() end
+
+---@class TransformerEncoder: Module
+---@field layers ModuleList
+---@field norm Module?
+
+--- `nn.TransformerEncoder(nn.TransformerEncoderLayer(64, 8), 6)`: copies of a layer, one behind the other. As in
+--- PyTorch they begin with the same weights.
+---@param layer TransformerEncoderLayer is copied
+---@param num_layers integer
+---@param options? {norm?: Module} norm: behind the last one
+---@return TransformerEncoder
+function lx.nn.TransformerEncoder(layer, num_layers, options) end
+
+---@class TransformerEncoderLayer: Module
+---@field self_attn MultiheadAttention
+---@field linear1 Linear
+---@field linear2 Linear
+---@field norm1 LayerNorm
+---@field norm2 LayerNorm
+
+--- `nn.TransformerEncoderLayer(64, 8)`: self-attention, then two linear layers at each position, each with a shortcut
+--- and a layer normalisation (Vaswani et al. 2017).
+---@param d_model integer
+---@param nhead integer
+---@param options? {dim_feedforward?: integer, dropout?: number, activation?: "relu"|"gelu", layer_norm_eps?: number, batch_first?: boolean, norm_first?: boolean} dim_feedforward: between the linear layers, default 2048; dropout: default 0.1; activation: default "relu"; layer_norm_eps: default 1e-5; batch_first: as of MultiheadAttention; norm_first: normalises what goes into each part instead of what comes out, default false
+---@return TransformerEncoderLayer
+function lx.nn.TransformerEncoderLayer(d_model, nhead, options) end
 
 ---@class TverskyLoss: Module
 
@@ -4521,6 +4706,18 @@ function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias,
 ---@param options? {pos_weight?: number|Tensor, reduction?: "mean"|"sum"|"none"} pos_weight: multiplies the loss of the positives, a number, or [C] for the last dimension; reduction: default "mean", which is over the targets present
 ---@return Tensor loss 0-d, or of x's shape for "none"
 function lx.nn.functional.binary_cross_entropy_with_logits(x, target, options) end
+
+--- Contrastive loss of pairs of two kinds, such as films and their reports: each row of x should be nearer to its
+--- partner among the rows of target, by the cosine of the angle between them, than to the others, and the other way
+--- round. With `weight` 0.75 and `temperature` 0.1 it is that of ConVIRT (Zhang et al. 2020, "Contrastive learning of
+--- medical visual representations from paired images and text", equations 2 to 4), with 0.5 and a temperature that is
+--- learnt that of CLIP (Radford et al. 2021, "Learning transferable visual models from natural language supervision").
+--- Other rows count as wrong partners, also where they say the same.
+---@param x Tensor [N,D] what one network makes of the ones
+---@param target Tensor [N,D] and what another one makes of their partners, in the same order
+---@param options? {temperature?: number|Tensor, weight?: number, reduction?: "mean"|"sum"|"none"} temperature: what cosines are divided by, default 0.1; a tensor of one number, positive, gets a gradient; weight: of finding target for x, from 0 to 1, default 0.5, the rest being that of finding x for target; reduction: default "mean"
+---@return Tensor loss 0-d, or [N] for "none"
+function lx.nn.functional.clip_loss(x, target, options) end
 
 --- Convolution (cross-correlation) of signals.
 ---@param x Tensor [N,C,L]
@@ -5052,11 +5249,42 @@ lx.report = {}
 ---@return boolean? ok, string? message, string? code "io" where it cannot be written
 function lx.report.evaluation(path, probabilities, dataset, options) end
 
+--- Reads a table of rules for `lx.report.suggest`. Without a path the one that Luxel has
+--- (lua/luxel/report/suggestions.rules), of which a copy may be changed: its first lines say how it is written. Refused
+--- are findings that the table does not list, rules without a source or with none of the table, ranges in which nothing
+--- is, and rules that may hold together for one finding.
+---@param path? string?
+---@return luxel.SuggestionRules? rules, string? message, string? code "io"; "format" with line and reason
+function lx.report.rules(path) end
+
 --- Writes the page of a training run, from its `log.csv` and models: curves, recipe, model card.
 ---@param folder string of the run
 ---@param options? {out?: string, command?: string} out: the file, default `report.html` in the folder; command: how it was run, for the page
 ---@return string? path, string? message, string? code "io" where there is no run or the page cannot be written, "format" where a file of it is damaged
 function lx.report.run(folder, options) end
+
+--- What a model finds in one film: findings with probability, threshold and doubt, maps of where that comes from, and,
+--- with `rules`, suggestions for the reader. `print` shows it as text, `write_study` makes a page of it.
+---@param predictor luxel.Predictor of two classes, of several, or of labels
+---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
+---@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
+function lx.report.study(predictor, source, options) end
+
+--- Suggestions for the reader, by a table of rules: of each finding a rule may look at probability, doubt, the age of
+--- the patient and the urgency of the request, and what it looks at and is not known is said (`unjudged`). Nothing of
+--- it is a prescription: a physician decides (`notice`).
+---@param findings {finding: string, probability: number, threshold: number?, doubt: number?, uncertain: boolean?}[] threshold: the model's; doubt: from 0 to 0.5, and uncertain, as of answers of `lx.predictor`; _ and capitals in names do not matter
+---@param options? {rules?: table, age?: number, urgency?: "routine"|"urgent"} rules: of `lx.report.rules`, default those that Luxel has; age: in years
+---@return luxel.Suggestions
+function lx.report.suggest(findings, options) end
+
+--- Writes the page of a study. It shows the film and the name of its file.
+---@param path string the file
+---@param of luxel.Study
+---@param options? {command?: string} command: how it was made, for the page
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function lx.report.write_study(path, of, options) end
 
 ---@class lx.text
 lx.text = {}
@@ -5068,11 +5296,32 @@ lx.text = {}
 ---@return luxel.Labels
 function lx.text.label(report, options) end
 
+--- Reads a tokenizer that `Tokenizer:save` wrote.
+---@param path string
+---@return luxel.Tokenizer? tokenizer, string? message, string? code "io", or "format" where the file is damaged
+function lx.text.load_tokenizer(path) end
+
 --- Reads a file of rules for `lx.text.label`. Without a path the rules that Luxel has (lua/luxel/text/chest.rules), of
 --- which a copy may be changed: its first lines say how it is written.
 ---@param path? string?
 ---@return luxel.Rules? rules, string? message, string? code with the line and the reason where the file has a mistake
 function lx.text.rules(path) end
+
+--- Makes reports searchable: `lx.text.search(reports)("small effusion, no pneumothorax")`. Findings, impression and
+--- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know
+--- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts
+--- as one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
+---@param reports (string|{text: string?, findings: string?, impression: string?})[]
+---@param options? {rules?: table|false, k1?: number, b?: number} rules: of `lx.text.rules`, default those of chest radiographs; false searches for words alone; k1: how soon more of a term counts no more, default 1.2; b: how far long reports count less, 0..1, default 0.75
+---@return luxel.ReportSearch
+function lx.text.search(reports, options) end
+
+--- Learns from texts which bytes to take together: `lx.text.tokenizer(reports, {vocabulary = 2000})`. The same texts
+--- give the same tokenizer, in whatever order they are.
+---@param texts string[]
+---@param options? {vocabulary?: integer, least?: integer} vocabulary: tokens at most, default 1000, of which 260 are the bytes and four special ones; least: how often a pair has to be there to become a token, default 2
+---@return luxel.Tokenizer
+function lx.text.tokenizer(texts, options) end
 
 ---@class lx.train
 lx.train = {}

@@ -17,7 +17,7 @@ local evaluate = {summary = "How good a trained model is on labelled radiographs
 
 --- Adds the options of the command.
 function evaluate.options(parser)
-    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
     parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/, alone or below test/, or a CSV file (default: drawn "
         .. "phantoms).")
@@ -47,6 +47,9 @@ local function read_data(args, model)
     if not args.data then
         if model.task ~= "binary" and model.task ~= "segmentation" then
             options.fail("--data: drawn phantoms have two classes, and the model more")
+        elseif model.metadata.input.crop then
+            options.fail(("--data: the model sees films cropped to the %s, and drawn phantoms are none; name a folder"
+                ):format(model.metadata.input.crop))
         end
         return lx.data.phantom {n = args.phantoms, size = model.size, seed = PHANTOM_SEED, task = model.task},
             "phantoms drawn anew"
@@ -104,7 +107,7 @@ end
 ---@param args table the options
 function evaluate.run(args)
     local device, device_words = options.device(args.device)
-    local model = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    local model = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if model.task == "detection" then options.fail("the model finds boxes: use luxel detect evaluate") end
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
         options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))

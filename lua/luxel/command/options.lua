@@ -3,6 +3,7 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local packaged = require "luxel.packaged"
 
 local options = {}
 
@@ -129,12 +130,50 @@ local function quoted(word)
     return word:find("^[%w@%%+=:,./_-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+--- A text as JSON can hold it: names of files may be of any bytes, and those that are no UTF-8 become U+FFFD.
+---@param text string
+---@return string
+function options.as_utf8(text)
+    local out, at = {}, 1
+    while at <= #text do
+        local ok, bad = utf8.len(text, at)
+        if ok then
+            out[#out + 1] = text:sub(at)
+            break
+        end
+        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
+        at = bad + 1
+    end
+    return table.concat(out)
+end
+
 --- The command line of the program, for pages.
 ---@return string
 function options.command_line()
     local words = {}
     for i = 0, arg and #arg or -1 do words[#words + 1] = quoted(i == 0 and arg[0]:match("[^/]*$") or arg[i]) end
     return table.concat(words, " ")
+end
+
+-- ---- models ---------------------------------------------------------------------------------------------------
+
+--- Adds the option that names models.
+---@param parser table
+---@param several boolean whether the mean of several is taken
+function options.add_model(parser, several)
+    parser:option("--model", "Model file that train wrote" .. (several and "; of several the mean probability is taken"
+        or "") .. " (default: the model of the package, see docs/model.md)."):count(several and "*" or "?")
+end
+
+--- The files that --model names, or the package's own, which is told.
+---@param args table
+---@return string|string[]
+function options.models(args)
+    local given = args.model
+    if type(given) == "table" and #given > 0 or type(given) == "string" then return given end
+    local path = options.must(packaged.path())
+    io.stderr:write("model: that of the package, learnt from films of children in one hospital (docs/model.md)\n")
+    return path
 end
 
 -- ---- devices --------------------------------------------------------------------------------------------------

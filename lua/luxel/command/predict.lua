@@ -27,7 +27,7 @@ end
 --- Adds the options of the command.
 function predict.options(parser)
     predict.add_images(parser)
-    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
     parser:option("--out", "Folder for the images with label and probability written in a margin, and masks outlined.")
     parser:option("--masks", "Folder for the masks that a model of masks finds, as PNG of 0 and 255.")
@@ -87,21 +87,6 @@ end
 
 -- ---- answers ------------------------------------------------------------------------------------------------------
 
--- File names may be of any bytes, which JSON cannot hold: those that are no UTF-8 become U+FFFD.
-local function as_utf8(text)
-    local out, at = {}, 1
-    while at <= #text do
-        local ok, bad = utf8.len(text, at)
-        if ok then
-            out[#out + 1] = text:sub(at)
-            break
-        end
-        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
-        at = bad + 1
-    end
-    return table.concat(out)
-end
-
 local function number(value) return value and (("%.6f"):format(value):gsub(",", ".")) or "" end
 
 -- Millimetres between rows and between columns, where the file knows them.
@@ -141,7 +126,7 @@ function print_answer.json(answer)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
     local path = answer.path
-    local shown = as_utf8(path)
+    local shown = options.as_utf8(path)
     local encode = answer.boxes and json.encode or cjson.encode
     say(encode {
         size = answer.boxes and {height = answer.info.height, width = answer.info.width} or nil,
@@ -296,7 +281,7 @@ local function write_coco(run, paths)
     for _, answer in ipairs(run.found) do
         for _, box in ipairs(answer.boxes) do
             results[#results + 1] = {
-                image_id = ids[answer.path], file_name = as_utf8(answer.path:match("[^/]*$")),
+                image_id = ids[answer.path], file_name = options.as_utf8(answer.path:match("[^/]*$")),
                 category_id = places[box.label], bbox = {box.x, box.y, box.w, box.h}, score = box.score,
             }
         end
@@ -314,7 +299,7 @@ function predict.run(args)
     if args.format == "text" then say("[INFO] loading network...") end
     local device, device_words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
-    local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     local run = {
         args = args, predictor = predictor, found = {}, taken = {}, inputs = {}, failed = false, method = method,
         seconds = 0, explained = 0,

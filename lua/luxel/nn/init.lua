@@ -13,7 +13,7 @@ local nn = {
     summary = require "luxel.nn.summary",
 }
 
-for _, part in ipairs {"linear", "norm", "simple", "container", "loss"} do
+for _, part in ipairs {"linear", "norm", "simple", "container", "recurrent", "attention", "loss"} do
     for name, class in pairs(require("luxel.nn." .. part)) do nn[name] = class end
 end
 
