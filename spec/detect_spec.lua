@@ -85,6 +85,15 @@ describe("detection.find", function()
         assert.near((0.5 + 2) * 8, corner.h, 1e-3)
     end)
 
+    it("suppresses within a class alone", function()
+        local map = lx.full({1, 7, 2, 2}, 0) -- a box whose two classes are as likely
+        map:narrow(2, 5, 1):fill_(-9)
+        map[{1, 5, 1, 1}] = 9
+        local found = detection.find(map, {{1, 1}}, {{64, 64}}, {threshold = 0.4, classes = {"a", "b"}})[1]
+        assert.same({"a", "b"}, {found[1].label, found[2].label})
+        assert.equal(found[1].x, found[2].x)
+    end)
+
     it("suppresses what overlaps much", function()
         local map = map_with {{2, 4, 4, 3}, {2, 4, 5, 2}}
         assert.equal(1, #detection.find(map, {{1, 1}, {6, 6}}, {{64, 64}}, {threshold = 0.5})[1])
