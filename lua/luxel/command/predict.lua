@@ -2,6 +2,7 @@
 --
 --     luxel predict --model runs/first/best.safetensors xray.jpeg
 --     luxel predict --model runs/first/best.safetensors --format csv --out pictures folder/ >answers.csv
+--     luxel predict --model runs/first/best.safetensors --worklist today.csv --page today.html folder/
 
 local annotate = require "luxel.command.annotate"
 local cjson = require "cjson"
@@ -11,6 +12,7 @@ local images = require "luxel.command.images"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local worklist = require "luxel.command.worklist"
 
 local predict = {summary = "Says whether radiographs look infected."}
 
@@ -27,6 +29,7 @@ function predict.options(parser)
         :args("?"):argname("METHOD")
     parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
     parser:flag("--json", "The same as --format json: an object in each line.")
+    worklist.options(parser)
 end
 
 local function complain(run, message)
@@ -159,12 +162,14 @@ end
 ---@param args table the options
 ---@return integer status
 function predict.run(args)
+    worklist.check(args)
     if args.json then args.format = "json" end
     local method = method_of(args)
-    if args.format == "text" then say("[INFO] loading network...") end
+    if args.format == "text" and not args.worklist then say("[INFO] loading network...") end
     local device, device_words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
     local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    if args.worklist then return worklist.run(args, predictor) end
     local run = {
         args = args, predictor = predictor, failed = false, method = method, seconds = 0, explained = 0,
     }
