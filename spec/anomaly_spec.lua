@@ -193,7 +193,7 @@ describe("a detector", function()
     end
 
     it("finds more in phantoms with opacities than in those without", function()
-        for method, least in pairs {mahalanobis = 0.7, padim = 0.8, patchcore = 0.65} do
+        for method, least in pairs {mahalanobis = 0.7, neighbours = 0.6, padim = 0.8, patchcore = 0.65} do
             local found = fit(method)
             local scores, labels = {}, {}
             local _, held = normal:split {val = 0.3, seed = 2} -- the same split: these were not learnt from
@@ -229,8 +229,51 @@ describe("a detector", function()
         assert.is_true(answer.unusual)
     end)
 
+    it("of neighbours measures as by hand, and its map adds up", function()
+        local found = fit("neighbours", {stages = {4}, neighbours = 2})
+        local memory, d = found.tensors.memory:totable(), found.tensors.memory.shape[2]
+        local train = normal:split {val = 0.3, seed = 2}
+        assert.equal(#train, #memory)
+        local map = stages.eye(net, {4})((ill.images:narrow(1, 1, 1):float() / 255 - 0.5) / 0.25)[1]:totable()[1]
+        local own, channels = {}, #map
+        for c, rows in ipairs(map) do
+            local sum, squares = 0, 0
+            for _, row in ipairs(rows) do
+                for _, value in ipairs(row) do sum = sum + value / 16 end
+            end
+            for _, row in ipairs(rows) do
+                for _, value in ipairs(row) do squares = squares + (value - sum) ^ 2 / 16 end
+            end
+            own[c], own[c + channels] = sum, math.sqrt(squares)
+        end
+        local mean, scale = found.tensors.mean:totable(), found.tensors.scale:totable()
+        for i = 1, d do own[i] = (own[i] - mean[i]) / scale[i] end
+        local order = {}
+        for m, row in ipairs(memory) do
+            local sum = 0
+            for i = 1, d do sum = sum + (own[i] - row[i]) ^ 2 end
+            order[m] = {math.sqrt(sum / d), row}
+        end
+        table.sort(order, function(a, b) return a[1] < b[1] end)
+        local scores, maps = maps_of(found, ill.images:narrow(1, 1, 1))
+        assert.near((order[1][1] + order[2][1]) / 2, scores[1], 1e-3)
+        local whole = 0
+        for i = 1, d do whole = whole + (own[i] - (order[1][2][i] + order[2][2][i]) / 2) ^ 2 / d end
+        assert.near(whole, maps:mean():item(), 2e-3 * whole)
+        assert.same({1, 4, 4}, maps.shape)
+    end)
+
+    it("enhances images as it did when it learnt", function()
+        local found = fit("padim", {enhance = {{"equalize"}}})
+        local equal, plain = {}, fit "padim"
+        for i = 1, 4 do equal[i] = lx.vision.equalize(ill:image(i)) end
+        local images = lx.data.dataset {images = lx.stack(equal, 1), labels = lx.zeros(4)}
+        plain.tensors, plain.job = found.tensors, found.job
+        assert.same(plain:scores(images), found:scores(ill:subset {1, 2, 3, 4}))
+    end)
+
     it("by pooled features has a map whose mean is the squared score", function()
-        local found = fit("mahalanobis", {stages = {5}})
+        local found = fit("mahalanobis", {stages = {3, 4}})
         local scores, maps = maps_of(found, ill.images:narrow(1, 1, 5))
         local means = maps:flatten(2):mean(2)
         for i = 1, 5 do assert.near(scores[i] ^ 2, means[i], 1e-3 * means[i]) end
@@ -336,7 +379,7 @@ describe("a detector", function()
         if not lx.device "opencl" then return pending "there is no OpenCL" end
         local own = lx.models.cnn {size = 32}
         own:load_state_dict(net:state_dict())
-        for _, method in ipairs {"mahalanobis", "padim", "patchcore"} do
+        for _, method in ipairs {"mahalanobis", "neighbours", "padim", "patchcore"} do
             local here, there = fit(method), fit(method, {net = own, device = "opencl"})
             local a, b = here:scores(ill), there:scores(ill)
             for i = 1, #a do assert.near(a[i], b[i], 0.02 * a[i], method) end
@@ -354,13 +397,16 @@ describe("a detector", function()
         assert.matches("fit: dataset: expected normal images alone, got %d+ of NORMAL, %d+ of PNEUMONIA",
             message(mixed, {net = net, model = "cnn"}))
         assert.matches("expected normal images alone, got %d+ of PNEUMONIA", message(ill, {net = net, model = "cnn"}))
-        assert.matches("option 'net': the method 'padim' sees by a network", message(normal, {}))
+        assert.matches("option 'net': the method 'neighbours' sees by a network", message(normal, {}))
         assert.matches("option 'net': the method 'autoencoder' has a network of its own",
             message(normal, {method = "autoencoder", net = net}))
         assert.matches("option 'model': the network does not say", message(normal, {net = net}))
         assert.matches("option 'stages': expected ascending numbers of the network's 5 stages, got 3, 2",
             message(normal, {net = net, model = "cnn", stages = {3, 2}}))
         assert.matches("expected a classifier of lx.models", message(normal, {net = lx.nn.ReLU(), model = "cnn"}))
+        assert.matches("option 'top': 'neighbours' has one score", message(normal, {net = net, model = "cnn", top = 1}))
+        assert.matches("option 'neighbours': the method 'padim' has none",
+            message(normal, {net = net, model = "cnn", method = "padim", neighbours = 1}))
         assert.matches("option 'method': expected a method", message(normal, {method = "svm"}))
         local none, text, code = lx.anomaly.fit(normal:subset {1, 2, 3}, {net = net, model = "cnn"})
         assert.is_nil(none)
@@ -432,7 +478,7 @@ describe("luxel anomaly #slow", function()
 
     it("learns from the normal ones of a folder, and scores files, in words, JSON, CSV and pictures", function()
         local status, out, errors = run("train --data %s/films --out %s/n.safetensors --model cnn --pretrained %s "
-            .. "--source own --size 32 --val 0.3 --device cpu", work, work, weights)
+            .. "--source own --size 32 --val 0.3 --device cpu --method padim", work, work, weights)
         assert.equal(0, status, errors)
         assert.matches("left out: %d+ images of PNEUMONIA: what is normal is learnt from normal images alone", out)
         assert.matches("the least p that an image can have is 1/%d+", out)
@@ -488,7 +534,7 @@ describe("luxel anomaly #slow", function()
             [("train --data %s/films --out x"):format(work)] = "luxel weights",
             [("train --data %s/films --out x --method mahalanobis --top 0.5"):format(work)] = "has one score",
             [("train --data %s/films --out x --method autoencoder --pretrained y"):format(work)] = "weights of its own",
-            [("train --data %s/films --out x --epochs 3 --pretrained y"):format(work)] = "'padim' has none",
+            [("train --data %s/films --out x --epochs 3 --pretrained y"):format(work)] = "'neighbours' has none",
             [("train --data %s/films --normal three --method autoencoder --out x"):format(work)] = "no folder 'three'",
             ["score --model README.md x.png"] = "README.md is not a usable",
             [("score --model %s x.png"):format(weights)] = "was not written by lx.anomaly",

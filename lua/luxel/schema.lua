@@ -46,8 +46,9 @@ local FIELDS <const> = {
     {"calibration", "false|table"},
     {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
     -- of what is unusual: the method, and the scores of normal images kept out: see luxel.anomaly
-    {"anomaly", '{method: "mahalanobis"|"padim"|"patchcore"|"autoencoder"|"student", stages: integer(1..)[]?, '
-        .. "top: finite(0..1), scores: finite[], limit: finite}"},
+    {"anomaly", '{method: "mahalanobis"|"neighbours"|"padim"|"patchcore"|"autoencoder"|"student", '
+        .. "stages: integer(1..)[]?, "
+        .. "top: finite(0..1), neighbours: integer(1..)?, scores: finite[], limit: finite}"},
     {"doubt", doubt.TYPE}, -- what its answers are doubted by
     {"adapted", ADAPTED}, -- where, when and how it was adapted
     -- where it comes from
@@ -138,6 +139,8 @@ local RULES <const> = {
         if not about then return nil end
         if (about.stages ~= nil) == (about.method == "autoencoder") then
             return "anomaly: stages: all methods but 'autoencoder' have them"
+        elseif (about.neighbours ~= nil) ~= (about.method == "neighbours") then
+            return "anomaly: neighbours: the method of this name alone has them"
         elseif #about.scores == 0 then
             return "anomaly: scores: there are none"
         end

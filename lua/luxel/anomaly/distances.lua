@@ -13,7 +13,7 @@ local distances = {}
 
 -- ---- of pooled features -------------------------------------------------------------------------------------------
 
-local mahalanobis = {usual = {5}, top = 1}
+local mahalanobis = {usual = {4}, top = 1}
 
 -- Each channel's mean, [N,C].
 local function pooled(maps)

@@ -1,7 +1,7 @@
 --- What is unusual, learnt from normal images alone: no label of any disease is needed, and none is told.
 --
 --     local net = assert(lx.models.efficientnet_lite0 {pretrained = "lite0.pth", head = "replace", outputs = 1})
---     local detector = assert(lx.anomaly.fit(normal_images, {method = "padim", net = net}))
+--     local detector = assert(lx.anomaly.fit(normal_images, {net = net, enhance = {{"clahe"}}}))
 --     detector:save("normal.safetensors")
 --     print(lx.anomaly.open("normal.safetensors")("film.dcm"))       -- unusual: score 1.84, p 0.006
 --
@@ -15,6 +15,7 @@ local distances = require "luxel.anomaly.distances"
 local learnt = require "luxel.anomaly.learnt"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
+local pipeline = require "luxel.vision.pipeline"
 local random = require "luxel.random"
 local schema = require "luxel.schema"
 local seen = require "luxel.data.seen"
@@ -25,12 +26,16 @@ local version = require "luxel.version"
 local anomaly = {}
 
 local BY_NAME <const> = {
-    mahalanobis = distances.mahalanobis, padim = distances.padim, patchcore = require "luxel.anomaly.patchcore",
+    mahalanobis = distances.mahalanobis, neighbours = require "luxel.anomaly.neighbours", padim = distances.padim,
+    patchcore = require "luxel.anomaly.patchcore",
     autoencoder = learnt.autoencoder, student = learnt.student,
 }
 
 --- The methods, the quickest first.
-anomaly.METHODS = {"mahalanobis", "padim", "patchcore", "autoencoder", "student"}
+anomaly.METHODS = {"mahalanobis", "neighbours", "padim", "patchcore", "autoencoder", "student"}
+
+-- Methods that have no places by themselves.
+local WHOLE <const> = {mahalanobis = true, neighbours = true}
 
 -- Images at least, and of how many patients kept out `p` is told by.
 local FEWEST <const> = 10
@@ -75,7 +80,8 @@ local function new_job(self)
     local about, method = self.metadata.anomaly, BY_NAME[self.method]
     local job = {
         net = self.net, learner = self.learner, model = self.metadata.model, device = self.device, size = self.size,
-        stages = about.stages, grid = grid_of(self.size), top = about.top, say = silent,
+        stages = about.stages, grid = grid_of(self.size), top = about.top, neighbours = about.neighbours,
+        say = silent,
     }
     job.eye = job.stages and stages.eye(self.net, job.stages)
     return job, method
@@ -215,39 +221,47 @@ local function calibrate(self, held)
     return scores, limits[(#limits + 1) // 2]
 end
 
-local DEFAULTS <const> = {method = "padim", val = 0.2, seed = 1, device = "cpu", batch = 32, channels = 100,
+local DEFAULTS <const> = {method = "neighbours", val = 0.2, seed = 1, device = "cpu", batch = 32, channels = 100,
     patches = 4000}
+local NEIGHBOURS <const> = 3
 
 --- Learns what is normal. Of the patients a share is kept out, and their images tell what a score means.
 ---
 --- Methods: "mahalanobis", the distance of a network's pooled features to those of normal images (Rippel, Mertens and
---- Merhof, ICPR 2020); "padim", the same at each place, of some channels of several stages (Defard et al., ICPR 2020);
+--- Merhof, ICPR 2020); "neighbours", the distance to the most similar of them (Bergman, Cohen and Hoshen 2020);
+--- "padim", Mahalanobis' distance at each place, of some channels of several stages (Defard et al., ICPR 2020);
 --- "patchcore", the distance of each patch to the nearest one of normal images (Roth et al., CVPR 2022);
 --- "autoencoder", what a network that learnt to draw normal images draws badly; "student", where a network that learnt
 --- from another one what it sees in normal images sees something else (Wang et al., BMVC 2021). The last two draw their
 --- first weights from the library's random numbers (`lx.manual_seed`).
 ---@param dataset luxel.Dataset normal images alone, at least 10
 ---@param options? {method: string?, net: Module?, model: string?, size: integer?, stages: integer[]?, top: number?,
----  channels: integer?, patches: integer?, epochs: integer?, rate: number?, val: number?, seed: integer?,
----  device: string?, batch: integer?, mean: number?, std: number?, progress: luxel.Console?} method: default "padim";
+---  neighbours: integer?, channels: integer?, patches: integer?, epochs: integer?, rate: number?, val: number?,
+---  seed: integer?, device: string?, batch: integer?, mean: number?, std: number?, enhance: table?,
+---  progress: luxel.Console?} method: default "neighbours";
 ---  net: a classifier of `lx.models`, best with pretrained weights, not for "autoencoder"; its parameters and mode stay
 ---  what they are, but it moves to the device; model: its name in `lx.models`, where `net.pretrained` does not say it;
 ---  size: of the images as the network gets them, default that of the dataset; stages: those whose maps are looked at,
----  counted from 1, by default the last one for "mahalanobis", the third and fourth of five for "patchcore", else the
----  second to the fourth; top: share of the places, the largest, whose mean is the score, 0 for the largest alone
----  (default; of "autoencoder" 1), not for "mahalanobis"; channels: of "padim", drawn at random, default 100; patches:
+---  counted from 1, by default of five the fourth for "mahalanobis", the third and fourth for "neighbours" and
+---  "patchcore", else the second to the fourth; top: share of the places, the largest, whose mean is the score, 0 for
+---  the largest alone (default; of "autoencoder" 1), not for "mahalanobis" and "neighbours"; neighbours: how many
+---  count, default 3; channels: of "padim", drawn at random, default 100; patches:
 ---  that "patchcore" keeps, default 4000; epochs: of "autoencoder" 30, of "student" 10; rate: of learning, default
 ---  1e-3; val: share of the patients kept out, default 0.2; seed: of all that is drawn but weights, default 1; mean,
----  std: by default what the weights want, else 0.5 and 0.25
+---  std: by default what the weights want, else 0.5 and 0.25; enhance: steps of `lx.vision.pipeline` without chance
+---  that every image goes through first, such as {{"clahe"}}
 ---@return luxel.Detector? detector, string? message, string? code "few": fewer than 10 images, or of too few patients;
 ---  "model": features or losses from which nothing can be told; "device"
 function anomaly.fit(dataset, options)
     local opts = args.with_defaults(options, DEFAULTS)
     check_normal(dataset)
     local method = BY_NAME[opts.method]
-    if opts.top and opts.method == "mahalanobis" then
-        args.fail("anomaly.fit: options: option 'top': 'mahalanobis' has one score of the whole image, no places")
+    if opts.top and WHOLE[opts.method] then
+        args.fail("anomaly.fit: options: option 'top': '%s' has one score of the whole image, no places", opts.method)
+    elseif opts.neighbours and opts.method ~= "neighbours" then
+        args.fail("anomaly.fit: options: option 'neighbours': the method '%s' has none", opts.method)
     end
+    if opts.enhance then pipeline.check_first("anomaly.fit: options: option 'enhance'", opts.enhance) end
     local net, model = check_net(opts)
     local device, message, code = lx.device(opts.device)
     if not device then return nil, ("device '%s': %s"):format(opts.device, message), code or "device" end
@@ -263,6 +277,7 @@ function anomaly.fit(dataset, options)
     local normalisation = {
         mean = opts.mean or learnt_from and learnt_from.mean or 0.5,
         std = opts.std or learnt_from and learnt_from.std or 0.25,
+        enhance = opts.enhance and pipeline.portable(opts.enhance) or nil,
     }
     local self = setmetatable({
         method = opts.method, size = size, device = device.label, net = net, tensors = {},
@@ -272,6 +287,7 @@ function anomaly.fit(dataset, options)
             pretrained = learnt_from or nil, images = #train,
             anomaly = {
                 method = opts.method, stages = chosen, top = opts.top or method.top, scores = {}, limit = 1,
+                neighbours = opts.method == "neighbours" and (opts.neighbours or NEIGHBOURS) or nil,
             },
         },
     }, Detector)
@@ -353,7 +369,8 @@ end
 
 -- Tensors that each method has, with their dimensions.
 local FITTED <const> = {
-    mahalanobis = {mean = 1, whitening = 2}, padim = {channels = 1, mean = 2, whitening = 3},
+    mahalanobis = {mean = 1, whitening = 2}, neighbours = {mean = 1, scale = 1, memory = 2},
+    padim = {channels = 1, mean = 2, whitening = 3},
     patchcore = {mean = 1, scale = 1, memory = 2}, autoencoder = {}, student = {},
 }
 
@@ -378,6 +395,8 @@ local function mistake_in_tensors(self, net)
                 and shape[2] == d and shape[3] == d
         end,
         patchcore = function() return d == whole and tensors.scale.shape[1] == d and tensors.memory.shape[2] == d
+            and tensors.memory.shape[1] > 0 end,
+        neighbours = function() return d == 2 * whole and tensors.scale.shape[1] == d and tensors.memory.shape[2] == d
             and tensors.memory.shape[1] > 0 end,
     }
     if not fits[self.method]() then return "the tensors of the method do not fit the network and the size" end
@@ -570,8 +589,10 @@ args.publish("Detector:", Detector, {
 
 return namespace("lx.anomaly", args.publish("anomaly.", anomaly, {
     fit = "dataset: dataset, options: {method: anomaly_method?, net: module?, model: text?, size: integer(16..2048)?, "
-        .. "stages: integer(1..)[]?, top: number(0..1)?, channels: integer(1..4096)?, patches: integer(1..1000000)?, "
+        .. "stages: integer(1..)[]?, top: number(0..1)?, neighbours: integer(1..100000)?, "
+        .. "channels: integer(1..4096)?, patches: integer(1..1000000)?, "
         .. "epochs: integer(1..100000)?, rate: finite(1e-9..10)?, val: number(0.01..0.9)?, seed: integer?, "
-        .. "device: text?, batch: integer(1..4096)?, mean: finite?, std: finite(1e-6..)?, progress: console?}?",
+        .. "device: text?, batch: integer(1..4096)?, mean: finite?, std: finite(1e-6..)?, enhance: table?, "
+        .. "progress: console?}?",
     open = "path: path, options: {device: text?}?",
 }))

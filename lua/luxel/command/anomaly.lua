@@ -23,7 +23,7 @@ local function train_options(parser)
     parser:option("--patient", "Lua pattern whose capture in a path is the patient; default: DICOM's Patient ID, and "
         .. "the names of well-known collections.")
     parser:option("--method", "How: " .. table.concat(lx.anomaly.METHODS, ", ") .. "."):choices(lx.anomaly.METHODS)
-        :default "padim"
+        :default "neighbours"
     parser:option("--model", "Network of lx.models that the method sees by.", "efficientnet_lite0")
     parser:option("--pretrained", "File of its weights, as luxel weights fetches it; all methods but autoencoder need "
         .. "one.")
@@ -35,6 +35,9 @@ local function train_options(parser)
             if share and share >= 0 and share <= 1 then return share end
             return nil, ("--top: expected a number from 0 to 1, got '%s'"):format(text)
         end)
+    parser:option("--enhance", "What every image goes through first."):choices {
+        "none", "equalize", "clahe", "autocontrast",
+    }:default "clahe"
     parser:option("--epochs", "Of autoencoder and student."):convert(function(text)
         local count = math.tointeger(tonumber(text))
         if count and count >= 1 and count <= 100000 then return count end
@@ -176,8 +179,8 @@ local function train(args)
     if args.epochs and args.method ~= "autoencoder" and args.method ~= "student" then
         options.fail(("--epochs: '%s' has none"):format(args.method))
     end
-    if args.top and args.method == "mahalanobis" then
-        options.fail("--top: 'mahalanobis' has one score of the whole image, and no places")
+    if args.top and (args.method == "mahalanobis" or args.method == "neighbours") then
+        options.fail(("--top: '%s' has one score of the whole image, and no places"):format(args.method))
     end
     if args.patient and not pcall(string.match, "", args.patient) then
         options.fail(("--patient: %q is no Lua pattern"):format(args.patient))
@@ -193,7 +196,8 @@ local function train(args)
         and "patients that nothing tells: each image counts as one" or "known patients", words))
     local detector = options.must(lx.anomaly.fit(options.load(frame, args.size, false), {
         method = args.method, net = net, model = net and args.model or nil, top = args.top, epochs = args.epochs,
-        val = args.val, seed = args.seed, device = device, progress = lx.train.console(),
+        enhance = args.enhance ~= "none" and {{args.enhance}} or nil, val = args.val, seed = args.seed, device = device,
+        progress = lx.train.console(),
     }))
     options.must(detector:save(args.out))
     local count = #detector.metadata.anomaly.scores
