@@ -19,23 +19,20 @@ local SEED <const>, TEST <const>, FOLDS <const>, SIZE <const> = 1, 0.3, 2, 224
 -- Of the ill every so-manieth image is looked at: they are three times as many as the normal ones.
 local EVERY <const> = 4
 
+local CLAHE <const> = {{"clahe"}}
+
 local WAYS <const> = {
-    {"mahalanobis-128", {method = "mahalanobis", size = 128}},
-    {"mahalanobis-45-128", {method = "mahalanobis", stages = {4, 5}, size = 128}},
-    {"mahalanobis-2345-128", {method = "mahalanobis", stages = {2, 3, 4, 5}, size = 128}},
-    {"padim-128", {method = "padim", size = 128}},
-    {"padim-mean-128", {method = "padim", size = 128, top = 1}},
-    {"patchcore-mean-128", {method = "patchcore", top = 1, size = 128}},
-    {"mahalanobis", {method = "mahalanobis"}},
-    {"mahalanobis-45", {method = "mahalanobis", stages = {4, 5}}},
-    {"mahalanobis-2345", {method = "mahalanobis", stages = {2, 3, 4, 5}}},
-    {"padim", {method = "padim"}},
-    {"padim-mean", {method = "padim", top = 1}},
-    {"patchcore", {method = "patchcore"}},
-    {"patchcore-mean", {method = "patchcore", top = 1}},
-    {"patchcore-45-mean", {method = "patchcore", top = 1, stages = {4, 5}}},
-    {"autoencoder", {method = "autoencoder", size = 128}},
-    {"student-mean", {method = "student", top = 1}},
+    {"neighbours", {method = "neighbours", enhance = CLAHE}},
+    {"neighbours-plain", {method = "neighbours"}},
+    {"mahalanobis", {method = "mahalanobis", enhance = CLAHE}},
+    {"mahalanobis-last", {method = "mahalanobis", stages = {5}}},
+    {"padim", {method = "padim", enhance = CLAHE}},
+    {"padim-mean", {method = "padim", top = 1, enhance = CLAHE}},
+    {"patchcore", {method = "patchcore", patches = 1000, enhance = CLAHE}},
+    {"patchcore-mean", {method = "patchcore", top = 1, patches = 1000, enhance = CLAHE}},
+    {"autoencoder", {method = "autoencoder", size = 128, enhance = CLAHE}},
+    {"student", {method = "student", enhance = CLAHE}},
+    {"student-mean", {method = "student", top = 1, enhance = CLAHE}},
 }
 
 local task, weights = arg[1], arg[2]
