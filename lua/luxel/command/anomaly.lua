@@ -241,13 +241,13 @@ function print_answer.csv(answer)
     }, ","))
 end
 
--- The last colour of pictures: the same on all of them, so that a usual image is a dark one.
-local MOST <const> = 3
+-- The last colour of pictures: the same on all of them. What is usual of normal images has none.
+local MOST <const> = 2
 
 local function picture_of(answer)
     return annotate(answer.image, {
         label = answer.unusual and "UNUSUAL" or "USUAL", words = ("p %.3g"):format(answer.p), positive = answer.unusual,
-    }, {map = answer.map, most = MOST, words = "how unusual a place is; of a normal image one in a hundred is above 1"})
+    }, {map = answer.map - 1, most = MOST, words = "how unusual a place is, beyond 99 of 100 places of a normal image"})
 end
 
 local function score(args)

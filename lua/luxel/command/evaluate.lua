@@ -29,6 +29,9 @@ function evaluate.options(parser)
         .. "compare.")
     parser:option("--report", "Write a page with curves, thresholds, mistakes and cards to this file: HTML that needs "
         .. "nothing else. It shows names of files and pictures.")
+    parser:option("--explain", "Beside each picture of the page a map of what its answer comes from, by a method of "
+        .. "lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
+        :args("?"):argname "METHOD"
     parser:option("--subgroups", "Columns of the CSV file in --data to show figures by in the page: A,B,C (default: "
         .. "those called age, sex, view, scanner and the like).")
     options.add_seed(parser, "Of the resampling for the intervals.", 1)
@@ -103,6 +106,14 @@ local function report_scores(args, model, dataset)
     return report, probabilities
 end
 
+local function check_method(given)
+    for _, method in ipairs(lx.explain.METHODS) do
+        if not given or given == method then return end
+    end
+    options.fail(("--explain: there is no method '%s'; there are %s"):format(given, table.concat(lx.explain.METHODS,
+        ", ")))
+end
+
 local function write_predictions(path, model, dataset, probabilities)
     local lines = {"path,patient,label,probability,positive"}
     for i, label in ipairs(core.to_table(dataset.labels)) do
@@ -122,6 +133,7 @@ end
 --- Runs the command.
 ---@param args table the options
 function evaluate.run(args)
+    check_method(args.explain and args.explain[1])
     local device, device_words = options.device(args.device)
     local model = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
@@ -129,6 +141,8 @@ function evaluate.run(args)
     end
     if args.report and model.task == "segmentation" then
         options.fail("--report: there is no page for masks yet; --json has their figures")
+    elseif args.explain and not args.report then
+        options.fail("--explain is for --report")
     elseif args.subgroups and (not args.report or model.task ~= "binary") then
         options.fail("--subgroups is for --report, and for two classes")
     end
