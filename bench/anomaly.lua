@@ -2,17 +2,24 @@
 --- figures of docs/anomaly.md.
 --
 --     lua5.4 bench/anomaly.lua home WEIGHTS CHEST_XRAY [NIH] [WAY...]
+--     lua5.4 bench/anomaly.lua adults WEIGHTS NIH [WAY...]
 --     lua5.4 bench/anomaly.lua look WEIGHTS NIH WAY [WAY]
 --
 -- WEIGHTS is what luxel weights efficientnet-lite0 fetched; a WAY is a name of the table below, all of them by
--- default. `home` keeps 30 % of the patients out, chooses among the ways by three folds of the others, and judges each
--- of them on those kept out; with NIH's folder it also says how well each tells this place's normal images from those
--- of NIH's adults, of which nobody is ill. `look` learns from 30 normal adults of NIH and is judged on NIH's adults of
--- docs/trust.md's outside, who are other patients: whoever looks writes the figures into that page, good or bad.
--- Of two ways the second is only there to be compared with. No other image of the outside is read.
+-- default. `home` keeps 30 % of the patients out, chooses among the ways by two folds of the others, and judges each of
+-- them on those kept out; with NIH's folder it also says how well each tells this place's normal images from those of
+-- NIH's adults, of which nobody is ill. `adults` learns from 30 normal adults of NIH five times, and judges the ways on
+-- other adults of NIH, normal or with what may be pneumonia, none of them outside. `look` learns from 30 normal adults
+-- of NIH and is judged on NIH's adults of docs/trust.md's outside, who are other patients: whoever looks writes the
+-- figures into that page, good or bad. Of two ways the second is only there to be compared with. No other image of the
+-- outside is read.
 
 local csv = require "luxel.io.csv"
 local lx = require "luxel"
+local random = require "luxel.random"
+
+-- Times that other adults are learnt from.
+local DRAWS <const> = 5
 
 local SEED <const>, TEST <const>, FOLDS <const>, SIZE <const> = 1, 0.3, 2, 224
 
@@ -36,8 +43,9 @@ local WAYS <const> = {
 }
 
 local task, weights = arg[1], arg[2]
-local function usage() error("usage: anomaly.lua home WEIGHTS CHEST_XRAY [NIH] [WAY...] | look WEIGHTS NIH WAY", 0) end
-if task ~= "home" and task ~= "look" or not arg[3] then usage() end
+local function usage() error("usage: anomaly.lua home WEIGHTS CHEST_XRAY [NIH] [WAY...] | "
+    .. "adults WEIGHTS NIH [WAY...] | look WEIGHTS NIH WAY [WAY]", 0) end
+if task ~= "home" and task ~= "adults" and task ~= "look" or not arg[3] then usage() end
 
 local console = lx.train.console()
 
@@ -84,8 +92,8 @@ end
 
 -- ---- NIH ------------------------------------------------------------------------------------------------------------
 
--- Adults: `kind` is "outside" (normal or with an opacity, as radiologists said for RSNA's challenge) or "local"
--- (without a finding, and of patients of whom no image is outside).
+-- Adults: `kind` is "outside" (normal or with an opacity, as radiologists said for RSNA's challenge) or "local" (of
+-- patients of whom no image is outside: without a finding, or with one that may be pneumonia).
 local function adults(nih, kind)
     local status, outside, rows = {}, {}, {}
     for _, row in ipairs(assert(csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
@@ -95,9 +103,13 @@ local function adults(nih, kind)
     end
     for _, row in ipairs(all) do
         local class = status[row.image]
-        local is_local = row.finding_labels == "No Finding" and not outside[row.patient_id]
         local wanted
-        if kind == "local" then wanted = is_local and "Normal" else wanted = lx.data.outside(row.image) and class end
+        if kind == "outside" then
+            wanted = lx.data.outside(row.image) and class
+        elseif not outside[row.patient_id] then
+            local ill = row.Pneumonia == "1" or row.Consolidation == "1" or row.Infiltration == "1"
+            wanted = row.finding_labels == "No Finding" and "Normal" or ill and "Lung Opacity"
+        end
         if tonumber(row.age) >= 18 and wanted then
             rows[#rows + 1] = {path = nih .. "/images/" .. row.image, label = wanted, patient = row.patient_id}
         end
@@ -118,7 +130,7 @@ local function home(folder, nih, ways)
     print(("%d normal and %d ill images of other patients than the %d normal ones that may be learnt from"):format(
         counts[1], counts[2], own[1]))
     local folds = assert(rest:folds(FOLDS, {seed = SEED}))
-    local elsewhere = nih and adults(nih, "local")
+    local elsewhere = nih and of_class(adults(nih, "local"), 0)
     local normal, ill = of_class(test, 0), of_class(test, 1)
     print(("| way | AUC of %d folds | AUC, patients kept out (95 %%) | unusual at 5 %%: normal, ill | this place's "
         .. "normal images from NIH's |\n|---|---|---|---|---|"):format(FOLDS))
@@ -147,16 +159,47 @@ end
 
 -- ---- outside --------------------------------------------------------------------------------------------------------
 
--- Local adults that are learnt from: 30 of them besides those that p is told by.
+-- Normal adults that are learnt from, and told by what a score means.
 local MEMORY <const> = 30
 
-local function look(nih, ways)
-    local here, there = adults(nih, "local"), adults(nih, "outside")
-    local taken, kept = {}, {}
-    for i = 1, #here do
-        if not taken[here.groups[i]] and #kept < MEMORY then taken[here.groups[i]], kept[#kept + 1] = true, i end
+-- So many normal adults, one image each, and all images of the others.
+local function draw(here, number)
+    local taken, kept, rest, count = {}, {}, {}, 0
+    local labels = here.labels:totable()
+    for _, i in ipairs(random.stream(SEED, number):permutation(#here)) do
+        local patient = here.groups[i]
+        if labels[i] == 0 and not taken[patient] and count < MEMORY then
+            taken[patient], kept[#kept + 1], count = true, i, count + 1
+        end
     end
-    local memory, scores, labels = here:subset(kept), {}, there.labels:totable()
+    for i = 1, #here do
+        if not taken[here.groups[i]] then rest[#rest + 1] = i end
+    end
+    return here:subset(kept), here:subset(rest)
+end
+
+local function local_adults(nih, ways)
+    local here = adults(nih, "local")
+    local counts = here:counts()
+    print(("%d images of normal adults, %d with what may be pneumonia"):format(counts[1], counts[2]))
+    for _, way in ipairs(ways) do
+        local found, sum = {}, 0
+        for k = 1, DRAWS do
+            local memory, rest = draw(here, k)
+            local scores = assert(detector(way, memory, 0.2):scores(rest))
+            found[k] = lx.metrics.auc(scores, rest.labels)
+            sum = sum + found[k]
+            collectgarbage()
+        end
+        table.sort(found)
+        print(("| `%s` | %.4f (%.4f to %.4f) |"):format(way[1], sum / DRAWS, found[1], found[DRAWS]))
+        io.stdout:flush()
+    end
+end
+
+local function look(nih, ways)
+    local there = adults(nih, "outside")
+    local memory, scores, labels = draw(adults(nih, "local"), 1), {}, there.labels:totable()
     for k, way in ipairs(ways) do
         local found = detector(way, memory, 0.2)
         scores[k] = assert(found:scores(there))
@@ -181,6 +224,8 @@ end
 
 if task == "home" then
     home(arg[3], arg[4], ways_of(5))
+elseif task == "adults" then
+    local_adults(arg[3], ways_of(4))
 else
     if not arg[4] then usage() end
     look(arg[3], ways_of(4))

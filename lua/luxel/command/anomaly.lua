@@ -61,10 +61,15 @@ local function score_options(parser)
 end
 
 --- Adds the options of the command.
+---@return table[] parsers of its own commands
 function command.options(parser)
     parser:command_target "action"
-    train_options(parser:command("train", "Learns from normal images."))
-    score_options(parser:command("score", "Says how unusual images are."))
+    local parts = {
+        parser:command("train", "Learns from normal images."), parser:command("score", "Says how unusual images are."),
+    }
+    train_options(parts[1])
+    score_options(parts[2])
+    return parts
 end
 
 -- ---- learning -------------------------------------------------------------------------------------------------------
