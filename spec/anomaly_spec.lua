@@ -375,6 +375,21 @@ describe("a detector", function()
         net:eval()
     end)
 
+    it("sees as its network did, whatever becomes of that, also with batch normalisation", function()
+        lx.manual_seed(3)
+        local own = lx.models.resnet18 {size = 32}
+        own:train()
+        own(lx.rand(4, 1, 32, 32)) -- running statistics of their own
+        local found = assert(lx.anomaly.fit(normal, {method = "mahalanobis", net = own, model = "resnet18"}))
+        local scores = found:scores(ill)
+        assert.is_true(own.training)
+        own(lx.rand(4, 1, 32, 32) * 5)
+        own.conv1.weight:detach():fill_(0)
+        assert.same(scores, found:scores(ill))
+        -- one at a time as all together
+        for i = 1, 3 do assert.near(scores[i], found:scores(ill:subset {i})[1], 1e-3 * scores[i]) end
+    end)
+
     it("computes the same on another device", function()
         if not lx.device "opencl" then return pending "there is no OpenCL" end
         local own = lx.models.cnn {size = 32}
@@ -403,6 +418,8 @@ describe("a detector", function()
         assert.matches("option 'model': the network does not say", message(normal, {net = net}))
         assert.matches("option 'stages': expected ascending numbers of the network's 5 stages, got 3, 2",
             message(normal, {net = net, model = "cnn", stages = {3, 2}}))
+        assert.matches("option 'model': the network is no 'resnet18': it lacks", message(normal, {net = net,
+            model = "resnet18"}))
         assert.matches("expected a classifier of lx.models", message(normal, {net = lx.nn.ReLU(), model = "cnn"}))
         assert.matches("option 'top': 'neighbours' has one score", message(normal, {net = net, model = "cnn", top = 1}))
         assert.matches("option 'neighbours': the method 'padim' has none",
@@ -440,7 +457,7 @@ describe("a detector", function()
             assert.equal("format", kind)
             return message
         end
-        assert.matches("lacks 1 weights, such as 'net%.0%.weight'", opened(function(t) t["net.0.weight"] = nil end))
+        assert.matches("lacks 1 weights, such as '0%.weight'", opened(function(t) t["net.0.weight"] = nil end))
         assert.matches("expected the tensor 'fitted.mean'", opened(function(t) t["fitted.mean"] = nil end))
         assert.matches("do not fit", opened(function(t) t["fitted.mean"] = lx.zeros(16, 5) end))
         assert.matches("do not fit", opened(function(t)

@@ -118,6 +118,53 @@ local function look_at(self, dataset, use, progress)
     return scores
 end
 
+-- ---- networks -----------------------------------------------------------------------------------------------------
+
+-- The part of a network that a method needs: the names of its weights.
+local function needed_names(net, chosen)
+    local of_stage, last, names = {}, chosen[#chosen], {}
+    for k, modules in ipairs(net:stages()) do
+        for _, module in ipairs(modules) do of_stage[module] = of_stage[module] or k end
+    end
+    local wanted, ignored = {}, {}
+    for name, module in net:named_modules() do
+        if of_stage[module] then (of_stage[module] <= last and wanted or ignored)[name] = true end
+    end
+    for name in pairs(net:state_dict()) do
+        for prefix in pairs(wanted) do
+            if name:sub(1, #prefix + 1) == prefix .. "." then names[name] = true end
+        end
+    end
+    return names
+end
+
+-- A network of lx.models with weights by name, as far as they are used; nil and what is wrong.
+local function new_network(metadata, chosen, weights)
+    local options = {size = metadata.size, variant = metadata.pretrained and metadata.pretrained.variant}
+    if chosen then options.outputs = 1 end
+    local ok, net = pcall(lx.nn.init.skip, lx.models.build, metadata.model, options)
+    if not ok then return nil, "network: " .. tostring(net) end
+    if chosen and not stages.has(net) then return nil, "network: it is no classifier" end
+    if chosen and not pcall(stages.check, "anomaly.open", net, chosen) then
+        return nil, "stages: the network has others"
+    end
+    local state, missing = {}, {}
+    for name in pairs(chosen and needed_names(net, chosen) or net:state_dict()) do
+        state[name] = weights(name)
+        if not state[name] then missing[#missing + 1] = name end
+    end
+    if #missing > 0 then
+        table.sort(missing)
+        return nil, ("it lacks %d weights, such as '%s'"):format(#missing, missing[1])
+    end
+    local mistake
+    ok, mistake = pcall(net.load_state_dict, net, state, {strict = false})
+    if not ok then return nil, (tostring(mistake):gsub("^.-load_state_dict: ", "")) end
+    net:eval()
+    net.pretrained = metadata.pretrained
+    return net
+end
+
 -- ---- fitting ------------------------------------------------------------------------------------------------------
 
 local function refuse(code, form, ...) return nil, ("anomaly.fit: " .. form):format(...), code end
@@ -188,24 +235,6 @@ end
 
 local USUAL_SIZE <const> = 224
 
--- The part of a network that a method needs: the names of its weights.
-local function needed_names(net, chosen)
-    local of_stage, last, names = {}, chosen[#chosen], {}
-    for k, modules in ipairs(net:stages()) do
-        for _, module in ipairs(modules) do of_stage[module] = of_stage[module] or k end
-    end
-    local wanted, ignored = {}, {}
-    for name, module in net:named_modules() do
-        if of_stage[module] then (of_stage[module] <= last and wanted or ignored)[name] = true end
-    end
-    for name in pairs(net:state_dict()) do
-        for prefix in pairs(wanted) do
-            if name:sub(1, #prefix + 1) == prefix .. "." then names[name] = true end
-        end
-    end
-    return names
-end
-
 -- The scores of normal images kept out, ascending, and where maps are 1.
 local function calibrate(self, held)
     local limits = {}
@@ -239,8 +268,8 @@ local NEIGHBOURS <const> = 3
 ---  neighbours: integer?, channels: integer?, patches: integer?, epochs: integer?, rate: number?, val: number?,
 ---  seed: integer?, device: string?, batch: integer?, mean: number?, std: number?, enhance: table?,
 ---  progress: luxel.Console?} method: default "neighbours";
----  net: a classifier of `lx.models`, best with pretrained weights, not for "autoencoder"; its parameters and mode stay
----  what they are, but it moves to the device; model: its name in `lx.models`, where `net.pretrained` does not say it;
+---  net: a classifier of `lx.models`, best with pretrained weights, of which a copy is taken, not for "autoencoder";
+---  model: its name in `lx.models`, where `net.pretrained` does not say it;
 ---  size: of the images as the network gets them, default that of the dataset; stages: those whose maps are looked at,
 ---  counted from 1, by default of five the fourth for "mahalanobis", the third and fourth for "neighbours" and
 ---  "patchcore", else the second to the fourth; top: share of the places, the largest, whose mean is the score, 0 for
@@ -280,7 +309,7 @@ function anomaly.fit(dataset, options)
         enhance = opts.enhance and pipeline.portable(opts.enhance) or nil,
     }
     local self = setmetatable({
-        method = opts.method, size = size, device = device.label, net = net, tensors = {},
+        method = opts.method, size = size, device = device.label, tensors = {},
         metadata = {
             schema = schema.VERSION, version = version, task = "anomaly", model = model, size = size,
             input = {channels = 1, low = 0, high = 1}, normalisation = normalisation, seed = opts.seed, epoch = 0,
@@ -291,8 +320,15 @@ function anomaly.fit(dataset, options)
             },
         },
     }, Detector)
-    local was_training = net and net.training
-    if net then net:to(device.label) end
+    if net then
+        -- a copy: whoever trains the network further does not change what is usual
+        local state, mistake = net:state_dict()
+        self.net, mistake = new_network(self.metadata, chosen, function(name) return state[name] end)
+        if not self.net then
+            args.fail("anomaly.fit: options: option 'model': the network is no '%s': %s", model, mistake)
+        end
+        self.net:to(device.label)
+    end
     local job = new_job(self)
     job.count, job.batch, job.seed = #train, math.min(opts.batch, #train), opts.seed
     job.channels, job.patches = opts.channels, opts.patches
@@ -317,7 +353,6 @@ function anomaly.fit(dataset, options)
         self.job, self.way = job, method
         self.metadata.anomaly.scores, self.metadata.anomaly.limit = calibrate(self, held)
     end
-    if was_training then net:train() end
     if not tensors then
         return refuse("model", "nothing can be told from these images: %s", method.epochs
             and "the loss is no finite number, a smaller rate may help" or "the network sees all of them alike")
@@ -349,22 +384,6 @@ end
 ---@return boolean? ok, string? message, string? code
 function Detector:save(path)
     return lx.checkpoint.save(path, contents_of(self), self.metadata)
-end
-
--- Weights of a file in a network, those that are used.
-local function fill(net, tensors, prefix, chosen)
-    local state, missing = {}, {}
-    for name in pairs(chosen and needed_names(net, chosen) or net:state_dict()) do
-        state[name] = tensors[prefix .. name]
-        if not state[name] then missing[#missing + 1] = prefix .. name end
-    end
-    if #missing > 0 then
-        table.sort(missing)
-        return nil, ("it lacks %d weights, such as '%s'"):format(#missing, missing[1])
-    end
-    local ok, mistake = pcall(net.load_state_dict, net, state, {strict = false, assign = true})
-    if not ok then return nil, (tostring(mistake):gsub("^.-load_state_dict: ", "")) end
-    return net
 end
 
 -- Tensors that each method has, with their dimensions.
@@ -404,26 +423,16 @@ end
 
 -- The networks of a file.
 local function build(self, tensors)
-    local metadata, about = self.metadata, self.metadata.anomaly
-    local function new()
-        local options = {size = metadata.size, variant = metadata.pretrained and metadata.pretrained.variant}
-        if about.stages then options.outputs = 1 end
-        return lx.nn.init.skip(lx.models.build, metadata.model, options)
+    local chosen, mistake = self.metadata.anomaly.stages, nil
+    local function weights_of(prefix) return function(name) return tensors[prefix .. name] end end
+    if chosen then
+        self.net, mistake = new_network(self.metadata, chosen, weights_of "net.")
+        if not self.net then return mistake end
     end
-    local ok, net = pcall(new)
-    if not ok then return nil, "network: " .. tostring(net) end
-    local mistake
-    if about.method == "autoencoder" then
-        self.learner, mistake = fill(net, tensors, "learner.")
-        return self.learner, mistake
+    if BY_NAME[self.method].epochs then
+        self.learner, mistake = new_network(self.metadata, chosen, weights_of "learner.")
     end
-    if not stages.has(net) then return nil, "network: it is no classifier" end
-    if not pcall(stages.check, "anomaly.open", net, about.stages) then return nil, "stages: the network has others" end
-    self.net, mistake = fill(net, tensors, "net.", about.stages)
-    if not self.net then return nil, mistake end
-    self.net.pretrained = metadata.pretrained
-    if about.method == "student" then self.learner, mistake = fill(new(), tensors, "learner.", about.stages) end
-    return not mistake and net or nil, mistake
+    return mistake
 end
 
 --- Opens what `Detector:save` wrote.
@@ -450,12 +459,10 @@ function anomaly.open(path, options)
         local own = full:match("^fitted%.(.+)$")
         if own then self.tensors[own] = tensor end
     end
-    local net
-    net, mistake = build(self, tensors)
-    mistake = mistake or mistake_in_tensors(self, self.net)
-    if not net or mistake then return nil, ("%s: %s"):format(path, mistake), "format" end
-    if self.net then self.net:to(device.label):eval() end
-    if self.learner then self.learner:to(device.label):eval() end
+    mistake = build(self, tensors) or mistake_in_tensors(self, self.net)
+    if mistake then return nil, ("%s: %s"):format(path, mistake), "format" end
+    if self.net then self.net:to(device.label) end
+    if self.learner then self.learner:to(device.label) end
     for own, tensor in pairs(self.tensors) do self.tensors[own] = tensor:to(device.label) end
     return self
 end
