@@ -100,6 +100,32 @@ describe("the example #processes", function()
             LUA, work)))
     end)
 
+    it("of what is unusual learns from normal images alone", function()
+        -- weights that are worth nothing show that all of it works
+        local weights, normals, others = work .. "/lite0.safetensors", work .. "/normals", work .. "/others"
+        lx.manual_seed(1)
+        assert(lx.checkpoint.save(weights, lx.models.efficientnet_lite0({outputs = 1}):state_dict(), {
+            schema = require("luxel.schema").VERSION, task = "binary", version = "test", model = "efficientnet_lite0",
+            size = 128, seed = 1, input = {channels = 1, low = 0, high = 1}, epoch = 1,
+            normalisation = {mean = 0.5, std = 0.25},
+        }))
+        os.execute(("mkdir -p '%s' '%s'"):format(normals, others))
+        local drawn = lx.data.phantom {n = 90, size = 40, seed = 3}
+        for i, label in ipairs(drawn.labels:totable()) do
+            assert(lx.vision.save(("%s/person%d_virus_%d.png"):format(label == 0 and normals or others, i // 2, i),
+                drawn:image(i)))
+        end
+        local output = output_of(("%s examples/anomaly/normals.lua %s %s %s %s/anomaly 2>&1"):format(LUA, weights,
+            normals, others, work))
+        assert.matches("Detector: padim on efficientnet_lite0, 128×128 pixels on cpu, learnt from %d+ normal images",
+            output)
+        assert.matches("others: +%d+ images, %d+ %% of them unusual", output)
+        assert.matches("AUC [01]%.%d%d%d", output)
+        assert.matches("unusual%-4.png: u?n?usual: score", output)
+        assert.is_truthy(lx.vision.load(work .. "/anomaly/unusual-4.png"))
+        assert.matches(lx.predictor.NOTICE, output, 1, true)
+    end)
+
     it("of learning without labels leaves out films for judging, and writes what transfer begins with", function()
         os.execute(("mkdir -p '%s/films/more'"):format(work))
         for i, image in ipairs(lx.data.phantom({n = 23, size = 40, seed = 3}).images) do

@@ -333,6 +333,14 @@ describe("a fused network", function()
         end
     end)
 
+    it("folds a batch normalisation for later calls, whatever tidies there are around the first one", function()
+        local net = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU()):eval()
+        local fused, x = nn.fuse(net), input "cpu"
+        local first = lx.tidy(function() return lx.no_grad(fused, x) end)
+        assert.is_true(lx.equal(first, lx.no_grad(fused, x)))
+        assert.is_true(largest_difference(first, lx.no_grad(net, x)) < 1e-5)
+    end)
+
     it("goes along to another device and back", function()
         if not devices[2] then return end
         local net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU()):eval()

@@ -33,6 +33,16 @@ local function make_predictor()
     return assert(lx.predictor.open("model"))
 end
 
+local function normal_images()
+    return lx.data.dataset {images = lx.rand(12, 1, 32, 32) * 255, labels = lx.zeros(12)}
+end
+
+local function make_detector()
+    local detector = assert(lx.anomaly.fit(normal_images(), {method = "autoencoder", epochs = 1}))
+    assert(detector:save("detector"))
+    return detector
+end
+
 local function make_objects()
     dataset = lx.data.phantom {n = 6, size = 32}
     lx.data.phantom_save("set", {n = 12, size = 32})
@@ -52,7 +62,7 @@ local function make_objects()
         quality = lx.vision.quality(dataset:image(1)), Tuned = lx.tune(lx.nn.ReLU(), {1, 2}),
         calibration = lx.calibration.fit({-1, 1, 2, -2}, {0, 1, 1, 0}), Module = net, Optimizer = optimizer,
         Scheduler = lx.optim.lr_scheduler.StepLR(optimizer, {step_size = 2}), Predictor = make_predictor(),
-        Styles = lx.data.styles(dataset, {k = 2}),
+        Styles = lx.data.styles(dataset, {k = 2}), Detector = make_detector(),
         BorderProbe = assert(lx.data.border_probe(lx.data.phantom {n = 50, size = 32}, {resamples = 5})),
         ["prior shift"] = lx.calibration.prior_shift({0.2, 0.7}, 0.5), conformal = lx.conformal.fit({0.2, 0.7}, {0, 1}),
         ["prediction sets"] = lx.conformal.evaluate({{0}}, {1}),
@@ -390,6 +400,10 @@ end
 for _, name in ipairs {"energy_inside", "pointing_game"} do
     EXAMPLES["lx.explain." .. name] = function() return lx.rand(1, 4, 4), {{{x = 1, y = 1, w = 2, h = 2}}} end
 end
+EXAMPLES["lx.anomaly.fit"] = function() return normal_images(), {method = "autoencoder", epochs = 1} end
+EXAMPLES["lx.anomaly.open"] = function() return "detector" end
+EXAMPLES["Detector:p_value"] = function() return made.Detector, 0.5 end
+EXAMPLES["Detector:predict"] = function() return made.Detector, {bytes = png()} end
 EXAMPLES["Predictor:input"] = function() return made.Predictor, {bytes = png()} end
 EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
 EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
@@ -493,6 +507,7 @@ local VALUES <const> = {
     c_name = function() return "f" end, optimizer = function() return made.Optimizer end,
     calibration = function() return made.calibration end, conformal = function() return made.conformal end,
     coverage = function() return 0.9 end, rules = function() return made.Rules end,
+    detector = function() return made.Detector end, anomaly_method = function() return "autoencoder" end,
     trained_by = function() return made.Optimizer end, predictor = function() return made.Predictor end,
     ["false"] = function() return false end, scheduler = function() return made.Scheduler end,
     any_tensor = function() return lx.rand(2, 3) end,

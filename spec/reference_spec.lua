@@ -9,7 +9,7 @@ local reference = require "luxel.reference"
 
 -- Tables of names, by what stands before them.
 local SPACES <const> = {
-    ["lx."] = lx, ["lx.autograd."] = lx.autograd, ["lx.calibration."] = lx.calibration,
+    ["lx."] = lx, ["lx.anomaly."] = lx.anomaly, ["lx.autograd."] = lx.autograd, ["lx.calibration."] = lx.calibration,
     ["lx.checkpoint."] = lx.checkpoint, ["lx.conformal."] = lx.conformal,
     ["lx.data."] = lx.data, ["lx.metrics."] = lx.metrics, ["lx.nn."] = lx.nn,
     ["lx.nn.functional."] = lx.nn.functional, ["lx.nn.init."] = lx.nn.init, ["lx.opencl."] = lx.opencl,

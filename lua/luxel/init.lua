@@ -26,6 +26,7 @@ require "luxel.types"
 
 ---@class luxel
 ---@field adapt table a trained model for another hospital
+---@field anomaly table what is unusual, learnt from normal images alone
 ---@field nn table layers, losses and `nn.functional`
 ---@field opencl table kernels of your own, in OpenCL C
 ---@field optim table optimisers and learning-rate schedules
@@ -84,9 +85,9 @@ lx.load = args.public("load", "path: path", lx.load)
 
 -- The larger parts are loaded when they are first used.
 local PARTS = {}
-for _, name in ipairs {"adapt", "calibration", "checkpoint", "compile", "conformal", "data", "explain", "help", "io",
-    "metrics", "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "text", "train", "tune",
-    "vision"} do
+for _, name in ipairs {"adapt", "anomaly", "calibration", "checkpoint", "compile", "conformal", "data", "explain",
+    "help", "io", "metrics", "models", "nn", "opencl", "optim", "plot", "predictor", "profile", "report", "text",
+    "train", "tune", "vision"} do
     PARTS[name] = "luxel." .. name
 end
 

@@ -81,6 +81,9 @@ local NEEDED_OF <const> = {binary = {"positive", "threshold"}, segmentation = {"
 
 -- The mistake in the metadata; nil if there is none.
 local function mistake_in(metadata)
+    if metadata.task == "anomaly" then
+        return "it tells what is unusual, and no classes: luxel anomaly score and lx.anomaly.open look with it"
+    end
     local described, mistake = schema.check(metadata, NEEDED)
     local more = described and NEEDED_OF[metadata.task]
     if more then described, mistake = schema.check(metadata, more) end

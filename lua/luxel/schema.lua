@@ -28,8 +28,9 @@ local PRETRAINED <const> = "{source: text, network: text, checksum: text, varian
 local FIELDS <const> = {
     -- what it is
     -- one logit for each image: of the second of two classes; a logit for each of several classes, that exclude each
-    -- other; a logit for each of several labels, that do not; a logit for each pixel; the numbers of a region layer
-    {"task", '"binary"|"classes"|"labels"|"segmentation"|"detection"'},
+    -- other; a logit for each of several labels, that do not; a logit for each pixel; the numbers of a region layer;
+    -- how unusual it is
+    {"task", '"binary"|"classes"|"labels"|"segmentation"|"detection"|"anomaly"'},
     {"version", "text"}, -- of the library that wrote it
     {"model", "text"}, -- the architecture, by its name in the program that trained it
     {"network", "table"}, -- its options besides size, channels and outputs, where it was not built with the usual ones
@@ -47,6 +48,10 @@ local FIELDS <const> = {
     {"threshold", "finite(0..1)|finite(0..1)[]"},
     {"calibration", "false|table"},
     {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images (of: which, not those of validation)
+    -- of what is unusual: the method, and the scores of normal images kept out: see luxel.anomaly
+    {"anomaly", '{method: "mahalanobis"|"neighbours"|"padim"|"patchcore"|"autoencoder"|"student", '
+        .. "stages: integer(1..)[]?, "
+        .. "top: finite(0..1), neighbours: integer(1..)?, scores: finite[], limit: finite}"},
     {"doubt", doubt.TYPE}, -- what its answers are doubted by
     {"adapted", ADAPTED}, -- where, when and how it was adapted
     -- where it comes from
@@ -135,6 +140,18 @@ local RULES <const> = {
         if not metadata.doubt then return nil end
         if metadata.task ~= "binary" then return "doubt: only two classes have it" end
         return doubt.mistake(metadata.doubt)
+    end,
+    function(metadata)
+        local about = metadata.anomaly
+        if (about ~= nil) ~= (metadata.task == "anomaly") then return "anomaly: the task 'anomaly' alone has it" end
+        if not about then return nil end
+        if (about.stages ~= nil) == (about.method == "autoencoder") then
+            return "anomaly: stages: all methods but 'autoencoder' have them"
+        elseif (about.neighbours ~= nil) ~= (about.method == "neighbours") then
+            return "anomaly: neighbours: the method of this name alone has them"
+        elseif #about.scores == 0 then
+            return "anomaly: scores: there are none"
+        end
     end,
     function(metadata)
         for name, value in pairs(metadata.metrics or {}) do

@@ -315,6 +315,16 @@ local lx = {}
 ---@field entries {problem: string, way: string, seconds: number, usual: number, ways: integer, rejected: integer}[] problem: what is computed, with all sizes; way: the fastest variant, of `ways` in number; usual: the time of the default one; rejected: variants that did not run or gave another result
 ---@field saved boolean whether the next process finds it
 
+---@class luxel.Unusual
+---@field path string the file, or the name that was given to bytes
+---@field score number the larger, the more unusual
+---@field p number share of normal images whose score is as large or larger, above 0 and at most 1
+---@field unusual boolean whether p is at most the level
+---@field findings table[] what speaks against reading the picture at all: see `lx.vision.quality`
+---@field map Tensor? float32 [1,H,W] of the image's own size: 1 is what one place in a hundred of a usual normal image exceeds
+---@field image Tensor? uint8 [1,H,W]
+---@field notice string
+
 ---@class luxel.Adapted
 ---@field steps string[] that were done
 ---@field left_out {step: string, why: string}[] what was asked for or usual, and not done
@@ -441,6 +451,13 @@ function Console:reading(done, total) end
 ---@param s {epoch: integer, epochs: integer, batch: integer, batches: integer, rate: number, loss: number, left: number}
 function Console:step(s) end
 
+--- Other work: done of total, with what is left of the time by how long it took so far. It begins anew with other
+--- words.
+---@param words string
+---@param done integer
+---@param total integer
+function Console:working(words, done, total) end
+
 ---@class Darknet: Module
 ---@field channels integer of the images
 ---@field height integer of the images that the file names; others may do
@@ -545,6 +562,44 @@ function Dataset:split(options) end
 ---@param indices integer[]
 ---@return luxel.Dataset
 function Dataset:subset(indices) end
+
+---@class luxel.Detector
+---@field method string
+---@field size integer side of what the method sees, in pixels
+---@field device string
+---@field path string? its file
+---@field metadata table what the file says of it
+local Detector = {}
+
+--- What there is to say of several films. One that cannot be read does not hold up the others.
+---@param sources (string|{bytes: string, name: string?})[] paths, or bytes of files
+---@param options? {level?: number, maps?: boolean, images?: boolean, quality?: boolean} level: up to which p is unusual, default 0.05; maps: default true; images: keep the pictures in their own size, default false; quality: look for what speaks against reading a picture, default true
+---@return (luxel.Unusual|{path: string, message: string, code: string})[] answers in order; with a message and a code instead of a score where there is none
+function Detector:all(sources, options) end
+
+--- What a score means: the share of the normal images of patients kept out, and of the image itself, whose score is as
+--- large or larger. Of n of them at least 1 / (n + 1).
+---@param score number
+---@return number p
+function Detector:p_value(score) end
+
+--- What there is to say of one film; `detector(source)` is the same.
+---@param source string|{bytes: string, name?: string}
+---@param options? {level?: number, maps?: boolean, images?: boolean, quality?: boolean} as for `all`
+---@return luxel.Unusual? answer, string? message, string? code
+function Detector:predict(source, options) end
+
+--- Writes the detector: one file of safetensors, with which `lx.anomaly.open` needs nothing else. It knows the images
+--- and the patients that it learnt from (`lx.data.unseen`).
+---@param path string
+---@return boolean? ok, string? message, string? code
+function Detector:save(path) end
+
+--- The score of every image of a dataset: the larger, the more unusual.
+---@param dataset luxel.Dataset
+---@param options? {progress?: function}
+---@return number[]? scores, string? message, string? code "result", "device", "memory"
+function Detector:scores(dataset, options) end
 
 ---@class luxel.Frame
 ---@field task "binary"|"classes"|"labels"|"segmentation"|"detection" what is asked of an image: which of two classes, which of many, which of several labels that do not exclude each other, which pixels, where which objects are
@@ -2904,6 +2959,29 @@ lx.adapt = {}
 ---@param options? {steps?: (string)[], folds?: integer, seed?: integer} folds: of the report, default 5; seed: 1
 ---@return luxel.Adapted? adapted, string? message, string? code "few": fewer than 30 images, or of what wants labels fewer than 10 of a class; "unlike": they are no chest radiographs, or further from those of the training than a change of hospital explains; "model": it cannot be adapted, or not in that way; "io", "format", "device", "memory"
 function lx.adapt.fit(predictor, dataset, options) end
+
+---@class lx.anomaly
+lx.anomaly = {}
+
+--- Learns what is normal. Of the patients a share is kept out, and their images tell what a score means.
+---
+--- Methods: "mahalanobis", the distance of a network's pooled features to those of normal images (Rippel, Mertens and
+--- Merhof, ICPR 2020); "neighbours", the distance to the most similar of them (Bergman, Cohen and Hoshen 2020);
+--- "padim", Mahalanobis' distance at each place, of some channels of several stages (Defard et al., ICPR 2020);
+--- "patchcore", the distance of each patch to the nearest one of normal images (Roth et al., CVPR 2022);
+--- "autoencoder", what a network that learnt to draw normal images draws badly; "student", where a network that learnt
+--- from another one what it sees in normal images sees something else (Wang et al., BMVC 2021). The last two draw their
+--- first weights from the library's random numbers (`lx.manual_seed`).
+---@param dataset luxel.Dataset normal images alone, at least 10
+---@param options? {method?: string, net?: Module, model?: string, size?: integer, stages?: (integer)[], top?: number, neighbours?: integer, channels?: integer, patches?: integer, epochs?: integer, rate?: number, val?: number, seed?: integer, device?: string, batch?: integer, mean?: number, std?: number, enhance?: table, progress?: table} method: default "neighbours"; net: a classifier of `lx.models`, best with pretrained weights, of which a copy is taken, not for "autoencoder"; model: its name in `lx.models`, where `net.pretrained` does not say it; size: of the images as the network gets them, default that of the dataset; stages: those whose maps are looked at, counted from 1, by default of five the fourth for "mahalanobis", the third and fourth for "neighbours" and "patchcore", else the second to the fourth; top: share of the places, the largest, whose mean is the score, 0 for the largest alone (default; of "autoencoder" 1), not for "mahalanobis" and "neighbours"; neighbours: how many count, default 3; channels: of "padim", drawn at random, default 100; patches: that "patchcore" keeps, default 4000; epochs: of "autoencoder" 30, of "student" 10; rate: of learning, default 1e-3; val: share of the patients kept out, default 0.2; seed: of all that is drawn but weights, default 1; mean, std: by default what the weights want, else 0.5 and 0.25; enhance: steps of `lx.vision.pipeline` without chance that every image goes through first, such as {{"clahe"}}
+---@return luxel.Detector? detector, string? message, string? code "few": fewer than 10 images, or of too few patients; "model": features or losses from which nothing can be told; "device"
+function lx.anomaly.fit(dataset, options) end
+
+--- Opens what `Detector:save` wrote.
+---@param path string
+---@param options? {device?: string} as of `lx.device`, default "cpu"
+---@return luxel.Detector? detector, string? message, string? code "io", "format", "device"
+function lx.anomaly.open(path, options) end
 
 ---@class lx.autograd
 lx.autograd = {}

@@ -43,10 +43,10 @@ end
 local function short(value) return (("%.3g"):format(value):gsub(",", ".")) end
 
 -- The picture under a map, with a margin on its right where a bar says what the colours mean.
-local function explained(image, map, scale)
+local function explained(image, map, scale, largest)
     local vision = lx.vision
     local height, width = image.shape[2], image.shape[3]
-    local picture, most = lx.explain.overlay(image, map)
+    local picture, most = lx.explain.overlay(image, map, {most = largest})
     local numbers = most > 0 and {short(most), short(most / 2), "0"} or {"", "", "0"}
     local _, line = vision.text_size("0", scale)
     local words, bar, gap = 0, 6 * scale, 4 * scale
@@ -69,9 +69,10 @@ end
 --- The picture with a margin above that says the label, and one below with the notice; the outline of a mask is drawn,
 --- and boxes with their scores.
 ---@param image Tensor uint8 [C,H,W]
----@param answer luxel.Answer
----@param explanation {map: Tensor, words: string}? a map of lx.explain for the image, which is laid over it, with a bar
----  of its colours on the right, and what the map means, for the margin below
+---@param answer luxel.Answer|{label: string, words: string, positive: boolean} words: instead of a probability
+---@param explanation {map: Tensor, words: string, most: number?}? a map of lx.explain for the image, which is laid over
+---  it, with a bar of its colours on the right, what the map means, for the margin below, and the value of the last
+---  colour, by default the map's largest
 ---@return Tensor image uint8 [3,H',W']
 return function(image, answer, explanation)
     local vision = lx.vision
@@ -80,11 +81,12 @@ return function(image, answer, explanation)
         or vision.to_rgb(image)
     if answer.boxes then image = with_boxes(image, answer.boxes) end
     if explanation then
-        image = explained(image, explanation.map, 1 + height // 512)
+        image = explained(image, explanation.map, 1 + height // 512, explanation.most)
         width = image.shape[3]
     end
     local text = answer.boxes and (#answer.boxes > 0 and ("%s: %d found"):format(answer.label, #answer.boxes)
-        or answer.label) or ("%s %.2f%%"):format(answer.label, 100 * (answer.share or answer.probability))
+        or answer.label) or ("%s %s"):format(answer.label, rawget(answer, "words")
+        or ("%.2f%%"):format(100 * (answer.share or answer.probability)))
     local scale = math.max(1, math.min(width // (vision.text_size(text) + 12), 1 + height // 224))
     local _, line = vision.text_size(text, scale)
     local title = wrap(text, width, scale)

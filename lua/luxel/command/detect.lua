@@ -17,12 +17,16 @@ detect.PARTS = {"train", "evaluate", "predict"}
 function detect.part(name) return require("luxel.command.detect_" .. name) end
 
 --- Adds the parts of the command, with their options.
+---@return table[] parsers of the parts
 function detect.options(parser)
+    local parts = {}
     parser:command_target "part"
-    for _, name in ipairs(detect.PARTS) do
+    for i, name in ipairs(detect.PARTS) do
         local module = detect.part(name)
-        module.options(parser:command(name, module.summary, options.NOTICE))
+        parts[i] = parser:command(name, module.summary, options.NOTICE)
+        module.options(parts[i])
     end
+    return parts
 end
 
 --- Runs the part that the command line names.

@@ -7,6 +7,7 @@
 
 local cjson = require "cjson"
 local core = require "luxel.core"
+local csv = require "luxel.io.csv"
 local doubts = require "luxel.command.doubts"
 local lx = require "luxel"
 local masks = require "luxel.command.masks"
@@ -24,8 +25,13 @@ function evaluate.options(parser)
     options.add_data(parser)
     options.add_device(parser)
     parser:option("--json", "Write all figures to this file too.")
+    parser:option("--predictions", "Of two classes: write the probability for each image to this CSV file, for luxel "
+        .. "compare.")
     parser:option("--report", "Write a page with curves, thresholds, mistakes and cards to this file: HTML that needs "
         .. "nothing else. It shows names of files and pictures.")
+    parser:option("--explain", "Beside each picture of the page a map of what its answer comes from, by a method of "
+        .. "lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
+        :args("?"):argname "METHOD"
     parser:option("--subgroups", "Columns of the CSV file in --data to show figures by in the page: A,B,C (default: "
         .. "those called age, sex, view, scanner and the like).")
     options.add_seed(parser, "Of the resampling for the intervals.", 1)
@@ -103,9 +109,34 @@ local function report_scores(args, model, dataset)
     return report, probabilities
 end
 
+local function check_method(given)
+    for _, method in ipairs(lx.explain.METHODS) do
+        if not given or given == method then return end
+    end
+    options.fail(("--explain: there is no method '%s'; there are %s"):format(given, table.concat(lx.explain.METHODS,
+        ", ")))
+end
+
+local function write_predictions(path, model, dataset, probabilities)
+    local lines = {"path,patient,label,probability,positive"}
+    for i, label in ipairs(core.to_table(dataset.labels)) do
+        if label == label then
+            lines[#lines + 1] = table.concat({
+                csv.cell(dataset.paths[i]), csv.cell(dataset.groups and dataset.groups[i] or dataset.paths[i]),
+                ("%d"):format(label), (("%.9g"):format(probabilities[i]):gsub(",", ".")),
+                probabilities[i] >= model.threshold and "1" or "0",
+            }, ",")
+        end
+    end
+    lines[#lines + 1] = ""
+    options.must(core.write_file(path, {table.concat(lines, "\n")}))
+    print("predictions in " .. path)
+end
+
 --- Runs the command.
 ---@param args table the options
 function evaluate.run(args)
+    check_method(args.explain and args.explain[1])
     local device, device_words = options.device(args.device)
     local model = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if model.task == "detection" then options.fail("the model finds boxes: use luxel detect evaluate") end
@@ -114,8 +145,13 @@ function evaluate.run(args)
     end
     if args.report and model.task == "segmentation" then
         options.fail("--report: there is no page for masks yet; --json has their figures")
+    elseif args.explain and not args.report then
+        options.fail("--explain is for --report")
     elseif args.subgroups and (not args.report or model.task ~= "binary") then
         options.fail("--subgroups is for --report, and for two classes")
+    end
+    if args.predictions and model.task ~= "binary" then
+        options.fail(("--predictions is for two classes, and the model tells %s"):format(model.task))
     end
     local dataset, what = read_data(args, model)
     local classes = model.metadata.classes
@@ -134,6 +170,7 @@ function evaluate.run(args)
         print(doubts.words(report.doubt, model.path, model.metadata.adapted ~= nil))
         print()
     end
+    if args.predictions then write_predictions(args.predictions, model, dataset, probabilities) end
     if args.report then pages.write(args, model, dataset, probabilities, what) end
     print(options.NOTICE)
 

@@ -1,6 +1,7 @@
 --- The command `luxel`, and its parts as programs: `bin/luxel train` and `examples/chest_xray/train.lua` are the same.
 --
--- A command is a module in this folder: {summary, options = function(parser), run = function(args): status}.
+-- A command is a module in this folder: {summary, options = function(parser), run = function(args): status}. Where it
+-- has commands of its own, `options` returns their parsers.
 
 local argparse = require "argparse"
 local core = require "luxel.core"
@@ -11,8 +12,8 @@ local command = {}
 
 --- The commands in the order in which they are listed.
 command.NAMES = {
-    "audit", "train", "shift", "crop", "evaluate", "predict", "detect", "study", "adapt", "report", "label-reports",
-    "search-reports", "weights", "devices", "bench", "repl",
+    "audit", "train", "shift", "crop", "evaluate", "compare", "predict", "detect", "study", "anomaly", "adapt",
+    "report", "label-reports", "search-reports", "weights", "devices", "bench", "repl",
 }
 
 local SUMMARY <const> = "Learns from labelled radiographs, answers for new ones, and says how sure it is."
@@ -29,8 +30,7 @@ end
 local function parser_of(name, title)
     local module = load(name)
     local parser = argparse(title, module.summary, options.NOTICE)
-    module.options(parser)
-    return parser, module
+    return parser, module, module.options(parser)
 end
 
 --- The parser of all commands, for help and completion.
@@ -57,18 +57,12 @@ function command.manual()
         '.TH LUXEL 1 "" "luxel ' .. version .. '" ""', ".SH NAME", "luxel \\- " .. SUMMARY, ".SH SYNOPSIS",
         ".B luxel", ".I COMMAND", "[\\fIoptions\\fR]", ".SH COMMANDS",
     }
-    local function add(name, parser, summary)
-        local help = parser:get_help():gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("\n([.'])", "\n\\&%1")
-        out[#out + 1] = (".SS luxel %s\n%s\n.nf\n%s\n.fi"):format(name, summary, help)
-    end
     for _, name in ipairs(command.NAMES) do
-        local parser, module = parser_of(name, "luxel " .. name)
-        add(name, parser, module.summary)
-        for _, part in ipairs(module.PARTS or {}) do
-            local inner, of_part = argparse(("luxel %s %s"):format(name, part)), module.part(part)
-            of_part.options(inner)
-            add(name .. " " .. part, inner, of_part.summary)
-        end
+        local parser, module, parts = parser_of(name, "luxel " .. name)
+        local texts = {parser:get_help()}
+        for _, part in ipairs(parts or {}) do texts[#texts + 1] = part:get_help() end
+        local help = table.concat(texts, "\n"):gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("\n([.'])", "\n\\&%1")
+        out[#out + 1] = (".SS luxel %s\n%s\n.nf\n%s\n.fi"):format(name, module.summary, help)
     end
     out[#out + 1] = ".SH NOTICE\n" .. options.NOTICE
     return table.concat(out, "\n") .. "\n"

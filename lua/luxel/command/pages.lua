@@ -47,6 +47,19 @@ local function subgroups_of(args, dataset)
     return out
 end
 
+-- Pictures of what the answer comes from, by the place of an image; nil where none are asked for.
+local function maps_of(args, model, dataset)
+    local method = args.explain and (args.explain[1] or lx.explain.METHODS[1])
+    if not method then return nil end
+    return function(i)
+        local image = dataset:image(i)
+        if not image then return nil end
+        if image.dtype ~= "uint8" then image = image:clamp(0, 255):byte() end
+        local map = lx.explain[method](model, image)
+        return map and lx.explain.overlay(image, map) or nil
+    end
+end
+
 --- Writes the page that `--report` asks for, and says where.
 ---@param args table the options
 ---@param model luxel.Predictor
@@ -58,6 +71,7 @@ function pages.write(args, model, dataset, probabilities, what)
         threshold = model.threshold, classes = model.metadata.classes, metadata = model.metadata, model = model.path,
         data = what:gsub("%s+", " "), seed = args.seed, prevalence = args.prevalence,
         command = options.command_line(), subgroups = model.task == "binary" and subgroups_of(args, dataset) or nil,
+        maps = maps_of(args, model, dataset),
     }))
     print("report in " .. args.report)
 end

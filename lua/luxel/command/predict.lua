@@ -2,23 +2,24 @@
 --
 --     luxel predict --model runs/first/best.safetensors xray.jpeg
 --     luxel predict --model runs/first/best.safetensors --format csv --out pictures folder/ >answers.csv
+--     luxel predict --model runs/first/best.safetensors --worklist today.csv --page today.html folder/
 
 local annotate = require "luxel.command.annotate"
 local cjson = require "cjson"
 local core = require "luxel.core"
 local csv = require "luxel.io.csv"
+local images = require "luxel.command.images"
 local json = require "luxel.json"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local worklist = require "luxel.command.worklist"
 
 local predict = {summary = "Says whether radiographs look infected."}
 
---- Adds the options that say which images, and where answers go.
+--- Adds the options that say which images, and how answers are written.
 function predict.add_images(parser)
-    parser:argument("images", "Image files (" .. table.concat(lx.vision.formats, ", ")
-        .. "), and folders of them, with all folders below."):args("*")
-    parser:option("--list", "File with a path in each line; - for the standard input.")
+    images.options(parser)
     options.add_device(parser)
     parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
     parser:flag("--json", "The same as --format json: an object in each line.")
@@ -34,60 +35,17 @@ function predict.options(parser)
     parser:option("--explain", "Shows on the pictures of --out which parts of each image speak for the class, by a "
         .. "method of lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
         :args("?"):argname("METHOD")
+    worklist.options(parser)
 end
-
--- Images that go through the network together.
-local CHUNK <const> = 32
 
 local function complain(run, message)
     run.failed = true
     io.stderr:write("error: ", message, "\n")
 end
 
--- An answer that cannot be written ends the program: a full disk, say.
-local function say(text)
-    local ok, message = io.stdout:write(text, "\n")
-    if not ok then options.fail("cannot write the answers: " .. tostring(message)) end
-end
-
--- ---- which images -------------------------------------------------------------------------------------------------
-
-local function listed(path)
-    local file, message
-    if path == "-" then file = io.stdin else file, message = io.open(path) end
-    if not file then options.fail("--list: " .. message) end
-    local paths = {}
-    for line in file:lines() do
-        line = line:gsub("\r$", "")
-        if line ~= "" then paths[#paths + 1] = line end
-    end
-    return paths
-end
-
--- All images, and whether it is one that was named by itself.
-local function find_images(run)
-    local args = run.args
-    local paths, given = {}, table.move(args.images, 1, #args.images, 1, {})
-    if args.list then
-        local more = listed(args.list)
-        table.move(more, 1, #more, #given + 1, given)
-    end
-    if #given == 0 then options.fail("name images, folders of them, or --list FILE") end
-    for _, path in ipairs(given) do
-        if lfs.attributes(path, "mode") == "directory" then
-            local before = #paths
-            options.collect((path:gsub("(.)/+$", "%1")), paths, function(message) complain(run, message) end)
-            if #paths == before then complain(run, path .. ": there are no images in this folder") end
-        else
-            paths[#paths + 1] = path
-        end
-    end
-    return paths, #given == 1 and #paths == 1 and paths[1] == given[1]
-end
-
 -- ---- answers ------------------------------------------------------------------------------------------------------
 
-local function number(value) return value and (("%.6f"):format(value):gsub(",", ".")) or "" end
+local say, number <const> = images.say, images.number
 
 -- Millimetres between rows and between columns, where the file knows them.
 local function spacing_of(info)
@@ -125,14 +83,12 @@ end
 function print_answer.json(answer)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
-    local path = answer.path
-    local shown = options.as_utf8(path)
+    local shown, bytes = options.as_utf8(answer.path)
     local encode = answer.boxes and json.encode or cjson.encode
     say(encode {
         size = answer.boxes and {height = answer.info.height, width = answer.info.width} or nil,
         boxes = answer.boxes and boxes_as_json(answer), spacing = answer.boxes and spacing_of(answer.info) or nil,
-        path = shown, path_bytes = shown ~= path and path:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
-            or nil,
+        path = shown, path_bytes = bytes,
         label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
         share = answer.share,
         threshold = answer.threshold, uncertain = answer.uncertain, doubt = answer.doubt,
@@ -181,33 +137,8 @@ end
 
 -- ---- pictures -----------------------------------------------------------------------------------------------------
 
--- The identity of a file, whatever it is called.
-local function identity(path)
-    local found = lfs.attributes(path)
-    return found and ("%s:%s"):format(found.dev, found.ino)
-end
-
--- Two images of one name must not overwrite each other, nor anything that was given.
-local function output_path(run, folder, path)
-    local stem = path:match("[^/]*$"):gsub("%.%w+$", "")
-    local name, count = stem, 1
-    local function place() return ("%s/%s.png"):format(folder, name) end
-    while run.taken[place()] or run.inputs[identity(place()) or false] do
-        count = count + 1
-        name = ("%s-%d"):format(stem, count)
-    end
-    run.taken[place()] = true
-    return place()
-end
-
-local function make_folder(path)
-    if path and not lfs.mkdir(path) and lfs.attributes(path, "mode") ~= "directory" then
-        options.fail("cannot make the folder " .. path)
-    end
-end
-
 local function save(run, folder, answer, picture)
-    local ok, problem = lx.vision.save(output_path(run, folder, answer.path), picture)
+    local ok, problem = lx.vision.save(run.place(folder, answer.path), picture)
     if not ok then complain(run, problem) end
 end
 
@@ -253,8 +184,7 @@ end
 -- ---- the work -------------------------------------------------------------------------------------------------------
 
 local function show(run, answer, only)
-    if answer.message then return complain(run, ("%s%s"):format(
-        answer.message:find(answer.path, 1, true) and "" or answer.path .. ": ", answer.message)) end
+    if answer.message then return complain(run, images.problem(answer)) end
     print_answer[run.args.format](answer, only, run.predictor.classes)
     for _, finding in ipairs(answer.findings) do
         io.stderr:write(("[WARN] %s: %s\n"):format(answer.path, finding.message))
@@ -294,15 +224,16 @@ end
 ---@param args table the options
 ---@return integer status
 function predict.run(args)
+    worklist.check(args)
     if args.json then args.format = "json" end
     local method = method_of(args)
-    if args.format == "text" then say("[INFO] loading network...") end
+    if args.format == "text" and not args.worklist then say("[INFO] loading network...") end
     local device, device_words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
     local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
+    if args.worklist then return worklist.run(args, predictor) end
     local run = {
-        args = args, predictor = predictor, found = {}, taken = {}, inputs = {}, failed = false, method = method,
-        seconds = 0, explained = 0,
+        args = args, predictor = predictor, found = {}, failed = false, method = method, seconds = 0, explained = 0,
     }
     if method and (predictor.task == "segmentation" or predictor.task == "detection") then
         options.fail(("--explain: the model finds %s itself"):format(predictor.task == "detection" and "boxes"
@@ -319,22 +250,14 @@ function predict.run(args)
     elseif args.masks and args.masks == args.out then
         options.fail("--masks and --out: say two folders, or masks and pictures get each other's names")
     end
-    make_folder(args.out)
-    make_folder(args.masks)
-    local paths, only = find_images(run)
-    for _, path in ipairs(paths) do run.inputs[identity(path) or path] = true end
-    local console = #paths > CHUNK and lx.train.console()
-    for first = 1, #paths, CHUNK do
-        local chunk = table.move(paths, first, math.min(first + CHUNK - 1, #paths), 1, {})
-        for _, answer in ipairs(predictor:all(chunk, {images = args.out ~= nil})) do
-            if answer.code == "device" then options.fail(answer.message) end
-            show(run, answer, only)
-        end
-        if console then console:reading(first + #chunk - 1, #paths) end
-    end
+    images.make_folder(args.out)
+    images.make_folder(args.masks)
+    local paths, only = images.find(args, function(message) complain(run, message) end)
+    run.place = images.places(paths)
+    images.each(paths, function(chunk) return predictor:all(chunk, {images = args.out ~= nil}) end,
+        function(answer) show(run, answer, only) end)
     if args.coco then write_coco(run, paths) end
-    local ok, message = io.stdout:flush()
-    if not ok then options.fail("cannot write the answers: " .. tostring(message)) end
+    images.flush()
     if run.explained > 0 then
         io.stderr:write(("explained by %s: %.3g s an image\n"):format(method, run.seconds / run.explained))
     end

@@ -19,6 +19,7 @@ local devices = require "luxel.device"
 local F = require "luxel.nn.functional"
 local events = require "luxel.compile.events"
 local linear = require "luxel.nn.linear"
+local memory = require "luxel.memory"
 local norm = require "luxel.nn.norm"
 local shapes = require "luxel.shape"
 local simple = require "luxel.nn.simple"
@@ -116,7 +117,10 @@ local function merge(conv, batch_norm)
         eps = batch_norm.eps,
     }
     for i, tensor in ipairs(tensors) do merged.versions[i] = tensor and core.version(tensor) end
-    if keeps then merged_convs[batch_norm] = merged end
+    if keeps then
+        merged_convs[batch_norm] = merged
+        memory.keep(merged.weight, merged.bias) -- a tidy around this call is not to free what later calls use
+    end
     return merged
 end
 

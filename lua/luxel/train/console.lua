@@ -6,7 +6,7 @@ local namespace = require "luxel.namespace"
 local notice = require "luxel.notice"
 
 ---@class luxel.Console
-local Console = namespace.class("Console", {}, {})
+local Console = namespace.class("Console", {}, {"began"})
 
 args.type("console", "a console", "table", function(value) return getmetatable(value) == Console end)
 args.type("file", "an open file", "userdata", function(value) return io.type(value) == "file" end)
@@ -47,6 +47,29 @@ function Console:reading(done, total)
     if done == total then draw(self, "") end
 end
 
+--- Other work: done of total, with what is left of the time by how long it took so far. It begins anew with other
+--- words.
+---@param words string
+---@param done integer
+---@param total integer
+function Console:working(words, done, total)
+    local now = core.now()
+    local began = self.began
+    if not began or began.words ~= words or done < began.last then
+        began = {words = words, done = done, at = now, last = done}
+        self.began = began
+    end
+    began.last = done
+    if done >= total then self.began = nil elseif now - self.last < 0.1 then return end
+    self.last = now
+    local filled, left = math.min(BAR, BAR * math.min(done, total) // math.max(1, total)), ""
+    if done > began.done and now - began.at > 1 then
+        left = ("  %s left"):format(duration((now - began.at) / (done - began.done) * (total - done)))
+    end
+    draw(self, ("%s [%s%s] %d/%d%s"):format(words, ("="):rep(filled), (" "):rep(BAR - filled), done, total, left))
+    if done >= total then draw(self, "") end
+end
+
 --- One training step is done.
 ---@param s {epoch: integer, epochs: integer, batch: integer, batches: integer, rate: number, loss: number,
 ---  left: number}
@@ -85,6 +108,7 @@ function Console:__tostring() return "Console on " .. tostring(self.stream) end
 args.publish("Console:", Console, {
     message = "console: console, text: string",
     reading = "console: console, done: integer(0..), total: integer(1..)",
+    working = "console: console, words: string, done: integer(0..), total: integer(0..)",
     step = "console: console, s: {epoch: integer, epochs: integer, batch: integer, batches: integer(1..), "
         .. "rate: number, loss: number, left: finite}",
     epoch = "console: console, e: {epoch: integer, epochs: integer, loss: number, val_loss: number, "

@@ -1,0 +1,66 @@
+--- The page of a worklist: thumbnails in the order in which images should be looked at.
+
+local lx = require "luxel"
+local page = require "luxel.page"
+local parts = require "luxel.report.parts"
+
+local worklist = {}
+
+-- Pixels of the longer side of a thumbnail, how many there are at the most, and problems that are listed.
+local SIDE <const>, MOST <const>, PROBLEMS <const> = 112, 240, 200
+
+local STYLE <const> = ".sheet figure{width:7rem} .sheet figure img{max-width:7rem}"
+
+local function thumbnail(path)
+    local image, message = lx.vision.load(path, {bits = 8})
+    if not image then return nil, message end
+    local height, width = image.shape[2], image.shape[3]
+    local ratio = math.min(1, SIDE / math.max(height, width))
+    return lx.vision.resize(image, math.max(1, math.floor(height * ratio + 0.5)),
+        math.max(1, math.floor(width * ratio + 0.5)))
+end
+
+local function figure(row, rank)
+    local name = page.escape(row.path:match("[^/]*$"))
+    local words = ("%d. %s %.1f %%"):format(rank, row.label, 100 * row.urgency)
+    local marks = {}
+    for _, code in ipairs(row.reasons or row.warnings or {}) do marks[#marks + 1] = code end
+    local image, problem = thumbnail(row.path)
+    return ("<figure>%s<figcaption>%s<br>%s%s</figcaption></figure>"):format(
+        image and page.image(image, name, page.escape(row.path)) or ("<p>%s</p>"):format(page.escape(problem)),
+        page.escape(words), name, #marks > 0 and "<br>" .. page.escape(table.concat(marks, ", ")) or "")
+end
+
+--- Writes the page.
+---@param path string
+---@param rows luxel.TriageRow[] in their order
+---@param options {model: string, words: string, command: string?, progress: function?} words: what images are sorted by
+---@return boolean? ok, string? message, string? code
+function worklist.write(path, rows, options)
+    local out, answered, problems, doubtful = {}, 0, {}, 0
+    for _, row in ipairs(rows) do
+        if row.urgency then answered = answered + 1 else problems[#problems + 1] = {row.path, row.problem} end
+        if row.reasons and #row.reasons > 0 then doubtful = doubtful + 1 end
+    end
+    parts.notice(out)
+    out[#out + 1] = '<div class="cards">' .. page.card(answered, "images in order") .. page.card(doubtful,
+        "uncertain answers") .. page.card(#problems, "without an answer", true) .. "</div>"
+    if #problems > 0 then
+        page.section(out, "Without an answer", "A person has to look at these: nothing is known of them.%s",
+            #problems > PROBLEMS and (" The first %d; all are in the worklist."):format(PROBLEMS) or "")
+        parts.table(out, {"image", "why"}, table.move(problems, 1, math.min(#problems, PROBLEMS), 1, {}), true)
+    end
+    local shown = math.min(answered, MOST)
+    page.section(out, "In order", "By %s, the largest first; of equal ones the more doubtful.%s", options.words,
+        shown < answered and (" The first %d of %d."):format(shown, answered) or "")
+    out[#out + 1] = '<div class="sheet">'
+    for rank = 1, shown do
+        out[#out + 1] = figure(rows[rank], rank)
+        if options.progress then options.progress(rank, shown) end
+    end
+    out[#out + 1] = "</div>"
+    parts.again(out, {{"Model", options.model}}, options.command)
+    return page.write(path, "Worklist", ("%d images by %s"):format(#rows, options.model), out, STYLE)
+end
+
+return worklist
