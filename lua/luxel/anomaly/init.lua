@@ -322,7 +322,7 @@ function anomaly.fit(dataset, options)
     }, Detector)
     if net then
         -- a copy: whoever trains the network further does not change what is usual
-        local state, mistake = net:state_dict()
+        local state, mistake = net:state_dict(), nil
         self.net, mistake = new_network(self.metadata, chosen, function(name) return state[name] end)
         if not self.net then
             args.fail("anomaly.fit: options: option 'model': the network is no '%s': %s", model, mistake)
