@@ -322,11 +322,12 @@ function anomaly.fit(dataset, options)
     }, Detector)
     if net then
         -- a copy: whoever trains the network further does not change what is usual
-        local state, mistake = net:state_dict()
-        self.net, mistake = new_network(self.metadata, chosen, function(name) return state[name] end)
-        if not self.net then
+        local state = net:state_dict()
+        local copy, mistake = new_network(self.metadata, chosen, function(name) return state[name] end)
+        if not copy then
             args.fail("anomaly.fit: options: option 'model': the network is no '%s': %s", model, mistake)
         end
+        self.net = copy
         self.net:to(device.label)
     end
     local job = new_job(self)
