@@ -10,7 +10,7 @@
 # make format   lays out the C, by clang-format
 # make oclgrind all kernels checked for data races and accesses outside buffers
 # make fuzz     damaged image files through the readers   make fuzz-torch   damaged files of PyTorch's weights
-# make fuzz-text  damaged reports, files of rules and CSV files through lx.text
+# make fuzz-text  damaged reports, files of rules, tokenizers and CSV files through lx.text and lx.report
 # make fuzz-darknet   damaged configurations and weights of darknet
 # make corpora DIR=FOLDER   the readers beside those of others, over files of your own
 # make faults   every allocation and every call for a file of the module fails once, and all after it (FAULTS_ONLY=PATTERN,
@@ -358,6 +358,7 @@ install: all
 	install -D -m 755 $(MODULE) $(LUA_LIB)/luxel/core.so
 	install -D -m 755 bin/luxel $(BINDIR)/luxel
 ifneq ($(SHARE),)
+	install -D -m 644 examples/chest_xray/model.safetensors $(SHARE)/luxel/chest_xray.safetensors
 	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions
 	@$(HERE); $(LUA) tools/command-files manual >$(SHARE)/man/man1/luxel.1 && \
 		$(LUA) tools/command-files bash >$(SHARE)/bash-completion/completions/luxel && \

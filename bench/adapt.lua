@@ -154,7 +154,7 @@ local function open(args)
     local model = options.must(lx.predictor.open(args.model, {device = options.device(args.device)}))
     local frame = options.frame(args)
     options.check_classes(model, frame)
-    local dataset, left_out = lx.data.unseen(options.load(frame, model.size, false), model.metadata.trained_on)
+    local dataset, left_out = lx.data.unseen(options.load_for(frame, model), model.metadata.trained_on)
     if args.change then dataset = after_step(dataset, args.change) end
     local job = jobs.new(model, dataset, {head = heads.of(model.net) ~= nil}, args.seed)
     job.patients, job.images = {}, args.images

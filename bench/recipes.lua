@@ -1,10 +1,12 @@
 --- Recipes of training judged by left-out styles: what a network is worth on films of a machine that it never saw.
 --
---     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS [SEED]
---     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS SEED look CHEST_XRAY_SHIFT NIH
+--     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH [SEED]
+--     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH SEED look CHEST_XRAY_SHIFT
 --
 -- The images are dealt into four parts by style (lx.data.styles), so a network is judged after each epoch on styles
--- and patients that it has not seen, and on other patients of the styles that it has. RECIPE is a name of the table
+-- and patients that it has not seen, and on other patients of the styles that it has. Beside it stands what it makes of
+-- adults of another hospital that are not outside: films of ChestX-ray14 without a finding, and with an infiltration,
+-- consolidation or pneumonia, by labels that were read from reports and are often wrong. RECIPE is a name of the table
 -- below. Logits go to runs/recipes/RECIPE-SEED.json, and a line for each epoch to the standard output. No image of
 -- docs/trust.md's outside is read, but by `look`, which trains on all styles, calibrates by what the first left, and
 -- looks at the outside once. Whoever does that writes the figures into docs/trust.md, good or bad.
@@ -15,7 +17,7 @@ local csv = require "luxel.io.csv"
 local lfs = require "lfs"
 local lx = require "luxel"
 
-local name, data, weights, seed = arg[1], arg[2], arg[3], math.tointeger(tonumber(arg[4] or 1))
+local name, data, weights, nih, seed = arg[1], arg[2], arg[3], arg[4], math.tointeger(tonumber(arg[5] or 1))
 local FOLDS <const> = 4
 
 local function cnn() return lx.models.cnn {size = 128} end
@@ -24,6 +26,15 @@ local function lite0()
 end
 
 local PLAIN <const> = {net = lite0, size = 128, epochs = 4, lr = 5e-4, decay = 0.9, augment = "full"}
+
+-- `style`, with more of everything.
+local WILD <const> = {
+    {"hflip"}, {"rotate", 15}, {"shift", 0.12}, {"zoom", {0.8, 1.35}},
+    {"style", {0, 1}, p = 0.8}, {"tone", 0.7, p = 0.7}, {"gamma", {0.5, 2}},
+    {"one_of", {{"blur", {0.3, 2}}, {"sharpness", {0.5, 4}}, {"resolution", {0.3, 0.9}}}, p = 0.7},
+    {"border", {0, 0.12}, p = 0.4}, {"marker", p = 0.5}, {"random_erasing", {0.02, 0.25}, value = -2, p = 0.4},
+    {"noise", {1, 12}, p = 0.5}, {"jpeg", {30, 95}, p = 0.4},
+}
 
 local function with(changes)
     local recipe = {}
@@ -41,24 +52,15 @@ local RECIPES <const> = {
     dro = with {augment = "style", dro = true},
     smooth = with {augment = "style", balance = true, smoothing = 0.1},
     large = with {augment = "style", balance = true, size = 224, epochs = 3},
+    equalized = with {augment = "style", enhance = {{"equalize"}}},
+    clahe = with {augment = "style", enhance = {{"clahe"}}},
+    mixed = with {augment = "style", mixup = 0.4},
+    wild = with {augment = WILD},
+    style_large = with {augment = "style", size = 192, epochs = 3},
     gentle = with {augment = "style", balance = true, lr = 1e-4, decay = 1},
 }
 
-local recipe = RECIPES[name] or error("usage: recipes.lua RECIPE CHEST_XRAY WEIGHTS [SEED]", 0)
-
--- Which part the images of each style are of: styles with few and with many of the positive class together.
-local function deal(styles)
-    local order, part_of = {}, {}
-    for c = 1, styles.k do order[c] = c end
-    table.sort(order, function(a, b)
-        return styles.by_class[a][2] / styles.counts[a] < styles.by_class[b][2] / styles.counts[b]
-    end)
-    for place, c in ipairs(order) do
-        local round = (place - 1) % (2 * FOLDS) + 1
-        part_of[c] = round <= FOLDS and round or 2 * FOLDS + 1 - round
-    end
-    return part_of
-end
+local recipe = RECIPES[name] or error("usage: recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH [SEED]", 0)
 
 local function pick(list, places)
     local out = {}
@@ -71,7 +73,7 @@ local frame = assert(lx.data.image_folder(data)):filter(function(row)
 end)
 local all = assert(frame:load {size = recipe.size})
 local styles = assert(lx.data.styles(all))
-local part_of = deal(styles)
+local part_of = styles:parts(FOLDS) -- of each image
 local labels = all.labels:totable()
 local logits, started = {}, core.now()
 
@@ -105,10 +107,11 @@ local function train_on(images, clusters, out, watch)
     local result = assert(lx.train.fit {
         net = net, optimizer = optimizer, train = train, val = val, epochs = recipe.epochs, batch = 32, seed = seed,
         scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
-        augment = lx.vision.preset(recipe.augment), enhance = recipe.enhance, drop_last = true,
+        augment = type(recipe.augment) == "table" and recipe.augment or lx.vision.preset(recipe.augment),
+        enhance = recipe.enhance, drop_last = true,
         resume = lfs.attributes(out .. "/last.safetensors") ~= nil,
         balance = recipe.balance and {groups = own} or nil, dro = recipe.dro and {groups = own} or nil,
-        label_smoothing = recipe.smoothing, best = "last", out = out,
+        label_smoothing = recipe.smoothing, mixup = recipe.mixup, best = "last", out = out,
         callbacks = {epoch = function(row) watch(net, row, input) end},
     })
     assert(not result.interrupted)
@@ -133,21 +136,39 @@ local function look(words, net, input, dataset, ways)
     return {logits = found, labels = truth, groups = dataset.groups}
 end
 
--- NIH's adults that radiologists called normal, or saw an opacity in; of one view.
-local function adults(nih, view)
-    local status, rows = {}, {}
-    for _, row in ipairs(assert(csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
+-- Images of NIH by what `class_of` says of a row, nil for one that does not count.
+local function of_nih(class_of, positive)
+    local rows = {}
     for _, row in ipairs(assert(csv.read(nih .. "/labels.csv"))) do
-        local class = status[row.image]
-        local grown = tonumber(row.age) >= 18 and (not view or row.view == view)
-        if (class == "Normal" or class == "Lung Opacity") and grown then
-            rows[#rows + 1] = {path = nih .. "/images/" .. row.image, label = class, patient = row.patient_id}
-        end
+        local path = nih .. "/images/" .. row.image
+        local class = class_of(row, path)
+        if class then rows[#rows + 1] = {path = path, label = class, patient = row.patient_id} end
     end
-    return assert(assert(lx.data.frame(rows, {positive = "Lung Opacity", label = "label"})):load {size = recipe.size})
+    return assert(assert(lx.data.frame(rows, {positive = positive, label = "label"})):load {size = recipe.size})
 end
 
-if arg[5] == "look" then
+-- Those that are not outside.
+local function elsewhere()
+    return of_nih(function(row, path)
+        if lx.data.outside(path) then return nil end
+        if row.finding_labels == "No Finding" then return "No Finding" end
+        for _, finding in ipairs {"Infiltration", "Consolidation", "Pneumonia"} do
+            if row[finding] == "1" then return "Infiltrate" end
+        end
+    end, "Infiltrate")
+end
+
+-- Adults that radiologists called normal, or saw an opacity in; of one view.
+local function adults(view)
+    local status = {}
+    for _, row in ipairs(assert(csv.read(nih .. "/rsna_status.csv"))) do status[row.image] = row.rsna_class end
+    return of_nih(function(row)
+        local class, grown = status[row.image], tonumber(row.age) >= 18 and (not view or row.view == view)
+        return (class == "Normal" or class == "Lung Opacity") and grown and class or nil
+    end, "Lung Opacity")
+end
+
+if arg[6] == "look" then
     local styled = cjson.decode(assert(io.open(("runs/recipes/%s-%d.json"):format(name, seed))):read("a"))
     local net, input, val = train_on(all, styles.cluster, ("runs/recipes/%s-%d-all"):format(name, seed), function() end)
     local own, truth = lx.train.predict(net, val, input), val.labels:totable()
@@ -160,33 +181,39 @@ if arg[5] == "look" then
         print(("%s: scale %.3f, shift %.3f, threshold %.3f"):format(ways[i].words, ways[i].fitted.scale,
             ways[i].fitted.shift, ways[i].threshold))
     end
-    local shift = assert(assert(lx.data.image_folder(arg[6])):load {size = recipe.size})
+    local shift = assert(assert(lx.data.image_folder(arg[7])):load {size = recipe.size})
     local record = {val = {logits = own, labels = truth}}
     record.shift = look("chest_xray_shift", net, input, shift, ways)
     for _, view in ipairs {"AP", "PA"} do
-        record[view] = look("adults, " .. view, net, input, adults(arg[7], view), ways)
+        record[view] = look("adults, " .. view, net, input, adults(view), ways)
     end
-    record.adults = look("adults", net, input, adults(arg[7]), ways)
+    record.adults = look("adults", net, input, adults(), ways)
     assert(core.write_file(("runs/recipes/%s-%d-look.json"):format(name, seed), {cjson.encode(record), "\n"}))
     return
 end
 
+local others, elsewhere_logits = elsewhere(), {}
+local others_labels = others.labels:totable()
+
 for k = 1, FOLDS do
     local held, patients, rest = {}, {}, {}
     for i = 1, #all do
-        if part_of[styles.cluster[i]] == k then held[#held + 1], patients[all.groups[i]] = i, true end
+        if part_of[i] == k then held[#held + 1], patients[all.groups[i]] = i, true end
     end
     for i = 1, #all do
-        if part_of[styles.cluster[i]] ~= k and not patients[all.groups[i]] then rest[#rest + 1] = i end
+        if part_of[i] ~= k and not patients[all.groups[i]] then rest[#rest + 1] = i end
     end
     local outside = all:subset(held)
     train_on(all:subset(rest), pick(styles.cluster, rest), ("runs/recipes/%s-%d-%d"):format(name, seed, k),
         function(net, row, input)
             local found = lx.train.predict(net, outside, input)
             local auc, accuracy = report(found, held)
-            print(("%s %d fold %d epoch %d: own AUC %s; left out %d images: AUC %.4f, accuracy %.4f; %.0f s"):format(
-                name, seed, k, row.epoch, row.val_auc and ("%.4f"):format(row.val_auc) or "as above", #held, auc,
-                accuracy, core.now() - started))
+            elsewhere_logits[k] = lx.train.predict(net, others, input)
+            local form = "%s %d fold %d epoch %d: own AUC %s; left out %d images: AUC %.4f, accuracy %.4f; "
+                .. "elsewhere AUC %.4f; %.0f s"
+            print(form:format(name, seed, k, row.epoch, row.val_auc and ("%.4f"):format(row.val_auc) or "as above",
+                #held, auc, accuracy, lx.metrics.auc(sigmoids(elsewhere_logits[k]), others_labels),
+                core.now() - started))
             for i, place in ipairs(held) do logits[place] = found[i] end
         end)
 end
@@ -196,6 +223,13 @@ for i = 1, #all do everything[i] = i end
 local auc, accuracy = report(logits, everything)
 print(("%s %d: left-out styles together: AUC %.4f, accuracy %.4f at one half; %.0f s"):format(name, seed, auc, accuracy,
     core.now() - started))
+local aucs, sums = {}, {}
+for k, found in ipairs(elsewhere_logits) do
+    aucs[k] = lx.metrics.auc(sigmoids(found), others_labels)
+    for i, logit in ipairs(found) do sums[i] = (sums[i] or 0) + logit / FOLDS end
+end
+print(("%s %d: elsewhere, %d images: AUC of the mean logit %.4f, of single networks %.4f, %.4f, %.4f, %.4f"):format(
+    name, seed, #others, lx.metrics.auc(sigmoids(sums), others_labels), table.unpack(aucs)))
 local probabilities = sigmoids(logits)
 local chosen = lx.metrics.youden(probabilities, labels)
 print(("%s %d: threshold %.3f"):format(name, seed, chosen))
@@ -204,13 +238,14 @@ for c = 1, styles.k do
     for i = 1, #all do
         if styles.cluster[i] == c then own[#own + 1], truth[#truth + 1] = probabilities[i], labels[i] end
     end
-    local form = "  style %d, part %d: %d images, AUC %.4f, sensitivity %.3f, specificity %.3f, ECE %.3f"
-    print(form:format(c, part_of[c], #own, lx.metrics.auc(own, truth),
+    local form = "  style %d: %d images, AUC %.4f, sensitivity %.3f, specificity %.3f, ECE %.3f"
+    print(form:format(c, #own, lx.metrics.auc(own, truth),
         lx.metrics.sensitivity(own, truth, chosen),
         lx.metrics.specificity(own, truth, chosen), lx.metrics.ece(own, truth)))
 end
 lfs.mkdir("runs")
 lfs.mkdir("runs/recipes")
 assert(core.write_file(("runs/recipes/%s-%d.json"):format(name, seed), {cjson.encode {
-    logits = logits, labels = labels, cluster = styles.cluster,
+    logits = logits, labels = labels, cluster = styles.cluster, elsewhere = elsewhere_logits,
+    elsewhere_labels = others_labels,
 }, "\n"}))

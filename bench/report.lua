@@ -34,6 +34,23 @@ function report.share(section, row)
     return least / seconds
 end
 
+--- What part of the bound of a training step it reaches: 3x3 convolutions at three times the peak (Winograd's F(4x4,
+--- 3x3) on tiles as they are computed here), all else at the peak, and after that what has to be moved at the measured
+--- bandwidth; nil where a case has none.
+function report.share_of_bound(section, row)
+    local seconds, bound = median(row[1]), row.bound
+    if not seconds or not bound or not section.has_peak then return nil end
+    local peak, bandwidth = median(section.peak.gflops), median(section.peak.stream)
+    return (bound.winograd / (3 * peak) + bound.gflop / peak + bound.bytes / 1e9 / bandwidth) / seconds
+end
+
+local function has_bound(section)
+    for _, row in pairs(section.rows) do
+        if row.bound and section.has_peak then return true end
+    end
+    return false
+end
+
 --- How many times as fast as the peer Luxel is.
 ---@param side string the peer's key
 function report.ratio(section, row, side)
@@ -61,6 +78,7 @@ local function case_line(section, name, row)
         local seconds = median(row[i])
         cells[#cells + 1] = seconds and speed(row, seconds) or "–"
         if i == 1 and section.has_peak then cells[#cells + 1] = percent(report.share(section, row)) end
+        if i == 1 and has_bound(section) then cells[#cells + 1] = percent(report.share_of_bound(section, row)) end
     end
     for i = 2, #section.sides do
         local ratio = report.ratio(section, row, section.sides[i].key)
@@ -75,6 +93,7 @@ local function memory_line(section)
         local mb = median(section.memory[i])
         cells[#cells + 1] = mb and ("%.0f MB"):format(mb) or "–"
         if i == 1 and section.has_peak then cells[#cells + 1] = "" end
+        if i == 1 and has_bound(section) then cells[#cells + 1] = "" end
     end
     for i = 2, #section.sides do
         local mb = median(section.memory[i])
@@ -89,6 +108,7 @@ function report.table(section)
     for i, side in ipairs(section.sides) do
         heads[#heads + 1] = side.title
         if i == 1 and section.has_peak then heads[#heads + 1] = "of the peak" end
+        if i == 1 and has_bound(section) then heads[#heads + 1] = "of the bound" end
     end
     for i = 2, #section.sides do heads[#heads + 1] = "speed against " .. section.sides[i].title end
     local lines = {"", line(heads), "|" .. ("---|"):rep(#heads)}

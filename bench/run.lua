@@ -127,7 +127,7 @@ local function collect(section, result, side)
         else
             local row = section.rows[case] or {}
             section.rows[case] = row
-            for _, key in ipairs {"gflop", "images", "bytes", "loops", "family"} do
+            for _, key in ipairs {"gflop", "images", "bytes", "loops", "family", "bound"} do
                 row[key] = row[key] or value[key]
             end
             row[side] = row[side] or {}

@@ -212,8 +212,9 @@ KERNEL5(channel_gradients_join, batch_norm_args, GLOBAL const float *, sums, GLO
     dweight[id0] = over_images(dots, id0, p.images, p.stored) / sqrt(var[id0] + p.eps);
 }
 
-KERNEL6(batch_norm, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean, GLOBAL const float *, var,
-        GLOBAL const float *, weight, GLOBAL const float *, bias, GLOBAL float *, y)
+/* An addend is for the blocked layout. */
+KERNEL7(batch_norm, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean, GLOBAL const float *, var,
+        GLOBAL const float *, weight, GLOBAL const float *, bias, GLOBAL const float *, addend, GLOBAL float *, y)
 {
     const long row = (id1 * p.channels + id0) * p.size;
     const float shift = mean[id0], scale = (p.has_weight ? weight[id0] : 1.0f) / sqrt(var[id0] + p.eps);
@@ -225,13 +226,21 @@ KERNEL6(batch_norm, batch_norm_args, GLOBAL const float *, x, GLOBAL const float
         y[row + i] = (x[row + i] - shift) * scale + added;
 }
 
-KERNEL6(batch_norm_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
-        GLOBAL const float *, var, GLOBAL const float *, weight, GLOBAL const float *, bias, GLOBAL float *, y)
+KERNEL7(batch_norm_blocked, batch_norm_args, GLOBAL const float *, x, GLOBAL const float *, mean,
+        GLOBAL const float *, var, GLOBAL const float *, weight, GLOBAL const float *, bias,
+        GLOBAL const float *, addend, GLOBAL float *, y)
 {
-    const long first = (id1 * p.stored + id0 * LANES) * p.size;
+    const long first = (id1 * p.stored + id0 * LANES) * p.size, end = first + p.size * LANES;
     const lanes shift = of_block(mean, id0, 1.0f, p), scale = scale_of_block(var, weight, p.has_weight, id0, p);
     const lanes added = added_of_block(bias, id0, p);
-    for (long i = first; i < first + p.size * LANES; i += LANES)
+    if (p.has_addend) {
+        for (long i = first; i < end; i += LANES) {
+            const lanes sum = (load_lanes(x + i) - shift) * scale + added + load_lanes(addend + i);
+            store_lanes(activate_lanes(sum, p.activation), y + i);
+        }
+        return;
+    }
+    for (long i = first; i < end; i += LANES)
         store_lanes(activate_lanes((load_lanes(x + i) - shift) * scale + added, p.activation), y + i);
 }
 

@@ -9,8 +9,8 @@ typedef struct {
     long stored; /* channels with those that fill up the last block; partial sums are [images][stored] */
     float eps;
     int has_weight, has_bias, training;
-    int activation; /* of kernels/activation.h; in the blocked layout alone */
-    int filler;     /* see kernels/luxel.h */
+    int activation; /* of kernels/activation.h; this and an addend in the blocked layout alone */
+    int has_addend; /* what is added to the normalised values, before the activation */
 } batch_norm_args;
 
 #endif

@@ -783,6 +783,82 @@ end)
 case("layer/Upsample", function(i)
     return nn.Upsample({scale = 2})(i.x), nn.Upsample({size = {5, 4}, mode = "bilinear", align_corners = true})(i.x)
 end)
+
+-- ---- layers of sequences --------------------------------------------------------------------------------------
+
+-- The same for names of parameters inside, with __ for dots; `skip` are no parameters.
+local function with_all(layer, tensors, skip)
+    for name, tensor in pairs(tensors) do
+        if not skip[name] then
+            local owner, path, last = layer, name:match("^(.*__)(.-)$")
+            for part in (path or ""):gmatch("(.-)__") do
+                local number = math.tointeger(tonumber(part))
+                owner = owner[number and number + 1 or part]
+            end
+            with(owner, {[last or name] = tensor})
+        end
+    end
+    return layer
+end
+
+local STATES <const> = {x = true, h = true, c = true}
+
+local function recurrent(name, class, options, lengths)
+    case("layer/" .. class .. name, function(i)
+        local layer = with_all(nn[class](options.inputs, options.hidden, {
+            num_layers = options.layers, bidirectional = options.both, bias = options.bias,
+            batch_first = options.first,
+        }), i, STATES)
+        if class == "GRU" then return layer(i.x, i.h, {lengths = lengths}) end
+        return layer(i.x, i.h, i.c, {lengths = lengths})
+    end)
+end
+
+for _, class in ipairs {"GRU", "LSTM"} do
+    recurrent("", class, {inputs = 7, hidden = 5})
+    recurrent("_deep", class, {inputs = 3, hidden = 5, layers = 2, both = true, first = true})
+    recurrent("_lengths", class, {inputs = 4, hidden = 3, both = true}, {5, 2, 4})
+    recurrent("_plain", class, {inputs = 3, hidden = 17, bias = false}, {1, 3, 2})
+end
+
+local function attention(i, size, heads, options)
+    local layer = nn.MultiheadAttention(size, heads, options)
+    with(layer, {in_proj_weight = i.in_proj_weight, in_proj_bias = i.in_proj_bias})
+    with(layer.out_proj, {weight = i.out_weight, bias = i.out_bias})
+    return layer
+end
+
+case("layer/MultiheadAttention", function(i)
+    return attention(i, 6, 3)(i.query, i.key, i.value, {need_weights = true})
+end)
+case("layer/MultiheadAttention_self", function(i)
+    return attention(i, 8, 2, {batch_first = true})(i.x, i.x, i.x, {
+        need_weights = true, key_padding_mask = i.padding, attn_mask = i.mask,
+    })
+end)
+case("layer/MultiheadAttention_added", function(i)
+    return attention(i, 4, 2, {bias = false})(i.query, i.key, i.key, {
+        need_weights = true, key_padding_mask = i.padding, attn_mask = i.mask,
+    })
+end)
+
+local MASKS <const> = {x = true, padding = true, mask = true}
+
+case("layer/TransformerEncoderLayer", function(i)
+    return with_all(nn.TransformerEncoderLayer(6, 2, {dim_feedforward = 7, dropout = 0}), i, MASKS)(i.x)
+end)
+case("layer/TransformerEncoderLayer_norm_first", function(i)
+    return with_all(nn.TransformerEncoderLayer(4, 2, {
+        dim_feedforward = 9, dropout = 0, norm_first = true, activation = "gelu", batch_first = true,
+    }), i, MASKS)(i.x, {src_key_padding_mask = i.padding})
+end)
+case("layer/TransformerEncoder", function(i)
+    local layer = nn.TransformerEncoderLayer(4, 1, {
+        dim_feedforward = 5, dropout = 0, activation = "gelu", batch_first = true,
+    })
+    return with_all(nn.TransformerEncoder(layer, 2, {norm = nn.LayerNorm(4)}), i, MASKS)(i.x, {mask = i.mask})
+end)
+
 case("layer/Sequential", function(i)
     local conv = with(nn.Conv2d(2, 3, 3), {weight = i.w, bias = i.b})
     local head = with(nn.Linear(18, 4, {bias = false}), {weight = i.v})

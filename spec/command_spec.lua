@@ -31,7 +31,7 @@ describe("the command #slow", function()
     it("says what is wrong with a command line", function()
         for words, message in pairs {
             [""] = "a command is required", trane = "unknown command 'trane'",
-            ["train --sise 3"] = "unknown option '--sise'", predict = "missing option '--model'",
+            ["train --sise 3"] = "unknown option '--sise'", predict = "name images, folders of them, or --list FILE",
             ["bench --turns 0"] = "--turns: expected a whole number from 1",
             ["predict --model none x.png"] = "none", ["evaluate --model README.md"] = "README.md is not a usable",
             ["bench --device nope"] = "there is no device 'nope'",

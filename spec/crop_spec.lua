@@ -1,95 +1,116 @@
---- Boxes around masks, and images cropped to what a model of masks finds.
+--- Networks that see of each film only the part with both lungs.
 
-local lfs = require "lfs"
 local lx = require "luxel"
+local core = require "luxel.core"
 local shell = require "spec.support.shell"
 
-local LUA <const> = os.getenv("LUA") or "lua5.4"
+local LUA <const> = os.getenv "LUA" or "lua5.4"
+local SILENT <const> = {message = function() end, step = function() end, epoch = function() end}
 
--- A mask [1,H,W] with rectangles {x, y, w, h} of 255.
-local function mask(height, width, ...)
-    local out = lx.zeros(1, height, width):byte()
-    for _, box in ipairs {...} do
-        out:narrow(2, box[2] + 1, box[4]):narrow(3, box[1] + 1, box[3]):fill_(255)
-    end
-    return out
-end
-
-describe("the box of a mask", function()
-    it("holds all its parts but specks, and the margin as far as there is picture", function()
-        local two = mask(40, 60, {10, 8, 12, 20}, {30, 5, 14, 22}, {55, 36, 2, 2})
-        assert.same({x = 10, y = 5, w = 34, h = 23}, lx.vision.mask_box(two, {margin = 0}))
-        assert.same({x = 10, y = 5, w = 47, h = 33}, lx.vision.mask_box(two, {margin = 0, least = 0}))
-        assert.same({x = 6, y = 2, w = 42, h = 29}, lx.vision.mask_box(two, {margin = 0.1})) -- 3.4 and 2.3, rounded up
-        assert.same({x = 0, y = 0, w = 60, h = 40}, lx.vision.mask_box(two, {margin = 1}))
-    end)
-
-    it("is none where the mask is empty", function()
-        assert.is_nil(lx.vision.mask_box(mask(5, 7)))
-        assert.same({x = 0, y = 0, w = 7, h = 5}, lx.vision.mask_box(mask(5, 7, {0, 0, 7, 5})))
-    end)
-end)
-
-describe("luxel crop", function()
-    local work, model
+describe("films cropped to the lungs", function()
+    local folder, frame, cropped, whole, predictor
 
     setup(function()
-        work = shell.folder()
-        model = work .. "/m.safetensors"
+        folder = shell.folder()
+        assert(lx.data.phantom_save(folder .. "/images", {n = 40, size = 96, seed = 4}))
+        -- wide frames, so that a crop differs from the whole
+        frame = assert(lx.data.image_folder(folder .. "/images"))
+        for _, path in ipairs(frame.path) do
+            local image = assert(lx.vision.load(path, {bits = 8}))
+            assert(lx.vision.save(path, lx.vision.pad(image, {30, 17, 41, 23}, {border = "constant", fill = 90})))
+        end
+        cropped, whole = assert(frame:load {size = 32, crop = "lungs"}), assert(frame:load {size = 32})
         lx.manual_seed(1)
-        local net = lx.models.unet {width = 2, depth = 1}
-        assert(lx.checkpoint.save(model, net:state_dict(), {
-            schema = require("luxel.schema").VERSION, task = "segmentation", version = "test", model = "unet",
-            size = 32, network = {width = 2, depth = 1}, classes = {"lungs"},
-            input = {channels = 1, low = 0, high = 1}, normalisation = {mean = 0.5, std = 0.25}, threshold = 0.5,
-            calibration = false, seed = 1, epoch = 1, chosen = {threshold = "fixed", calibration = "none", images = 1},
-        }))
-        for _, class in ipairs {"NORMAL", "PNEUMONIA"} do
-            lfs.mkdir(work .. "/in")
-            lfs.mkdir(work .. "/in/" .. class)
-            assert(lx.vision.save(("%s/in/%s/person1_%s_1.png"):format(work, class, class),
-                (lx.rand(1, 50, 70) * 255):byte()))
-        end
-        local file <close> = io.open(work .. "/in/NORMAL/broken.png", "w")
-        file:write("no picture")
+        local net = lx.models.cnn {size = 32}
+        local train, val = cropped:split {val = 0.3}
+        assert(lx.train.fit {
+            net = net, optimizer = lx.optim.AdamW(net:parameters(), {lr = 1e-3}), train = train, val = val, epochs = 1,
+            out = folder .. "/run", metadata = {model = "cnn", size = 32}, progress = SILENT,
+        })
+        predictor = assert(lx.predictor.open(folder .. "/run/best.safetensors"))
     end)
-    teardown(function() shell.remove(work) end)
+    teardown(function() shell.remove(folder) end)
 
-    local function run(words)
-        return shell.run(("%s bin/luxel crop --model '%s' --data '%s/in' --out '%s/out' %s"):format(LUA, model, work,
-            work, words or ""))
-    end
+    it("are the part that find_lungs gives, of the film in its own size", function()
+        for i = 1, 5 do
+            local part = lx.vision.lung_crop((assert(lx.vision.load(frame.path[i], {bits = 8}))))
+            assert.is_true(part.shape[3] < 167)
+            local expected = lx.vision.resize(part, 32, 32)
+            assert.is_true(lx.equal(expected, cropped.images:select(1, i)))
+            assert.is_false(lx.equal(expected, whole.images:select(1, i)))
+        end
+        assert.equal("lungs", cropped.crop)
+        assert.equal("lungs", cropped:subset({3, 1}).crop)
+        assert.is_nil(whole.crop)
+        assert.same(whole:hashes(), cropped:hashes())
+    end)
 
-    it("cuts each image to the box of its mask, in folders of the same names", function()
-        local status, output, errors = run("--margin 0")
+    it("are what a model that learnt from them wants, and says so", function()
+        assert.equal("lungs", predictor.metadata.input.crop)
+        local expected = assert(predictor:probabilities(cropped))
+        for i, answer in ipairs(predictor:all({frame.path[1], frame.path[2]})) do
+            assert.near(expected[i], answer.infected, 1e-6)
+        end
+        for _, f in ipairs {"probabilities", "logits", "judge"} do
+            assert.error_matches(function() predictor[f](predictor, whole) end, "Predictor: dataset: the network sees "
+                .. "images cropped to the lungs, and these are whole films; read them with {crop = \"lungs\"}")
+        end
+        local dataset = lx.data.dataset {images = whole.images, labels = whole.labels, crop = "lungs"}
+        assert.is_table(predictor:probabilities(dataset))
+    end)
+
+    it("are not mixed with whole films", function()
+        local net = lx.models.cnn {size = 32}
+        assert.error_matches(function()
+            lx.train.fit {
+                net = net, optimizer = lx.optim.AdamW(net:parameters(), {lr = 1e-3}), train = whole, val = cropped,
+                epochs = 1, out = folder .. "/mixed", progress = SILENT,
+            }
+        end, "option 'val': the network sees images whole films, and these are cropped to the lungs")
+        local rows = {}
+        for i = 1, 2 do rows[i] = {path = frame.path[i], label = "ab", x = 1, y = 2, w = 3, h = 4} end
+        rows[1].label = "b"
+        local boxed = assert(lx.data.frame(rows, {label = "label", positive = "b", boxes = {"x", "y", "w", "h"}}))
+        assert.error_matches(function() boxed:load {size = 32, crop = "lungs"} end, "the frame has boxes")
+    end)
+
+    it("have maps over the whole picture, which show nothing outside the part", function()
+        local image = assert(lx.vision.load(frame.path[1], {bits = 8}))
+        local x, region = predictor:input(image)
+        assert.same({1, 1, 32, 32}, x.shape)
+        assert.same({167 + 0, 136}, {region.width, region.height})
+        local map = assert(lx.explain.smooth_grad(predictor, image, {samples = 2}))
+        local across, down = 32 / region.w, 32 / region.h
+        local left, top = math.floor(region.x * across + 0.5), math.floor(region.y * down + 0.5)
+        assert.same({1, math.floor(136 * down + 0.5), math.floor(167 * across + 0.5)}, map.shape)
+        local inside = map:narrow(2, top + 1, 32):narrow(3, left + 1, 32)
+        assert.is_true(inside:sum():item() > 0)
+        assert.near(map:sum():item(), inside:sum():item(), 1e-4 * map:sum():item())
+        assert.is_true(lx.equal(inside:clone(), lx.explain.smooth_grad(predictor, x, {samples = 2})))
+    end)
+
+    it("are refused by the reader of pixels where a file has none", function()
+        shell.write(folder .. "/broken.png", "no image")
+        local _, ok, messages = core.decode_images({folder .. "/broken.png", frame.path[1]}, 8, true)
+        assert.same({false, true}, ok)
+        assert.matches("broken.png", messages[1])
+    end)
+
+    it("are an option of luxel train #processes", function()
+        local line = ("%s bin/luxel train --recipe quick --crop lungs --data %s/images --size 32 --epochs 1 --out "
+            .. "%s/command "):format(LUA, folder, folder)
+        local status, _, errors = shell.run(line)
         assert.equal(0, status, errors)
-        assert.matches("3 images in .*: %d cropped to lungs, %d kept whole, 1 left out", output)
-        assert.matches("broken.png", errors)
-        assert.matches("not a medical device", output)
-        local predictor = assert(lx.predictor.open(model))
-        for _, class in ipairs {"NORMAL", "PNEUMONIA"} do
-            local name = ("%s/person1_%s_1.png"):format(class, class)
-            local picture = assert(lx.vision.load(work .. "/in/" .. name))
-            local answer = assert(predictor:predict(work .. "/in/" .. name))
-            local box = answer.share >= 0.03 and lx.vision.mask_box(answer.mask, {margin = 0})
-                or {x = 0, y = 0, w = 70, h = 50}
-            local part = picture:narrow(2, box.y + 1, box.h):narrow(3, box.x + 1, box.w)
-            local cropped = assert(lx.vision.load(work .. "/out/" .. name))
-            assert.is_true(lx.equal(part, cropped))
-        end
-    end)
-
-    it("writes over nothing, and wants a model of masks and a folder with images", function()
-        local status, _, errors = run()
+        local _, metadata = assert(lx.checkpoint.load(folder .. "/command/best.safetensors"))
+        assert.equal("lungs", metadata.input.crop)
+        status, _, errors = shell.run(("%s bin/luxel evaluate --model %s/command/best.safetensors --data %s/images"
+            ):format(LUA, folder, folder))
+        assert.equal(0, status, errors)
+        status, _, errors = shell.run(line .. "--overwrite --cache " .. folder .. "/cache")
         assert.equal(1, status)
-        assert.matches("is there already, and would be written over", errors)
-        status, _, errors = shell.run(("%s bin/luxel crop --model '%s' --data '%s/nothing' --out x"):format(LUA, model,
-            work))
+        assert.matches("%-%-cache keeps whole films, and %-%-crop lungs crops them", errors)
+        status, _, errors = shell.run(("%s bin/luxel train --crop lungs --phantoms 20"):format(LUA))
         assert.equal(1, status)
-        assert.matches("nothing: this is no folder", errors)
-        status, _, errors = shell.run(("%s bin/luxel crop --model '%s' --data '%s/in' --out '%s/in/out'"):format(LUA,
-            model, work, work))
-        assert.equal(1, status)
-        assert.matches("is in the folder of the images", errors)
+        assert.matches("%-%-crop lungs is for labelled images", errors)
     end)
 end)

@@ -1022,6 +1022,35 @@ describe("the calibration and the threshold of a run", function()
         end
     end)
 
+    it("are fitted to other images where these are given", function()
+        local logits, truth = {}, {}
+        for i = 1, 60 do logits[i], truth[i] = math.sin(i * i) + (i % 3 == 0 and 1.5 or 0), i % 3 == 0 and 1 or 0 end
+        local on = {logits = logits, labels = truth, words = "films of elsewhere"}
+        local metadata = kept("binary", {calibrate_on = on, best = "last"})
+        local fitted = lx.calibration.fit(logits, truth)
+        assert.same(fitted, setmetatable(metadata.calibration, getmetatable(fitted)))
+        local scores = {}
+        for i, logit in ipairs(logits) do scores[i] = lx.calibration.probability(fitted, logit) end
+        assert.equal((lx.metrics.youden(scores, truth)), metadata.threshold)
+        assert.same({60, "films of elsewhere"}, {metadata.chosen.images, metadata.chosen.of})
+        -- the figures are those of the validation images
+        local p, labels = probabilities("binary", metadata)
+        assert.near(metadata.metrics.val_accuracy, lx.metrics.accuracy(p, labels, metadata.threshold), 1e-12)
+        on.logits[1] = on.logits[1] + 1
+        local other = fit("binary", {calibrate_on = on, best = "last", epochs = 4, overwrite = false, resume = true})
+        assert.matches("what is calibrated on was %x+ and is %x+", other.message)
+        for _, case in ipairs {
+            {"binary", {logits = {1}, labels = {1, 0}}, "expected a label for each of the 1 logits, got 2"},
+            {"binary", {logits = {1, 2}, labels = {1, 1}}, "images of one class alone"},
+            {"binary", {logits = {1, 2}, labels = {1, 3}}, "expected 0, 1 or NaN %(missing%), got 3 at place 2"},
+            {"classes", {logits = {1, 2}, labels = {1, 0}}, "it is for two classes, and the task is 'classes'"},
+            {"binary", {logits = {1, 0 / 0}, labels = {1, 0}}, "finite"},
+        } do
+            assert.error_matches(function() fit(case[1], {calibrate_on = case[2]}) end,
+                "^[^\n]-fit: options: option 'calibrate_on.*" .. case[3])
+        end
+    end)
+
     it("are refused where the task has none, or they contradict each other", function()
         for _, case in ipairs {
             {"classes", {calibration = "platt"}, "option 'calibration': the task 'classes' has temperature, none, and"},

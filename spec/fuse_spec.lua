@@ -120,6 +120,56 @@ for _, device in ipairs(devices) do
             end
         end)
 
+        it("adds a shortcut to what batch normalisation gives in the same pass, with the same bits", function()
+            local Block = nn.class("Block")
+            function Block:init(channels, activation)
+                self.conv, self.bn = nn.Conv2d(channels, channels, 3, {padding = 1}), nn.BatchNorm2d(channels)
+                self.projection, self.activation = nn.Conv2d(channels, channels, 1), activation
+            end
+            function Block:forward(x)
+                local shortcut = nn.plus(self.projection(x))
+                if not self.activation then return nn.chain(x, self.conv, self.bn, shortcut) end
+                return nn.chain(x, self.conv, self.bn, shortcut, self.activation)
+            end
+            local function additions_of(net, forward, x)
+                local found, count = nil, 0
+                local report = lx.profile(function() found = step(net, forward, x) end, {device = device})
+                for _, row in ipairs(report.rows) do
+                    if row.name:find("binary_add%f[^%w]") then count = count + row.launches end
+                end
+                return found, count
+            end
+            for _, shape in ipairs {{2, 19, 5, 7}, {3, 16, 9, 1}, {1, 3, 1, 2}} do
+                for _, activation in ipairs {false, nn.ReLU(), nn.ReLU6()} do
+                    for _, training in ipairs {true, false} do
+                        lx.manual_seed(5)
+                        local net = nn.Sequential(Block(shape[2], activation or nil))
+                        lx.no_grad(function() net[1].bn.weight:copy_(lx.rand(shape[2]) * 8 - 4) end)
+                        net:to(device):train(training)
+                        local before = net:state_dict()
+                        for key, value in pairs(before) do before[key] = value:clone() end
+                        local x = lx.randn(shape):to(device)
+                        local expected, additions = additions_of(net, net, x)
+                        net:load_state_dict(before)
+                        local found, fewer = additions_of(net, nn.fuse(net), x)
+                        all_equal(found, expected)
+                        assert.equal(additions - 1, fewer)
+                    end
+                end
+            end
+        end)
+
+        it("adds a shortcut of another shape as addition does, by itself", function()
+            lx.manual_seed(5)
+            local bn, x = nn.BatchNorm2d(4):to(device), lx.randn(2, 4, 3, 5):to(device)
+            local row = lx.randn(1, 4, 1, 1):to(device)
+            local Shifted = nn.class("Shifted")
+            function Shifted:init() self.bn = bn end
+            function Shifted:forward(images) return nn.chain(images, self.bn, nn.plus(row)) end
+            local net = Shifted():eval()
+            all_equal(step(net, nn.fuse(net), x), step(net, net, x))
+        end)
+
         it("launches less, and is off when exactness is asked for", function()
             local net, x = network():eval(), input(device)
             local function launches(forward)

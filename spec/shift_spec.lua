@@ -83,6 +83,26 @@ describe("lx.train.shift", function()
         assert.equal(worst, result.worst.accuracy)
         assert.near((result.groups[1].accuracy + result.groups[2].accuracy) / 2, result.mean.accuracy, 1e-12)
         assert.matches("left out: first, 27 images", tostring(result))
+        local logits = {}
+        for _, fold in ipairs(folds) do
+            for _, seed in ipairs {1, 2} do
+                local path = ("%s/shift/%s-seed-%d/best.safetensors"):format(out, fold.group, seed)
+                local own = assert(assert(lx.predictor.open(path)):logits(fold.val))
+                local labels = fold.val.labels:totable()
+                for i, logit in ipairs(own) do logits[#logits + 1] = {logit, labels[i]} end
+            end
+        end
+        assert.equal(#logits, #result.left_out.logits)
+        for i, pair in ipairs(logits) do
+            assert.same(pair, {result.left_out.logits[i], result.left_out.labels[i]})
+        end
+    end)
+
+    it("ends where what a run depends on was interrupted", function()
+        local stopped = {interrupted = true}
+        local result = assert(lx.train.shift(options {out = out .. "/stopped", fit = function() return stopped end}))
+        assert.is_true(result.interrupted)
+        assert.same({}, result.groups)
     end)
 
     it("goes on with runs that are there, and refuses to write over them", function()

@@ -321,6 +321,18 @@ describe("styles", function()
             tostring(styles))
     end)
 
+    it("are dealt into parts with few and with many of the second class", function()
+        local styles = lx.data.styles(set, {k = 3})
+        styles.by_class = {{4, 36}, {19, 1}, {5, 5}} -- of 40, 20 and 10: shares of 0.9, 0.05 and 0.5
+        local parts, part_of = styles:parts(2), {}
+        for i, part in ipairs(parts) do
+            part_of[styles.cluster[i]] = part_of[styles.cluster[i]] or part
+            assert.equal(part_of[styles.cluster[i]], part)
+        end
+        assert.same({2, 1, 2}, part_of)
+        assert.error_matches(function() styles:parts(4) end, "Styles:parts: n: expected at most 3")
+    end)
+
     it("are the nearest of their means, as these are defined", function()
         local styles = lx.data.styles(set, {k = 3})
         local list, centre, squares = {}, {}, {}
@@ -500,8 +512,8 @@ describe("an audit's shortcuts", function()
             assert(lx.vision.save(frame.path[i], image))
         end
         local function train(data, out)
-            local status, _, errors = shell.run(("%s bin/luxel train --data '%s' --size 32 --epochs 1 --out '%s/%s'")
-                :format(os.getenv "LUA" or "lua5.4", data, folder, out))
+            local status, _, errors = shell.run(("%s bin/luxel train --recipe quick --data '%s' --size 32 --epochs 1 "
+                .. "--out '%s/%s'"):format(os.getenv "LUA" or "lua5.4", data, folder, out))
             assert.equal(0, status)
             return errors
         end

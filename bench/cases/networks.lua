@@ -35,12 +35,49 @@ local function cost(bench, f)
     return work, bytes
 end
 
-local function time_step(bench, step, batch, count)
+local function time_step(bench, step, batch, count, bound)
     local seconds = bench.time(step, count)
     local gflop, bytes = cost(bench, step)
     bench.results[("train step, batch %d"):format(batch)] = {
-        seconds = seconds, images = batch, gflop = gflop, bytes = bytes,
+        seconds = seconds, images = batch, gflop = gflop, bytes = bytes, bound = bound,
     }
+end
+
+-- What a layer computes and moves in a training step at least, for inputs and a result of so many numbers: each pass
+-- reads what it needs and writes what it makes once. A convolution has three, of x, w and y; a batch normalisation
+-- reads x twice forward, x and dy twice backward; activations after these cost nothing.
+local function add_layer(bound, layer, inputs, outputs)
+    local name = layer.class_name
+    local weights = layer.weight and layer.weight:numel() or 0
+    if name:find("Conv2d$") or name == "Linear" then
+        local each = weights / (layer.out_channels or layer.out_features)
+        local gflop = 3 * 2 * outputs * each / 1e9
+        local winograd = layer.kernel and layer.kernel[1] == 3 and layer.kernel[2] == 3 and layer.stride[1] == 1
+            and layer.groups == 1
+        local key = winograd and "winograd" or "gflop"
+        bound[key] = bound[key] + gflop
+        bound.bytes = bound.bytes + 4 * 3 * (inputs + outputs + weights)
+    elseif name:find("^BatchNorm") then
+        bound.bytes = bound.bytes + 4 * 8 * inputs
+    elseif name:find("Pool") or name == "Upsample" then
+        bound.bytes = bound.bytes + 4 * 2 * (inputs + outputs)
+    end
+    bound.bytes = bound.bytes + 4 * 5 * weights -- SGD with momentum: w and its mean read and written, dw read
+end
+
+-- The least that a training step of a network has to compute and to move.
+local function bound_of(net, x)
+    local bound = {winograd = 0, gflop = 0, bytes = 0}
+    for _, module in net:named_modules() do
+        if #module:children() == 0 then
+            module:register_forward_hook(function(layer, inputs, results)
+                local input, result = inputs[1] or inputs, results[1] or results
+                add_layer(bound, layer, input:numel(), result:numel())
+            end)
+        end
+    end
+    lx.no_grad(net, x)
+    return bound
 end
 
 local function time_network(bench, make, batch, count)
@@ -89,7 +126,8 @@ local STEPS <const> = {
 for name, case in pairs(STEPS) do
     networks[name] = function(bench)
         local step = trainer(bench, case.make, case.batch, {size = case.size, maps = case.maps, compile = true})
-        time_step(bench, step, case.batch, 5)
+        local size = case.size or SIZE
+        time_step(bench, step, case.batch, 5, bound_of(case.make(), lx.randn(case.batch, 1, size, size)))
         bench.results.peak_mb = bench.peak_mb()
     end
 end

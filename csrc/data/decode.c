@@ -7,6 +7,7 @@
 typedef struct {
     const char *const *paths;
     int size;
+    bool lungs;
     uint8_t *out;
     uint64_t *hashes;
     lx_error *errors;
@@ -16,7 +17,7 @@ static void decode(void *work, long i)
 {
     const job *of = work;
     const size_t bytes = (size_t)of->size * (size_t)of->size;
-    const lx_store_options options = {.channels = 1, .square = of->size, .bytes = true};
+    const lx_store_options options = {.channels = 1, .square = of->size, .bytes = true, .lungs = of->lungs};
     lx_stored image;
     uint8_t *out = of->out + (size_t)i * bytes;
     of->errors[i].code = LX_OK;
@@ -30,9 +31,9 @@ static void decode(void *work, long i)
     lx_store_put(&image);
 }
 
-lx_code lx_decode_images(const char *const *paths, int count, int size, lx_pool *pool, uint8_t *out, uint64_t *hashes,
-                         lx_error *errors, lx_error *error)
+lx_code lx_decode_images(const char *const *paths, int count, int size, bool lungs, lx_pool *pool, uint8_t *out,
+                         uint64_t *hashes, lx_error *errors, lx_error *error)
 {
-    job work = {paths, size, out, hashes, errors};
+    job work = {paths, size, lungs, out, hashes, errors};
     return lx_pool_run(pool, count, decode, &work, error);
 }

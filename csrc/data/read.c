@@ -7,6 +7,7 @@
 #include "../base/checksum.h"
 #include "../format/format.h"
 #include "../image/geometry.h"
+#include "../image/lungs.h"
 
 static lx_plane size_wanted(const lx_plane *from, const lx_store_options *options)
 {
@@ -38,6 +39,34 @@ static lx_code resize(const char *path, const lx_store_options *options, lx_stor
     image->plane = size;
     image->plane.samples = image->owned = small;
     return error->code;
+}
+
+/* Leaves the part with both lungs. */
+static lx_code crop_to_lungs(const char *path, lx_stored *image, lx_error *error)
+{
+    lx_rect box;
+    if (lx_find_lungs(&image->plane, &box, error)) {
+        lx_blame(error, path);
+        return error->code;
+    }
+    lx_plane part = {box.width, box.height, image->plane.type, NULL};
+    const size_t bytes = lx_plane_bytes(&part), row = bytes / (size_t)box.height;
+    char *samples = malloc(bytes * (size_t)image->channels);
+    if (!samples)
+        return lx_fail(error, LX_ENOMEM, "\"%.300s\": out of memory for %d x %d pixels", path, box.height, box.width);
+    const size_t pixel = row / (size_t)box.width;
+    for (int c = 0; c < image->channels; c++) {
+        lx_plane from = image->plane;
+        from.samples = (char *)image->plane.samples + (size_t)c * lx_plane_bytes(&from);
+        for (int y = 0; y < box.height; y++)
+            memcpy(samples + (size_t)c * bytes + (size_t)y * row,
+                   (const char *)lx_plane_row(&from, box.y + y) + (size_t)box.x * pixel, row);
+    }
+    free(image->owned);
+    part.samples = samples;
+    image->plane = part;
+    image->owned = samples;
+    return LX_OK;
 }
 
 enum { BYTES_OF_ROW = 4096 };
@@ -86,7 +115,7 @@ lx_code lx_read_image(const char *path, const lx_store_options *wanted, lx_store
         return error->code;
     *image = (lx_stored){picture.first, wanted->channels, picture.first.samples,
                          hash_of(&picture, info.white == 65535)};
-    if (resize(path, wanted, image, error))
+    if ((wanted->lungs && crop_to_lungs(path, image, error)) || resize(path, wanted, image, error))
         lx_store_put(image);
     return error->code;
 }

@@ -349,8 +349,9 @@ static int l_draw_rect(lua_State *L)
     return 1;
 }
 
-/* decode_images(paths, size) -> uint8 [n,1,size,size], {true|false, ...}, {false|message, ...}, {false|code, ...},
-   {hash, ...} of the decoded pixels; or nil, message, code where memory ran out, which says nothing about the file */
+/* decode_images(paths, size, lungs) -> uint8 [n,1,size,size], {true|false, ...}, {false|message, ...}, {false|code,
+   ...}, {hash, ...} of the decoded pixels; or nil, message, code where memory ran out, which says nothing about the
+   file */
 static int l_decode_images(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -358,6 +359,7 @@ static int l_decode_images(lua_State *L)
     const char **paths = lx_check_paths(L, 1, 1, 4096, &count);
     const lua_Integer size = lx_check_integer(L, 2);
     lx_argcheck(L, size >= 1 && size <= 4096, 2, "size must be from 1 to 4096");
+    const bool lungs = lua_toboolean(L, 3);
     lx_error *errors = lua_newuserdatauv(L, sizeof *errors * (size_t)count, 0);
     uint64_t *hashes = lua_newuserdatauv(L, sizeof *hashes * (size_t)count, 0);
     const long shape[] = {count, 1, (long)size, (long)size};
@@ -365,7 +367,7 @@ static int l_decode_images(lua_State *L)
     lx_device *device = lx_get_context(L)->devices[0];
     uint8_t *pixels = lua_newuserdatauv(L, bytes, 0);
     lx_tensor *out = lx_push_tensor(L);
-    if (lx_decode_images(paths, (int)count, (int)size, lx_begin_work(L), pixels, hashes, errors, &error) ||
+    if (lx_decode_images(paths, (int)count, (int)size, lungs, lx_begin_work(L), pixels, hashes, errors, &error) ||
         lx_tensor_new(out, device, LX_UINT8, 4, shape, &error) ||
         lx_storage_write(out->storage, 0, pixels, bytes, &error))
         return lx_raise(L, &error);

@@ -17,16 +17,16 @@ static int l_batch_norm_stats(lua_State *L)
     return lx_results(L, lx_batch_norm_stats(mean, var, x, &error), &error, 2);
 }
 
-/* batch_norm_apply(x, mean, var, weight | nil, bias | nil, eps, activation | nil) */
+/* batch_norm_apply(x, mean, var, weight | nil, bias | nil, eps, activation | nil, addend | nil) */
 static int l_batch_norm_apply(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     const int activation = lx_opt_activation(L, 7);
     const lx_tensor *x = lx_check_any(L, 1), *mean = lx_check_tensor(L, 2), *var = lx_check_tensor(L, 3);
-    const lx_tensor *weight = lx_opt_tensor(L, 4), *bias = lx_opt_tensor(L, 5);
+    const lx_tensor *weight = lx_opt_tensor(L, 4), *bias = lx_opt_tensor(L, 5), *addend = lx_opt_any(L, 8);
     const double eps = lx_check_number(L, 6);
-    return lx_results(L, lx_batch_norm(lx_push_tensor(L), x, mean, var, weight, bias, eps, activation, &error), &error,
-                      1);
+    return lx_results(L, lx_batch_norm(lx_push_tensor(L), x, mean, var, weight, bias, addend, eps, activation, &error),
+                      &error, 1);
 }
 
 /* batch_norm_backward(dy, x, mean, var, weight | nil, bias | nil, eps, training, activation | nil) -> dx, dweight,

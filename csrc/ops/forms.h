@@ -54,9 +54,10 @@ typedef struct {
 typedef struct {
     /* Mean and variance of the channels of x. */
     lx_code (*stats)(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const batch_norm_args *args, lx_error *error);
-    /* weight and bias count if args says so. */
+    /* weight, bias and addend count if args says so. */
     lx_code (*apply)(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                     const lx_tensor *weight, const lx_tensor *bias, const batch_norm_args *args, lx_error *error);
+                     const lx_tensor *weight, const lx_tensor *bias, const lx_tensor *addend,
+                     const batch_norm_args *args, lx_error *error);
     lx_code (*backward)(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,
                         const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight, const lx_tensor *bias,
                         const batch_norm_args *args, lx_error *error);

@@ -13,10 +13,11 @@
 
 /* x [N,C,...]: mean and (biased) variance [C] over all but the channels. */
 lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, lx_error *error);
-/* out = (x - mean) / sqrt(var + eps) weight + bias, activated (kernels/activation.h), which needs a blocked x; weight
- * and bias are [C] or NULL. */
+/* out = (x - mean) / sqrt(var + eps) weight + bias + addend, activated (kernels/activation.h); weight and bias are [C]
+ * or NULL, addend of the shape of x or NULL. Activated or with an addend the result is blocked. */
 lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                      const lx_tensor *weight, const lx_tensor *bias, double eps, int activation, lx_error *error);
+                      const lx_tensor *weight, const lx_tensor *bias, const lx_tensor *addend, double eps,
+                      int activation, lx_error *error);
 /* training: mean and var are those of x, and depend on it. */
 lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy,
                                const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var, const lx_tensor *weight,

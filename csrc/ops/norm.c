@@ -81,10 +81,11 @@ lx_code lx_batch_norm_stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x,
     return error->code;
 }
 
-/* An activation is applied in the blocked layout: has *x be `blocked`, made of it, if it is not in that layout. */
-static lx_code settle_layout(const lx_tensor **x, lx_tensor *blocked, int activation, lx_error *error)
+/* Activations are applied and addends added in the blocked layout: has *x be `blocked`, made of it, if something
+ * `needs` that layout and it has another. */
+static lx_code settle_layout(const lx_tensor **x, lx_tensor *blocked, bool needs, lx_error *error)
 {
-    if (activation == ACTIVATION_none || (*x)->block)
+    if (!needs || (*x)->block)
         return LX_OK;
     if (!lx_to_blocked(blocked, *x, error))
         *x = blocked;
@@ -92,21 +93,33 @@ static lx_code settle_layout(const lx_tensor **x, lx_tensor *blocked, int activa
 }
 
 lx_code lx_batch_norm(lx_tensor *out, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                      const lx_tensor *weight, const lx_tensor *bias, double eps, int activation, lx_error *error)
+                      const lx_tensor *weight, const lx_tensor *bias, const lx_tensor *addend, double eps,
+                      int activation, lx_error *error)
 {
     static const char *const function = "batch_norm_apply";
-    batch_norm_args args = {
-        .eps = (float)eps, .has_weight = weight != NULL, .has_bias = bias != NULL, .activation = activation};
-    lx_tensor dense = {0}, m = {0}, v = {0}, w = {0}, b = {0}, blocked = {0};
-    if (settle_layout(&x, &blocked, activation, error) || check_channels(function, x, &args, error))
+    char left[LX_SHAPE_TEXT], right[LX_SHAPE_TEXT];
+    batch_norm_args args = {.eps = (float)eps,
+                            .has_weight = weight != NULL,
+                            .has_bias = bias != NULL,
+                            .activation = activation,
+                            .has_addend = addend != NULL};
+    lx_tensor dense = {0}, m = {0}, v = {0}, w = {0}, b = {0}, a = {0}, blocked = {0};
+    if (addend && !lx_same_shape(x, addend))
+        return lx_fail(error, LX_EARG, "%s: addend should have the shape of x, %s, got %s", function,
+                       lx_shape_text(x->ndim, x->shape, left), lx_shape_text(addend->ndim, addend->shape, right));
+    if ((addend && lx_same_device(function, x, addend, error)) ||
+        settle_layout(&x, &blocked, activation != ACTIVATION_none || addend, error) ||
+        check_channels(function, x, &args, error) || (addend && take_like(&a, addend, x, error)))
         goto done;
     if (!take_vector(&m, function, "mean", mean, x, error) && !take_vector(&v, function, "var", var, x, error) &&
         !take_vector(&w, function, "weight", weight, x, error) && !take_vector(&b, function, "bias", bias, x, error) &&
         !take_like(&dense, x, x, error) && !new_like(out, x, error) &&
-        lx_form_ops_of(x)->batch_norm->apply(out, &dense, &m, &v, weight ? &w : NULL, bias ? &b : NULL, &args, error))
+        lx_form_ops_of(x)->batch_norm->apply(out, &dense, &m, &v, weight ? &w : NULL, bias ? &b : NULL,
+                                             addend ? &a : NULL, &args, error))
         lx_tensor_free(out);
 done:
     lx_tensor_free(&blocked);
+    lx_tensor_free(&a);
     lx_tensor_free(&dense);
     lx_tensor_free(&m);
     lx_tensor_free(&v);
@@ -130,7 +143,7 @@ lx_code lx_batch_norm_backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbi
     if (!lx_same_shape(x, dy))
         return lx_fail(error, LX_EARG, "%s: dy should have the shape of x, %s, got %s", function,
                        lx_shape_text(x->ndim, x->shape, left), lx_shape_text(dy->ndim, dy->shape, right));
-    if (lx_same_device(function, x, dy, error) || settle_layout(&x, &blocked, activation, error) ||
+    if (lx_same_device(function, x, dy, error) || settle_layout(&x, &blocked, activation != ACTIVATION_none, error) ||
         check_channels(function, x, &args, error) || take_vector(&m, function, "mean", mean, x, error) ||
         take_vector(&v, function, "var", var, x, error) || take_vector(&w, function, "weight", weight, x, error) ||
         take_vector(&b, function, "bias", bias, x, error) || take_like(&input, x, x, error) ||

@@ -284,20 +284,21 @@ GROUP_KERNEL(NORM_ITEMS) channel_gradients_join(BUFFER(const float, part_dbias),
 #ifdef LX_WANT_batch_norm_groups
 GROUP_KERNEL(NORM_ITEMS) batch_norm_groups(BUFFER(const value, x), BUFFER(const float, mean),
                                                      BUFFER(const float, var), BUFFER(const float, weight),
-                                                     BUFFER(const float, bias), BUFFER(value, y),
-                                                     const channel_args p)
+                                                     BUFFER(const float, bias), BUFFER(const value, addend),
+                                                     BUFFER(value, y), const channel_args p)
 {
     POINTER(const value, x);
     POINTER(const float, mean);
     POINTER(const float, var);
     POINTER(const float, weight);
     POINTER(const float, bias);
+    POINTER(const value, addend);
     POINTER(value, y);
     visit v = visit_of(p);
     const value shift = of_column(mean, v.column, 0.0f, p);
     const value scale = scale_of(rstd_of(var, v.column, p), weight, v.column, p), added = added_of(bias, v.column, p);
     EACH_VALUE(v)
-        y[v.at] = ACTIVATE((x[v.at] - shift) * scale + added, p.activation);
+        y[v.at] = ACTIVATE((x[v.at] - shift) * scale + added + (p.has_addend ? addend[v.at] : (value)(0.0f)), p.activation);
 }
 #endif
 

@@ -16,7 +16,7 @@ typedef struct {
     float eps;
     int has_weight, has_bias, training;
     int activation; /* of kernels/activation.h */
-    int filler;     /* see kernels/luxel.h */
+    int has_addend;
 } channel_args;
 
 #endif

@@ -8,6 +8,7 @@
 local args = require "luxel.args"
 local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
+local crop = require "luxel.data.crop"
 local doubt = require "luxel.train.doubt"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -124,6 +125,10 @@ local function combine(members)
                     name, member[name], first.path, first[name])
             end
         end
+        if member.metadata.input.crop ~= first.metadata.input.crop then
+            return nil, ("%s and %s see other parts of films: they do not answer together"):format(member.path,
+                first.path)
+        end
         if table.concat(member.classes, "\n") ~= table.concat(first.classes, "\n") then
             return nil, ("%s: its classes are %s, and those of %s %s: they do not answer together"):format(member.path,
                 table.concat(member.classes, ", "), first.path, table.concat(first.classes, ", "))
@@ -209,6 +214,7 @@ local RETURNED <const> = {result = true, device = true, memory = true}
 -- What the network gives for each image of a dataset, a logit or a row or a map of them, and their features where the
 -- model's file says something of these; nil, message, code as of `probabilities`.
 local function observe(self, dataset)
+    crop.check("Predictor: dataset", dataset, self.metadata.input.crop)
     local known = self.metadata.doubt
     local options = {task = self.task, features = known ~= nil and known.familiarity ~= nil, tta = self.tta}
     for key, value in pairs(self.metadata.normalisation) do options[key] = value end
@@ -252,6 +258,17 @@ local function mean_probabilities(self, dataset)
         end
     end
     return sums
+end
+
+--- What the network gives for every image of a dataset before calibration: a logit, a row of them, or a map.
+---@param dataset luxel.Dataset
+---@return number[]|number[][]|Tensor[]|nil logits, string? message, string? code as of `probabilities`; "model" of an
+---  ensemble, which has probabilities alone
+function Predictor:logits(dataset)
+    if self.members then return nil, "the logits of an ensemble are those of its models", "model" end
+    local rows, message, code = observe(self, dataset)
+    if not rows then return nil, message, code end
+    return rows
 end
 
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
@@ -415,13 +432,32 @@ local function read(source)
     return name, image, message, code
 end
 
--- A picture in the size that the network sees.
-local function shrink(self, image) return lx.vision.resize(image, self.size, self.size) end
+-- What the network sees of a picture, in its size; and where it was, nil for all of it.
+local function shrink(self, image)
+    local part, box = crop.cut(image, self.metadata.input.crop)
+    return lx.vision.resize(part, self.size, self.size), box
+end
 
---- What the network sees of a film: shrunk, enhanced where the model was trained so, and normalised.
+-- Images as the network sees them.
+local function seen_by(self, images, paths)
+    return lx.data.dataset {
+        images = lx.stack(images, 1), labels = lx.zeros(#images), paths = paths, crop = self.metadata.input.crop,
+    }
+end
+
+---@class luxel.Region a part of a picture
+---@field x integer pixels from the left
+---@field y integer pixels from the top
+---@field w integer
+---@field h integer
+---@field width integer of the whole picture
+---@field height integer
+
+--- What the network sees of a film: cropped and enhanced where the model was trained so, shrunk, and normalised.
 ---@param source string|{bytes: string, name: string?}|Tensor a path, the bytes of a file, or a picture uint8 [1,H,W]
 ---@return Tensor? x float32 [1,1,S,S] on the device of the model
----@return string? message, string? code "io" or "format" where the film cannot be read
+---@return luxel.Region|string|nil region the part of the picture that it is, nil for all of it; or the message
+---@return string? code "io" or "format" where the film cannot be read
 function Predictor:input(source)
     if self.members then
         args.fail("Predictor:input: predictor: it is of %d models, each of which has an input of its own; ask them "
@@ -438,8 +474,9 @@ function Predictor:input(source)
     if not image then return nil, message, code end
     local options = {batch = 1, shuffle = false, device = self.device}
     for key, value in pairs(self.metadata.normalisation) do options[key] = value end
-    local dataset = lx.data.dataset {images = lx.stack({shrink(self, image)}, 1), labels = lx.zeros(1)}
-    return (lx.data.batches(dataset, options)())
+    local small, region = shrink(self, image)
+    if region then region.width, region.height = image.shape[3], image.shape[2] end
+    return (lx.data.batches(seen_by(self, {small}), options)()), region
 end
 
 -- Answers to images of the network's size; an image whose result is no number is left out for the others' sake.
@@ -447,7 +484,7 @@ end
 local function ask(self, small, sizes, out, places)
     local paths = {}
     for k, place in ipairs(places) do paths[k] = out[place].path end
-    local dataset = lx.data.dataset {images = lx.stack(small, 1), labels = lx.zeros(#small), paths = paths}
+    local dataset = seen_by(self, small, paths)
     local all, rows, features, code
     if self.members then
         all, features, code = mean_probabilities(self, dataset)
@@ -495,7 +532,7 @@ function Predictor:all(sources, options)
                 path = name, findings = opts.quality and lx.vision.quality(image) or nil,
                 image = opts.images and image or nil,
             }
-            small[#small + 1], places[#places + 1] = shrink(self, image), i
+            small[#small + 1], places[#places + 1] = (shrink(self, image)), i
             sizes[#small] = {image.shape[2], image.shape[3]}
         else
             out[i] = {path = name, message = message, code = code}
@@ -531,7 +568,8 @@ args.type("predictor", "a Predictor", "table", function(value) return getmetatab
 local OPTIONS <const> = "options: {quality: boolean?, images: boolean?}?"
 
 args.publish("Predictor:", Predictor, {
-    probabilities = "predictor: predictor, dataset: dataset", judge = "predictor: predictor, dataset: dataset",
+    logits = "predictor: predictor, dataset: dataset", probabilities = "predictor: predictor, dataset: dataset",
+    judge = "predictor: predictor, dataset: dataset",
     overlaps = "predictor: predictor, dataset: dataset, options: {progress: function?}?",
     answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor",
     all = "predictor: predictor, sources: table, " .. OPTIONS,

@@ -4,6 +4,7 @@
 -- their meaning: a file of another version is refused, not guessed at. Names that are not listed are the user's own.
 
 local args = require "luxel.args"
+local crop = require "luxel.data.crop"
 local doubt = require "luxel.train.doubt"
 local methods = require "luxel.calibration.methods"
 
@@ -12,7 +13,7 @@ local schema = {}
 --- The version that this Luxel writes, and the only one that it reads.
 schema.VERSION = 2
 
-local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?}"
+local CHOSEN <const> = "{threshold: text, calibration: text, images: integer(1..)?, of: text?}"
 
 -- What was fitted anew at another hospital: see luxel.adapt; source: the checksum of the file it was made of.
 local ADAPTED <const> = "{place: text?, date: text, images: integer(1..), labelled: integer(0..), "
@@ -37,14 +38,15 @@ local FIELDS <const> = {
     {"folders", "text[]"}, -- the names that the classes had in the training data, in the same order
     -- what comes in: grey of low to high for black to white, of size x size, normalised
     {"size", "integer(1..4096)"},
-    {"input", "{channels: 1|3, low: finite(0..0), high: finite(1..1)}"},
+    -- crop: of each film the part that it sees (luxel.data.crop)
+    {"input", "{channels: 1|3, low: finite(0..0), high: finite(1..1), crop: " .. crop.TYPE .. "?}"},
     {"normalisation", "{mean: finite(-1e6..1e6), std: finite(1e-6..1e6), enhance: table[]?}"},
     -- what comes out: the probability by a calibration of the logit (luxel.calibration.methods), or the plain sigmoid,
     -- of two classes or of each label; of several classes softmax(logits / temperature); positive from the threshold,
     -- which several classes have not
     {"threshold", "finite(0..1)|finite(0..1)[]"},
     {"calibration", "false|table"},
-    {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images
+    {"chosen", CHOSEN}, -- how the two were: the methods, and on how many images (of: which, not those of validation)
     -- of what is unusual: the method, and the scores of normal images kept out: see luxel.anomaly
     {"anomaly", '{method: "mahalanobis"|"neighbours"|"padim"|"patchcore"|"autoencoder"|"student", '
         .. "stages: integer(1..)[]?, "

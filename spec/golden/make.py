@@ -5,6 +5,9 @@ Run it again after changing it (Debian's python3-torch is enough):
 
     /usr/bin/python3 spec/golden/make.py
 
+The layers of sequences want PyTorch 2, and are from 2.15; the others are from 1.13, with which 2.15 agrees but for the
+gradient of clamp at its ends (edge/clamp).
+
 PyTorch computes in double precision. For a case NAME the file has NAME/in/ARGUMENT, NAME/out/1, 2 ... for the
 results and NAME/grad/ARGUMENT for their gradients, where backward starts from `output_gradient` for each result.
 
@@ -1093,6 +1096,105 @@ def clipped(limit):
 case("clip/norm", clipped(1.5), fixed={"grad_p": values(19), "grad_q": values(3, 5)})
 case("clip/norm_within", clipped(1000), fixed={"grad_p": values(19), "grad_q": values(3, 5)})
 case("clip/value", lambda grad_p: grad_p.clamp(-0.5, 0.5), fixed={"grad_p": values(19)})
+
+
+# ---- layers of sequences ------------------------------------------------------------------------------------------
+
+
+def small(*shape):
+    """Multiples of 1/64 between -1/2 and 1/2: weights with which gates and softmax do not saturate."""
+    return lambda rng: torch.from_numpy(rng.randint(-32, 33, shape) / 64.0)
+
+
+def recurrent(kind, name, inputs, hidden, layers=1, directions=1, bias=True, lengths=None, first=False, states=False):
+    """torch.gru or torch.lstm over 5 steps of 3 sequences, of these lengths where they are given."""
+    gates = {"gru": 3, "lstm": 4}[kind]
+    given = {"x": values(3, 5, inputs) if first else values(5, 3, inputs)}
+    if states:
+        for state in ("h", "c")[:gates - 2]:
+            given[state] = values(layers * directions, 3, hidden)
+    weights = []
+    for layer in range(layers):
+        for direction in range(directions):
+            end = f"_l{layer}" + "_reverse" * direction
+            size = inputs if layer == 0 else hidden * directions
+            given["weight_ih" + end], given["weight_hh" + end] = small(gates * hidden, size), small(gates * hidden, hidden)
+            weights += ["weight_ih" + end, "weight_hh" + end]
+            if bias:
+                given["bias_ih" + end], given["bias_hh" + end] = small(gates * hidden), small(gates * hidden)
+                weights += ["bias_ih" + end, "bias_hh" + end]
+
+    def run(x, h=None, c=None, **rest):
+        function, flat = getattr(torch, kind), [rest[name] for name in weights]
+        zero = torch.zeros(layers * directions, 3, hidden).double()
+        start = [zero if s is None else s for s in (h, c)][:gates - 2]
+        more = (bias, layers, 0.0, False, directions == 2)
+        if lengths is None:
+            return function(x, start[0] if kind == "gru" else start, flat, *more, first)
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths), first, enforce_sorted=False)
+        start = [s.index_select(1, packed.sorted_indices) for s in start]
+        y, *last = function(packed.data, packed.batch_sizes, start[0] if kind == "gru" else start, flat, *more)
+        y, _ = torch.nn.utils.rnn.pad_packed_sequence(packed._replace(data=y), first, total_length=5)
+        return [y] + [s.index_select(1, packed.unsorted_indices) for s in last]
+    case(f"layer/{name}", run, **given)
+
+
+recurrent("gru", "GRU", 7, 5)
+recurrent("gru", "GRU_deep", 3, 5, 2, 2, first=True, states=True)
+recurrent("gru", "GRU_lengths", 4, 3, 1, 2, lengths=[5, 2, 4])
+recurrent("gru", "GRU_plain", 3, 17, bias=False, lengths=[1, 3, 2])
+recurrent("lstm", "LSTM", 7, 5)
+recurrent("lstm", "LSTM_deep", 3, 5, 2, 2, first=True, states=True)
+recurrent("lstm", "LSTM_lengths", 4, 3, 1, 2, lengths=[5, 2, 4])
+recurrent("lstm", "LSTM_plain", 3, 17, bias=False, lengths=[1, 3, 2])
+
+
+def attention(query, key, value, in_proj_weight, out_weight, in_proj_bias=None, out_bias=None, padding=None, mask=None,
+              heads=1, first=False):
+    if first:
+        query, key, value = (x.transpose(0, 1) for x in (query, key, value))
+    y, weights = F.multi_head_attention_forward(
+        query, key, value, query.shape[2], heads, in_proj_weight, in_proj_bias, None, None, False, 0.0, out_weight,
+        out_bias, False, padding if padding is None or padding.dtype == torch.float64 else padding.bool(), True,
+        mask if mask is None or mask.dtype == torch.float64 else mask.bool())
+    return y.transpose(0, 1) if first else y, weights
+
+
+def projections(size):
+    return {"in_proj_weight": small(3 * size, size), "in_proj_bias": small(3 * size), "out_weight": small(size, size),
+            "out_bias": small(size)}
+
+
+case("layer/MultiheadAttention", lambda **given: attention(heads=3, **given), query=values(5, 2, 6),
+     key=values(7, 2, 6), value=values(7, 2, 6), **projections(6))
+case("layer/MultiheadAttention_self", lambda x, **given: attention(x, x, x, heads=2, first=True, **given),
+     fixed={"padding": exactly([[0, 0, 0, 0, 1], [0] * 5, [0, 0, 1, 1, 1]], torch.uint8),
+            "mask": exactly([[int(j > i) for j in range(5)] for i in range(5)], torch.uint8)},
+     x=values(3, 5, 8), **projections(8))
+case("layer/MultiheadAttention_added", lambda query, key, **given: attention(query, key, key, heads=2, **given),
+     fixed={"padding": values(2, 7), "mask": values(4, 3, 7)}, query=values(3, 2, 4), key=values(7, 2, 4),
+     in_proj_weight=small(12, 4), out_weight=small(4, 4))
+
+
+def encoder(name, size, heads, inner, layers=1, fixed=None, **options):
+    """TransformerEncoderLayer, or an encoder of several, without dropout."""
+    net = torch.nn.TransformerEncoderLayer(size, heads, inner, 0.0, **options).double()
+    if layers > 1:
+        net = torch.nn.TransformerEncoder(net, layers, torch.nn.LayerNorm(size).double(), enable_nested_tensor=False)
+    given = {key.replace(".", "__"): small(*tensor.shape) for key, tensor in net.state_dict().items()}
+
+    def run(x, padding=None, mask=None, **weights):
+        masks = {"src_key_padding_mask": None if padding is None else padding.bool(),
+                 "mask" if layers > 1 else "src_mask": None if mask is None else mask.bool()}
+        return torch.func.functional_call(net, {key.replace("__", "."): w for key, w in weights.items()}, (x,), masks)
+    case(f"layer/{name}", run, fixed=fixed, x=values(3, 4, size), **given)
+
+
+encoder("TransformerEncoderLayer", 6, 2, 7)
+encoder("TransformerEncoderLayer_norm_first", 4, 2, 9, norm_first=True, activation="gelu", batch_first=True,
+        fixed={"padding": exactly([[0, 0, 0, 1], [0] * 4, [0, 1, 1, 1]], torch.uint8)})
+encoder("TransformerEncoder", 4, 1, 5, 2, batch_first=True, activation="gelu",
+        fixed={"mask": exactly([[int(j > i) for j in range(4)] for i in range(4)], torch.uint8)})
 
 
 def schedule(name, make, steps, metrics=None, lr=0.5):

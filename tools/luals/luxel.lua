@@ -164,6 +164,14 @@ local lx = {}
 ---@field gflops number arithmetic operations in 1e9 a second, as counted for the whole operation
 ---@field gbs number 1e9 bytes a second
 
+---@class luxel.Region
+---@field x integer pixels from the left
+---@field y integer pixels from the top
+---@field w integer
+---@field h integer
+---@field width integer of the whole picture
+---@field height integer
+
 ---@class luxel.Report
 ---@field n integer labelled images
 ---@field missing integer images without a label
@@ -196,12 +204,88 @@ local lx = {}
 ---@field findings string[] the names of what is reported, in order
 ---@field count integer how many phrases there are
 
+---@class luxel.SearchHits
+---@field hits {report: integer, score: number, terms: string[]}[] the best first; terms: of the query that it has
+---@field found integer how many reports have any term of the query
+---@field missing string[] terms of the query that no report has
+
 ---@class luxel.Shortcuts
 ---@field nuisances table[] for each: name, what (of which features), outside (no lung is in them), and auc, low, high, class, against of the class that it tells best, logits, each (the same of every class); or problem, why it was not measured
 ---@field styles luxel.Styles? of the images that could be read; nil with fewer than its clusters
 ---@field images integer[] the places in the audit of the images that `logits` and `styles.cluster` are of
 ---@field markers table<string, number> share of the images of each class with text or markers
 ---@field warning string? a line, where something outside the lungs tells a class
+
+---@class luxel.Study
+---@field path string
+---@field model string its file
+---@field task string
+---@field label string the answer in short
+---@field findings luxel.StudyFinding[] the likeliest first
+---@field quality {code: string, message: string}[] what speaks against reading the film at all
+---@field reasons {code: string, message: string}[] why the answer is uncertain
+---@field suggestions luxel.Suggestions? where rules were given
+---@field age number?
+---@field urgency string?
+---@field notice string
+---@field image luxel.Tensor uint8 the film
+---@field metadata table of the model's file
+
+---@class luxel.StudyFinding
+---@field finding string
+---@field probability number calibrated
+---@field threshold number? of several classes none
+---@field positive boolean whether the model says that it is there
+---@field doubt number? from 0 to 0.5, of two classes where the model's file keeps it
+---@field uncertain boolean?
+---@field map luxel.StudyMap? where the answer comes from
+
+---@class luxel.StudyMap
+---@field method string of `lx.explain`
+---@field place string where in the picture the largest value is
+---@field peak {x: number, y: number} its middle, as shares of width and height from the left and the top
+---@field most number the largest value
+---@field grid number[][] the map in 16 rows of 16 means, as shares of the largest value
+---@field picture luxel.Tensor uint8 [3,H,W] the map over the film
+
+---@class luxel.Suggestion
+---@field say string
+---@field finding string
+---@field rule string its name
+---@field line integer of the rule in its file
+---@field source string title of what the rule is from
+---@field section string where in it
+
+---@class luxel.SuggestionRule
+---@field name string
+---@field line integer
+---@field findings string[] one of which it is about, as the table calls them
+---@field probability table? {word = "positive"|"negative"} by the model's threshold, or {low, high}: low <= p < high
+---@field doubt table? {word = "certain"|"uncertain"} or {low, high}
+---@field age table? {low, high} in years, low <= age < high
+---@field urgency table<string, boolean>? of the request
+---@field say string
+---@field source luxel.SuggestionSource
+
+---@class luxel.SuggestionRules
+---@field path string the file
+---@field name string
+---@field version string as the file says it
+---@field findings string[] the findings that rules may be about
+---@field rules luxel.SuggestionRule[]
+
+---@class luxel.SuggestionSource
+---@field name string
+---@field line integer
+---@field title string
+---@field section string where in it the rule is from
+
+---@class luxel.Suggestions
+---@field suggestions luxel.Suggestion[] in the order of the rules
+---@field unjudged {rule: string, finding: string, missing: string[]}[] rules that could not be judged, and what is not known
+---@field without_rule string[] findings that no rule is about
+---@field rules string name, version and file of the table
+---@field notice string
 
 ---@class TensorOptions
 ---@field dtype ("float32"|"uint8"|"int32")? default float32
@@ -389,6 +473,7 @@ function Darknet:forward(x) end
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
+---@field crop "lungs"|nil the part of the films that the images are, nil for all
 ---@field task "binary"|"classes"|"labels"|"segmentation" see luxel.Frame
 ---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1; of a segmentation [N], 0 where there is a mask
 ---@field paths string[]
@@ -534,7 +619,7 @@ function Frame:in_part(name) end
 
 --- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes. Where there are
 --- masks, images keep the sizes in which these fit them: use `open`.
----@param options? {size?: integer, strict?: boolean, progress?: function} size: pixels, default 128; strict: a file that cannot be read ends the reading, else it is listed in `failed`
+---@param options? {size?: integer, crop?: "lungs", strict?: boolean, progress?: function} size: pixels, default 128; crop: of each only the part with both lungs (`lx.vision.find_lungs`), as models want it that were trained so; strict: a file that cannot be read ends the reading, else it is listed in `failed`
 ---@return luxel.Dataset? dataset, string? message, string? code
 function Frame:load(options) end
 
@@ -821,10 +906,11 @@ function Predictor:all(sources, options) end
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
 
---- What the network sees of a film: shrunk, enhanced where the model was trained so, and normalised.
+--- What the network sees of a film: cropped and enhanced where the model was trained so, shrunk, and normalised.
 ---@param source Tensor|string|{bytes: string, name?: string} a path, the bytes of a file, or a picture uint8 [1,H,W]
 ---@return Tensor? x float32 [1,1,S,S] on the device of the model
----@return string? message, string? code "io" or "format" where the film cannot be read
+---@return luxel.Region|string|nil region the part of the picture that it is, nil for all of it; or the message
+---@return string? code "io" or "format" where the film cannot be read
 function Predictor:input(source) end
 
 --- The same with how much to doubt each answer, of a model of two classes whose file keeps what that takes.
@@ -833,6 +919,11 @@ function Predictor:input(source) end
 ---@return {uncertain: boolean, reasons: table[], doubt: number}[]|string judgements as of answers, without the quality of the pictures; or the message
 ---@return string? code as of `probabilities`, "model" where the file keeps nothing to doubt by
 function Predictor:judge(dataset) end
+
+--- What the network gives for every image of a dataset before calibration: a logit, a row of them, or a map.
+---@param dataset luxel.Dataset
+---@return number[]|number[][]|Tensor[]|nil logits, string? message, string? code as of `probabilities`; "model" of an ensemble, which has probabilities alone
+function Predictor:logits(dataset) end
 
 --- How well the masks that the model finds agree with those of a dataset, at the resolution of the latter.
 ---@param dataset luxel.Dataset with masks
@@ -879,6 +970,21 @@ function ProfileSession:abandon() end
 ---@return luxel.Profile
 function ProfileSession:stop() end
 
+---@class luxel.ReportSearch
+---@field reports integer how many there are
+---@field terms integer how many different terms
+---@operator call(string): luxel.SearchHits
+local ReportSearch = {}
+
+--- The reports that fit a query best, by the sum over its terms of
+---     log(1 + (N - n + 0.5) / (n + 0.5)) · f / (f + k1 (1 - b + b L / mean L)),
+--- where n of N reports have the term, and this one f times among L terms. It is formula 3.15 of Robertson and Zaragoza
+--- with 1 added under the logarithm, so that a term that most reports have does not count against them.
+---@param text string as in a report: "bibasilar opacities, no effusion"
+---@param options? {limit?: integer} limit: hits at most, default 10
+---@return luxel.SearchHits
+function ReportSearch:query(text, options) end
+
 ---@class Scheduler
 ---@field optimizer Optimizer
 ---@field unit "step"|"epoch"|"metric" when a step is due: after the optimiser's step, an epoch, or the validation that gives the metric; `lx.train.fit` does so
@@ -918,6 +1024,12 @@ local Styles = {}
 ---@return number[]|string distances from that middle, in deviations: those far above `spread`^0.5 look like none of the clusters; or why a file of a frame cannot be read
 ---@return string? code
 function Styles:assign(images) end
+
+--- The clusters dealt into parts, each with clusters of few and of many of the second class, for training without a
+--- part at a time.
+---@param n integer at most k
+---@return integer[] parts 1..n of each image
+function Styles:parts(n) end
 
 ---@class Tensor: userdata
 ---@field shape integer[] sizes, one a dimension
@@ -1639,6 +1751,37 @@ function Tensor:view_as(other) end
 --- Sets every element to 0.
 ---@return Tensor t
 function Tensor:zero_() end
+
+---@class luxel.Tokenizer
+---@field size integer how many tokens there are, which `nn.Embedding` needs
+---@field pad integer the token behind the end of shorter texts
+---@field start integer the token before a text
+---@field stop integer the token behind it
+---@field mask integer a token that stands for one that is hidden
+local Tokenizer = {}
+
+--- Texts as a batch for a network: each between `start` and `stop`, with `pad` behind those that are shorter.
+---@param texts string[]
+---@param options? {length?: integer, device?: string} length: tokens of each row, with start and stop; what is longer is cut, before `stop`; default that of the longest text
+---@return Tensor tokens int32 [N,L]
+---@return integer[] lengths how many tokens of each row are no padding, as `nn.GRU` takes them
+---@return integer cut how many texts were too long
+function Tokenizer:batch(texts, options) end
+
+--- The text of tokens; `decode(encode(text))` is the text. Special ones are nothing.
+---@param tokens integer[]
+---@return string
+function Tokenizer:decode(tokens) end
+
+--- The tokens of a text.
+---@param text string any bytes
+---@return integer[] tokens from 1 to `size`, without special ones
+function Tokenizer:encode(text) end
+
+--- Writes the tokenizer to a file (JSON), for `lx.text.load_tokenizer`.
+---@param path string
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function Tokenizer:save(path) end
 
 --- |x|; `abs_` in place
 ---@param t Tensor
@@ -3080,7 +3223,7 @@ function lx.data.border_probe(images, options) end
 function lx.data.cutmix(x, y, options) end
 
 --- A dataset of images in memory.
----@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W
+---@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer, crop?: "lungs"} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W; crop: the part of films that they show
 ---@return luxel.Dataset
 function lx.data.dataset(options) end
 
@@ -3185,7 +3328,7 @@ function lx.explain.energy_inside(maps, boxes, options) end
 ---@param model Module|luxel.Predictor a network that gives logits [N,K], or a model
 ---@param images Tensor|string|{bytes: string, name?: string} float32 [N,C,H,W] as the network gets them; with a model also the path or the bytes of a file, or a picture uint8 [1,H,W]
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.grad_cam(model, images, options) end
 
@@ -3194,7 +3337,7 @@ function lx.explain.grad_cam(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.grad_cam_plus_plus(model, images, options) end
 
@@ -3204,7 +3347,7 @@ function lx.explain.grad_cam_plus_plus(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, steps?: integer, baseline?: number}
----@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), signed, in units of the logit
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.integrated_gradients(model, images, options) end
 
@@ -3213,7 +3356,7 @@ function lx.explain.integrated_gradients(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.layer_cam(model, images, options) end
 
@@ -3222,7 +3365,7 @@ function lx.explain.layer_cam(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, window?: integer, stride?: integer, baseline?: number}
----@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), signed, in units of the logit
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.occlusion(model, images, options) end
 
@@ -3251,7 +3394,7 @@ function lx.explain.pointing_game(maps, boxes, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, layer?: string}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.score_cam(model, images, options) end
 
@@ -3260,7 +3403,7 @@ function lx.explain.score_cam(model, images, options) end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name?: string} as of `grad_cam`
 ---@param options? {class?: integer|(integer)[]|string, batch?: integer, samples?: integer, noise?: number, seed?: integer}
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.smooth_grad(model, images, options) end
 
@@ -4061,6 +4204,18 @@ function lx.nn.FocalLoss(options) end
 ---@return GELU
 function lx.nn.GELU() end
 
+---@class GRU: Module
+
+--- `nn.GRU(32, 64)`: gated recurrent units (Cho et al. 2014), in PyTorch's form:
+---     r = σ(W x + U h), z = σ(W x + U h), n = tanh(W x + r (U h)), h = (1 - z) n + z h,
+--- each with biases of its own on both sides. Weights are `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`,
+--- and so on by layer, with `_reverse` behind those of the other direction; r, z, n stand one below the other.
+---@param input_size integer
+---@param hidden_size integer
+---@param options? {num_layers?: integer, bias?: boolean, batch_first?: boolean, dropout?: number, bidirectional?: boolean} num_layers: default 1; bias: default true; batch_first: sequences are [N,L,I] instead of [L,N,I], default false; dropout: between layers, while training, default 0; bidirectional: a second pass from the end, default false
+---@return GRU
+function lx.nn.GRU(input_size, hidden_size, options) end
+
 ---@class GlobalAvgPool2d: Module
 
 --- The mean of each channel.
@@ -4137,6 +4292,17 @@ function lx.nn.KLDivLoss(options) end
 ---@return L1Loss
 function lx.nn.L1Loss(options) end
 
+---@class LSTM: Module
+
+--- `nn.LSTM(32, 64)`: long short-term memory (Hochreiter and Schmidhuber 1997; with forget gates Gers et al. 2000):
+---     i, f, o = σ(W x + U h), g = tanh(W x + U h), c = f c + i g, h = o tanh(c).
+--- Weights are called as those of `nn.GRU`; i, f, g, o stand one below the other.
+---@param input_size integer
+---@param hidden_size integer
+---@param options? {num_layers?: integer, bias?: boolean, batch_first?: boolean, dropout?: number, bidirectional?: boolean} as of `nn.GRU`
+---@return LSTM
+function lx.nn.LSTM(input_size, hidden_size, options) end
+
 ---@class LayerNorm: Module
 ---@field weight Tensor? of the shape normalised over
 ---@field bias Tensor? likewise
@@ -4210,6 +4376,19 @@ local ModuleList = {}
 ---@param ... Module|Module[]
 ---@return ModuleList
 function lx.nn.ModuleList(...) end
+
+---@class MultiheadAttention: Module
+---@field in_proj_weight Tensor [3 embed_dim, embed_dim] of query, key and value, one below the other
+---@field in_proj_bias Tensor? [3 embed_dim]
+---@field out_proj Linear
+
+--- `nn.MultiheadAttention(64, 8)`: each position of a query sees positions of another sequence, or of its own, by
+--- softmax(Q Kᵀ / √d) V in each head (Vaswani et al., "Attention is all you need", 2017).
+---@param embed_dim integer which num_heads divides
+---@param num_heads integer
+---@param options? {dropout?: number, bias?: boolean, batch_first?: boolean} dropout: of the weights, while training, default 0; bias: default true; batch_first: sequences are [N,L,E] instead of [L,N,E], default false
+---@return MultiheadAttention
+function lx.nn.MultiheadAttention(embed_dim, num_heads, options) end
 
 ---@class NLLLoss: Module
 
@@ -4347,6 +4526,33 @@ function lx.nn.StochasticDepth(p) end
 ---@return Tanh
 function lx.nn.Tanh() end
 
+---@class TransformerEncoder: Module
+---@field layers ModuleList
+---@field norm Module?
+
+--- `nn.TransformerEncoder(nn.TransformerEncoderLayer(64, 8), 6)`: copies of a layer, one behind the other. As in
+--- PyTorch they begin with the same weights.
+---@param layer TransformerEncoderLayer is copied
+---@param num_layers integer
+---@param options? {norm?: Module} norm: behind the last one
+---@return TransformerEncoder
+function lx.nn.TransformerEncoder(layer, num_layers, options) end
+
+---@class TransformerEncoderLayer: Module
+---@field self_attn MultiheadAttention
+---@field linear1 Linear
+---@field linear2 Linear
+---@field norm1 LayerNorm
+---@field norm2 LayerNorm
+
+--- `nn.TransformerEncoderLayer(64, 8)`: self-attention, then two linear layers at each position, each with a shortcut
+--- and a layer normalisation (Vaswani et al. 2017).
+---@param d_model integer
+---@param nhead integer
+---@param options? {dim_feedforward?: integer, dropout?: number, activation?: "relu"|"gelu", layer_norm_eps?: number, batch_first?: boolean, norm_first?: boolean} dim_feedforward: between the linear layers, default 2048; dropout: default 0.1; activation: default "relu"; layer_norm_eps: default 1e-5; batch_first: as of MultiheadAttention; norm_first: normalises what goes into each part instead of what comes out, default false
+---@return TransformerEncoderLayer
+function lx.nn.TransformerEncoderLayer(d_model, nhead, options) end
+
 ---@class TverskyLoss: Module
 
 --- Tversky loss of masks (Salehi et al. 2017): 1 - (TP + smooth) / (TP + alpha FP + beta FN + smooth) for each image
@@ -4372,9 +4578,10 @@ function lx.nn.Upsample(options) end
 function lx.nn.ZeroPad2d(padding) end
 
 --- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's
---- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
+--- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time. `nn.plus(tensor)`
+--- among them adds a shortcut.
 ---@param x Tensor
----@param ... Module
+---@param ... Module|fun(x: Tensor): Tensor
 ---@return Tensor
 function lx.nn.chain(x, ...) end
 
@@ -4392,6 +4599,13 @@ function lx.nn.class(name, parent) end
 ---@return Module view the same one for the same network
 function lx.nn.fuse(net) end
 
+--- A step of `nn.chain` that adds a tensor to what comes before it, as a residual network's shortcut does (He et al.
+--- 2016): `nn.chain(x, conv1, bn1, relu, conv2, bn2, nn.plus(x), relu)`. In a view made by `nn.fuse` a BatchNorm2d
+--- before it and a ReLU or ReLU6 after it are computed in the same pass over memory.
+---@param tensor Tensor float32 of a shape that goes with the result before it
+---@return fun(x: Tensor): Tensor step
+function lx.nn.plus(tensor) end
+
 --- Runs the network on zeros of the given shape and tables, for every layer without children and every module with
 --- parameters beside those of its children, the shape it makes, its own parameters and its multiply-adds (of
 --- convolutions and linear layers, for the whole batch). Print it to see it.
@@ -4401,17 +4615,19 @@ function lx.nn.fuse(net) end
 ---@return {rows: table[], parameters: integer, multiply_adds: integer} summary rows hold name, layer, shape, parameters and multiply_adds; the total counts shared parameters once
 function lx.nn.summary(net, shape, options) end
 
---- The same with an activation after it, in one pass over memory: what `nn.fuse` calls.
+--- The same with something added to it and an activation after that, in one pass over memory: what `nn.fuse` calls.
 ---@param x? Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation? "relu"|"relu6"|nil
+---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function BatchNorm2d:activated(x, activation) end
+function BatchNorm2d:activated(x, activation, addend) end
 
---- The same with an activation after it.
+--- The same with something added to it and an activation after that.
 ---@param x? Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation? "relu"|"relu6"|nil
+---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function DarknetBatchNorm2d:activated(x, activation) end
+function DarknetBatchNorm2d:activated(x, activation, addend) end
 
 --- Adds a module at the end.
 ---@param module Module
@@ -4472,7 +4688,7 @@ function lx.nn.functional.avg_pool2d(x, kernel, options) end
 ---@param running_var? Tensor? [C] likewise
 ---@param weight? Tensor? [C]
 ---@param bias? Tensor? [C]
----@param options? {training?: boolean, momentum?: number, eps?: number, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
+---@param options? {training?: boolean, momentum?: number, eps?: number, addend?: Tensor, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's shape, is added to the result; activation: is applied to it then; all in the same pass
 ---@return Tensor y of x's shape
 function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, options) end
 
@@ -4482,6 +4698,18 @@ function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias,
 ---@param options? {pos_weight?: number|Tensor, reduction?: "mean"|"sum"|"none"} pos_weight: multiplies the loss of the positives, a number, or [C] for the last dimension; reduction: default "mean", which is over the targets present
 ---@return Tensor loss 0-d, or of x's shape for "none"
 function lx.nn.functional.binary_cross_entropy_with_logits(x, target, options) end
+
+--- Contrastive loss of pairs of two kinds, such as films and their reports: each row of x should be nearer to its
+--- partner among the rows of target, by the cosine of the angle between them, than to the others, and the other way
+--- round. With `weight` 0.75 and `temperature` 0.1 it is that of ConVIRT (Zhang et al. 2020, "Contrastive learning of
+--- medical visual representations from paired images and text", equations 2 to 4), with 0.5 and a temperature that is
+--- learnt that of CLIP (Radford et al. 2021, "Learning transferable visual models from natural language supervision").
+--- Other rows count as wrong partners, also where they say the same.
+---@param x Tensor [N,D] what one network makes of the ones
+---@param target Tensor [N,D] and what another one makes of their partners, in the same order
+---@param options? {temperature?: number|Tensor, weight?: number, reduction?: "mean"|"sum"|"none"} temperature: what cosines are divided by, default 0.1; a tensor of one number, positive, gets a gradient; weight: of finding target for x, from 0 to 1, default 0.5, the rest being that of finding x for target; reduction: default "mean"
+---@return Tensor loss 0-d, or [N] for "none"
+function lx.nn.functional.clip_loss(x, target, options) end
 
 --- Convolution (cross-correlation) of signals.
 ---@param x Tensor [N,C,L]
@@ -5013,11 +5241,42 @@ lx.report = {}
 ---@return boolean? ok, string? message, string? code "io" where it cannot be written
 function lx.report.evaluation(path, probabilities, dataset, options) end
 
+--- Reads a table of rules for `lx.report.suggest`. Without a path the one that Luxel has
+--- (lua/luxel/report/suggestions.rules), of which a copy may be changed: its first lines say how it is written. Refused
+--- are findings that the table does not list, rules without a source or with none of the table, ranges in which nothing
+--- is, and rules that may hold together for one finding.
+---@param path? string?
+---@return luxel.SuggestionRules? rules, string? message, string? code "io"; "format" with line and reason
+function lx.report.rules(path) end
+
 --- Writes the page of a training run, from its `log.csv` and models: curves, recipe, model card.
 ---@param folder string of the run
 ---@param options? {out?: string, command?: string} out: the file, default `report.html` in the folder; command: how it was run, for the page
 ---@return string? path, string? message, string? code "io" where there is no run or the page cannot be written, "format" where a file of it is damaged
 function lx.report.run(folder, options) end
+
+--- What a model finds in one film: findings with probability, threshold and doubt, maps of where that comes from, and,
+--- with `rules`, suggestions for the reader. `print` shows it as text, `write_study` makes a page of it.
+---@param predictor luxel.Predictor of two classes, of several, or of labels
+---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
+---@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
+function lx.report.study(predictor, source, options) end
+
+--- Suggestions for the reader, by a table of rules: of each finding a rule may look at probability, doubt, the age of
+--- the patient and the urgency of the request, and what it looks at and is not known is said (`unjudged`). Nothing of
+--- it is a prescription: a physician decides (`notice`).
+---@param findings {finding: string, probability: number, threshold: number?, doubt: number?, uncertain: boolean?}[] threshold: the model's; doubt: from 0 to 0.5, and uncertain, as of answers of `lx.predictor`; _ and capitals in names do not matter
+---@param options? {rules?: table, age?: number, urgency?: "routine"|"urgent"} rules: of `lx.report.rules`, default those that Luxel has; age: in years
+---@return luxel.Suggestions
+function lx.report.suggest(findings, options) end
+
+--- Writes the page of a study. It shows the film and the name of its file.
+---@param path string the file
+---@param of luxel.Study
+---@param options? {command?: string} command: how it was made, for the page
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function lx.report.write_study(path, of, options) end
 
 ---@class lx.text
 lx.text = {}
@@ -5029,11 +5288,32 @@ lx.text = {}
 ---@return luxel.Labels
 function lx.text.label(report, options) end
 
+--- Reads a tokenizer that `Tokenizer:save` wrote.
+---@param path string
+---@return luxel.Tokenizer? tokenizer, string? message, string? code "io", or "format" where the file is damaged
+function lx.text.load_tokenizer(path) end
+
 --- Reads a file of rules for `lx.text.label`. Without a path the rules that Luxel has (lua/luxel/text/chest.rules), of
 --- which a copy may be changed: its first lines say how it is written.
 ---@param path? string?
 ---@return luxel.Rules? rules, string? message, string? code with the line and the reason where the file has a mistake
 function lx.text.rules(path) end
+
+--- Makes reports searchable: `lx.text.search(reports)("small effusion, no pneumothorax")`. Findings, impression and
+--- text under no heading count, indication and comparison do not. Denial and doubt are told apart where the rules know
+--- them: a search for an effusion passes over reports that deny one, "no effusion" finds these, and one in doubt counts
+--- as one too. Words are compared as they are written but for capitals; findings also by what the rules know of them.
+---@param reports (string|{text: string?, findings: string?, impression: string?})[]
+---@param options? {rules?: table|false, k1?: number, b?: number} rules: of `lx.text.rules`, default those of chest radiographs; false searches for words alone; k1: how soon more of a term counts no more, default 1.2; b: how far long reports count less, 0..1, default 0.75
+---@return luxel.ReportSearch
+function lx.text.search(reports, options) end
+
+--- Learns from texts which bytes to take together: `lx.text.tokenizer(reports, {vocabulary = 2000})`. The same texts
+--- give the same tokenizer, in whatever order they are.
+---@param texts string[]
+---@param options? {vocabulary?: integer, least?: integer} vocabulary: tokens at most, default 1000, of which 260 are the bytes and four special ones; least: how often a pair has to be there to become a token, default 2
+---@return luxel.Tokenizer
+function lx.text.tokenizer(texts, options) end
 
 ---@class lx.train
 lx.train = {}
@@ -5055,7 +5335,7 @@ function lx.train.cross_validate(options) end
 --- the loss of each, smoothed; printed, it is a curve and a rate to begin with: a tenth of that at which the loss is
 --- lowest. Network, optimiser and random numbers are as before when it returns; nothing is written. Groups of the
 --- optimiser keep their proportions: rates are those of the group with the largest.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
 ---@param search? {low?: number, high?: number, steps?: integer} default 1e-7, 10 and 100
 ---@return {rates: number[], losses: number[], lowest: number?, suggestion: number?, ended: boolean} result ended: the loss grew to four times its least, or to no number, before the last step
 function lx.train.find_lr(options, search) end
@@ -5073,7 +5353,7 @@ function lx.train.find_lr(options, search) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; calibrate_on: logits and labels of the images that calibration, threshold and conformal limits of two classes are fitted to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -5121,7 +5401,7 @@ function lx.train.search(options) end
 --- calibration and threshold are chosen on the validation images that `fit` is given, which are to be split from the
 --- training images of the fold. Two classes. Ctrl-C ends it, and `resume` goes on.
 ---@param options {folds: (table)[], seeds?: (integer)[], outsides?: table, fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} fit: the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
----@return {groups: table[], outsides: table[], worst: table?, mean: table, interrupted: boolean}? result rows with name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy
+---@return {groups: table[], outsides: table[], worst: table?, mean: table, left_out: {logits: number[], labels: number[]}, interrupted: boolean}? result rows with name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`
 ---@return string? message, string? code as of `fit`
 function lx.train.shift(options) end
 

@@ -9,7 +9,7 @@ LX_SIMT_KERNEL(norm, channel_moments, 1);
 LX_SIMT_KERNEL(norm, channel_moments_join, 2);
 LX_SIMT_KERNEL(norm, channel_gradients, 6);
 LX_SIMT_KERNEL(norm, channel_gradients_join, 2);
-LX_SIMT_KERNEL(norm, batch_norm_groups, 5);
+LX_SIMT_KERNEL(norm, batch_norm_groups, 6);
 LX_SIMT_KERNEL(norm, batch_norm_backward_groups, 8);
 
 enum {
@@ -48,7 +48,8 @@ static channel_args args_of(const lx_tensor *x, const batch_norm_args *from)
                          .has_weight = from->has_weight,
                          .has_bias = from->has_bias,
                          .training = from->training,
-                         .activation = from->activation};
+                         .activation = from->activation,
+                         .has_addend = from->has_addend};
     arrange(&args, x->block ? from->stored / x->block : from->channels, from->size == 1 ? NEIGHBOURS : 1);
     return args;
 }
@@ -121,13 +122,14 @@ static lx_code stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const 
 }
 
 static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                     const lx_tensor *weight, const lx_tensor *bias, const batch_norm_args *from, lx_error *error)
+                     const lx_tensor *weight, const lx_tensor *bias, const lx_tensor *addend,
+                     const batch_norm_args *from, lx_error *error)
 {
     if (lx_tensor_count(x) == 0)
-        return lx_batch_norm_tile.apply(y, x, mean, var, weight, bias, from, error);
+        return lx_batch_norm_tile.apply(y, x, mean, var, weight, bias, addend, from, error);
     const channel_args args = args_for_values(x, from);
     return RUN_COLUMNS(k_batch_norm_groups, x, 4 * (double)lx_tensor_count(x), args, error, x, mean, var, weight, bias,
-                       y);
+                       addend, y);
 }
 
 static lx_code sum_gradients(lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,

@@ -41,10 +41,11 @@ static lx_code stats(lx_tensor *mean, lx_tensor *var, const lx_tensor *x, const 
 }
 
 static lx_code apply(lx_tensor *y, const lx_tensor *x, const lx_tensor *mean, const lx_tensor *var,
-                     const lx_tensor *weight, const lx_tensor *bias, const batch_norm_args *of, lx_error *error)
+                     const lx_tensor *weight, const lx_tensor *bias, const lx_tensor *addend, const batch_norm_args *of,
+                     lx_error *error)
 {
     const batch_norm_args args = *of;
-    return RUN_CHANNELS(k_batch_norm, x, lx_tensor_count(x), args, error, x, mean, var, weight, bias, y);
+    return RUN_CHANNELS(k_batch_norm, x, lx_tensor_count(x), args, error, x, mean, var, weight, bias, addend, y);
 }
 
 static lx_code backward(lx_tensor *dx, lx_tensor *dweight, lx_tensor *dbias, const lx_tensor *dy, const lx_tensor *x,

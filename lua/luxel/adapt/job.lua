@@ -3,6 +3,7 @@
 
 local answers = require "luxel.adapt.answers"
 local core = require "luxel.core"
+local crop = require "luxel.data.crop"
 local doubt = require "luxel.train.doubt"
 local familiarity = require "luxel.train.familiarity"
 local heads = require "luxel.adapt.head"
@@ -104,6 +105,7 @@ end
 function jobs.observe(job)
     local options = {features = job.known ~= nil}
     if job.steps.statistics then options.compile = false end -- each recording would be of statistics that are gone
+    crop.check("adapt.fit: dataset", job.dataset, job.predictor.metadata.input.crop)
     for key, value in pairs(job.predictor.metadata.normalisation) do options[key] = value end
     local logits, features = lx.train.predict(job.predictor.net, job.dataset, options)
     local inputs

@@ -11,6 +11,7 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local crop = require "luxel.data.crop"
 local distances = require "luxel.anomaly.distances"
 local learnt = require "luxel.anomaly.learnt"
 local lx = require "luxel"
@@ -283,6 +284,7 @@ local NEIGHBOURS <const> = 3
 ---  "model": features or losses from which nothing can be told; "device"
 function anomaly.fit(dataset, options)
     local opts = args.with_defaults(options, DEFAULTS)
+    crop.check("anomaly.fit: dataset", dataset)
     check_normal(dataset)
     local method = BY_NAME[opts.method]
     if opts.top and WHOLE[opts.method] then
@@ -486,6 +488,7 @@ end
 ---@param options? {progress: (fun(done: integer, total: integer))?}
 ---@return number[]? scores, string? message, string? code "result", "device", "memory"
 function Detector:scores(dataset, options)
+    crop.check("Detector:scores: dataset", dataset)
     return guarded(look_at, self, dataset, nil, options and options.progress)
 end
 

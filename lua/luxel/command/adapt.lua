@@ -13,7 +13,7 @@ local command = {summary = "Adapts a trained model to another hospital, by a few
 
 --- Adds the options of the command.
 function command.options(parser)
-    parser:option("--model", "Model file that train wrote."):count(1)
+    options.add_model(parser, false)
     parser:option("--data", "Folder of local images with class folders, or a CSV file."):count(1)
     parser:option("--out", "File for the adapted model."):count(1)
     parser:flag("--unlabelled", "The images in --data have no labels; folders mean nothing.")
@@ -53,7 +53,7 @@ local function read_data(args, model)
         options.check_classes(model, frame)
     end
     print(frame)
-    local dataset, left_out = lx.data.unseen(options.load(frame, model.size, false), model.metadata.trained_on)
+    local dataset, left_out = lx.data.unseen(options.load_for(frame, model), model.metadata.trained_on)
     if left_out.pixels + left_out.patients > 0 then
         print(("left out: %d images that the model was trained on, and %d others of their patients"):format(
             left_out.pixels, left_out.patients))
@@ -80,8 +80,9 @@ function command.run(args)
     end
     if args.masks then options.fail("--masks: models of two classes can be adapted") end
     local device = options.device(args.device)
-    local model = options.must(lx.predictor.open(args.model, {device = device}))
-    if identity(args.out) and identity(args.out) == identity(args.model) then
+    local path = options.models(args)
+    local model = options.must(lx.predictor.open(path, {device = device}))
+    if identity(args.out) and identity(args.out) == identity(path) then
         options.fail("--out: name another file than --model, which stays as it is")
     end
     local adapted = options.must(lx.adapt.fit(model, read_data(args, model), {

@@ -59,7 +59,7 @@ local function answer(args, all)
     for k, one in ipairs(all) do
         models[k] = options.must(lx.predictor.open(one.model, {device = device}))
         options.check_classes(models[k], frame)
-        datasets[k] = lx.data.unseen(options.load(frame, models[k].size, false), one.metadata.trained_on)
+        datasets[k] = lx.data.unseen(options.load_for(frame, models[k]), one.metadata.trained_on)
         for _, path in ipairs(datasets[k].paths) do counts[path] = (counts[path] or 0) + 1 end
     end
     for k, one in ipairs(all) do

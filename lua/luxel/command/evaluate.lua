@@ -18,7 +18,7 @@ local evaluate = {summary = "How good a trained model is on labelled radiographs
 
 --- Adds the options of the command.
 function evaluate.options(parser)
-    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
     parser:option("--data", "Folder with NORMAL/ and PNEUMONIA/, alone or below test/, or a CSV file (default: drawn "
         .. "phantoms).")
@@ -53,6 +53,9 @@ local function read_data(args, model)
     if not args.data then
         if model.task ~= "binary" and model.task ~= "segmentation" then
             options.fail("--data: drawn phantoms have two classes, and the model more")
+        elseif model.metadata.input.crop then
+            options.fail(("--data: the model sees films cropped to the %s, and drawn phantoms are none; name a folder"
+                ):format(model.metadata.input.crop))
         end
         return lx.data.phantom {n = args.phantoms, size = model.size, seed = PHANTOM_SEED, task = model.task},
             "phantoms drawn anew"
@@ -62,7 +65,7 @@ local function read_data(args, model)
     local test = frame:in_part("test")
     local what = "all of " .. args.data
     if #test > 0 then frame, what = test, args.data .. "/test" end
-    local unseen, left_out = lx.data.unseen(options.load(frame, model.size, false), model.metadata.trained_on)
+    local unseen, left_out = lx.data.unseen(options.load_for(frame, model), model.metadata.trained_on)
     if #unseen == 0 then
         options.fail("the model was trained on all of these images or their patients; evaluating on them would say "
             .. "nothing "
@@ -135,14 +138,14 @@ end
 function evaluate.run(args)
     check_method(args.explain and args.explain[1])
     local device, device_words = options.device(args.device)
-    local model = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    local model = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
         options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))
     end
     if args.report and model.task == "segmentation" then
         options.fail("--report: there is no page for masks yet; --json has their figures")
-    elseif args.explain and not args.report then
-        options.fail("--explain is for --report")
+    elseif args.explain and (not args.report or model.members) then
+        options.fail("--explain is for --report, and for one model")
     elseif args.subgroups and (not args.report or model.task ~= "binary") then
         options.fail("--subgroups is for --report, and for two classes")
     end

@@ -52,22 +52,11 @@ function images.find(args, complain)
     return paths, #given == 1 and #paths == 1 and paths[1] == given[1]
 end
 
---- File names may be of any bytes, which JSON cannot hold: those that are no UTF-8 become U+FFFD, and then `bytes` are
---- the name in hexadecimal digits.
+--- The name of a file as JSON can hold it, and where it is no UTF-8 its bytes in hexadecimal digits.
 ---@param text string
 ---@return string shown, string? bytes
 function images.as_utf8(text)
-    local out, at = {}, 1
-    while at <= #text do
-        local ok, bad = utf8.len(text, at)
-        if ok then
-            out[#out + 1] = text:sub(at)
-            break
-        end
-        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
-        at = bad + 1
-    end
-    local shown = table.concat(out)
+    local shown = options.as_utf8(text)
     return shown, shown ~= text and text:gsub(".", function(c) return ("%02x"):format(c:byte()) end) or nil
 end
 

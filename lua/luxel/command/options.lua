@@ -3,6 +3,7 @@
 local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
+local packaged = require "luxel.packaged"
 
 local options = {}
 
@@ -37,6 +38,15 @@ function options.must(value, message, ...)
     return value, message, ...
 end
 
+--- What `lx.train.fit` and the functions that call it return, or the end of the command in words of the command line.
+---@param result table?
+---@param message string?
+---@return table
+function options.must_fit(result, message)
+    if result then return result end
+    options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true", "--overwrite")))
+end
+
 local function failure_of(failure)
     if getmetatable(failure) == End then return failure end
     local text = tostring(failure)
@@ -66,13 +76,13 @@ end
 --- Adds an option that takes a number.
 ---@param name string "--size"
 ---@param help string
----@param default number
+---@param default number? nil for none
 ---@param low number the least that makes sense
 ---@param high number
 ---@param whole boolean? whether it has to be an integer
 function options.add_number(parser, name, help, default, low, high, whole)
     local words = ("%s: expected %s from %s to %s"):format(name, whole and "a whole number" or "a number", low, high)
-    parser:option(name, help, tostring(default)):convert(function(text)
+    parser:option(name, help, default and tostring(default)):convert(function(text)
         local value = tonumber(text)
         if whole then value = math.tointeger(value) end
         if value and value >= low and value <= high then return value end
@@ -120,12 +130,50 @@ local function quoted(word)
     return word:find("^[%w@%%+=:,./_-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+--- A text as JSON can hold it: names of files may be of any bytes, and those that are no UTF-8 become U+FFFD.
+---@param text string
+---@return string
+function options.as_utf8(text)
+    local out, at = {}, 1
+    while at <= #text do
+        local ok, bad = utf8.len(text, at)
+        if ok then
+            out[#out + 1] = text:sub(at)
+            break
+        end
+        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
+        at = bad + 1
+    end
+    return table.concat(out)
+end
+
 --- The command line of the program, for pages.
 ---@return string
 function options.command_line()
     local words = {}
     for i = 0, arg and #arg or -1 do words[#words + 1] = quoted(i == 0 and arg[0]:match("[^/]*$") or arg[i]) end
     return table.concat(words, " ")
+end
+
+-- ---- models ---------------------------------------------------------------------------------------------------
+
+--- Adds the option that names models.
+---@param parser table
+---@param several boolean whether the mean of several is taken
+function options.add_model(parser, several)
+    parser:option("--model", "Model file that train wrote" .. (several and "; of several the mean probability is taken"
+        or "") .. " (default: the model of the package, see docs/model.md)."):count(several and "*" or "?")
+end
+
+--- The files that --model names, or the package's own, which is told.
+---@param args table
+---@return string|string[]
+function options.models(args)
+    local given = args.model
+    if type(given) == "table" and #given > 0 or type(given) == "string" then return given end
+    local path = options.must(packaged.path())
+    io.stderr:write("model: that of the package, learnt from films of children in one hospital (docs/model.md)\n")
+    return path
 end
 
 -- ---- devices --------------------------------------------------------------------------------------------------
@@ -318,16 +366,25 @@ local function open_with_masks(frame, reading)
     return rest
 end
 
+--- Reads the images of a frame as a model wants them.
+---@param frame luxel.Frame
+---@param model luxel.Predictor
+---@return luxel.Dataset
+function options.load_for(frame, model)
+    return options.load(frame, model.size, false, nil, model.metadata.input.crop)
+end
+
 --- Reads the images of a frame with a progress bar; files that cannot be read are named.
 ---@param frame luxel.Frame
 ---@param size integer
 ---@param strict boolean
 ---@param cache string? file to keep them in at twice the size, for later runs; else they are in memory at the size
+---@param crop string? the part of the films to read, default all of them
 ---@return luxel.Dataset
-function options.load(frame, size, strict, cache)
+function options.load(frame, size, strict, cache, crop)
     local console = lx.train.console()
     local reading = {
-        size = size, strict = strict, progress = function(done, total) console:reading(done, total) end,
+        size = size, strict = strict, crop = crop, progress = function(done, total) console:reading(done, total) end,
     }
     if cache then reading.cache, reading.reduce = cache, 2 * size end
     local read = frame.mask and open_with_masks or cache and frame.open or frame.load

@@ -19,7 +19,7 @@ local predict = {summary = "Says whether radiographs look infected."}
 --- Adds the options of the command.
 function predict.options(parser)
     images.options(parser)
-    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
     options.add_device(parser)
     parser:option("--out", "Folder for the images with label and probability written in a margin, and masks outlined.")
@@ -168,7 +168,7 @@ function predict.run(args)
     if args.format == "text" and not args.worklist then say("[INFO] loading network...") end
     local device, device_words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", device_words, "\n") end
-    local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if args.worklist then return worklist.run(args, predictor) end
     local run = {
         args = args, predictor = predictor, failed = false, method = method, seconds = 0, explained = 0,

@@ -10,6 +10,7 @@ local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local recipes = require "luxel.command.recipes"
 local train = require "luxel.command.train"
 
 local command = {summary = "How much worse a way of training is on films of a kind that it was not trained on."}
@@ -31,6 +32,7 @@ local function check(args)
         local value = args[name]
         if value and value ~= 0 then options.fail(("--%s is not for shift"):format((name:gsub("_", "-")))) end
     end
+    if args.calibrate_on == "styles" then options.fail("--calibrate-on styles is not for shift") end
     if not args.data then options.fail("--data: a folder with the images to train on, group by group") end
     train.check(args)
 end
@@ -64,7 +66,7 @@ local function outsides_of(args)
         if not name then options.fail(("--outside: expected NAME=DIR, got '%s'"):format(word)) end
         if sets[name] then options.fail(("--outside: the name %s is there twice"):format(name)) end
         sets[name] = options.load(options.must(lx.data.image_folder(dir, {positive = args.positive})), args.size,
-            args.strict)
+            args.strict, nil, recipes.crop_of(args))
     end
     return sets
 end
@@ -82,7 +84,7 @@ function command.run(args)
     table.sort(folds, function(a, b) return a.group < b.group end)
     local seeds = {}
     for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
-    local result = train.must(lx.train.shift {
+    local result = options.must_fit(lx.train.shift {
         folds = folds, seeds = seeds, outsides = outsides_of(args), out = args.out, resume = args.resume,
         overwrite = args.overwrite,
         fit = function(fold, seed)

@@ -13,6 +13,8 @@ local choice = require "luxel.train.choice"
 local judge_folds = require "luxel.command.folds"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local recipes = require "luxel.command.recipes"
+local run = require "luxel.train.run"
 local shortcuts = require "luxel.data.shortcuts"
 
 -- A quarter of the paper's width: enough for one organ, and a sixteenth of the work.
@@ -27,20 +29,28 @@ function command.options(parser)
     options.add_data(parser)
     local networks = lx.models.names("classifier")
     for _, name in ipairs(lx.models.names("segmentation")) do networks[#networks + 1] = name end
-    parser:option("--model", "Network; those of masks: " .. table.concat(lx.models.names("segmentation"), ", ") .. ".",
-        "cnn"):choices(networks)
+    parser:option("--recipe", "What the options below are where they are not said: standard (EfficientNet-Lite0 from "
+        .. "ImageNet's weights, looks of other hospitals, calibrated on styles of films left out), or quick (a small "
+        .. "network from nothing, for a first look); default: standard for labelled --data."):choices {
+        "standard", "quick",
+    }
+    parser:option("--model", "Network; those of masks: " .. table.concat(lx.models.names("segmentation"), ", ") .. ".")
+        :choices(networks)
     parser:option("--network", "Options of the network: NAME=VALUE,... (default of unet: " .. UNET .. ")")
     parser:option("--pretrained --weights", "File of weights to begin with, of torch.save or safetensors; the last "
         .. "layer begins anew.")
     parser:option("--source", "Where these weights come from, where the file does not tell.")
-    options.add_size(parser, "Side to which images are resized, in pixels.", 128)
-    options.add_number(parser, "--epochs", "Times to go through the images.", 10, 1, 100000, true)
+    options.add_size(parser, "Side to which images are resized, in pixels (default: that of the recipe).")
+    parser:option("--crop", "What of each film the network sees: the part with both lungs, found without a model, or "
+        .. "all (none) (default: that of the recipe)."):choices {"lungs", "none"}
+    options.add_number(parser, "--epochs", "Times to go through the images (default: that of the recipe).", nil, 1,
+        100000, true)
     options.add_number(parser, "--batch", "Images in one step.", 32, 1, 4096, true)
     options.add_number(parser, "--accumulate", "Batches that make one step together, where memory is short.", 1, 1,
         4096, true)
-    options.add_number(parser, "--lr", "Largest learning rate.", 0.001, 1e-9, 1e3)
+    options.add_number(parser, "--lr", "Largest learning rate (default: that of the recipe).", nil, 1e-9, 1e3)
     options.add_number(parser, "--lr-decay", "The last layer learns at --lr, the one before at this share of it, and "
-        .. "so on: pretrained layers are better changed little.", 1, 0.01, 1)
+        .. "so on: pretrained layers are better changed little (default: that of the recipe).", nil, 0.01, 1)
     parser:option("--freeze", "Parts of the network that do not learn, by patterns of names such as 'blocks.[0-3]', "
         .. "'*' for all; '!classifier' takes out of those before it. Their batch normalisation keeps its statistics.")
         :args("+")
@@ -72,7 +82,10 @@ function command.options(parser)
     }
     parser:option("--calibration", "How logits become probabilities, fitted on the validation images (default: platt, "
         .. "of three or more classes temperature)."):choices {"platt", "temperature", "isotonic", "beta", "none"}
-    parser:option("--threshold", "From which probability on an image is positive, chosen on the validation images: "
+    parser:option("--calibrate-on", "What both are fitted to: validation images, or the films of styles that networks "
+        .. "trained in the same way have not seen, which takes four trainings more (default: that of the recipe)."
+        ):choices {"styles", "validation"}
+    parser:option("--threshold", "From which probability on an image is positive, chosen on the same images: "
         .. "youden (the default), a number, sensitivity=0.95, specificity=0.9, or cost=5, where a miss costs as much "
         .. "as 5 false alarms."):convert(function(text)
             local threshold, message = choice.parse(text)
@@ -96,8 +109,8 @@ function command.options(parser)
         "none", "equalize", "clahe", "autocontrast",
     }:default "none"
     parser:option("--augment", "How training images vary: not, mirrored, also turned, moved and scaled, also in "
-        .. "brightness and contrast, or instead in what differs between hospitals: levels, sharpness, markers, noise."
-        ):choices {"none", "flips", "full", "strong", "style"}:default "full"
+        .. "brightness and contrast, or instead in what differs between hospitals: levels, sharpness, markers, noise"
+        .. " (default: that of the recipe)."):choices {"none", "flips", "full", "strong", "style"}
     parser:option("--cache", "File for the decoded images at twice the size, so that later runs begin at once, and "
         .. "images are resampled once (default: decoded in every run, kept in memory at the size).")
     parser:flag("--resume", "Go on with the run in --out.")
@@ -116,8 +129,20 @@ local function is_of_masks(name)
     return false
 end
 
---- Ends the command where options contradict each other, or say nothing.
+--- Fills in what the recipe says, and ends the command where options contradict each other, or say nothing.
 function command.check(args)
+    local said = args.calibrate_on
+    if args.crop == "lungs" and (not args.data or args.masks) then
+        options.fail("--crop lungs is for labelled images in --data")
+    end
+    recipes.fill(args)
+    if args.cache and args.crop == "lungs" then
+        options.fail(("--cache keeps whole films, and %s crops them: leave it out, or say --crop none"):format(
+            args.recipe == "standard" and "the recipe standard" or "--crop lungs"))
+    end
+    if said == "styles" and (args.seeds > 1 or args.find_lr) then
+        options.fail("--calibrate-on styles is not for --seeds and --find-lr: leave one out")
+    end
     if args.source and not args.pretrained then
         options.fail("--source says where the weights of --pretrained come from, and there are none")
     end
@@ -158,7 +183,9 @@ local VAL_ENOUGH <const> = 100
 local function load(args, whole, ...)
     local parts = {...}
     if not args.cache then
-        for i, part in ipairs(parts) do parts[i] = options.load(part, args.size, args.strict) end
+        for i, part in ipairs(parts) do
+            parts[i] = options.load(part, args.size, args.strict, nil, recipes.crop_of(args))
+        end
         return table.unpack(parts)
     end
     local dataset, places = options.load(whole, args.size, args.strict, args.cache), {}
@@ -174,6 +201,7 @@ end
 --- Images for folds: those that are for training or validation.
 function command.read_whole(args)
     local frame = options.frame(args)
+    recipes.check_weights(args)
     print(frame)
     frame = frame:filter(function(row) return row.part ~= "test" end)
     return (load(args, frame, frame))
@@ -208,6 +236,7 @@ end
 -- Training and validation images, no patient in both.
 local function read_data(args)
     local frame = options.frame(args)
+    recipes.check_weights(args)
     print(frame)
     local own_val = frame:in_part("val")
     local rest = frame:filter(function(row) return row.part ~= "test" end)
@@ -224,6 +253,7 @@ local function read_data(args)
 end
 
 local function draw_phantoms(args)
+    recipes.check_weights(args)
     print(("drawing %d phantoms"):format(args.phantoms))
     return lx.data.phantom {
         n = args.phantoms, size = args.size, seed = args.seed,
@@ -304,7 +334,8 @@ end
 local function above_zero(number) return number > 0 and number or nil end
 
 --- The options of lx.train.fit.
-function command.plan(args, device, train_set, val_set)
+---@param calibrate_on table? as of `fit`
+function command.plan(args, device, train_set, val_set, calibrate_on)
     local words = options.words_of(train_set)
     local option, mistake = choice.mistake(train_set.task, args.calibration, args.threshold)
     if option then options.fail(("--%s: %s"):format(option, mistake)) end
@@ -328,6 +359,7 @@ function command.plan(args, device, train_set, val_set)
         cutmix = above_zero(args.cutmix),
         profile = args.profile, freeze = args.freeze, unfreeze = stages_of(args), freeze_statistics = args.statistics,
         probe = args.probe or false, calibration = args.calibration, threshold = args.threshold,
+        calibrate_on = calibrate_on,
         enhance = args.enhance ~= "none" and {{args.enhance}} or nil,
         augment = args.augment ~= "none" and lx.vision.preset(args.augment),
         metadata = {
@@ -363,12 +395,6 @@ local function check_counts(train_set)
     return words, counts
 end
 
---- What `fit` returns in words of the command line.
-function command.must(result, message)
-    if result then return result end
-    options.fail((message:gsub("resume = true", "--resume"):gsub("overwrite = true", "--overwrite")))
-end
-
 local function figures_of(best)
     if best.dice then return ("validation Dice %.4f, IoU %.4f"):format(best.dice, best.iou) end
     return ("validation AUC %s, accuracy %s%s"):format(best.auc and ("%.4f"):format(best.auc) or "n/a",
@@ -397,14 +423,24 @@ local function show_run(args)
     if path then print("report in " .. path) else io.stderr:write("[WARN] no report: ", message, "\n") end
 end
 
+-- What calibration and threshold are fitted to besides the validation images; see recipes.calibrate_on.
+local function left_out(args, device, train_set, out)
+    return recipes.calibrate_on(args, train_set, out, function(train, val)
+        return command.plan(args, device, train, val)
+    end)
+end
+
 local function run_folds(args, device)
     local whole = args.data and command.read_whole(args) or draw_phantoms(args)
     check_counts(whole)
     warn_of_border(whole)
     local folds = options.must(whole:folds(args.folds, {seed = args.seed}))
-    local result = command.must(lx.train.cross_validate {
+    local result = options.must_fit(lx.train.cross_validate {
         folds = folds, out = args.out, resume = args.resume, overwrite = args.overwrite,
-        fit = function(fold) return command.plan(args, device, fold.train, fold.val) end,
+        fit = function(fold, k)
+            local on, stopped = left_out(args, device, fold.train, ("%s/fold-%d"):format(args.out, k))
+            return stopped or command.plan(args, device, fold.train, fold.val, on)
+        end,
     })
     if not result.interrupted and not result.save_problem then
         print(judge_folds(args, device, folds, result))
@@ -416,7 +452,7 @@ end
 local function run_seeds(args, device, train_set, val_set)
     local seeds = {}
     for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
-    local result = command.must(lx.train.over_seeds {
+    local result = options.must_fit(lx.train.over_seeds {
         seeds = seeds, out = args.out, resume = args.resume, overwrite = args.overwrite,
         fit = function(seed)
             return command.plan(setmetatable({seed = seed}, {__index = args}), device, train_set, val_set)
@@ -442,15 +478,23 @@ function command.run(args)
         counts_in_words(val_set:counts(), words)))
     warn_of_border(train_set)
     if args.seeds > 1 then return run_seeds(args, device, train_set, val_set) end
-    local options_of_fit = command.plan(args, device, train_set, val_set)
+    local on, stopped
+    if not (args.resume or args.overwrite or args.find_lr) and run.exists {out = args.out} then
+        options.fail(("%s holds a run already: --resume goes on with it, --overwrite replaces it"):format(args.out))
+    end
+    if not args.find_lr then on, stopped = left_out(args, device, train_set, args.out) end
+    if stopped then return command.status_of(stopped) end
+    local options_of_fit = command.plan(args, device, train_set, val_set, on)
     if args.find_lr then
         options_of_fit.out = args.out
         print(lx.train.find_lr(options_of_fit))
         return 0
     end
     if args.tune then print(lx.tune(options_of_fit.net, {args.batch, 1, args.size, args.size})) end
-    options_of_fit.out, options_of_fit.resume, options_of_fit.overwrite = args.out, args.resume, args.overwrite
-    local result = command.must(fit(options_of_fit))
+    options_of_fit.out, options_of_fit.overwrite = args.out, args.overwrite
+    -- a run that ended while styles were left out has not begun yet
+    options_of_fit.resume = args.resume and (not on or run.exists {out = args.out})
+    local result = options.must_fit(fit(options_of_fit))
     local best = result.best
     if best then
         print(("best epoch %d: %s; model in %s/best.safetensors"):format(best.epoch, figures_of(best), args.out))

@@ -3,12 +3,14 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local crop = require "luxel.data.crop"
 local namespace = require "luxel.namespace"
 local splitting = require "luxel.data.split"
 
 ---@class luxel.Dataset
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
+---@field crop "lungs"|nil the part of the films that the images are, nil for all
 ---@field task "binary"|"classes"|"labels"|"segmentation" see luxel.Frame
 ---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0
 ---  and 1; of a segmentation [N], 0 where there is a mask
@@ -27,8 +29,9 @@ local splitting = require "luxel.data.split"
 ---@field private extents table<integer, luxel.ImageInfo>? sizes of files that were asked for
 ---@field private places integer[]? where in the store each image is
 ---@field private pixels integer[]? hashes of the pixels of each image, where its file was decoded for it
-local Dataset = namespace.class("Dataset", {}, {"images", "size", "groups", "boxes", "masks", "memory", "reduce",
-    "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks", "mask_places", "pixels"})
+local Dataset = namespace.class("Dataset", {}, {"images", "size", "crop", "groups", "boxes", "masks", "memory",
+    "reduce", "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks", "mask_places",
+    "pixels"})
 
 args.type("dataset", "a dataset", "table", function(value) return getmetatable(value) == Dataset end)
 
@@ -125,7 +128,7 @@ function Dataset:subset(indices)
     return dataset.new {
         images = pick(self.images, indices), labels = pick(self.labels, indices), paths = pick(self.paths, indices),
         groups = pick(self.groups, indices), boxes = pick(self.boxes, indices), masks = pick(self.masks, indices),
-        classes = self.classes, task = self.task, failed = {}, size = self.size, reduce = self.reduce,
+        classes = self.classes, task = self.task, failed = {}, size = self.size, crop = self.crop, reduce = self.reduce,
         memory = self.memory, store = self.store, pixels = pick(self.pixels, indices),
         places = self.store and (self.places and pick(self.places, indices) or table.move(indices, 1, #indices, 1, {})),
     }
@@ -290,7 +293,7 @@ end
 
 --- `Frame:load`.
 ---@param frame luxel.Frame
----@param options? {size?: integer, strict?: boolean, progress?: fun(done: integer, total: integer)}
+---@param options? {size?: integer, crop?: string, strict?: boolean, progress?: fun(done: integer, total: integer)}
 ---@return luxel.Dataset? dataset, string? message, string? code
 function dataset.load(frame, options)
     local opts = args.with_defaults(options, {size = 128})
@@ -301,15 +304,18 @@ function dataset.load(frame, options)
     local out = {
         images = core.new({total, 1, size, size}, "uint8"),
         paths = {}, groups = {}, labels = {}, failed = {}, pixels = {}, classes = frame.classes, task = frame.task,
-        boxes = frame.boxes and {},
+        boxes = frame.boxes and {}, crop = opts.crop,
     }
+    if opts.crop and frame.boxes then
+        args.fail("Frame:load: options: option 'crop': the frame has boxes, which are of whole films; leave it out")
+    end
     if frame.mask then
         args.fail("Frame:load: images with masks keep their own sizes, in which masks fit them; use open instead")
     end
     for first = 1, total, CHUNK do
         local last = math.min(first + CHUNK - 1, total)
         local paths = table.move(frame.path, first, last, 1, {})
-        local decoded, ok, messages, codes, hashes = core.decode_images(paths, size)
+        local decoded, ok, messages, codes, hashes = core.decode_images(paths, size, opts.crop == "lungs")
         if not decoded then
             return nil, ok, messages
         end
@@ -482,12 +488,13 @@ end
 --- A dataset of images in memory.
 ---@param options {images: Tensor, labels: Tensor|number[]|number[][]|nil, classes: string[]?, task:
 ---  "binary"|"classes"|"labels"|"segmentation"|nil, patients: any[]?, paths: string[]?, boxes: table[][]?, masks:
----  Tensor|string[]?, size: integer?} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a
----  number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do
----  not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it
----  ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the
----  targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so
----  that a split has each of them on one side; size: of batches, default W
+---  Tensor|string[]?, size: integer?, crop: "lungs"|nil} images: uint8 or float32, both of 0..255, [N,1,H,W] or
+---  [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for
+---  K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does
+---  not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they
+---  are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without;
+---  patients: so that a split has each of them on one side; size: of batches, default W; crop: the part of films that
+---  they show
 ---@return luxel.Dataset
 function dataset.of(options)
     local images = options.images
@@ -513,13 +520,13 @@ function dataset.of(options)
     return dataset.new {
         images = images, labels = labels, classes = classes, task = task, groups = options.patients or false,
             paths = paths,
-        boxes = options.boxes, masks = options.masks, size = options.size, failed = {},
+        boxes = options.boxes, masks = options.masks, size = options.size, crop = options.crop, failed = {},
     }
 end
 
 dataset.of = args.public("dataset", "options: {images: tensor, labels: tensor|table?, classes: text[]?, "
     .. "task: \"binary\"|\"classes\"|\"labels\"|\"segmentation\"?, patients: table?, paths: text[]?, boxes: table[]?, "
-    .. "masks: tensor|text[]?, size: integer(1..4096)?}", dataset.of)
+    .. "masks: tensor|text[]?, size: integer(1..4096)?, crop: " .. crop.TYPE .. "?}", dataset.of)
 
 args.publish("Dataset:", Dataset, {
     subset = "dataset: dataset, indices: integer[]",

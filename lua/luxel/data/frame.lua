@@ -1,6 +1,7 @@
 --- A frame: a table of image files with their labels, patient and part, before any of them is read.
 
 local args = require "luxel.args"
+local crop = require "luxel.data.crop"
 local dataset = require "luxel.data.dataset"
 local namespace = require "luxel.namespace"
 local random = require "luxel.random"
@@ -123,8 +124,9 @@ end
 
 --- Reads the images: decoded in parallel, grey, resized to `size` x `size`, kept in memory as bytes. Where there are
 --- masks, images keep the sizes in which these fit them: use `open`.
----@param options? {size?: integer, strict?: boolean, progress?: fun(done: integer, total: integer)} size: pixels,
---- default 128; strict: a file that cannot be read ends the reading, else it is listed in `failed`
+---@param options? {size?: integer, crop?: "lungs", strict?: boolean, progress?: fun(done: integer, total: integer)}
+--- size: pixels, default 128; crop: of each only the part with both lungs (`lx.vision.find_lungs`), as models want it
+--- that were trained so; strict: a file that cannot be read ends the reading, else it is listed in `failed`
 ---@return luxel.Dataset? dataset, string? message, string? code
 function Frame:load(options)
     return dataset.load(self, options)
@@ -286,7 +288,8 @@ args.publish("Frame:", Frame, {
     unknown_patients = "frame: frame",
     split = "frame: frame, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
     folds = "frame: frame, count: integer(2..1000), options: {seed: integer?}?",
-    load = "frame: frame, options: {size: integer(1..4096)?, strict: boolean?, progress: function?}?",
+    load = "frame: frame, options: {size: integer(1..4096)?, crop: " .. crop.TYPE
+        .. "?, strict: boolean?, progress: function?}?",
     open = "frame: frame, options: {size: integer(1..4096)?, reduce: integer(0..16384)?, channels: 1|3?, "
         .. "memory: number(0..)?, cache: path?, strict: boolean?, progress: function?}?",
 })

@@ -227,6 +227,31 @@ function Styles:assign(images)
     return assign(self, x)
 end
 
+--- The clusters dealt into parts, each with clusters of few and of many of the second class, for training without a
+--- part at a time.
+---@param n integer at most k
+---@return integer[] parts 1..n of each image
+function Styles:parts(n)
+    if n > self.k then
+        args.fail("Styles:parts: n: expected at most %d, the number of clusters, got %d", self.k, n)
+    elseif #self.classes < 2 then
+        args.fail("Styles:parts: styles: expected two classes or more, got %d", #self.classes)
+    end
+    local order, part_of, parts = {}, {}, {}
+    for c = 1, self.k do order[c] = c end
+    local function share(c) return self.by_class[c][2] / math.max(1, self.counts[c]) end
+    table.sort(order, function(a, b)
+        if share(a) ~= share(b) then return share(a) < share(b) end
+        return a < b
+    end)
+    for place, c in ipairs(order) do
+        local round = (place - 1) % (2 * n) + 1
+        part_of[c] = round <= n and round or 2 * n + 1 - round
+    end
+    for i, c in ipairs(self.cluster) do parts[i] = part_of[c] end
+    return parts
+end
+
 function Styles:__tostring()
     local lines = {("Styles: %d clusters of %d images"):format(self.k, #self.cluster)}
     for c = 1, self.k do
@@ -240,7 +265,9 @@ function Styles:__tostring()
     return table.concat(lines, "\n")
 end
 
-args.publish("Styles:", Styles, {assign = "styles: styles, images: dataset|frame"})
+args.publish("Styles:", Styles, {
+    assign = "styles: styles, images: dataset|frame", parts = "styles: styles, n: integer(2..64)",
+})
 
 return {
     styles = args.public("styles", "images: dataset|frame, options: {k: integer(1..64)?, seed: integer?}?", styles),

@@ -70,22 +70,38 @@ local function scaled(maps)
     return maps / (most + most:eq(0):float())
 end
 
--- What a network gets: tensors as they are, files and pictures as their model sees them.
+-- What a network gets: tensors as they are, files and pictures as their model sees them; of which part of the picture
+-- that is, nil for all of it.
 local function input_of(model, images)
     if lx.is_tensor(images) and images.dtype == "float32" then return images end
     return model:input(images)
 end
 
+-- Maps of a part of a picture as maps of all of it, 0 elsewhere.
+local function on_the_whole(maps, region)
+    if not region then return maps end
+    local count, height, width = table.unpack(maps.shape)
+    local down, across = height / region.h, width / region.w
+    local function pixels(length, scale) return math.floor(length * scale + 0.5) end
+    local whole = lx.zeros(count, math.max(height, pixels(region.height, down)),
+        math.max(width, pixels(region.width, across)))
+    local top = math.min(pixels(region.y, down), whole.shape[2] - height)
+    local left = math.min(pixels(region.x, across), whole.shape[3] - width)
+    whole:narrow(2, top + 1, height):narrow(3, left + 1, width):copy_(maps)
+    return whole
+end
+
 -- The map of several models: the mean of theirs, which are of different scales.
 local function together(caller, name, model, images, opts)
-    local sum
+    local sum, of
     for _, member in ipairs(model.members) do
-        local x, message, code = input_of(member, images)
-        if not x then return nil, message, code end
+        local x, region, code = input_of(member, images)
+        if not x then return nil, region, code end
+        of = region
         local maps = scaled(maps_of(caller, name, member.net, x, opts))
         sum = sum and sum + maps or maps
     end
-    return sum / #model.members
+    return on_the_whole(sum / #model.members, of)
 end
 
 local function check_images(caller, x)
@@ -106,9 +122,9 @@ local function run(name, model, images, opts)
     opts.class = number_of(caller, model, opts.class)
     if lx.is_tensor(images) and not (is_file and images.dtype == "uint8") then check_images(caller, images) end
     if is_file and model.members then return together(caller, name, model, images, opts) end
-    local x, message, code = input_of(model, images)
-    if not x then return nil, message, code end
-    return maps_of(caller, name, is_file and model.net or model, x, opts)
+    local x, region, code = input_of(model, images)
+    if not x then return nil, region, code end
+    return on_the_whole(maps_of(caller, name, is_file and model.net or model, x, opts), region)
 end
 
 -- ---- methods ----------------------------------------------------------------------------------------------------
@@ -135,7 +151,7 @@ end
 ---@param images Tensor|string|{bytes: string, name: string?} float32 [N,C,H,W] as the network gets them; with a model
 ---  also the path or the bytes of a file, or a picture uint8 [1,H,W]
 ---@param options? luxel.ExplainOptions
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.grad_cam(model, images, options)
     return run("grad_cam", model, images, args.with_defaults(options, {batch = 32}))
@@ -146,7 +162,7 @@ end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name: string?} as of `grad_cam`
 ---@param options? luxel.ExplainOptions
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.grad_cam_plus_plus(model, images, options)
     return run("grad_cam_plus_plus", model, images, args.with_defaults(options, {batch = 32}))
@@ -157,7 +173,7 @@ end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name: string?} as of `grad_cam`
 ---@param options? luxel.ExplainOptions
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.layer_cam(model, images, options)
     return run("layer_cam", model, images, args.with_defaults(options, {batch = 32}))
@@ -168,7 +184,7 @@ end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name: string?} as of `grad_cam`
 ---@param options? luxel.ExplainOptions
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.score_cam(model, images, options)
     return run("score_cam", model, images, args.with_defaults(options, {batch = 32}))
@@ -179,7 +195,8 @@ end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name: string?} as of `grad_cam`
 ---@param options? luxel.ExplainOptions
----@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), signed, in units of the
+---  logit
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.occlusion(model, images, options)
     return run("occlusion", model, images, args.with_defaults(options, {batch = 32}))
@@ -191,7 +208,8 @@ end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name: string?} as of `grad_cam`
 ---@param options? luxel.ExplainOptions
----@return Tensor? maps float32 [N,H,W] of the network's input, signed, in units of the logit
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), signed, in units of the
+---  logit
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.integrated_gradients(model, images, options)
     return run("integrated_gradients", model, images, args.with_defaults(options, {batch = 32, steps = 32}))
@@ -202,7 +220,7 @@ end
 ---@param model Module|luxel.Predictor as of `grad_cam`
 ---@param images Tensor|string|{bytes: string, name: string?} as of `grad_cam`
 ---@param options? luxel.ExplainOptions
----@return Tensor? maps float32 [N,H,W] of the network's input, at least 0
+---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.smooth_grad(model, images, options)
     local opts = args.with_defaults(options, {batch = 32, samples = 32, noise = 0.15, seed = 1})

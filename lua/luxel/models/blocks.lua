@@ -28,6 +28,17 @@ function blocks.conv_norm(inputs, outputs, kernel, options)
     return options.activation and layers:append(options.activation) or layers
 end
 
+--- What modules make of x, with x added to it where `adds` says so.
+---@param x Tensor
+---@param adds boolean
+---@param ... Module
+---@return Tensor
+function blocks.residual(x, adds, ...)
+    local steps = {...}
+    if adds then steps[#steps + 1] = nn.plus(x) end
+    return nn.chain(x, table.unpack(steps))
+end
+
 --- Squeeze and excitation (Hu et al. 2018): each channel times a gate that the means of all channels give.
 local SqueezeExcitation = nn.class("SqueezeExcitation")
 blocks.SqueezeExcitation = SqueezeExcitation

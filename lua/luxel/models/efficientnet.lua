@@ -100,8 +100,7 @@ function DepthwiseSeparable:init(conv, norm, kernel, stride, inputs, outputs)
 end
 
 function DepthwiseSeparable:forward(x)
-    local y = nn.chain(x, self.conv_dw, self.bn1, self.act, self.conv_pw, self.bn2)
-    return self.shortcut and x + y or y
+    return blocks.residual(x, self.shortcut, self.conv_dw, self.bn1, self.act, self.conv_pw, self.bn2)
 end
 
 -- The same after 1×1 to more channels.
@@ -120,8 +119,8 @@ function InvertedResidual:init(conv, norm, kernel, stride, expansion, inputs, ou
 end
 
 function InvertedResidual:forward(x)
-    local y = nn.chain(x, self.conv_pw, self.bn1, self.act, self.conv_dw, self.bn2, self.act, self.conv_pwl, self.bn3)
-    return self.shortcut and x + y or y
+    return blocks.residual(x, self.shortcut, self.conv_pw, self.bn1, self.act, self.conv_dw, self.bn2, self.act,
+        self.conv_pwl, self.bn3)
 end
 
 local EfficientNetLite = nn.class("EfficientNetLite", network.Network)

@@ -49,8 +49,7 @@ function InvertedResidual:init(inputs, outputs, stride, expansion)
 end
 
 function InvertedResidual:forward(x)
-    local y = self.conv(x)
-    return self.shortcut and x + y or y
+    return blocks.residual(x, self.shortcut, self.conv)
 end
 
 -- Expansion t, channels c, repetitions n, stride s of the first (Table 2).
@@ -102,8 +101,7 @@ function Bneck:init(kernel, inputs, width, outputs, squeeze, activation, stride)
 end
 
 function Bneck:forward(x)
-    local y = self.block(x)
-    return self.shortcut and x + y or y
+    return blocks.residual(x, self.shortcut, self.block)
 end
 
 -- Kernel, input channels, expanded, output channels, squeeze and excitation, activation, stride (Tables 1 and 2).

@@ -27,8 +27,9 @@ end
 
 local function same(name) return name end
 
--- Blocks of EfficientNet-B0 and Lite0 in each stage.
+-- Blocks of EfficientNet-B0 and Lite0, and of MobileNetV2, in each stage.
 local STAGES <const> = {1, 2, 2, 3, 3, 4, 1}
+local MOBILE_STAGES <const> = {1, 2, 3, 4, 3, 3, 1}
 
 -- Block `number` of all, from 0: its stage and its place in that, from 0.
 local function place_of(number)
@@ -76,6 +77,24 @@ local function b0_name(name)
     if not stage then return B0_AROUND(name) end
     local known = (stage == "0" and B0_FIRST or B0_OTHER)[layer]
     return known and ("features.%d.%s.block.%s.%s"):format(math.tointeger(stage) + 1, place, known, rest) or nil
+end
+
+-- MobileNetV2 as timm names it.
+local MOBILE_AROUND <const> = by_patterns {
+    {"^conv_stem%.", "features.0.0."}, {"^bn1%.", "features.0.1."}, {"^conv_head%.", "features.18.0."},
+    {"^bn2%.", "features.18.1."}, {"^classifier%.", "classifier.1."},
+}
+local MOBILE_FIRST <const> = {conv_dw = "0.0", bn1 = "0.1", conv_pw = "1", bn2 = "2"}
+local MOBILE_OTHER <const> = {
+    conv_pw = "0.0", bn1 = "0.1", conv_dw = "1.0", bn2 = "1.1", conv_pwl = "2", bn3 = "3",
+}
+
+local function mobile_name(name)
+    local stage, place, layer, rest = name:match("^blocks%.(%d+)%.(%d+)%.([%w_]+)%.([%w_]+)$")
+    if not stage then return MOBILE_AROUND(name) end
+    local known, number = (stage == "0" and MOBILE_FIRST or MOBILE_OTHER)[layer], math.tointeger(place) + 1
+    for i = 1, math.tointeger(stage) do number = number + (MOBILE_STAGES[i] or 0) end
+    return known and ("features.%d.conv.%s.%s"):format(number, known, rest) or nil
 end
 
 -- DenseNets as torchvision's first files name them, with a dot that later versions leave out.
@@ -127,6 +146,9 @@ local SOURCES <const> = {
     },
     {name = "timm", networks = "^resnet%d+$", rename = same, input = IMAGENET},
     {name = "timm", networks = "^densenet%d+$", rename = same, input = IMAGENET},
+    {
+        name = "timm", networks = "^mobilenet_v2$", has = "conv_stem.weight", rename = mobile_name, input = IMAGENET,
+    },
     {name = "torchvision", networks = "^resnet%d+$", has = "conv1.weight", rename = same, input = IMAGENET},
     {
         name = "torchvision", networks = "^efficientnet_b0$", has = "features.0.0.weight", rename = same,

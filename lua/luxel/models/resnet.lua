@@ -6,7 +6,7 @@ local args = require "luxel.args"
 local lx = require "luxel"
 local network = require "luxel.models.network"
 
-local nn, F = lx.nn, lx.nn.functional
+local nn = lx.nn
 
 local function conv3x3(inputs, outputs, stride)
     return nn.Conv2d(inputs, outputs, 3, {stride = stride, padding = 1, bias = false})
@@ -17,6 +17,9 @@ local function conv1x1(inputs, outputs, stride)
 end
 
 -- ---- blocks ---------------------------------------------------------------------------------------------------
+
+-- Adds x (equation 1), or a projection of it where its shape changes (equation 2).
+local function shortcut(block, x) return nn.plus(block.downsample and block.downsample(x) or x) end
 
 -- Two 3×3 convolutions (Figure 5, left).
 local BasicBlock = nn.class("BasicBlock")
@@ -30,8 +33,8 @@ function BasicBlock:init(inputs, width, stride)
     self.bn2 = nn.BatchNorm2d(width)
 end
 
-function BasicBlock:residual(x)
-    return nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2)
+function BasicBlock:forward(x)
+    return nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2, shortcut(self, x), self.relu)
 end
 
 -- 1×1 to fewer channels, 3×3, 1×1 to four times as many (Figure 5, right).
@@ -48,16 +51,9 @@ function Bottleneck:init(inputs, width, stride)
     self.relu = nn.ReLU()
 end
 
-function Bottleneck:residual(x)
-    return nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu, self.conv3, self.bn3)
-end
-
--- y = relu(F(x) + x) (equation 1), with a projection of x where its shape changes (equation 2).
-for _, class in ipairs {BasicBlock, Bottleneck} do
-    function class:forward(x)
-        local y = self:residual(x)
-        return F.relu(y + (self.downsample and self.downsample(x) or x))
-    end
+function Bottleneck:forward(x)
+    return nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu, self.conv3, self.bn3,
+        shortcut(self, x), self.relu)
 end
 
 -- ---- the network ----------------------------------------------------------------------------------------------

@@ -167,11 +167,12 @@ end
 -- ---- chain ----------------------------------------------------------------------------------------------------
 
 --- What a `Sequential` of these modules computes, for a forward whose modules have names of their own: each one's
---- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time.
+--- result is the next one's input, and in a view made by `nn.fuse` several are computed at a time. `nn.plus(tensor)`
+--- among them adds a shortcut.
 ---@param x Tensor
----@param ... Module
+---@param ... Module|fun(x: Tensor): Tensor
 ---@return Tensor
-layers.chain = args.public("chain", "x: any, ...: submodule", function(x, ...)
+layers.chain = args.public("chain", "x: any, ...: step_of_chain", function(x, ...)
     if fuse.is_running() then return fuse.run({...}, Sequential, x) end
     for i = 1, select("#", ...) do x = select(i, ...)(x) end
     return x

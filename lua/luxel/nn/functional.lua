@@ -455,8 +455,9 @@ end
 ---@param running_var Tensor? [C] likewise
 ---@param weight Tensor? [C]
 ---@param bias Tensor? [C]
----@param options {training: boolean, momentum: number, eps: number, activation: "relu"|"relu6"}? training: default
---- false; momentum: default 0.1; eps: default 1e-5; activation: is applied to the result in the same pass
+---@param options {training: boolean, momentum: number, eps: number, addend: Tensor?, activation: "relu"|"relu6"}?
+--- training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's shape, is added to the result;
+--- activation: is applied to it then; all in the same pass
 ---@return Tensor y of x's shape
 function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     local name, shape = "batch_norm", x.shape
@@ -485,7 +486,13 @@ function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     elseif not mean or not var then
         check.fail(name, "running_mean and running_var are needed when not training")
     end
-    local y = ops.batch_norm(images, weight, bias, mean, var, options.eps or 1e-5, options.training == true,
+    local addend = options.addend
+    if addend then
+        check.float(name, "options: option 'addend'", addend)
+        check.same_shape(name, "input", x, "options: option 'addend'", addend)
+        if #shape ~= 4 then addend = addend:reshape(images.shape) end
+    end
+    local y = ops.batch_norm(images, weight, bias, addend, mean, var, options.eps or 1e-5, options.training == true,
         options.activation)
     return #shape == 4 and y or y:reshape(shape)
 end
@@ -719,7 +726,7 @@ local declarations = {
     pad = "x: tensor, padding: integer(-2147483647..2147483647)[], "
         .. 'options: {mode: "constant"|"reflect"|"replicate"|"circular"?, value: number?}?',
     batch_norm = "x: tensor, running_mean: tensor?, running_var: tensor?, " .. AFFINE
-        .. ", options: {training: boolean?, momentum: number(0..1)?, eps: finite(0..)?, "
+        .. ", options: {training: boolean?, momentum: number(0..1)?, eps: finite(0..)?, addend: tensor?, "
         .. ("activation: %s?}?"):format(IN_PASSING),
     instance_norm = "x: tensor, running_mean: tensor?, running_var: tensor?, " .. AFFINE
         .. ", options: {use_input_stats: boolean?, momentum: number(0..1)?, eps: finite(0..)?}?",

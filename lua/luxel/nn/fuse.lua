@@ -4,7 +4,7 @@
 -- does, every Sequential inside (nested ones, and those of networks made by `nn.class`) is computed here:
 --
 --   - Conv2d, Linear or BatchNorm2d and the ReLU or ReLU6 after it are one operation, and so are Conv2d, ReLU and a
---     MaxPool2d(2);
+--     MaxPool2d(2); of BatchNorm2d also with `nn.plus` before the activation, or alone;
 --   - a BatchNorm2d that uses its running statistics goes into the weights of the Conv2d before it, where no gradients
 --     are wanted;
 --   - a result that only passes from one built-in layer to the next is freed at once.
@@ -21,6 +21,7 @@ local events = require "luxel.compile.events"
 local linear = require "luxel.nn.linear"
 local memory = require "luxel.memory"
 local norm = require "luxel.nn.norm"
+local shapes = require "luxel.shape"
 local simple = require "luxel.nn.simple"
 
 local fuse = {}
@@ -54,6 +55,34 @@ local function activation_of(module)
     if module == nil or not is_built_in(module) then return nil end
     local name = getmetatable(module).class.activation
     return IN_PASSING[name] and name or nil
+end
+
+-- ---- shortcuts ------------------------------------------------------------------------------------------------
+
+-- What nn.plus gives: the step of a chain that adds a tensor.
+local Plus = {}
+
+function Plus:__call(x) return x + self.tensor end
+
+--- A step of `nn.chain` that adds a tensor to what comes before it, as a residual network's shortcut does (He et al.
+--- 2016): `nn.chain(x, conv1, bn1, relu, conv2, bn2, nn.plus(x), relu)`. In a view made by `nn.fuse` a BatchNorm2d
+--- before it and a ReLU or ReLU6 after it are computed in the same pass over memory.
+---@param tensor Tensor float32 of a shape that goes with the result before it
+---@return fun(x: Tensor): Tensor step
+function fuse.plus(tensor) return setmetatable({tensor = tensor}, Plus) end
+
+fuse.plus = args.public("plus", "tensor: tensor", fuse.plus)
+
+local function is_plus(step) return step ~= nil and getmetatable(step) == Plus end
+
+args.type("step_of_chain", "a module or nn.plus", "table", function(value)
+    return is_plus(value) or rawget(value, "_modules") ~= nil
+end)
+
+-- What a step of a chain adds to x as it is, without broadcasting, or nil.
+local function addend_of(step, x)
+    local addend = is_plus(step) and step.tensor
+    return addend and addend.dtype == "float32" and shapes.same(addend.shape, x.shape) and addend or nil
 end
 
 -- ---- merging --------------------------------------------------------------------------------------------------
@@ -150,9 +179,14 @@ local function multiply(modules, i, x)
 end
 
 local function normalise(modules, i, x)
-    local layer, activation = modules[i], activation_of(modules[i + 1])
-    if not is_plain(layer, norm.BatchNorm2d) or not activation then return nil end
-    return layer:activated(x, activation), i + 2
+    local layer, after = modules[i], i + 1
+    if not is_plain(layer, norm.BatchNorm2d) then return nil end
+    local addend = addend_of(modules[after], x)
+    if addend then after = after + 1 end
+    local activation = activation_of(modules[after])
+    if activation then after = after + 1 end
+    if after == i + 1 then return nil end
+    return layer:activated(x, activation, addend), after
 end
 
 --- The result of modules one after the other, computed several layers at a time.
@@ -166,7 +200,7 @@ function fuse.run(children, class, x)
     local passing = false -- whether x was made by a built-in layer here, so that nobody else has it
     local i = 1
     while modules[i] do
-        local built_in = is_built_in(modules[i])
+        local built_in = is_plus(modules[i]) or is_built_in(modules[i])
         local y, after = convolve(modules, i, x)
         if not after then y, after = multiply(modules, i, x) end
         if not after then y, after = normalise(modules, i, x) end

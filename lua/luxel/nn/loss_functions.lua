@@ -247,6 +247,9 @@ end
 -- Below all similarities, and finite, so that it meets no 0 that makes a NaN of it.
 local NOT_AT_ALL <const> = -1e30
 
+-- Rows of length 1.
+local function unit(rows) return rows * (rows * rows):sum({2}, true):clamp(1e-16, math.huge):rsqrt() end
+
 --- Normalised temperature-scaled cross-entropy of pairs (NT-Xent, Chen et al. 2020, "A simple framework for contrastive
 --- learning of visual representations", equation 1): each of the 2N rows should be nearer to its partner, by the cosine
 --- of the angle between them, than to the 2N - 2 others.
@@ -264,7 +267,7 @@ function F.nt_xent_loss(x, target, options)
     local n, device = x.shape[1], x.device
     if n == 0 then check.fail(name, "input: expected at least one pair, got %s", args.describe(x)) end
     local rows = lx.cat({x, target}, 1)
-    rows = rows * (rows * rows):sum({2}, true):clamp(1e-16, math.huge):rsqrt()
+    rows = unit(rows)
     local number = lx.arange(1, 2 * n + 1, {device = device})
     local partner = lx.cat({lx.arange(n + 1, 2 * n + 1, {device = device}), lx.arange(1, n + 1, {device = device})}, 1)
     local same = number:view(2 * n, 1):eq(number:view(1, 2 * n))
@@ -272,6 +275,39 @@ function F.nt_xent_loss(x, target, options)
     local cosines = rows:matmul(rows:t()) / (options.temperature or 0.5)
     local log_p = ops.along(ops.log_softmax, cosines:masked_fill(same, NOT_AT_ALL), 2)
     local loss = -(log_p * paired):sum(2)
+    if options.reduction == "none" then return loss end
+    return options.reduction == "sum" and loss:sum() or loss:mean()
+end
+
+--- Contrastive loss of pairs of two kinds, such as films and their reports: each row of x should be nearer to its
+--- partner among the rows of target, by the cosine of the angle between them, than to the others, and the other way
+--- round. With `weight` 0.75 and `temperature` 0.1 it is that of ConVIRT (Zhang et al. 2020, "Contrastive learning of
+--- medical visual representations from paired images and text", equations 2 to 4), with 0.5 and a temperature that is
+--- learnt that of CLIP (Radford et al. 2021, "Learning transferable visual models from natural language supervision").
+--- Other rows count as wrong partners, also where they say the same.
+---@param x Tensor [N,D] what one network makes of the ones
+---@param target Tensor [N,D] and what another one makes of their partners, in the same order
+---@param options {temperature: number|Tensor, weight: number, reduction: "mean"|"sum"|"none"}? temperature: what
+--- cosines are divided by, default 0.1; a tensor of one number, positive, gets a gradient; weight: of finding target
+--- for x, from 0 to 1, default 0.5, the rest being that of finding x for target; reduction: default "mean"
+---@return Tensor loss 0-d, or [N] for "none"
+function F.clip_loss(x, target, options)
+    local name = "clip_loss"
+    options = options or NO_OPTIONS
+    check.float(name, "input", x, {"N", "D"})
+    check.float(name, "target", target)
+    check.same_shape(name, "input", x, "target", target)
+    local n, temperature, weight = x.shape[1], options.temperature or 0.1, options.weight or 0.5
+    if n == 0 then check.fail(name, "input: expected at least one pair, got %s", args.describe(x)) end
+    if core.is_tensor(temperature) and (temperature.dtype ~= "float32" or temperature:numel() ~= 1) then
+        check.fail(name, "option 'temperature': expected one number, got %s", args.describe(temperature))
+    end
+    local cosines = unit(x):matmul(unit(target):t()) / temperature
+    local number = lx.arange(1, n + 1, {device = x.device})
+    local paired = number:view(n, 1):eq(number:view(1, n)):float()
+    local there = (ops.along(ops.log_softmax, cosines, 2) * paired):sum(2)
+    local back = (ops.along(ops.log_softmax, cosines, 1) * paired):sum(1)
+    local loss = -(there * weight + back * (1 - weight))
     if options.reduction == "none" then return loss end
     return options.reduction == "sum" and loss:sum() or loss:mean()
 end
@@ -420,6 +456,7 @@ local OPTIONS <const> = {
     focal_loss = "alpha: number(..1)?, gamma: finite(0..)?",
     dice_loss = "smooth: finite(0..)?, squared: boolean?",
     nt_xent_loss = "temperature: number(1e-4..1e4)?",
+    clip_loss = "temperature: number(1e-4..1e4)|tensor?, weight: finite(0..1)?",
     tversky_loss = "alpha: finite(0..)?, beta: finite(0..)?, smooth: finite(0..)?",
 }
 

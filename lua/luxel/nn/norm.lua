@@ -63,11 +63,11 @@ local function init_batch_norm(self, channels, options)
     if options.track_running_stats ~= false then add_running(self, channels) end
 end
 
-local function normalise(self, x, activation)
+local function normalise(self, x, activation, addend)
     local momentum = momentum_of(self)
     return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, {
         training = learns_statistics(self) or self.running_mean == nil, momentum = momentum, eps = self.eps,
-        activation = activation,
+        activation = activation, addend = addend,
     })
 end
 
@@ -123,19 +123,21 @@ function BatchNorm2d:forward(x)
     return normalise(self, x)
 end
 
---- The same with an activation after it, in one pass over memory: what `nn.fuse` calls.
+--- The same with something added to it and an activation after that, in one pass over memory: what `nn.fuse` calls.
 ---@param x Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation "relu"|"relu6"|nil
+---@param addend Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function BatchNorm2d:activated(x, activation)
+function BatchNorm2d:activated(x, activation, addend)
     check.float(self, "input", x, {"N", self.channels, "H", "W"})
-    return normalise(self, x, activation)
+    return normalise(self, x, activation, addend)
 end
 
 BatchNorm2d.extra = channels_text
 
 declare(BatchNorm2d, {
-    init = "channels: size, options: " .. OPTIONS, forward = "x: any?", activated = "x: any?, activation: text",
+    init = "channels: size, options: " .. OPTIONS, forward = "x: any?",
+    activated = "x: any?, activation: text?, addend: any?",
 })
 
 ---@class DarknetBatchNorm2d: BatchNorm2d
@@ -194,11 +196,16 @@ function DarknetBatchNorm2d:forward(x)
     })
 end
 
---- The same with an activation after it.
+--- The same with something added to it and an activation after that.
 ---@param x Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"
+---@param activation "relu"|"relu6"|nil
+---@param addend Tensor? of the shape of x
 ---@return Tensor of the shape of x
-function DarknetBatchNorm2d:activated(x, activation) return F[activation](self(x)) end
+function DarknetBatchNorm2d:activated(x, activation, addend)
+    local y = self(x)
+    if addend then y = y + addend end
+    return activation and F[activation](y) or y
+end
 
 function DarknetBatchNorm2d:extra()
     local text = ("%d, root=%s, eps=%g"):format(self.channels, self.root, self.eps)
@@ -207,7 +214,7 @@ end
 
 declare(DarknetBatchNorm2d, {
     init = 'channels: size, options: {root: "inside"|"outside"?, eps: finite(0..)?, momentum: number(0..1)|boolean?}?',
-    forward = "x: any?", activated = "x: any?, activation: text",
+    forward = "x: any?", activated = "x: any?, activation: text?, addend: any?",
 })
 
 -- ---- over each image ------------------------------------------------------------------------------------------

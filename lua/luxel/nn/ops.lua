@@ -103,15 +103,20 @@ end, function(ctx, dy)
     return core.adaptive_avg_pool2d_backward(dy, ctx.shape, ctx.blocked)
 end)
 
--- x [N,C,H,W]; mean and var [C] are the batch's where `training`, else the running ones.
--- activation: what is applied to the result, or nil. Backward computes again what it was applied to.
-define("batch_norm", function(ctx, x, weight, bias, mean, var, eps, training, activation)
+-- x [N,C,H,W]; mean and var [C] are the batch's where `training`, else the running ones; addend [N,C,H,W] or nil: is
+-- added to the result; activation: what is applied to it then, or nil. Backward computes again what it was applied to,
+-- but takes it from the result where there is an addend, which need not be kept then.
+define("batch_norm", function(ctx, x, weight, bias, addend, mean, var, eps, training, activation)
+    local y = core.batch_norm_apply(x, mean, var, weight, bias, eps, activation, addend)
     ctx.x, ctx.weight, ctx.mean, ctx.var, ctx.eps, ctx.training = x, weight, mean, var, eps, training
-    ctx.activation, ctx.bias = activation, activation and bias
-    return core.batch_norm_apply(x, mean, var, weight, bias, eps, activation)
+    ctx.activation, ctx.adds = activation, addend ~= nil
+    if addend then ctx.y = activation and y else ctx.bias = activation and bias end
+    return y
 end, function(ctx, dy)
-    return core.batch_norm_backward(dy, ctx.x, ctx.mean, ctx.var, ctx.weight, ctx.bias, ctx.eps, ctx.training,
-        ctx.activation)
+    local dz = ctx.adds and before_activation(ctx.activation, ctx.y, dy) or dy
+    local dx, dw, db = core.batch_norm_backward(dz, ctx.x, ctx.mean, ctx.var, ctx.weight, ctx.bias, ctx.eps,
+        ctx.training, not ctx.adds and ctx.activation or nil)
+    return dx, dw, db, ctx.adds and dz or nil
 end)
 
 -- Each row of x [R,D] to mean 0 and variance 1.

@@ -1,4 +1,5 @@
---- Pages of results, each one HTML file that needs nothing else: of a training run, and of an evaluation.
+--- Pages of results, each one HTML file that needs nothing else: of a training run, of an evaluation, and of one film,
+--- with suggestions for its reader.
 --
 --     lx.report.run("runs/first")                                         -- runs/first/report.html
 --     local probabilities = assert(predictor:probabilities(dataset))
@@ -9,11 +10,15 @@
 -- Pages show names of files and pictures of images: who sees a page sees these.
 
 local args = require "luxel.args"
+local lx = require "luxel"
 local evaluation = require "luxel.report.evaluation"
 local namespace = require "luxel.namespace"
 local run = require "luxel.report.run"
+local study = require "luxel.report.study"
+local suggest = require "luxel.report.suggest"
+local suggestion_rules = require "luxel.report.suggestion_rules"
 
-local report = {}
+local report = {rules = suggestion_rules.rules}
 
 --- Writes the page of a training run, from its `log.csv` and models: curves, recipe, model card.
 ---@param folder string of the run
@@ -42,7 +47,51 @@ function report.evaluation(path, probabilities, dataset, options)
     return evaluation.write(path, probabilities, dataset, args.with_defaults(options, DEFAULTS))
 end
 
+--- Suggestions for the reader, by a table of rules: of each finding a rule may look at probability, doubt, the age of
+--- the patient and the urgency of the request, and what it looks at and is not known is said (`unjudged`). Nothing of
+--- it is a prescription: a physician decides (`notice`).
+---@param findings {finding: string, probability: number, threshold: number?, doubt: number?, uncertain: boolean?}[]
+---  threshold: the model's; doubt: from 0 to 0.5, and uncertain, as of answers of `lx.predictor`; _ and capitals in
+---  names do not matter
+---@param options {rules: luxel.SuggestionRules?, age: number?, urgency: "routine"|"urgent"|nil}? rules: of
+---  `lx.report.rules`, default those that Luxel has; age: in years
+---@return luxel.Suggestions
+function report.suggest(findings, options) return suggest.suggest(findings, options or {}) end
+
+--- What a model finds in one film: findings with probability, threshold and doubt, maps of where that comes from, and,
+--- with `rules`, suggestions for the reader. `print` shows it as text, `write_study` makes a page of it.
+---@param predictor luxel.Predictor of two classes, of several, or of labels
+---@param source string|{bytes: string, name: string?} a path, or the bytes of a file
+---@param options? {explain: string|false|nil, maps: integer?, rules: luxel.SuggestionRules|boolean|nil, age: number?,
+---  urgency: "routine"|"urgent"|nil} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps:
+---  of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules:
+---  of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
+function report.study(predictor, source, options)
+    local opts = args.with_defaults(options, {explain = "layer_cam", maps = 3})
+    if opts.explain then
+        args.check("study: options: option 'explain'", '"' .. table.concat(lx.explain.METHODS, '"|"') .. '"',
+            opts.explain)
+    end
+    return study.of(predictor, source, opts)
+end
+
+--- Writes the page of a study. It shows the film and the name of its file.
+---@param path string the file
+---@param of luxel.Study
+---@param options? {command: string?} command: how it was made, for the page
+---@return boolean? ok, string? message, string? code "io" where it cannot be written
+function report.write_study(path, of, options) return study.write(path, of, options or {}) end
+
 args.publish("", report, {
+    study = "predictor: predictor, source: text|{bytes: string, name: text?}, options: {explain: text|false?, "
+        .. "maps: integer(0..100)?, rules: suggestion_rules|boolean?, age: finite(0..150)?, "
+        .. 'urgency: "routine"|"urgent"?}?',
+    write_study = "path: path, of: study, options: {command: string?}?",
+    rules = "path: path?",
+    suggest = "findings: {finding: text, probability: finite(0..1), threshold: finite(0..1)?, "
+        .. "doubt: finite(0..0.5)?, uncertain: boolean?}[], options: {rules: suggestion_rules?, "
+        .. 'age: finite(0..150)?, urgency: "routine"|"urgent"?}?',
     run = "folder: path, options: {out: path?, command: string?}?",
     evaluation = "path: path, probabilities: tensor|table, dataset: dataset, "
         .. "options: {threshold: threshold|number[]?, classes: text[]?, subgroups: table?, metadata: table?, "

@@ -98,6 +98,7 @@ function parts.model_card(out, metadata, more)
     row(rows, "Input", metadata.size and ("%d × %d pixels, %d channel%s"):format(metadata.size, metadata.size,
         metadata.input.channels, metadata.input.channels == 1 and "" or "s"))
     local normalisation = metadata.normalisation
+    if metadata.input.crop then row(rows, "Cropped to", "the " .. metadata.input.crop) end
     row(rows, "Normalised by", ("mean %s, standard deviation %s%s"):format(flat(normalisation.mean),
         flat(normalisation.std), normalisation.enhance and "; enhanced: " .. flat(normalisation.enhance) or ""))
     row(rows, "First weights", metadata.pretrained and ("%s (%s)"):format(metadata.pretrained.source,
@@ -107,8 +108,9 @@ function parts.model_card(out, metadata, more)
     row(rows, "Epoch", metadata.epoch)
     row(rows, "Threshold", metadata.threshold and ("%s, by: %s"):format(flat(metadata.threshold),
         metadata.chosen and metadata.chosen.threshold or "not known"))
-    row(rows, "Calibration", metadata.chosen and ("%s, on %s images"):format(metadata.chosen.calibration,
-        metadata.chosen.images or "an unknown number of"))
+    row(rows, "Calibration", metadata.chosen and ("%s, on %s images%s"):format(
+        metadata.chosen.calibration, metadata.chosen.images or "an unknown number of",
+        metadata.chosen.of and ": " .. metadata.chosen.of or ""))
     local names = {}
     for name, value in pairs(found) do
         if type(value) == "number" and name:find("^val_") then names[#names + 1] = name end

@@ -266,7 +266,7 @@ local function label_words(rules, words, starts, stops, text, add)
             cue = cue and text:sub(starts[cue.from], stops[cue.to]) or nil,
         }
         if others[1] then describe(out, mention, index, mentions, words, others) end
-        add(out)
+        add(out, starts[mention.from], stops[mention.to])
     end
 end
 
@@ -281,6 +281,7 @@ local function end_of_piece(words, from)
     return last
 end
 
+-- Calls `add` with each mention in a sentence, and the bytes from which and up to which its words stand.
 local function label_sentence(rules, text, add)
     local words, starts, stops = words_of(text)
     if #words <= MOST then return label_words(rules, words, starts, stops, text, add) end
@@ -363,5 +364,7 @@ end
 
 args.type("rules", "rules of lx.text.rules", "table", function(value) return getmetatable(value) == divided.class end)
 
-return args.public("label", "report: string|{text: string?, findings: string?, impression: string?, "
+local label_public = args.public("label", "report: string|{text: string?, findings: string?, impression: string?, "
     .. "indication: string?, comparison: string?}, options: {rules: rules?}?", label)
+
+return {label = label_public, sentence = label_sentence, words = words_of, usual_rules = usual_rules}

@@ -14,8 +14,7 @@ local args = require "luxel.args"
 local namespace = require "luxel.namespace"
 local near = require "luxel.near"
 local phrases = require "luxel.text.phrases"
-
-local LARGEST <const> = 1 << 20 -- bytes of a file
+local rule_file = require "luxel.text.rule_file"
 
 local VALUES <const> = {present = 1, absent = 0, doubt = -1, ["not"] = "not"}
 local CUES <const> = {
@@ -88,22 +87,8 @@ local function meaning(section, finding, key, number)
     return {cue = cue, reach = reach, line = number}
 end
 
-local function read_line(self, state, line, number)
-    if not utf8.len(line) then return nil, "it is not UTF-8" end
-    line = line:gsub("#.*", ""):match("^%s*(.-)%s*$")
-    if line == "" then return true end
-    local heading = line:match("^%[%s*(.-)%s*%]$")
-    if heading then
-        local section, name = open_section(self, (heading:gsub("%s+", " ")))
-        if not section then return nil, name end
-        state.section, state.finding = section, name
-        return true
-    end
-    local key, rest = line:match("^([^:]-)%s*:%s*(.*)$")
-    if not key then return nil, ("expected 'KEY: phrase; phrase' or a section in brackets, got '%s'"):format(
-        line:sub(1, utf8.offset(line, math.min(utf8.len(line), 40) + 1) - 1)) end
-    if not state.section then return nil, "it is before the first section" end
-    key = key:gsub("%s+", " ")
+-- The phrases of a line.
+local function take_line(self, state, key, rest, number)
     if state.section[key] == nil then
         local known = names_of(state.section)
         return nil, ("there is no '%s' in this section%s; there are %s"):format(key, near.suggestion(key, known),
@@ -119,16 +104,6 @@ local function read_line(self, state, line, number)
     return true
 end
 
-local function read_file(path)
-    local file, message = io.open(path, "rb")
-    if not file then return nil, message end
-    local text, problem = file:read(LARGEST + 1)
-    file:close()
-    if problem then return nil, ("%s: %s"):format(path, problem) end
-    if #(text or "") > LARGEST then return nil, ("%s: it is no file of rules: more than 1 MiB"):format(path) end
-    return text or ""
-end
-
 local here <const> = debug.getinfo(1, "S").source:match("^@(.*/)") or ""
 
 --- Reads a file of rules for `lx.text.label`. Without a path the rules that Luxel has (lua/luxel/text/chest.rules), of
@@ -137,17 +112,16 @@ local here <const> = debug.getinfo(1, "S").source:match("^@(.*/)") or ""
 ---@return luxel.Rules? rules, string? message, string? code with the line and the reason where the file has a mistake
 local function rules(path)
     path = path or here .. "chest.rules"
-    local text, message = read_file(path)
-    if not text then return nil, message, "io" end
     local self = {
         path = path, findings = {}, is_device = {}, count = 0, trie = phrases.trie(),
     }
-    local state, number = {seen = {}}, 0
-    for line in text:gsub("^\239\187\191", ""):gmatch("([^\n]*)\n?") do
-        number = number + 1
-        local ok, why = read_line(self, state, line, number)
-        if not ok then return nil, ("%s: line %d: %s"):format(path, number, why), "format" end
-    end
+    local state = {seen = {}}
+    local ok, message, code = rule_file.read(path, "KEY: phrase; phrase", function(heading)
+        local section, name = open_section(self, heading)
+        state.section, state.finding = section, name
+        return section, name
+    end, function(key, rest, number) return take_line(self, state, key, rest, number) end)
+    if not ok then return nil, message, code end
     if #self.findings == 0 then return nil, ("%s: it has no findings"):format(path), "format" end
     return setmetatable(self, Rules)
 end

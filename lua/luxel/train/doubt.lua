@@ -122,13 +122,15 @@ end
 ---@param validation {logits: number[], labels: number[], features: Tensor?}
 ---@param training Tensor? features of training images
 ---@param near {logits: number[], labels: number[], features: Tensor}[]? near misses
+---@param on {logits: number[], labels: number[]}? other images that the model was calibrated on
 ---@return luxel.Doubt
-function doubt.fit(model, validation, training, near)
-    local positive, negative = by_class(validation.logits, validation.labels)
+function doubt.fit(model, validation, training, near, on)
+    local of = on or validation
+    local positive, negative = by_class(of.logits, of.labels)
     local low, high = limits(positive, negative)
     local both = #positive > 0 and #negative > 0
     local fitted = {
-        coverage = COVERAGE, low = low, high = high, power = 0, images = #validation.logits,
+        coverage = COVERAGE, low = low, high = high, power = 0, images = #of.logits,
         prior = both and #positive / (#positive + #negative) or nil,
         positive = both and familiarity.thinned(positive, SCORES) or nil,
         negative = both and familiarity.thinned(negative, SCORES) or nil,

@@ -12,6 +12,7 @@ local choice = require "luxel.train.choice"
 local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
+local crop = require "luxel.data.crop"
 local doubt = require "luxel.train.doubt"
 local dro = require "luxel.train.dro"
 local features = require "luxel.train.features"
@@ -335,17 +336,24 @@ local function validate_scores(fit)
     check_logits(fit, logits, fit.val)
     if fit.state.epoch == 0 then warn_of_probabilities(fit, logits) end
     local kind, labels = task.kinds[fit.task], core.to_table(fit.val.labels)
-    local method, probabilities = fit.choice.calibration, {}
-    local fitted = method ~= "none" and kind.fit(logits, labels, method)
-    for i, logit in ipairs(logits) do probabilities[i] = kind.probabilities(logit, fitted or nil) end
-    local found = kind.judge(probabilities, labels, fit.choice)
+    local method, of = fit.choice.calibration, fit.calibrate_on or {logits = logits, labels = labels}
+    local fitted = method ~= "none" and kind.fit(of.logits, of.labels, method)
+    local function probabilities_of(rows)
+        local out = {}
+        for i, row in ipairs(rows) do out[i] = kind.probabilities(row, fitted or nil) end
+        return out
+    end
+    local found = kind.judge(probabilities_of(logits), labels, fit.choice, fit.calibrate_on and {
+        probabilities = probabilities_of(of.logits), labels = of.labels,
+    })
     found.loss = check_loss(fit, lx.no_grad(function()
         return fit.loss(logits_tensor(fit, logits), targets_of(fit, labels)):item()
     end))
     found.calibration = fitted
     found.chosen = {
-        threshold = found.chosen, images = #fit.val, calibration = fitted and calibrations.by_name[method].words
-            .. (fit.task == "labels" and " of each label" or "") or "none",
+        threshold = found.chosen, images = #of.labels, of = fit.calibrate_on and (of.words or "other images") or nil,
+        calibration = fitted and calibrations.by_name[method].words .. (fit.task == "labels" and " of each label"
+            or "") or "none",
     }
     return found
 end
@@ -712,7 +720,7 @@ local function add_doubt(fit)
         local near, few = {}, some_of(fit.val, doubt.NEAR)
         for i, steps in ipairs(doubt.near_misses(size)) do near[i] = look_at(fit, few, steps) end
         fitted = doubt.fit(metadata, look_at(fit, fit.val), look_at(fit, some_of(fit.train, doubt.TRAINING)).features,
-            near)
+            near, fit.calibrate_on)
     end
     metadata.doubt = fitted
     warn_unless(fit, lx.checkpoint.save(path, tensors, metadata))
@@ -736,6 +744,7 @@ local function check_datasets(fit)
             .. "'%s' of %d",
             val_set.task, #val_set.classes, train_set.task, #train_set.classes)
     end
+    crop.check("fit: options: option 'val'", val_set, train_set.crop)
     for k, name in ipairs(train_set.classes) do
         if val_set.classes[k] ~= name then
             args.fail("fit: options: option 'val': its class %d is %s, and that of the training images %s", k,
@@ -840,6 +849,24 @@ local function check_optimizer(fit)
         .. "net:parameters()")
 end
 
+-- Logits and labels of other images that are chosen on.
+local function check_calibrate_on(fit)
+    local of = fit.calibrate_on
+    local where, count = "fit: options: option 'calibrate_on': ", {[0] = 0, [1] = 0}
+    if fit.task ~= "binary" then args.fail(where .. "it is for two classes, and the task is '%s'", fit.task) end
+    if #of.logits ~= #of.labels then
+        args.fail(where .. "expected a label for each of the %d logits, got %d", #of.logits, #of.labels)
+    end
+    for i, label in ipairs(of.labels) do
+        if count[label] then
+            count[label] = count[label] + 1
+        elseif label == label then
+            args.fail(where .. "labels: expected 0, 1 or NaN (missing), got %s at place %d", tostring(label), i)
+        end
+    end
+    if count[0] == 0 or count[1] == 0 then args.fail(where .. "it has images of one class alone") end
+end
+
 local function check_swa(fit)
     if fit.ema then
         args.fail("fit: options: option 'swa': there can be one average of the weights; leave out 'ema'")
@@ -869,6 +896,7 @@ local function prepare(options)
     fit.task = fit.train.task
     local option, words = choice.mistake(fit.task, fit.calibration, fit.threshold)
     if option then args.fail("fit: options: option '%s': %s", option, words) end
+    if fit.calibrate_on then check_calibrate_on(fit) end
     fit.choice = choice.of(fit.task, fit.calibration, fit.threshold)
     fit.loss = fit.loss or task.kinds[fit.task].loss
     fit.judge_by = judge_by(fit)
@@ -998,50 +1026,53 @@ end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer,
----  out: string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?,
----  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
----  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
----  best: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?,
----  halt: integer?, callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite:
----  boolean?, freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics:
----  "parts"|"all"|"none"|nil, probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups:
----  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
----  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
----  specificity: number?, cost: number?, prevalence: number?}|nil, progress: luxel.Console?, profile: string?,
----  compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
----  cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of
----  0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment,
----  balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every
----  image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one
----  step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say),
----  which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged
----  instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a
----  learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc"
----  or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou,
----  ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that
----  epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze:
----  what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the
----  optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them:
----  that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its
----  inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
----  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that
----  grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment:
----  over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets
----  that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix:
----  images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each
----  batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as
----  `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or
----  "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost,
----  where a miss costs as much as `cost` false alarms; of two classes and of each label; callbacks: called with what
----  the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each
----  step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do
----  with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size =
----  64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network`
----  are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default
----  those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what
----  `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on
----  is shown too
+---@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out:
+---  string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?, seed:
+---  integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
+---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?, best:
+---  "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?, halt: integer?,
+---  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?, freeze:
+---  string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics: "parts"|"all"|"none"|nil,
+---  probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups: any[], step: number?,
+---  adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?, calibration:
+---  "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?, specificity:
+---  number?, cost: number?, prevalence: number?}|nil, calibrate_on: {logits: number[], labels: number[], words:
+---  string?}?, progress: luxel.Console?, profile: string?, compile: boolean?} loss: default binary cross-entropy of
+---  logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that
+---  have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights
+---  want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of
+---  `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
+---  augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one;
+---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
+---  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
+---  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
+---  best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever
+---  it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many
+---  epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`;
+---  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
+---  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
+---  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
+---  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
+---  (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation
+---  (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the
+---  group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of
+---  images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing;
+---  label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others
+---  of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With
+---  these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does;
+---  calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
+---  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs
+---  as much as `cost` false alarms; of two classes and of each label; calibrate_on: logits and labels of the images
+---  that calibration, threshold and conformal limits of two classes are fitted to instead of the validation images,
+---  such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are;
+---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
+---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
+---  resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with
+---  {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can
+---  answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the
+---  words of answers, default those of the datasets; compile: false calls network, loss and backward in each step
+---  instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones;
+---  what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
@@ -1121,6 +1152,7 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
     .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
     .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
     .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "
+    .. "calibrate_on: {logits: finite[], labels: number[], words: text?}?, "
     .. "patience: integer(1..)?, halt: integer(1..)?, callbacks: {step: function?, epoch: function?}?, "
     .. "metadata: table?, "
     .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?"

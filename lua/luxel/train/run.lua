@@ -31,7 +31,9 @@ function run.describe(fit)
     metadata.schema, metadata.version, metadata.task = schema.VERSION, version, fit.train.task
     metadata.classes = metadata.classes or fit.train.classes
     if metadata.task == "binary" then metadata.positive = metadata.positive or metadata.classes[2] end
-    metadata.input = {channels = (fit.train:source()):info().channels, low = 0, high = 1}
+    metadata.input = {
+        channels = (fit.train:source()):info().channels, low = 0, high = 1, crop = fit.train.crop,
+    }
     metadata.normalisation = {
         mean = fit.mean, std = fit.std, enhance = fit.enhance and pipeline.portable(fit.enhance) or nil,
     }
@@ -117,6 +119,7 @@ function run.recipe_of(fit)
     end
     return {
         ["training images"] = seen.fingerprint(fit.train), ["validation images"] = seen.fingerprint(fit.val),
+        ["what of the films it sees"] = fit.train.crop or "all",
         batch = text_of(fit.batch), seed = text_of(fit.seed), size = text_of(fit.size or fit.train.size or "as stored"),
         mean = text_of(fit.mean), std = text_of(fit.std), enhance = text_of(fit.enhance and pipeline.portable(
             fit.enhance)
@@ -136,6 +139,9 @@ function run.recipe_of(fit)
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
         ["the threshold"] = fit.choice.recipe.threshold,
+        ["what is calibrated on"] = fit.calibrate_on and hash_of(table.move(fit.calibrate_on.labels, 1,
+            #fit.calibrate_on.labels, #fit.calibrate_on.logits + 1, table.move(fit.calibrate_on.logits, 1,
+            #fit.calibrate_on.logits, 1, {}))) or "the validation images",
         ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",
     }
 end
@@ -160,6 +166,7 @@ local NEW <const> = {
     ["what is frozen"] = "nothing", ["the first weights"] = "new", ["label smoothing"] = "none", mixup = "none",
     cutmix = "none", swa = "none", balance = "none", ["group weights"] = "none",
     ["the calibration"] = "the usual", ["the threshold"] = "the usual",
+    ["what is calibrated on"] = "the validation images", ["what of the films it sees"] = "all",
 }
 
 -- How two recipes differ, in words; nil if they do not.

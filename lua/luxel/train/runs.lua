@@ -56,6 +56,7 @@ end
 ---@return string? message, string? code
 function runs.one(name, options, job, changes)
     local plan = args.check(name .. ": options: option 'fit': its result", "table", job.plan())
+    if plan.interrupted or plan.save_problem then return plan end -- what came before it was stopped
     local own = {progress = options.progress}
     for _, part in ipairs {plan, changes or {}} do
         for key, value in pairs(part) do own[key] = value end

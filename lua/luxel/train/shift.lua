@@ -1,6 +1,7 @@
 --- How much worse a network is on images of a kind that it was not trained on.
 
 local args = require "luxel.args"
+local calibrations = require "luxel.calibration.methods"
 local lx = require "luxel"
 local core = require "luxel.core"
 local result_type = require "luxel.result"
@@ -22,7 +23,8 @@ local function line_of(row)
     return ("%s, %d images (%d positive): %s"):format(row.name, row.images, row.positives, table.concat(words, ", "))
 end
 
-local new_result = result_type("shift", {"groups", "outsides", "worst", "mean", "interrupted", "save_problem"},
+local FIELDS <const> = {"groups", "outsides", "worst", "mean", "left_out", "interrupted", "save_problem"}
+local new_result = result_type("shift", FIELDS,
     function(self)
         local lines = {}
         for _, row in ipairs(self.groups) do lines[#lines + 1] = "left out: " .. line_of(row) end
@@ -40,15 +42,20 @@ local shift = {}
 -- there.
 local function new_sample(name) return {name = name, scores = {}, labels = {}, patients = {}, thresholds = {}} end
 
-local function add(sample, predictor, dataset)
-    local found, message, code = predictor:probabilities(dataset)
+-- `logits` takes what the networks give, where it is wanted.
+local function add(sample, predictor, dataset, logits)
+    local found, message, code = predictor:logits(dataset)
     if not found then return nil, message, code end
     local labels, patients = core.to_table(dataset.labels), dataset.groups or dataset.paths
-    for i, score in ipairs(found) do
+    for i, logit in ipairs(found) do
         if labels[i] == labels[i] then
             local n = #sample.scores + 1
-            sample.scores[n], sample.labels[n], sample.patients[n] = score, labels[i], patients[i]
+            sample.scores[n] = calibrations.probability(predictor.metadata.calibration, logit)
+            sample.labels[n], sample.patients[n] = labels[i], patients[i]
             sample.thresholds[n] = predictor.threshold
+            if logits then
+                logits.logits[#logits.logits + 1], logits.labels[#logits.labels + 1] = logit, labels[i]
+            end
         end
     end
     sample.images = #found
@@ -95,7 +102,7 @@ local function folder_of(group, seed)
 end
 
 local function judge(options, results, jobs)
-    local groups, samples, outsides = {}, {}, {}
+    local groups, samples, outsides, left_out = {}, {}, {}, {logits = {}, labels = {}}
     for name, dataset in pairs(options.outsides or {}) do
         outsides[#outsides + 1] = {sample = new_sample(name), dataset = dataset}
     end
@@ -110,7 +117,7 @@ local function judge(options, results, jobs)
             groups[#groups + 1] = samples[name]
         end
         local ok
-        ok, message, code = add(samples[name], predictor, fold.val)
+        ok, message, code = add(samples[name], predictor, fold.val, left_out)
         if not ok then return nil, message, code end
         for _, of in ipairs(outsides) do
             ok, message, code = add(of.sample, predictor, of.dataset)
@@ -120,7 +127,9 @@ local function judge(options, results, jobs)
     for k, sample in ipairs(groups) do groups[k] = report(sample) end
     for k, of in ipairs(outsides) do outsides[k] = report(of.sample) end
     local worst, mean = summarise(groups)
-    return new_result {groups = groups, outsides = outsides, worst = worst, mean = mean, interrupted = false}
+    return new_result {
+        groups = groups, outsides = outsides, worst = worst, mean = mean, left_out = left_out, interrupted = false,
+    }
 end
 
 --- Trains once for each fold and seed, as `fit` does, in the folders GROUP-seed-N of `out`, and judges each network on
@@ -131,10 +140,11 @@ end
 ---  table<string, luxel.Dataset>?, out: string, resume: boolean?, overwrite: boolean?, progress: luxel.Console?} fit:
 ---  the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and
 ---  overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
----@return {groups: table[], outsides: table[], worst: table?, mean: table, interrupted: boolean}? result rows with
+---@return {groups: table[], outsides: table[], worst: table?, mean: table, left_out: {logits: number[], labels:
+---  number[]}, interrupted: boolean}? result rows with
 ---  name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all
 ---  seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least
----  accuracy
+---  accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`
 ---@return string? message, string? code as of `fit`
 local function measure_shift(options)
     local jobs, seeds, taken = {}, options.seeds or {1}, {}

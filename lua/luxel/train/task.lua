@@ -24,8 +24,9 @@ local task = {}
 ---@field fit (fun(rows: any[], labels: any[], method: string): any)? the calibration of logits by the labels of
 ---  validation images, or false
 ---@field probabilities fun(row: any, fitted: any): any of a calibrated logit, or row of logits
----@field judge fun(probabilities: any[], labels: any[], choice: luxel.Choice): table the figures (nil: not defined),
----  threshold (nil: none), and how it was chosen; of maps from {dice, iou} of each image that has a mask
+---@field judge fun(probabilities: any[], labels: any[], choice: luxel.Choice, on: table?): table the figures (nil: not
+---  defined), threshold (nil: none), and how it was chosen; of maps from {dice, iou} of each image that has a mask; on:
+---  {probabilities, labels} of other images, which the threshold of two classes is chosen on
 
 local function mean(values)
     if #values == 0 then return nil end
@@ -50,8 +51,9 @@ local binary = {
     probabilities = sigmoid_of,
 }
 
-function binary.judge(probabilities, labels, choice)
-    local threshold = choice.threshold(probabilities, labels)
+function binary.judge(probabilities, labels, choice, on)
+    on = on or {probabilities = probabilities, labels = labels}
+    local threshold = choice.threshold(on.probabilities, on.labels)
     return {
         accuracy = metrics.accuracy(probabilities, labels, threshold or 0.5), auc = metrics.auc(probabilities, labels),
         threshold = threshold or 0.5, chosen = threshold and choice.words or "none",

@@ -1,0 +1,91 @@
+--- `luxel study`: what a model finds in one film, where that comes from, and what its reader may do about it.
+--
+--     luxel study film.dcm --model findings.safetensors --suggest --age 61 --report film.html --json film.json
+
+local cjson = require "cjson"
+local core = require "luxel.core"
+local lx = require "luxel"
+local options = require "luxel.command.options"
+
+local command = {summary = "Reports on one radiograph: findings, doubt, heat maps, suggestions."}
+
+--- Adds the options of the command.
+function command.options(parser)
+    parser:argument("image", "Image file (" .. table.concat(lx.vision.formats, ", ") .. ")."):args("?")
+    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of the image.")
+    options.add_device(parser)
+    parser:option("--suggest", "Adds suggestions for the reader, by a file of rules; by default those of Luxel "
+        .. "(lua/luxel/report/suggestions.rules), which may be copied and changed."):args("?"):argname("RULES")
+    parser:option("--age", "Age of the patient in years, which some rules ask for."):convert(function(text)
+        local age = tonumber(text)
+        if age and age >= 0 and age <= 150 then return age end
+        return nil, ("--age: expected years from 0 to 150, got '%s'"):format(text)
+    end)
+    parser:option("--urgency", "How urgent the request is, which some rules ask for."):choices {"routine", "urgent"}
+    parser:option("--explain", "Method of lx.explain for the heat maps, or none.", "layer_cam"):choices(
+        table.move(lx.explain.METHODS, 1, #lx.explain.METHODS, 2, {"none"}))
+    options.add_number(parser, "--maps", "Heat maps at most: of the findings that are said to be there, or else of the "
+        .. "likeliest.", 3, 0, 100, true)
+    parser:option("--report", "Write a page to this file: HTML that needs nothing else. It shows the film.")
+    parser:option("--json", "Write all of it to this file too.")
+end
+
+-- What other programs read: the same without pictures.
+local function as_json(found)
+    local findings = {}
+    for i, one in ipairs(found.findings) do
+        local map = one.map
+        findings[i] = {
+            finding = one.finding, probability = one.probability, threshold = one.threshold, positive = one.positive,
+            doubt = one.doubt, uncertain = one.uncertain,
+            map = map and {method = map.method, place = map.place, peak = map.peak, most = map.most, grid = map.grid},
+        }
+    end
+    local list = cjson.empty_array
+    local quality, reasons = #found.quality > 0 and {} or list, #found.reasons > 0 and {} or list
+    for i, one in ipairs(found.quality) do quality[i] = {code = one.code, message = one.message} end
+    for i, one in ipairs(found.reasons) do reasons[i] = {code = one.code, message = one.message} end
+    local said = found.suggestions
+    return cjson.encode {
+        path = options.as_utf8(found.path), model = options.as_utf8(found.model), task = found.task,
+        label = found.label, findings = findings, quality = quality, reasons = reasons, age = found.age,
+        urgency = found.urgency, notice = found.notice,
+        suggestions = said and {
+            rules = options.as_utf8(said.rules), notice = said.notice,
+            suggestions = #said.suggestions > 0 and said.suggestions or list,
+            unjudged = #said.unjudged > 0 and said.unjudged or list,
+            without_rule = #said.without_rule > 0 and said.without_rule or list,
+        } or nil,
+    }
+end
+
+--- Runs the command.
+---@param args table the options
+function command.run(args)
+    if not args.image and args.suggest then -- "--suggest film.png" names no rules but the film
+        args.image, args.suggest = args.suggest[1], {}
+    end
+    if not args.image then options.fail "name an image" end
+    local rules
+    if args.suggest then rules = options.must(lx.report.rules(args.suggest[1])) end
+    if args.report and args.report == args.json then options.fail "--report and --json are two files, of one name" end
+    local device, words = options.device(args.device)
+    if device ~= "cpu" then io.stderr:write("computing on ", words, "\n") end
+    local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    if predictor.task == "segmentation" then
+        options.fail "--model: it finds masks; luxel predict --masks writes them"
+    end
+    local found = options.must(lx.report.study(predictor, args.image, {
+        explain = args.explain ~= "none" and args.explain or false, maps = args.maps, rules = rules, age = args.age,
+        urgency = args.urgency,
+    }))
+    print(found)
+    if args.json then options.must(core.write_file(args.json, {as_json(found), "\n"})) end
+    if args.report then
+        options.must(lx.report.write_study(args.report, found, {command = options.command_line()}))
+        print("report in " .. args.report)
+    end
+end
+
+return command

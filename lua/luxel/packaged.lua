@@ -1,0 +1,27 @@
+--- The model that comes with the package: examples/chest_xray/model.safetensors of a checkout, luxel/chest_xray.safetensors
+--- below the folder `share` of an installation. What it learned from and what it is worth is in its card, docs/model.md.
+
+local lfs = require "lfs"
+
+local packaged = {}
+
+-- Below the folder that holds the library's folder `luxel`.
+local PLACES <const> = {"/../examples/chest_xray/model.safetensors", "/../../luxel/chest_xray.safetensors"}
+
+-- The folder that this file's folder is in.
+local function root()
+    local source = debug.getinfo(1, "S").source:match("^@(.*)$")
+    return source and (source:match("^(.*)/luxel/[^/]*$") or ".")
+end
+
+--- Where its file is.
+---@return string? path, string? message why nil
+function packaged.path()
+    local here = root()
+    for _, place in ipairs(here and PLACES or {}) do
+        if lfs.attributes(here .. place, "mode") == "file" then return here .. place end
+    end
+    return nil, "the model of the package is not here; name a model with --model FILE"
+end
+
+return packaged

@@ -1,0 +1,149 @@
+--- Films and words together: the loss beside naive loops, and the example.
+
+local lx = require "luxel"
+local shell = require "spec.support.shell"
+
+local F = lx.nn.functional
+local LUA <const> = os.getenv("LUA") or "lua5.4"
+
+-- The loss of each pair, from cosines that are computed one by one.
+local function naive(x, y, temperature, weight)
+    local a, b, cosines, losses = x:totable(), y:totable(), {}, {}
+    local function length(row)
+        local sum = 0
+        for _, value in ipairs(row) do sum = sum + value * value end
+        return math.sqrt(sum)
+    end
+    for i, row in ipairs(a) do
+        cosines[i] = {}
+        for k, other in ipairs(b) do
+            local sum = 0
+            for d, value in ipairs(row) do sum = sum + value * other[d] end
+            cosines[i][k] = sum / (length(row) * length(other)) / temperature
+        end
+    end
+    for i = 1, #a do
+        local row, column = 0, 0
+        for k = 1, #a do
+            row, column = row + math.exp(cosines[i][k]), column + math.exp(cosines[k][i])
+        end
+        losses[i] = weight * (math.log(row) - cosines[i][i]) + (1 - weight) * (math.log(column) - cosines[i][i])
+    end
+    return losses
+end
+
+describe("the loss of pairs of films and words", function()
+    it("is that of naive loops, on all devices", function()
+        lx.manual_seed(2)
+        for _, device in ipairs(lx.devices()) do
+            for _, case in ipairs {{5, 7, 0.1, 0.75}, {1, 3, 0.5, 0.5}, {33, 17, 0.07, 0}, {8, 4, 1, 1}} do
+                local x, y = lx.randn(case[1], case[2]), lx.randn(case[1], case[2])
+                local options = {temperature = case[3], weight = case[4], reduction = "none"}
+                local losses, sum = F.clip_loss(x:to(device.label), y:to(device.label), options):totable(), 0
+                for i, expected in ipairs(naive(x, y, case[3], case[4])) do
+                    assert.near(expected, losses[i], 1e-4)
+                    sum = sum + expected
+                end
+                options.reduction = "sum"
+                assert.near(sum, F.clip_loss(x, y, options):item(), 1e-3)
+                options.reduction = nil
+                assert.near(sum / case[1], F.clip_loss(x, y, options):item(), 1e-4)
+            end
+        end
+        local x = lx.randn(4, 3)
+        assert.near(F.clip_loss(x, x, {temperature = 0.1, weight = 0.5}):item(), F.clip_loss(x, x):item(), 1e-7)
+    end)
+
+    it("has the gradient of finite differences, of the temperature too", function()
+        lx.manual_seed(3)
+        local function leaf(x) return x:detach():requires_grad_(true) end
+        local x, y, t = leaf(lx.randn(4, 5)), leaf(lx.randn(4, 5)), leaf(lx.tensor {0.5})
+        assert.is_true(lx.gradcheck(function(a, b, c)
+            return F.clip_loss(a, b, {temperature = c, weight = 0.75})
+        end, {x, y, t}))
+    end)
+
+    it("is least where partners agree", function()
+        local x = lx.eye(6)
+        local turned = x:index_select(1, lx.tensor({2, 3, 4, 5, 6, 1}, {dtype = "int32"}))
+        assert.is_true(F.clip_loss(x, x):item() < 0.01)
+        assert.is_true(F.clip_loss(x, turned):item() > 5)
+        assert.is_true(F.clip_loss(lx.zeros(3, 2), lx.ones(3, 2)):item() == F.clip_loss(lx.zeros(3, 2), lx.ones(3, 2))
+            :item()) -- rows of length 0 give no NaN
+    end)
+
+    it("refuses what are no pairs", function()
+        for message, f in pairs {
+            ["clip_loss: "] = function() F.clip_loss(lx.ones(3, 4), lx.ones(2, 4)) end,
+            ["at least one pair"] = function() F.clip_loss(lx.ones(0, 4), lx.ones(0, 4)) end,
+            ["option 'temperature': expected one number, got float32 [2]"] = function()
+                F.clip_loss(lx.ones(3, 4), lx.ones(3, 4), {temperature = lx.ones(2)})
+            end,
+            ["weight"] = function() F.clip_loss(lx.ones(3, 4), lx.ones(3, 4), {weight = 2}) end,
+        } do
+            local ok, why = pcall(f)
+            assert.is_false(ok)
+            assert.matches(message, why, 1, true)
+        end
+    end)
+end)
+
+describe("phantoms with reports", function()
+    package.path = "examples/words/?.lua;" .. package.path
+    local phantoms = require "phantoms"
+
+    it("say what is on them", function()
+        local set = phantoms.make {n = 60, size = 32, seed = 5, held_back = false}
+        assert.same({60, 1, 32, 32}, set.images.shape)
+        local names <const> = {
+            opacity = {"opacity", "consolidation"}, nodule = {"nodule"}, effusion = {"effusion", "pleural fluid"},
+            pneumothorax = {"pneumothorax"}, ["enlarged heart"] = {"enlarged heart", "cardiomegaly"},
+        }
+        for i, report in ipairs(set.reports) do
+            for name, words in pairs(names) do
+                local said = false
+                for sentence in report:lower():gmatch("[^.]+") do
+                    local denied = sentence:find("%f[%a]no%f[%A]") or sentence:find("%f[%a]not%f[%A]")
+                    for _, word in ipairs(words) do
+                        if sentence:find(word, 1, true) and not denied then said = true end
+                    end
+                end
+                assert.equal(set.labels[name][i] == 1, said, name .. ": " .. report)
+            end
+        end
+    end)
+
+    it("are the same for the same seed, and held-back words are words of the others", function()
+        local a, b = phantoms.make {n = 5, size = 32, seed = 5, held_back = true},
+            phantoms.make {n = 5, size = 32, seed = 5, held_back = true}
+        assert.same(a.reports, b.reports)
+        assert.equal(0, (a.images:float() - b.images:float()):abs():max():item())
+        local known, sentences = {}, {}
+        for _, report in ipairs(phantoms.make({n = 400, size = 16, seed = 1, held_back = false}).reports) do
+            for word in report:lower():gmatch("%a+") do known[word] = true end
+            for sentence in report:gmatch("[^.]+") do sentences[sentence:match("^%s*(.*)$")] = true end
+        end
+        local fresh, all = 0, 0
+        for _, report in ipairs(phantoms.make({n = 100, size = 16, seed = 2, held_back = true}).reports) do
+            for word in report:lower():gmatch("%a+") do assert.is_true(known[word], word) end
+            for sentence in report:gmatch("[^.]+") do
+                all = all + 1
+                if not sentences[sentence:match("^%s*(.*)$")] then fresh = fresh + 1 end
+            end
+        end
+        assert.is_true(fresh > 0.8 * all, fresh .. " of " .. all)
+    end)
+end)
+
+describe("the example of films and words #processes", function()
+    it("learns, and says what it is worth", function()
+        local status, output, errors = shell.run(LUA .. " examples/words/contrastive.lua --films 192 --epochs 4 "
+            .. "--size 32 --test 60 --resamples 20 --device cpu")
+        assert.equal(0, status, errors)
+        local first, last = output:match("epoch 1 of 4  loss ([%d.]+)"), output:match("epoch 4 of 4  loss ([%d.]+)")
+        assert.is_true(tonumber(last) < tonumber(first), output)
+        assert.matches("macro +AUC 0%.%d+ %[0%.%d+, [01]%.%d+%]", output)
+        assert.matches("a film's report among the first 5 of 60: 0%.%d+ %[", output)
+        assert.matches("does not replace one", output)
+    end)
+end)
