@@ -117,7 +117,7 @@ end
 -- The answers to some images. A batch with an image that cannot be read is refused as a whole, so then the images are
 -- tried, and those that can be read are answered together.
 local function look(predictor, paths)
-    -- what is cut from a film is found in all of it
+    -- the picture is judged as a whole, and threads would only decode the part that the network sees
     if predictor.metadata.input.crop then return one_by_one(predictor, paths) end
     local dataset = open(predictor, paths)
     local ok, found, message, code = pcall(answers_of, predictor, dataset)

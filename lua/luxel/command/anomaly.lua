@@ -231,7 +231,7 @@ local function codes_of(answer, field)
 end
 
 function print_answer.json(answer)
-    local shown, bytes = images.as_utf8(answer.path)
+    local shown, bytes = options.as_utf8(answer.path)
     local warnings = codes_of(answer, "message")
     images.say(cjson.encode {
         path = shown, path_bytes = bytes, score = answer.score, p = answer.p, unusual = answer.unusual,

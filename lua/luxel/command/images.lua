@@ -52,14 +52,6 @@ function images.find(args, complain)
     return paths, #given == 1 and #paths == 1 and paths[1] == given[1]
 end
 
---- The name of a file as JSON can hold it, and where it is no UTF-8 its bytes in hexadecimal digits.
----@param text string
----@return string shown, string? bytes
-function images.as_utf8(text)
-    local shown = options.as_utf8(text)
-    return shown, shown ~= text and text:gsub(".", function(c) return ("%02x"):format(c:byte()) end) or nil
-end
-
 --- A number in a CSV file, whatever the locale.
 ---@param value number?
 ---@return string

@@ -130,9 +130,10 @@ local function quoted(word)
     return word:find("^[%w@%%+=:,./_-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
---- A text as JSON can hold it: names of files may be of any bytes, and those that are no UTF-8 become U+FFFD.
+--- A text as JSON can hold it: names of files may be of any bytes, and those that are no UTF-8 become U+FFFD, and then `bytes` are
+--- the name in hexadecimal digits.
 ---@param text string
----@return string
+---@return string shown, string? bytes
 function options.as_utf8(text)
     local out, at = {}, 1
     while at <= #text do
@@ -144,7 +145,8 @@ function options.as_utf8(text)
         out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
         at = bad + 1
     end
-    return table.concat(out)
+    local shown = table.concat(out)
+    return shown, shown ~= text and text:gsub(".", function(c) return ("%02x"):format(c:byte()) end) or nil
 end
 
 --- The command line of the program, for pages.

@@ -51,7 +51,7 @@ end
 function print_answer.json(answer)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
-    local shown, bytes = images.as_utf8(answer.path)
+    local shown, bytes = options.as_utf8(answer.path)
     say(cjson.encode {
         path = shown, path_bytes = bytes,
         label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
