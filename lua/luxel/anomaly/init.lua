@@ -35,8 +35,14 @@ local BY_NAME <const> = {
 --- The methods, the quickest first.
 anomaly.METHODS = {"mahalanobis", "neighbours", "padim", "patchcore", "autoencoder", "student"}
 
--- Methods that have no places by themselves.
-local WHOLE <const> = {mahalanobis = true, neighbours = true}
+-- Options that are not of all methods, and which they are of.
+local OF <const> = {
+    net = {"mahalanobis", "neighbours", "padim", "patchcore", "student"},
+    model = {"mahalanobis", "neighbours", "padim", "patchcore", "student"},
+    stages = {"mahalanobis", "neighbours", "padim", "patchcore", "student"},
+    top = {"padim", "patchcore", "autoencoder", "student"}, neighbours = {"neighbours"}, channels = {"padim"},
+    patches = {"patchcore"}, epochs = {"autoencoder", "student"}, rate = {"autoencoder", "student"},
+}
 
 -- Images at least, and of how many patients kept out `p` is told by.
 local FEWEST <const> = 10
@@ -195,13 +201,7 @@ end
 -- The network and what it is called.
 local function check_net(opts)
     local method = BY_NAME[opts.method]
-    if method.own then
-        if opts.net or opts.stages then
-            args.fail("anomaly.fit: options: option '%s': the method '%s' has a network of its own",
-                opts.net and "net" or "stages", opts.method)
-        end
-        return nil, "autoencoder"
-    end
+    if method.own then return nil, "autoencoder" end
     local net = opts.net
     if not net then
         args.fail("anomaly.fit: options: option 'net': the method '%s' sees by a network, best with pretrained "
@@ -287,10 +287,13 @@ function anomaly.fit(dataset, options)
     crop.check("anomaly.fit: dataset", dataset)
     check_normal(dataset)
     local method = BY_NAME[opts.method]
-    if opts.top and WHOLE[opts.method] then
-        args.fail("anomaly.fit: options: option 'top': '%s' has one score of the whole image, no places", opts.method)
-    elseif opts.neighbours and opts.method ~= "neighbours" then
-        args.fail("anomaly.fit: options: option 'neighbours': the method '%s' has none", opts.method)
+    for name, methods in pairs(OF) do
+        local is_of = options == nil or options[name] == nil
+        for _, one in ipairs(methods) do is_of = is_of or one == opts.method end
+        if not is_of then
+            args.fail("anomaly.fit: options: option '%s': it is of %s, not of '%s'", name, table.concat(methods, ", "),
+                opts.method)
+        end
     end
     if opts.enhance then pipeline.check_first("anomaly.fit: options: option 'enhance'", opts.enhance) end
     local net, model = check_net(opts)
