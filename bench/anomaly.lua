@@ -31,6 +31,7 @@ local CLAHE <const> = {{"clahe"}}
 local WAYS <const> = {
     {"neighbours", {method = "neighbours", enhance = CLAHE}},
     {"neighbours-plain", {method = "neighbours"}},
+    {"neighbours-crop", {method = "neighbours", enhance = {{"centre_crop", 0.85}, {"clahe"}}}},
     {"mahalanobis", {method = "mahalanobis", enhance = CLAHE}},
     {"mahalanobis-last", {method = "mahalanobis", stages = {5}}},
     {"padim", {method = "padim", enhance = CLAHE}},

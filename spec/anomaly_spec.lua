@@ -413,16 +413,19 @@ describe("a detector", function()
             message(mixed, {net = net, model = "cnn"}))
         assert.matches("expected normal images alone, got %d+ of PNEUMONIA", message(ill, {net = net, model = "cnn"}))
         assert.matches("option 'net': the method 'neighbours' sees by a network", message(normal, {}))
-        assert.matches("option 'net': the method 'autoencoder' has a network of its own",
+        assert.matches("option 'net': it is of mahalanobis, .*, not of 'autoencoder'",
             message(normal, {method = "autoencoder", net = net}))
+        assert.matches("option 'patches': it is of patchcore, not of 'padim'",
+            message(normal, {method = "padim", net = net, model = "cnn", patches = 9}))
         assert.matches("option 'model': the network does not say", message(normal, {net = net}))
         assert.matches("option 'stages': expected ascending numbers of the network's 5 stages, got 3, 2",
             message(normal, {net = net, model = "cnn", stages = {3, 2}}))
         assert.matches("option 'model': the network is no 'resnet18': it lacks", message(normal, {net = net,
             model = "resnet18"}))
         assert.matches("expected a classifier of lx.models", message(normal, {net = lx.nn.ReLU(), model = "cnn"}))
-        assert.matches("option 'top': 'neighbours' has one score", message(normal, {net = net, model = "cnn", top = 1}))
-        assert.matches("option 'neighbours': the method 'padim' has none",
+        assert.matches("option 'top': it is of .*, not of 'neighbours'",
+            message(normal, {net = net, model = "cnn", top = 1}))
+        assert.matches("option 'neighbours': it is of neighbours, not of 'padim'",
             message(normal, {net = net, model = "cnn", method = "padim", neighbours = 1}))
         assert.matches("option 'method': expected a method", message(normal, {method = "svm"}))
         local none, text, code = lx.anomaly.fit(normal:subset {1, 2, 3}, {net = net, model = "cnn"})

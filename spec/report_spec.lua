@@ -44,6 +44,29 @@ local function plot_of(text, title)
     error("no plot " .. title)
 end
 
+describe("luxel evaluate --report --explain #slow", function()
+    it("puts a map beside each picture", function()
+        local work, LUA = shell.folder(), os.getenv("LUA") or "lua5.4"
+        finally(function() shell.remove(work) end)
+        assert.equal(0, (shell.run(("%s bin/luxel train --phantoms 60 --size 32 --epochs 1 --device cpu --out %s/run")
+            :format(LUA, work))))
+        local command = ("%s bin/luxel evaluate --model %s/run/best.safetensors --phantoms 40 --device cpu "):format(
+            LUA, work)
+        assert.equal(0, (shell.run(command .. "--report " .. work .. "/page.html --explain")))
+        local text = shell.read(work .. "/page.html")
+        local _, pictures = text:gsub('src="data:image/png', "")
+        local _, maps = text:gsub('alt="map of', "")
+        assert.is_true(maps > 0)
+        assert.equal(pictures, 2 * maps)
+        local status, _, errors = shell.run(command .. "--explain")
+        assert.equal(1, status)
+        assert.matches("--explain is for --report, and for one model", errors, 1, true)
+        status, _, errors = shell.run(command .. "--report x --explain magic")
+        assert.equal(1, status)
+        assert.matches("there is no method 'magic'", errors, 1, true)
+    end)
+end)
+
 describe("a page of an evaluation", function()
     setup(function()
         folder, dataset, scores = shell.folder(), lx.data.phantom {n = 120, size = 32, seed = 4}, {}

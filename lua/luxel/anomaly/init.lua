@@ -11,6 +11,7 @@
 
 local args = require "luxel.args"
 local core = require "luxel.core"
+local crop = require "luxel.data.crop"
 local distances = require "luxel.anomaly.distances"
 local learnt = require "luxel.anomaly.learnt"
 local lx = require "luxel"
@@ -34,8 +35,14 @@ local BY_NAME <const> = {
 --- The methods, the quickest first.
 anomaly.METHODS = {"mahalanobis", "neighbours", "padim", "patchcore", "autoencoder", "student"}
 
--- Methods that have no places by themselves.
-local WHOLE <const> = {mahalanobis = true, neighbours = true}
+-- Options that are not of all methods, and which they are of.
+local OF <const> = {
+    net = {"mahalanobis", "neighbours", "padim", "patchcore", "student"},
+    model = {"mahalanobis", "neighbours", "padim", "patchcore", "student"},
+    stages = {"mahalanobis", "neighbours", "padim", "patchcore", "student"},
+    top = {"padim", "patchcore", "autoencoder", "student"}, neighbours = {"neighbours"}, channels = {"padim"},
+    patches = {"patchcore"}, epochs = {"autoencoder", "student"}, rate = {"autoencoder", "student"},
+}
 
 -- Images at least, and of how many patients kept out `p` is told by.
 local FEWEST <const> = 10
@@ -194,13 +201,7 @@ end
 -- The network and what it is called.
 local function check_net(opts)
     local method = BY_NAME[opts.method]
-    if method.own then
-        if opts.net or opts.stages then
-            args.fail("anomaly.fit: options: option '%s': the method '%s' has a network of its own",
-                opts.net and "net" or "stages", opts.method)
-        end
-        return nil, "autoencoder"
-    end
+    if method.own then return nil, "autoencoder" end
     local net = opts.net
     if not net then
         args.fail("anomaly.fit: options: option 'net': the method '%s' sees by a network, best with pretrained "
@@ -283,12 +284,16 @@ local NEIGHBOURS <const> = 3
 ---  "model": features or losses from which nothing can be told; "device"
 function anomaly.fit(dataset, options)
     local opts = args.with_defaults(options, DEFAULTS)
+    crop.check("anomaly.fit: dataset", dataset)
     check_normal(dataset)
     local method = BY_NAME[opts.method]
-    if opts.top and WHOLE[opts.method] then
-        args.fail("anomaly.fit: options: option 'top': '%s' has one score of the whole image, no places", opts.method)
-    elseif opts.neighbours and opts.method ~= "neighbours" then
-        args.fail("anomaly.fit: options: option 'neighbours': the method '%s' has none", opts.method)
+    for name, methods in pairs(OF) do
+        local is_of = options == nil or options[name] == nil
+        for _, one in ipairs(methods) do is_of = is_of or one == opts.method end
+        if not is_of then
+            args.fail("anomaly.fit: options: option '%s': it is of %s, not of '%s'", name, table.concat(methods, ", "),
+                opts.method)
+        end
     end
     if opts.enhance then pipeline.check_first("anomaly.fit: options: option 'enhance'", opts.enhance) end
     local net, model = check_net(opts)
@@ -322,11 +327,12 @@ function anomaly.fit(dataset, options)
     }, Detector)
     if net then
         -- a copy: whoever trains the network further does not change what is usual
-        local state, mistake = net:state_dict()
-        self.net, mistake = new_network(self.metadata, chosen, function(name) return state[name] end)
-        if not self.net then
+        local state = net:state_dict()
+        local copy, mistake = new_network(self.metadata, chosen, function(name) return state[name] end)
+        if not copy then
             args.fail("anomaly.fit: options: option 'model': the network is no '%s': %s", model, mistake)
         end
+        self.net = copy
         self.net:to(device.label)
     end
     local job = new_job(self)
@@ -485,6 +491,7 @@ end
 ---@param options? {progress: (fun(done: integer, total: integer))?}
 ---@return number[]? scores, string? message, string? code "result", "device", "memory"
 function Detector:scores(dataset, options)
+    crop.check("Detector:scores: dataset", dataset)
     return guarded(look_at, self, dataset, nil, options and options.progress)
 end
 

@@ -145,8 +145,8 @@ function evaluate.run(args)
     end
     if args.report and model.task == "segmentation" then
         options.fail("--report: there is no page for masks yet; --json has their figures")
-    elseif args.explain and not args.report then
-        options.fail("--explain is for --report")
+    elseif args.explain and (not args.report or model.members) then
+        options.fail("--explain is for --report, and for one model")
     elseif args.subgroups and (not args.report or model.task ~= "binary") then
         options.fail("--subgroups is for --report, and for two classes")
     end

@@ -55,7 +55,10 @@ local function maps_of(args, model, dataset)
         local image = dataset:image(i)
         if not image then return nil end
         if image.dtype ~= "uint8" then image = image:clamp(0, 255):byte() end
-        local map = lx.explain[method](model, image)
+        -- images may have been cut to what the network sees already
+        local normal = {batch = 1, shuffle = false, size = model.size, device = model.device}
+        for key, value in pairs(model.metadata.normalisation) do normal[key] = value end
+        local map = lx.explain[method](model, (lx.data.batches(dataset:subset {i}, normal)()))
         return map and lx.explain.overlay(image, map) or nil
     end
 end
