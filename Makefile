@@ -2,6 +2,7 @@
 # make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR: own images)
 # make bench    timings beside PyTorch and oneDNN: bench/results (bench-images: beside OpenCV; bench-peers: larger networks;
 #               bench-opencl, bench-gpu)
+# make demo-detect   a detector of boxes, trained on drawn phantoms
 # make DEBUG=1  builds into build/debug, without optimisation and with assertions
 # make install  PREFIX=/usr/local
 # make test ONE=spec/nn_spec.lua CASE="pattern"   one file of tests, or one test
@@ -148,6 +149,13 @@ DEMO_ARGS ?=
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(HERE); LUA=$(LUA) ./examples/chest_xray/demo "$(DEMO_OUT)" "$(DATA)" $(DEMO_ARGS)
+
+DETECT_OUT ?= runs/demo-detect
+DETECT_ARGS ?=
+
+demo-detect: deps
+	@$(MAKE) --no-print-directory all
+	@$(HERE); LUA=$(LUA) ./examples/detect/demo "$(DETECT_OUT)" $(DETECT_ARGS)
 
 # ---- tests ------------------------------------------------------------------------------------------------------
 
@@ -370,4 +378,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo test spec oclgrind fuzz fuzz-text fuzz-torch fuzz-darknet faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean
+.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo demo-detect test spec oclgrind fuzz fuzz-text fuzz-torch fuzz-darknet faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean

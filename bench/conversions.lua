@@ -39,7 +39,7 @@ local function show(title, name, options)
     local net = lx.nn.init.skip(lx.models[name], options)
     if net:count_parameters() > LARGEST then return end
     local size = SIZES[name] or 64
-    local x = lx.randn({4, 1, size, size}, {device = DEVICE})
+    local x = lx.randn({4, net.channels, size, size}, {device = DEVICE})
     local view = lx.nn.fuse(net:to(DEVICE):eval())
     print(("%-24s inference %s"):format(title, conversions(function() lx.no_grad(view, x) end)))
     net:train()

@@ -1,5 +1,7 @@
 --- The command `luxel`: its help, its ends, and what `make install` makes of it.
 
+local lfs = require "lfs"
+local lx = require "luxel"
 local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
@@ -41,6 +43,22 @@ describe("the command #slow", function()
             assert.matches(message, errors, 1, true)
             assert.is_nil(errors:find("traceback", 1, true), errors)
         end
+    end)
+
+    it("predicts with the model of the package where none is named", function()
+        local path = require("luxel.packaged").path()
+        assert.is_true(lfs.attributes(path, "size") < 10 * 1000 * 1000)
+        local model = assert(lx.predictor.open(path))
+        assert.equal("lungs", model.metadata.input.crop)
+        assert.matches("CC BY 4.0", model.metadata.card.licence)
+        assert(lx.data.phantom_save(work .. "/films", {n = 2, size = 128, seed = 3}))
+        local status, out, errors = run("%s bin/luxel predict --format csv '%s/films'", LUA, work)
+        assert.equal(0, status, errors)
+        assert.matches("model: that of the package, learnt from films of children", errors)
+        assert.equal(3, select(2, out:gsub("\n", "\n")))
+        status, _, errors = run("%s bin/luxel evaluate", LUA)
+        assert.equal(1, status)
+        assert.matches("drawn phantoms are none; name a folder", errors)
     end)
 
     it("is the same as the programs", function()

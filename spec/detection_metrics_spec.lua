@@ -187,6 +187,49 @@ describe("free response", function()
         assert.error_matches(function() metrics.jafroc(images) end, "jafroc: images: expected a patient of all images")
     end)
 
+    it("has intervals of sensitivities, those of resampled lists of patients", function()
+        local images, rates = {}, {0.2, 0.5, 1}
+        for i = 1, 24 do
+            local marks = {}
+            for k = 1, i % 4 do
+                marks[k] = {score = (i * 7 + k * 5) % 11 / 11, lesion = (i + k) % 3 == 0 and i % 3 > 0 and 1 or nil}
+            end
+            images[i] = {lesions = i % 3, marks = marks, patient = (i - 1) // 2}
+        end
+        local found = assert(metrics.froc_intervals(images, {rates = rates, n = 50, seed = 5}))
+        local mean, each = metrics.froc_sensitivity(images, rates)
+        assert.near(mean, found.mean, 1e-12)
+        assert.equal(12, found.units)
+        local stream, values = require("luxel.random").stream(5), {{}, {}, {}}
+        for _ = 1, 50 do
+            local drawn = {}
+            for _ = 1, 12 do
+                local patient = stream:integer(12)
+                drawn[#drawn + 1], drawn[#drawn + 2] = images[2 * patient - 1], images[2 * patient]
+            end
+            for k, value in ipairs(select(2, metrics.froc_sensitivity(drawn, rates))) do
+                table.insert(values[k], value)
+            end
+        end
+        for k, point in ipairs(found.points) do
+            table.sort(values[k])
+            local function quantile(q)
+                local at = 1 + 49 * q
+                local low = values[k][math.floor(at)]
+                return low + (values[k][math.min(math.floor(at) + 1, 50)] - low) * (at % 1)
+            end
+            assert.equal(each[k], point.sensitivity)
+            assert.near(quantile(0.025), point.low, 1e-12)
+            assert.near(quantile(0.975), point.high, 1e-12)
+            assert.is_true(point.low < point.high)
+        end
+        assert.matches("0.200 false marks an image: sensitivity 0.%d+  %[0.%d+, 0.%d+%]", tostring(found))
+        assert.is_nil((metrics.froc_intervals {{lesions = 0, marks = {}}}))
+        assert.is_nil(metrics.froc_intervals({{lesions = 1, marks = {}}}).points[1].low)
+        images[7].patient = nil
+        assert.error_matches(function() metrics.froc_intervals(images) end, "expected a patient of all images")
+    end)
+
     it("is not defined without lesions, or without images that have none", function()
         assert.is_nil((metrics.froc {{lesions = 0, marks = {}}}))
         assert.is_nil((metrics.froc_sensitivity {}))

@@ -191,6 +191,16 @@ describe("boxes", function()
         assert.error_matches(function() boxes.loss(lx.zeros(0, 4), lx.zeros(0, 4)) end, "loss: prediction: .*one box")
     end)
 
+    it("have anchors that are plain pairs, also where no step gains", function()
+        for seed = 1, 20 do
+            for _, anchor in ipairs(boxes.anchors({{1, 2}, {5, 3}, {9, 9}}, 3, {seed = seed})) do
+                local count = 0
+                for _ in pairs(anchor) do count = count + 1 end
+                assert.equal(2, count)
+            end
+        end
+    end)
+
     it("have anchors: the groups that sizes fall into", function()
         local sizes, stream = {}, random.stream(3)
         for i = 1, 90 do
@@ -464,14 +474,13 @@ describe("decode_region", function()
                     expected[#expected + 1] = {tonumber(class), tonumber(score), tonumber(x1), tonumber(y1),
                         tonumber(w), tonumber(h)}
                 end
-                local centred = boxes.convert(found.boxes, "corners", "centre"):totable()
+                local pixels = boxes.to_image(found.boxes, 400, 640, {fit = letter and "letterbox" or "stretch",
+                    size = 32, clip = false})
+                local centred = boxes.convert(pixels, "corners", "centre"):totable()
                 local scores, classes = found.scores:totable(), found.classes:totable()
                 for i, place in ipairs(places) do
                     local b = centred[place]
-                    if letter then -- 640 x 400 is 32 x 20 at (0, 6) in 32 x 32
-                        b = {b[1], (b[2] - 6 / 32) / (20 / 32), b[3], b[4] * 32 / 20}
-                    end
-                    mine[i] = {classes[place] - 1, scores[place], table.unpack(b)}
+                    mine[i] = {classes[place] - 1, scores[place], b[1] / 640, b[2] / 400, b[3] / 640, b[4] / 400}
                 end
                 for _, list in ipairs {expected, mine} do
                     table.sort(list, function(a, b)
@@ -499,5 +508,83 @@ describe("decode_region", function()
             "NaN")
         assert.error_matches(function() boxes.decode_region(lx.zeros(1, 5, 1, 1), {anchors = {{1, 1}}}) end,
             "decode_region: map: expected channels")
+    end)
+end)
+
+describe("decode_yolo", function()
+    -- The boxes of a map [A(5+K),H,W] as nested lists, by the formulas of Redmon and Farhadi 2018.
+    local function plain_yolo(map, anchors, net_height, net_width, threshold)
+        local out, classes, height, width = {}, #map // #anchors - 5, #map[1], #map[1][1]
+        for i = 1, height do
+            for j = 1, width do
+                for a, anchor in ipairs(anchors) do
+                    local function t(entry) return map[(a - 1) * (5 + classes) + entry][i][j] end
+                    local w, h = anchor[1] / net_width * math.exp(t(3)), anchor[2] / net_height * math.exp(t(4))
+                    local x, y = (j - 1 + sigmoid(t(1))) / width, (i - 1 + sigmoid(t(2))) / height
+                    for k = 1, classes do
+                        local score = sigmoid(t(5)) * sigmoid(t(5 + k))
+                        if score > threshold then
+                            out[#out + 1] = {k, score, x - w / 2, y - h / 2, x + w / 2, y + h / 2}
+                        end
+                    end
+                end
+            end
+        end
+        return out
+    end
+
+    it("gives the boxes of a plain loop, of maps that are no squares, on each device", function()
+        lx.manual_seed(4)
+        local anchors = {{10, 14}, {37, 21}}
+        local x = lx.randn(3, 2 * 8, 3, 5)
+        for _, device in ipairs(lx.device("opencl") and {"cpu", "opencl"} or {"cpu"}) do
+            local found = boxes.decode_yolo(x:to(device), {anchors = anchors, size = {96, 160}, threshold = 0.3})
+            assert.equal(3, #found)
+            for n, image in ipairs(found) do
+                local expected = plain_yolo(x:select(1, n):totable(), anchors, 96, 160, 0.3)
+                assert.is_true(#expected > 3)
+                assert.equal(#expected, image.scores:numel())
+                for i, row in ipairs(expected) do
+                    assert.equal(row[1], image.classes:totable()[i])
+                    assert.near(row[2], image.scores:totable()[i], 1e-5)
+                    for k = 1, 4 do assert.near(row[2 + k], image.boxes:totable()[i][k], 1e-4) end
+                end
+            end
+        end
+        assert.same({{10, 14}, {37, 21}}, anchors)
+    end)
+
+    it("says what it does not take", function()
+        assert.error_matches(function() boxes.decode_yolo(lx.zeros(1, 5, 1, 1), {anchors = {{1, 1}}, size = 32}) end,
+            "decode_yolo: map: expected channels")
+        assert.error_matches(function() boxes.decode_yolo(lx.zeros(1, 6, 1, 1), {anchors = {{1, 1}}}) end,
+            "decode_yolo: options: .*'size'")
+    end)
+end)
+
+describe("to_image", function()
+    local b = lx.tensor {{0.25, 0.5, 0.75, 1}, {-0.5, 0.25, 0.5, 1.5}, {1.25, 0, 1.5, 1}}
+
+    it("brings fractions to pixels, and cuts off what is outside", function()
+        assert.same({{20, 20, 60, 40}, {0, 10, 40, 40}, {80, 0, 80, 40}}, boxes.to_image(b, 40, 80):totable())
+        assert.same({{20, 20, 60, 40}, {-40, 10, 40, 60}, {100, 0, 120, 40}},
+            boxes.to_image(b, 40, 80, {clip = false}):totable())
+        assert.same({0, 4}, {table.unpack(boxes.to_image(lx.zeros(0, 4), 3, 3).shape)})
+    end)
+
+    it("takes a letterbox back, in both directions, with its rounding", function()
+        -- 100 x 33 pixels are 64 x 21 of 64 x 64, from 21.5 on
+        local function back(v) return (v * 64 - 21.5) / 21 end
+        local wide = boxes.to_image(b, 33, 100, {fit = "letterbox", size = 64, clip = false}):totable()
+        local tall = boxes.to_image(b, 100, 33, {fit = "letterbox", size = 64, clip = false}):totable()
+        for i, row in ipairs(b:totable()) do
+            for k = 1, 4 do
+                local along, across = row[k] * 100, back(row[k]) * 33
+                assert.near(k % 2 == 1 and along or across, wide[i][k], 1e-3)
+                assert.near(k % 2 == 1 and across or along, tall[i][k], 1e-3)
+            end
+        end
+        assert.error_matches(function() boxes.to_image(b, 33, 100, {fit = "letterbox"}) end,
+            "to_image: options: option 'size': a letterbox needs")
     end)
 end)

@@ -328,6 +328,32 @@ local function mask_predictor()
     end
     return made.MaskPredictor
 end
+-- A model of boxes.
+EXAMPLES["Predictor:detections"] = function()
+    if not made.BoxPredictor then
+        local network = {backbone = "cnn", width = 8, stride = 16, anchors = {{1, 1}}}
+        assert(lx.checkpoint.save("boxes.safetensors", lx.models.yolo_lite(network):state_dict(), {
+            schema = require("luxel.schema").VERSION, task = "detection", version = "test", model = "yolo_lite",
+            size = 32, network = network, classes = {"opacity"}, input = {channels = 1, low = 0, high = 1},
+            normalisation = {mean = 0.5, std = 0.25}, threshold = 0.5, calibration = false, seed = 1, epoch = 1,
+            chosen = {threshold = "fixed", calibration = "none", images = 1},
+        }))
+        made.BoxPredictor = assert(lx.predictor.open "boxes.safetensors")
+    end
+    return made.BoxPredictor, dataset
+end
+EXAMPLES["Dataset:class_of"] = function()
+    return lx.data.phantom {n = 2, size = 16, task = "detection"}, 1, {x = 1, y = 1, w = 4, h = 4}
+end
+local function box_frame()
+    if not made.BoxFrame then
+        lx.data.phantom_save("boxes", {n = 3, size = 32, task = "detection"})
+        made.BoxFrame = assert(lx.data.box_frame("boxes/boxes.csv"))
+    end
+    return "boxes/boxes.csv", made.BoxFrame
+end
+EXAMPLES["lx.data.box_frame"] = function() return (box_frame()) end
+EXAMPLES["lx.data.save_boxes"] = function() return "written.csv", select(2, box_frame()), {format = "csv"} end
 EXAMPLES["Predictor:overlaps"] = function()
     return mask_predictor(), lx.data.phantom {n = 2, size = 32, task = "segmentation"}
 end
@@ -387,7 +413,7 @@ for _, name in ipairs {"coco", "detection_ap", "lesion_marks"} do
         return {{image = 1, box = {0, 0, 1, 1}}}, {{image = 1, box = {0, 0, 1, 1}, score = 0.5}}
     end
 end
-for _, name in ipairs {"froc", "froc_sensitivity", "jafroc"} do
+for _, name in ipairs {"froc", "froc_intervals", "froc_sensitivity", "jafroc"} do
     EXAMPLES["lx.metrics." .. name] = function()
         return {{lesions = 1, marks = {{score = 1, lesion = 1}}}, {lesions = 0, marks = {}}}
     end
@@ -399,6 +425,8 @@ EXAMPLES["lx.vision.boxes.convert"] = function() return lx.rand(2, 4), "corners"
 EXAMPLES["lx.vision.boxes.loss"] = function() return lx.rand(2, 4), lx.rand(2, 4) end
 EXAMPLES["lx.vision.boxes.nms"] = function() return lx.rand(2, 4), lx.rand(2) end
 EXAMPLES["lx.vision.boxes.decode_region"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}} end
+EXAMPLES["lx.vision.boxes.decode_yolo"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}, size = 64} end
+EXAMPLES["lx.vision.boxes.to_image"] = function() return lx.rand(2, 4), 30, 40 end
 EXAMPLES["lx.vision.boxes.anchors"] = function() return {{1, 2}, {3, 4}}, 2 end
 EXAMPLES["lx.nn.functional.reorg"] = function() return lx.rand(1, 4, 4, 4), 2 end
 EXAMPLES["lx.nn.functional.region_loss"] = function()

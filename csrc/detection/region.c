@@ -174,6 +174,14 @@ static double half_square(float difference, float scale)
     return scale > 0 ? 0.5 * (double)difference * difference / scale : 0;
 }
 
+/* The part of the loss that an entry of an anchor belongs to. */
+static double *part_of(lx_region_sums *sums, int entry, bool has_object)
+{
+    if (entry != OBJECTNESS)
+        return &sums->coordinates;
+    return has_object ? &sums->object : &sums->no_object;
+}
+
 /* Adds the loss and the cost up, once it is known which anchors have objects. */
 static void add_up(image *m, lx_region_sums *sums)
 {
@@ -183,7 +191,8 @@ static void add_up(image *m, lx_region_sums *sums)
             const ptrdiff_t slot = slot_of(r, anchor, cell);
             for (int entry = 0; entry < ENTRIES; entry++) {
                 float *difference = &m->out[entry_of(r, anchor, entry, cell)];
-                sums->loss += half_square(*difference, entry == OBJECTNESS ? m->object[slot] : m->coord[slot]);
+                *part_of(sums, entry, m->class[slot] >= 0) += half_square(
+                    *difference, entry == OBJECTNESS ? m->object[slot] : m->coord[slot]);
                 if (r->through_sigmoid && entry != 2 && entry != 3) {
                     const float y = sigmoid(number(m, anchor, entry, cell));
                     *difference *= y * (1 - y);
@@ -191,7 +200,7 @@ static void add_up(image *m, lx_region_sums *sums)
             }
             if (m->class[slot] >= 0) {
                 softmax(m, anchor, cell);
-                sums->loss -= r->class * log(fmax((double)m->shares[(int)m->class[slot]], 1e-38));
+                sums->kinds -= r->class * log(fmax((double)m->shares[(int)m->class[slot]], 1e-38));
             }
         }
     const ptrdiff_t count = entry_of(r, r->anchors, 0, 0);

@@ -25,9 +25,10 @@ typedef struct {
 
 /* Sums over images. */
 typedef struct {
-    double loss; /* of which the differences through the sigmoid are minus the gradient */
-    double cost; /* the sum of the squared differences, as darknet prints it */
-    double iou, class, objectness, any, recall; /* of objects, but any: of all anchors */
+    double coordinates, object, no_object, kinds; /* the loss in parts, of which the differences through the sigmoid
+                                                     are minus the gradient; kinds: of the classes */
+    double cost;                                  /* the sum of the squared differences, as darknet prints it */
+    double iou, class, objectness, any, recall;   /* of objects, but any: of all anchors */
     int64_t objects;
 } lx_region_sums;
 

@@ -107,7 +107,7 @@ static void push_field(lua_State *L, const char *name, double value)
     lua_setfield(L, -2, name);
 }
 
-/* region(map, truth, anchors, options) -> differences [N,A(5+K),H,W], {loss =, cost =, ...}: see
+/* region(map, truth, anchors, options) -> differences [N,A(5+K),H,W], {coordinates =, cost =, ...}: see
    csrc/detection/region.h. float32 on the cpu, [N,A(5+K),H,W] and [N,T,5]; anchors a flat list */
 static int l_region(lua_State *L)
 {
@@ -147,7 +147,10 @@ static int l_region(lua_State *L)
                               (float *)out.first.samples + (size_t)i * size, work, &sums);
     }
     lua_newtable(L);
-    push_field(L, "loss", sums.loss);
+    push_field(L, "coordinates", sums.coordinates);
+    push_field(L, "with_object", sums.object);
+    push_field(L, "without_object", sums.no_object);
+    push_field(L, "classes", sums.kinds);
     push_field(L, "cost", sums.cost);
     push_field(L, "iou", sums.iou);
     push_field(L, "class", sums.class);

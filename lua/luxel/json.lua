@@ -7,6 +7,9 @@ local json = {}
 --- Stands for JSON's null, which is no value that a Lua table could hold.
 json.null = setmetatable({}, {__tostring = function() return "null" end})
 
+--- The metatable of lists that are written as [] when they are empty.
+json.LIST = {}
+
 local DEEPEST <const> = 128
 local SPECIAL <const> = '[\0-\31"\\]' -- what stands for itself in no string
 
@@ -166,6 +169,7 @@ local function write_float(value)
 end
 
 local function is_list(value)
+    if getmetatable(value) == json.LIST then return true end
     local count = 0
     for _ in pairs(value) do count = count + 1 end
     return count > 0 and count == #value
@@ -208,7 +212,7 @@ function write_value(value, where, depth)
     return math.type(value) == "integer" and ("%d"):format(value) or write_float(value)
 end
 
---- Writes a value as JSON; the same value gives the same text. An empty table is {}.
+--- Writes a value as JSON; the same value gives the same text. An empty table is {}, one of the metatable `LIST` [].
 ---@param value any numbers that are finite, strings, booleans, `json.null`, and tables of them
 ---@param where string? what the value is called in messages
 ---@return string? text nil where it cannot be written

@@ -1,5 +1,6 @@
---- The model that comes with the package: examples/chest_xray/model.safetensors of a checkout, luxel/chest_xray.safetensors
---- below the folder `share` of an installation. What it learned from and what it is worth is in its card, docs/model.md.
+--- The model that comes with the package: examples/chest_xray/model.safetensors of a checkout, below the folder `share`
+--- of an installation luxel/chest_xray.safetensors. What it learned from and what it is worth is in its card,
+--- docs/model.md.
 
 local lfs = require "lfs"
 

@@ -9,6 +9,7 @@ local args = require "luxel.args"
 local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
 local crop = require "luxel.data.crop"
+local detection = require "luxel.train.detection"
 local doubt = require "luxel.train.doubt"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -24,7 +25,7 @@ local task = require "luxel.train.task"
 ---@field tta boolean|table|nil
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
----@field task "binary"|"classes"|"labels"|"segmentation"
+---@field task "binary"|"classes"|"labels"|"segmentation"|"detection"
 ---@field classes string[]
 ---@field positive string? of two classes the one whose probability it gives
 ---@field threshold number|number[]|nil
@@ -33,8 +34,10 @@ local Predictor = {}
 ---@class luxel.Answer the answer of a model for an image; `print` shows it as `predict` does
 ---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs;
 ---  of a segmentation what the mask shows
----@field probability number? of that class; of labels of the likeliest one
+---@field probability number? of that class; of labels of the likeliest one; of a segmentation and a detection none
 ---@field mask Tensor? of a segmentation, uint8 [1,H,W] of the image's own size: 255 inside, 0 outside
+---@field boxes luxel.FoundBox[]? of a detection those from the model's threshold on, the best first, in pixels of the
+---  image from the top left
 ---@field share number? of a segmentation the share of the picture that is inside, 0..1
 ---@field infected number? of two classes the probability of the positive one
 ---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes
@@ -42,6 +45,7 @@ local Predictor = {}
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
+---@field info luxel.ImageInfo? what the file says of itself
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
 ---@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold,
@@ -60,6 +64,11 @@ predictor.NOTICE = "Luxel supports a reading by a qualified person; it does not 
 
 function Answer:__tostring()
     if self.mask then return ("%s: %.2f%% of the picture"):format(self.label, 100 * self.share) end
+    if self.boxes then
+        local scores = {}
+        for i, box in ipairs(self.boxes) do scores[i] = ("%s %.2f"):format(box.label, box.score) end
+        return #scores == 0 and self.label or ("%d found: %s"):format(#scores, table.concat(scores, ", "))
+    end
     return ("%s: %.2f%%%s"):format(self.label, 100 * self.probability,
         self.threshold and (" (threshold %.2f%%)"):format(100 * self.threshold) or "")
 end
@@ -68,7 +77,7 @@ end
 
 -- The fields that the metadata of a model need here, besides those of every model.
 local NEEDED <const> = {"model", "size", "classes", "calibration", "chosen"}
-local NEEDED_OF <const> = {binary = {"positive", "threshold"}, segmentation = {"threshold"}}
+local NEEDED_OF <const> = {binary = {"positive", "threshold"}, segmentation = {"threshold"}, detection = {"threshold"}}
 
 -- The mistake in the metadata; nil if there is none.
 local function mistake_in(metadata)
@@ -117,6 +126,9 @@ local SAME <const> = {"task", "size"}
 -- Several models as one, whose probabilities are the means of theirs.
 local function combine(members)
     local first, metadata, seen, images, thresholds, paths = members[1], {}, {}, 0, nil, {}
+    if first.task == "detection" then
+        return nil, first.path .. ": it finds boxes, and boxes of several models are not joined: name one model"
+    end
     for key, value in pairs(first.metadata) do metadata[key] = value end
     for i, member in ipairs(members) do
         for _, name in ipairs(SAME) do
@@ -186,7 +198,7 @@ end
 ---  best GPU; tta: as of `lx.train.predict`, the mean over mirrored and moved views; calibration and threshold are
 ---  those of single views
 ---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no
----  model, "device"
+---  model, "model" where it finds boxes and there are to be several views, "device"
 function predictor.open(path, options)
     if type(path) == "table" then return open_all(path, options) end
     local name = options and options.device or "cpu"
@@ -198,6 +210,13 @@ function predictor.open(path, options)
     local net
     if not mistake then net, mistake = build(tensors, metadata) end
     if not net then return nil, ("%s: %s"):format(path, mistake), "format" end
+    if metadata.task == "detection" and (options and options.tta or not net.anchors) then
+        if options and options.tta then
+            return nil, path .. ": it finds boxes, and boxes of several views are not joined: leave out test-time "
+                .. "augmentation", "model"
+        end
+        return nil, ("%s: model: expected a detector of one map, got '%s'"):format(path, metadata.model), "format"
+    end
     net:to(device.label)
     return setmetatable({
         net = net, metadata = metadata, path = path, device = device.label, size = metadata.size,
@@ -277,6 +296,10 @@ end
 ---@return number[]|number[][]|Tensor[]|nil probabilities, string? message, string? code "result" where the network
 ---  gives one that is no number, "device" or "memory" where the device fails
 function Predictor:probabilities(dataset)
+    if self.task == "detection" then
+        args.fail("Predictor:probabilities: the model finds boxes, whose scores are no probabilities; see "
+            .. "Predictor:detections")
+    end
     if self.members then return mean_probabilities(self, dataset) end
     local rows, message, code = observe(self, dataset)
     if not rows then return nil, message, code end
@@ -301,6 +324,33 @@ function Predictor:judge(dataset)
         judgements[i] = doubt.judge(self.metadata, row, features and features:narrow(1, i, 1))
     end
     return calibrated(self, rows), judgements
+end
+
+-- The boxes of what the network gives for images of these heights and widths.
+local function boxes_of(self, rows, sizes, threshold)
+    local out = {}
+    for i, row in ipairs(rows) do
+        out[i] = detection.find(row:unsqueeze(1), self.net.anchors, {sizes[i]}, {
+            threshold = threshold or self.threshold, classes = self.classes,
+        })[1]
+    end
+    return out
+end
+
+--- The boxes that the model finds in every image of a dataset, in pixels of its file, or of the image in memory.
+---@param dataset luxel.Dataset
+---@param options? {threshold: number?} from which score on, default the model's threshold
+---@return luxel.FoundBox[][]? boxes of each image, the best first; nil, message, code as of `probabilities`
+---@return string? message, string? code
+function Predictor:detections(dataset, options)
+    if self.task ~= "detection" then
+        args.fail("Predictor:detections: the model is of the task '%s', and finds no boxes", self.task)
+    end
+    local rows, message, code = observe(self, dataset)
+    if not rows then return nil, message, code end
+    local sizes = {}
+    for i = 1, #dataset do sizes[i] = {dataset:extent(i)} end
+    return boxes_of(self, rows, sizes, options and options.threshold)
 end
 
 -- Images whose maps are compared together.
@@ -398,19 +448,33 @@ function decide.segmentation(self, map)
     }
 end
 
+function decide.detection(self, found)
+    local names, seen, boxes = {}, {}, {}
+    for _, box in ipairs(found) do
+        if box.score >= self.threshold then
+            boxes[#boxes + 1] = box
+            if not seen[box.label] then seen[box.label], names[#names + 1] = true, box.label end
+        end
+    end
+    return {
+        label = #names > 0 and table.concat(names, ", ") or "nothing found", boxes = boxes, positive = #boxes > 0,
+    }
+end
+
 -- What one element of probabilities is, by task.
 local FORMS <const> = {
-    binary = "number", classes = "number[]", labels = "number[]", segmentation = "tensor",
+    binary = "number", classes = "number[]", labels = "number[]", segmentation = "tensor", detection = "table[]",
 }
 
 --- The answer for the probabilities of an image.
----@param probabilities number|number[]|Tensor one element of what `probabilities` gives; a map may be of another size,
----  and the mask is of it
+---@param probabilities number|number[]|Tensor|luxel.FoundBox[] one element of what `probabilities` gives; a map may be
+---  of another size, and the mask is of it; of a detection one element of what `detections` gives
 ---@return luxel.Answer
 function Predictor:answer(probabilities)
     if args.mistake_in("", FORMS[self.task], probabilities) then
         args.fail("Predictor:answer: probabilities: expected %s for the task '%s'", self.task == "binary"
-            and "one number" or self.task == "segmentation" and "a map" or #self.classes .. " numbers", self.task)
+            and "one number" or self.task == "segmentation" and "a map" or self.task == "detection"
+            and "a list of boxes" or #self.classes .. " numbers", self.task)
     end
     local answer = decide[self.task](self, probabilities)
     answer.notice = predictor.NOTICE
@@ -490,7 +554,8 @@ local function ask(self, small, sizes, out, places)
         all, features, code = mean_probabilities(self, dataset)
     else
         rows, features, code = observe(self, dataset)
-        all = rows and calibrated(self, rows)
+        if self.task == "detection" then all = rows and boxes_of(self, rows, sizes)
+        else all = rows and calibrated(self, rows) end
     end
     if not all and code == "result" and #small > 1 then
         for k, image in ipairs(small) do ask(self, {image}, {sizes[k]}, out, {places[k]}) end
@@ -529,7 +594,7 @@ function Predictor:all(sources, options)
         local name, image, message, code = read(source)
         if image then
             out[i] = {
-                path = name, findings = opts.quality and lx.vision.quality(image) or nil,
+                path = name, info = message, findings = opts.quality and lx.vision.quality(image) or nil,
                 image = opts.images and image or nil,
             }
             small[#small + 1], places[#places + 1] = (shrink(self, image)), i
@@ -571,7 +636,8 @@ args.publish("Predictor:", Predictor, {
     logits = "predictor: predictor, dataset: dataset", probabilities = "predictor: predictor, dataset: dataset",
     judge = "predictor: predictor, dataset: dataset",
     overlaps = "predictor: predictor, dataset: dataset, options: {progress: function?}?",
-    answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor",
+    answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor|table[]",
+    detections = "predictor: predictor, dataset: dataset, options: {threshold: number(0..1)?}?",
     all = "predictor: predictor, sources: table, " .. OPTIONS,
     input = "predictor: predictor, source: tensor|" .. FILM,
     predict = "predictor: predictor, source: " .. FILM .. ", " .. OPTIONS,

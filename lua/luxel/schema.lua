@@ -28,8 +28,9 @@ local PRETRAINED <const> = "{source: text, network: text, checksum: text, varian
 local FIELDS <const> = {
     -- what it is
     -- one logit for each image: of the second of two classes; a logit for each of several classes, that exclude each
-    -- other; a logit for each of several labels, that do not; a logit for each pixel; how unusual it is
-    {"task", '"binary"|"classes"|"labels"|"segmentation"|"anomaly"'},
+    -- other; a logit for each of several labels, that do not; a logit for each pixel; the numbers of a region layer;
+    -- how unusual it is
+    {"task", '"binary"|"classes"|"labels"|"segmentation"|"detection"|"anomaly"'},
     {"version", "text"}, -- of the library that wrote it
     {"model", "text"}, -- the architecture, by its name in the program that trained it
     {"network", "table"}, -- its options besides size, channels and outputs, where it was not built with the usual ones
@@ -67,8 +68,9 @@ local FIELDS <const> = {
     {"training", "{state: {epoch: integer(0..), step: integer(0..), seen: integer(0..), loss_sum: finite, "
         .. "waited: integer(0..), threshold: finite(0..1)|finite(0..1)[]?, calibration: any?, chosen: " .. CHOSEN
             .. "?, "
-        .. "metrics: table?, best: {epoch: integer(1..), loss: finite, auc: finite(0..1)?, accuracy: finite(0..1)?, "
-        .. "dice: finite(0..1)?, iou: finite(0..1)?, threshold: finite(0..1)?, value: finite?}?}, kind: text, "
+        .. "metrics: table?, parts: table?, best: {epoch: integer(1..), loss: finite, auc: finite(0..1)?, "
+        .. "accuracy: finite(0..1)?, dice: finite(0..1)?, iou: finite(0..1)?, ap50: finite(0..1)?, "
+        .. "froc: finite(0..1)?, threshold: finite(0..1)?, value: finite?}?}, kind: text, "
         .. "steps: integer(0..)[], groups: table[], "
         .. "scheduler: table?, random: {seed: integer, stream: integer(0..)}, batch: integer(1..), "
         .. "recipe: table, schedule: text?, updates: integer(0..)?}"},
@@ -103,16 +105,20 @@ local RULES <const> = {
     function(metadata)
         local task, threshold, fitted = metadata.task, metadata.threshold, metadata.calibration
         local count = metadata.classes and #metadata.classes
-        if (task == "binary" or task == "segmentation") and type(threshold) == "table" then
-            return "threshold: expected one number for " .. (task == "binary" and "two classes" or "all pixels")
+        local single = {binary = "two classes", segmentation = "all pixels", detection = "all boxes"}
+        if single[task] and type(threshold) == "table" then
+            return "threshold: expected one number for " .. single[task]
+        end
+        if task == "detection" and metadata.input and metadata.input.crop then
+            return "input: boxes are of whole films, and it is of a part of them"
         end
         if task == "classes" and threshold then return "threshold: several classes have none" end
         if task == "labels" and threshold and (type(threshold) ~= "table" or #threshold ~= count) then
             return "threshold: expected a number for each label"
         end
         if not fitted then return nil end
-        if task == "segmentation" then
-            return "calibration: expected that of the task 'segmentation', which has none"
+        if task == "segmentation" or task == "detection" then
+            return ("calibration: expected that of the task '%s', which has none"):format(task)
         end
         if task == "classes" then return args.mistake_in("calibration", methods.by_name.temperature.form, fitted) end
         if task == "binary" then return methods.mistake("calibration", fitted) end

@@ -46,6 +46,8 @@ end
 function triage.obstacle(predictor)
     if predictor.task == "segmentation" then
         return "the model tells pixels, and no probability to sort images by"
+    elseif predictor.task == "detection" then
+        return "the model finds boxes, whose scores are no probabilities to sort images by"
     elseif predictor.task == "classes" and not normal_class(predictor) then
         return ("nothing says which of the model's classes is the normal one: %s"):format(table.concat(
             predictor.classes, ", "))

@@ -7,14 +7,16 @@ local lx = {}
 
 ---@class luxel.Answer
 ---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs; of a segmentation what the mask shows
----@field probability number? of that class; of labels of the likeliest one
+---@field probability number? of that class; of labels of the likeliest one; of a segmentation and a detection none
 ---@field mask Tensor? of a segmentation, uint8 [1,H,W] of the image's own size: 255 inside, 0 outside
+---@field boxes luxel.FoundBox[]? of a detection those from the model's threshold on, the best first, in pixels of the image from the top left
 ---@field share number? of a segmentation the share of the picture that is inside, 0..1
 ---@field infected number? of two classes the probability of the positive one
 ---@field positive boolean whether it is what should be looked at: the positive class, any label, or of several classes one whose name does not say that nothing was found (normal, healthy, no_finding, ..., or no_X beside X)
 ---@field threshold number? where the label's plain reading and the threshold disagree: the threshold
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
+---@field info luxel.ImageInfo? what the file says of itself
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
 ---@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold, unlike the images of the training, or for its findings
@@ -96,6 +98,15 @@ local lx = {}
 ---@field message string
 ---@field value number what was measured
 ---@field limit number
+
+---@class luxel.FoundBox
+---@field x number
+---@field y number
+---@field w number
+---@field h number
+---@field score number 0 to 1: that of an object times that of its class; it orders boxes, and is no probability that anybody has measured
+---@field class integer from 1
+---@field label string? its name
 
 ---@class luxel.ImageInfo
 ---@field format string of `vision.formats`
@@ -424,7 +435,7 @@ function Compiled:reset() end
 local Console = {}
 
 --- One epoch is done.
----@param e {epoch: integer, epochs: integer, loss: number, val_loss: number, val_accuracy?: number, val_auc?: number, val_dice?: number, val_iou?: number, threshold?: number, learning_rate?: number, images_per_second: number, seconds: number, is_best?: boolean} the row of the log
+---@param e {epoch: integer, epochs: integer, loss: number, val_loss: number, val_accuracy?: number, val_auc?: number, val_dice?: number, val_iou?: number, val_ap50?: number, val_froc?: number, loss_coordinates?: number, loss_with_object?: number, loss_without_object?: number, loss_classes?: number, threshold?: number, learning_rate?: number, images_per_second: number, seconds: number, is_best?: boolean} the row of the log
 function Console:epoch(e) end
 
 --- A line that stays.
@@ -474,19 +485,26 @@ function Darknet:forward(x) end
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
 ---@field crop "lungs"|nil the part of the films that the images are, nil for all
----@field task "binary"|"classes"|"labels"|"segmentation" see luxel.Frame
----@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1; of a segmentation [N], 0 where there is a mask
+---@field task "binary"|"classes"|"labels"|"segmentation"|"detection" see luxel.Frame
+---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0 and 1; of a segmentation [N], 0 where there is a mask; of a detection [N], 1 where there are objects, 0 where it is known that there are none
 ---@field paths string[]
 ---@field groups any[]|false the patient of each image; false where no patient is known
----@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels; of what the masks show
+---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels; of what the masks show; of the objects in boxes
 ---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
----@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they are in memory) from the top left, where known
+---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they are in memory) from the top left, where known; of a detection with `label`, one of the classes, which may be left out where there is one; crowd = true: many, or a difficult one, which is not learnt and counts for nothing
 ---@field masks (string|false)[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion, not 0 inside: files (false where there is none), or uint8 [N,1,H,W]
 ---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
 ---@field reduce integer? pixels of the shorter side that images and masks in files are reduced to
 local Dataset = {}
 
---- How many images each class has; of several labels, how many have each; and how many have no label at all.
+--- The class of a box of a detection, from 1. One that is none of the dataset's is an error.
+---@param i integer the image
+---@param box {x?: number, y?: number, w?: number, h?: number, label?: string, crowd?: boolean, score?: number}
+---@return integer
+function Dataset:class_of(i, box) end
+
+--- How many images each class has; of several labels, how many have each; of a detection how many objects; and how many
+--- images have no label at all.
 ---@return integer[] counts in the order of `classes`
 ---@return integer missing
 function Dataset:counts() end
@@ -584,10 +602,10 @@ function Detector:save(path) end
 function Detector:scores(dataset, options) end
 
 ---@class luxel.Frame
----@field task "binary"|"classes"|"labels"|"segmentation" what is asked of an image: which of two classes, which of many, which of several labels that do not exclude each other, which pixels
----@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels; of what masks show
+---@field task "binary"|"classes"|"labels"|"segmentation"|"detection" what is asked of an image: which of two classes, which of many, which of several labels that do not exclude each other, which pixels, where which objects are
+---@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels; of what masks show; of the objects
 ---@field path string[]
----@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing); of a segmentation 0 where there is a mask
+---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing); of a segmentation 0 where there is a mask; of a detection 1 where there are boxes, 0 where it is known that there is nothing, NaN where nothing is known
 ---@field group string[] the patient; the path where it is not known
 ---@field source (string|false)[] where the patient is known from (a column, DICOM, a collection); false if it is not
 ---@field part (string|false)[] "train", "val" or "test" where it is known
@@ -888,7 +906,7 @@ function Pipeline:preview(image, path, options) end
 ---@field tta boolean|table|nil
 ---@field device string
 ---@field size integer side of what the network sees, in pixels
----@field task "binary"|"classes"|"labels"|"segmentation"
+---@field task "binary"|"classes"|"labels"|"segmentation"|"detection"
 ---@field classes string[]
 ---@field positive string? of two classes the one whose probability it gives
 ---@field threshold number|number[]|nil
@@ -902,9 +920,16 @@ local Predictor = {}
 function Predictor:all(sources, options) end
 
 --- The answer for the probabilities of an image.
----@param probabilities number|number[]|Tensor one element of what `probabilities` gives; a map may be of another size, and the mask is of it
+---@param probabilities number|number[]|Tensor|luxel.FoundBox[] one element of what `probabilities` gives; a map may be of another size, and the mask is of it; of a detection one element of what `detections` gives
 ---@return luxel.Answer
 function Predictor:answer(probabilities) end
+
+--- The boxes that the model finds in every image of a dataset, in pixels of its file, or of the image in memory.
+---@param dataset luxel.Dataset
+---@param options? {threshold?: number} from which score on, default the model's threshold
+---@return luxel.FoundBox[][]? boxes of each image, the best first; nil, message, code as of `probabilities`
+---@return string? message, string? code
+function Predictor:detections(dataset, options) end
 
 --- What the network sees of a film: cropped and enhanced where the model was trained so, shrunk, and normalised.
 ---@param source Tensor|string|{bytes: string, name?: string} a path, the bytes of a file, or a picture uint8 [1,H,W]
@@ -3180,7 +3205,9 @@ function lx.data.audit(dir, options) end
 ---
 --- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1] of two classes (0 and 1), [B,K] of several
 --- labels, of many classes [B], numbers from 1 as `F.cross_entropy` wants them, and of a segmentation [B,1,S,S], 1
---- inside the masks; NaN where one is missing; indices is int32 [B] on the cpu, the places in the dataset; where the
+--- inside the masks; of a detection [B,T,5] on the cpu, {x, y, w, h, class} of each object as `F.region_loss` wants
+--- them, without those of which less than 2 pixels of a side are left; NaN where one is missing; indices is int32 [B] on
+--- the cpu, the places in the dataset; where the
 --- dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu, zeros where an image has none; where it has boxes
 --- they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without those that left the image. The
 --- same options give the same batches on every device and with any number of threads.
@@ -3214,6 +3241,24 @@ function lx.data.batches(dataset, options) end
 ---@return string? message, string? code
 function lx.data.border_probe(images, options) end
 
+--- A frame of images with boxes, of the task "detection": `boxes` in pixels of the file from the top left, `label` 1
+--- where there are boxes, 0 where the file says that there are none, NaN where it says nothing.
+---
+--- "csv" has the columns image, x, y, w, h (pixels from the top left), and may have label, image_width and
+--- image_height; a row without a box says that there is none. "darknet" is a folder of text files with the names of the
+--- images, of lines `class x y w h` (class from 0, centre and size as fractions); an empty file says that there is
+--- nothing, and classes.txt has the names. "coco" is COCO's JSON (Lin et al. 2014); its images without annotations have
+--- nothing, and crowds count as there. "voc" is a folder of Pascal VOC's XML files (Everingham et al. 2010), of corners
+--- in pixels from 1; difficult objects count as crowds. "rsna" is the table of the challenge of 2018 (patientId, x, y,
+--- width, height, Target).
+---
+--- Boxes that are not in their image by more than a pixel, without an area, or not finite, images that are not there or
+--- have another size than a file says, and classes that are none are errors that name the place.
+---@param path string the file, or the folder
+---@param options? {format?: "csv"|"darknet"|"coco"|"voc"|"rsna", images?: string, classes?: (string)[], one_class?: string, unlisted?: "unknown"|"negative"|"leave_out", negatives?: (string)[], patient?: string} format: default by the name and the columns; images: the folder that has them, also below, default that of the file; names without extension or folders will do where they mean one image; classes: the names in order, default those of the file, or those found; one_class: all boxes are of this one class; unlisted: what the images are that the file does not mention, default "unknown"; negatives: names of images that are known to have none of these objects; patient: a Lua pattern as of `lx.data.image_folder`, default as `lx.data.patient` knows it
+---@return luxel.Frame? frame, string? message, string? code "io" or "format"
+function lx.data.box_frame(path, options) end
+
 --- A rectangle of each image is taken from another one of the batch, and the target mixed by the areas; its place is
 --- drawn evenly, its area so that Beta(alpha, alpha) stays.
 ---@param x Tensor [N,C,H,W]
@@ -3223,7 +3268,7 @@ function lx.data.border_probe(images, options) end
 function lx.data.cutmix(x, y, options) end
 
 --- A dataset of images in memory.
----@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation", patients?: table, paths?: (string)[], boxes?: (table)[], masks?: Tensor|(string)[], size?: integer, crop?: "lungs"} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; patients: so that a split has each of them on one side; size: of batches, default W; crop: the part of films that they show
+---@param options {images: Tensor, labels?: Tensor|table, classes?: (string)[], task?: "binary"|"classes"|"labels"|"segmentation"|"detection", patients?: table, paths?: (string)[], boxes?: (any)[], masks?: Tensor|(string)[], size?: integer, crop?: "lungs"} images: uint8 or float32, both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without; boxes: of each image a list; with the task "detection" they are the targets, false where nothing is known of an image; patients: so that a split has each of them on one side; size: of batches, default W; crop: the part of films that they show
 ---@return luxel.Dataset
 function lx.data.dataset(options) end
 
@@ -3275,17 +3320,27 @@ function lx.data.outside(path) end
 function lx.data.patient(path) end
 
 --- Synthetic radiographs in memory, with `boxes` of the opacities; about 6 ms each at 128 pixels. The same options give
---- the same pictures everywhere. Of the task "segmentation" they have masks of the lungs to learn instead of labels.
----@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"} 200 images of 128 pixels, seed 1, half of them infected, task "binary"
+--- the same pictures everywhere. Of the task "segmentation" they have masks of the lungs to learn instead of labels; of
+--- the task "detection" boxes, those that overlap much joined to one, because what they are around looks like one.
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"|"detection"} 200 images of 128 pixels, seed 1, half of them infected, task "binary"
 ---@return luxel.Dataset
 function lx.data.phantom(options) end
 
 --- Writes the same images as PNG files, in the layout that `image_folder` reads (DIR/NORMAL, DIR/PNEUMONIA), and their
---- boxes as DIR/boxes.csv. Of the task "segmentation" they are in DIR/images, and masks of the same names in DIR/masks.
+--- boxes as DIR/boxes.csv. Of the task "segmentation" they are in DIR/images, and masks of the same names in DIR/masks;
+--- of the task "detection" in DIR/images too, and boxes.csv has a row without a box for each image that has none.
 ---@param dir string made if need be
----@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"} as for `phantom`
+---@param options? {n?: integer, size?: integer, seed?: integer, infected?: number, task?: "binary"|"segmentation"|"detection"} as for `phantom`
 ---@return integer? count, string? message, string? code
 function lx.data.phantom_save(dir, options) end
+
+--- Writes the boxes of a frame, in one of the formats that `box_frame` reads. Images of which nothing is known are not
+--- in it. "csv", "darknet" and "rsna" have no crowds: such boxes become plain ones.
+---@param path string the file; of "darknet" and "voc" the folder, which is made if need be
+---@param frame luxel.Frame of the task "detection"
+---@param options {format: "csv"|"darknet"|"coco"|"voc"|"rsna", images?: string} images: the folder from which names of images are written, default each image's own
+---@return boolean? ok, string? message, string? code "io", or as of an image that cannot be read
+function lx.data.save_boxes(path, frame, options) end
 
 --- Groups images by their looks, not by what they show: k-means (Lloyd, IEEE Transactions on Information Theory 28:2,
 --- 1982) of the outer border, the corners and the lowest frequencies of each image, brought to 28 x 28 and
@@ -3657,6 +3712,14 @@ function lx.metrics.format_report(report, class_names) end
 ---@return string? message why nil: there is no lesion
 function lx.metrics.froc(images) end
 
+--- Sensitivities at rates of false marks for each image, as `froc_sensitivity` gives them, with intervals by the
+--- percentile bootstrap of patients, where images have a `patient`, else of images.
+---@param images {lesions: integer, marks: table[], patient: any}[] as of `froc`
+---@param options? {rates?: (number)[], n?: integer, seed?: integer, level?: number} rates: rising, default 1/8, 1/4 ... 8; n, seed, level: as of `bootstrap`
+---@return {mean: number, points: {rate: number, sensitivity: number, low: number?, high: number?}[], units: integer}? figures mean: of the sensitivities; units: how many patients were drawn from; no interval where there are fewer than two, or where most resamples have no lesion
+---@return string? message why nil: there is no lesion
+function lx.metrics.froc_intervals(images, options) end
+
 --- Sensitivities at rates of false marks for each image, and their mean: by default at 1/8, 1/4 ... 8, whose mean is
 --- the competition performance metric (Niemeijer et al. 2011). At a rate the curve is what it is at the last score with
 --- at most so many, without a line between points.
@@ -3931,7 +3994,7 @@ function lx.models.mobilenet_v3_large(options) end
 function lx.models.mobilenet_v3_small(options) end
 
 --- The names of the networks, in order.
----@param kind? "classifier"|"segmentation"|"autoencoder"? those alone
+---@param kind? "classifier"|"segmentation"|"autoencoder"|"detector"? those alone
 ---@return string[]
 function lx.models.names(kind) end
 
@@ -4020,6 +4083,29 @@ function lx.models.vgg19(options) end
 ---@param options? {outputs?: integer, dropout?: number, pretrained?: string, source?: string, head?: "replace", channels?: integer, size?: integer}
 ---@return Module net [N,channels,H,W] to [N,outputs]
 function lx.models.vgg19_bn(options) end
+
+--- A small detector of one map for radiographs: the maps of a classifier, the coarsest beside the one of the wanted
+--- stride, two 3×3 convolutions, and the numbers of a region layer.
+---@param options? {outputs?: integer, anchors?: (table)[], backbone?: string, stride?: 8|16|32, width?: integer, pretrained?: string, source?: string, variant?: "tf", channels?: integer, size?: integer} outputs: classes of objects, default 1; channels: of the images, default 1; size: is only checked; anchors: {width, height} each in cells, default three squares of 2, 4 and 7; backbone: a classifier of `lx.models`, default "efficientnet_lite0"; stride: pixels from cell to cell, default 16; sides that it divides waste nothing; width: channels of the convolutions, default 128; pretrained, source, variant: a file of weights for the backbone, as classifiers take it
+---@return Module? net [N,channels,H,W] to [N,anchors (5 + outputs),H/stride,W/stride]; nil where the file does not fit
+---@return string? message, string? code
+function lx.models.yolo_lite(options) end
+
+--- YOLOv2 (Redmon and Farhadi 2017): Darknet-19 with a passthrough, as yolov2-voc.cfg of darknet.
+---@param options? {outputs?: integer, anchors?: (table)[], channels?: integer, size?: integer} outputs: classes of objects, default 20; channels: of the images, default 3; size: side of the images in pixels, a multiple of 32, default 416; others may do; anchors: {width, height} each in cells of 32 pixels, default those found for Pascal VOC
+---@return Module net [N,channels,H,W] of 0 to 1 to [N,anchors (5 + outputs),H/32,W/32]
+function lx.models.yolov2(options) end
+
+--- Tiny-YOLOv2, as yolov2-tiny-voc.cfg of darknet.
+---@param options? {outputs?: integer, anchors?: (table)[], channels?: integer, size?: integer} as of `yolov2`
+---@return Module net [N,channels,H,W] of 0 to 1 to [N,anchors (5 + outputs),H/32,W/32]
+function lx.models.yolov2_tiny(options) end
+
+--- YOLOv3-tiny (Redmon and Farhadi 2018), as yolov3-tiny.cfg of darknet: two maps, which `lx.vision.boxes.decode_yolo`
+--- reads by `net.detections[i].anchors`. There is no loss for it here; it is for weights that are trained.
+---@param options? {outputs?: integer, anchors?: (table)[], channels?: integer, size?: integer} outputs: classes of objects, default 80; channels: default 3; size: a multiple of 32, default 416; anchors: six {width, height} in pixels, the first three for the finer map; default those found for COCO
+---@return Module net [N,channels,H,W] of 0 to 1 to two maps, [N,3 (5 + outputs),H/32,W/32] and [N,3 (5 + outputs),H/16,W/16]
+function lx.models.yolov3_tiny(options) end
 
 ---@class lx.nn
 lx.nn = {}
@@ -4936,7 +5022,7 @@ function lx.nn.functional.pad(x, padding, options) end
 ---@param truth Tensor [N,T,5] objects {x, y, w, h, class} each: centre and size as fractions of the image, class from 1; 0 where an image has fewer than T
 ---@param options {anchors: (table)[], object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean, seen?: integer, reduction?: "mean"|"sum"} anchors: {width, height} each, in cells; object_scale: default 5, the other scales: default 1; thresh: default 0.6; rescore, bias_match, by_size: default true; seen: how many images were seen before and with these, default 12800; reduction: over images, default "mean"
 ---@return Tensor loss 0-d
----@return {cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number, objects: integer} figures cost: the sum of the squared differences through the sigmoid; of objects, nil without any, the means of iou, probability of the right class, objectness, and the share with an iou above 0.5; any: mean objectness of all anchors
+---@return {coordinates: number, with_object: number, without_object: number, classes: number, cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number, objects: integer} figures coordinates, with_object, without_object, classes: the parts of the loss, of which it is the sum; cost: the sum of the squared differences through the sigmoid; of objects, nil without any, the means of iou, probability of the right class, objectness, and the share with an iou above 0.5; any: mean objectness of all anchors
 function lx.nn.functional.region_loss(x, truth, options) end
 
 --- max(0, x)
@@ -5218,7 +5304,7 @@ lx.predictor = {}
 --- threshold is the mean of theirs, which was not chosen for it. They have to be of one task, size and classes.
 ---@param path string|string[]
 ---@param options? {device?: string, tta?: boolean|{flips?: boolean, shift?: number}} device: as of `lx.device`, default "cpu"; "auto" takes the best GPU; tta: as of `lx.train.predict`, the mean over mirrored and moved views; calibration and threshold are those of single views
----@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no model, "device"
+---@return luxel.Predictor? predictor, string? message, string? code "io", "format" for a file that is damaged or no model, "model" where it finds boxes and there are to be several views, "device"
 function lx.predictor.open(path, options) end
 
 ---@class lx.profile
@@ -5335,7 +5421,7 @@ function lx.train.cross_validate(options) end
 --- the loss of each, smoothed; printed, it is a curve and a rate to begin with: a tenth of that at which the loss is
 --- lowest. Network, optimiser and random numbers are as before when it returns; nothing is written. Groups of the
 --- optimiser keep their proportions: rates are those of the group with the largest.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, region?: {object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean}, best?: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number, false_marks?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
 ---@param search? {low?: number, high?: number, steps?: integer} default 1e-7, 10 and 100
 ---@return {rates: number[], losses: number[], lowest: number?, suggestion: number?, ended: boolean} result ended: the loss grew to four times its least, or to no number, before the last step
 function lx.train.find_lr(options, search) end
@@ -5348,12 +5434,13 @@ function lx.train.find_lr(options, search) end
 --- It computes on the device of the network's parameters, and moves the batches there.
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
---- each, of a segmentation a map of logits as large as the images. Thresholds and the calibration of the probabilities
---- are chosen on the validation set and stored, with how that was done.
+--- each, of a segmentation a map of logits as large as the images, of a detection the map of a region layer (a network
+--- with `anchors`, such as `lx.models.yolo_lite`), whose loss the log has by its parts. Thresholds and the calibration
+--- of the probabilities are chosen on the validation set and stored, with how that was done.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, best?: "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; calibrate_on: logits and labels of the images that calibration, threshold and conformal limits of two classes are fitted to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, region?: {object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean}, best?: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number, false_marks?: number}, calibrate_on?: {logits: (number)[], labels: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`, with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; of boxes the score with at most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that calibration, threshold and conformal limits of two classes are fitted to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -5371,7 +5458,7 @@ function lx.train.over_seeds(options) end
 --- that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation", calibration?: table|false, features?: boolean, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models` makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); maps are mirrored alone, and back
+---@param options? {batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, probabilities?: boolean, task?: "binary"|"classes"|"labels"|"segmentation"|"detection", calibration?: table|false, features?: boolean, idle?: function, tta?: boolean|{flips?: boolean, shift?: number}, progress_of?: function} mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models` makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways (shift, default 0.02); maps are mirrored alone, and back
 ---@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
 function lx.train.predict(net, dataset, options) end
 
@@ -5828,6 +5915,13 @@ function lx.vision.boxes.convert(b, from, to) end
 ---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images boxes [k,4], corners as fractions of the image; scores [k]; classes int32 [k], from 1
 function lx.vision.boxes.decode_region(map, options) end
 
+--- What the map before a [yolo] layer says (Redmon and Farhadi 2018): as `decode_region`, but each class has a sigmoid
+--- of its own, and anchors are in pixels. Of a network with several such maps, the boxes of all go into one `nms`.
+---@param map Tensor [N,anchors (5 + classes),H,W] before activations, as `lx.io.darknet` networks give it
+---@param options {anchors: (table)[], size: integer|integer[], threshold?: number} anchors: {width, height} each, in pixels of the network's images, those of this map alone; size: of these images, {height, width} or both as one; threshold: default 0.5
+---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images as of `decode_region`
+function lx.vision.boxes.decode_yolo(map, options) end
+
 --- Distance intersection over union (Zheng et al. 2020): iou less the square of the distance of the centres, over that
 --- of the diagonal of the smallest box around both.
 ---@param a Tensor [N,4]
@@ -5865,5 +5959,13 @@ function lx.vision.boxes.loss(prediction, target, options) end
 ---@return Tensor places int32 [k] from 1, the best first; of equal scores the earlier one
 ---@return Tensor scores float32 [k], what is left of them
 function lx.vision.boxes.nms(b, scores, options) end
+
+--- Boxes of a network's image, in pixels of the image that it was made of.
+---@param b Tensor [K,4] corners as fractions of the network's image
+---@param height integer of the image, in pixels
+---@param width integer
+---@param options? {fit?: "stretch"|"letterbox", size?: integer|integer[], clip?: boolean} fit: how the image became the network's, default "stretch": each side by itself; "letterbox": in its proportion, in the middle, as darknet does; size: of the network's image, {height, width} or both as one, which "letterbox" needs; clip: what is outside the image is cut off, default true; boxes that are all outside have no area then
+---@return Tensor [K,4] corners
+function lx.vision.boxes.to_image(b, height, width, options) end
 
 return lx

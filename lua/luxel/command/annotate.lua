@@ -2,7 +2,7 @@
 
 local lx = require "luxel"
 
-local GREEN <const>, RED <const> = {110, 230, 120}, {255, 96, 84}
+local GREEN <const>, RED <const>, AMBER <const> = {110, 230, 120}, {255, 96, 84}, {255, 210, 60}
 
 -- The notice on every picture: the first one where there is room for it.
 local NOTICES <const> = {"supports a reading, does not replace one", "no diagnosis"}
@@ -19,6 +19,24 @@ local function wrap(text, width, scale)
         end
     end
     return lines
+end
+
+-- The picture with a frame around each box, and its score above it, or inside where there is no room.
+local function with_boxes(image, boxes)
+    local vision, thickness = lx.vision, 1 + math.min(image.shape[2], image.shape[3]) // 384
+    local scale = math.max(1, image.shape[3] // 384)
+    for i = #boxes, 1, -1 do -- the best is drawn last
+        local box = boxes[i]
+        local x, y = math.floor(box.x + 0.5), math.floor(box.y + 0.5)
+        local w, h = math.max(1, math.floor(box.w + 0.5)), math.max(1, math.floor(box.h + 0.5))
+        image = vision.draw_rect(image, {x = x, y = y, w = w, h = h}, {colour = AMBER, thickness = thickness})
+        local text = ("%.2f"):format(box.score)
+        local width, height = vision.text_size(text, scale)
+        local top = y >= height + 2 and y - height - 2 or y + thickness
+        image = vision.fill_rect(image, {x = x, y = top, w = width + 2 * scale, h = height + 1}, {alpha = 0.6})
+        image = vision.draw_text(image, x + scale, top + 1, text, {colour = AMBER, scale = scale})
+    end
+    return image
 end
 
 -- A number of three digits.
@@ -48,7 +66,8 @@ local function explained(image, map, scale, largest)
     return picture
 end
 
---- The picture with a margin above that says the label, and one below with the notice; the outline of a mask is drawn.
+--- The picture with a margin above that says the label, and one below with the notice; the outline of a mask is drawn,
+--- and boxes with their scores.
 ---@param image Tensor uint8 [C,H,W]
 ---@param answer luxel.Answer|{label: string, words: string, positive: boolean} words: instead of a probability
 ---@param explanation {map: Tensor, words: string, most: number?}? a map of lx.explain for the image, which is laid over
@@ -60,11 +79,13 @@ return function(image, answer, explanation)
     local height, width = image.shape[2], image.shape[3]
     image = answer.mask and vision.draw_mask(image, answer.mask, {thickness = 1 + math.min(height, width) // 512})
         or vision.to_rgb(image)
+    if answer.boxes then image = with_boxes(image, answer.boxes) end
     if explanation then
         image = explained(image, explanation.map, 1 + height // 512, explanation.most)
         width = image.shape[3]
     end
-    local text = ("%s %s"):format(answer.label, rawget(answer, "words")
+    local text = answer.boxes and (#answer.boxes > 0 and ("%s: %d found"):format(answer.label, #answer.boxes)
+        or answer.label) or ("%s %s"):format(answer.label, rawget(answer, "words")
         or ("%.2f%%"):format(100 * (answer.share or answer.probability)))
     local scale = math.max(1, math.min(width // (vision.text_size(text) + 12), 1 + height // 224))
     local _, line = vision.text_size(text, scale)

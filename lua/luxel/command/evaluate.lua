@@ -139,6 +139,7 @@ function evaluate.run(args)
     check_method(args.explain and args.explain[1])
     local device, device_words = options.device(args.device)
     local model = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
+    if model.task == "detection" then options.fail("the model finds boxes: use luxel detect evaluate") end
     if args.prevalence and model.task ~= "binary" and model.task ~= "labels" then
         options.fail(("--prevalence is for two classes or for labels, and the model tells %s"):format(model.task))
     end

@@ -12,8 +12,8 @@ local command = {}
 
 --- The commands in the order in which they are listed.
 command.NAMES = {
-    "audit", "train", "shift", "crop", "evaluate", "compare", "predict", "study", "anomaly", "adapt", "report",
-    "label-reports", "search-reports", "weights", "devices", "bench", "repl",
+    "audit", "train", "shift", "crop", "evaluate", "compare", "predict", "detect", "study", "anomaly", "adapt",
+    "report", "label-reports", "search-reports", "weights", "devices", "bench", "repl",
 }
 
 local SUMMARY <const> = "Learns from labelled radiographs, answers for new ones, and says how sure it is."

@@ -130,8 +130,8 @@ local function quoted(word)
     return word:find("^[%w@%%+=:,./_-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
---- A text as JSON can hold it: names of files may be of any bytes, and those that are no UTF-8 become U+FFFD, and then `bytes` are
---- the name in hexadecimal digits.
+--- A text as JSON can hold it: names of files may be of any bytes, and those that are no UTF-8 become U+FFFD, and then
+--- `bytes` are the name in hexadecimal digits.
 ---@param text string
 ---@return string shown, string? bytes
 function options.as_utf8(text)

@@ -9,6 +9,7 @@ local cjson = require "cjson"
 local core = require "luxel.core"
 local csv = require "luxel.io.csv"
 local images = require "luxel.command.images"
+local json = require "luxel.json"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -16,19 +17,24 @@ local worklist = require "luxel.command.worklist"
 
 local predict = {summary = "Says whether radiographs look infected."}
 
+--- Adds the options that say which images, and how answers are written.
+function predict.add_images(parser)
+    images.options(parser)
+    options.add_device(parser)
+    parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
+    parser:flag("--json", "The same as --format json: an object in each line.")
+end
+
 --- Adds the options of the command.
 function predict.options(parser)
-    images.options(parser)
+    predict.add_images(parser)
     options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
-    options.add_device(parser)
     parser:option("--out", "Folder for the images with label and probability written in a margin, and masks outlined.")
     parser:option("--masks", "Folder for the masks that a model of masks finds, as PNG of 0 and 255.")
     parser:option("--explain", "Shows on the pictures of --out which parts of each image speak for the class, by a "
         .. "method of lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
         :args("?"):argname("METHOD")
-    parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
-    parser:flag("--json", "The same as --format json: an object in each line.")
     worklist.options(parser)
 end
 
@@ -41,6 +47,32 @@ end
 
 local say, number <const> = images.say, images.number
 
+-- Millimetres between rows and between columns, where the file knows them.
+local function spacing_of(info)
+    local spacing = info.pixel_spacing or info.detector_spacing
+    return spacing and {
+        rows = spacing[1], columns = spacing[2], at = info.pixel_spacing and "patient" or "detector",
+    }
+end
+
+local function rounded(value) return math.floor(value * 100 + 0.5) / 100 end
+
+-- Boxes in pixels of the upright picture from its top left, and in millimetres where these are known.
+local function boxes_as_json(answer)
+    local out, spacing = setmetatable({}, json.LIST), spacing_of(answer.info)
+    for i, box in ipairs(answer.boxes) do
+        local x, y, w, h = box.x, box.y, box.w, box.h
+        out[i] = {
+            x = rounded(x), y = rounded(y), w = rounded(w), h = rounded(h), score = box.score, label = box.label,
+        }
+        out[i].mm = spacing and {
+            x = rounded(x * spacing.columns), y = rounded(y * spacing.rows), w = rounded(w * spacing.columns),
+            h = rounded(h * spacing.rows),
+        } or nil
+    end
+    return out
+end
+
 local print_answer = {}
 
 function print_answer.text(answer, only)
@@ -52,7 +84,10 @@ function print_answer.json(answer)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
     local shown, bytes = options.as_utf8(answer.path)
-    say(cjson.encode {
+    local encode = answer.boxes and json.encode or cjson.encode
+    say(encode {
+        size = answer.boxes and {height = answer.info.height, width = answer.info.width} or nil,
+        boxes = answer.boxes and boxes_as_json(answer), spacing = answer.boxes and spacing_of(answer.info) or nil,
         path = shown, path_bytes = bytes,
         label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
         share = answer.share,
@@ -65,6 +100,12 @@ end
 function print_answer.csv(answer, _, classes)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.code end
+    -- a row for each box, and one without a box where there is none
+    for _, box in ipairs(answer.boxes and (answer.boxes[1] and answer.boxes or {{}}) or {}) do
+        say(table.concat({csv.cell(answer.path), csv.cell(box.label), number(box.score), number(box.x), number(box.y),
+            number(box.w), number(box.h), csv.cell(table.concat(warnings, " "))}, ","))
+    end
+    if answer.boxes then return end
     local cells = {csv.cell(answer.path), csv.cell(answer.label), number(answer.share or answer.probability)}
     if answer.classes then
         for _, name in ipairs(classes) do cells[#cells + 1] = number(answer.classes[name]) end
@@ -82,6 +123,7 @@ end
 
 -- The names of the columns; other formats have none.
 local function print_columns(predictor)
+    if predictor.task == "detection" then return say("path,label,score,x,y,w,h,warnings") end
     local maps = predictor.task == "segmentation"
     local cells = {"path", "label", maps and "share" or "probability"}
     for _, name in ipairs(maps and {} or predictor.task == "binary" and {"probability of " .. predictor.positive}
@@ -155,7 +197,27 @@ local function show(run, answer, only)
     if run.args.out then
         save(run, run.args.out, answer, annotate(answer.image, answer, run.method and explain(run, answer)))
     end
+    if run.args.coco then run.found[#run.found + 1] = answer end
     if run.args.masks then save(run, run.args.masks, answer, answer.mask) end
+end
+
+-- The boxes of all images as COCO's results (Lin et al. 2014). Which image an id means is told by their order, or by
+-- the names of the images, which other programs pass over.
+local function write_coco(run, paths)
+    local ids, results = {}, {}
+    for i, path in ipairs(paths) do ids[path] = i end
+    local places = {}
+    for k, name in ipairs(run.predictor.classes) do places[name] = k end
+    for _, answer in ipairs(run.found) do
+        for _, box in ipairs(answer.boxes) do
+            results[#results + 1] = {
+                image_id = ids[answer.path], file_name = options.as_utf8(answer.path:match("[^/]*$")),
+                category_id = places[box.label], bbox = {box.x, box.y, box.w, box.h}, score = box.score,
+            }
+        end
+    end
+    local ok, message = core.write_file(run.args.coco, {json.encode(setmetatable(results, json.LIST)), "\n"})
+    if not ok then options.fail(message) end
 end
 
 --- Runs the command.
@@ -171,9 +233,17 @@ function predict.run(args)
     local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if args.worklist then return worklist.run(args, predictor) end
     local run = {
-        args = args, predictor = predictor, failed = false, method = method, seconds = 0, explained = 0,
+        args = args, predictor = predictor, found = {}, failed = false, method = method, seconds = 0, explained = 0,
     }
-    if method and predictor.task == "segmentation" then options.fail("--explain: the model finds masks itself") end
+    if method and (predictor.task == "segmentation" or predictor.task == "detection") then
+        options.fail(("--explain: the model finds %s itself"):format(predictor.task == "detection" and "boxes"
+            or "masks"))
+    end
+    if args.detects and predictor.task ~= "detection" then
+        options.fail(("--model: it tells %s, and finds no boxes; use luxel predict"):format(
+            table.concat(predictor.classes, ", ")))
+    end
+    if args.threshold then predictor.threshold = args.threshold end
     if args.format == "csv" then print_columns(predictor) end
     if args.masks and predictor.task ~= "segmentation" then
         options.fail(("--masks: the model tells %s, and finds no masks"):format(table.concat(predictor.classes, ", ")))
@@ -186,6 +256,7 @@ function predict.run(args)
     run.place = images.places(paths)
     images.each(paths, function(chunk) return predictor:all(chunk, {images = args.out ~= nil}) end,
         function(answer) show(run, answer, only) end)
+    if args.coco then write_coco(run, paths) end
     images.flush()
     if run.explained > 0 then
         io.stderr:write(("explained by %s: %.3g s an image\n"):format(method, run.seconds / run.explained))

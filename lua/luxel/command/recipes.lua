@@ -12,7 +12,7 @@ local recipes = {}
 ---@type table<string, table<string, any>> by name the options, and as `weights` the name of those to begin with
 recipes.BY_NAME = {
     standard = {
-        model = "efficientnet_lite0", weights = "efficientnet-lite0", size = 128, epochs = 4, lr = 5e-4, lr_decay = 0.9,
+        model = "efficientnet_lite0", weights = "efficientnet-lite0", size = 192, epochs = 4, lr = 5e-4, lr_decay = 0.9,
         augment = "style", best = "last", crop = "lungs", calibrate_on = "styles",
     },
     quick = {

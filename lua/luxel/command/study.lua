@@ -75,6 +75,8 @@ function command.run(args)
     local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
     if predictor.task == "segmentation" then
         options.fail "--model: it finds masks; luxel predict --masks writes them"
+    elseif predictor.task == "detection" then
+        options.fail "--model: it finds boxes; luxel detect predict tells them"
     end
     local found = options.must(lx.report.study(predictor, args.image, {
         explain = args.explain ~= "none" and args.explain or false, maps = args.maps, rules = rules, age = args.age,

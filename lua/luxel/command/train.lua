@@ -409,8 +409,9 @@ function command.status_of(result)
     return result.interrupted and 130 or result.save_problem and 1 or 0
 end
 
--- The losses as a line, and the page of the run. What fails here is no failure of the training.
-local function show_run(args)
+--- The losses as a line, and the page of the run. What fails here is no failure of the training.
+---@param args {out: string}
+function command.show_run(args)
     local file, losses = io.open(args.out .. "/log.csv"), {}
     for line in file and file:lines() or function() end do
         losses[#losses + 1] = tonumber(line:match("^%d+,([^,]+)"))
@@ -501,7 +502,7 @@ function command.run(args)
     elseif result.epoch > 0 then
         io.stderr:write("error: no model was saved: ", result.save_problem or "no epoch was the best", "\n")
     end
-    if result.epoch > 0 and not result.save_problem then show_run(args) end
+    if result.epoch > 0 and not result.save_problem then command.show_run(args) end
     return command.status_of(result)
 end
 

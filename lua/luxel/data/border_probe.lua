@@ -43,8 +43,9 @@ end
 ---@return string? message, string? code
 local function border_probe(images, options)
     local opts = args.with_defaults(options, DEFAULTS)
-    if images.task == "segmentation" then
-        args.fail("border_probe: images: expected images with classes or labels, got masks")
+    if images.task == "segmentation" or images.task == "detection" then
+        args.fail("border_probe: images: expected images with classes or labels, got %s",
+            images.task == "detection" and "boxes" or "masks")
     end
     if #images == 0 then return nil, "border_probe: there are no images", "format" end
     local x, message, code = reduced.of(images, "border_probe")

@@ -11,16 +11,18 @@ local splitting = require "luxel.data.split"
 ---@field images luxel.Tensor? uint8 [N,C,size,size]; nil where they are in a store
 ---@field size integer? default side of the images of batches
 ---@field crop "lungs"|nil the part of the films that the images are, nil for all
----@field task "binary"|"classes"|"labels"|"segmentation" see luxel.Frame
+---@field task "binary"|"classes"|"labels"|"segmentation"|"detection" see luxel.Frame
 ---@field labels luxel.Tensor float32, NaN missing: [N] of 0 (negative) and 1, or of class numbers from 0; [N,K] of 0
----  and 1; of a segmentation [N], 0 where there is a mask
+---  and 1; of a segmentation [N], 0 where there is a mask; of a detection [N], 1 where there are objects, 0 where it is
+---  known that there are none
 ---@field paths string[]
 ---@field groups any[]|false the patient of each image; false where no patient is known
 ---@field classes string[] the names of label 0 and label 1; of label 0, 1, 2, ...; of the K labels;
----  of what the masks show
+---  of what the masks show; of the objects in boxes
 ---@field failed {path: string, message: string, code: string}[] files that could not be read, and are not in the rest
 ---@field boxes table[][]? per image a list of {x =, y =, w =, h =, ...} in pixels of the file (of the image where they
----  are in memory) from the top left, where known
+---  are in memory) from the top left, where known; of a detection with `label`, one of the classes, which may be left
+---  out where there is one; crowd = true: many, or a difficult one, which is not learnt and counts for nothing
 ---@field masks (string|false)[]|luxel.Tensor|nil a mask for each image, of any size in the image's proportion, not 0
 ---  inside: files (false where there is none), or uint8 [N,1,H,W]
 ---@field memory integer? bytes of decoded images that are kept, and as much again for masks in files
@@ -29,9 +31,9 @@ local splitting = require "luxel.data.split"
 ---@field private extents table<integer, luxel.ImageInfo>? sizes of files that were asked for
 ---@field private places integer[]? where in the store each image is
 ---@field private pixels integer[]? hashes of the pixels of each image, where its file was decoded for it
-local Dataset = namespace.class("Dataset", {}, {"images", "size", "crop", "groups", "boxes", "masks", "memory",
-    "reduce", "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks", "mask_places",
-    "pixels"})
+local Dataset = namespace.class("Dataset", {}, {"class_places", "images", "size", "crop", "groups", "boxes", "masks",
+    "memory", "reduce", "store", "places", "extents", "stored", "over_images", "stored_masks", "over_masks",
+    "mask_places", "pixels"})
 
 args.type("dataset", "a dataset", "table", function(value) return getmetatable(value) == Dataset end)
 
@@ -60,12 +62,48 @@ function Dataset:__len()
     return #self.paths
 end
 
---- How many images each class has; of several labels, how many have each; and how many have no label at all.
+-- The number of each class of a detection by its name.
+local function places_of(classes)
+    local places = {}
+    for k, name in ipairs(classes) do places[name] = k end
+    return places
+end
+
+--- The class of a box of a detection, from 1. One that is none of the dataset's is an error.
+---@param i integer the image
+---@param box {label: string?}
+---@return integer
+function Dataset:class_of(i, box)
+    if self.class_places == nil then self.class_places = places_of(self.classes) end
+    local place = box.label == nil and #self.classes == 1 and 1 or self.class_places[box.label]
+    if not place then
+        args.fail("Dataset:class_of: box: expected one with a label of %s, got %s in %s",
+            table.concat(self.classes, ", "), args.describe(box.label), self.paths[i])
+    end
+    return place
+end
+
+-- Adds up the boxes of each class, and the images of which nothing is known.
+local function count_objects(self, counts)
+    local missing = 0
+    for i, label in ipairs(core.to_table(self.labels)) do
+        if label ~= label then missing = missing + 1 end
+        for _, box in ipairs(label == 1 and self.boxes[i] or {}) do
+            local k = self:class_of(i, box)
+            counts[k] = counts[k] + 1
+        end
+    end
+    return counts, missing
+end
+
+--- How many images each class has; of several labels, how many have each; of a detection how many objects; and how many
+--- images have no label at all.
 ---@return integer[] counts in the order of `classes`
 ---@return integer missing
 function Dataset:counts()
     local counts, missing = {}, 0
     for k = 1, #self.classes do counts[k] = 0 end
+    if self.task == "detection" then return count_objects(self, counts) end
     for _, label in ipairs(core.to_table(self.labels)) do
         if type(label) == "table" then
             local known = false
@@ -270,7 +308,10 @@ local function scale_boxes(boxes, path, shape)
     local info, out = core.probe_image(path), {}
     local across, down = shape[4] / info.width, shape[3] / info.height
     for i, box in ipairs(boxes) do
-        out[i] = {x = box.x * across, y = box.y * down, w = box.w * across, h = box.h * down, label = box.label}
+        out[i] = {
+            x = box.x * across, y = box.y * down, w = box.w * across, h = box.h * down, label = box.label,
+            crowd = box.crowd,
+        }
     end
     return out
 end
@@ -449,8 +490,42 @@ local function default_names(labels)
     return names
 end
 
+-- Whether a table is a box with an area.
+local function is_box(box)
+    local ok = type(box) == "table"
+    for _, side in ipairs(ok and {"x", "y", "w", "h"} or {}) do
+        local value = box[side]
+        ok = ok and type(value) == "number" and value - value == 0
+    end
+    return ok and box.w > 0 and box.h > 0
+end
+
+-- Of a detection: which images have objects, by their boxes; of those with false instead nothing is known.
+local function read_boxes(opts, count)
+    if not opts.boxes or opts.labels then
+        args.fail("dataset: options: %s", opts.labels and "option 'labels': boxes tell which images have objects; "
+            .. "leave it out" or "the option 'boxes' is needed")
+    end
+    local labels, classes, known = {}, opts.classes or {"object"}, places_of(opts.classes or {"object"})
+    for i = 1, count do
+        local boxes = opts.boxes[i]
+        labels[i] = not boxes and 0 / 0 or #boxes > 0 and 1 or 0
+        for k, box in ipairs(boxes or {}) do
+            if not is_box(box) then
+                args.fail("dataset: options: option 'boxes': image %d: expected {x =, y =, w =, h =} with w and h "
+                    .. "above 0, got another at place %d", i, k)
+            elseif not known[box.label] and (box.label ~= nil or #classes > 1) then
+                args.fail("dataset: options: option 'boxes': image %d: expected a label of %s, got %s at place %d", i,
+                    table.concat(classes, ", "), args.describe(box.label), k)
+            end
+        end
+    end
+    return "detection", check_labels({labels = labels}, count), classes
+end
+
 -- What the options of `dataset.of` ask, and its labels and classes.
 local function read_targets(opts, count)
+    if opts.task == "detection" then return read_boxes(opts, count) end
     if opts.masks and (opts.task == "segmentation" or not opts.labels) then
         local labels = check_labels({labels = opts.labels or core.fill_(core.new({count}, "float32"), 0)}, count)
         local classes = opts.classes or {"mask"}
@@ -487,14 +562,15 @@ end
 
 --- A dataset of images in memory.
 ---@param options {images: Tensor, labels: Tensor|number[]|number[][]|nil, classes: string[]?, task:
----  "binary"|"classes"|"labels"|"segmentation"|nil, patients: any[]?, paths: string[]?, boxes: table[][]?, masks:
----  Tensor|string[]?, size: integer?, crop: "lungs"|nil} images: uint8 or float32, both of 0..255, [N,1,H,W] or
----  [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes from 0), or [N,K] of 0 and 1 for
----  K labels that do not exclude each other; NaN is a missing one; task: what the labels are, where their shape does
----  not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files, not 0 inside; without labels they
----  are the targets, and with the task "segmentation" labels say for which images: 0 with a mask, NaN without;
----  patients: so that a split has each of them on one side; size: of batches, default W; crop: the part of films that
----  they show
+---  "binary"|"classes"|"labels"|"segmentation"|"detection"|nil, patients: any[]?, paths: string[]?,
+---  boxes: (table[]|false)[]?, masks: Tensor|string[]?, size: integer?, crop: "lungs"|nil} images: uint8 or float32,
+---  both of 0..255, [N,1,H,W] or [N,3,H,W]; labels: a number of each image (0 negative, 1 positive; of more classes
+---  from 0), or [N,K] of 0 and 1 for K labels that do not exclude each other; NaN is a missing one; task: what the
+---  labels are, where their shape does not tell it ("classes" for two of a softmax); masks: uint8 [N,1,H,W] or files,
+---  not 0 inside; without labels they are the targets, and with the task "segmentation" labels say for which images: 0
+---  with a mask, NaN without; boxes: of each image a list; with the task "detection" they are the targets, false where
+---  nothing is known of an image; patients: so that a split has each of them on one side; size: of batches, default W;
+---  crop: the part of films that they show
 ---@return luxel.Dataset
 function dataset.of(options)
     local images = options.images
@@ -504,9 +580,9 @@ function dataset.of(options)
     end
     local count = images.shape[1]
     local task, labels, classes = read_targets(options, count)
-    check_values(labels, classes, labels.ndim == 2)
+    if task ~= "detection" then check_values(labels, classes, labels.ndim == 2) end
     check_masks(options.masks, count)
-    local paths = options.paths
+    local paths, boxes = options.paths, options.boxes
     for _, name in ipairs {"patients", "paths", "boxes"} do
         if options[name] and #options[name] ~= count then
             args.fail("dataset: options: option '%s': expected one for each of %d images, got %d", name, count,
@@ -517,15 +593,20 @@ function dataset.of(options)
         paths = {}
         for i = 1, count do paths[i] = "image " .. i end
     end
+    if task == "detection" then
+        boxes = {}
+        for i = 1, count do boxes[i] = options.boxes[i] or {} end
+    end
     return dataset.new {
         images = images, labels = labels, classes = classes, task = task, groups = options.patients or false,
             paths = paths,
-        boxes = options.boxes, masks = options.masks, size = options.size, crop = options.crop, failed = {},
+        boxes = boxes, masks = options.masks, size = options.size, crop = options.crop, failed = {},
     }
 end
 
 dataset.of = args.public("dataset", "options: {images: tensor, labels: tensor|table?, classes: text[]?, "
-    .. "task: \"binary\"|\"classes\"|\"labels\"|\"segmentation\"?, patients: table?, paths: text[]?, boxes: table[]?, "
+    .. "task: \"binary\"|\"classes\"|\"labels\"|\"segmentation\"|\"detection\"?, patients: table?, paths: text[]?, "
+    .. "boxes: any[]?, "
     .. "masks: tensor|text[]?, size: integer(1..4096)?, crop: " .. crop.TYPE .. "?}", dataset.of)
 
 args.publish("Dataset:", Dataset, {
@@ -533,6 +614,8 @@ args.publish("Dataset:", Dataset, {
     source = "dataset: dataset", mask_source = "dataset: dataset",
     extent = "dataset: dataset, i: integer", image = "dataset: dataset, i: integer", counts = "dataset: dataset",
     hashes = "dataset: dataset", mask = "dataset: dataset, i: integer",
+    class_of = "dataset: dataset, i: integer, box: {x: finite?, y: finite?, w: finite?, h: finite?, label: text?, "
+        .. "crowd: boolean?, score: finite?}",
     split = "dataset: dataset, options: {val: number(0..1)?, test: number(0..1)?, seed: integer?}?",
     folds = "dataset: dataset, count: integer(2..1000), options: {seed: integer?}?",
     leave_group_out = "dataset: dataset, groups: table",

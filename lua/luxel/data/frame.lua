@@ -8,12 +8,14 @@ local random = require "luxel.random"
 local splitting = require "luxel.data.split"
 
 ---@class luxel.Frame
----@field task "binary"|"classes"|"labels"|"segmentation" what is asked of an image: which of two classes, which of
----  many, which of several labels that do not exclude each other, which pixels
----@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels; of what masks show
+---@field task "binary"|"classes"|"labels"|"segmentation"|"detection" what is asked of an image: which of two classes,
+---  which of many, which of several labels that do not exclude each other, which pixels, where which objects are
+---@field classes string[] the names: of label 0 and label 1; of label 0, 1, 2, ...; of the labels; of what masks show;
+---  of the objects
 ---@field path string[]
 ---@field label (number|number[])[] a number from 0 (1: positive); of several labels a list of 0, 1 and NaN (missing);
----  of a segmentation 0 where there is a mask
+---  of a segmentation 0 where there is a mask; of a detection 1 where there are boxes, 0 where it is known that there
+---  is nothing, NaN where nothing is known
 ---@field group string[] the patient; the path where it is not known
 ---@field source (string|false)[] where the patient is known from (a column, DICOM, a collection); false if it is not
 ---@field part (string|false)[] "train", "val" or "test" where it is known
@@ -150,12 +152,21 @@ end
 
 -- ---- printing -----------------------------------------------------------------------------------------------------
 
+-- Whether an image has a box of a class.
+local function has_object(self, i, class)
+    for _, box in ipairs(self.boxes[i]) do
+        if box.label == self.classes[class] or box.label == nil then return true end
+    end
+    return false
+end
+
 -- The rows that a class or a label counts: images, patients, and how many have no label.
 local function count_class(self, class)
     local images, patients, missing, seen = 0, 0, 0, {}
     for i = 1, #self do
         local label = self.label[i]
         local here = label == class - 1
+        if self.task == "detection" then here = has_object(self, i, class) end
         if type(label) == "table" then
             here = label[class] == 1
             missing = missing + (label[class] ~= label[class] and 1 or 0)
@@ -254,6 +265,14 @@ function Frame:__tostring()
             self.groups_known and patients or "unknown", self.task == "labels" and ("  %7d"):format(missing) or "")
     end
     local function add(text, ...) lines[#lines + 1] = ("  " .. text):format(...) end
+    if self.task == "detection" then
+        local boxes, negative = 0, 0
+        for i, list in ipairs(self.boxes) do
+            boxes, negative = boxes + #list, negative + (self.label[i] == 0 and 1 or 0)
+        end
+        add("%d boxes; %d images are known to have none, and of %d nothing is known, which count for nothing", boxes,
+            negative, count_unlabelled(self))
+    end
     if self.mask then
         local missing = 0
         for _, path in ipairs(self.mask) do missing = missing + (path and 0 or 1) end

@@ -236,10 +236,37 @@ local function mask_targets(labels, indices, masks, device)
     return targets
 end
 
+-- Pixels of the network's image below which what is left of a box at an edge is no object any more.
+local LEAST_SIDE <const> = 2
+
+-- The objects of a batch as F.region_loss wants them, on the cpu, where that computes: {x, y, w, h, class} each, centre
+-- and size as fractions of the image; NaN all over an image of which nothing is known.
+local function box_targets(dataset, labels, indices, boxes, size)
+    local rows, most = {}, 1
+    for i, index in ipairs(indices) do
+        local list = {}
+        for _, box in ipairs(labels[index] == labels[index] and boxes[i] or {}) do
+            if not box.crowd and math.min(box.w, box.h) >= LEAST_SIDE then
+                list[#list + 1] = {
+                    (box.x + box.w / 2) / size, (box.y + box.h / 2) / size, box.w / size, box.h / size,
+                    dataset:class_of(index, box),
+                }
+            end
+        end
+        rows[i], most = list, math.max(most, #list)
+    end
+    for i, index in ipairs(indices) do
+        local nothing = labels[index] == labels[index] and 0 or 0 / 0
+        for k = #rows[i] + 1, most do rows[i][k] = {nothing, nothing, nothing, nothing, nothing} end
+    end
+    return core.from_table(rows, "float32")
+end
+
 -- The targets of a batch, as losses want them: [B,1] of two classes, [B,K] of several labels, of many classes [B], the
--- numbers from 1, and of a segmentation [B,1,S,S].
-local function targets_of(dataset, labels, indices, masks, device)
+-- numbers from 1, of a segmentation [B,1,S,S], and of a detection [B,T,5].
+local function targets_of(dataset, labels, indices, masks, device, boxes, size)
     if dataset.task == "segmentation" then return mask_targets(labels, indices, masks, device) end
+    if dataset.task == "detection" then return box_targets(dataset, labels, indices, boxes, size) end
     local targets = {}
     for i, index in ipairs(indices) do
         local label = labels[index]
@@ -256,7 +283,9 @@ end
 --
 -- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1] of two classes (0 and 1), [B,K] of several
 -- labels, of many classes [B], numbers from 1 as `F.cross_entropy` wants them, and of a segmentation [B,1,S,S], 1
--- inside the masks; NaN where one is missing; indices is int32 [B] on the cpu, the places in the dataset; where the
+-- inside the masks; of a detection [B,T,5] on the cpu, {x, y, w, h, class} of each object as `F.region_loss` wants
+-- them, without those of which less than 2 pixels of a side are left; NaN where one is missing; indices is int32 [B] on
+-- the cpu, the places in the dataset; where the
 -- dataset has masks they come fourth, uint8 [B,1,S,S] on the cpu, zeros where an image has none; where it has boxes
 -- they come fifth, for each image a list of {x =, y =, w =, h =} in pixels of x, without those that left the image. The
 -- same options give the same batches on every device and with any number of threads.
@@ -311,7 +340,8 @@ local function iterate(dataset, options)
             local here <close> = x
             x = core.to_device(here, device)
         end
-        return x, targets_of(dataset, labels, indices, masks, device), core.from_table(indices, "int32"), masks, boxes
+        local y = targets_of(dataset, labels, indices, masks, device, boxes, size)
+        return x, y, core.from_table(indices, "int32"), masks, boxes
     end
     return next_batch, nil, nil, loader
 end

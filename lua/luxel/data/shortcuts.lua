@@ -204,7 +204,8 @@ function shortcuts.find(self, options)
         end
     end
     local x, out = reduced.of_bytes(strings), {images = images, nuisances = {}}
-    local targets = frame.task ~= "segmentation" and linear_probe.targets(frame.task, frame.classes, labels) or {}
+    local with_classes = frame.task ~= "segmentation" and frame.task ~= "detection"
+    local targets = with_classes and linear_probe.targets(frame.task, frame.classes, labels) or {}
     local telling = {}
     for i, nuisance in ipairs(NUISANCES) do
         out.nuisances[i] = judge(nuisance, records, x, targets, groups, {seed = opts.seed, n = opts.resamples})
@@ -213,7 +214,6 @@ function shortcuts.find(self, options)
     out.warning = shortcuts.warning(telling)
     out.markers = share_of_markers(frame, records, images)
     if #images >= opts.k then
-        local with_classes = frame.task ~= "segmentation"
         out.styles = styling.of_reduced(x, with_classes and frame.classes or {}, with_classes and labels or {},
             {k = opts.k, seed = opts.seed})
     end

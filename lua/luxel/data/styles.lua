@@ -126,9 +126,9 @@ end
 
 -- ---- the object -----------------------------------------------------------------------------------------------
 
--- Of masks there is nothing to be counted.
+-- Of masks and boxes there is nothing to be counted.
 local function labels_of(images)
-    if images.task == "segmentation" then return {}, {} end
+    if images.task == "segmentation" or images.task == "detection" then return {}, {} end
     return images.classes, (reduced.columns(images))
 end
 

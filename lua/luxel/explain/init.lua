@@ -113,8 +113,9 @@ end
 -- What a method's public function does.
 local function run(name, model, images, opts)
     local caller, is_file = "explain." .. name, is_predictor(model)
-    if is_file and model.task == "segmentation" then
-        args.fail("%s: model: it tells pixels, and there is no class to explain", caller)
+    if is_file and (model.task == "segmentation" or model.task == "detection") then
+        args.fail("%s: model: it tells %s, and there is no class to explain", caller,
+            model.task == "detection" and "boxes" or "pixels")
     elseif not lx.is_tensor(images) and not is_file then
         args.fail("%s: images: a network takes float32 [N,C,H,W], and only a model of lx.predictor.open files; got %s",
             caller, args.describe(images))

@@ -5,6 +5,7 @@
 -- first + 1. What is not defined is `nil, message`, never a number.
 
 local args = require "luxel.args"
+local random = require "luxel.random"
 local random_resamples = require "luxel.metrics.resampling"
 local result_type = require "luxel.result"
 
@@ -445,6 +446,93 @@ function metrics.froc_sensitivity(images, rates)
     return mean(out), out
 end
 
+-- Sensitivities at rates where each image counts so often: `marks` by falling scores, {score, image, lesion}. Nil where
+-- no lesion is drawn.
+local function weighted_sensitivities(images, marks, rates, weights)
+    local lesions, total = 0, 0
+    for i, image in ipairs(images) do
+        lesions, total = lesions + weights[i] * image.lesions, total + weights[i]
+    end
+    if lesions == 0 then return nil end
+    local out, taken, wrong, found, at = {}, {}, 0, 0, 1
+    for k = 1, #rates do out[k] = 0.0 end
+    while marks[at] do
+        local score = marks[at].score
+        while marks[at] and marks[at].score == score do
+            local mark = marks[at]
+            local weight = weights[mark.image]
+            if not mark.lesion then
+                wrong = wrong + weight
+            elseif not taken[mark.key] then
+                taken[mark.key], found = true, found + weight
+            end
+            at = at + 1
+        end
+        for k, rate in ipairs(rates) do
+            if wrong <= rate * total then out[k] = found / lesions end
+        end
+    end
+    return out
+end
+
+local new_sensitivities = result_type("FROC sensitivities", {"mean", "points", "units"}, function(self)
+    local lines = {}
+    for i, point in ipairs(self.points) do
+        lines[i] = ("%6.3f false marks an image: sensitivity %.4f%s"):format(point.rate, point.sensitivity,
+            point.low and ("  [%.4f, %.4f]"):format(point.low, point.high) or "")
+    end
+    return table.concat(lines, "\n")
+end)
+
+--- Sensitivities at rates of false marks for each image, as `froc_sensitivity` gives them, with intervals by the
+--- percentile bootstrap of patients, where images have a `patient`, else of images.
+---@param images {lesions: integer, marks: table[], patient: any}[] as of `froc`
+---@param options? {rates: number[], n: integer, seed: integer, level: number} rates: rising, default 1/8, 1/4 ... 8; n,
+---  seed, level: as of `bootstrap`
+---@return {mean: number, points: {rate: number, sensitivity: number, low: number?, high: number?}[], units: integer}?
+---  figures mean: of the sensitivities; units: how many patients were drawn from; no interval where there are fewer
+---  than two, or where most resamples have no lesion
+---@return string? message why nil: there is no lesion
+function metrics.froc_intervals(images, options)
+    local opts = args.with_defaults(options, random_resamples.DEFAULTS)
+    local marks, lesions = marks_of("froc_intervals", images)
+    if lesions == 0 then return nil, "there is no lesion" end
+    local rates, source, groups, ones = opts.rates or RATES, {}, {}, {}
+    for i, image in ipairs(images) do
+        source[i], groups[i], ones[i] = i, image.patient, 1
+        if (image.patient == nil) ~= (images[1].patient == nil) then
+            args.fail("froc_intervals: images: expected a patient of all images or of none, image %d differs from the "
+                .. "first", i)
+        end
+    end
+    for _, mark in ipairs(marks) do mark.key = mark.lesion and mark.image .. ":" .. mark.lesion end
+    local points, values = {}, {}
+    for k, value in ipairs(weighted_sensitivities(images, marks, rates, ones)) do
+        points[k], values[k] = {rate = rates[k], sensitivity = value}, {}
+    end
+    local units = random_resamples.units({n = #images, source = source}, images[1].patient ~= nil and groups,
+        "froc_intervals")
+    local stream = random.stream(opts.seed)
+    for _ = 1, #units > 1 and opts.n or 0 do
+        local weights = {}
+        for i = 1, #images do weights[i] = 0 end
+        for _ = 1, #units do
+            for _, i in ipairs(units[stream:integer(#units)]) do weights[i] = weights[i] + 1 end
+        end
+        for k, value in ipairs(weighted_sensitivities(images, marks, rates, weights) or {}) do
+            table.insert(values[k], value)
+        end
+    end
+    local sum = 0
+    for k, point in ipairs(points) do
+        local low, high = random_resamples.percentile(values[k], opts.n, opts.level)
+        -- resamples that all agree say nothing of what other patients would be like
+        if low and low < high then point.low, point.high = low, high end
+        sum = sum + point.sensitivity
+    end
+    return new_sensitivities {mean = sum / #points, points = points, units = #units}
+end
+
 local new_jafroc = result_type("JAFROC", {"value", "low", "high", "units"}, function(self)
     return self.low and ("%.4f  [%.4f, %.4f]"):format(self.value, self.low, self.high) or ("%.4f"):format(self.value)
 end)
@@ -513,4 +601,5 @@ return {public = args.publish("", metrics, {
     lesion_marks = BOXES .. ', rule: "centre"|number(0..1)?, patients: table?}?',
     froc = "images: table[]", froc_sensitivity = "images: table[], rates: finite[]?",
     jafroc = "images: table[], options: {" .. random_resamples.OPTIONS .. "}?",
+    froc_intervals = "images: table[], options: {rates: finite[]?, " .. random_resamples.OPTIONS .. "}?",
 })}

@@ -5,6 +5,8 @@
 -- the maps at each resolution, with `net.map_channels` channels. `outputs` and `channels` are 1 unless said otherwise.
 -- Parameters have the names and shapes of torchvision's networks, where it has them.
 --
+-- Of detectors `outputs` are the classes of objects: see `yolo.lua`.
+--
 -- Classifiers take `pretrained`, a file of weights (`pretrained.lua`), which has to fit to the last key. It may be of
 -- torch.save, safetensors or Luxel's own. `source` says where the weights come from, where the file does not tell;
 -- without `outputs` there are as many as the file has, and `head = "replace"` begins a last layer anew. A first
@@ -19,6 +21,7 @@ local namespace = require "luxel.namespace"
 local near = require "luxel.near"
 local pretrained = require "luxel.models.pretrained"
 local unet = require "luxel.models.unet"
+local yolo = require "luxel.models.yolo"
 
 local models = {}
 
@@ -30,12 +33,14 @@ local FEW_HALVINGS <const> = {cnn = 16, lenet = 16}
 local SMALLEST <const> = 32
 
 local kinds = {} -- by name
-for kind, networks in pairs {classifier = classifiers, segmentation = unet, autoencoder = autoencoder} do
+for kind, networks in pairs {
+    classifier = classifiers, segmentation = unet, autoencoder = autoencoder, detector = yolo,
+} do
     for name, network in pairs(networks) do models[name], kinds[name] = network, kind end
 end
 
 --- The names of the networks, in order.
----@param kind "classifier"|"segmentation"|"autoencoder"? those alone
+---@param kind "classifier"|"segmentation"|"autoencoder"|"detector"? those alone
 ---@return string[]
 function models.names(kind)
     local names = {}
@@ -103,7 +108,7 @@ end
 -- ---- declarations ---------------------------------------------------------------------------------------------
 
 local declarations = {
-    names = 'kind: "classifier"|"segmentation"|"autoencoder"?', limits = "name: text",
+    names = 'kind: "classifier"|"segmentation"|"autoencoder"|"detector"?', limits = "name: text",
     build = "name: text, options: table?",
     save = "path: path, net: pretrained, options: {size: integer(16..2048), classes: text[]?}",
 }
@@ -115,6 +120,10 @@ local MORE <const> = {
     autoencoder = "widths: size[]?",
     unet = 'outputs: integer(1..)?, encoder: text?, depth: integer(1..6)?, width: integer(1..1024)?, '
         .. 'padding: "same"|"valid"?, batch_norm: boolean?',
+    yolov2 = "outputs: integer(1..)?, anchors: table[]?", yolov2_tiny = "outputs: integer(1..)?, anchors: table[]?",
+    yolov3_tiny = "outputs: integer(1..)?, anchors: table[]?",
+    yolo_lite = "outputs: integer(1..)?, anchors: table[]?, backbone: text?, stride: 8|16|32?, "
+        .. 'width: integer(8..1024)?, pretrained: path?, source: text?, variant: "tf"?',
     efficientnet_b0 = "outputs: integer(1..)?, dropout: probability?, drop_path: probability?",
     efficientnet_lite0 = 'outputs: integer(1..)?, dropout: probability?, variant: "tf"?',
 }

@@ -387,6 +387,20 @@ local function flat_anchors(name, anchors)
     return flat
 end
 
+-- What the loss is the sum of.
+local REGION_PARTS <const> = {"coordinates", "with_object", "without_object", "classes"}
+
+-- The images whose objects are known: others are NaN all over.
+local function known_images(truth)
+    local known = {}
+    local sums = core.to_table(truth:isnan():float():sum({2, 3}))
+    local numbers = truth.shape[2] * 5
+    for i, count in ipairs(sums) do
+        if count < numbers then known[#known + 1] = i end
+    end
+    return known
+end
+
 --- The loss of YOLO v2 (Redmon and Farhadi 2017) over the map of a region layer: squared differences of sigmoid(x),
 --- sigmoid(y), the logarithms of width and height, and objectness; cross-entropy of classes. Each object is up to the
 --- anchor of its cell whose shape is the most like its own, the last object where two want the same; objectness of the
@@ -407,10 +421,11 @@ end
 --- 1; thresh: default 0.6; rescore, bias_match, by_size: default true; seen: how many images were seen before and with
 --- these, default 12800; reduction: over images, default "mean"
 ---@return Tensor loss 0-d
----@return {cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number,
---- objects: integer} figures cost: the sum of the squared differences through the sigmoid; of objects, nil without any,
---- the means of iou, probability of the right class, objectness, and the share with an iou above 0.5; any: mean
---- objectness of all anchors
+---@return {coordinates: number, with_object: number, without_object: number, classes: number, cost: number,
+--- iou: number?, class: number?, objectness: number?, recall: number?, any: number, objects: integer} figures
+--- coordinates, with_object, without_object, classes: the parts of the loss, of which it is the sum; cost: the sum of
+--- the squared differences through the sigmoid; of objects, nil without any, the means of iou, probability of the right
+--- class, objectness, and the share with an iou above 0.5; any: mean objectness of all anchors
 function F.region_loss(x, truth, options)
     local name = "region_loss"
     check.float(name, "input", x, {"N", "C", "H", "W"})
@@ -424,6 +439,14 @@ function F.region_loss(x, truth, options)
     end
     events.cannot_replay("computes a region loss, which the host does; compile the network alone")
     if truth.shape[2] == 0 then truth = lx.zeros(n, 1, 5) end
+    truth = core.contiguous(truth:detach():to("cpu"))
+    local known = known_images(truth)
+    if #known == 0 then return (x * 0):sum(), {objects = 0, cost = 0, any = 0, coordinates = 0, with_object = 0,
+        without_object = 0, classes = 0} end
+    if #known < n then
+        local places = lx.tensor(known, {dtype = "int32"})
+        truth, x, n = truth:index_select(1, places), x:index_select(1, places:to(x.device)), #known
+    end
     local settings = {warming = (options.seen or WARMING) < WARMING, through_sigmoid = true}
     for _, key in ipairs {"object_scale", "noobject_scale", "class_scale", "coord_scale", "thresh"} do
         settings[key] = options[key]
@@ -432,15 +455,19 @@ function F.region_loss(x, truth, options)
         if options[key] == nil then settings[key] = default else settings[key] = options[key] end
     end
     local share = options.reduction == "sum" and 1 or 1 / n
-    local differences, sums = core.region(core.contiguous(x:detach():to("cpu")),
-        core.contiguous(truth:detach():to("cpu")), anchors, settings)
+    local differences, sums = core.region(core.contiguous(x:detach():to("cpu")), truth, anchors, settings)
     local gradient = core.to_device(core.binary("mul", differences, -share), x.device)
     local figures, objects = {cost = sums.cost, objects = math.tointeger(sums.objects)}, sums.objects
+    local loss = 0.0
+    for _, part in ipairs(REGION_PARTS) do
+        figures[part] = sums[part] * share
+        loss = loss + figures[part]
+    end
     figures.any = sums.any / (n * height * width * #anchors // 2)
     if objects > 0 then
         for _, key in ipairs {"iou", "class", "objectness", "recall"} do figures[key] = sums[key] / objects end
     end
-    return ops.with_gradient(x, sums.loss * share, gradient), figures
+    return ops.with_gradient(x, loss, gradient), figures
 end
 
 -- ---- declarations ---------------------------------------------------------------------------------------------

@@ -467,8 +467,9 @@ local ANSWERED <const> = {
 }
 
 local function prepare(scores, dataset, options)
-    if dataset.task == "segmentation" then
-        args.fail("evaluation: dataset: expected labels of images, got masks, of which there is no page yet")
+    if dataset.task == "segmentation" or dataset.task == "detection" then
+        args.fail("evaluation: dataset: expected labels of images, got %s, of which there is no page yet",
+            dataset.task == "detection" and "boxes" or "masks")
     elseif #dataset == 0 then
         args.fail("evaluation: dataset: there are no images")
     end

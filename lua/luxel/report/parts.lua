@@ -64,6 +64,7 @@ end
 local TASKS <const> = {
     binary = "which of two classes an image is of", classes = "which of several classes an image is of",
     labels = "which of several labels an image has", segmentation = "which pixels are inside",
+    detection = "where which objects are",
 }
 
 local function flat(value)
@@ -175,9 +176,10 @@ end
 ---@param title string
 ---@param below string
 ---@param out string[]
+---@param style string? of these parts besides
 ---@return boolean? ok, string? message, string? code
-function parts.write(path, title, below, out)
-    return page.write(path, title, below, out, svg.STYLE .. ".lx-plot{width:100%;height:auto}")
+function parts.write(path, title, below, out, style)
+    return page.write(path, title, below, out, svg.STYLE .. ".lx-plot{width:100%;height:auto}" .. (style or ""))
 end
 
 return parts

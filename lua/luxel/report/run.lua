@@ -11,8 +11,10 @@ local run = {}
 
 -- The words of columns of the log.
 local WORDS <const> = {
-    val_auc = "AUC", val_accuracy = "accuracy", val_dice = "Dice", val_iou = "IoU", val_loss = "validation",
-    loss = "training",
+    val_ap50 = "AP50", val_froc = "mean sensitivity (FROC)", loss_coordinates = "coordinates",
+    loss_with_object = "objectness of objects", loss_without_object = "objectness of the rest",
+    loss_classes = "classes", val_auc = "AUC", val_accuracy = "accuracy", val_dice = "Dice", val_iou = "IoU",
+    val_loss = "validation", loss = "training",
 }
 
 -- Columns of log.csv as numbers, NaN where there is none: {epoch = {...}, ...} and the names in order.
@@ -43,8 +45,15 @@ local function plots_of(log, names, best)
             figures[#figures + 1] = line(log, name, WORDS[name] or name:sub(5))
         end
     end
+    local terms = {}
+    for _, name in ipairs(names) do
+        if name:find("^loss_") then terms[#terms + 1] = line(log, name) end
+    end
+    if #terms > 0 then
+        plots[#plots + 1] = {layers = terms, options = {title = "Loss by term", x = "epoch", y = "loss"}}
+    end
     if #figures > 0 then
-        plots[2] = {
+        plots[#plots + 1] = {
             layers = figures, options = {title = "On the validation images", x = "epoch", y = "share"},
             words = best and ("Best epoch: %d."):format(best) or nil,
         }

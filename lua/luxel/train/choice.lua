@@ -1,13 +1,14 @@
 --- What a run chooses on its validation images: the calibration of the probabilities, and the threshold.
 
 local args = require "luxel.args"
+local detection = require "luxel.train.detection"
 local metrics = require "luxel.metrics"
 
 local choice = {
     --- As types of declarations.
     CALIBRATION = '"platt"|"temperature"|"isotonic"|"beta"|"none"',
     THRESHOLD = '"youden"|number(0..1)|{sensitivity: number(0..1)?, specificity: number(0..1)?, cost: positive?, '
-        .. "prevalence: number(0..1)?}",
+        .. "prevalence: number(0..1)?, false_marks: number(0..100)?}",
 }
 
 local OF_A_LOGIT <const> = {"platt", "temperature", "isotonic", "beta", "none"}
@@ -15,10 +16,12 @@ local OF_A_LOGIT <const> = {"platt", "temperature", "isotonic", "beta", "none"}
 -- The calibrations of each task, of which the first is the usual one.
 local METHODS <const> = {
     binary = OF_A_LOGIT, labels = OF_A_LOGIT, classes = {"temperature", "none"}, segmentation = {"none"},
+    detection = {"none"},
 }
 
 -- Why the table that says a threshold is none, in words.
 local function mistake_in(how)
+    if how.false_marks then return "false marks an image are counted of boxes" end
     local name = how.sensitivity and "sensitivity" or how.specificity and "specificity" or how.cost and "cost"
     local count = (how.sensitivity and 1 or 0) + (how.specificity and 1 or 0) + (how.cost and 1 or 0)
     if count ~= 1 then return "expected one of sensitivity, specificity and cost" end
@@ -42,6 +45,11 @@ function choice.mistake(task, calibration, threshold)
     if threshold == nil then return nil end
     if task == "classes" then return "threshold", "of several classes the one of the largest probability is called" end
     if task == "segmentation" then return "threshold", "a pixel is inside where that is likelier than not" end
+    if task == "detection" then
+        if type(threshold) == "number" or type(threshold) == "table" and threshold.false_marks
+            and next(threshold, next(threshold)) == nil then return nil end
+        return "threshold", "of boxes it is a number, or the one at a number of false_marks an image"
+    end
     local words = type(threshold) == "table" and mistake_in(threshold)
     if words then return "threshold", words end
 end
@@ -72,9 +80,22 @@ end
 
 ---@class luxel.Choice
 ---@field calibration string the method, or "none"
----@field threshold fun(probabilities: number[], labels: number[]): number? nil where there is only one class
+---@field threshold fun(probabilities: number[], labels: number[]): number? nil where there is only one class; of a
+---  detection of the marks of images, nil where there is no lesion
 ---@field words string how the threshold is chosen
 ---@field recipe {calibration: string, threshold: string} "the usual" where it is
+
+-- Of boxes: a number, or where there are at most so many false marks an image.
+local function choice_of_boxes(threshold)
+    local fixed = type(threshold) == "number" and threshold
+    local rate = type(threshold) == "table" and threshold.false_marks or detection.FALSE_MARKS
+    local words = fixed and ("fixed at %.14g"):format(fixed) or ("at most %.14g false marks an image"):format(rate)
+    return {
+        calibration = "none", words = words,
+        threshold = function(marks) return fixed or detection.threshold_at(marks, rate) end,
+        recipe = {calibration = "the usual", threshold = threshold and words or "the usual"},
+    }
+end
 
 --- The choices of a run, whose options have no mistake.
 ---@param task string
@@ -82,6 +103,7 @@ end
 ---@param threshold "youden"|number|table|nil
 ---@return luxel.Choice
 function choice.of(task, calibration, threshold)
+    if task == "detection" then return choice_of_boxes(threshold) end
     local method, words = calibration or METHODS[task][1], words_of(threshold)
     return {
         calibration = method, words = words,

@@ -86,7 +86,8 @@ end
 ---@param e table the row of the log
 function Console:epoch(e)
     local function known(value, digits) return value and ("%." .. digits .. "f"):format(value) or "n/a" end
-    local figures = e.val_dice and ("Dice %s  IoU %s"):format(known(e.val_dice, 4), known(e.val_iou, 4))
+    local figures = e.val_ap50 and ("AP50 %s  FROC %s"):format(known(e.val_ap50, 4), known(e.val_froc, 4))
+        or e.val_dice and ("Dice %s  IoU %s"):format(known(e.val_dice, 4), known(e.val_iou, 4))
         or ("accuracy %s  AUC %s"):format(known(e.val_accuracy, 3), known(e.val_auc, 4))
     local format = "epoch %2d/%d  loss %.4f  validation: loss %.4f  %s  (%s, %.1f images/s)%s"
     self:message(format:format(e.epoch, e.epochs, e.loss, e.val_loss, figures, duration(e.seconds),
@@ -111,7 +112,9 @@ args.publish("Console:", Console, {
     step = "console: console, s: {epoch: integer, epochs: integer, batch: integer, batches: integer(1..), "
         .. "rate: number, loss: number, left: finite}",
     epoch = "console: console, e: {epoch: integer, epochs: integer, loss: number, val_loss: number, "
-        .. "val_accuracy: number?, val_auc: number?, val_dice: number?, val_iou: number?, threshold: number?, "
+        .. "val_accuracy: number?, val_auc: number?, val_dice: number?, val_iou: number?, val_ap50: number?, "
+        .. "val_froc: number?, loss_coordinates: number?, loss_with_object: number?, loss_without_object: number?, "
+        .. "loss_classes: number?, threshold: number?, "
         .. "learning_rate: number?, "
         .. "images_per_second: number, seconds: finite, is_best: boolean?}",
 })

@@ -35,6 +35,9 @@ function dro.prepare(fit)
             args.fail("fit: options: option 'dro': a mixed image is of two groups; leave out '%s'", name)
         end
     end
+    if fit.train.task == "detection" then
+        args.fail("fit: options: option 'dro': the loss of boxes is none of single images; leave it out")
+    end
     if fit.accumulate > 1 then
         args.fail("fit: options: option 'dro': its weights change with every batch; leave out 'accumulate'")
     end

@@ -13,6 +13,7 @@ local result_type = require "luxel.result"
 local console = require "luxel.train.console"
 local core = require "luxel.core"
 local crop = require "luxel.data.crop"
+local detection = require "luxel.train.detection"
 local doubt = require "luxel.train.doubt"
 local dro = require "luxel.train.dro"
 local features = require "luxel.train.features"
@@ -229,6 +230,10 @@ function train.predict(net, dataset, options)
         args.fail("predict: options: option 'features': they are those of a classifier of lx.models, and the network "
             .. "is %s", args.describe(net))
     end
+    if task.kinds[opts.task or dataset.task].boxes and (opts.tta or opts.probabilities) then
+        args.fail("predict: options: option '%s': the network gives maps that boxes are read from; see "
+            .. "lx.vision.boxes.decode_region", opts.tta and "tta" or "probabilities")
+    end
     local logits, pooled
     if opts.features or not opts.tta then logits, pooled = find_logits("predict", net, dataset, opts) end
     if opts.tta then logits = mean_logits(net, dataset, opts) end
@@ -330,6 +335,28 @@ local function validate_maps(fit)
     return found
 end
 
+-- Loss and boxes, batch by batch, and how these agree with those that are known.
+local function validate_boxes(fit)
+    local kind, found, sum, images = task.kinds[fit.task], {}, 0, 0
+    local labels = core.to_table(fit.val.labels)
+    each_output("fit", fit.net, fit.val, fit, function(out, y, indices, shape)
+        task.check_outputs("fit", fit.val, out.shape, shape)
+        local known, sizes, places = 0, {}, core.to_table(indices)
+        for i, index in ipairs(places) do
+            known = known + (labels[index] == labels[index] and 1 or 0)
+            check_logits(fit, {out:select(1, i)}, {paths = {fit.val.paths[index]}})
+            sizes[i] = {fit.val:extent(index)}
+        end
+        for i, list in ipairs(detection.find(out, fit.net.anchors, sizes)) do found[places[i]] = list end
+        if known > 0 then sum, images = sum + known * fit.loss(out, y):item(), images + known end
+    end)
+    local figures = kind.judge(found, fit.val, fit.choice)
+    figures.loss = check_loss(fit, sum / images)
+    figures.calibration = false
+    figures.chosen = {threshold = figures.chosen, calibration = "none", images = images}
+    return figures
+end
+
 -- How sure and how right: loss, accuracy at the chosen threshold, AUC; and the threshold and calibration themselves.
 local function validate_scores(fit)
     local logits = validation_logits(fit, find_logits, function(...) task.check_outputs("fit", fit.val, ...) end)
@@ -401,10 +428,12 @@ local function prepare_step(fit)
     end
     local function add_gradients(x, y, share)
         local out = outputs(x)
-        local loss = args.check("fit: options: option 'loss': its result", "tensor", fit.loss(out, y))
+        local found, parts = fit.loss(out, y)
+        local loss = args.check("fit: options: option 'loss': its result", "tensor", found)
+        if not fit.parts then parts = nil end -- a compiled function gives tensors alone
         local part = share == 1 and loss or loss * share
         part:backward()
-        return loss
+        return loss, parts
     end
     function fit.find_gradients(x, y)
         fit.optimizer:zero_grad()
@@ -426,7 +455,7 @@ local function prepare_step(fit)
         fit.optimizer:step()
         if fit.scheduler and fit.per == "step" then fit.scheduler:step() end
     end
-    if fit.compile == false then return end
+    if fit.compile == false or task.kinds[fit.task].boxes then return end -- the host has a part in the loss of boxes
     for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients", "find_worst"} do
         fit[name] = lx.compile(fit[name], {name = "fit"})
     end
@@ -436,24 +465,25 @@ end
 -- Reading the loss is the only wait for the device. It comes as late as the weights can still be kept from a loss that
 -- is no number: the device has the backward pass to do meanwhile, and then the optimiser's step while Lua assembles the
 -- next batch.
--- `first`, `last`: of the batches that make a step together, `of` in number.
+-- `first`, `last`: of the batches that make a step together, `of` in number. Returns the loss, and its parts where the
+-- task has some.
 local function train_step(fit, x, y, indices, first, last, of)
-    local found, weights
+    local found, weights, parts
     if fit.worst then
         found, weights = fit.find_worst(x, y, dro.cells(fit, indices), fit.worst.weights)
     elseif of == 1 then
-        found = fit.find_gradients(x, y)
+        found, parts = fit.find_gradients(x, y)
     else
-        found = (first and fit.begin_gradients or fit.add_gradients)(x, y, 1 / of)
+        found, parts = (first and fit.begin_gradients or fit.add_gradients)(x, y, 1 / of)
     end
     local loss <close> = found
     local value = loss:item()
     if value - value ~= 0 then fail_not_finite(fit, value, x, indices) end
-    if not last then return value end
+    if not last then return value, parts end
     if weights then core.copy_(fit.worst.weights, weights) end
     fit.update()
     if fit.average then fit.average:after_step() end
-    return value
+    return value, parts
 end
 
 -- Notes and says what could not be saved, and why.
@@ -540,6 +570,13 @@ local function step_input(fit, x, y, indices, epoch, number)
     return targets.of(fit, x, y, epoch, number)
 end
 
+-- Adds the parts of a loss to their sums, where the task has some.
+local function add_parts(fit, sums, parts, count)
+    for _, name in ipairs(fit.parts or {}) do
+        sums[name] = (sums[name] or 0.0) + (parts and parts[name] or 0.0) * count
+    end
+end
+
 -- The state counts batches that became steps of the optimiser; those that wait for others of theirs are counted apart,
 -- since their gradients are not saved.
 local function run_epoch(fit)
@@ -549,7 +586,7 @@ local function run_epoch(fit)
     fit.net:train()
     local started, images = core.now(), 0
     local asked = started
-    local waiting = {step = 0, seen = 0, loss_sum = 0.0}
+    local waiting, waiting_parts = {step = 0, seen = 0, loss_sum = 0.0}, {}
     fit.random = table.pack(core.random_state())
     for x, y, indices in feed(fit, epoch, state.step, coroutine.yield) do
         if fit.profile then follow_profile(fit) end
@@ -559,7 +596,8 @@ local function run_epoch(fit)
         local of = math.min(fit.accumulate, steps - begun)
         local last = waiting.step + 1 == of
         x, y = step_input(fit, x, y, indices, epoch, state.step + waiting.step)
-        local value = train_step(fit, x, y, indices, waiting.step == 0, last, of)
+        local value, parts = train_step(fit, x, y, indices, waiting.step == 0, last, of)
+        add_parts(fit, waiting_parts, parts, count)
         x:free()
         waiting.step, waiting.seen = waiting.step + 1, waiting.seen + count
         waiting.loss_sum = waiting.loss_sum + value * count
@@ -572,6 +610,9 @@ local function run_epoch(fit)
         }
         if last then
             for name, value_of in pairs(waiting) do state[name], waiting[name] = state[name] + value_of, 0 end
+            state.parts = fit.parts and (state.parts or {}) or nil
+            add_parts(fit, state.parts, waiting_parts, 1)
+            waiting_parts = {}
             fit.random = table.pack(core.random_state())
         end
         fit.progress:step(step)
@@ -641,11 +682,15 @@ local function finish_epoch(fit, images_per_second, started)
     local before = core.now()
     local kind = task.kinds[fit.task]
     if fit.average then fit.average:after_epoch(fit, state.epoch + 1) end
-    local found = with_judged_weights(fit, kind.maps and validate_maps or validate_scores, fit)
+    local validate = kind.maps and validate_maps or kind.boxes and validate_boxes or validate_scores
+    local found = with_judged_weights(fit, validate, fit)
     found.epoch = state.epoch + 1
     clock.validating, clock.validations = clock.validating + core.now() - before, clock.validations + 1
     found.value = args.check("fit: options: option 'best': its result", "number?", fit.judge_by(found))
     local loss, rate = state.loss_sum / state.seen, fit.optimizer.groups[1].lr
+    local parts = {}
+    for name, sum in pairs(state.parts or {}) do parts[name] = sum / state.seen end
+    state.parts = nil
     state.epoch, state.step, state.seen, state.loss_sum = state.epoch + 1, 0, 0, 0.0
     state.threshold, state.calibration, state.chosen = found.threshold, found.calibration, found.chosen
     state.metrics = {loss = loss, val_loss = found.loss, best_by = found.value}
@@ -663,6 +708,7 @@ local function finish_epoch(fit, images_per_second, started)
         learning_rate = rate, images_per_second = images_per_second, seconds = core.now() - started, is_best = is_best,
     }
     for _, name in ipairs(kind.figures) do row["val_" .. name] = found[name] end
+    for name, value in pairs(parts) do row["loss_" .. name] = value end
     warn_unless(fit, run.write_log(fit, row))
     fit.progress:epoch(row)
     if fit.worst then fit.progress:message(dro.describe(fit)) end
@@ -790,7 +836,8 @@ local function warn_of_data(fit)
     end
     for name, set in pairs {["training images"] = fit.train, ["validation images"] = fit.val} do
         local counts, missing = set:counts()
-        local there, known, word = {}, 0, set.task == "segmentation" and "mask" or "label"
+        local there, known = {}, 0
+        local word = set.task == "segmentation" and "mask" or set.task == "detection" and "box" or "label"
         for k, count in ipairs(counts) do
             known = known + count
             if count > 0 then there[#there + 1] = set.classes[k] end
@@ -809,7 +856,11 @@ local function warn_of_data(fit)
             for k, count in ipairs(counts) do absent[#absent + 1] = count == 0 and set.classes[k] or nil end
             warn("no image of the %s has %s: there is no AUC of them", name, table.concat(absent, ", "))
         end
-        if missing > 0 then warn("%d of the %s have no %s, and count for nothing", missing, name, word) end
+        if missing > 0 and set.task == "detection" then
+            warn("of %d of the %s it is not known whether they have boxes: they count for nothing", missing, name)
+        elseif missing > 0 then
+            warn("%d of the %s have no %s, and count for nothing", missing, name, word)
+        end
         local top = set.images and set.images.dtype == "float32" and set.images:max():item()
         if top and top <= 1 then
             warn("the %s are on a scale of 0 to 255, and no value is above %g: those of 0 to 1 have to be multiplied "
@@ -898,7 +949,14 @@ local function prepare(options)
     if option then args.fail("fit: options: option '%s': %s", option, words) end
     if fit.calibrate_on then check_calibrate_on(fit) end
     fit.choice = choice.of(fit.task, fit.calibration, fit.threshold)
-    fit.loss = fit.loss or task.kinds[fit.task].loss
+    local kind = task.kinds[fit.task]
+    if kind.boxes then detection.check_network("fit: options: option 'net'", fit.net) end
+    fit.parts = not fit.loss and kind.parts or nil
+    if fit.region and (fit.loss or not kind.boxes) then
+        args.fail("fit: options: option 'region': it is of the usual loss of boxes, and %s", fit.loss
+            and "'loss' is another one" or ("the task is '%s'"):format(fit.task))
+    end
+    fit.loss = fit.loss or kind.loss_of and kind.loss_of(fit.net, fit.region) or kind.loss
     fit.judge_by = judge_by(fit)
     fit.per = fit.scheduler and (fit.scheduler.unit or "step")
     local fits, mistake = schema.check(run.describe(fit))
@@ -982,7 +1040,8 @@ local new_result = result_type("training", {"best", "epoch", "interrupted", "sav
     local words, best = {("training: %d epochs"):format(self.epoch)}, self.best
     if best then
         words[2] = ("the best is epoch %d, validation loss %.4f, %s"):format(best.epoch, best.loss, best.dice
-            and ("Dice %.4f"):format(best.dice) or "AUC " .. (best.auc and ("%.4f"):format(best.auc) or "n/a"))
+            and ("Dice %.4f"):format(best.dice) or best.ap50 and ("AP50 %.4f"):format(best.ap50)
+            or "AUC " .. (best.auc and ("%.4f"):format(best.auc) or "n/a"))
     end
     if self.interrupted then words[#words + 1] = "interrupted" end
     if self.save_problem then words[#words + 1] = "could not save: " .. self.save_problem end
@@ -1021,50 +1080,53 @@ end
 --- It computes on the device of the network's parameters, and moves the batches there.
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
---- each, of a segmentation a map of logits as large as the images. Thresholds and the calibration of the probabilities
---- are chosen on the validation set and stored, with how that was done.
+--- each, of a segmentation a map of logits as large as the images, of a detection the map of a region layer (a network
+--- with `anchors`, such as `lx.models.yolo_lite`), whose loss the log has by its parts. Thresholds and the calibration
+--- of the probabilities are chosen on the validation set and stored, with how that was done.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out:
----  string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?, seed:
----  integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
----  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?, best:
----  "auc"|"accuracy"|"dice"|"iou"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?, halt: integer?,
----  callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite: boolean?, freeze:
----  string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics: "parts"|"all"|"none"|nil,
----  probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups: any[], step: number?,
----  adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?, calibration:
----  "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?, specificity:
----  number?, cost: number?, prevalence: number?}|nil, calibrate_on: {logits: number[], labels: number[], words:
----  string?}?, progress: luxel.Console?, profile: string?, compile: boolean?} loss: default binary cross-entropy of
----  logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that
----  have one; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights
+---@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer,
+---  out: string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?,
+---  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
+---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
+---  best: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|(fun(found: table): number?)|nil, patience:
+---  integer?, halt: integer?, callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?,
+---  overwrite: boolean?, freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics:
+---  "parts"|"all"|"none"|nil, probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups:
+---  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
+---  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
+---  specificity: number?, cost: number?, prevalence: number?, false_marks: number?}|nil, calibrate_on: {logits:
+---  number[], labels: number[], words: string?}?, progress: luxel.Console?, region: table?, profile: string?, compile:
+---  boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
+---  cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`, with the options
+---  `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights
 ---  want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of
 ---  `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
 ---  augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one;
 ---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
 ---  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
 ---  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
----  best epoch has the largest (of "loss" the smallest) of, default "auc" or "dice", "last" for the last epoch whatever
----  it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ...}; patience: ends the run after so many
----  epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`;
----  freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of
----  which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch
----  normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or
----  "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image
----  (without dropout), which makes an epoch quick; not with augment; dro: group distributionally robust optimisation
----  (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the
----  group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of
----  images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing;
----  label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others
----  of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With
----  these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does;
----  calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
----  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs
----  as much as `cost` false alarms; of two classes and of each label; calibrate_on: logits and labels of the images
----  that calibration, threshold and conformal limits of two classes are fitted to instead of the validation images,
----  such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are;
+---  best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last" for the last epoch
+---  whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...}; patience: ends the
+---  run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with
+---  by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the
+---  beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has;
+---  freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen
+---  "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are
+---  computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
+---  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that
+---  grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment:
+---  over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets
+---  that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix:
+---  images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each
+---  batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as
+---  `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or
+---  "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost,
+---  where a miss costs as much as `cost` false alarms; of two classes and of each label; of boxes the score with at
+---  most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that
+---  calibration, threshold and conformal limits of two classes are fitted to instead of the validation images, such as
+---  `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are;
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with
@@ -1148,7 +1210,10 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
     .. "augment: boolean|table?, balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, "
     .. "dro: {groups: table, step: positive?, adjustment: finite(0..)?}?, drop_last: boolean?, clip: positive?, "
     .. "accumulate: integer(1..65536)?, ema: ema?, swa: integer(1..)?, "
-    .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"loss\"|\"last\"|function?, "
+    .. "region: {object_scale: finite(0..)?, noobject_scale: finite(0..)?, class_scale: finite(0..)?, "
+    .. "coord_scale: finite(0..)?, thresh: number(0..1)?, rescore: boolean?, bias_match: boolean?, "
+    .. "by_size: boolean?}?, "
+    .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"ap50\"|\"froc\"|\"loss\"|\"last\"|function?, "
     .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
     .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
     .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "

@@ -15,9 +15,12 @@ local version = require "luxel.version"
 
 local run = {}
 
--- The columns of the log, with the figures of the task on the validation images.
+-- The columns of the log, with the parts of the loss and the figures of the task on the validation images.
 local function columns_of(fit)
-    local columns, figures = {"epoch", "loss", "val_loss"}, task.kinds[fit.task].figures
+    local kind, columns = task.kinds[fit.task], {"epoch", "loss"}
+    for _, name in ipairs(kind.parts or {}) do columns[#columns + 1] = "loss_" .. name end
+    columns[#columns + 1] = "val_loss"
+    local figures = kind.figures
     for i = #figures, 1, -1 do columns[#columns + 1] = "val_" .. figures[i] end
     return table.move({"threshold", "learning_rate", "images_per_second", "seconds"}, 1, 4, #columns + 1, columns)
 end
@@ -139,6 +142,8 @@ function run.recipe_of(fit)
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
         ["the threshold"] = fit.choice.recipe.threshold,
+        ["the loss of boxes"] = text_of(fit.region or "the usual"),
+        anchors = text_of(fit.net.anchors or "none"),
         ["what is calibrated on"] = fit.calibrate_on and hash_of(table.move(fit.calibrate_on.labels, 1,
             #fit.calibrate_on.labels, #fit.calibrate_on.logits + 1, table.move(fit.calibrate_on.logits, 1,
             #fit.calibrate_on.logits, 1, {}))) or "the validation images",
@@ -164,7 +169,8 @@ end
 -- What runs had that a file says nothing of, because it is older.
 local NEW <const> = {
     ["what is frozen"] = "nothing", ["the first weights"] = "new", ["label smoothing"] = "none", mixup = "none",
-    cutmix = "none", swa = "none", balance = "none", ["group weights"] = "none",
+    cutmix = "none", swa = "none", anchors = "none",
+    ["the loss of boxes"] = "the usual", balance = "none", ["group weights"] = "none",
     ["the calibration"] = "the usual", ["the threshold"] = "the usual",
     ["what is calibrated on"] = "the validation images", ["what of the films it sees"] = "all",
 }
@@ -313,7 +319,9 @@ local function write_events(fit, row)
     } do
         values[tag] = row[name]
     end
-    for _, name in ipairs(task.kinds[fit.task].figures) do values[name .. "/validation"] = row["val_" .. name] end
+    local kind = task.kinds[fit.task]
+    for _, name in ipairs(kind.parts or {}) do values["loss/" .. name] = row["loss_" .. name] end
+    for _, name in ipairs(kind.figures) do values[name .. "/validation"] = row["val_" .. name] end
     fit.event_text = fit.event_text .. tensorboard.scalars(os.time(), row.epoch, values)
     return core.write_file(fit.events, {fit.event_text})
 end

@@ -13,8 +13,9 @@ local targets = {}
 function targets.prepare(fit)
     for _, name in ipairs {"label_smoothing", "mixup", "cutmix"} do
         local value = fit[name]
-        if value and fit.train.task == "segmentation" then
-            args.fail("fit: options: option '%s': it is for labels, and these images have masks; leave it out", name)
+        if value and (fit.train.task == "segmentation" or fit.train.task == "detection") then
+            args.fail("fit: options: option '%s': it is for labels, and these images have %s; leave it out", name,
+                fit.train.task == "detection" and "boxes" or "masks")
         elseif value and name ~= "label_smoothing" and fit.probe then
             args.fail("fit: options: option '%s': the features of 'probe' are of images as they are; leave one out",
                 name)

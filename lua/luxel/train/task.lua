@@ -4,10 +4,12 @@
 -- - classes: which of several classes. A logit a class; the probabilities are their softmax.
 -- - labels: which of several labels, that do not exclude each other. A logit a label; each has its own sigmoid.
 -- - segmentation: which pixels. A map of logits of the size of the image; the probability of a pixel is the sigmoid.
+-- - detection: where which objects are. A map of numbers that a region layer reads; boxes have scores.
 
 local args = require "luxel.args"
 local calibration = require "luxel.calibration"
 local core = require "luxel.core"
+local detection = require "luxel.train.detection"
 local F = require "luxel.nn.functional"
 local methods = require "luxel.calibration.methods"
 local metrics = require "luxel.metrics"
@@ -17,10 +19,14 @@ local task = {}
 ---@class luxel.Task
 ---@field figures string[] what `judge` finds besides loss, threshold and calibration; the first is what the best epoch
 ---  has the largest of unless told otherwise
----@field network "classifier"|"segmentation" which of lx.models.names it takes
+---@field network "classifier"|"segmentation"|"detector" which of lx.models.names it takes
 ---@field outputs fun(classes: string[]): integer how many logits (or maps of them) an image has
 ---@field maps boolean? whether they are maps, each as large as the image
----@field loss fun(logits: Tensor, targets: Tensor): Tensor unless another one is given
+---@field boxes boolean? whether they are maps that boxes are read from
+---@field parts string[]? of the loss, which the log has too
+---@field loss (fun(logits: Tensor, targets: Tensor): Tensor)? unless another one is given
+---@field loss_of (fun(net: Module, settings: table?): fun(out: Tensor, targets: Tensor): Tensor, table)? where it hangs
+---  on the network; its second result has the parts
 ---@field fit (fun(rows: any[], labels: any[], method: string): any)? the calibration of logits by the labels of
 ---  validation images, or false
 ---@field probabilities fun(row: any, fitted: any): any of a calibrated logit, or row of logits
@@ -153,17 +159,37 @@ function segmentation.judge(compared)
     return {dice = mean(dice), iou = mean(iou), threshold = THRESHOLD, chosen = "fixed"}
 end
 
+local detection_task = {
+    figures = {"ap50", "froc"}, network = "detector", boxes = true, parts = detection.PARTS,
+    outputs = function(names) return #names end,
+    loss_of = detection.loss_of,
+}
+
+-- Average precision at an overlap of one half, the mean sensitivity at 1/8 to 8 false marks an image, and the
+-- threshold.
+function detection_task.judge(found, dataset, choice)
+    local truth, detections, images = detection.entries(dataset, found)
+    local marks = detection.marks(truth, detections, images)
+    local threshold = choice.threshold(marks)
+    return {
+        ap50 = metrics.detection_ap(truth, detections, {images = images}), froc = metrics.froc_sensitivity(marks),
+        threshold = threshold or 0.5, chosen = threshold and choice.words or "none",
+    }
+end
+
 ---@type table<string, luxel.Task>
-task.kinds = {binary = binary, classes = classes, labels = labels_task, segmentation = segmentation}
+task.kinds = {
+    binary = binary, classes = classes, labels = labels_task, segmentation = segmentation, detection = detection_task,
+}
 
 --- The names of the tasks, in order, as a type of declarations.
-task.TYPE = '"binary"|"classes"|"labels"|"segmentation"'
+task.TYPE = '"binary"|"classes"|"labels"|"segmentation"|"detection"'
 
 -- The maps of a batch, each by itself.
 local function maps_of(name, out, count)
     local shape, maps = out.shape, {}
     if #shape ~= 4 or shape[1] ~= count then
-        args.fail("%s: net: expected maps of logits [%d,1,H,W] of %d images, got [%s]", name, count, count,
+        args.fail("%s: net: expected maps of logits [%d,C,H,W] of %d images, got [%s]", name, count, count,
             table.concat(shape, ","))
     end
     for i = 1, count do maps[i] = out:select(1, i):clone() end
@@ -176,7 +202,7 @@ end
 ---@param out Tensor [B,1] (or [B]) or [B,K]; of maps [B,K,H,W]
 ---@return any[]
 function task.rows(name, kind, out, count)
-    if task.kinds[kind].maps then return maps_of(name, out, count) end
+    if task.kinds[kind].maps or task.kinds[kind].boxes then return maps_of(name, out, count) end
     local shape = out.shape
     if shape[1] ~= count or #shape > 2 then
         args.fail("%s: net: expected logits [%d,K] of %d images, got [%s]", name, count, count, table.concat(shape,
@@ -194,6 +220,14 @@ end
 function task.check_outputs(name, dataset, shape, images)
     local kind = task.kinds[dataset.task]
     local wanted = kind.outputs(dataset.classes)
+    if kind.boxes then
+        if #shape ~= 4 or shape[2] % (5 + wanted) ~= 0 then
+            args.fail("%s: net: objects of %d classes (%s) want a map [%d,anchors %d,H,W] from the network, which "
+                .. "gives [%s]", name, wanted, table.concat(dataset.classes, ", "), images[1], 5 + wanted,
+                table.concat(shape, ","))
+        end
+        return
+    end
     if kind.maps then
         if #shape ~= 4 or shape[2] ~= wanted or shape[3] ~= images[3] or shape[4] ~= images[4] then
             args.fail("%s: net: masks of [%s] want as many logits from the network, which gives [%s]", name,

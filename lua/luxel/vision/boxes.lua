@@ -201,8 +201,28 @@ local function flat_anchors(where, anchors)
     return flat
 end
 
--- The boxes of one image, from its numbers in the order of the map.
-local function decode_image(numbers, anchors, classes, height, width, threshold)
+-- What darknet's [region] and [yolo] layers make of the numbers of classes: an anchor of a cell has one class, or any
+-- that it is likely to be.
+local function softmax_of(numbers, at, cells, classes)
+    local most, sum, out = -math.huge, 0, {}
+    for k = 1, classes do most = math.max(most, numbers[at + (4 + k) * cells]) end
+    for k = 1, classes do
+        out[k] = math.exp(numbers[at + (4 + k) * cells] - most)
+        sum = sum + out[k]
+    end
+    for k = 1, classes do out[k] = out[k] / sum end
+    return out
+end
+
+local function sigmoids_of(numbers, at, cells, classes)
+    local out = {}
+    for k = 1, classes do out[k] = sigmoid(numbers[at + (4 + k) * cells]) end
+    return out
+end
+
+-- The boxes of one image, from its numbers in the order of the map; `anchors` are shares of the image's sides.
+local function decode_image(numbers, anchors, layer, threshold)
+    local classes, height, width = layer.classes, layer.height, layer.width
     local cells = height * width
     local out, scores, kinds, count = {}, {}, {}, 0
     for cell = 1, cells do
@@ -212,13 +232,10 @@ local function decode_image(numbers, anchors, classes, height, width, threshold)
             local objectness = sigmoid(numbers[at + 4 * cells])
             if objectness > threshold then
                 local x, y = (column + sigmoid(numbers[at])) / width, (row + sigmoid(numbers[at + cells])) / height
-                local w = math.exp(numbers[at + 2 * cells]) * anchors[2 * a - 1] / width
-                local h = math.exp(numbers[at + 3 * cells]) * anchors[2 * a] / height
-                local most, sum = -math.huge, 0
-                for k = 5, 4 + classes do most = math.max(most, numbers[at + k * cells]) end
-                for k = 5, 4 + classes do sum = sum + math.exp(numbers[at + k * cells] - most) end
-                for k = 1, classes do
-                    local score = objectness * math.exp(numbers[at + (4 + k) * cells] - most) / sum
+                local w = math.exp(numbers[at + 2 * cells]) * anchors[2 * a - 1]
+                local h = math.exp(numbers[at + 3 * cells]) * anchors[2 * a]
+                for k, share in ipairs(layer.shares(numbers, at, cells, classes)) do
+                    local score = objectness * share
                     if score > threshold then
                         count = count + 1
                         out[count] = {x - w / 2, y - h / 2, x + w / 2, y + h / 2}
@@ -234,6 +251,32 @@ local function decode_image(numbers, anchors, classes, height, width, threshold)
     return {boxes = lx.tensor(out), scores = lx.tensor(scores), classes = lx.tensor(kinds, {dtype = "int32"})}
 end
 
+-- The boxes of each image of a map; `share(width, height)`: what an anchor of 1 is of the image's sides.
+local function decode(where, map, options, shares, share)
+    check.float(where, "map", map, {"N", "C", "H", "W"})
+    local anchors = flat_anchors(where, options.anchors)
+    local n, channels, height, width = table.unpack(map.shape)
+    local classes = 2 * channels / #anchors - 5
+    if classes < 1 or classes % 1 ~= 0 then
+        args.fail("%s: map: expected channels for %d anchors of 5 + classes numbers, got %s", where, #anchors // 2,
+            args.describe(map))
+    end
+    local layer = {classes = math.tointeger(classes), height = height, width = width, shares = shares}
+    local across, down = share(width, height)
+    for i = 1, #anchors, 2 do anchors[i], anchors[i + 1] = anchors[i] * across, anchors[i + 1] * down end
+    local plain, images = on_cpu(map), {}
+    for i = 1, n do
+        local numbers = core.to_table(core.reshape(core.narrow(plain, 1, i, 1), {channels * height * width}))
+        for place = 1, #numbers do
+            if numbers[place] ~= numbers[place] then
+                args.fail("%s: map: expected numbers, got NaN in image %d", where, i)
+            end
+        end
+        images[i] = decode_image(numbers, anchors, layer, options.threshold or 0.5)
+    end
+    return images
+end
+
 --- What the map before a region layer says (Redmon and Farhadi 2017): for each anchor of each cell a box, how sure it
 --- is that there is an object, and which class it would be of. A box stands once for each class whose probability, that
 --- of an object times that of the class, is above `threshold`; `nms` with `classes` suppresses within each.
@@ -243,26 +286,56 @@ end
 ---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images boxes [k,4], corners as fractions of the image;
 ---  scores [k]; classes int32 [k], from 1
 function boxes.decode_region(map, options)
-    check.float("decode_region", "map", map, {"N", "C", "H", "W"})
-    local anchors = flat_anchors("decode_region", options.anchors)
-    local n, channels, height, width = table.unpack(map.shape)
-    local classes = 2 * channels / #anchors - 5
-    if classes < 1 or classes % 1 ~= 0 then
-        args.fail("decode_region: map: expected channels for %d anchors of 5 + classes numbers, got %s", #anchors // 2,
-            args.describe(map))
+    return decode("decode_region", map, options, softmax_of, function(width, height) return 1 / width, 1 / height end)
+end
+
+--- What the map before a [yolo] layer says (Redmon and Farhadi 2018): as `decode_region`, but each class has a sigmoid
+--- of its own, and anchors are in pixels. Of a network with several such maps, the boxes of all go into one `nms`.
+---@param map Tensor [N,anchors (5 + classes),H,W] before activations, as `lx.io.darknet` networks give it
+---@param options {anchors: number[][], size: {[1]: integer, [2]: integer}|integer, threshold: number} anchors: {width,
+---  height} each, in pixels of the network's images, those of this map alone; size: of these images, {height, width} or
+---  both as one; threshold: default 0.5
+---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images as of `decode_region`
+function boxes.decode_yolo(map, options)
+    local size = options.size
+    local height, width = size, size
+    if type(size) == "table" then height, width = size[1], size[2] end
+    return decode("decode_yolo", map, options, sigmoids_of, function() return 1 / width, 1 / height end)
+end
+
+--- Boxes of a network's image, in pixels of the image that it was made of.
+---@param b Tensor [K,4] corners as fractions of the network's image
+---@param height integer of the image, in pixels
+---@param width integer
+---@param options {fit: "stretch"|"letterbox", size: {[1]: integer, [2]: integer}|integer, clip: boolean}? fit: how the
+---  image became the network's, default "stretch": each side by itself; "letterbox": in its proportion, in the middle,
+---  as darknet does; size: of the network's image, {height, width} or both as one, which "letterbox" needs; clip: what
+---  is outside the image is cut off, default true; boxes that are all outside have no area then
+---@return Tensor [K,4] corners
+function boxes.to_image(b, height, width, options)
+    check.float("to_image", "b", b, {"K", 4})
+    options = options or {}
+    local size = options.size
+    if options.fit == "letterbox" and not size then
+        args.fail("to_image: options: option 'size': a letterbox needs the size of the network's image")
     end
-    classes = math.tointeger(classes)
-    local plain, images = on_cpu(map), {}
-    for i = 1, n do
-        local numbers = core.to_table(core.reshape(core.narrow(plain, 1, i, 1), {channels * height * width}))
-        for place = 1, #numbers do
-            if numbers[place] ~= numbers[place] then
-                args.fail("decode_region: map: expected numbers, got NaN in image %d", i)
-            end
-        end
-        images[i] = decode_image(numbers, anchors, classes, height, width, options.threshold or 0.5)
+    if b.shape[1] == 0 then return b end
+    local x1, y1, x2, y2 = columns(b)
+    if options.fit == "letterbox" then
+        local net_height, net_width = size, size
+        if type(size) == "table" then net_height, net_width = size[1], size[2] end
+        -- the sides of the image inside the network's, whole pixels
+        local inner_height, inner_width = net_height, net_width
+        if net_width / width < net_height / height then inner_height = height * net_width // width
+        else inner_width = width * net_height // height end
+        local across, down = inner_width / net_width, inner_height / net_height
+        local left, top = (1 - across) / 2, (1 - down) / 2
+        x1, x2, y1, y2 = (x1 - left) / across, (x2 - left) / across, (y1 - top) / down, (y2 - top) / down
     end
-    return images
+    local out = joined(x1 * width, y1 * height, x2 * width, y2 * height)
+    if options.clip == false then return out end
+    local most = lx.tensor({{width, height, width, height}}, {device = b.device})
+    return positive(out):minimum(most)
 end
 
 -- ---- anchors --------------------------------------------------------------------------------------------------
@@ -284,7 +357,7 @@ end
 
 -- First anchors: each the next by chance, the likelier the worse those before cover it (Arthur and Vassilvitskii 2007).
 local function first_anchors(sizes, k, stream)
-    local anchors, far = {table.pack(table.unpack(sizes[stream:integer(#sizes)]))}, {}
+    local anchors, far = {{table.unpack(sizes[stream:integer(#sizes)])}}, {}
     while #anchors < k do
         local total = 0
         for i, size in ipairs(sizes) do
@@ -374,5 +447,8 @@ return namespace("lx.vision.boxes", args.publish("", boxes, {
     nms = "b: tensor, scores: tensor, options: {iou: number(0..1)?, "
         .. 'method: "hard"|"linear"|"gaussian"?, classes: tensor?, sigma: positive?, least: finite?}?',
     decode_region = "map: tensor, options: {anchors: table[], threshold: number(0..1)?}",
+    decode_yolo = "map: tensor, options: {anchors: table[], size: pair(1..65536), threshold: number(0..1)?}",
+    to_image = "b: tensor, height: integer(1..16777215), width: integer(1..16777215), "
+        .. 'options: {fit: "stretch"|"letterbox"?, size: pair(1..65536)?, clip: boolean?}?',
     anchors = "sizes: tensor|table[], k: integer(1..64), options: {seed: integer?, starts: integer(1..1000)?}?",
 }))
