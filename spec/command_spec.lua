@@ -56,8 +56,8 @@ describe("the command #slow", function()
         assert.equal(0, status, errors)
         assert.matches("model: that of the package, learnt from films of children", errors)
         assert.equal(3, select(2, out:gsub("\n", "\n")))
-        status, _, errors = run("%s bin/luxel evaluate", LUA)
-        assert.equal(1, status)
+        status, out, errors = run("%s bin/luxel evaluate", LUA)
+        assert.equal(1, status, out)
         assert.matches("drawn phantoms are none; name a folder", errors)
     end)
 
@@ -117,7 +117,6 @@ end)
 
 describe("a session", function()
     local complete = require "luxel.command.complete"
-    local lx = require "luxel"
 
     it("completes names, members, methods and files", function()
         local environment = {lx = lx, x = lx.ones(2), limit = 3, net = lx.nn.Sequential(lx.nn.ReLU())}

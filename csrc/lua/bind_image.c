@@ -356,10 +356,10 @@ static int l_decode_images(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
     long count;
+    const bool lungs = lua_toboolean(L, 3); /* before the list of paths takes its place, where it is left out */
     const char **paths = lx_check_paths(L, 1, 1, 4096, &count);
     const lua_Integer size = lx_check_integer(L, 2);
     lx_argcheck(L, size >= 1 && size <= 4096, 2, "size must be from 1 to 4096");
-    const bool lungs = lua_toboolean(L, 3);
     lx_error *errors = lua_newuserdatauv(L, sizeof *errors * (size_t)count, 0);
     uint64_t *hashes = lua_newuserdatauv(L, sizeof *hashes * (size_t)count, 0);
     const long shape[] = {count, 1, (long)size, (long)size};

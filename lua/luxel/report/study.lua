@@ -163,7 +163,8 @@ end
 ---@return luxel.Study?
 function study.of(predictor, source, options)
     if not FINDINGS[predictor.task] then
-        args.fail("study: predictor: it finds masks (task '%s'), and a study is of findings", predictor.task)
+        args.fail("study: predictor: a study is of findings with probabilities, and the model is of the task '%s'",
+            predictor.task)
     end
     local answer, message, code = predictor:predict(source, {images = true})
     if not answer then return nil, message, code end

@@ -22,7 +22,7 @@ end
 
 local function figure(row, rank)
     local name = page.escape(row.path:match("[^/]*$"))
-    local words = ("%d. %s %.1f %%"):format(rank, row.label, 100 * row.urgency)
+    local words = ("%d. %s %.1f\u{a0}%%"):format(rank, row.label, 100 * row.urgency)
     local marks = {}
     for _, code in ipairs(row.reasons or row.warnings or {}) do marks[#marks + 1] = code end
     local image, problem = thumbnail(row.path)
@@ -37,14 +37,18 @@ end
 ---@param options {model: string, words: string, command: string?, progress: function?} words: what images are sorted by
 ---@return boolean? ok, string? message, string? code
 function worklist.write(path, rows, options)
-    local out, answered, problems, doubtful = {}, 0, {}, 0
+    local out, answered, problems = {}, 0, {}
+    local doubtful -- nil where the model's file keeps nothing to doubt by
     for _, row in ipairs(rows) do
         if row.urgency then answered = answered + 1 else problems[#problems + 1] = {row.path, row.problem} end
-        if row.reasons and #row.reasons > 0 then doubtful = doubtful + 1 end
+        if row.reasons then doubtful = (doubtful or 0) + (#row.reasons > 0 and 1 or 0) end
     end
     parts.notice(out)
-    out[#out + 1] = '<div class="cards">' .. page.card(answered, "images in order") .. page.card(doubtful,
-        "uncertain answers") .. page.card(#problems, "without an answer", true) .. "</div>"
+    out[#out + 1] = table.concat {
+        '<div class="cards">', page.card(answered, "images in order"),
+        doubtful and page.card(doubtful, "uncertain answers") or "", page.card(#problems, "without an answer", true),
+        "</div>",
+    }
     if #problems > 0 then
         page.section(out, "Without an answer", "A person has to look at these: nothing is known of them.%s",
             #problems > PROBLEMS and (" The first %d; all are in the worklist."):format(PROBLEMS) or "")
