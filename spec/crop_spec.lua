@@ -106,6 +106,23 @@ describe("films cropped to the lungs", function()
         status, _, errors = shell.run(("%s bin/luxel evaluate --model %s/command/best.safetensors --data %s/images"
             ):format(LUA, folder, folder))
         assert.equal(0, status, errors)
+        local list = ("%s bin/luxel predict --model %s/command/best.safetensors --format csv %s/images | sort"):format(LUA,
+            folder, folder)
+        local answers = select(2, shell.run(list))
+        status, _, errors = shell.run(("%s bin/luxel predict --model %s/command/best.safetensors --worklist %s/w.csv "
+            .. "%s/images"):format(LUA, folder, folder, folder))
+        assert.equal(0, status, errors)
+        local count = 0
+        for row in shell.read(folder .. "/w.csv"):gmatch("[^\n]+") do
+            local path, urgency = row:match("(/[^,]*%.png),.-(0%.%d%d%d%d%d%d)")
+            if path then
+                count = count + 1
+                assert.matches(path .. ",", answers, 1, true)
+                local own = answers:match(path:gsub("%p", "%%%0") .. ",[^,]*,[^,]*,([%d.]+)")
+                assert.near(tonumber(own), tonumber(urgency), 2e-6)
+            end
+        end
+        assert.equal(40, count)
         status, _, errors = shell.run(line .. "--overwrite --cache " .. folder .. "/cache")
         assert.equal(1, status)
         assert.matches("%-%-cache keeps whole films, and %-%-crop lungs crops them", errors)

@@ -83,8 +83,9 @@ describe("calibration on styles that were left out #slow #processes", function()
         assert.matches("left out: styles 4, %d+ images", out)
         local _, metadata = assert(lx.checkpoint.load(folder .. "/run/best.safetensors"))
         assert.equal("styles of films that networks trained in the same way had not seen", metadata.chosen.of)
-        -- every training image was left out by one network
+        -- every training image was left out by one network, and conformal limits are of these answers too
         assert.equal(metadata.images, metadata.chosen.images)
+        assert.equal(metadata.images, metadata.doubt.images)
         status, _, errors = shell.run(words .. ("--out %s/run"):format(folder))
         assert.equal(1, status)
         assert.matches("holds a run already: %-%-resume goes on with it", errors)
