@@ -1,4 +1,4 @@
---- Makes the model that comes with Luxel of one that was trained: weights in half precision, and where the films are from.
+--- Makes the model that comes with Luxel of one that was trained: half precision, and where the films come from.
 --
 --     luxel train --data chest_xray --out runs/kermany
 --     lua5.4 package.lua runs/kermany/best.safetensors model.safetensors

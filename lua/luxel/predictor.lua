@@ -11,6 +11,7 @@ local core = require "luxel.core"
 local crop = require "luxel.data.crop"
 local detection = require "luxel.train.detection"
 local doubt = require "luxel.train.doubt"
+local film = require "luxel.film"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
 local schema = require "luxel.schema"
@@ -483,19 +484,6 @@ end
 
 -- ---- films --------------------------------------------------------------------------------------------------------
 
-local FILM <const> = "text|{bytes: string, name: text?}"
-
--- Whatever is asked of: a path, or bytes with a name.
-local function read(source)
-    if type(source) == "string" then
-        local image, message, code = lx.vision.load(source, {bits = 8})
-        return source, image, message, code
-    end
-    local name = source.name or "image"
-    local image, message, code = lx.vision.decode(source.bytes, {bits = 8, name = name})
-    return name, image, message, code
-end
-
 -- What the network sees of a picture, in its size; and where it was, nil for all of it.
 local function shrink(self, image)
     local part, box = crop.cut(image, self.metadata.input.crop)
@@ -533,7 +521,7 @@ function Predictor:input(source)
             args.fail("Predictor:input: source: expected a picture uint8 [1,H,W], got %s", args.describe(source))
         end
     else
-        image, message, code = select(2, read(source))
+        image, message, code = select(2, film.read(source))
     end
     if not image then return nil, message, code end
     local options = {batch = 1, shuffle = false, device = self.device}
@@ -590,8 +578,8 @@ function Predictor:all(sources, options)
     local opts = args.with_defaults(options, {quality = true, images = false})
     local out, small, sizes, places = {}, {}, {}, {}
     for i, source in ipairs(sources) do
-        args.check(("Predictor:all: sources: %d"):format(i), FILM, source)
-        local name, image, message, code = read(source)
+        args.check(("Predictor:all: sources: %d"):format(i), film.TYPE, source)
+        local name, image, message, code = film.read(source)
         if image then
             out[i] = {
                 path = name, info = message, findings = opts.quality and lx.vision.quality(image) or nil,
@@ -639,8 +627,8 @@ args.publish("Predictor:", Predictor, {
     answer = "predictor: predictor, probabilities: number(0..1)|number(0..1)[]|tensor|table[]",
     detections = "predictor: predictor, dataset: dataset, options: {threshold: number(0..1)?}?",
     all = "predictor: predictor, sources: table, " .. OPTIONS,
-    input = "predictor: predictor, source: tensor|" .. FILM,
-    predict = "predictor: predictor, source: " .. FILM .. ", " .. OPTIONS,
+    input = "predictor: predictor, source: tensor|" .. film.TYPE,
+    predict = "predictor: predictor, source: " .. film.TYPE .. ", " .. OPTIONS,
 })
 namespace.class("Predictor", Predictor, {"positive", "threshold", "members", "tta"})
 

@@ -14,6 +14,7 @@ local core = require "luxel.core"
 local crop = require "luxel.data.crop"
 local distances = require "luxel.anomaly.distances"
 local learnt = require "luxel.anomaly.learnt"
+local film = require "luxel.film"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
 local pipeline = require "luxel.vision.pipeline"
@@ -501,16 +502,6 @@ end
 ---@return number p
 function Detector:p_value(score) return lx.conformal.p_value(self.metadata.anomaly.scores, score) end
 
-local function read(source)
-    if type(source) == "string" then
-        local image, message, code = lx.vision.load(source, {bits = 8})
-        return source, image, message, code
-    end
-    local name = source.name or "image"
-    local image, message, code = lx.vision.decode(source.bytes, {bits = 8, name = name})
-    return name, image, message, code
-end
-
 -- Adds scores and maps to the entries of images.
 local function answer(self, small, entries, sizes, opts)
     local paths = {}
@@ -552,7 +543,7 @@ function Detector:all(sources, options)
     local out, small, entries, sizes = {}, {}, {}, {}
     for i, source in ipairs(sources) do
         args.check(("Detector:all: sources: %d"):format(i), "text|{bytes: string, name: text?}", source)
-        local name, image, message, code = read(source)
+        local name, image, message, code = film.read(source)
         if not image then
             out[i] = {path = name, message = message, code = code}
         else
@@ -591,14 +582,13 @@ args.type("anomaly_method", "a method (" .. table.concat(anomaly.METHODS, ", ") 
     return BY_NAME[value] ~= nil
 end)
 
-local FILM <const> = "text|{bytes: string, name: text?}"
 local OPTIONS <const> = "options: {level: number(0..1)?, maps: boolean?, images: boolean?, quality: boolean?}?"
 
 args.publish("Detector:", Detector, {
     save = "detector: detector, path: path", p_value = "detector: detector, score: ordered",
     scores = "detector: detector, dataset: dataset, options: {progress: function?}?",
     all = "detector: detector, sources: table, " .. OPTIONS,
-    predict = "detector: detector, source: " .. FILM .. ", " .. OPTIONS,
+    predict = "detector: detector, source: " .. film.TYPE .. ", " .. OPTIONS,
 })
 
 return namespace("lx.anomaly", args.publish("anomaly.", anomaly, {
