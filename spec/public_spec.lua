@@ -269,6 +269,7 @@ for name, make in pairs {
 end
 EXAMPLES["lx.plot.spark"] = function() return {0.1, 0.9, 0.3} end
 EXAMPLES["lx.plot.svg"] = function() return {{kind = "line", y = {1, 2}}} end
+EXAMPLES["lx.plot.image"] = EXAMPLES["lx.plot.svg"]
 EXAMPLES["lx.plot.save"] = function() return "plot.svg", {{kind = "line", y = {1, 2}}} end
 EXAMPLES["lx.report.run"] = function()
     local file = assert(io.open("log.csv", "w"))
@@ -397,6 +398,7 @@ for _, name in ipairs {
         return made.Predictor, {bytes = png()}, options
     end
 end
+EXAMPLES["lx.explain.rank_correlation"] = function() return lx.rand(1, 4, 4), lx.rand(1, 4, 4) end
 for _, name in ipairs {"energy_inside", "pointing_game"} do
     EXAMPLES["lx.explain." .. name] = function() return lx.rand(1, 4, 4), {{{x = 1, y = 1, w = 2, h = 2}}} end
 end

@@ -3444,6 +3444,14 @@ function lx.explain.overlay(image, map, options) end
 ---@return (number|false)[]|string values of each image, false where it has no boxes; or why there is no mean
 function lx.explain.pointing_game(maps, boxes, options) end
 
+--- How alike two maps of the same image are: Spearman's rank correlation over their pixels, of each pair. Maps that
+--- stay alike when the weights of the network are drawn anew do not come from these weights (Adebayo et al. 2018,
+--- "Sanity checks for saliency maps").
+---@param maps Tensor float32 [N,H,W]
+---@param others Tensor float32 [N,H,W]
+---@return number[] correlations -1 to 1 of each pair; 0 where one of the two maps is the same everywhere
+function lx.explain.rank_correlation(maps, others) end
+
 --- Score-CAM (Wang et al. 2020): a layer's maps count by the logit of the image seen through each of them, by a
 --- softmax, without gradients. As many forward passes as the layer has channels.
 ---@param model Module|luxel.Predictor as of `grad_cam`
@@ -5263,16 +5271,23 @@ function lx.optim.lr_scheduler.StepLR(optimizer, options) end
 ---@class lx.plot
 lx.plot = {}
 
+--- The same plot as a picture. Letters are those of `lx.vision.draw_text`, which knows ASCII; of other characters a few
+--- have a stand-in, the others are a question mark.
+---@param layers table[] as of `svg`
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean, scale?: integer, dark?: boolean} as of `svg`, and scale: integer?, pixels of the picture for one of `width` and `height`, default 2; dark: boolean?, light on dark
+---@return Tensor picture uint8 [3,H,W] of `scale` times the height and width
+function lx.plot.image(layers, options) end
+
 --- An image in the colours of a terminal that knows 24 bits, two pixels in each character: `print` shows it.
 ---@param image Tensor uint8 or float32 (on the scale 0..255), [H,W], [1,H,W] or [3,H,W]
 ---@param width? integer? characters, default 64; the height keeps the image's proportion
 ---@return string
 function lx.plot.preview(image, width) end
 
---- Writes a plot to a file whose name ends in `.svg`.
+--- Writes a plot to a file: SVG where its name ends in `.svg`, a picture as of `image` where in `.png`.
 ---@param path string
 ---@param layers table[] as of `svg`
----@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean} as of `svg`
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean, scale?: integer, dark?: boolean} as of `svg`; for a PNG as of `image`
 ---@return boolean? ok, string? message, string? code "io" where it cannot be written
 function lx.plot.save(path, layers, options) end
 

@@ -19,7 +19,8 @@ local Subject = require "luxel.explain.subject"
 require "luxel.predictor" -- the type of arguments
 
 local explain = {
-    centre = judge.centre, energy_inside = judge.energy_inside, pointing_game = judge.pointing_game, overlay = overlay,
+    centre = judge.centre, energy_inside = judge.energy_inside, pointing_game = judge.pointing_game,
+    rank_correlation = judge.rank_correlation, overlay = overlay,
 }
 
 --- The methods by their names here, the default of `luxel predict --explain` first.
