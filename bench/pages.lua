@@ -1,11 +1,12 @@
---- Pages of results in a browser: each is opened in headless Chromium as on a desk, on a phone and on paper, in light and
---- in dark, measured, and photographed to be looked at.
+--- Pages of results in a browser: each is opened in headless Chromium as on a desk, on a phone and on paper, in light
+--- and in dark, measured, and photographed to be looked at.
 --
 --     lua5.4 bench/pages.lua PICTURES PAGE.html...
 --
--- PICTURES is a folder, made where it is missing, for NAME-VIEW.png. Of every view: the least contrast of a text against
--- what is below it (WCAG 2.2, 1.4.3), pixels that stick out at the right, pictures that are broken or have no words for
--- those who do not see them; of every page its size, what it asked from elsewhere, and what the browser complained of.
+-- PICTURES is a folder, made where it is missing, for NAME-VIEW.png. Of every view: the least contrast of a text
+-- against what is below it (WCAG 2.2, 1.4.3), pixels that stick out at the right, pictures that are broken or have no
+-- words for those who do not see them; of every page its size, what it asked from elsewhere, and what the browser
+-- complained of.
 -- Ends with 1 where one of the aims is missed: contrast 4.5, nothing sticks out, no request, no complaint, 5 MB.
 -- CHROMIUM names the browser (default: chromium). It is spoken to by its debugging protocol, over two pipes.
 
@@ -18,7 +19,8 @@ local BROWSER <const> = os.getenv "CHROMIUM" or "chromium"
 
 -- A4 has 794 pixels of CSS across, and browsers leave 10 mm on either side.
 local VIEWS <const> = {
-    {name = "desktop-light", width = 1280, height = 800}, {name = "desktop-dark", width = 1280, height = 800, dark = true},
+    {name = "desktop-light", width = 1280, height = 800},
+    {name = "desktop-dark", width = 1280, height = 800, dark = true},
     {name = "phone-light", width = 390, height = 844, phone = true},
     {name = "phone-dark", width = 390, height = 844, phone = true, dark = true},
     {name = "print-light", width = 718, height = 1000, paper = true},
@@ -62,7 +64,9 @@ local MEASURE <const> = [[(() => {
       layers.push(colour);
       if (colour[3] >= 0.999) break;
     }
-    let out = [255, 255, 255];
+    // the canvas has the colour of the root, or else of the body, also beside that
+    const canvas = [document.documentElement, document.body].map(e => parse(getComputedStyle(e).backgroundColor));
+    let out = (canvas.find(c => c && c[3] > 0) || [255, 255, 255]).slice(0, 3);
     for (const layer of layers.reverse()) out = over(layer, out);
     return out;
   };
@@ -282,7 +286,8 @@ for i = 2, #arg do
         for _, text in ipairs(found.low) do miss(where, "contrast %s", text) end
         if found.over > 0 then miss(where, "%d pixels stick out: %s", found.over, table.concat(found.wide, ", ")) end
         if found.broken > 0 then miss(where, "%d pictures are broken", found.broken) end
-        if found.silent + found.unnamed > 0 then miss(where, "%d pictures have no words", found.silent + found.unnamed) end
+        local silent = found.silent + found.unnamed
+        if silent > 0 then miss(where, "%d pictures have no words", silent) end
         for _, url in ipairs(requests) do miss(where, "asks for %s", url:sub(1, 100)) end
         for _, text in ipairs(complaints) do miss(where, "the browser says: %s", text) end
     end

@@ -28,7 +28,7 @@ local FIELDS <const> = {"x", "y", "low", "high", "values", "cells", "bins", "ran
 
 local ALLOWED <const> = {
     line = {x = true, y = true, markers = true}, step = {x = true, y = true, markers = true},
-    scatter = {x = true, y = true, low = true, high = true}, band = {x = true, low = true, high = true},
+    scatter = {x = true, y = true, names = true, low = true, high = true}, band = {x = true, low = true, high = true},
     bar = {x = true, y = true, names = true, low = true, high = true},
     histogram = {values = true, bins = true, range = true}, heatmap = {cells = true, names = true, x = true},
 }
@@ -433,7 +433,7 @@ end
 local function draw_axes(out, frame, options, layers)
     local named = nil
     for _, layer in ipairs(layers) do
-        if layer.names and layer.kind == "bar" then named = layer end
+        if layer.names then named = layer end
     end
     for _, tick in ipairs(frame.y.ticks) do
         local y = frame.y.at(tick.value)

@@ -20,7 +20,7 @@ local terminal = require "luxel.plot.terminal"
 local plot = {}
 
 --- A plot as SVG text. Layers are drawn over each other: `line` and `step` through points, `scatter` (with `low` and
---- `high` an interval at each point), `bar` (with `names` below; several stand beside each other), `histogram` of
+--- `high` an interval at each point), `bar` (several stand beside each other; both with `names` below), `histogram` of
 --- `values` in equal bins over their range, `band` between `low` and `high`, or a `heatmap` of `cells` by itself, whose
 --- `names` are of its rows and `x` of its columns. Numbers are lists or tensors; `x` is 1, 2, ... by default. Layers of
 --- the same name have the same colour, as a line in its band.
@@ -38,8 +38,8 @@ function plot.svg(layers, options) return svg.draw(layers, options, "svg") end
 --- The same plot as a picture. Letters are those of `lx.vision.draw_text`, which knows ASCII; of other characters a few
 --- have a stand-in, the others are a question mark.
 ---@param layers table[] as of `svg`
----@param options? table as of `svg`, and scale: integer?, pixels of the picture for one of `width` and `height`, default
----  2; dark: boolean?, light on dark
+---@param options? table as of `svg`, and scale: integer?, pixels of the picture for one of `width` and `height`,
+---  default 2; dark: boolean?, light on dark
 ---@return Tensor picture uint8 [3,H,W] of `scale` times the height and width
 function plot.image(layers, options) return raster.draw(layers, options, "image") end
 
