@@ -215,6 +215,7 @@ local EXAMPLES <const> = {
         return "nothing", {forward = function(_, x) return x end, backward = function(_, g) return g end}
     end,
     ["lx.autograd.backward"] = function() return lx.ones({1}, {requires_grad = true}):sum() end,
+    ["lx.vision.load_all"] = function() return {"film.png"} end,
     ["lx.vision.decode"] = function() return png() end,
     ["lx.vision.pipeline"] = function() return {{"hflip"}} end,
     ["lx.vision.warp_affine"] = function() return image(), {1, 0, 0, 0, 1, 0} end,

@@ -5299,7 +5299,7 @@ function lx.plot.save(path, layers, options) end
 function lx.plot.spark(values, width) end
 
 --- A plot as SVG text. Layers are drawn over each other: `line` and `step` through points, `scatter` (with `low` and
---- `high` an interval at each point), `bar` (with `names` below; several stand beside each other), `histogram` of
+--- `high` an interval at each point), `bar` (several stand beside each other; both with `names` below), `histogram` of
 --- `values` in equal bins over their range, `band` between `low` and `high`, or a `heatmap` of `cells` by itself, whose
 --- `names` are of its rows and `x` of its columns. Numbers are lists or tensors; `x` is 1, 2, ... by default. Layers of
 --- the same name have the same colour, as a line in its band.
@@ -5700,6 +5700,12 @@ function lx.vision.laplacian(image) end
 ---@return luxel.ImageInfo|string info what the file says, or the message
 ---@return string? code "io" or "format"
 function lx.vision.load(path, options) end
+
+--- Reads several files at a time, each as `load` does.
+---@param paths string[] 1 to 4096
+---@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean} as for `load`
+---@return {image: Tensor?, info: luxel.ImageInfo?, message: string?, code: string?}[] films in order; with a message and a code ("io", "format", "memory") instead where a file cannot be read
+function lx.vision.load_all(paths, options) end
 
 --- Cuts out the part with both lungs.
 ---@param image Tensor one image
