@@ -615,6 +615,22 @@ describe("a model's explanation of a film", function()
         return mx / sum, my / sum
     end
 
+    it("is by Grad-CAM where the head averages the map, and else by LayerCAM", function()
+        local predictor = assert(lx.predictor.open(model))
+        assert.equal("layer_cam", explain.usual(predictor))
+        assert.equal("layer_cam", explain.usual(assert(lx.predictor.open {model, model})))
+        for name, expected in pairs {resnet18 = "grad_cam", squeezenet1_1 = "layer_cam"} do
+            lx.manual_seed(2)
+            local net = lx.models[name] {size = 64, outputs = 1}
+            local path = work .. "/" .. name
+            local metadata = {}
+            for key, value in pairs(predictor.metadata) do metadata[key] = value end
+            metadata.model, metadata.size = name, 64
+            assert(lx.checkpoint.save(path, net:state_dict(), metadata))
+            assert.equal(expected, explain.usual(assert(lx.predictor.open(path))), name)
+        end
+    end)
+
     it("is where the blob is, in the pixels of a picture that is not square", function()
         local predictor = assert(lx.predictor.open(model))
         for _, case in ipairs {{90, 40, 11, 70, 4, 8}, {40, 90, 75, 9, 8, 4}, {64, 64, 16, 40, 6, 6}} do

@@ -399,6 +399,7 @@ for _, name in ipairs {
         return made.Predictor, {bytes = png()}, options
     end
 end
+EXAMPLES["lx.explain.usual"] = function() return made.Predictor end
 EXAMPLES["lx.explain.rank_correlation"] = function() return lx.rand(1, 4, 4), lx.rand(1, 4, 4) end
 for _, name in ipairs {"energy_inside", "pointing_game"} do
     EXAMPLES["lx.explain." .. name] = function() return lx.rand(1, 4, 4), {{{x = 1, y = 1, w = 2, h = 2}}} end

@@ -3470,6 +3470,15 @@ function lx.explain.score_cam(model, images, options) end
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.smooth_grad(model, images, options) end
 
+--- The method that the programs take where none is said, of those that need one pass of gradients: "layer_cam", or
+--- "grad_cam" of a network whose head averages the map that is looked at. There a channel has the same gradient at
+--- every place, and LayerCAM, which leaves out the negative ones, shows what is striking in the image whatever the last
+--- layer says, while Grad-CAM is the class activation map of Zhou et al. 2016: docs/explain.md has what weights drawn
+--- anew change of both.
+---@param model luxel.Predictor a classifier; of several models the first is looked at
+---@return "layer_cam"|"grad_cam"
+function lx.explain.usual(model) end
+
 ---@class lx.io
 lx.io = {}
 
@@ -5360,7 +5369,7 @@ function lx.report.run(folder, options) end
 --- with `rules`, suggestions for the reader. `print` shows it as text, `write_study` makes a page of it.
 ---@param predictor luxel.Predictor of two classes, of several, or of labels
 ---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
----@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default `lx.explain.usual`, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
 ---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
 function lx.report.study(predictor, source, options) end
 

@@ -10,6 +10,7 @@
 -- rounding. A map says what the network looked at, not what is there: docs/explain.md measures how often that agrees.
 
 local args = require "luxel.args"
+local core = require "luxel.core"
 local judge = require "luxel.explain.judge"
 local lx = require "luxel"
 local methods = require "luxel.explain.methods"
@@ -23,7 +24,7 @@ local explain = {
     rank_correlation = judge.rank_correlation, overlay = overlay,
 }
 
---- The methods by their names here, the default of `luxel predict --explain` first.
+--- The methods by their names here.
 explain.METHODS = {
     "layer_cam", "grad_cam", "grad_cam_plus_plus", "score_cam", "occlusion", "integrated_gradients", "smooth_grad",
 }
@@ -105,6 +106,13 @@ local function together(caller, name, model, images, opts)
     return on_the_whole(sum / #model.members, of)
 end
 
+local function check_task(caller, model)
+    if model.task == "segmentation" or model.task == "detection" then
+        args.fail("%s: model: it tells %s, and there is no class to explain", caller,
+            model.task == "detection" and "boxes" or "pixels")
+    end
+end
+
 local function check_images(caller, x)
     if x.ndim ~= 4 or x.dtype ~= "float32" or x:numel() == 0 then
         args.fail("%s: images: expected float32 [N,C,H,W] as the network gets them, got %s", caller, args.describe(x))
@@ -114,10 +122,8 @@ end
 -- What a method's public function does.
 local function run(name, model, images, opts)
     local caller, is_file = "explain." .. name, is_predictor(model)
-    if is_file and (model.task == "segmentation" or model.task == "detection") then
-        args.fail("%s: model: it tells %s, and there is no class to explain", caller,
-            model.task == "detection" and "boxes" or "pixels")
-    elseif not lx.is_tensor(images) and not is_file then
+    if is_file then check_task(caller, model) end
+    if not lx.is_tensor(images) and not is_file then
         args.fail("%s: images: a network takes float32 [N,C,H,W], and only a model of lx.predictor.open files; got %s",
             caller, args.describe(images))
     end
@@ -127,6 +133,28 @@ local function run(name, model, images, opts)
     local x, region, code = input_of(model, images)
     if not x then return nil, region, code end
     return on_the_whole(maps_of(caller, name, is_file and model.net or model, x, opts), region)
+end
+
+-- Gradients that differ by less than this share of the largest are the same: rounding.
+local SAME <const> = 1e-4
+
+--- The method that the programs take where none is said, of those that need one pass of gradients: "layer_cam", or
+--- "grad_cam" of a network whose head averages the map that is looked at. There a channel has the same gradient at
+--- every place, and LayerCAM, which leaves out the negative ones, shows what is striking in the image whatever the last
+--- layer says, while Grad-CAM is the class activation map of Zhou et al. 2016: docs/explain.md has what weights drawn
+--- anew change of both.
+---@param model luxel.Predictor a classifier; of several models the first is looked at
+---@return "layer_cam"|"grad_cam"
+function explain.usual(model)
+    local one = model.members and model.members[1] or model
+    check_task("explain.usual", one)
+    return Subject.with("explain.usual", one.net, function(subject)
+        local x = core.randn({1, one.metadata.input.channels, one.size, one.size}, 1, 1):to(subject.device)
+        local _, gradients = subject:maps_and_gradients(x, subject:find_layer(x), subject:choose(x, nil, 1))
+        local most = gradients:abs():max():item()
+        local spread = (gradients - gradients:mean({3, 4}, true)):abs():max():item()
+        return most > 0 and spread <= SAME * most and "grad_cam" or "layer_cam"
+    end)
 end
 
 -- ---- methods ----------------------------------------------------------------------------------------------------
@@ -238,7 +266,7 @@ local OWN <const> = {
     smooth_grad = "samples: integer(1..100000)?, noise: finite(0..)?, seed: integer?",
 }
 
-local signatures = {}
+local signatures = {usual = "model: predictor"}
 for _, name in ipairs(explain.METHODS) do signatures[name] = MODEL .. (OWN[name] or "layer: text?") .. "}?" end
 
 return namespace("lx.explain", args.publish("explain.", explain, signatures))

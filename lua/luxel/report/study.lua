@@ -170,7 +170,8 @@ function study.of(predictor, source, options)
     if not answer then return nil, message, code end
     local findings = FINDINGS[predictor.task](predictor, answer)
     table.sort(findings, likelier)
-    if options.explain then
+    if options.explain ~= false then
+        options.explain = options.explain or lx.explain.usual(predictor)
         local ok
         ok, message, code = add_maps(predictor, answer, findings, options)
         if not ok then return nil, message, code end
