@@ -21,8 +21,6 @@ local USAGE <const> = "usage: explain.lua phantoms MODEL [N] [SEED] | radiograph
 -- Radiographs whose maps are compared with those of other weights, and how many times these are drawn.
 local COMPARED <const>, DRAWS <const> = 16, 5
 
-local BATCH <const> = 4 -- more leave the caches of two processors, and take longer each
-
 local function give_up(text)
     io.stderr:write(text, "\n")
     os.exit(1)
@@ -90,9 +88,7 @@ local function brought(map) return lx.vision.resize(map, SIDE, SIDE) end
 
 local function maps_of(set, method)
     local maps = {}
-    for i, picture in ipairs(set.pictures) do
-        maps[i] = brought(assert(lx.explain[method](predictor, picture, {batch = BATCH})))
-    end
+    for i, picture in ipairs(set.pictures) do maps[i] = brought(assert(lx.explain[method](predictor, picture))) end
     return lx.cat(maps, 1)
 end
 

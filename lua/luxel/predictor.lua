@@ -6,6 +6,7 @@
 -- It prints nothing, writes nothing and never ends the process: hosts, programs and the REPL use the same one.
 
 local args = require "luxel.args"
+local batch_size = require "luxel.batch_size"
 local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
 local crop = require "luxel.data.crop"
@@ -231,22 +232,14 @@ end
 -- Errors of the world's or the file's doing come back; a mistake of the caller is raised.
 local RETURNED <const> = {result = true, device = true, memory = true}
 
--- Pixels that go through a network together on processors, whose caches more of them would leave: four images of 192
--- pixels take half of the time, and a fifth of the memory, that each of 32 does. What an image gives is the same.
-local PIXELS <const> = 160000
-
-local function batch_of(self)
-    if self.device ~= "cpu" then return nil end
-    return math.max(lx.threads(), math.min(32, PIXELS // (self.size * self.size)), 1)
-end
-
 -- What the network gives for each image of a dataset, a logit or a row or a map of them, and their features where the
 -- model's file says something of these; nil, message, code as of `probabilities`.
 local function observe(self, dataset)
     crop.check("Predictor: dataset", dataset, self.metadata.input.crop)
     local known = self.metadata.doubt
     local options = {
-        task = self.task, features = known ~= nil and known.familiarity ~= nil, tta = self.tta, batch = batch_of(self),
+        task = self.task, features = known ~= nil and known.familiarity ~= nil, tta = self.tta,
+        batch = batch_size(self.device, self.size),
     }
     for key, value in pairs(self.metadata.normalisation) do options[key] = value end
     local ok, found, features = pcall(lx.train.predict, self.net, dataset, options)

@@ -10,6 +10,7 @@
 -- rounding. A map says what the network looked at, not what is there: docs/explain.md measures how often that agrees.
 
 local args = require "luxel.args"
+local batch_size = require "luxel.batch_size"
 local core = require "luxel.core"
 local judge = require "luxel.explain.judge"
 local lx = require "luxel"
@@ -54,6 +55,7 @@ local function maps_of(caller, name, net, x, opts)
         if type(opts.class) == "table" and #opts.class ~= count then
             subject:fail("options: option 'class': expected one for each of the %d images, got %d", count, #opts.class)
         end
+        opts.batch = opts.batch or batch_size(subject.device, math.max(x.shape[3], x.shape[4]))
         local layer = OF_LAYERS[name] and subject:find_layer(x, opts.layer)
         for first = 1, count, opts.batch do
             local some = x:narrow(1, first, math.min(opts.batch, count - first + 1))
@@ -184,7 +186,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.grad_cam(model, images, options)
-    return run("grad_cam", model, images, args.with_defaults(options, {batch = 32}))
+    return run("grad_cam", model, images, args.with_defaults(options, {}))
 end
 
 --- Grad-CAM++ (Chattopadhay et al. 2018): positions count by their share in the gradient, so that findings of
@@ -195,7 +197,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.grad_cam_plus_plus(model, images, options)
-    return run("grad_cam_plus_plus", model, images, args.with_defaults(options, {batch = 32}))
+    return run("grad_cam_plus_plus", model, images, args.with_defaults(options, {}))
 end
 
 --- LayerCAM (Jiang et al. 2021): each position of a layer's maps is weighted by its own gradient, where that is
@@ -206,7 +208,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.layer_cam(model, images, options)
-    return run("layer_cam", model, images, args.with_defaults(options, {batch = 32}))
+    return run("layer_cam", model, images, args.with_defaults(options, {}))
 end
 
 --- Score-CAM (Wang et al. 2020): a layer's maps count by the logit of the image seen through each of them, by a
@@ -217,7 +219,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.score_cam(model, images, options)
-    return run("score_cam", model, images, args.with_defaults(options, {batch = 32}))
+    return run("score_cam", model, images, args.with_defaults(options, {}))
 end
 
 --- Occlusion (Zeiler and Fergus 2014): by how much the logit falls where a window is covered; of a pixel the mean over
@@ -229,7 +231,7 @@ end
 ---  logit
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.occlusion(model, images, options)
-    return run("occlusion", model, images, args.with_defaults(options, {batch = 32}))
+    return run("occlusion", model, images, args.with_defaults(options, {}))
 end
 
 --- Integrated gradients (Sundararajan et al. 2017): the mean gradient on the straight way from a baseline to the
@@ -242,7 +244,7 @@ end
 ---  logit
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.integrated_gradients(model, images, options)
-    return run("integrated_gradients", model, images, args.with_defaults(options, {batch = 32, steps = 32}))
+    return run("integrated_gradients", model, images, args.with_defaults(options, {steps = 32}))
 end
 
 --- SmoothGrad (Smilkov et al. 2017): the gradient of the logit with regard to the image, the mean over noisy copies
@@ -253,7 +255,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.smooth_grad(model, images, options)
-    local opts = args.with_defaults(options, {batch = 32, samples = 32, noise = 0.15, seed = 1})
+    local opts = args.with_defaults(options, {samples = 32, noise = 0.15, seed = 1})
     return run("smooth_grad", model, images, opts)
 end
 
