@@ -31,37 +31,44 @@ end
 
 local function pause(seconds) os.execute(("sleep %.2f"):format(seconds)) end
 
--- The largest memory of a process so far, in MB; nil where there is none of that number any more.
-local function memory_of(pid)
-    local file <close> = io.open(("/proc/%d/status"):format(pid))
-    local text = file and file:read "a" or ""
-    return not text:find "\nState:%s+Z" and tonumber(text:match "VmHWM:%s+(%d+)" or nil) or nil
+local function text_of(path)
+    local file <close> = io.open(path)
+    return file and file:read "a" or ""
 end
 
--- Makes a list; ends it by SIGKILL after so many seconds, if there are any. Gives its seconds, its largest memory in MB
--- and whether it came to its end.
+local TICKS <const> = 100 -- a second, of /proc
+
+-- The largest memory of a process so far, in MB, and the seconds that processors have worked for it; nil where there is
+-- none of that number any more.
+local function used_by(pid)
+    local text = text_of(("/proc/%d/status"):format(pid))
+    local memory = not text:find "\nState:%s+Z" and text:match "VmHWM:%s+(%d+)"
+    if not memory then return nil end
+    -- what follows the name, which is in brackets and may have spaces
+    local fields, after = {}, text_of(("/proc/%d/stat"):format(pid)):match("%) (.*)") or ""
+    for field in after:gmatch("%S+") do fields[#fields + 1] = tonumber(field) or field end
+    return tonumber(memory) / 1e3, ((fields[12] or 0) + (fields[13] or 0)) / TICKS
+end
+
+-- Makes a list; ends it by SIGKILL after so many seconds, if there are any. Gives its seconds, those of processors, its
+-- largest memory in MB and whether it came to its end.
 local function make(list, paths, after)
     local errors = work .. "/errors"
     local pipe <close> = assert(io.popen(("%s bin/luxel predict --model %s --worklist %s %s >/dev/null 2>%s & echo $!")
         :format(LUA, model, list, paths, errors)))
-    local pid, began, most = pipe:read "n", now(), 0
+    local pid, began, most, worked = pipe:read "n", now(), 0, 0
     while true do
-        local memory = memory_of(pid)
+        local memory, seconds = used_by(pid)
         if not memory then break end
-        most = math.max(most, memory / 1e3)
+        most, worked = math.max(most, memory), seconds
         if after and now() - began >= after then
             os.execute(("kill -9 %d"):format(pid))
-            while memory_of(pid) do pause(0.01) end
-            return now() - began, most, false
+            while used_by(pid) do pause(0.01) end
+            return now() - began, worked, most, false
         end
         pause(0.05)
     end
-    return now() - began, most, lfs.attributes(list, "mode") == "file"
-end
-
-local function read(path)
-    local file <close> = assert(io.open(path, "rb"))
-    return file:read "a"
+    return now() - began, worked, most, lfs.attributes(list, "mode") == "file"
 end
 
 -- How many images are noted.
@@ -88,27 +95,28 @@ for _, list in ipairs {whole, part, broken} do
     lfs.rmdir(list .. ".journal")
 end
 
-local seconds, memory, ended = make(whole, folder)
+local seconds, worked, memory, ended = make(whole, folder)
 check(ended, "no list was made; " .. work .. "/errors says why")
 local rows, seen = assert(csv.read(whole)), {}
 for _, row in ipairs(rows) do
     check(not seen[row.path], row.path .. " is twice in the list")
     seen[row.path] = true
 end
-print(("%d images in %.0f s: %.1f images a second; at most %.0f MB"):format(#rows, seconds, #rows / seconds, memory))
+print(("%d images in %.0f s: %.1f images a second, %.1f a second of processors; at most %.0f MB"):format(#rows,
+    seconds, #rows / seconds, #rows / worked, memory))
 io.stdout:flush()
 
 local some = {}
 for i = 1, math.min(#rows // 10, #rows) do some[i] = ("'%s'"):format(rows[i].path) end
-local few_seconds, few_memory = make(part, table.concat(some, " "))
+local few_seconds, _, few_memory = make(part, table.concat(some, " "))
 print(("%d of them in %.0f s; at most %.0f MB"):format(#some, few_seconds, few_memory))
 
 local predictor, count = assert(lx.predictor.open(model)), math.min(ALONE, #rows)
 predictor(rows[1].path)
-local began = now()
+local began, clock = now(), os.clock()
 for i = 1, count do assert(predictor(rows[i].path)) end
-local each = (now() - began) / count
-print(("one by one, %d of them in one process: %.1f images a second"):format(count, 1 / each))
+print(("one by one, %d of them in one process: %.1f images a second, %.1f a second of processors"):format(count,
+    count / (now() - began), count / (os.clock() - clock)))
 io.stdout:flush()
 
 -- ---- killed ---------------------------------------------------------------------------------------------------------
@@ -117,12 +125,12 @@ lx.manual_seed(tonumber(arg[5] or 1))
 local stops = {}
 for k = 1, kills do
     -- ten of these are nine tenths of the whole on average
-    local _, _, complete = make(broken, folder, seconds * (0.02 + 0.14 * lx.rand(1):item()))
+    local _, _, _, complete = make(broken, folder, seconds * (0.02 + 0.14 * lx.rand(1):item()))
     check(not complete, "the list was complete before it was killed; more images are needed")
     stops[k] = noted(broken)
     print(("killed: %d images noted"):format(stops[k]))
     io.stdout:flush()
 end
-check(select(3, make(broken, folder)), "no list was made after all; " .. work .. "/errors says why")
-check(read(broken) == read(whole), "the lists differ")
+check(select(4, make(broken, folder)), "no list was made after all; " .. work .. "/errors says why")
+check(text_of(broken) == text_of(whole), "the lists differ")
 print(("killed %d times and gone on with: %d images, the same list to the byte"):format(kills, #rows))
