@@ -369,6 +369,7 @@ end
 args.type("rules", "rules of lx.text.rules", "table", function(value) return getmetatable(value) == divided.class end)
 
 local label_public = args.public("label", "report: string|{text: string?, findings: string?, impression: string?, "
-    .. "indication: string?, comparison: string?}, options: {rules: rules?, choice: \"uncertain\"|\"present\"?}?", label)
+    .. "indication: string?, comparison: string?}, options: {rules: rules?, "
+    .. "choice: \"uncertain\"|\"present\"?}?", label)
 
 return {label = label_public, sentence = label_sentence, words = words_of, usual_rules = usual_rules}
