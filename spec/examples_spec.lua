@@ -86,8 +86,8 @@ describe("the example #processes", function()
         save(work .. "/covid/images/a.png", 1, 301)
         shell.write(work .. "/covid/images.csv", "image,finding,view\na.png,COVID-19,PA\nb.png,COVID-19,L\n")
         local output = output_of(("%s examples/findings.lua --nih %s --children %s/children --covid %s/covid "
-            .. "--model cnn --size 32 --epochs 2 --folds 3 --resamples 50 --device cpu --out %s/run"):format(LUA, work, work, work,
-            work))
+            .. "--model cnn --size 32 --epochs 2 --folds 3 --resamples 50 --device cpu --out %s/run"):format(LUA, work,
+            work, work, work))
         names[15] = "No Finding"
         for _, name in ipairs(names) do assert.matches("\n  " .. name .. " +%d+ +%d+ ", output) end
         assert.matches("mean of AUCs  0%.%d+", output)
