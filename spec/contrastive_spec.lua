@@ -137,13 +137,20 @@ end)
 
 describe("the example of films and words #processes", function()
     it("learns, and says what it is worth", function()
+        local work = shell.folder()
         local status, output, errors = shell.run(LUA .. " examples/words/contrastive.lua --films 192 --epochs 4 "
-            .. "--size 32 --test 60 --resamples 20 --device cpu")
+            .. "--size 32 --test 60 --resamples 20 --device cpu --maps " .. work .. "/map")
         assert.equal(0, status, errors)
         local first, last = output:match("epoch 1 of 4  loss ([%d.]+)"), output:match("epoch 4 of 4  loss ([%d.]+)")
         assert.is_true(tonumber(last) < tonumber(first), output)
+        for _, name in ipairs {"opacity", "nodule", "effusion", "pneumothorax"} do
+            assert.matches("by chance 0.5", output:match("heat maps of words.*\n  " .. name .. " +[01]%.%d+ %[[^\n]+"))
+        end
+        assert.is_nil(output:match("heat maps of words.*enlarged heart")) -- has no side
         assert.matches("macro +AUC 0%.%d+ %[0%.%d+, [01]%.%d+%]", output)
         assert.matches("a film's report among the first 5 of 60: 0%.%d+ %[", output)
         assert.matches("does not replace one", output)
+        assert.equal(32, assert(lx.vision.load(work .. "/map-effusion.png")).shape[2])
+        shell.remove(work)
     end)
 end)
