@@ -2,8 +2,10 @@
 --
 --     lua5.4 bench/findings.lua --nih DIR --weights FILE --children DIR --covid DIR --lungs DIR --masses DIR --out DIR
 --
--- Three of them, each in five folds of the same patients: a small network from nothing, one that begins with ImageNet's
--- weights, and the same that learns from all sets. OUT/*/left-out.csv is kept: what is there is not computed again.
+-- Four of them, each in five folds of the same patients: a small network from nothing; EfficientNet-Lite0 with
+-- ImageNet's weights, of which the last layer learns or all do; and one whose last layer learns from all sets. Areas
+-- are of pairs of films in the same fold, because networks of different folds have logits of their own.
+-- OUT/*/left-out.csv is kept: what is there is not computed again.
 
 local argparse = require "argparse"
 local csv = require "luxel.io.csv"
@@ -35,6 +37,7 @@ local WEIGHTS <const> = " --weights " .. quoted(args.weights)
 local ARMS <const> = {
     {name = "nothing", options = " --model cnn --size 96"},
     {name = "transfer", options = WEIGHTS},
+    {name = "fine", options = WEIGHTS .. " --learn all --size 128 --epochs 8"},
     {name = "everything", options = ("%s --children %s --covid %s --lungs %s --masses %s"):format(WEIGHTS,
         quoted(args.children), quoted(args.covid), quoted(args.lungs), quoted(args.masses))},
 }
@@ -78,10 +81,29 @@ local function columns(films, name, of)
     return scores, labels, groups
 end
 
+-- The area under the ROC curve of pairs in the same fold: the mean of the folds' areas, by their numbers of pairs.
+local function area_of(films, name)
+    local folds, sum, pairs_of_all = {}, 0, 0
+    for _, film in ipairs(films) do
+        folds[film.fold] = folds[film.fold] or {}
+        table.insert(folds[film.fold], film)
+    end
+    for _, own in pairs(folds) do
+        local scores, labels = columns(own, name)
+        local area, positives, known = lx.metrics.auc(scores, labels), 0, 0
+        for _, label in ipairs(labels) do
+            if label == label then positives, known = positives + label, known + 1 end
+        end
+        local number = positives * (known - positives)
+        if number > 0 then sum, pairs_of_all = sum + area * number, pairs_of_all + number end
+    end
+    return pairs_of_all > 0 and sum / pairs_of_all or nil
+end
+
 local function macro(films)
     local sum, count = 0, 0
     for _, name in ipairs(FINDINGS) do
-        local area = CHEXNET[name] and lx.metrics.auc(columns(films, name))
+        local area = CHEXNET[name] and area_of(films, name)
         if area then sum, count = sum + area, count + 1 end
     end
     return count > 0 and sum / count or nil
@@ -115,9 +137,13 @@ local function with_interval(value, low, high)
 end
 
 local function area_words(films, name)
-    local scores, labels, groups = columns(films, name)
-    local low, high = lx.metrics.bootstrap("auc", scores, labels, {groups = groups, n = args.resamples})
-    return with_interval(lx.metrics.auc(scores, labels), low, low and high)
+    local draw, values = resampled(films), {}
+    for k = 1, args.resamples do
+        local some = {}
+        for i, place in ipairs(draw()) do some[i] = films[place] end
+        values[k] = area_of(some, name) or 0.5
+    end
+    return with_interval(area_of(films, name), interval(values))
 end
 
 local function count(films, name)
@@ -132,15 +158,21 @@ for _, arm in ipairs(ARMS) do
     for i, film in ipairs(arm.films) do assert(film.path == films[i].path, "the runs are of different folds") end
 end
 print(("%d films of patients that the network has not seen, in five folds\n"):format(#films))
-print "| finding | films with it | from nothing | ImageNet's weights | and all sets | CheXNet, of 112,120 films |"
-print "|---|---|---|---|---|---|"
+print("| finding | films with it | from nothing | ImageNet's weights, last layer | the same, all layers | last layer, "
+    .. "all sets | CheXNet, of 112,120 films |")
+print "|---|---|---|---|---|---|---|"
 for _, name in ipairs(FINDINGS) do
     local cells = {name, count(films, name)}
     for _, arm in ipairs(ARMS) do cells[#cells + 1] = area_words(arm.films, name) end
     cells[#cells + 1] = CHEXNET[name] and ("%.3f"):format(CHEXNET[name]) or "–"
     print("| " .. table.concat(cells, " | ") .. " |")
 end
-local draw, macros, differences = resampled(films), {{}, {}, {}}, {{}, {}}
+local BESIDE <const> = { -- arms whose means are compared
+    {2, 1, "the last layer with ImageNet's weights, more than from nothing"},
+    {3, 1, "all layers with ImageNet's weights, more than from nothing"},
+    {4, 2, "the last layer from all sets, more than from ChestX-ray14 alone"},
+}
+local draw, macros, differences = resampled(films), {{}, {}, {}, {}}, {{}, {}, {}}
 for k = 1, args.resamples do
     local places = draw()
     for a, arm in ipairs(ARMS) do
@@ -148,16 +180,16 @@ for k = 1, args.resamples do
         for i, place in ipairs(places) do some[i] = arm.films[place] end
         macros[a][k] = macro(some) or 0.5
     end
-    for d = 1, 2 do differences[d][k] = macros[d + 1][k] - macros[d][k] end
+    for d, of in ipairs(BESIDE) do differences[d][k] = macros[of[1]][k] - macros[of[2]][k] end
 end
 local cells, sum, known = {"**mean of the fourteen**", ""}, 0, 0
 for a, arm in ipairs(ARMS) do cells[#cells + 1] = with_interval(macro(arm.films), interval(macros[a])) end
 for _, area in pairs(CHEXNET) do sum, known = sum + area, known + 1 end
 cells[#cells + 1] = ("%.3f"):format(sum / known)
 print("| " .. table.concat(cells, " | ") .. " |")
-for d, words in ipairs {"ImageNet's weights, more than from nothing", "all sets, more than ChestX-ray14 alone"} do
+for d, of in ipairs(BESIDE) do
     local low, high = interval(differences[d])
-    print(("\n%s: %+.3f [%+.3f, %+.3f]"):format(words, macro(ARMS[d + 1].films) - macro(ARMS[d].films), low, high))
+    print(("\n%s: %+.3f [%+.3f, %+.3f]"):format(of[3], macro(ARMS[of[1]].films) - macro(ARMS[of[2]].films), low, high))
 end
 
 -- ---- thresholds and calibration of the last -------------------------------------------------------------------
@@ -194,7 +226,7 @@ local function share(flags)
         right, flags[i] = right + (flag and 1 or 0), flag and 1 or 0
     end
     local low, high = lx.metrics.share_interval(flags, nil, {n = args.resamples})
-    return with_interval(right / #flags, low, low and high)
+    return with_interval(right / #flags, low and low < high and low or nil, high) -- all agree: nothing to draw from
 end
 print "\nwith all sets, thresholds (Youden's) and calibration (Platt's) of the other folds:\n"
 print "| finding | sensitivity | specificity | Brier score | of the share alone | calibration error | by chance |"
@@ -234,7 +266,7 @@ for _, group in ipairs(GROUPS) do
     local function mean(some)
         local total, n = 0, 0
         for _, name in ipairs(names) do
-            local area = lx.metrics.auc(columns(some, name))
+            local area = area_of(some, name)
             if area then total, n = total + area, n + 1 end
         end
         return n > 0 and total / n or nil

@@ -4,8 +4,8 @@
 --
 -- REPORTS.csv has the columns uid, findings, impression and MeSH, as the Indiana collection has. It learns from the
 -- reports whose uid three does not divide. Of the others the impression of each that is indexed with a finding is
--- looked for among the rest, by BM25 (lx.text.search), by the nearness of vectors, and by both; the ten best of each way
--- are judged by the share of headings that they have in common with the report (Jaccard).
+-- looked for among the rest, by BM25 (lx.text.search), by the nearness of vectors, and by both; the ten best of each
+-- way are judged by the share of headings that they have in common with the report (Jaccard).
 
 local here = arg[0]:match("^(.*/)") or "./"
 package.path = here .. "?.lua;" .. package.path
