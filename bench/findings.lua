@@ -37,7 +37,7 @@ local WEIGHTS <const> = " --weights " .. quoted(args.weights)
 local ARMS <const> = {
     {name = "nothing", options = " --model cnn --size 96"},
     {name = "transfer", options = WEIGHTS},
-    {name = "fine", options = WEIGHTS .. " --learn all --size 128 --epochs 8"},
+    {name = "fine", options = WEIGHTS .. " --learn all --size 128 --epochs 5"},
     {name = "everything", options = ("%s --children %s --covid %s --lungs %s --masses %s"):format(WEIGHTS,
         quoted(args.children), quoted(args.covid), quoted(args.lungs), quoted(args.masses))},
 }
