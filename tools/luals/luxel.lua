@@ -3459,6 +3459,14 @@ function lx.explain.pointing_game(maps, boxes, options) end
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.score_cam(model, images, options) end
 
+--- A network of the cosines between what an encoder makes of images and vectors of words or sentences: with it every
+--- method of `lx.explain` shows where in an image a word is, `class` being the number of the vector. The difference of
+--- two vectors ("there is an effusion" less "there is none") leaves out what both sentences share.
+---@param encoder Module of images [N,C,H,W], a vector [N,D] for each, as those that learn by `F.clip_loss`
+---@param vectors Tensor float32 [K,D], none of them 0
+---@return Module similarity cosines [N,K]; it shares the encoder
+function lx.explain.similarity(encoder, vectors) end
+
 --- SmoothGrad (Smilkov et al. 2017): the gradient of the logit with regard to the image, the mean over noisy copies
 --- of it, of which absolute values are summed over channels: how much a pixel matters, not in which direction.
 ---@param model Module|luxel.Predictor as of `grad_cam`
