@@ -81,14 +81,18 @@ local function films_of(train_set)
         positive = train_set.classes[2]}))
 end
 
+--- The styles of training images, told by the whole films where these are parts of them.
+---@param train_set luxel.Dataset
+---@return luxel.Styles
+function recipes.styles_of(train_set) return options.must(lx.data.styles(films_of(train_set))) end
+
 -- Folds without a part of the styles each, or nil and why there are none.
 local function folds_of(train_set)
     if train_set.task ~= "binary" then return nil, "there are not two classes" end
     if #train_set < LEAST then
         return nil, ("%d images are too few, %d are wanted"):format(#train_set, LEAST)
     end
-    local styles = options.must(lx.data.styles(films_of(train_set)))
-    local parts = styles:parts(PARTS)
+    local parts = recipes.styles_of(train_set):parts(PARTS)
     for i, part in ipairs(parts) do parts[i] = "styles " .. part end
     local folds = options.must(train_set:leave_group_out(parts))
     table.sort(folds, function(a, b) return a.group < b.group end)
