@@ -218,6 +218,27 @@ describe("doubt", function()
         assert.truthy(reason(-3, -2, -1)) -- its set is positive, and its label negative
     end)
 
+    it("asks whether the patient is of an age that the model learnt from", function()
+        local model = {ages = {low = 1, high = 5}}
+        local function code(age)
+            local reason = doubt.population(model, {age = age})
+            return reason and reason.code
+        end
+        for _, age in ipairs {"058Y", "58", "006Y", "011M", "090D", "050W"} do
+            assert.equal("population", code(age), age)
+        end
+        for _, age in ipairs {"001Y", "005Y", "012M", "071M", "060W", "5 ", "unknown", "5 years", "0580Y"} do
+            assert.is_nil(code(age), age)
+        end
+        assert.equal("the model learnt from patients of 1 to 5 years, and this one is 58",
+            doubt.population(model, {age = "058Y"}).message)
+        assert.matches("this one is 0.5$", doubt.population(model, {age = "006M"}).message)
+        assert.is_nil(doubt.population(model, {}))
+        assert.is_nil(doubt.population(model))
+        assert.is_nil(doubt.population({}, {age = "058Y"}))
+        assert.is_nil(doubt.population({ages = model.ages, adapted = {}}, {age = "058Y"}))
+    end)
+
     it("orders by the distance to the threshold and how unfamiliar an image is", function()
         local validation = drawn(200, 1, 1)
         local model = {threshold = 0.3, calibration = {scale = 2, shift = 0.5}}

@@ -19,7 +19,7 @@ local lx = {}
 ---@field info luxel.ImageInfo? what the file says of itself
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
----@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold, unlike the images of the training, or for its findings
+---@field reasons {code: "population"|"close"|"unlike"|"quality", message: string}[]? why it is uncertain: the patient is older or younger than those of the training, it is close to the threshold, unlike the images of the training, or for its findings
 ---@field doubt number? from 0 to 0.5: the larger, the likelier the answer is wrong; it orders images, and is no probability
 ---@field notice string
 

@@ -106,6 +106,13 @@ function command.options(parser)
     options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
     options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 600, 1, 1000000,
         true)
+    parser:option("--ages", "Of the patients in years, YOUNGEST-OLDEST: the model's file says so, and `luxel predict` "
+        .. "doubts answers for others, where a DICOM file tells the age."):convert(function(text)
+            local low, high = text:match("^(%d+%.?%d*)%-(%d+%.?%d*)$")
+            low, high = tonumber(low), tonumber(high)
+            if low and low <= high and high <= 150 then return {low = low, high = high} end
+            return nil, ("--ages: expected YOUNGEST-OLDEST in years, as in 1-5, got '%s'"):format(text)
+        end)
     parser:option("--out", "Folder for best.safetensors, last.safetensors, log.csv and TensorBoard's events.",
         "runs/chest_xray")
     parser:option("--enhance", "What every image goes through first, in training and later."):choices {
@@ -386,7 +393,7 @@ function command.plan(args, device, train_set, val_set, calibrate_on)
         augment = args.augment ~= "none" and lx.vision.preset(args.augment),
         metadata = {
             model = args.model, network = network_options(args), size = args.size, classes = words,
-            folders = train_set.classes, images = #train_set,
+            folders = train_set.classes, images = #train_set, ages = args.ages,
         },
     }
 end

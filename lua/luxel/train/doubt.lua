@@ -147,8 +147,33 @@ end
 -- ---- judging ----------------------------------------------------------------------------------------------------
 
 ---@class luxel.Reason
----@field code "close"|"unlike"|"quality"
+---@field code "close"|"unlike"|"quality"|"population"
 ---@field message string
+
+-- Years of the units of DICOM's ages (PS3.5, section 6.2: "018M"). Files of RSNA's challenge have none, and mean years.
+local YEARS <const> = {[""] = 1, Y = 1, M = 1 / 12, W = 7 / 365.25, D = 1 / 365.25}
+
+--- The age of a patient in years.
+---@param text string? as a DICOM header has it
+---@return number? years nil where it is not said, or in no such form
+function doubt.years(text)
+    local number, unit = (text or ""):match("^%s*(%d%d?%d?)([YMWD]?)%s*$")
+    return number and tonumber(number) * YEARS[unit] or nil
+end
+
+--- Why a patient is none of those that the model learnt from; nil where nothing says so. A model that was adapted
+--- learnt from others since.
+---@param model {ages: {low: number, high: number}?, adapted: table?}
+---@param info luxel.ImageInfo? what the film's file says
+---@return luxel.Reason?
+function doubt.population(model, info)
+    local years, ages = doubt.years(info and info.age), model.ages
+    if not years or not ages or model.adapted then return nil end
+    -- a child is five until its sixth birthday
+    if years >= ages.low and years < ages.high + 1 then return nil end
+    return {code = "population", message = ("the model learnt from patients of %g to %g years, and this one is %s"
+        ):format(ages.low, ages.high, years >= 2 and ("%d"):format(years // 1) or ("%.1f"):format(years))}
+end
 
 --- Whether to doubt an answer, and why.
 ---@param model {doubt: luxel.Doubt, calibration: table|false|nil, threshold: number}
@@ -193,6 +218,9 @@ local FAMILIARITY <const> = "{channels: integer(1..), mean: string, scales: stri
 doubt.TYPE = "{coverage: finite(0.5..0.999999), low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
     .. "positive: finite[]?, negative: finite[]?, power: finite(0..100), images: integer(1..), "
     .. "familiarity: " .. FAMILIARITY .. "?}"
+
+--- The type of the field `ages`, the youngest and the oldest of the training in years.
+doubt.AGES = "{low: finite(0..150), high: finite(0..150)}"
 
 --- The mistake in such a field that types cannot express; nil if there is none.
 ---@param fitted luxel.Doubt
