@@ -272,6 +272,23 @@ describe("doubt", function()
         end
         assert.equal(0, doubt.fit(model, validation, training, near).power)
     end)
+
+    it("weighs unfamiliarity by images left out where these tell, whatever near misses say", function()
+        local model = {threshold = 0.5, calibration = false}
+        local validation, training = drawn(200, 3, 1), features(drawn(300, 4, 1).numbers)
+        local on = {logits = {}, labels = {}, unfamiliar = {}}
+        for i = 1, 40 do -- what is far is wrong in one half, and surer of it
+            local far = i % 2 == 0
+            on.labels[i], on.unfamiliar[i] = i % 4 < 2 and 0 or 1, far and 9 or 1
+            on.logits[i] = (on.labels[i] * 2 - 1) * (far and -3 or 2)
+        end
+        assert.is_true(doubt.fit(model, validation, training, {}, on).power > 0)
+        for i = 1, 40 do on.unfamiliar[i] = i % 2 == 0 and 0.2 or 1 end -- what is near is wrong
+        assert.equal(0, doubt.fit(model, validation, training, {}, on).power)
+        on.unfamiliar = nil
+        assert.equal(doubt.fit(model, validation, training, {}).power,
+            doubt.fit(model, validation, training, {}, on).power)
+    end)
 end)
 
 describe("a trained model's doubt", function()

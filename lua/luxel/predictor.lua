@@ -11,6 +11,7 @@ local core = require "luxel.core"
 local crop = require "luxel.data.crop"
 local detection = require "luxel.train.detection"
 local doubt = require "luxel.train.doubt"
+local familiarity = require "luxel.train.familiarity"
 local film = require "luxel.film"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -283,13 +284,16 @@ end
 
 --- What the network gives for every image of a dataset before calibration: a logit, a row of them, or a map.
 ---@param dataset luxel.Dataset
----@return number[]|number[][]|Tensor[]|nil logits, string? message, string? code as of `probabilities`; "model" of an
----  ensemble, which has probabilities alone
+---@return number[]|number[][]|Tensor[]|nil logits
+---@return number[]|string|nil unfamiliar how many times as far from those of the training each image is as the usual
+---  one, where the model's file tells; or the message
+---@return string? code as of `probabilities`, "model" of an ensemble, which has probabilities alone
 function Predictor:logits(dataset)
     if self.members then return nil, "the logits of an ensemble are those of its models", "model" end
-    local rows, message, code = observe(self, dataset)
-    if not rows then return nil, message, code end
-    return rows
+    local rows, features, code = observe(self, dataset)
+    if not rows then return nil, features, code end
+    local known = features and self.metadata.doubt.familiarity
+    return rows, known and familiarity.ratios(known, features) or nil
 end
 
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes

@@ -112,7 +112,7 @@ end
 ---@param train_set luxel.Dataset
 ---@param out string folder of the run; these networks are in left-out below it
 ---@param plan fun(train: luxel.Dataset, val: luxel.Dataset): table the options of `lx.train.fit`
----@return {logits: number[], labels: number[], words: string}? on
+---@return {logits: number[], labels: number[], unfamiliar: number[]?, words: string}? on
 ---@return table? stopped the result of runs that were interrupted or could not be saved
 function recipes.calibrate_on(args, train_set, out, plan)
     if args.calibrate_on ~= "styles" then return nil end
@@ -134,7 +134,7 @@ function recipes.calibrate_on(args, train_set, out, plan)
     if result.interrupted or result.save_problem then return nil, result end
     print(result)
     return {
-        logits = result.left_out.logits, labels = result.left_out.labels,
+        logits = result.left_out.logits, labels = result.left_out.labels, unfamiliar = result.left_out.unfamiliar,
         words = "styles of films that networks trained in the same way had not seen",
     }
 end

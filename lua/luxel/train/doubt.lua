@@ -5,8 +5,8 @@
 -- Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005, section 4.5), or where its features are
 -- unlike those of training (luxel.train.familiarity). `doubt` orders images by how likely the answer is wrong: the
 -- distance to the threshold in log-odds, divided by a power of how unfamiliar the image is. The power is the one whose
--- order withholds wrong answers best among validation images and near misses of them: darkened, blurred, cropped and
--- turned.
+-- order withholds wrong answers best among the images that calibration was fitted to where these are others, such as
+-- those of styles left out; else among validation images and near misses of them: darkened, blurred, cropped and turned.
 
 local calibration = require "luxel.calibration.methods"
 local conformal = require "luxel.conformal"
@@ -78,19 +78,20 @@ end
 -- A number from 0 to 0.5: how doubtful an image is by its distance to the threshold and its unfamiliarity.
 local function combine(margin, unfamiliar, power) return 1 / (1 + math.exp(margin / unfamiliar ^ power)) end
 
-local function median(ascending) return ascending[(#ascending + 1) // 2] end
+-- Logits, labels and how unfamiliar each image is, of images whose features are known.
+local function observed(known, set)
+    return {logits = set.logits, labels = set.labels, unfamiliar = familiarity.ratios(known, set.features)}
+end
 
 -- The power whose order has the least risk; of equal ones the smallest.
-local function choose_power(model, known, images)
+local function choose_power(model, sets)
     local margins, unfamiliar, wrong = {}, {}, {}
-    local usual = median(known.distances)
-    for _, set in ipairs(images) do
-        local distances = familiarity.distances(known, set.features)
+    for _, set in ipairs(sets) do
         for i, z in ipairs(set.logits) do
             if set.labels[i] == set.labels[i] then
                 local p = calibration.probability(model.calibration, z)
                 margins[#margins + 1] = math.abs(log_odds(p) - log_odds(model.threshold))
-                unfamiliar[#unfamiliar + 1] = distances[i] / usual
+                unfamiliar[#unfamiliar + 1] = set.unfamiliar[i]
                 wrong[#wrong + 1] = (p >= model.threshold) == (set.labels[i] == 1) and 0 or 1
             end
         end
@@ -122,7 +123,7 @@ end
 ---@param validation {logits: number[], labels: number[], features: Tensor?}
 ---@param training Tensor? features of training images
 ---@param near {logits: number[], labels: number[], features: Tensor}[]? near misses
----@param on {logits: number[], labels: number[]}? other images that the model was calibrated on
+---@param on {logits: number[], labels: number[], unfamiliar: number[]?}? other images that the model was calibrated on
 ---@return luxel.Doubt
 function doubt.fit(model, validation, training, near, on)
     local of = on or validation
@@ -138,8 +139,12 @@ function doubt.fit(model, validation, training, near, on)
     local like = training and validation.features and familiarity.fit(training, validation.features)
     if like then
         fitted.familiarity = like
-        local all = table.move(near or {}, 1, near and #near or 0, 2, {validation})
-        if median(like.distances) > 0 then fitted.power = choose_power(model, like, all) end
+        local sets = {on}
+        if not on or not on.unfamiliar then
+            sets = {observed(like, validation)}
+            for i, set in ipairs(near or {}) do sets[i + 1] = observed(like, set) end
+        end
+        if familiarity.usual(like) > 0 then fitted.power = choose_power(model, sets) end
     end
     return fitted
 end
@@ -197,13 +202,11 @@ function doubt.judge(model, logit, features, findings)
     end
     local unfamiliar, known = 1, fitted.familiarity
     if known and features then
-        local distance = familiarity.distances(known, features)[1]
-        local share = familiarity.p_value(known, distance)
-        if share <= doubt.UNLIKE then
+        unfamiliar = familiarity.ratios(known, features)[1]
+        if familiarity.p_value(known, familiarity.distances(known, features)[1]) <= doubt.UNLIKE then
             add("unlike", "unlike the images of the training: %.1f times as far from them as the usual one",
-                distance / math.max(median(known.distances), 1e-30))
+                unfamiliar)
         end
-        unfamiliar = math.max(distance / math.max(median(known.distances), 1e-30), 1e-6)
     end
     for _, finding in ipairs(findings or {}) do add("quality", "%s", finding.message) end
     local margin = math.abs(log_odds(p) - log_odds(model.threshold))

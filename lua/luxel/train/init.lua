@@ -908,6 +908,10 @@ local function check_calibrate_on(fit)
     if #of.logits ~= #of.labels then
         args.fail(where .. "expected a label for each of the %d logits, got %d", #of.logits, #of.labels)
     end
+    if of.unfamiliar and #of.unfamiliar ~= #of.logits then
+        args.fail(where .. "unfamiliar: expected a number for each of the %d logits, got %d", #of.logits,
+            #of.unfamiliar)
+    end
     for i, label in ipairs(of.labels) do
         if count[label] then
             count[label] = count[label] + 1
@@ -1097,7 +1101,7 @@ end
 ---  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
 ---  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
 ---  specificity: number?, cost: number?, prevalence: number?, false_marks: number?}|nil, calibrate_on: {logits:
----  number[], labels: number[], words: string?}?, progress: luxel.Console?, region: table?, profile: string?, compile:
+---  number[], labels: number[], unfamiliar: number[]?, words: string?}?, progress: luxel.Console?, region: table?, profile: string?, compile:
 ---  boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
 ---  cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`, with the options
 ---  `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights
@@ -1127,6 +1131,7 @@ end
 ---  most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that
 ---  calibration, threshold and conformal limits of two classes are fitted to instead of the validation images, such as
 ---  `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are;
+---  unfamiliar: as of `Predictor:logits`, by which it is chosen how much that counts for doubt;
 ---  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
 ---  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
 ---  resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with
@@ -1217,7 +1222,7 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
     .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
     .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, "
     .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "
-    .. "calibrate_on: {logits: finite[], labels: number[], words: text?}?, "
+    .. "calibrate_on: {logits: finite[], labels: number[], unfamiliar: finite(0..)[]?, words: text?}?, "
     .. "patience: integer(1..)?, halt: integer(1..)?, callbacks: {step: function?, epoch: function?}?, "
     .. "metadata: table?, "
     .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?"
