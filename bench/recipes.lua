@@ -83,7 +83,7 @@ local RECIPES <const> = {
     lungs_cutmix = with {augment = "style", views = LUNGS, cutmix = 1},
     lungs_ema = with {augment = "style", views = LUNGS, ema = 0.995},
     lungs_swa = with {augment = "style", views = LUNGS, swa = 3},
-    lungs_rand = with {augment = {{"hflip"}, {"rand_augment", 2, 9}, {"style"}}, views = LUNGS},
+    lungs_rand = with {augment = {{"hflip"}, {"rand_augment", n = 2, m = 9}, {"style"}}, views = LUNGS},
     lungs_wild = with {augment = WILD, views = LUNGS},
     lungs_levels = with {augment = "style", views = LUNGS, enhance = {{"autocontrast", 0.02}}},
     lungs_equalized = with {augment = "style", views = LUNGS, enhance = {{"equalize"}}},

@@ -6,7 +6,8 @@
 -- unlike those of training (luxel.train.familiarity). `doubt` orders images by how likely the answer is wrong: the
 -- distance to the threshold in log-odds, divided by a power of how unfamiliar the image is. The power is the one whose
 -- order withholds wrong answers best among the images that calibration was fitted to where these are others, such as
--- those of styles left out; else among validation images and near misses of them: darkened, blurred, cropped and turned.
+-- those of styles left out; else among validation images and near misses of them: darkened, blurred, cropped and
+-- turned.
 
 local calibration = require "luxel.calibration.methods"
 local conformal = require "luxel.conformal"

@@ -1101,12 +1101,12 @@ end
 ---  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
 ---  calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
 ---  specificity: number?, cost: number?, prevalence: number?, false_marks: number?}|nil, calibrate_on: {logits:
----  number[], labels: number[], unfamiliar: number[]?, words: string?}?, progress: luxel.Console?, region: table?, profile: string?, compile:
----  boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary
----  cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`, with the options
----  `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights
----  want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of
----  `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
+---  number[], labels: number[], unfamiliar: number[]?, words: string?}?, progress: luxel.Console?, region: table?,
+---  profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy,
+---  of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`,
+---  with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what
+---  pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last:
+---  as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
 ---  augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one;
 ---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
 ---  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
@@ -1131,15 +1131,15 @@ end
 ---  most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that
 ---  calibration, threshold and conformal limits of two classes are fitted to instead of the validation images, such as
 ---  `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are;
----  unfamiliar: as of `Predictor:logits`, by which it is chosen how much that counts for doubt;
----  callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run;
----  scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`);
----  resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with
----  {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can
----  answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the
----  words of answers, default those of the datasets; compile: false calls network, loss and backward in each step
----  instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones;
----  what they spent their time on is shown too
+---  unfamiliar: as of `Predictor:logits`, by which it is chosen how much that counts for doubt; callbacks: called with
+---  what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after
+---  each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to
+---  do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size
+---  = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network`
+---  are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default
+---  those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what
+---  `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on
+---  is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
