@@ -87,6 +87,7 @@ local RECIPES <const> = {
     lungs_wild = with {augment = WILD, views = LUNGS},
     lungs_levels = with {augment = "style", views = LUNGS, enhance = {{"autocontrast", 0.02}}},
     lungs_equalized = with {augment = "style", views = LUNGS, enhance = {{"equalize"}}},
+    lungs_ssl = with {augment = "style", views = LUNGS}, -- --weights of examples/self_supervised.lua
     both = with {augment = "style", views = BOTH, epochs = 2},
     both_long = with {augment = "style", views = BOTH, epochs = 4},
     both_large = with {augment = "style", views = BOTH, epochs = 2, size = 192},
