@@ -252,6 +252,27 @@ describe("doubt", function()
         assert.truthy(reason(-3, -2, -1)) -- its set is positive, and its label negative
     end)
 
+    it("asks whether the patient is of an age that the model learnt from", function()
+        local model = {ages = {low = 1, high = 5}}
+        local function code(age)
+            local reason = doubt.population(model, {age = age})
+            return reason and reason.code
+        end
+        for _, age in ipairs {"058Y", "58", "006Y", "011M", "090D", "050W"} do
+            assert.equal("population", code(age), age)
+        end
+        for _, age in ipairs {"001Y", "005Y", "012M", "071M", "060W", "5 ", "unknown", "5 years", "0580Y"} do
+            assert.is_nil(code(age), age)
+        end
+        assert.equal("the model learnt from patients of 1 to 5 years, and this one is 58",
+            doubt.population(model, {age = "058Y"}).message)
+        assert.matches("this one is 0.5$", doubt.population(model, {age = "006M"}).message)
+        assert.is_nil(doubt.population(model, {}))
+        assert.is_nil(doubt.population(model))
+        assert.is_nil(doubt.population({}, {age = "058Y"}))
+        assert.is_nil(doubt.population({ages = model.ages, adapted = {}}, {age = "058Y"}))
+    end)
+
     it("orders by the distance to the threshold and how unfamiliar an image is", function()
         local validation = drawn(200, 1, 1)
         local model = {threshold = 0.3, calibration = {scale = 2, shift = 0.5}}
@@ -284,6 +305,23 @@ describe("doubt", function()
             near[1].logits[i] = math.abs(number) > 1 and 0.7 * (2 * near[1].labels[i] - 1) or near[1].logits[i]
         end
         assert.equal(0, doubt.fit(model, validation, training, near).power)
+    end)
+
+    it("weighs unfamiliarity by images left out where these tell, whatever near misses say", function()
+        local model = {threshold = 0.5, calibration = false}
+        local validation, training = drawn(200, 3, 1), features(drawn(300, 4, 1).numbers)
+        local on = {logits = {}, labels = {}, unfamiliar = {}}
+        for i = 1, 40 do -- what is far is wrong in one half, and surer of it
+            local far = i % 2 == 0
+            on.labels[i], on.unfamiliar[i] = i % 4 < 2 and 0 or 1, far and 9 or 1
+            on.logits[i] = (on.labels[i] * 2 - 1) * (far and -3 or 2)
+        end
+        assert.is_true(doubt.fit(model, validation, training, {}, on).power > 0)
+        for i = 1, 40 do on.unfamiliar[i] = i % 2 == 0 and 0.2 or 1 end -- what is near is wrong
+        assert.equal(0, doubt.fit(model, validation, training, {}, on).power)
+        on.unfamiliar = nil
+        assert.equal(doubt.fit(model, validation, training, {}).power,
+            doubt.fit(model, validation, training, {}, on).power)
     end)
 end)
 

@@ -1042,6 +1042,7 @@ describe("the calibration and the threshold of a run", function()
         for _, case in ipairs {
             {"binary", {logits = {1}, labels = {1, 0}}, "expected a label for each of the 1 logits, got 2"},
             {"binary", {logits = {1, 2}, labels = {1, 1}}, "images of one class alone"},
+            {"binary", {logits = {1, 2}, labels = {1, 0}, unfamiliar = {1}}, "each of the 2 logits, got 1"},
             {"binary", {logits = {1, 2}, labels = {1, 3}}, "expected 0, 1 or NaN %(missing%), got 3 at place 2"},
             {"binary", {logits = {{1}, {2}}, labels = {1, 0}}, "logits: place 1: expected a number"},
             {"classes", {logits = {1, 2}, labels = {1, 0}}, "it is for two classes and for labels, and the task is "

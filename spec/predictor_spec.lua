@@ -46,6 +46,21 @@ describe("a predictor", function()
 
     teardown(function() shell.remove(work) end)
 
+    it("doubts answers for patients of other ages than those of the training", function()
+        local golden = assert(lx.checkpoint.load("spec/golden/dicom.safetensors"))
+        local bytes = core.to_string(golden["window/linear/file"]) -- of a woman of 42 years
+        local function answer(ages)
+            return assert(assert(lx.predictor.open(save("ages.safetensors", {ages = ages})))({bytes = bytes}))
+        end
+        local young, grown = answer {low = 1, high = 5}, answer {low = 18, high = 99}
+        assert.is_true(young.uncertain)
+        assert.equal("population", young.reasons[1].code)
+        assert.is_nil(grown.uncertain)
+        assert.is_nil(grown.reasons)
+        local _, message = lx.predictor.open(save("ages.safetensors", {ages = {low = 5, high = 1}}))
+        assert.matches("ages: low is above high", message)
+    end)
+
     it("answers what the parts give by themselves", function()
         local path = save("two.safetensors")
         local predictor = assert(lx.predictor.open(path))

@@ -11,6 +11,7 @@ local core = require "luxel.core"
 local crop = require "luxel.data.crop"
 local detection = require "luxel.train.detection"
 local doubt = require "luxel.train.doubt"
+local familiarity = require "luxel.train.familiarity"
 local film = require "luxel.film"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -52,8 +53,9 @@ local Predictor = {}
 ---@field info luxel.ImageInfo? what the file says of itself
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
----@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold,
----  unlike the images of the training, or for its findings
+---@field reasons {code: "population"|"close"|"unlike"|"quality", message: string}[]? why it is uncertain: the patient
+---  is older or younger than those of the training, it is close to the threshold, unlike the images of the training, or
+---  for its findings
 ---@field doubt number? from 0 to 0.5: the larger, the likelier the answer is wrong; it orders images, and is no
 ---  probability; of labels this and the two before it are of the likeliest one
 ---@field notice string
@@ -285,13 +287,16 @@ end
 
 --- What the network gives for every image of a dataset before calibration: a logit, a row of them, or a map.
 ---@param dataset luxel.Dataset
----@return number[]|number[][]|Tensor[]|nil logits, string? message, string? code as of `probabilities`; "model" of an
----  ensemble, which has probabilities alone
+---@return number[]|number[][]|Tensor[]|nil logits
+---@return number[]|string|nil unfamiliar how many times as far from those of the training each image is as the usual
+---  one, where the model's file tells; or the message
+---@return string? code as of `probabilities`, "model" of an ensemble, which has probabilities alone
 function Predictor:logits(dataset)
     if self.members then return nil, "the logits of an ensemble are those of its models", "model" end
-    local rows, message, code = observe(self, dataset)
-    if not rows then return nil, message, code end
-    return rows
+    local rows, features, code = observe(self, dataset)
+    if not rows then return nil, features, code end
+    local known = features and self.metadata.doubt.familiarity
+    return rows, known and familiarity.ratios(known, features) or nil
 end
 
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
@@ -400,7 +405,10 @@ local function judgement_of(self, row, answer, features, findings)
         doubts[self.classes[k]] = one
         if self.classes[k] == answer.likeliest then own = one end
     end
-    return {uncertain = own.uncertain, reasons = own.reasons, doubt = own.doubt, doubts = doubts}
+    return {
+        uncertain = own.uncertain, reasons = table.move(own.reasons, 1, #own.reasons, 1, {}), doubt = own.doubt,
+        doubts = doubts,
+    }
 end
 
 --- The same with how much to doubt each answer, of a model of two classes or of labels whose file keeps what that
@@ -585,6 +593,15 @@ local function ask(self, small, sizes, out, places)
                 local judgement = judgement_of(self, rows[k], entry, features and features:narrow(1, k, 1),
                     entry.findings)
                 for key, value in pairs(judgement) do entry[key] = value end
+            end
+            local other = doubt.population(self.metadata, entry.info)
+            if other then
+                entry.uncertain, entry.reasons = true, entry.reasons or {}
+                table.insert(entry.reasons, 1, other)
+                for _, one in pairs(entry.doubts or {}) do
+                    one.uncertain = true
+                    table.insert(one.reasons, 1, other)
+                end
             end
             setmetatable(entry, Answer)
         else

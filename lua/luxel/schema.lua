@@ -53,6 +53,7 @@ local FIELDS <const> = {
         .. "stages: integer(1..)[]?, "
         .. "top: finite(0..1), neighbours: integer(1..)?, scores: finite[], limit: finite}"},
     {"doubt", doubt.TYPE}, -- what its answers are doubted by
+    {"ages", doubt.AGES}, -- of the patients, in years
     {"adapted", ADAPTED}, -- where, when and how it was adapted
     -- where it comes from
     {"seed", "integer"},
@@ -147,6 +148,10 @@ local RULES <const> = {
             return "doubt: each: expected limits for each label"
         end
         return doubt.mistake(metadata.doubt)
+    end,
+    function(metadata)
+        local ages = metadata.ages
+        if ages and ages.low > ages.high then return "ages: low is above high" end
     end,
     function(metadata)
         local about = metadata.anomaly

@@ -3,6 +3,7 @@
 
 local args = require "luxel.args"
 local class_names = require "luxel.data.classes"
+local doubt = require "luxel.train.doubt"
 local lx = require "luxel"
 local page = require "luxel.page"
 local parts = require "luxel.report.parts"
@@ -237,16 +238,13 @@ local function reasons_of(predictor, answer)
     return out
 end
 
-local YEARS <const> = {Y = 1, M = 1 / 12, W = 7 / 365.25, D = 1 / 365.25}
-
---- The age in years that a DICOM header has as "061Y", "018M", "003W" or "010D"; nil for what is none, and for 0 years,
---- which files without names have for an age that is not known.
+--- The age in years of a DICOM header; nil for what is none, and for "000Y", which stands for an age that is not known
+--- as well.
 ---@param text string?
 ---@return number? years
 function study.years_of(text)
-    local number, unit = (text or ""):match("^%s*(%d%d?%d?)([YMWD])%s*$")
-    local years = number and tonumber(number) * YEARS[unit]
-    if not years or years > 150 or unit == "Y" and years == 0 then return nil end
+    local years = doubt.years(text)
+    if not years or years > 150 or years == 0 and not text:find("[MWD]") then return nil end
     return years
 end
 
