@@ -19,7 +19,7 @@ local nn, F = lx.nn, lx.nn.functional
 local parser = argparse("nih.lua", "Learns films and sentences made of their labels.")
 for _, name in ipairs {"nih", "weights"} do parser:option("--" .. name):count(1) end
 for _, number in ipairs {
-    {"folds", 5}, {"epochs", 15}, {"size", 160}, {"batch", 64}, {"seed", 1}, {"resamples", 500},
+    {"folds", 5}, {"epochs", 10}, {"size", 160}, {"batch", 64}, {"seed", 1}, {"resamples", 500},
 } do
     parser:option("--" .. number[1], nil, tostring(number[2])):convert(math.tointeger)
 end
