@@ -562,6 +562,70 @@ describe("decode_yolo", function()
     end)
 end)
 
+describe("of_map", function()
+    -- The connected places of at least a level, by flooding, each with its box and its largest value.
+    local function flooded(rows, level)
+        local seen, out = {}, {}
+        local function key(y, x) return y * 1000 + x end
+        for y = 1, #rows do
+            for x = 1, #rows[1] do
+                if rows[y][x] >= level and not seen[key(y, x)] then
+                    local one, stack = {x1 = x, y1 = y, x2 = x, y2 = y, score = 0, area = 0}, {{y, x}}
+                    seen[key(y, x)] = true
+                    while #stack > 0 do
+                        local v, u = table.unpack(table.remove(stack))
+                        one.x1, one.x2 = math.min(one.x1, u), math.max(one.x2, u)
+                        one.y1, one.y2 = math.min(one.y1, v), math.max(one.y2, v)
+                        one.score, one.area = math.max(one.score, rows[v][u]), one.area + 1
+                        for dy = -1, 1 do
+                            for dx = -1, 1 do
+                                local b, a = v + dy, u + dx
+                                if rows[b] and rows[b][a] and rows[b][a] >= level and not seen[key(b, a)] then
+                                    seen[key(b, a)] = true
+                                    stack[#stack + 1] = {b, a}
+                                end
+                            end
+                        end
+                    end
+                    out[#out + 1] = one
+                end
+            end
+        end
+        table.sort(out, function(a, b) return a.score > b.score end)
+        return out
+    end
+
+    it("has boxes around what is connected and high, those of a plain flood", function()
+        lx.manual_seed(3)
+        for _, size in ipairs {{13, 29}, {1, 7}, {9, 1}, {24, 24}} do
+            local map = lx.rand(1, size[1], size[2]):square()
+            local rows, most = map:squeeze(1):totable(), map:max():item()
+            for _, case in ipairs {{{}, 0.2 * most}, {{share = 0.7}, 0.7 * most}, {{level = 0.5}, 0.5},
+                {{level = 0.4, least = 3}, 0.4}} do
+                local expected, kept = flooded(rows, case[2]), {}
+                for _, one in ipairs(expected) do
+                    if one.area >= (case[1].least or 1) then kept[#kept + 1] = one end
+                end
+                local found, scores = boxes.of_map(map, case[1])
+                assert.equal(#kept, found.shape[1])
+                for i, one in ipairs(kept) do
+                    assert.same({one.x1 - 1, one.y1 - 1, one.x2, one.y2}, found:totable()[i])
+                    assert.equal(one.score, scores:totable()[i])
+                end
+            end
+        end
+    end)
+
+    it("has none where nothing is above 0, and says what it does not take", function()
+        assert.equal(0, boxes.of_map(lx.zeros(4, 5)).shape[1])
+        assert.equal(0, boxes.of_map(lx.full({4, 5}, -1), {level = -2}).shape[1])
+        assert.equal(1, boxes.of_map(lx.full({4, 5}, 0.25), {share = 0}).shape[1])
+        assert.error_matches(function() boxes.of_map(lx.rand(2, 4, 5)) end, "of_map: map: expected")
+        assert.error_matches(function() boxes.of_map(lx.full({2, 2}, 0 / 0)) end, "of_map: map: .*not finite")
+        assert.error_matches(function() boxes.of_map(lx.rand(4, 5), {share = 0.5, level = 1}) end, "say one")
+    end)
+end)
+
 describe("to_image", function()
     local b = lx.tensor {{0.25, 0.5, 0.75, 1}, {-0.5, 0.25, 0.5, 1.5}, {1.25, 0, 1.5, 1}}
 
