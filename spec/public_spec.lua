@@ -205,6 +205,7 @@ local EXAMPLES <const> = {
     ["lx.data.batches"] = function() return dataset, {batch = 4} end,
     ["lx.data.styles"] = function() return dataset, {k = 2} end,
     ["BorderProbe:score"] = function() return made.BorderProbe, dataset end,
+    ["lx.data.mosaic"] = function() return lx.rand(2, 1, 8, 8), lx.zeros(2, 1, 5) end,
     ["lx.data.mixup"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.data.cutmix"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.metrics.threshold_at_sensitivity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end,

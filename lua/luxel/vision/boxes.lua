@@ -354,7 +354,7 @@ function boxes.of_map(map, options)
     check.float("of_map", "map", map, rank == 3 and {1, "H", "W"} or {"H", "W"})
     options = options or {}
     if options.share and options.level then
-        args.fail("of_map: options: option 'share': it is one way to say from where on, and 'level' is another: say one")
+        args.fail("of_map: options: option 'share': it is one way to say from where on, and 'level' another: say one")
     end
     local plain = on_cpu(map):reshape(map.shape[rank - 1], map.shape[rank])
     if (plain * 0):sum():item() ~= 0 then args.fail("of_map: map: it has numbers that are not finite") end
