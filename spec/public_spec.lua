@@ -434,6 +434,10 @@ EXAMPLES["lx.nn.functional.reorg"] = function() return lx.rand(1, 4, 4, 4), 2 en
 EXAMPLES["lx.nn.functional.region_loss"] = function()
     return lx.rand(1, 7, 2, 2), lx.zeros(1, 1, 5), {anchors = {{1, 2}}}
 end
+EXAMPLES["lx.nn.functional.yolo_loss"] = function()
+    return lx.rand(1, 7, 2, 2), lx.zeros(1, 1, 5), {anchors = {{1, 2}}, own = {1}, size = 9}
+end
+EXAMPLES["lx.nn.YoloLoss"] = function() return {anchors = {{1, 2}}, own = {1}, size = 9} end
 EXAMPLES["lx.nn.RegionLoss"] = function() return {anchors = {{1, 2}}} end
 EXAMPLES["lx.nn.DarknetMaxPool2d"] = function() return 2 end
 
