@@ -570,6 +570,12 @@ describe("luxel detect #slow", function()
         assert.matches("holds a run already: %-%-resume goes on with it, %-%-overwrite replaces it", errors)
         assert.equal(0, (run(TRAIN .. "--resume", LUA, work)))
 
+        status, output, errors = run("%s bin/luxel detect train --phantoms 20 --size 64 --backbone cnn --stride 8 "
+            .. "--width 8 --anchors 2 --epochs 1 --mosaic 0.5 --multi-scale 0.5 --out '%s/put_together'", LUA, work)
+        assert.equal(0, status, errors .. output)
+        local recipe = select(2, assert(lx.checkpoint.load(work .. "/put_together/last.safetensors"))).training.recipe
+        assert.same({"0.5", "{1=32,2=64,3=96}"}, {recipe.mosaic, recipe.sizes})
+
         local model = work .. "/run/best.safetensors"
         status, output, errors = run("%s bin/luxel detect evaluate --model '%s' --phantoms 20 --json "
             .. "'%s/figures.json' --report '%s/page.html'", LUA, model, work, work)
@@ -642,6 +648,9 @@ describe("luxel detect #slow", function()
         for words, message in pairs {
             ["detect"] = "a command is required", ["detect trane"] = "unknown command 'trane'",
             ["detect train --size 100"] = "--size: expected a multiple of 32, got 100",
+            ["detect train --size 96 --multi-scale 0.2 --phantoms 40 --backbone cnn --width 8"] =
+                "--multi-scale: there is no other multiple of 32 from 76.8 to 115.2; say more than 0.2",
+            ["detect train --mosaic 2"] = "--mosaic",
             ["detect train --stride 12"] = "--stride: expected 8, 16 or 32, got 12",
             ["detect train --images x"] = "--images says more of --data, which is missing",
             ["detect train --source timm"] = "--source says where the weights of --pretrained come from",
