@@ -133,8 +133,8 @@ static int best_shape(const lx_region *r, const lx_object *object)
     float best = 0;
     int which = 0;
     for (int k = 0; k < r->shapes; k++) {
-        const float iou =
-            overlap((centred){0, 0, r->shape[k][0] / w, r->shape[k][1] / h}, (centred){0, 0, object->w, object->h});
+        const float iou = overlap((centred){0, 0, r->shape[k][0] / w, r->shape[k][1] / h},
+                                  (centred){0, 0, object->w, object->h});
         if (iou > best) {
             best = iou;
             which = k;
