@@ -1,14 +1,14 @@
 --- What a detector is worth on few real boxes: folds of patients, beside boxes from maps of networks that learned from
 -- no box, and beside a blank guess that looks at no image.
 --
---     lua5.4 bench/boxes.lua nih|covid|mass DATA OUT WEIGHTS [EPOCHS [FOLDS]]
+--     lua5.4 bench/boxes.lua nih|covid|mass DATA OUT WEIGHTS [EPOCHS [FOLDS [ROWS]]]
 --
 -- DATA is the folder of the sets: nih_cxr14 (boxes.csv, of which those of RSNA's label "LungOpacity" count;
 -- rsna_status.csv, whose images of other kinds are known to have none), covid_gb_boxes (boxes_components.csv;
 -- images.csv, whose `url` is the patient), nih_mass50 (for the pipeline alone: what its boxes are worth is not known).
 -- WEIGHTS: those of EfficientNet-Lite0 (luxel weights efficientnet-lite0), with which the backbone begins, and beside
 -- it from nothing. Options were chosen on phantoms alone; the last epoch counts. An interrupted run goes on when it is
--- started again.
+-- started again. ROWS: those of the table, of imagenet,nothing,grad_cam,layer_cam,anomaly,blank (default all).
 --
 -- The images of nih_cxr14 are those that docs/trust.md judges models on. Networks of this bench are for its table
 -- alone.
@@ -37,7 +37,7 @@ local which, data, out, weights = arg[1], arg[2], arg[3], arg[4]
 local epochs = math.tointeger(arg[5] or EPOCHS[which])
 local count = math.tointeger(arg[6] or FOLDS)
 if not EPOCHS[which] or not weights or not epochs or not count then
-    error("usage: boxes.lua nih|covid|mass DATA OUT WEIGHTS [EPOCHS [FOLDS]]", 0)
+    error("usage: boxes.lua nih|covid|mass DATA OUT WEIGHTS [EPOCHS [FOLDS [ROWS]]]", 0)
 end
 
 -- The rows of a table that are kept.
@@ -166,25 +166,20 @@ end
 
 -- By the classifier of the package, which sees the part of a film with both lungs: maps are brought back to the whole
 -- film. The best box of a film is as sure as the film is infected.
-local function by_classifier(set, rows)
-    local model = assert(lx.predictor.open(assert(packaged.path())))
-    local infected = {}
+local function by_classifier(set, method)
+    local model, infected, rows = assert(lx.predictor.open(assert(packaged.path()))), {}, {}
+    for k, share in ipairs(SHARES) do
+        rows[k] = {("`%s` of the classifier, from %g of its largest value on"):format(method, share), {}}
+    end
     for i, path in ipairs(set.paths) do infected[i] = assert(model(path, {quality = false})).infected end
-    for _, method in ipairs {"grad_cam", "layer_cam"} do
-        local found = {}
-        for k = 1, #SHARES do found[k] = {} end
-        for i, path in ipairs(set.paths) do
-            local map = assert(lx.explain[method](model, path))
-            local most = map:max():item()
-            for k, share in ipairs(SHARES) do
-                found[k][i] = boxes_of(map, {share = share}, most > 0 and infected[i] / most or 0)
-            end
-        end
+    for i, path in ipairs(set.paths) do
+        local map = assert(lx.explain[method](model, path))
+        local most = map:max():item()
         for k, share in ipairs(SHARES) do
-            rows[#rows + 1] = {("`%s` of the classifier, from %g of its largest value on"):format(method, share),
-                found[k]}
+            rows[k][2][i] = boxes_of(map, {share = share}, most > 0 and infected[i] / most or 0)
         end
     end
+    return table.unpack(rows)
 end
 
 -- Images of NIH that radiologists read as normal, without those of some paths.
@@ -315,13 +310,22 @@ local set = assert(frame:load {size = SIZE})
 local folds = assert(set:folds(count))
 local place, rows = {}, {}
 for i, path in ipairs(set.paths) do place[path] = i end
-rows[1] = {"backbone with weights of ImageNet", learnt(set, folds, place, "imagenet", weights)}
-rows[2] = {"from nothing", learnt(set, folds, place, "nothing", nil)}
-if which ~= "mass" then
-    by_classifier(set, rows)
-    rows[#rows + 1] = {"anomaly map, from " .. UNUSUAL .. " on", by_anomaly(set, folds, place)}
+
+-- What each row of the table is made of: {title, boxes of each image}, one or two.
+local ROWS <const> = {
+    imagenet = function()
+        return {"backbone with weights of ImageNet", learnt(set, folds, place, "imagenet", weights)}
+    end,
+    nothing = function() return {"from nothing", learnt(set, folds, place, "nothing", nil)} end,
+    grad_cam = function() return by_classifier(set, "grad_cam") end,
+    layer_cam = function() return by_classifier(set, "layer_cam") end,
+    anomaly = function() return {("anomaly map, from %g on"):format(UNUSUAL), by_anomaly(set, folds, place)} end,
+    blank = function() return {"blank guess: the mean box of each half", blank(set, folds, place)} end,
+}
+for name in (arg[7] or "imagenet,nothing,grad_cam,layer_cam,anomaly,blank"):gmatch("[%w_]+") do
+    local make = ROWS[name] or error("there is no row '" .. name .. "'", 0)
+    for _, row in ipairs {make()} do rows[#rows + 1] = row end
 end
-rows[#rows + 1] = {"blank guess: the mean box of each half", blank(set, folds, place)}
 
 local with, objects = 0, 0
 for _, boxes in ipairs(set.boxes) do with, objects = with + (#boxes > 0 and 1 or 0), objects + #boxes end

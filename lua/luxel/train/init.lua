@@ -455,11 +455,10 @@ local function prepare_step(fit)
         fit.optimizer:step()
         if fit.scheduler and fit.per == "step" then fit.scheduler:step() end
     end
-    if fit.compile == false then return end
-    -- the host has a part in the loss of boxes, between the two passes of the network
-    for _, name in ipairs(task.kinds[fit.task].boxes and {} or {
-        "find_gradients", "begin_gradients", "add_gradients", "find_worst",
-    }) do
+    -- the host has a part in the loss of boxes, between the two passes of the network, whose gradients are new tensors
+    -- in each step then
+    if fit.compile == false or task.kinds[fit.task].boxes then return end
+    for _, name in ipairs {"find_gradients", "begin_gradients", "add_gradients", "find_worst"} do
         fit[name] = lx.compile(fit[name], {name = "fit"})
     end
     if fit.clip then fit.update = lx.compile(fit.update, {name = "fit, the update"}) end
