@@ -2,7 +2,7 @@
 # pycocotools 2.0.10: a box of the truth whose annotation has the id 0 can never be found. COCOeval stores the id of the
 # matched box as the sign that a detection is right, and 0 is the sign for wrong: a perfect detection of that box counts as a
 # false alarm and the box as missed, with no warning. Ids from 0 are what enumerate() gives, and the format asks only for
-# a whole number; the package reads, draws and exports such files without complaint. On a set of thousands nobody notices; on
+# a whole number; the package reads such files without complaint. On a set of thousands nobody notices; on
 # the small sets of this field, on one fold, or per class, it does matter: three perfect detections have an AP of 0.44.
 # Ids have to begin with 1; who compares AP with figures of others has to look at theirs.
 set -eu
