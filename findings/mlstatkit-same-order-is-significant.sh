@@ -23,7 +23,7 @@ from MLstatkit import Delong_test
 
 labels = np.arange(40) % 2
 logits = np.sin(np.arange(40) * 2.3) + 0.8 * labels
-perfect = np.arange(40) + 100.0 * labels               # beside it, the same with the films of each class in reverse
+perfect = np.arange(40) + 100.0 * labels
 
 
 def test(a, b):
@@ -31,6 +31,7 @@ def test(a, b):
     return z, p, area_a == area_b, info["method"]
 
 
+# the two that are perfect have the films of each class in opposite orders
 for name, a, b in (("the model beside itself", logits, logits),
                    ("its probabilities beside its logits", 1 / (1 + np.exp(-logits)), logits),
                    ("two that are perfect", perfect, 200 * labels - perfect % 100)):

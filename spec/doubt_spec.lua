@@ -203,6 +203,40 @@ describe("doubt", function()
         assert.is_false(doubt.judge({doubt = few, threshold = 0.5, calibration = false}, 0.01).uncertain)
     end)
 
+    it("is of each label by itself, and of the image for all", function()
+        local logits, labels = {}, {}
+        for i = 1, 60 do
+            logits[i] = {i, -i, i}
+            labels[i] = {i > 20 and 1 or 0, i % 2, i <= 5 and 1 or 0 / 0}
+        end
+        local validation = {logits = logits, labels = labels, features = features(drawn(60, 3, 1).numbers)}
+        local fitted = doubt.fit_labels(3, validation, features(drawn(300, 4, 1).numbers))
+        for k = 1, 2 do
+            local own, truth = {}, {}
+            for i = 1, 60 do own[i], truth[i] = logits[i][k], labels[i][k] end
+            local alone = doubt.fit({threshold = 0.5, calibration = false}, {logits = own, labels = truth})
+            assert.same({alone.low, alone.high}, {fitted.each[k].low, fitted.each[k].high})
+            assert.is_number(alone.low)
+        end
+        assert.same({}, fitted.each[3]) -- five images say nothing
+        local model = {
+            doubt = fitted, threshold = {0.5, 0.5, 0.9}, calibration = {{scale = 1, shift = -30}, false, false},
+        }
+        local judged = doubt.judge_labels(model, {21, -60, 0}, features {0})
+        assert.equal(3, #judged)
+        for k, one in ipairs(judged) do
+            local margin = ({-9, -27.631, -math.log(9)})[k] -- odds end at 1e12
+            assert.near(1 / (1 + math.exp(math.abs(margin))), one.doubt, 1e-9)
+        end
+        assert.matches("further from it", judged[1].reasons[1].message)
+        assert.is_false(judged[3].uncertain)
+        for _, one in ipairs(doubt.judge_labels(model, {21, -60, 0}, features {40}, {{message = "dark"}})) do
+            local codes = {}
+            for i, reason in ipairs(one.reasons) do codes[i] = reason.code end
+            assert.matches("unlike quality$", table.concat(codes, " "))
+        end
+    end)
+
     it("flags what may be of both classes, of neither, or of the other one", function()
         local model = {threshold = 0.5, calibration = false}
         local function reason(low, high, logit)

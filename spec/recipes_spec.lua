@@ -146,6 +146,24 @@ describe("styles of film in training", function()
         assert.is_nil(both.loss)
     end)
 
+    it("are told by the whole films where the network sees a part of them, whatever the labels", function()
+        local folder = shell.folder()
+        assert(lx.data.phantom_save(folder, {n = 40, size = 48, seed = 5}))
+        local frame = assert(lx.data.image_folder(folder))
+        local whole, cropped = assert(frame:load {size = 32}), assert(frame:load {size = 32, crop = "lungs"})
+        local function cluster(images) return recipes.styles_of(images, {k = 4}).cluster end
+        local expected = lx.data.styles(frame, {k = 4})
+        assert.same(expected.cluster, cluster(cropped))
+        assert.same(expected.by_class, recipes.styles_of(cropped, {k = 4}).by_class)
+        assert.same(lx.data.styles(whole, {k = 4}).cluster, cluster(whole))
+        local labels = lx.data.dataset {
+            images = cropped.images, labels = lx.zeros(40, 2), classes = {"a", "b"},
+            paths = cropped.paths, crop = "lungs",
+        }
+        assert.same(expected.cluster, cluster(labels))
+        shell.remove(folder)
+    end)
+
     it("are not for masks, nor classes for labels", function()
         local ok, problem = pcall(planned, "--data films --masks masks --model unet --dro")
         assert.is_false(ok)

@@ -139,7 +139,14 @@ local RULES <const> = {
     end,
     function(metadata)
         if not metadata.doubt then return nil end
-        if metadata.task ~= "binary" then return "doubt: only two classes have it" end
+        local each = metadata.doubt.each
+        if metadata.task ~= "binary" and metadata.task ~= "labels" then
+            return "doubt: only two classes and labels have it"
+        elseif (each ~= nil) ~= (metadata.task == "labels") then
+            return "doubt: each: labels alone have limits of each"
+        elseif each and metadata.classes and #each ~= #metadata.classes then
+            return "doubt: each: expected limits for each label"
+        end
         return doubt.mistake(metadata.doubt)
     end,
     function(metadata)

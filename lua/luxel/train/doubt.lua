@@ -45,7 +45,7 @@ end
 ---@param has_features boolean
 ---@return string?
 function doubt.obstacle(fit, has_features)
-    if fit.task ~= "binary" then return "it is for two classes" end
+    if fit.task ~= "binary" and fit.task ~= "labels" then return "it is for two classes, and for labels" end
     if not has_features then return "the network is none of lx.models, and its features are not known" end
 end
 
@@ -110,6 +110,7 @@ end
 
 ---@class luxel.Doubt what a model's file keeps
 ---@field coverage number
+---@field each {low: number?, high: number?}[]? of labels the limits of each, which have none of their own below
 ---@field low number? logit from which on the positive class is in the conformal set; nil where too few images say
 ---@field high number? logit up to which the negative class is
 ---@field prior number? share of the positive class among the labelled images that probabilities were calibrated on
@@ -150,6 +151,27 @@ function doubt.fit(model, validation, training, near, on)
     return fitted
 end
 
+--- The same of labels: limits of each, and one familiarity. Their doubt is the distance to the threshold alone, beside
+--- which unfamiliarity was worth nothing (docs/trust.md).
+---@param count integer how many labels
+---@param validation {logits: number[][], labels: number[][], features: Tensor?}
+---@param training Tensor? features of training images
+---@param on {logits: number[][], labels: number[][]}? other images that the model was calibrated on
+---@return luxel.Doubt
+function doubt.fit_labels(count, validation, training, on)
+    local of, each = on or validation, {}
+    for k = 1, count do
+        local logits, labels = {}, {}
+        for i, row in ipairs(of.logits) do logits[i], labels[i] = row[k], of.labels[i][k] end
+        local low, high = limits(by_class(logits, labels))
+        each[k] = {low = low, high = high}
+    end
+    return {
+        coverage = COVERAGE, each = each, power = 0, images = #of.logits,
+        familiarity = training and validation.features and familiarity.fit(training, validation.features) or nil,
+    }
+end
+
 -- ---- judging ----------------------------------------------------------------------------------------------------
 
 ---@class luxel.Reason
@@ -181,26 +203,10 @@ function doubt.population(model, info)
         ):format(ages.low, ages.high, years >= 2 and ("%d"):format(years // 1) or ("%.1f"):format(years))}
 end
 
---- Whether to doubt an answer, and why.
----@param model {doubt: luxel.Doubt, calibration: table|false|nil, threshold: number}
----@param logit number
----@param features Tensor? [1,C] of the image
----@param findings luxel.Finding[]? of `lx.vision.quality`
----@return {uncertain: boolean, reasons: luxel.Reason[], doubt: number}
-function doubt.judge(model, logit, features, findings)
-    local fitted, reasons = model.doubt, {}
+-- Why an image is doubted whatever the answer is, and how unfamiliar it is beside the usual one.
+local function of_image(fitted, features, findings)
+    local reasons = {}
     local function add(code, format, ...) reasons[#reasons + 1] = {code = code, message = format:format(...)} end
-    local p = calibration.probability(model.calibration, logit)
-    local positive = p >= model.threshold
-    local may_be_positive, may_be_negative = positive, not positive
-    if fitted.low and fitted.high then
-        may_be_positive, may_be_negative = logit >= fitted.low, logit <= fitted.high
-    end
-    if may_be_positive == may_be_negative or may_be_positive ~= positive then
-        add("close", may_be_positive and may_be_negative and "close to the threshold: at a coverage of %.0f %% it may "
-            .. "be either class" or "close to the threshold: %.0f %% of the images of either class are further from it",
-            100 * fitted.coverage)
-    end
     local unfamiliar, known = 1, fitted.familiarity
     if known and features then
         unfamiliar = familiarity.ratios(known, features)[1]
@@ -210,8 +216,53 @@ function doubt.judge(model, logit, features, findings)
         end
     end
     for _, finding in ipairs(findings or {}) do add("quality", "%s", finding.message) end
+    return reasons, unfamiliar
+end
+
+-- What comes of a logit, and of what is said of the image. limits: from where on it may be which class.
+local function of_answer(fitted, limits_of, model, logit, about_image, unfamiliar)
+    local reasons = {}
+    local p = calibration.probability(model.calibration, logit)
+    local positive = p >= model.threshold
+    local may_be_positive, may_be_negative = positive, not positive
+    if limits_of.low and limits_of.high then
+        may_be_positive, may_be_negative = logit >= limits_of.low, logit <= limits_of.high
+    end
+    if may_be_positive == may_be_negative or may_be_positive ~= positive then
+        local form = may_be_positive and may_be_negative and "close to the threshold: at a coverage of %.0f %% it may "
+            .. "be either class" or "close to the threshold: %.0f %% of the images of either class are further from it"
+        reasons[1] = {code = "close", message = form:format(100 * fitted.coverage)}
+    end
+    table.move(about_image, 1, #about_image, #reasons + 1, reasons)
     local margin = math.abs(log_odds(p) - log_odds(model.threshold))
     return {uncertain = #reasons > 0, reasons = reasons, doubt = combine(margin, unfamiliar, fitted.power)}
+end
+
+--- Whether to doubt an answer, and why.
+---@param model {doubt: luxel.Doubt, calibration: table|false|nil, threshold: number}
+---@param logit number
+---@param features Tensor? [1,C] of the image
+---@param findings luxel.Finding[]? of `lx.vision.quality`
+---@return {uncertain: boolean, reasons: luxel.Reason[], doubt: number}
+function doubt.judge(model, logit, features, findings)
+    return of_answer(model.doubt, model.doubt, model, logit, of_image(model.doubt, features, findings))
+end
+
+--- The same of each label.
+---@param model {doubt: luxel.Doubt, calibration: table|false|nil, threshold: number[]}
+---@param row number[] of logits
+---@param features Tensor? [1,C] of the image
+---@param findings luxel.Finding[]?
+---@return {uncertain: boolean, reasons: luxel.Reason[], doubt: number}[]
+function doubt.judge_labels(model, row, features, findings)
+    local fitted, out = model.doubt, {}
+    local about_image, unfamiliar = of_image(fitted, features, findings)
+    for k, logit in ipairs(row) do
+        out[k] = of_answer(fitted, fitted.each[k], {
+            calibration = model.calibration and model.calibration[k], threshold = model.threshold[k],
+        }, logit, about_image, unfamiliar)
+    end
+    return out
 end
 
 -- ---- the field of a model's file ----------------------------------------------------------------------------------
@@ -219,7 +270,8 @@ end
 local FAMILIARITY <const> = "{channels: integer(1..), mean: string, scales: string, axes: string, "
     .. "variances: finite(1e-300..1e300)[], rest: finite(0..), distances: finite(0..)[]}"
 
-doubt.TYPE = "{coverage: finite(0.5..0.999999), low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
+doubt.TYPE = "{coverage: finite(0.5..0.999999), each: {low: finite?, high: finite?}[]?, "
+    .. "low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
     .. "positive: finite[]?, negative: finite[]?, power: finite(0..100), images: integer(1..), "
     .. "familiarity: " .. FAMILIARITY .. "?}"
 
