@@ -5633,7 +5633,9 @@ function lx.vision.canny(image, low, high) end
 ---@return Tensor
 function lx.vision.centre_crop(image, height, width, options) end
 
---- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
+--- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994), counted in 256 levels whatever the dtype: on
+--- uint8 to the bit what OpenCV's CLAHE gives, and on float32 the same but finer, between those levels by straight
+--- lines. (OpenCV counts 16 bits in 65,536 levels, where the limit does nothing.)
 ---@param image Tensor
 ---@param options? {clip?: number, tiles?: integer, white?: number} clip: the most that a level counts, times the mean, 0 for no limit; tiles: each way
 ---@return Tensor of the shape and dtype of the image
