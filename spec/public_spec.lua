@@ -205,6 +205,7 @@ local EXAMPLES <const> = {
     ["lx.data.batches"] = function() return dataset, {batch = 4} end,
     ["lx.data.styles"] = function() return dataset, {k = 2} end,
     ["BorderProbe:score"] = function() return made.BorderProbe, dataset end,
+    ["lx.data.mosaic"] = function() return lx.rand(2, 1, 8, 8), lx.zeros(2, 1, 5) end,
     ["lx.data.mixup"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.data.cutmix"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.metrics.threshold_at_sensitivity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end,
@@ -415,7 +416,7 @@ EXAMPLES["Predictor:input"] = function() return made.Predictor, {bytes = png()} 
 EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
 EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
 EXAMPLES["lx.metrics.iou"] = EXAMPLES["lx.metrics.dice"]
-for _, name in ipairs {"coco", "detection_ap", "lesion_marks"} do
+for _, name in ipairs {"coco", "detection_ap", "detection_ap_interval", "lesion_marks"} do
     EXAMPLES["lx.metrics." .. name] = function()
         return {{image = 1, box = {0, 0, 1, 1}}}, {{image = 1, box = {0, 0, 1, 1}, score = 0.5}}
     end
@@ -434,11 +435,16 @@ EXAMPLES["lx.vision.boxes.nms"] = function() return lx.rand(2, 4), lx.rand(2) en
 EXAMPLES["lx.vision.boxes.decode_region"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}} end
 EXAMPLES["lx.vision.boxes.decode_yolo"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}, size = 64} end
 EXAMPLES["lx.vision.boxes.to_image"] = function() return lx.rand(2, 4), 30, 40 end
+EXAMPLES["lx.vision.boxes.of_map"] = function() return lx.rand(4, 6) end
 EXAMPLES["lx.vision.boxes.anchors"] = function() return {{1, 2}, {3, 4}}, 2 end
 EXAMPLES["lx.nn.functional.reorg"] = function() return lx.rand(1, 4, 4, 4), 2 end
 EXAMPLES["lx.nn.functional.region_loss"] = function()
     return lx.rand(1, 7, 2, 2), lx.zeros(1, 1, 5), {anchors = {{1, 2}}}
 end
+EXAMPLES["lx.nn.functional.yolo_loss"] = function()
+    return lx.rand(1, 7, 2, 2), lx.zeros(1, 1, 5), {anchors = {{1, 2}}, own = {1}, size = 9}
+end
+EXAMPLES["lx.nn.YoloLoss"] = function() return {anchors = {{1, 2}}, own = {1}, size = 9} end
 EXAMPLES["lx.nn.RegionLoss"] = function() return {anchors = {{1, 2}}} end
 EXAMPLES["lx.nn.DarknetMaxPool2d"] = function() return 2 end
 

@@ -36,6 +36,18 @@ describe("a worklist #slow", function()
 
     teardown(function() shell.remove(work) end)
 
+    it("doubts films of patients of other ages than those of the training", function()
+        local tensors, metadata = assert(lx.checkpoint.load(work .. "/run/best.safetensors"))
+        metadata.ages = {low = 1, high = 5}
+        assert(lx.checkpoint.save(work .. "/ages.safetensors", tensors, metadata))
+        local golden = assert(lx.checkpoint.load("spec/golden/dicom.safetensors"))
+        shell.write(work .. "/film.dcm", core.to_string(golden["window/linear/file"])) -- of a woman of 42 years
+        local status, _, errors = shell.run(("%s bin/luxel predict --device cpu --model '%s/ages.safetensors' "
+            .. "--worklist %s/ages.csv %s/film.dcm"):format(LUA, work, work, work))
+        assert.equal(0, status, errors)
+        assert.matches("population", assert(csv.read(work .. "/ages.csv"))[1]["uncertain because"])
+    end)
+
     it("has what predict says of each image, in order", function()
         local out = work .. "/list.csv"
         local dark = lx.vision.load(lx.data.image_folder(work .. "/films").path[1], {bits = 8})
