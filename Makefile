@@ -1,7 +1,7 @@
 # make          builds the module into build/            make test     all tests (installs what they need)
 # make deps     installs the missing Debian packages     make demo     the main job, end to end (DATA=DIR: own images)
 # make bench    timings beside PyTorch and oneDNN: bench/results (bench-images: beside OpenCV; bench-peers: larger networks;
-#               bench-opencl, bench-gpu)
+#               bench-detectors, bench-opencl, bench-gpu)
 # make demo-detect   a detector of boxes, trained on drawn phantoms
 # make DEBUG=1  builds into build/debug, without optimisation and with assertions
 # make install  PREFIX=/usr/local
@@ -335,6 +335,15 @@ bench-peers: deps-bench
 	@$(HERE); $(LUA) bench/run.lua --tools $(BUILD)/bench --python $(PEERS)/bin/python --peers torch,torch-bf16,torch-compile \
 		--what resnet18_step,resnet50,densenet121,unet,mobilenet_v2,efficientnet_lite0 --out bench/results/networks.md $(BENCH_ARGS)
 
+# Detectors beside PyTorch and OpenVINO.
+bench-detectors: deps-bench
+	@./tools/install-packages python3-venv
+	@[ -x $(PEERS)/bin/python ] || /usr/bin/python3 -m venv $(PEERS)
+	@$(PEERS)/bin/pip install -q torch==2.15.0 openvino numpy
+	@$(MAKE) --no-print-directory all bench-tools
+	@$(HERE); $(LUA) bench/run.lua --tools $(BUILD)/bench --python $(PEERS)/bin/python --peers torch,openvino \
+		--what yolov2_tiny,yolov2,nms --out bench/results/detectors.md $(BENCH_ARGS)
+
 # The same networks through OpenCL on the processor (PoCL), beside the cpu device.
 bench-opencl: deps-test
 	@$(MAKE) --no-print-directory all
@@ -378,4 +387,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo demo-detect test spec oclgrind fuzz fuzz-text fuzz-torch fuzz-darknet faults mutate models coverage test-arm64 lint format bench bench-tools bench-opencl bench-images bench-gpu install clean
+.PHONY: FORCE reference docs corpora all env deps deps-test deps-bench demo demo-detect test spec oclgrind fuzz fuzz-text fuzz-torch fuzz-darknet faults mutate models coverage test-arm64 lint format bench bench-tools bench-detectors bench-opencl bench-images bench-gpu install clean

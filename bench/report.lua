@@ -119,6 +119,35 @@ function report.table(section)
     return lines
 end
 
+-- From the least to the largest quotient of two sides' turns.
+local function spread(theirs, ours)
+    local low, high = math.huge, 0
+    for i, value in ipairs(ours) do low, high = math.min(low, theirs[i] / value), math.max(high, theirs[i] / value) end
+    return low, high
+end
+
+--- Of cases that note what processors did: how far the quotients of single turns are from each other, and the quotient
+--- of the times of processors.
+function report.turns(section)
+    local lines = {}
+    for _, name in ipairs(report.names(section)) do
+        local row = section.rows[name]
+        local ours = row.processor and row.processor[1]
+        if ours and #ours > 0 then
+            lines[#lines + 1] = ("- %s: %.3g s of processors"):format(name, median(ours))
+            for i = 2, #section.sides do
+                local theirs = row.processor[i]
+                local low, high = spread(row[i], row[1])
+                lines[#lines + 1] = ("  - %s: speed of single turns %.2f to %.2f times as large; %.3g s of processors, "
+                    .. "%.2f times as many"):format(section.sides[i].title, low, high, median(theirs),
+                    median(theirs) / median(ours))
+            end
+        end
+    end
+    if #lines > 0 then table.insert(lines, 1, "") end
+    return lines
+end
+
 -- ---- aims -----------------------------------------------------------------------------------------------------
 
 -- The least of `figure(section, row, name)` over the cases of a section, and the case.
@@ -187,6 +216,12 @@ local AIMS <const> = {
     {"memory", "optimiser step, share of the bandwidth", 0.8, bandwidth("optimiser")},
     {"step", "OpenCL on the processor: cnn training step against the cpu device", 0.9, against("cpu", "^train")},
     {"cnn", "OpenCL on the processor: layers of cnn against the cpu device", 0.85, against_cpu},
+    {"yolov2_tiny", "YOLOv2-tiny, 416, batch 1, against OpenVINO in float32", 1.5, against("openvino", "^inference")},
+    {"yolov2", "YOLOv2 training step, 416, batch 8, against tuned PyTorch", 1.5, against("torch", "^train")},
+    {"nms", "suppression of 10,000 boxes, of 5 ms", 1, function(section)
+        local _, row = next(section.rows)
+        return row and 5e-3 / median(row[1])
+    end},
     {"threads", "two threads against one", 1.9, against("one", "")},
 }
 

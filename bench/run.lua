@@ -1,6 +1,7 @@
 --- Times Luxel beside its peers, turn by turn in the same run, and writes tables of medians, aims and a roofline.
 -- Usage: run.lua [--device NAME] [--peers torch,dnnl] [--rounds N] [--what step,cnn] [--tune] [--out FILE.md]
--- Peers: torch (PyTorch on the cpu, tuned), dnnl (oneDNN's direct convolutions), cpu (Luxel's cpu device), before
+-- Peers: torch (PyTorch on the cpu, tuned), openvino (yolov2_tiny alone), dnnl (oneDNN's direct convolutions), cpu
+-- (Luxel's cpu device), before
 -- (another checkout of Luxel, built: --before FOLDER), torch-bf16 and torch-compile (PyTorch on the cpu with that),
 -- cuda (PyTorch with CUDA, TF32 off), cuda-tf32.
 
@@ -10,6 +11,7 @@ package.path = here .. "?.lua;" .. package.path
 local argparse = require "argparse"
 local capture = require "capture"
 local cjson = require "cjson"
+local detectors = require "cases.detectors"
 local core = require "luxel.core"
 local lx = require "luxel"
 local report = require "report"
@@ -18,13 +20,14 @@ local start = require "start"
 
 local parser = argparse("run.lua", "Times Luxel beside its peers.")
 parser:option("--device", "Luxel's device: cpu, opencl, opencl:2, a part of a name.", "cpu")
-parser:option("--peers", "torch, torch-bf16, torch-compile, dnnl, cpu, before, cuda, cuda-tf32: with commas between "
-    .. "them.", "torch,dnnl")
+parser:option("--peers", "torch, torch-bf16, torch-compile, openvino, dnnl, cpu, before, cuda, cuda-tf32: with commas "
+    .. "between them.", "torch,dnnl")
 parser:option("--before", "Another checkout of Luxel, built, for the peer of that name.")
 parser:option("--rounds", "Turns for each side.", "5"):convert(math.tointeger)
 parser:option("--threads", "Threads for each side.", "2"):convert(math.tointeger)
 parser:option("--what", "step, resnet18, threads, cnn, resnet_layers, memory, start, and training steps of "
-    .. "resnet18_step, resnet50, densenet121, unet, mobilenet_v2, efficientnet_lite0: with commas between them.",
+    .. "resnet18_step, resnet50, densenet121, unet, mobilenet_v2, efficientnet_lite0; yolov2_tiny, yolov2, nms "
+    .. "(detectors): with commas between them.",
     "step,resnet18,threads,cnn,memory,start")
 parser:flag("--tune", "Measure the ways to compute each convolution first.")
 parser:option("--out", "Markdown file for the tables; the picture is written beside it.", "bench/results/cpu.md")
@@ -81,10 +84,17 @@ local torch_version = capture(args.python ..
 local has_cuda = torch_version:match("True") ~= nil
 torch_version = torch_version:match("%S+")
 
+local openvino_version = capture(args.python .. " -c 'import openvino; print(openvino.__version__)' 2>/dev/null")
+    :match("^%d+%.%d+%.%d+")
+
 local PEERS <const> = {
     torch = {title = "PyTorch", command = torch("cpu"), there = torch_version ~= nil},
     ["torch-bf16"] = {title = "PyTorch, bfloat16", command = torch("cpu-bf16"), there = torch_version ~= nil},
     ["torch-compile"] = {title = "PyTorch, compiled", command = torch("cpu-compile"), there = torch_version ~= nil},
+    openvino = {
+        title = "OpenVINO " .. (openvino_version or ""), there = openvino_version ~= nil, only = "yolov2_tiny",
+        command = ("%s %speers/openvino_bench.py %d %%s"):format(args.python, here, args.threads),
+    },
     dnnl = {title = "oneDNN, direct", command = dnnl, there = exists(args.tools .. "/dnnl_bench"), layers = true},
     cpu = {title = "Luxel on cpu", command = luxel("cpu", args.threads), there = true},
     before = {title = "Luxel before", command = before(args.before or "."), there = args.before ~= nil},
@@ -99,7 +109,7 @@ local function peers_of(section)
         local peer = PEERS[name] or error("there is no peer '" .. name .. "'", 0)
         if not peer.there then
             missing[peer.title] = true
-        elseif not peer.layers or section.layers then
+        elseif (not peer.layers or section.layers) and (not peer.only or peer.only == section.key) then
             local command = type(peer.command) == "function" and peer.command(section.key) or peer.command
             sides[#sides + 1] = {key = name, title = peer.title, command = command}
         end
@@ -130,6 +140,9 @@ local function collect(section, result, side)
             for _, key in ipairs {"gflop", "images", "bytes", "loops", "family", "bound"} do
                 row[key] = row[key] or value[key]
             end
+            row.processor = row.processor or {}
+            row.processor[side] = row.processor[side] or {}
+            table.insert(row.processor[side], value.processor)
             row[side] = row[side] or {}
             table.insert(row[side], value.seconds)
         end
@@ -176,6 +189,9 @@ local SECTIONS <const> = {
     unet = {title = "U-Net, 32 to 512 channels, 256: training"},
     mobilenet_v2 = {title = "MobileNetV2, one channel, 224: training"},
     efficientnet_lite0 = {title = "EfficientNet-Lite0, one channel, 224: training"},
+    yolov2_tiny = {title = "YOLOv2-tiny, 416", files = true},
+    yolov2 = {title = "YOLOv2, 416", files = true},
+    nms = {title = "suppression", sides = function() return {} end},
     threads = {title = "cnn, training step", what = "train", sides = function()
         return {{key = "one", title = "Luxel, 1 thread", command = luxel(device.label, 1)}}
     end},
@@ -194,6 +210,12 @@ local function measure(key, folder)
     section.sides = (section.sides or peers_of)(section)
     table.insert(section.sides, 1, {key = "luxel", title = "Luxel on " .. device.label,
         command = luxel(device.label, args.threads)})
+    if section.files then
+        detectors.write(folder, key)
+        for _, side in ipairs(section.sides) do
+            side.command = ("env BENCH_FILES='%s' %s"):format(folder, side.command)
+        end
+    end
     if key == "start" then
         section.model = start.model(folder, require "luxel.command.options")
         section.picture = start.picture(folder, here)
@@ -281,6 +303,7 @@ for _, text in ipairs(report.aims(by_key)) do emit(text) end
 for _, section in ipairs(sections) do
     if section.has_peak then emit_peak(section) end
     for _, text in ipairs(report.table(section)) do emit(text) end
+    for _, text in ipairs(report.turns(section)) do emit(text) end
 end
 draw(sections, (args.out:gsub("[^/]*$", "roofline.png")), title)
 

@@ -1,8 +1,8 @@
 --- Luxel's side of the timings: prints one JSON object {case: {seconds, images, gflop, bytes, loops}, peak_mb}.
 -- Usage: time.lua DEVICE THREADS WHAT [tune]. WHAT is a function of cases/: train (one training step), step and
 -- resnet18 (training step and inference of a network), cnn and resnet_layers (single convolutions of layers.json),
--- memory (operations that move more than they compute). With tune, the ways to compute each convolution are measured
--- first.
+-- memory (operations that move more than they compute), yolov2_tiny, yolov2 and nms (detectors). With tune, the ways to
+-- compute each convolution are measured first.
 
 local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. package.path
@@ -53,6 +53,25 @@ function bench.time(f, count, warm)
     return median(values)
 end
 
+--- Notes a case: the median times of `f`, and of the processors that it took, which others that want these change less.
+---@param case string
+---@param images integer?
+---@param f function
+---@param count integer
+---@param warm integer
+function bench.measure(case, images, f, count, warm)
+    local processor = {}
+    local seconds = bench.time(function()
+        local from = os.clock()
+        f()
+        core.synchronize(device)
+        processor[#processor + 1] = os.clock() - from
+    end, count, warm)
+    bench.results[case] = {
+        seconds = seconds, processor = median(table.move(processor, warm + 1, #processor, 1, {})), images = images,
+    }
+end
+
 --- The most memory in use until now: of this process, as the kernel counts it, or of a device that has its own.
 ---@return number megabytes
 function bench.peak_mb()
@@ -67,7 +86,7 @@ function bench.peak_mb()
 end
 
 local cases = {}
-for _, part in ipairs {"networks", "layers", "memory"} do
+for _, part in ipairs {"networks", "layers", "memory", "detectors"} do
     for name, run in pairs(require("cases." .. part)) do cases[name] = run end
 end
 if not cases[what] then error("there are no cases '" .. tostring(what) .. "'", 0) end

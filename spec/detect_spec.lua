@@ -116,7 +116,252 @@ describe("the threshold of a detector", function()
     end)
 end)
 
+describe("mosaics", function()
+    local HEIGHT <const>, WIDTH <const> = 17, 22
+
+    -- Each pixel says its image, row and column.
+    local function numbered(count)
+        local rows = {}
+        for i = 1, count do
+            rows[i] = {{}}
+            for y = 0, HEIGHT - 1 do
+                rows[i][1][y + 1] = {}
+                for x = 0, WIDTH - 1 do rows[i][1][y + 1][x + 1] = i * 10000 + y * 100 + x end
+            end
+        end
+        return lx.tensor(rows)
+    end
+
+    -- {x, y, w, h, class} in pixels from the top left, as batches give them.
+    local function truth_of(images)
+        local rows, most = {}, 1
+        for _, list in ipairs(images) do most = math.max(most, #(list or {})) end
+        for i, list in ipairs(images) do
+            local filler = list and 0 or 0 / 0
+            rows[i] = {}
+            for k = 1, most do
+                local b = list and list[k]
+                rows[i][k] = b and {(b[1] + b[3] / 2) / WIDTH, (b[2] + b[4] / 2) / HEIGHT, b[3] / WIDTH, b[4] / HEIGHT,
+                    b[5]} or {filler, filler, filler, filler, filler}
+            end
+        end
+        return lx.tensor(rows)
+    end
+
+    -- The windows of a mosaic, read off its pixels: {image, x, y, w, h, from_x, from_y}.
+    local function windows_in(rows)
+        local across, down
+        -- windows of one image may happen to go on where the one beside them ends: the other two tell then
+        for _, y in ipairs {1, HEIGHT} do
+            for x = 2, WIDTH do
+                if rows[y][x] ~= rows[y][x - 1] + 1 then across = across or x - 1 end
+            end
+        end
+        for _, x in ipairs {1, WIDTH} do
+            for y = 2, HEIGHT do
+                if rows[y][x] ~= rows[y - 1][x] + 100 then down = down or y - 1 end
+            end
+        end
+        across, down = across or WIDTH, down or HEIGHT
+        local out = {}
+        for k = 0, 3 do
+            local x, y = k % 2 * across, k // 2 * down
+            local value = rows[y + 1] and rows[y + 1][x + 1]
+            if value then
+                value = math.tointeger(value)
+                out[#out + 1] = {
+                    image = value // 10000, x = x, y = y, w = k % 2 == 0 and across or WIDTH - across,
+                    h = k < 2 and down or HEIGHT - down, from_x = value % 100, from_y = value // 100 % 100,
+                }
+            end
+        end
+        return out, across, down
+    end
+
+    local objects = {
+        {{2, 3, 9, 5, 1}, {12, 8, 6, 6, 2}}, {}, {{0, 0, 22, 17, 1}},
+        {{5, 5, 3, 3, 3}, {15, 1, 4, 12, 1}, {8, 9, 2, 5, 2}},
+    }
+
+    it("show windows at their own scale, with what is left of the objects in them", function()
+        local x, y = numbered(4), truth_of(objects)
+        local middles, others, kept, cut, dropped = {}, 0, 0, 0, 0
+        for index = 1, 60 do
+            local keep = index % 3 * 0.4
+            local mosaics, truth = lx.data.mosaic(x, y, {index = index, keep = keep})
+            assert.same(x.shape, mosaics.shape)
+            for i = 1, 4 do
+                local rows = mosaics[i][1]:totable()
+                local windows, across, down = windows_in(rows)
+                middles[across .. " " .. down] = true
+                assert.equal(i, windows[1].image)
+                local expected = {}
+                for _, w in ipairs(windows) do
+                    others = others + (w.image ~= i and 1 or 0)
+                    for v = 0, w.h - 1 do
+                        for u = 0, w.w - 1 do
+                            assert.equal(w.image * 10000 + (w.from_y + v) * 100 + w.from_x + u,
+                                rows[w.y + v + 1][w.x + u + 1])
+                        end
+                    end
+                    for _, b in ipairs(objects[w.image]) do
+                        -- pixel by pixel: objects have whole numbers of them
+                        local left, top, right, bottom, count = math.huge, math.huge, -1, -1, 0
+                        for v = b[2], b[2] + b[4] - 1 do
+                            for u = b[1], b[1] + b[3] - 1 do
+                                local a, c = u - w.from_x, v - w.from_y
+                                if a >= 0 and a < w.w and c >= 0 and c < w.h then
+                                    count = count + 1
+                                    left, right = math.min(left, a), math.max(right, a + 1)
+                                    top, bottom = math.min(top, c), math.max(bottom, c + 1)
+                                end
+                            end
+                        end
+                        local share = count / (b[3] * b[4])
+                        if count > 0 and right - left >= 2 and bottom - top >= 2 and share >= keep then
+                            kept, cut = kept + 1, cut + (share < 1 and 1 or 0)
+                            expected[#expected + 1] = {w.x + left, w.y + top, right - left, bottom - top, b[5]}
+                        elseif count > 0 then
+                            dropped = dropped + 1
+                        end
+                    end
+                end
+                local found = {}
+                for _, b in ipairs(truth[i]:totable()) do
+                    if b[5] > 0 then
+                        found[#found + 1] = {(b[1] - b[3] / 2) * WIDTH, (b[2] - b[4] / 2) * HEIGHT, b[3] * WIDTH,
+                            b[4] * HEIGHT, b[5]}
+                    end
+                end
+                assert.equal(#expected, #found)
+                for k, box in ipairs(expected) do
+                    for side = 1, 5 do assert.near(box[side], found[k][side], 1e-4) end
+                end
+            end
+        end
+        local places = 0
+        for middle in pairs(middles) do
+            local across, down = middle:match("(%d+) (%d+)")
+            places = places + 1
+            assert.is_true(across * 4 >= WIDTH and across * 4 <= 3 * WIDTH)
+            assert.is_true(down * 4 >= HEIGHT and down * 4 <= 3 * HEIGHT)
+        end
+        assert.is_true(places > 60 and others > 300 and kept > 100 and cut > 50 and dropped > 50)
+    end)
+
+    it("are of a share of the images, and unknown where a part of them is", function()
+        local x, y = numbered(4), truth_of {objects[1], false, objects[3], objects[4]}
+        local changed, unknown = 0, 0
+        for index = 1, 100 do
+            local mosaics, truth = lx.data.mosaic(x, y, {index = index, share = 0.25})
+            for i = 1, 4 do
+                local same, rows, has = lx.equal(mosaics[i], x[i]), truth[i]:totable(), false
+                changed = changed + (same and 0 or 1)
+                for _, window in ipairs(same and {{image = i}} or windows_in(mosaics[i][1]:totable())) do
+                    has = has or window.image == 2
+                end
+                for _, row in ipairs(rows) do
+                    for _, value in ipairs(row) do assert.equal(has, value ~= value) end
+                end
+                unknown = unknown + (has and 1 or 0)
+            end
+        end
+        assert.is_true(changed > 60 and changed < 140 and unknown > 110)
+        local plain, kept = lx.data.mosaic(x, y, {share = 0})
+        assert.is_true(lx.equal(plain, x))
+        for _, i in ipairs {1, 3, 4} do assert.is_true(lx.equal(kept[i], y[i])) end
+        assert.is_false(lx.equal((lx.data.mosaic(x, y, {seed = 2})), (lx.data.mosaic(x, y))))
+    end)
+
+    it("refuse what is no batch of objects", function()
+        local x = numbered(2)
+        assert.error_matches(function() lx.data.mosaic(x, lx.zeros(2, 1)) end,
+            "mosaic: y: expected the objects %[2,T,5%]")
+        assert.error_matches(function() lx.data.mosaic(x, lx.zeros(3, 1, 5)) end, "mosaic: y: ")
+        assert.error_matches(function() lx.data.mosaic(lx.rand(2, 1, 3, 9), lx.zeros(2, 1, 5)) end, "at least 4 pixels")
+        assert.error_matches(function() lx.data.mosaic(x, lx.zeros(2, 1, 5), {share = 2}) end, "share")
+    end)
+end)
+
+describe("batches of several sizes", function()
+    local set = lx.data.phantom {n = 23, size = 64, seed = 5, task = "detection"}
+
+    local function epoch_of(more)
+        local options, out = {batch = 3, epoch = 2, sizes = {32, 64, 96}, every = 2, augment = {{"hflip"}}}, {}
+        for name, value in pairs(more or {}) do options[name] = value end
+        for x, y, indices, _, moved in lx.data.batches(set, options) do
+            out[#out + 1] = {x = x, y = y, indices = indices:totable(), boxes = moved}
+        end
+        return out
+    end
+
+    it("are those of one size, a run of batches each", function()
+        local found, changes = epoch_of(), 0
+        assert.equal(8, #found)
+        for k, batch in ipairs(found) do
+            local size = batch.x.shape[3]
+            if k % 2 == 0 then assert.equal(found[k - 1].x.shape[3], size) end
+            changes = changes + (k > 1 and found[k - 1].x.shape[3] ~= size and 1 or 0)
+            local n = 0
+            for x, y, indices, _, moved in lx.data.batches(set, {
+                batch = 3, epoch = 2, size = size, augment = {{"hflip"}},
+            }) do
+                n = n + 1
+                if n == k then
+                    assert.same(indices:totable(), batch.indices)
+                    assert.is_true(lx.equal(x, batch.x))
+                    assert.is_true(lx.equal(y, batch.y))
+                    assert.same(moved, batch.boxes)
+                end
+            end
+        end
+        assert.is_true(changes > 0)
+    end)
+
+    it("go on in the middle of an epoch, and of a run, with any number of threads", function()
+        local whole = epoch_of()
+        for skip = 0, 8 do
+            local rest = epoch_of {skip = skip, threads = skip % 3}
+            assert.equal(8 - skip, #rest)
+            for k, batch in ipairs(rest) do
+                assert.is_true(lx.equal(whole[skip + k].x, batch.x))
+                assert.is_true(lx.equal(whole[skip + k].y, batch.y))
+            end
+        end
+        local sizes = {}
+        for epoch = 1, 6 do
+            for _, batch in ipairs(epoch_of {epoch = epoch}) do sizes[batch.x.shape[3]] = true end
+        end
+        assert.same({[32] = true, [64] = true, [96] = true}, sizes)
+    end)
+
+    it("refuse two ways to say a size", function()
+        assert.error_matches(function() epoch_of {size = 64} end,
+            "option 'sizes': one of them takes the place of 'size'")
+        assert.error_matches(function() epoch_of {sizes = {}} end, "option 'sizes': there are none")
+    end)
+end)
+
 describe("fit with boxes", function()
+    it("takes mosaics and several sizes, and goes on with them", function()
+        local options = {mosaic = 0.5, sizes = {32, 64, 96}, epochs = 2}
+        local result = assert(lx.train.fit(fit_options("mosaics", options)))
+        local steps = 0
+        local stop = {callbacks = {step = function()
+            steps = steps + 1
+            if steps == 4 then error("interrupted!", 0) end
+        end}}
+        for name, value in pairs(options) do stop[name] = value end
+        assert.is_true(assert(lx.train.fit(fit_options("mosaics_halves", stop))).interrupted)
+        stop.callbacks, stop.resume = nil, true
+        assert(lx.train.fit(fit_options("mosaics_halves", stop)))
+        assert.equal(read(work .. "/mosaics/best.safetensors"), read(work .. "/mosaics_halves/best.safetensors"))
+        local plain = assert(lx.train.fit(fit_options("without_mosaics", {epochs = 2})))
+        assert.is_true(plain.best.loss ~= result.best.loss)
+        stop.mosaic = 0.25
+        assert.matches("mosaic was 0.5 and is 0.25", select(2, lx.train.fit(fit_options("mosaics_halves", stop))))
+    end)
+
     it("writes a model that the predictor opens, and the loss by its parts", function()
         local result = assert(lx.train.fit(fit_options("first")))
         assert.equal(2, result.epoch)
@@ -325,6 +570,12 @@ describe("luxel detect #slow", function()
         assert.matches("holds a run already: %-%-resume goes on with it, %-%-overwrite replaces it", errors)
         assert.equal(0, (run(TRAIN .. "--resume", LUA, work)))
 
+        status, output, errors = run("%s bin/luxel detect train --phantoms 20 --size 64 --backbone cnn --stride 8 "
+            .. "--width 8 --anchors 2 --epochs 1 --mosaic 0.5 --multi-scale 0.5 --out '%s/put_together'", LUA, work)
+        assert.equal(0, status, errors .. output)
+        local recipe = select(2, assert(lx.checkpoint.load(work .. "/put_together/last.safetensors"))).training.recipe
+        assert.same({"0.5", "{1=32,2=64,3=96}"}, {recipe.mosaic, recipe.sizes})
+
         local model = work .. "/run/best.safetensors"
         status, output, errors = run("%s bin/luxel detect evaluate --model '%s' --phantoms 20 --json "
             .. "'%s/figures.json' --report '%s/page.html'", LUA, model, work, work)
@@ -397,6 +648,9 @@ describe("luxel detect #slow", function()
         for words, message in pairs {
             ["detect"] = "a command is required", ["detect trane"] = "unknown command 'trane'",
             ["detect train --size 100"] = "--size: expected a multiple of 32, got 100",
+            ["detect train --size 96 --multi-scale 0.2 --phantoms 40 --backbone cnn --width 8"] =
+                "--multi-scale: there is no other multiple of 32 from 76.8 to 115.2; say more than 0.2",
+            ["detect train --mosaic 2"] = "--mosaic",
             ["detect train --stride 12"] = "--stride: expected 8, 16 or 32, got 12",
             ["detect train --images x"] = "--images says more of --data, which is missing",
             ["detect train --source timm"] = "--source says where the weights of --pretrained come from",

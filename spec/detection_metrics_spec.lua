@@ -230,6 +230,59 @@ describe("free response", function()
         assert.error_matches(function() metrics.froc_intervals(images) end, "expected a patient of all images")
     end)
 
+    it("has intervals of average precision, those of resampled lists of patients", function()
+        local truth, found, patients = {}, {}, {}
+        for i = 1, 20 do
+            patients[i] = (i - 1) // 2
+            for k = 1, i % 3 do
+                truth[#truth + 1] = {image = i, class = i % 2, box = {20 * k, 5, 10, 8}, crowd = i == 5 and k == 1}
+            end
+            for k = 1, i % 4 do
+                found[#found + 1] = {image = i, class = (i + k // 3) % 2, box = {20 * k + (i * k) % 5, 5, 10, 8},
+                    score = ((i * 13 + k * 29) % 101) / 101}
+            end
+        end
+        local images = {}
+        for i = 1, 20 do images[i] = i end
+        local options = {iou = 0.6, images = images, patients = patients, n = 40, seed = 7}
+        local ap = assert(metrics.detection_ap_interval(truth, found, options))
+        assert.equal(metrics.detection_ap(truth, found, {iou = 0.6, images = images}), ap.value)
+        assert.equal(10, ap.units)
+        local stream, values = require("luxel.random").stream(7), {}
+        for _ = 1, 40 do
+            local drawn, count = {}, {}
+            for _ = 1, 10 do
+                local patient = stream:integer(10)
+                for i = 2 * patient - 1, 2 * patient do count[i] = (count[i] or 0) + 1 end
+            end
+            for i = 1, 20 do
+                for copy = 1, count[i] or 0 do drawn[#drawn + 1] = i .. ":" .. copy end
+            end
+            local function copies(list)
+                local out = {}
+                for _, entry in ipairs(list) do
+                    for copy = 1, count[entry.image] or 0 do
+                        local one = {image = entry.image .. ":" .. copy}
+                        for key, value in pairs(entry) do one[key] = one[key] or value end
+                        out[#out + 1] = one
+                    end
+                end
+                return out
+            end
+            values[#values + 1] = metrics.detection_ap(copies(truth), copies(found), {iou = 0.6, images = drawn})
+        end
+        table.sort(values)
+        assert.equal(40, #values)
+        assert.near(values[1] + (values[2] - values[1]) * 0.975, ap.low, 1e-12)
+        assert.near(values[40] - (values[40] - values[39]) * 0.975, ap.high, 1e-12)
+        assert.matches("^0.%d+  %[0.%d+, 0.%d+%]$", tostring(ap))
+        assert.is_nil((metrics.detection_ap_interval({}, found)))
+        assert.is_nil(metrics.detection_ap_interval({truth[1]}, {}).low)
+        patients[3] = nil
+        assert.error_matches(function() metrics.detection_ap_interval(truth, found, options) end,
+            "detection_ap_interval: options: option 'patients': there is none for the image 3")
+    end)
+
     it("is not defined without lesions, or without images that have none", function()
         assert.is_nil((metrics.froc {{lesions = 0, marks = {}}}))
         assert.is_nil((metrics.froc_sensitivity {}))

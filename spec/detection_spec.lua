@@ -128,12 +128,12 @@ describe("boxes", function()
 
     it("are suppressed as by a plain loop, in each class by itself", function()
         for seed = 1, 6 do
-            local count = ({1, 2, 33, 200, 500, 500})[seed]
+            local count = ({1, 2, 33, 200, 500, 900})[seed]
             local list = some_boxes(count, seed, ({0.4, 0.4, 0.2, 0.1, 0.6, 0.02})[seed])
             local stream = random.stream(seed, 5)
             local scores, classes = {}, {}
             for i = 1, count do scores[i], classes[i] = stream:integer(40) / 64, stream:integer(3) end
-            for _, most in ipairs {0, 0.45, 0.8} do
+            for _, most in ipairs {0, 0.1, 0.45, 0.6, 0.95} do
                 for _, by in ipairs {false, true} do
                     local places, left = boxes.nms(lx.tensor(list), lx.tensor(scores), {
                         iou = most, classes = by and lx.tensor(classes, {dtype = "int32"}) or nil,
@@ -339,8 +339,8 @@ local function objects_of(image)
     return list
 end
 
-local function nested(map, image, height, width)
-    local one = map:narrow(1, image, 1):contiguous():reshape(3, 7, height * width)
+local function nested(map, image, height, width, count)
+    local one = map:narrow(1, image, 1):contiguous():reshape(count or 3, 7, height * width)
     return one:totable()
 end
 
@@ -458,6 +458,183 @@ describe("region_loss", function()
     end)
 end)
 
+-- ---- the loss of YOLO v3 in plain Lua ---------------------------------------------------------------------------
+
+-- The gradient of one image, and its loss: as the paper says it, number by number. `z[a][e][cell]`, anchors in pixels.
+local function plain_yolo_loss(z, objects, o, height, width)
+    local classes = #z[1] - 5
+    local target, weight = {}, {}
+    for a = 1, #z do
+        target[a], weight[a] = {}, {}
+        for c = 1, height * width do target[a][c], weight[a][c] = {}, {} end
+    end
+    for a = 1, #z do
+        local anchor = o.anchors[o.own[a]]
+        for c = 1, height * width do
+            local v = z[a]
+            local box = corners(((c - 1) % width + sigmoid(v[1][c])) / width,
+                ((c - 1) // width + sigmoid(v[2][c])) / height, anchor[1] * math.exp(v[3][c]) / o.size[2],
+                anchor[2] * math.exp(v[4][c]) / o.size[1])
+            local ignored = false
+            for _, t in ipairs(objects) do
+                ignored = ignored or plain("iou", box, corners(table.unpack(t, 1, 4))) > o.ignore
+            end
+            if not ignored then target[a][c][5], weight[a][c][5] = 0, o.noobject_scale end
+        end
+    end
+    for _, t in ipairs(objects) do
+        local best, which = -1, nil
+        for k, anchor in ipairs(o.anchors) do
+            local iou = plain("iou", corners(0, 0, anchor[1] / o.size[2], anchor[2] / o.size[1]),
+                corners(0, 0, t[3], t[4]))
+            if iou > best then best, which = iou, k end
+        end
+        for a, k in ipairs(o.own) do
+            if k == which then
+                local column, row = t[1] * width // 1, t[2] * height // 1
+                local c = math.tointeger(row * width + column + 1)
+                local s = o.coord_scale * (o.by_size and 2 - t[3] * t[4] or 1)
+                local to, by = target[a][c], weight[a][c]
+                to[1], to[2] = t[1] * width - column, t[2] * height - row
+                to[3] = math.log(t[3] * o.size[2] / o.anchors[k][1])
+                to[4] = math.log(t[4] * o.size[1] / o.anchors[k][2])
+                for e = 1, 4 do by[e] = s end
+                to[5], by[5] = 1, o.object_scale
+                for n = 1, classes do to[5 + n], by[5 + n] = n == t[5] and 1 or to[5 + n] or 0, o.class_scale end
+            end
+        end
+    end
+    local gradient, loss = {}, 0
+    for a = 1, #z do
+        for e = 1, 5 + classes do
+            for c = 1, height * width do
+                local to, by, v, slope = target[a][c][e], weight[a][c][e] or 0, z[a][e][c], 0
+                if to and (e == 3 or e == 4) then
+                    loss, slope = loss + by * (v - to) ^ 2 / 2, by * (v - to)
+                elseif to then
+                    local p = sigmoid(v)
+                    loss = loss - by * (to * math.log(p) + (1 - to) * math.log(1 - p))
+                    slope = by * (p - to)
+                end
+                gradient[#gradient + 1] = slope
+            end
+        end
+    end
+    return gradient, loss
+end
+
+describe("yolo_loss", function()
+    local SIZES <const> = {48, 64}
+    local ALL <const> = {{6, 5}, {9, 20}, {14, 12}, {30, 18}, {44, 40}}
+    -- two maps, the second one finer
+    local MAPS <const> = {
+        {own = {4, 5, 3}, map = lx.randn(2, 21, 3, 4) * 0.7}, {own = {1, 2}, map = lx.randn(2, 14, 6, 8) * 0.7},
+    }
+    local TRUTH <const> = {
+        {{0.3, 0.4, 0.2, 0.3, 1}, {0.31, 0.41, 0.22, 0.31, 2}, {0.9, 0.05, 0.1, 0.1, 2}, {0.6, 0.7, 0.6, 0.8, 1},
+            {0.61, 0.7, 0.16, 0.4, 2}},
+        {{0.999, 0.999, 0.1, 0.1, 1}, {0, 0, 0, 0, 0}, {0, 0.5, 0.5, 0.4, 1}, {0.5, 0.2, 0.15, 0.45, 1},
+            {0, 0, 0, 0, 0}},
+    }
+
+    local function known(image)
+        local list = {}
+        for _, row in ipairs(TRUTH[image]) do
+            if row[5] > 0 then list[#list + 1] = row end
+        end
+        return list
+    end
+
+    local function with(own, given)
+        local o = {
+            anchors = ALL, own = own, size = SIZES, ignore = 0.7, by_size = true, object_scale = 1, noobject_scale = 1,
+            class_scale = 1, coord_scale = 1,
+        }
+        for key, value in pairs(given) do o[key] = value end
+        return o
+    end
+
+    it("and its gradient are those of a plain loop, over each map and on each device", function()
+        local objects = 0
+        for _, device in ipairs(devices()) do
+            for _, given in ipairs {{}, {ignore = 0.3}, {ignore = 0}, {by_size = false}, {coord_scale = 0},
+                {object_scale = 3, noobject_scale = 0.5, class_scale = 2, coord_scale = 1.5}, {reduction = "sum"}} do
+                for _, one in ipairs(MAPS) do
+                    local x = one.map:to(device):detach():requires_grad_()
+                    local options = {anchors = ALL, own = one.own, size = SIZES}
+                    for key, value in pairs(given) do options[key] = value end
+                    local loss, figures = F.yolo_loss(x, lx.tensor(TRUTH):to(device), options)
+                    loss:backward()
+                    objects = objects + figures.objects
+                    local share, expected, total = given.reduction == "sum" and 1 or 0.5, {}, 0
+                    local height, width = one.map.shape[3], one.map.shape[4]
+                    for image = 1, 2 do
+                        local numbers = nested(one.map, image, height, width, #one.own)
+                        local gradient, own = plain_yolo_loss(numbers, known(image), with(one.own, given), height,
+                            width)
+                        for _, value in ipairs(gradient) do expected[#expected + 1] = share * value end
+                        total = total + share * own
+                    end
+                    assert_near(expected, flat(x.grad:to("cpu")), 2e-5, device)
+                    assert.near(total, loss:item(), 1e-4 * math.max(1, total))
+                    assert.near(total, figures.coordinates + figures.with_object + figures.without_object
+                        + figures.classes, 1e-4 * math.max(1, total))
+                end
+            end
+        end
+        assert.equal(7 * #devices() * 8, objects) -- each object is up to one map
+    end)
+
+    it("has the gradient of finite differences", function()
+        for _, one in ipairs(MAPS) do
+            assert(lx.gradcheck(function(v)
+                return (F.yolo_loss(v, lx.tensor(TRUTH), {anchors = ALL, own = one.own, size = SIZES, ignore = 1}))
+            end, {(one.map * 0.7):detach():requires_grad_()}))
+        end
+    end)
+
+    it("is of numbers that are far from 0 what it is in the limit", function()
+        local x = lx.full({1, 7, 1, 1}, -200):requires_grad_()
+        local loss = F.yolo_loss(x, lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}}, {anchors = {{8, 8}}, own = {1}, size = 16,
+            by_size = false, coord_scale = 0})
+        assert.near(200 + 200, loss:item(), 1e-2) -- objectness and the right class; the wrong one is right
+        loss:backward()
+        assert.near(-1, x.grad[{1, 5, 1, 1}], 1e-6)
+        assert.near(0, x.grad[{1, 7, 1, 1}], 1e-6)
+    end)
+
+    it("leaves out images of which nothing is known, and takes none", function()
+        local rows = {TRUTH[1], {}}
+        for k = 1, 5 do rows[2][k] = {0 / 0, 0 / 0, 0 / 0, 0 / 0, 0 / 0} end
+        local options = {anchors = ALL, own = MAPS[1].own, size = SIZES}
+        local x = MAPS[1].map:detach():requires_grad_()
+        local loss = F.yolo_loss(x, lx.tensor(rows), options)
+        assert.near(F.yolo_loss(MAPS[1].map:narrow(1, 1, 1), lx.tensor {TRUTH[1]}, options):item(), loss:item(), 1e-6)
+        loss:backward()
+        assert.equal(0, x.grad:narrow(1, 2, 1):abs():sum():item())
+        local _, figures = F.yolo_loss(x, lx.zeros(2, 0, 5), options)
+        assert.equal(0, figures.objects)
+    end)
+
+    it("says what it does not take", function()
+        local function refused(more, pattern)
+            local options = {anchors = ALL, own = {4, 5, 3}, size = SIZES}
+            for key, value in pairs(more) do options[key] = value end
+            assert.error_matches(function() F.yolo_loss(MAPS[1].map, lx.tensor(TRUTH), options) end, pattern)
+        end
+        refused({own = {4, 4, 3}}, "yolo_loss: options: option 'own': expected different numbers of the 5 anchors")
+        refused({own = {4, 5, 6}}, "got 6 at place 3")
+        refused({own = {}}, "option 'own': there are none")
+        refused({own = {1, 2}}, "yolo_loss: input: expected %[N,C,H,W%] with C of 2 anchors")
+        refused({anchors = {{1, 1}, {0, 1}, {1, 1}, {1, 1}, {1, 1}}}, "yolo_loss: options: option 'anchors'")
+        refused({ignore = 2}, "ignore")
+        assert.error_matches(function()
+            F.yolo_loss(MAPS[1].map, lx.tensor {{{0.5, 0.5, 1, 1, 3}}, {{0, 0, 0, 0, 0}}}, {anchors = ALL,
+                own = {4, 5, 3}, size = SIZES})
+        end, "yolo_loss: truth: expected classes from 1 to 2")
+    end)
+end)
+
 describe("decode_region", function()
     golden("and nms give darknet's detections", function()
         for fork, letter in pairs {pj = true, al = false} do
@@ -559,6 +736,70 @@ describe("decode_yolo", function()
             "decode_yolo: map: expected channels")
         assert.error_matches(function() boxes.decode_yolo(lx.zeros(1, 6, 1, 1), {anchors = {{1, 1}}}) end,
             "decode_yolo: options: .*'size'")
+    end)
+end)
+
+describe("of_map", function()
+    -- The connected places of at least a level, by flooding, each with its box and its largest value.
+    local function flooded(rows, level)
+        local seen, out = {}, {}
+        local function key(y, x) return y * 1000 + x end
+        for y = 1, #rows do
+            for x = 1, #rows[1] do
+                if rows[y][x] >= level and not seen[key(y, x)] then
+                    local one, stack = {x1 = x, y1 = y, x2 = x, y2 = y, score = 0, area = 0}, {{y, x}}
+                    seen[key(y, x)] = true
+                    while #stack > 0 do
+                        local v, u = table.unpack(table.remove(stack))
+                        one.x1, one.x2 = math.min(one.x1, u), math.max(one.x2, u)
+                        one.y1, one.y2 = math.min(one.y1, v), math.max(one.y2, v)
+                        one.score, one.area = math.max(one.score, rows[v][u]), one.area + 1
+                        for dy = -1, 1 do
+                            for dx = -1, 1 do
+                                local b, a = v + dy, u + dx
+                                if rows[b] and rows[b][a] and rows[b][a] >= level and not seen[key(b, a)] then
+                                    seen[key(b, a)] = true
+                                    stack[#stack + 1] = {b, a}
+                                end
+                            end
+                        end
+                    end
+                    out[#out + 1] = one
+                end
+            end
+        end
+        table.sort(out, function(a, b) return a.score > b.score end)
+        return out
+    end
+
+    it("has boxes around what is connected and high, those of a plain flood", function()
+        lx.manual_seed(3)
+        for _, size in ipairs {{13, 29}, {1, 7}, {9, 1}, {24, 24}} do
+            local map = lx.rand(1, size[1], size[2]):square()
+            local rows, most = map:squeeze(1):totable(), map:max():item()
+            for _, case in ipairs {{{}, 0.2 * most}, {{share = 0.7}, 0.7 * most}, {{level = 0.5}, 0.5},
+                {{level = 0.4, least = 3}, 0.4}} do
+                local expected, kept = flooded(rows, case[2]), {}
+                for _, one in ipairs(expected) do
+                    if one.area >= (case[1].least or 1) then kept[#kept + 1] = one end
+                end
+                local found, scores = boxes.of_map(map, case[1])
+                assert.equal(#kept, found.shape[1])
+                for i, one in ipairs(kept) do
+                    assert.same({one.x1 - 1, one.y1 - 1, one.x2, one.y2}, found:totable()[i])
+                    assert.equal(one.score, scores:totable()[i])
+                end
+            end
+        end
+    end)
+
+    it("has none where nothing is above 0, and says what it does not take", function()
+        assert.equal(0, boxes.of_map(lx.zeros(4, 5)).shape[1])
+        assert.equal(0, boxes.of_map(lx.full({4, 5}, -1), {level = -2}).shape[1])
+        assert.equal(1, boxes.of_map(lx.full({4, 5}, 0.25), {share = 0}).shape[1])
+        assert.error_matches(function() boxes.of_map(lx.rand(2, 4, 5)) end, "of_map: map: expected")
+        assert.error_matches(function() boxes.of_map(lx.full({2, 2}, 0 / 0)) end, "of_map: map: .*not finite")
+        assert.error_matches(function() boxes.of_map(lx.rand(4, 5), {share = 0.5, level = 1}) end, "say one")
     end)
 end)
 

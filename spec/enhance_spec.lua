@@ -452,6 +452,15 @@ describe("find_lungs", function()
         assert.is_true(lx.equal(crop, vision.crop(image, box)))
     end)
 
+    it("of several images at a time as of each by itself, also where pixels are apart", function()
+        local images = {phantom(240, 200, 0), phantom(480, 400, 0):float(), vision.hflip(phantom(240, 200, 0)),
+            lx.zeros({1, 30, 20}, {dtype = "uint8"}), phantom(240, 200, 0):transpose(2, 3)}
+        local boxes = require("luxel.core").find_lungs(images)
+        assert.equal(5, #boxes)
+        for i, image in ipairs(images) do assert.same(vision.find_lungs(image:clone()), boxes[i], "image " .. i) end
+        assert.same({}, require("luxel.core").find_lungs {})
+    end)
+
     it("whatever the size, the scale and the side", function()
         local box = vision.find_lungs(phantom(240, 200, 0))
         near({x = 2 * box.x, y = 2 * box.y, w = 2 * box.w, h = 2 * box.h}, vision.find_lungs(phantom(480, 400, 0)))

@@ -71,6 +71,11 @@ local RIGHT <const> = {
         region_loss = function()
             return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}}, {anchors = {{1, 2}}}
         end,
+        yolo_loss = function()
+            return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}}, {
+                anchors = {{1, 2}}, own = {1}, size = 9,
+            }
+        end,
         dice_loss = masks, tversky_loss = masks,
         clip_loss = function() return some(), some(), {temperature = 0.5} end,
         nt_xent_loss = function() return some(), some(), {temperature = 0.5} end,
@@ -151,6 +156,8 @@ local CLASSES <const> = {
     NLLLoss = {function() return {ignore_index = -1} end, classes},
     NTXentLoss = {function() return {temperature = 0.5} end, function() return some(), some() end},
     RegionLoss = {function() return {anchors = {{1, 2}}} end,
+        function() return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}} end},
+    YoloLoss = {function() return {anchors = {{1, 2}}, own = {1}, size = 9} end,
         function() return lx.randn(1, 7, 2, 2), lx.tensor {{{0.5, 0.5, 0.5, 0.5, 1}}} end},
     DiceLoss = {function() return {smooth = 1} end, masks}, TverskyLoss = {function() return {alpha = 1} end, masks},
 }

@@ -205,6 +205,7 @@ local EXAMPLES <const> = {
     ["lx.data.batches"] = function() return dataset, {batch = 4} end,
     ["lx.data.styles"] = function() return dataset, {k = 2} end,
     ["BorderProbe:score"] = function() return made.BorderProbe, dataset end,
+    ["lx.data.mosaic"] = function() return lx.rand(2, 1, 8, 8), lx.zeros(2, 1, 5) end,
     ["lx.data.mixup"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.data.cutmix"] = function() return lx.rand(2, 1, 4, 4), lx.rand(2, 1) end,
     ["lx.metrics.threshold_at_sensitivity"] = function() return {0.1, 0.9, 0.3}, {0, 1, 1}, 0.9 end,
@@ -215,6 +216,7 @@ local EXAMPLES <const> = {
         return "nothing", {forward = function(_, x) return x end, backward = function(_, g) return g end}
     end,
     ["lx.autograd.backward"] = function() return lx.ones({1}, {requires_grad = true}):sum() end,
+    ["lx.vision.load_all"] = function() return {"film.png"} end,
     ["lx.vision.decode"] = function() return png() end,
     ["lx.vision.pipeline"] = function() return {{"hflip"}} end,
     ["lx.vision.warp_affine"] = function() return image(), {1, 0, 0, 0, 1, 0} end,
@@ -269,6 +271,7 @@ for name, make in pairs {
 end
 EXAMPLES["lx.plot.spark"] = function() return {0.1, 0.9, 0.3} end
 EXAMPLES["lx.plot.svg"] = function() return {{kind = "line", y = {1, 2}}} end
+EXAMPLES["lx.plot.image"] = EXAMPLES["lx.plot.svg"]
 EXAMPLES["lx.plot.save"] = function() return "plot.svg", {{kind = "line", y = {1, 2}}} end
 EXAMPLES["lx.report.run"] = function()
     local file = assert(io.open("log.csv", "w"))
@@ -397,6 +400,8 @@ for _, name in ipairs {
         return made.Predictor, {bytes = png()}, options
     end
 end
+EXAMPLES["lx.explain.usual"] = function() return made.Predictor end
+EXAMPLES["lx.explain.rank_correlation"] = function() return lx.rand(1, 4, 4), lx.rand(1, 4, 4) end
 for _, name in ipairs {"energy_inside", "pointing_game"} do
     EXAMPLES["lx.explain." .. name] = function() return lx.rand(1, 4, 4), {{{x = 1, y = 1, w = 2, h = 2}}} end
 end
@@ -411,7 +416,7 @@ EXAMPLES["Predictor:input"] = function() return made.Predictor, {bytes = png()} 
 EXAMPLES["lx.metrics.mean"] = function() return {0.1, 0.9, 0.3}, {n = 5} end
 EXAMPLES["lx.metrics.dice"] = function() return lx.ones(2, 3), lx.ones(2, 3) end
 EXAMPLES["lx.metrics.iou"] = EXAMPLES["lx.metrics.dice"]
-for _, name in ipairs {"coco", "detection_ap", "lesion_marks"} do
+for _, name in ipairs {"coco", "detection_ap", "detection_ap_interval", "lesion_marks"} do
     EXAMPLES["lx.metrics." .. name] = function()
         return {{image = 1, box = {0, 0, 1, 1}}}, {{image = 1, box = {0, 0, 1, 1}, score = 0.5}}
     end
@@ -430,11 +435,16 @@ EXAMPLES["lx.vision.boxes.nms"] = function() return lx.rand(2, 4), lx.rand(2) en
 EXAMPLES["lx.vision.boxes.decode_region"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}} end
 EXAMPLES["lx.vision.boxes.decode_yolo"] = function() return lx.rand(1, 7, 2, 2), {anchors = {{1, 2}}, size = 64} end
 EXAMPLES["lx.vision.boxes.to_image"] = function() return lx.rand(2, 4), 30, 40 end
+EXAMPLES["lx.vision.boxes.of_map"] = function() return lx.rand(4, 6) end
 EXAMPLES["lx.vision.boxes.anchors"] = function() return {{1, 2}, {3, 4}}, 2 end
 EXAMPLES["lx.nn.functional.reorg"] = function() return lx.rand(1, 4, 4, 4), 2 end
 EXAMPLES["lx.nn.functional.region_loss"] = function()
     return lx.rand(1, 7, 2, 2), lx.zeros(1, 1, 5), {anchors = {{1, 2}}}
 end
+EXAMPLES["lx.nn.functional.yolo_loss"] = function()
+    return lx.rand(1, 7, 2, 2), lx.zeros(1, 1, 5), {anchors = {{1, 2}}, own = {1}, size = 9}
+end
+EXAMPLES["lx.nn.YoloLoss"] = function() return {anchors = {{1, 2}}, own = {1}, size = 9} end
 EXAMPLES["lx.nn.RegionLoss"] = function() return {anchors = {{1, 2}}} end
 EXAMPLES["lx.nn.DarknetMaxPool2d"] = function() return 2 end
 

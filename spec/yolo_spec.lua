@@ -74,6 +74,31 @@ describe("detectors of darknet", function()
         collectgarbage()
     end)
 
+    it("of two maps learn by the sum of their losses", function()
+        lx.manual_seed(2)
+        local net = models.yolov3_tiny {outputs = 2, channels = 1, size = 64}
+        local optimizer = lx.optim.SGD(net:parameters(), {lr = 1e-3, momentum = 0.9})
+        local x, first, last = lx.rand(2, 1, 64, 64), nil, nil
+        local truth = lx.tensor {{{0.3, 0.6, 1.4, 1.6, 1}}, {{0.7, 0.2, 0.2, 0.3, 2}}}
+        for step = 1, 4 do
+            optimizer:zero_grad()
+            local maps, loss = table.pack(net(x)), 0
+            for i, one in ipairs(net.detections) do
+                local own, figures = lx.nn.functional.yolo_loss(maps[i], truth, {
+                    anchors = one.all, own = one.own, size = 64,
+                })
+                assert.equal(1, figures.objects) -- the large one is up to the coarse map, the small one to the other
+                loss = loss + own
+            end
+            loss:backward()
+            if step == 1 then all_have_gradients(net) end
+            optimizer:step()
+            first, last = first or loss:item(), loss:item()
+        end
+        assert.is_true(last < 0.9 * first)
+        collectgarbage()
+    end)
+
     it("refuse what they cannot be", function()
         assert.error_matches(function() models.yolov2 {size = 400} end, "yolov2: .*'size': expected a multiple of 32")
         assert.error_matches(function() models.yolov3_tiny {anchors = {{1, 2}}} end, "'anchors': expected 6 of them")

@@ -58,11 +58,11 @@ static int compare_scores(const void *first, const void *second)
 /* ---- kept boxes, in strips of their horizontal centres -------------------------------------------------------- */
 
 /* Arrays of `count` each; strip s has the entries from first[s] on, of which used[s] are filled, and none of its boxes
-   reaches further from its centre than reach[s]. */
+   reaches further from its centre than reach[s], nor any box of all strips further than `farthest`. */
 typedef struct {
     float *x1, *y1, *x2, *y2, *area;
     int32_t first[STRIPS], used[STRIPS];
-    float reach[STRIPS], low, width;
+    float reach[STRIPS], farthest, low, width;
 } strips;
 
 static inline float centre_of(lx_box b)
@@ -96,17 +96,28 @@ LX_WIDE static bool any_over(const float *restrict x1, const float *restrict y1,
     return false;
 }
 
+/* How far the centres of two boxes can be from each other, of half widths `half` and at most `reach`, whose overlap is
+   above `most`: what they have in common is at least `most` of each of their widths. */
+static inline float farthest(float half, float reach, float most)
+{
+    const float other = reach < half ? reach : most > 0.5f ? half : smaller(reach, half / most);
+    return half + other - 2 * most * larger(half, other);
+}
+
 static bool is_suppressed(const strips *s, lx_box b, float most)
 {
     const float centre = centre_of(b), half = larger(b.x2 - b.x1, 0) / 2, own = area_of(b);
-    for (int k = 0; k < STRIPS; k++) {
+    const float slack = s->width / 64 + (half + s->farthest) / 1024; /* of rounding */
+    const float widest = farthest(half, s->farthest, most) + slack;
+    const int last = strip_of(s, centre + widest);
+    for (int k = strip_of(s, centre - widest); k <= last; k++) {
         if (!s->used[k])
             continue;
-        const float left = s->low + s->width * (float)k, right = left + s->width, slack = s->width / 64;
+        const float left = s->low + s->width * (float)k, right = left + s->width;
         const float away = k > 0 && centre < left             ? left - centre
                            : k < STRIPS - 1 && centre > right ? centre - right
                                                               : 0;
-        if (away > half + s->reach[k] + slack)
+        if (away > farthest(half, s->reach[k], most) + slack)
             continue;
         const int32_t from = s->first[k];
         if (any_over(s->x1 + from, s->y1 + from, s->x2 + from, s->y2 + from, s->area + from, s->used[k], b, own, most))
@@ -125,6 +136,7 @@ static void keep(strips *s, lx_box b)
     s->y2[at] = b.y2;
     s->area[at] = area_of(b);
     s->reach[k] = larger(s->reach[k], (b.x2 - b.x1) / 2);
+    s->farthest = larger(s->farthest, s->reach[k]);
 }
 
 /* Strips over the centres of `count` boxes, empty, with room for all of them. */
@@ -138,6 +150,7 @@ static void lay_strips(strips *s, const lx_nms *n, const lx_ranked *list, long c
     }
     memset(s->used, 0, sizeof s->used);
     memset(s->reach, 0, sizeof s->reach);
+    s->farthest = 0;
     s->low = low;
     s->width = high / STRIPS - low / STRIPS;
     if (!(s->width > 0))

@@ -126,6 +126,23 @@ static void without_objects(image *m, const lx_object *objects, long count, lx_r
         }
 }
 
+/* Of v3: the anchor whose size is the most like the object's, of all maps; -1 where it is another map's. */
+static int best_shape(const lx_region *r, const lx_object *object)
+{
+    const float w = (float)r->width, h = (float)r->height;
+    float best = 0;
+    int which = 0;
+    for (int k = 0; k < r->shapes; k++) {
+        const float iou = overlap((centred){0, 0, r->shape[k][0] / w, r->shape[k][1] / h},
+                                  (centred){0, 0, object->w, object->h});
+        if (iou > best) {
+            best = iou;
+            which = k;
+        }
+    }
+    return r->own[which];
+}
+
 /* The anchor of a cell whose size is the most like the object's. */
 static int best_anchor(const image *m, const lx_object *object, int cell)
 {
@@ -148,22 +165,40 @@ static int best_anchor(const image *m, const lx_object *object, int cell)
     return which;
 }
 
+/* The classes of an anchor are to become that of an object; of v3 beside those of others that it has already. */
+static float aim_class(image *m, int anchor, int cell, int class)
+{
+    const lx_region *r = m->r;
+    if (r->logistic) {
+        const bool others = m->class[slot_of(r, anchor, cell)] >= 0;
+        for (int k = 0; k < r->classes; k++)
+            if (k == class || !others)
+                set(m, anchor, ENTRIES + k, cell,
+                    r->class * ((float)(k == class) - sigmoid(number(m, anchor, ENTRIES + k, cell))));
+        return sigmoid(number(m, anchor, ENTRIES + class, cell));
+    }
+    softmax(m, anchor, cell);
+    for (int k = 0; k < r->classes; k++)
+        set(m, anchor, ENTRIES + k, cell, r->class * ((float)(k == class) - m->shares[k]));
+    return m->shares[class];
+}
+
 static void with_object(image *m, const lx_object *object, lx_region_sums *sums)
 {
     const lx_region *r = m->r;
     const int column = (int)(object->x * (float)r->width), row = (int)(object->y * (float)r->height);
-    const int cell = row * r->width + column, anchor = best_anchor(m, object, cell);
+    const int cell = row * r->width + column;
+    const int anchor = r->logistic ? best_shape(r, object) : best_anchor(m, object, cell);
+    if (anchor < 0)
+        return;
     const centred box = {object->x, object->y, object->w, object->h};
     const float iou = overlap(box_of(m, anchor, cell), box);
     aim(m, anchor, cell, box, r->coord * (r->by_size ? 2 - object->w * object->h : 1));
     aim_objectness(m, anchor, cell, r->rescore ? iou : 1, r->object);
-    softmax(m, anchor, cell);
-    for (int k = 0; k < r->classes; k++)
-        set(m, anchor, ENTRIES + k, cell, r->class * ((float)(k == object->class) - m->shares[k]));
+    sums->class += aim_class(m, anchor, cell, object->class);
     m->class[slot_of(r, anchor, cell)] = (float)object->class;
     sums->iou += iou;
     sums->recall += iou > 0.5f;
-    sums->class += m->shares[object->class];
     sums->objectness += sigmoid(number(m, anchor, OBJECTNESS, cell));
     sums->objects++;
 }
@@ -172,6 +207,15 @@ static void with_object(image *m, const lx_object *object, lx_region_sums *sums)
 static double half_square(float difference, float scale)
 {
     return scale > 0 ? 0.5 * (double)difference * difference / scale : 0;
+}
+
+/* The cross-entropy of the sigmoid of a number with the target that scale x difference was made with, times scale. */
+static double cross_entropy(float difference, float scale, float at)
+{
+    if (scale <= 0)
+        return 0;
+    const double z = at, target = (double)difference / scale + 1 / (1 + exp(-z));
+    return scale * (fmax(z, 0) + log1p(exp(-fabs(z))) - target * z);
 }
 
 /* The part of the loss that an entry of an anchor belongs to. */
@@ -191,14 +235,21 @@ static void add_up(image *m, lx_region_sums *sums)
             const ptrdiff_t slot = slot_of(r, anchor, cell);
             for (int entry = 0; entry < ENTRIES; entry++) {
                 float *difference = &m->out[entry_of(r, anchor, entry, cell)];
-                *part_of(sums, entry, m->class[slot] >= 0) += half_square(
-                    *difference, entry == OBJECTNESS ? m->object[slot] : m->coord[slot]);
-                if (r->through_sigmoid && entry != 2 && entry != 3) {
-                    const float y = sigmoid(number(m, anchor, entry, cell));
+                const float scale = entry == OBJECTNESS ? m->object[slot] : m->coord[slot];
+                const float at = number(m, anchor, entry, cell);
+                const bool is_size = entry == 2 || entry == 3;
+                *part_of(sums, entry, m->class[slot] >= 0) += r->logistic && !is_size
+                                                                  ? cross_entropy(*difference, scale, at)
+                                                                  : half_square(*difference, scale);
+                if (r->through_sigmoid && !is_size) {
+                    const float y = sigmoid(at);
                     *difference *= y * (1 - y);
                 }
             }
-            if (m->class[slot] >= 0) {
+            for (int k = 0; r->logistic && m->class[slot] >= 0 && k < r->classes; k++)
+                sums->kinds += cross_entropy(m->out[entry_of(r, anchor, ENTRIES + k, cell)], r->class,
+                                             number(m, anchor, ENTRIES + k, cell));
+            if (m->class[slot] >= 0 && !r->logistic) {
                 softmax(m, anchor, cell);
                 sums->kinds -= r->class * log(fmax((double)m->shares[(int)m->class[slot]], 1e-38));
             }

@@ -1,5 +1,5 @@
-/* The loss of YOLO v2's last layer (Redmon and Farhadi, "YOLO9000: better, faster, stronger", CVPR 2017), with the
-   rules that darknet adds to the paper. */
+/* The losses of the last layers of YOLO v2 (Redmon and Farhadi, "YOLO9000: better, faster, stronger", CVPR 2017) and of
+   YOLO v3 ("YOLOv3: an incremental improvement", 2018), with the rules that darknet adds to the papers. */
 #ifndef LX_REGION_H
 #define LX_REGION_H
 
@@ -21,6 +21,10 @@ typedef struct {
     float threshold;                            /* above this overlap a box without an object is not called wrong */
     bool rescore, bias_match, by_size, warming; /* by_size: coordinates count 2 - w h; warming: of the first images */
     bool through_sigmoid; /* differences of x, y and objectness come with the slope of their sigmoid */
+    bool logistic;        /* v3: cross-entropies of sigmoids, classes that do not exclude each other, no rescoring */
+    int shapes;           /* of v3: the anchors of all maps, in cells of this one, and which one of its own each is, */
+    float shape[LX_REGION_MOST_ANCHORS][2]; /* or -1 */
+    int own[LX_REGION_MOST_ANCHORS];
 } lx_region;
 
 /* Sums over images. */

@@ -107,11 +107,33 @@ static void push_field(lua_State *L, const char *name, double value)
     lua_setfield(L, -2, name);
 }
 
-/* region(map, truth, anchors, options) -> differences [N,A(5+K),H,W], {coordinates =, cost =, ...}: see
-   csrc/detection/region.h. float32 on the cpu, [N,A(5+K),H,W] and [N,T,5]; anchors a flat list */
+/* Of v3: the anchors of all maps, and the numbers from 1 of those of this one. */
+static void read_shapes(lua_State *L, int anchors, int own, lx_region *r)
+{
+    read_anchors(L, anchors, r);
+    memcpy(r->shape, r->anchor, sizeof r->shape);
+    r->shapes = r->anchors;
+    for (int k = 0; k < r->shapes; k++)
+        r->own[k] = -1;
+    lx_check_type(L, own, LUA_TTABLE);
+    r->anchors = (int)luaL_len(L, own);
+    lx_argcheck(L, r->anchors >= 1 && r->anchors <= r->shapes, own, "expected 1 to all of the anchors");
+    for (int i = 0; i < r->anchors; i++) {
+        lua_rawgeti(L, own, i + 1);
+        const lua_Integer k = lx_check_integer(L, -1);
+        lx_argcheck(L, k >= 1 && k <= r->shapes && r->own[k - 1] < 0, own, "expected different numbers of anchors");
+        r->own[k - 1] = i;
+        memcpy(r->anchor[i], r->shape[k - 1], sizeof r->anchor[i]);
+        lua_pop(L, 1);
+    }
+}
+
+/* region(map, truth, anchors, options, own or nil) -> differences [N,A(5+K),H,W], {coordinates =, cost =, ...}: see
+   csrc/detection/region.h. float32 on the cpu, [N,A(5+K),H,W] and [N,T,5]; anchors a flat list, in cells; with the
+   numbers of this map's own ones it is v3 */
 static int l_region(lua_State *L)
 {
-    lua_settop(L, 4);
+    lua_settop(L, 5);
     const lx_planes map = lx_check_planes(L, 1), truth = lx_check_planes(L, 2);
     lx_check_type(L, 4, LUA_TTABLE);
     lx_region r = {.height = map.first.height,
@@ -125,8 +147,12 @@ static int l_region(lua_State *L)
                    .bias_match = lx_opt_flag(L, 4, "bias_match"),
                    .by_size = lx_opt_flag(L, 4, "by_size"),
                    .warming = lx_opt_flag(L, 4, "warming"),
-                   .through_sigmoid = lx_opt_flag(L, 4, "through_sigmoid")};
-    read_anchors(L, 3, &r);
+                   .through_sigmoid = lx_opt_flag(L, 4, "through_sigmoid"),
+                   .logistic = !lua_isnil(L, 5)};
+    if (r.logistic)
+        read_shapes(L, 3, 5, &r);
+    else
+        read_anchors(L, 3, &r);
     lx_argcheck(L, map.ndim == 4 && map.first.type == LX_PLANE_F32 && map.shape[1] % r.anchors == 0, 1,
                 "expected a map");
     r.classes = (int)(map.shape[1] / r.anchors) - 5;

@@ -468,7 +468,7 @@ function Console:working(words, done, total) end
 ---@field height integer of the images that the file names; others may do
 ---@field width integer
 ---@field layers Module the layers by their numbers in darknet, from 0
----@field detections {kind: "region"|"yolo", layer: integer, anchors: number[][], classes: integer, options: table}[]
+---@field detections {kind: "region"|"yolo", layer: integer, anchors: number[][], all: number[][]?, own: integer[]?, classes: integer, options: table}[] all, own: of "yolo", the anchors of all maps, and the numbers of this one's
 ---@field header {major: integer, minor: integer, revision: integer, seen: integer, bytes: integer}? of its weights
 local Darknet = {}
 
@@ -3235,7 +3235,7 @@ function lx.data.audit(dir, options) end
 ---
 --- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, balance?: {groups: table, most?: integer}, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} epoch: default the next one, see above; balanced: each class as often as the others; balance: {groups = the group of each image, most = 4}: each group's images of each class as often as the others, but none more than `most` times; size: S, else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
+---@param options? {batch?: integer, shuffle?: boolean, balanced?: boolean, balance?: {groups: table, most?: integer}, seed?: integer, epoch?: integer, enhance?: table, augment?: boolean|table, size?: integer, sizes?: (integer)[], every?: integer, drop_last?: boolean, mean?: number, std?: number, skip?: integer, device?: string, threads?: integer, memory?: number, idle?: function} epoch: default the next one, see above; balanced: each class as often as the others; balance: {groups = the group of each image, most = 4}: each group's images of each class as often as the others, but none more than `most` times; size: S, else the pipeline's, else the dataset's; sizes: instead of it several, of which each run of `every` batches (default 10) has one that is drawn (Redmon and Farhadi 2017); skip: batches to leave out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 function lx.data.batches(dataset, options) end
 
@@ -3313,6 +3313,17 @@ function lx.data.image_folder(dir, options) end
 ---@param options? {alpha?: number, seed?: integer, index?: integer} alpha: default 0.2; seed, index: name what is drawn, default 1
 ---@return Tensor x, Tensor y, number share
 function lx.data.mixup(x, y, options) end
+
+--- Mosaics: an image becomes four windows around a place that is drawn evenly from the middle half of both sides, the
+--- first one of itself, the others of images of the batch that are drawn (it may be among them); each shows a part of
+--- its image, drawn evenly, at its own scale. Objects go along, cut off at the edges of their window; what is left with
+--- a side below 2 pixels, or with less than `keep` of its area, is dropped. A mosaic with a window of an image of which
+--- nothing is known (NaN) is one of which nothing is known.
+---@param x Tensor [N,C,H,W], sides of at least 4 pixels
+---@param y Tensor [N,T,5] on the cpu, as `lx.data.batches` gives it: centre and size as fractions of the image, class
+---@param options? {share?: number, keep?: number, seed?: integer, index?: integer} share: chance of an image to become a mosaic, default 1; keep: default 0.3; seed, index: name what is drawn, default 1
+---@return Tensor x, Tensor y
+function lx.data.mosaic(x, y, options) end
 
 --- Whether an image is one that models are only judged on, by the name of its file: see lua/luxel/data/outside.lua.
 --- Keep those out of training: `frame:filter(function(row) return not lx.data.outside(row.path) end)`.
@@ -3452,6 +3463,14 @@ function lx.explain.overlay(image, map, options) end
 ---@return (number|false)[]|string values of each image, false where it has no boxes; or why there is no mean
 function lx.explain.pointing_game(maps, boxes, options) end
 
+--- How alike two maps of the same image are: Spearman's rank correlation over their pixels, of each pair. Maps that
+--- stay alike when the weights of the network are drawn anew do not come from these weights (Adebayo et al. 2018,
+--- "Sanity checks for saliency maps").
+---@param maps Tensor float32 [N,H,W]
+---@param others Tensor float32 [N,H,W]
+---@return number[] correlations -1 to 1 of each pair; 0 where one of the two maps is the same everywhere
+function lx.explain.rank_correlation(maps, others) end
+
 --- Score-CAM (Wang et al. 2020): a layer's maps count by the logit of the image seen through each of them, by a
 --- softmax, without gradients. As many forward passes as the layer has channels.
 ---@param model Module|luxel.Predictor as of `grad_cam`
@@ -3477,6 +3496,15 @@ function lx.explain.similarity(encoder, vectors) end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.smooth_grad(model, images, options) end
+
+--- The method that the programs take where none is said, of those that need one pass of gradients: "layer_cam", or
+--- "grad_cam" of a network whose head averages the map that is looked at. There a channel has the same gradient at
+--- every place, and LayerCAM, which leaves out the negative ones, shows what is striking in the image whatever the last
+--- layer says, while Grad-CAM is the class activation map of Zhou et al. 2016: docs/explain.md has what weights drawn
+--- anew change of both.
+---@param model luxel.Predictor a classifier; of several models the first is looked at
+---@return "layer_cam"|"grad_cam"
+function lx.explain.usual(model) end
 
 ---@class lx.io
 lx.io = {}
@@ -3688,6 +3716,16 @@ function lx.metrics.delong_test(scores_a, scores_b, labels, options) end
 ---@return number? ap nil where there is no object to find
 ---@return table<any, number>|string by_class each class's, or why nil
 function lx.metrics.detection_ap(truth, detections, options) end
+
+--- Average precision of boxes at one threshold of the overlap by COCO's rule, as `detection_ap` gives it, with an
+--- interval by the percentile bootstrap of patients, where these are told, else of images. What boxes hit is settled
+--- before; an image that is drawn twice counts twice.
+---@param truth {image: any, class: any, box: number[], area: number?, crowd: boolean?}[] as of `coco`
+---@param detections {image: any, class: any, box: number[], score: number}[]
+---@param options? {images?: (any)[], iou?: number, patients?: table, n?: integer, seed?: integer, level?: number} iou: default 0.5; images: as of `coco`; patients: of each image; n, seed, level: as of `bootstrap`
+---@return {value: number, low: number?, high: number?, units: integer}? ap units: how many patients were drawn from; no interval where there are fewer than two, or where most resamples have no object
+---@return string? message why nil: there is no object to find
+function lx.metrics.detection_ap_interval(truth, detections, options) end
 
 --- The Dice coefficient of two masks, 2 |A ∩ B| / (|A| + |B|) (Dice, Ecology 26:297, 1945), over all elements together.
 --- 1 where both are empty: nothing was there, and nothing was found.
@@ -4118,7 +4156,8 @@ function lx.models.yolov2(options) end
 function lx.models.yolov2_tiny(options) end
 
 --- YOLOv3-tiny (Redmon and Farhadi 2018), as yolov3-tiny.cfg of darknet: two maps, which `lx.vision.boxes.decode_yolo`
---- reads by `net.detections[i].anchors`. There is no loss for it here; it is for weights that are trained.
+--- reads by `net.detections[i].anchors`; `F.yolo_loss` is the loss of each, with `anchors` and `own` of
+--- `net.detections[i].all` and `own`, in a training loop of one's own: `lx.train.fit` takes networks of one map.
 ---@param options? {outputs?: integer, anchors?: (table)[], channels?: integer, size?: integer} outputs: classes of objects, default 80; channels: default 3; size: a multiple of 32, default 416; anchors: six {width, height} in pixels, the first three for the finer map; default those found for COCO
 ---@return Module net [N,channels,H,W] of 0 to 1 to two maps, [N,3 (5 + outputs),H/32,W/32] and [N,3 (5 + outputs),H/16,W/16]
 function lx.models.yolov3_tiny(options) end
@@ -4671,6 +4710,19 @@ function lx.nn.TverskyLoss(options) end
 ---@return Upsample
 function lx.nn.Upsample(options) end
 
+---@class YoloLoss: Module
+
+--- The loss of YOLO v3 (Redmon and Farhadi 2018) over one of the maps of a network: an object is up to the anchor whose
+--- shape is the most like its own, of all maps, in the cell of its centre; if that anchor is another map's, there is
+--- nothing to do for it here. Cross-entropy of the sigmoids of x, y, objectness and each class, and squared differences
+--- of the logarithms of width and height; coordinates times 2 - w h. Objectness of the other anchors is to be 0, but
+--- not of those whose box overlaps an object by more than `ignore`. An anchor that two objects want has the place of
+--- the last one, and both classes. The loss of a network is the sum over its maps. Of x and y, whose targets are no
+--- whole numbers, the cross-entropy is above 0 also where all is right. Computed by the cpu for every device.
+---@param options {anchors: (table)[], own: (integer)[], size: integer|integer[], ignore?: number, object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, by_size?: boolean, reduction?: "mean"|"sum"} anchors: {width, height} each in pixels of the network's images, those of all maps; own: the numbers from 1 of those of this map; size: of these images, {height, width} or both as one; ignore: default 0.7; the scales: default 1; by_size: coordinates times 2 - w h, default true; reduction: over images, default "mean"
+---@return YoloLoss
+function lx.nn.YoloLoss(options) end
+
 ---@class ZeroPad2d: Module
 
 --- Adds values around a tensor, from the last dimension on: {left, right} of the last one, {left, right, top, bottom}
@@ -5103,6 +5155,20 @@ function lx.nn.functional.tanh(x) end
 ---@return Tensor loss 0-d, or [N,C] for "none"; the mean is over the images and channels that have any label
 function lx.nn.functional.tversky_loss(x, target, options) end
 
+--- The loss of YOLO v3 (Redmon and Farhadi 2018) over one of the maps of a network: an object is up to the anchor whose
+--- shape is the most like its own, of all maps, in the cell of its centre; if that anchor is another map's, there is
+--- nothing to do for it here. Cross-entropy of the sigmoids of x, y, objectness and each class, and squared differences
+--- of the logarithms of width and height; coordinates times 2 - w h. Objectness of the other anchors is to be 0, but
+--- not of those whose box overlaps an object by more than `ignore`. An anchor that two objects want has the place of
+--- the last one, and both classes. The loss of a network is the sum over its maps. Of x and y, whose targets are no
+--- whole numbers, the cross-entropy is above 0 also where all is right. Computed by the cpu for every device.
+---@param x Tensor [N,own (5 + classes),H,W] before activations
+---@param truth Tensor [N,T,5] as of `region_loss`
+---@param options {anchors: (table)[], own: (integer)[], size: integer|integer[], ignore?: number, object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, by_size?: boolean, reduction?: "mean"|"sum"} anchors: {width, height} each in pixels of the network's images, those of all maps; own: the numbers from 1 of those of this map; size: of these images, {height, width} or both as one; ignore: default 0.7; the scales: default 1; by_size: coordinates times 2 - w h, default true; reduction: over images, default "mean"
+---@return Tensor loss 0-d
+---@return {coordinates: number, with_object: number, without_object: number, classes: number, cost: number, iou: number?, class: number?, objectness: number?, recall: number?, any: number, objects: integer} figures as of `region_loss`; objects: those that are up to this map
+function lx.nn.functional.yolo_loss(x, truth, options) end
+
 ---@class lx.nn.init
 lx.nn.init = {}
 
@@ -5279,16 +5345,23 @@ function lx.optim.lr_scheduler.StepLR(optimizer, options) end
 ---@class lx.plot
 lx.plot = {}
 
+--- The same plot as a picture. Letters are those of `lx.vision.draw_text`, which knows ASCII; of other characters a few
+--- have a stand-in, the others are a question mark.
+---@param layers table[] as of `svg`
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean, scale?: integer, dark?: boolean} as of `svg`, and scale: integer?, pixels of the picture for one of `width` and `height`, default 2; dark: boolean?, light on dark
+---@return Tensor picture uint8 [3,H,W] of `scale` times the height and width
+function lx.plot.image(layers, options) end
+
 --- An image in the colours of a terminal that knows 24 bits, two pixels in each character: `print` shows it.
 ---@param image Tensor uint8 or float32 (on the scale 0..255), [H,W], [1,H,W] or [3,H,W]
 ---@param width? integer? characters, default 64; the height keeps the image's proportion
 ---@return string
 function lx.plot.preview(image, width) end
 
---- Writes a plot to a file whose name ends in `.svg`.
+--- Writes a plot to a file: SVG where its name ends in `.svg`, a picture as of `image` where in `.png`.
 ---@param path string
 ---@param layers table[] as of `svg`
----@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean} as of `svg`
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean, scale?: integer, dark?: boolean} as of `svg`; for a PNG as of `image`
 ---@return boolean? ok, string? message, string? code "io" where it cannot be written
 function lx.plot.save(path, layers, options) end
 
@@ -5300,7 +5373,7 @@ function lx.plot.save(path, layers, options) end
 function lx.plot.spark(values, width) end
 
 --- A plot as SVG text. Layers are drawn over each other: `line` and `step` through points, `scatter` (with `low` and
---- `high` an interval at each point), `bar` (with `names` below; several stand beside each other), `histogram` of
+--- `high` an interval at each point), `bar` (several stand beside each other; both with `names` below), `histogram` of
 --- `values` in equal bins over their range, `band` between `low` and `high`, or a `heatmap` of `cells` by itself, whose
 --- `names` are of its rows and `x` of its columns. Numbers are lists or tensors; `x` is 1, 2, ... by default. Layers of
 --- the same name have the same colour, as a line in its band.
@@ -5361,7 +5434,7 @@ function lx.report.run(folder, options) end
 --- with `rules`, suggestions for the reader. `print` shows it as text, `write_study` makes a page of it.
 ---@param predictor luxel.Predictor of two classes, of several, or of labels
 ---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
----@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default `lx.explain.usual`, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
 ---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
 function lx.report.study(predictor, source, options) end
 
@@ -5437,7 +5510,7 @@ function lx.train.cross_validate(options) end
 --- the loss of each, smoothed; printed, it is a curve and a rate to begin with: a tenth of that at which the loss is
 --- lowest. Network, optimiser and random numbers are as before when it returns; nothing is written. Groups of the
 --- optimiser keep their proportions: rates are those of the group with the largest.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, region?: {object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean}, best?: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, keep_features?: table, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number, false_marks?: number}, calibrate_on?: {logits: (number)[]|(table)[], labels: (number)[]|(table)[], unfamiliar?: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, region?: {object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean}, best?: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, keep_features?: table, label_smoothing?: number, mixup?: number, cutmix?: number, mosaic?: number, sizes?: (integer)[], calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number, false_marks?: number}, calibrate_on?: {logits: (number)[]|(table)[], labels: (number)[]|(table)[], unfamiliar?: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} those of `lx.train.fit`, of which it takes what concerns steps; the schedule has no part in it
 ---@param search? {low?: number, high?: number, steps?: integer} default 1e-7, 10 and 100
 ---@return {rates: number[], losses: number[], lowest: number?, suggestion: number?, ended: boolean} result ended: the loss grew to four times its least, or to no number, before the last step
 function lx.train.find_lr(options, search) end
@@ -5456,7 +5529,7 @@ function lx.train.find_lr(options, search) end
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, region?: {object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean}, best?: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, keep_features?: table, label_smoothing?: number, mixup?: number, cutmix?: number, calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number, false_marks?: number}, calibrate_on?: {logits: (number)[]|(table)[], labels: (number)[]|(table)[], unfamiliar?: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`, with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; keep_features: a table in which these inputs are kept, for later runs with the same weights on some of the same images, folds for example; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them. With these three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; of boxes the score with at most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that calibration, threshold and conformal limits of two classes or of labels (rows of them) are fitted to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are; unfamiliar: as of `Predictor:logits`, of two classes, by which it is chosen how much that counts for doubt; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
+---@param options {net: Module, optimizer: table, loss?: function, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out: string, batch?: integer, size?: integer, threads?: integer, mean?: number, std?: number, enhance?: table, compile?: boolean, scheduler?: table, seed?: integer, augment?: boolean|table, balanced?: boolean, balance?: {groups: table, most?: integer}, dro?: {groups: table, step?: number, adjustment?: number}, drop_last?: boolean, clip?: number, accumulate?: integer, ema?: number, swa?: integer, region?: {object_scale?: number, noobject_scale?: number, class_scale?: number, coord_scale?: number, thresh?: number, rescore?: boolean, bias_match?: boolean, by_size?: boolean}, best?: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|function, freeze?: string|(string)[], unfreeze?: table, freeze_statistics?: "parts"|"all"|"none", probe?: boolean, keep_features?: table, label_smoothing?: number, mixup?: number, cutmix?: number, mosaic?: number, sizes?: (integer)[], calibration?: "platt"|"temperature"|"isotonic"|"beta"|"none", threshold?: "youden"|number|{sensitivity?: number, specificity?: number, cost?: number, prevalence?: number, false_marks?: number}, calibrate_on?: {logits: (number)[]|(table)[], labels: (number)[]|(table)[], unfamiliar?: (number)[], words?: string}, patience?: integer, halt?: integer, callbacks?: {step?: function, epoch?: function}, metadata?: table, resume?: boolean, overwrite?: boolean, progress?: table, profile?: string} loss: default binary cross-entropy of logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`, with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch quick; not with augment; keep_features: a table in which these inputs are kept, for later runs with the same weights on some of the same images, folds for example; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of them; mosaic: so large a share of images with boxes is put together of four (`lx.data.mosaic`); sizes: of detectors, those of training images instead of `size`, which validation keeps: as of `lx.data.batches`. With the first three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; of boxes the score with at most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that calibration, threshold and conformal limits of two classes or of labels (rows of them) are fitted to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in words what they are; unfamiliar: as of `Predictor:logits`, of two classes, by which it is chosen how much that counts for doubt; callbacks: called with what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged", "device" or "memory"
 function lx.train.fit(options) end
@@ -5701,6 +5774,12 @@ function lx.vision.laplacian(image) end
 ---@return luxel.ImageInfo|string info what the file says, or the message
 ---@return string? code "io" or "format"
 function lx.vision.load(path, options) end
+
+--- Reads several files at a time, each as `load` does.
+---@param paths string[] 1 to 4096
+---@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean} as for `load`
+---@return {image: Tensor?, info: luxel.ImageInfo?, message: string?, code: string?}[] films in order; with a message and a code ("io", "format", "memory") instead where a file cannot be read
+function lx.vision.load_all(paths, options) end
 
 --- Cuts out the part with both lungs.
 ---@param image Tensor one image
@@ -5975,6 +6054,15 @@ function lx.vision.boxes.loss(prediction, target, options) end
 ---@return Tensor places int32 [k] from 1, the best first; of equal scores the earlier one
 ---@return Tensor scores float32 [k], what is left of them
 function lx.vision.boxes.nms(b, scores, options) end
+
+--- Boxes around what is high in a map, as those of `lx.explain` or `lx.anomaly`: one around each connected component of
+--- what is at least `share` of its largest value (Zhou et al. 2016, who take 0.2, and of that the largest component),
+--- or at least `level`. Where nothing is above 0 there is none.
+---@param map Tensor float32 [H,W] or [1,H,W]
+---@param options? {share?: number, level?: number, least?: integer} share: default 0.2, not beside `level`; least: a component has so many pixels, default 1
+---@return Tensor b [K,4] corners in pixels of the map, the best first
+---@return Tensor scores [K], the largest value in each
+function lx.vision.boxes.of_map(map, options) end
 
 --- Boxes of a network's image, in pixels of the image that it was made of.
 ---@param b Tensor [K,4] corners as fractions of the network's image

@@ -112,10 +112,14 @@ function evaluate.report(dataset, found, options_of)
     for _, one in ipairs(truth) do lesions = lesions + (one.crowd and 0 or 1) end
     local marks = detection.marks(truth, detections, images, patients)
     local coco = lx.metrics.coco(truth, detections, {images = images})
+    local ap50 = lx.metrics.detection_ap_interval(truth, detections, {
+        images = images, patients = patients, seed = options_of.seed,
+    })
     local froc = lx.metrics.froc_intervals(marks, {seed = options_of.seed})
     local jafroc = lx.metrics.jafroc(marks, {seed = options_of.seed})
     return {
         images = #images, with_objects = with, objects = lesions, ap = coco.ap, ap50 = coco.ap50, ap75 = coco.ap75,
+        ap50_interval = ap50 and ap50.low and {low = ap50.low, high = ap50.high} or nil,
         ap_small = coco.ap_small, ap_medium = coco.ap_medium, ap_large = coco.ap_large, ar100 = coco.ar100,
         froc = froc and setmetatable(froc.points, json.LIST) or nil, froc_mean = froc and froc.mean, units = froc
             and froc.units, patients = patients ~= nil,
@@ -136,7 +140,7 @@ function evaluate.words(report)
         ("%d images: %d objects in %d, nothing in %d"):format(report.images, report.objects, report.with_objects,
             report.images - report.with_objects), "",
         "  average precision of boxes (COCO)",
-        ("    AP50     %s   (overlap from 0.5)"):format(number(report.ap50)),
+        ("    AP50     %s%s   (overlap from 0.5)"):format(number(report.ap50), interval(report.ap50_interval or {})),
         ("    AP       %s   (mean over 0.5, 0.55 ... 0.95)"):format(number(report.ap)),
         ("    AP75     %s"):format(number(report.ap75)), "",
     }

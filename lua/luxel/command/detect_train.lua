@@ -55,6 +55,10 @@ function command.options(parser)
     }:default "none"
     parser:option("--augment", "How training images vary: not, mirrored, or also moved, scaled, and in brightness and "
         .. "contrast."):choices({"none", "flips", "full"}):default "full"
+    options.add_number(parser, "--mosaic", "Share of the training images that are put together of windows of four; 0: "
+        .. "none.", 0, 0, 1)
+    options.add_number(parser, "--multi-scale", "Training images are by up to this share smaller or larger, every ten "
+        .. "batches of another size; 0: all of one.", 0, 0, 0.75)
     parser:flag("--resume", "Go on with the run in --out.")
     parser:flag("--overwrite", "Replace the run in --out.")
     parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
@@ -84,6 +88,20 @@ local function check(args)
         options.fail(("--size: expected a multiple of %d, got %d"):format(DARKNET_STRIDE, args.size))
     end
     options.check_size(args)
+end
+
+-- The multiples of 32 around the size, nil where there is to be one size.
+local function sizes_of(args)
+    if args.multi_scale == 0 then return nil end
+    local sizes, step = {}, DARKNET_STRIDE
+    for size = step, (math.floor(args.size * (1 + args.multi_scale))), step do
+        if size >= args.size * (1 - args.multi_scale) then sizes[#sizes + 1] = size end
+    end
+    if #sizes == 1 then
+        options.fail(("--multi-scale: there is no other multiple of %d from %g to %g; say more than %g"):format(step,
+            args.size * (1 - args.multi_scale), args.size * (1 + args.multi_scale), args.multi_scale))
+    end
+    return sizes
 end
 
 local function read_data(args)
@@ -168,7 +186,8 @@ local function plan(args, device, train_set, val_set)
         seed = args.seed, best = args.best, ema = args.ema > 0 and args.ema or nil, balanced = args.balanced or false,
         patience = args.patience > 0 and args.patience or nil, threshold = {false_marks = args.false_marks}, clip = 10,
         enhance = args.enhance ~= "none" and {{args.enhance}} or nil,
-        augment = AUGMENTS[args.augment] or false,
+        augment = AUGMENTS[args.augment] or false, mosaic = args.mosaic > 0 and args.mosaic or nil,
+        sizes = sizes_of(args),
         metadata = {
             model = args.model, network = network, size = args.size, classes = train_set.classes, images = #train_set,
             outside_sets = outside_sets(train_set),

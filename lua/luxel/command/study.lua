@@ -25,7 +25,8 @@ function command.options(parser)
         return nil, ("--age: expected years from 0 to 150, got '%s'"):format(text)
     end)
     parser:option("--urgency", "How urgent the request is, which some rules ask for."):choices {"routine", "urgent"}
-    parser:option("--explain", "Method of lx.explain for the heat maps, or none.", "layer_cam"):choices(
+    parser:option("--explain", "Method of lx.explain for the heat maps, or none; by default grad_cam where the network "
+        .. "averages its last maps, and else layer_cam."):choices(
         table.move(lx.explain.METHODS, 1, #lx.explain.METHODS, 2, {"none"}))
     options.add_number(parser, "--maps", "Heat maps at most: of the findings that are said to be there, or else of the "
         .. "likeliest.", 3, 0, 100, true)
@@ -73,7 +74,7 @@ function command.run(args)
         options.fail "--model: it finds boxes; luxel detect predict tells them"
     end
     local found = options.must(lx.report.study(predictor, args.image, {
-        explain = args.explain ~= "none" and args.explain or false, maps = args.maps, rules = rules, age = args.age,
+        explain = args.explain ~= "none" and args.explain, maps = args.maps, rules = rules, age = args.age,
         urgency = args.urgency,
     }))
     print(found)

@@ -20,6 +20,7 @@ return namespace("lx.data", {
     border_probe = require("luxel.data.border_probe").border_probe,
     mixup = mix.mixup,
     cutmix = mix.cutmix,
+    mosaic = mix.mosaic,
     phantom = phantom.dataset,
     phantom_save = phantom.save,
 })

@@ -4,6 +4,7 @@
 local args = require "luxel.args"
 local cells = require "luxel.data.cells"
 local core = require "luxel.core"
+local mix = require "luxel.data.mix"
 local pipeline = require "luxel.vision.pipeline"
 local random = require "luxel.random"
 local types = require "luxel.types"
@@ -13,7 +14,7 @@ local AUGMENT <const> = {{"hflip", p = 0.5}, {"rotate", 10}, {"shift", 0.1}, {"z
 
 local DEFAULTS <const> = {
     batch = 32, shuffle = true, balanced = false, seed = 1, augment = false, drop_last = false, mean = 0,
-    std = 1, skip = 0, memory = 64 << 20,
+    std = 1, skip = 0, memory = 64 << 20, every = 10,
 }
 
 -- Seconds after which a wait for a batch looks up, so that Ctrl-C is noticed.
@@ -165,10 +166,10 @@ local function styles_of(dataset, enhance)
     return levels
 end
 
--- The steps that images go through, with the size that comes out.
-local function steps_of(dataset, opts)
+-- The steps that images go through, with the size that comes out, that of a run of batches or the usual one.
+local function steps_of(dataset, opts, own)
     local steps = all_steps(opts)
-    local size = opts.size or pipeline.size_of(steps) or dataset.size
+    local size = own or opts.size or pipeline.size_of(steps) or dataset.size
     if not size then
         args.fail("batches: options: the images of this dataset have sizes of their own; say that of batches, as in "
             .. "size = 224")
@@ -236,9 +237,6 @@ local function mask_targets(labels, indices, masks, device)
     return targets
 end
 
--- Pixels of the network's image below which what is left of a box at an edge is no object any more.
-local LEAST_SIDE <const> = 2
-
 -- The objects of a batch as F.region_loss wants them, on the cpu, where that computes: {x, y, w, h, class} each, centre
 -- and size as fractions of the image; NaN all over an image of which nothing is known.
 local function box_targets(dataset, labels, indices, boxes, size)
@@ -246,7 +244,7 @@ local function box_targets(dataset, labels, indices, boxes, size)
     for i, index in ipairs(indices) do
         local list = {}
         for _, box in ipairs(labels[index] == labels[index] and boxes[i] or {}) do
-            if not box.crowd and math.min(box.w, box.h) >= LEAST_SIDE then
+            if not box.crowd and math.min(box.w, box.h) >= mix.LEAST_SIDE then
                 list[#list + 1] = {
                     (box.x + box.w / 2) / size, (box.y + box.h / 2) / size, box.w / size, box.h / size,
                     dataset:class_of(index, box),
@@ -279,6 +277,30 @@ local function targets_of(dataset, labels, indices, masks, device, boxes, size)
     return core.from_table(targets, "float32", device)
 end
 
+-- Names the draws of sizes, besides those of order.
+local SIZES <const> = -1
+
+-- The size of the batches of a run, from 0: the same one wherever the epoch is gone on with.
+local function size_of_run(opts, run)
+    return opts.sizes[random.stream(opts.seed, opts.epoch, SIZES, run):integer(#opts.sizes)]
+end
+
+-- To-be-closed: the loader that is read from, up to which image of the order.
+local Run = {}
+Run.__index = Run
+
+local function new_run() return setmetatable({last = 0}, Run) end
+
+function Run:open(loader, last)
+    self:__close()
+    self.loader, self.last = loader, last
+end
+
+function Run:__close()
+    local loader <close> = self.loader -- luacheck: ignore
+    self.loader = nil
+end
+
 --- Iterates over one epoch: `for x, y, indices in batches(dataset, {batch = 32, epoch = epoch}) do`.
 --
 -- x is float32 [B,C,S,S], (grey / 255 - mean) / std; y is float32 [B,1] of two classes (0 and 1), [B,K] of several
@@ -305,18 +327,22 @@ end
 --
 -- Breaking out of the loop, an error, or Ctrl-C stops the threads.
 ---@param dataset luxel.Dataset
----@param options? table epoch: default the next one, see above; balanced: each class as often as the others;
----  balance: {groups = the group of each image, most = 4}: each group's images of each class as often as the others,
----  but none more than `most` times; size: S,
----  else the pipeline's, else the dataset's; skip: batches to leave out, to go on within an epoch; device: default the
----  cpu; threads: those that read ahead; 0 is for the threads that compute doing it in between, the default on the cpu;
----  memory: bytes of batches that are made ahead; idle: called without arguments now and then while a batch is waited
----  for
+---@param options? table epoch: default the next one, see above; balanced: each class as often as the others; balance:
+---  {groups = the group of each image, most = 4}: each group's images of each class as often as the others, but none
+---  more than `most` times; size: S, else the pipeline's, else the dataset's; sizes: instead of it several, of which
+---  each run of `every` batches (default 10) has one that is drawn (Redmon and Farhadi 2017); skip: batches to leave
+---  out, to go on within an epoch; device: default the cpu; threads: those that read ahead; 0 is for the threads that
+---  compute doing it in between, the default on the cpu; memory: bytes of batches that are made ahead; idle: called
+---  without arguments now and then while a batch is waited for
 ---@return fun(): luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, luxel.Tensor?, table[][]?
 local function iterate(dataset, options)
     local opts = args.with_defaults(options, DEFAULTS)
     if opts.balance and opts.balanced then
         args.fail("batches: options: option 'balance': its cells are of one class already; leave out 'balanced'")
+    end
+    if opts.sizes and (opts.size or #opts.sizes == 0) then
+        args.fail("batches: options: option 'sizes': %s", opts.size and "one of them takes the place of 'size'; say "
+            .. "one of the two" or "there are none")
     end
     opts.epoch = opts.epoch or next_epoch(dataset, opts)
     local labels = core.to_table(dataset.labels)
@@ -326,28 +352,42 @@ local function iterate(dataset, options)
     local first = math.min(opts.skip * opts.batch, last) + 1
     order, draws = table.move(order, first, last, 1, {}), table.move(draws, first, last, 1, {})
     local device = opts.device and types.label("batches: options: option 'device'", opts.device) or "cpu"
-    local steps, size = steps_of(dataset, opts)
-    local loader = #order > 0 and open_loader(dataset, order, draws, steps, size, opts, device) or nil
-    local done = 0
+    local done, run = 0, new_run()
+    local function begin_run()
+        local from, images = opts.skip * opts.batch + done, #order - done
+        local own
+        if opts.sizes then
+            local per_run = opts.every * opts.batch
+            own, images = size_of_run(opts, from // per_run), math.min(images, per_run - from % per_run)
+        end
+        run.steps, run.size = steps_of(dataset, opts, own)
+        if images == 0 then return end -- there is nothing, of images that fit all the same
+        local last_one = done + images
+        run:open(open_loader(dataset, table.move(order, done + 1, last_one, 1, {}), table.move(draws, done + 1,
+            last_one, 1, {}), run.steps, run.size, opts, device), last_one)
+    end
+    begin_run()
     local function next_batch()
-        local n = math.min(opts.batch, #order - done)
-        if n == 0 then return nil end
-        local x, masks = wait(loader, opts.idle)
+        if done == #order then return nil end
+        if done == run.last then begin_run() end
+        local n = math.min(opts.batch, run.last - done)
+        local x, masks = wait(run.loader, opts.idle)
         local indices = table.move(order, done + 1, done + n, 1, {})
-        local boxes = dataset.boxes and move_boxes(dataset, indices, draws, done, steps, opts)
+        local boxes = dataset.boxes and move_boxes(dataset, indices, draws, done, run.steps, opts)
         done = done + n
         if device ~= "cpu" then
             local here <close> = x
             x = core.to_device(here, device)
         end
-        local y = targets_of(dataset, labels, indices, masks, device, boxes, size)
+        local y = targets_of(dataset, labels, indices, masks, device, boxes, run.size)
         return x, y, core.from_table(indices, "int32"), masks, boxes
     end
-    return next_batch, nil, nil, loader
+    return next_batch, nil, nil, run
 end
 
 return args.public("batches", "dataset: dataset, options: {batch: integer(1..65536)?, shuffle: boolean?, "
     .. "balanced: boolean?, balance: {groups: table, most: integer(1..)?}?, seed: integer?, epoch: integer?, "
     .. "enhance: table?, augment: boolean|table?, "
-    .. "size: integer(1..4096)?, drop_last: boolean?, mean: finite?, std: number(1e-6..1e6)?, skip: integer(0..)?, "
+    .. "size: integer(1..4096)?, sizes: integer(1..4096)[]?, every: integer(1..)?, "
+    .. "drop_last: boolean?, mean: finite?, std: number(1e-6..1e6)?, skip: integer(0..)?, "
     .. "device: string?, threads: integer(0..64)?, memory: number(0..)?, idle: function?}?", iterate)

@@ -149,30 +149,38 @@ local function match_coco(image, threshold, range)
     return out, count
 end
 
--- Precision at the recalls 0, 0.01 ... 1 on the average, and the recall reached; nil where nothing is to be found.
-local function curve_coco(images, count_images, threshold, range, most)
-    local all, count = {}, 0
+-- What became of the found boxes of a class, by falling scores, and how many objects each image has.
+local function matched_coco(images, count_images, threshold, range, most)
+    local all, wanted = {}, {}
     for at = 1, count_images do
+        wanted[at] = 0
         if images[at] then
-            local found, wanted = match_coco(images[at], threshold, range)
+            local found, count = match_coco(images[at], threshold, range)
             for _, one in ipairs(found) do
-                if one.rank <= most then
-                    one.order = #all + 1
+                if one.rank <= most and not one.ignored then
+                    one.order, one.image = #all + 1, at
                     all[one.order] = one
                 end
             end
-            count = count + wanted
+            wanted[at] = count
         end
     end
-    if count == 0 then return nil end
     table.sort(all, by_score)
+    return all, wanted
+end
+
+-- Precision at the recalls 0, 0.01 ... 1 on the average, and the recall reached, where each image counts so often (once
+-- without weights); nil where nothing is to be found.
+local function area_coco(all, wanted, weights)
+    local count = 0
+    for at, own in ipairs(wanted) do count = count + own * (weights and weights[at] or 1) end
+    if count == 0 then return nil end
     local recalls, precisions, hits, misses = {}, {}, 0, 0
-    for _, one in ipairs(all) do
-        if not one.ignored then
-            if one.hit then hits = hits + 1 else misses = misses + 1 end
-        end
-        recalls[#recalls + 1] = hits / count
-        precisions[#precisions + 1] = hits > 0 and hits / (hits + misses) or 0
+    for i, one in ipairs(all) do
+        local weight = weights and weights[one.image] or 1
+        if one.hit then hits = hits + weight else misses = misses + weight end
+        recalls[i] = hits / count
+        precisions[i] = hits > 0 and hits / (hits + misses) or 0
     end
     for i = #precisions - 1, 1, -1 do precisions[i] = math.max(precisions[i], precisions[i + 1]) end
     local sum, at = 0, 1
@@ -182,6 +190,8 @@ local function curve_coco(images, count_images, threshold, range, most)
     end
     return sum / (POINTS + 1), recalls[#recalls] or 0
 end
+
+local function curve_coco(...) return area_coco(matched_coco(...)) end
 
 local function mean(values)
     if #values == 0 then return nil end
@@ -329,6 +339,53 @@ function metrics.detection_ap(truth, detections, options)
     end
     if #values == 0 then return nil, "there is no object to find" end
     return mean(values), each
+end
+
+local new_ap = result_type("average precision", {"value", "low", "high", "units"}, function(self)
+    return self.low and ("%.4f  [%.4f, %.4f]"):format(self.value, self.low, self.high) or ("%.4f"):format(self.value)
+end)
+
+--- Average precision of boxes at one threshold of the overlap by COCO's rule, as `detection_ap` gives it, with an
+--- interval by the percentile bootstrap of patients, where these are told, else of images. What boxes hit is settled
+--- before; an image that is drawn twice counts twice.
+---@param truth {image: any, class: any, box: number[], area: number?, crowd: boolean?}[] as of `coco`
+---@param detections {image: any, class: any, box: number[], score: number}[]
+---@param options? {iou: number, images: any[], patients: table<any, any>, n: integer, seed: integer, level: number}
+---  iou: default 0.5; images: as of `coco`; patients: of each image; n, seed, level: as of `bootstrap`
+---@return {value: number, low: number?, high: number?, units: integer}? ap units: how many patients were drawn from;
+---  no interval where there are fewer than two, or where most resamples have no object
+---@return string? message why nil: there is no object to find
+function metrics.detection_ap_interval(truth, detections, options)
+    local opts = args.with_defaults(options, random_resamples.DEFAULTS)
+    local caller = "detection_ap_interval"
+    local images, place = images_of(caller, truth, detections, opts.images)
+    local classes, names = by_class(caller, truth, detections, place)
+    local curves, source, groups = {}, {}, {}
+    for i, class in ipairs(names) do
+        curves[i] = {matched_coco(classes[class], #images, opts.iou or 0.5, ALL, MOST_FOUND)}
+    end
+    local function value(weights)
+        local values = {}
+        for _, curve in ipairs(curves) do values[#values + 1] = (area_coco(curve[1], curve[2], weights)) end
+        return mean(values)
+    end
+    local whole = value()
+    if not whole then return nil, "there is no object to find" end
+    for i, image in ipairs(images) do
+        source[i], groups[i] = i, opts.patients and opts.patients[image]
+        if opts.patients and groups[i] == nil then
+            args.fail("%s: options: option 'patients': there is none for the image %s", caller, args.describe(image))
+        end
+    end
+    local units = random_resamples.units({n = #images, source = source}, opts.patients and groups, caller)
+    local stream, values = random.stream(opts.seed), {}
+    for _ = 1, #units > 1 and opts.n or 0 do
+        values[#values + 1] = value(random_resamples.drawn(units, #images, stream))
+    end
+    local low, high = random_resamples.percentile(values, opts.n, opts.level)
+    -- resamples that all agree say nothing of what other patients would be like
+    local is_wide = low and low < high
+    return new_ap {value = whole, low = is_wide and low or nil, high = is_wide and high or nil, units = #units}
 end
 
 -- ---- free response --------------------------------------------------------------------------------------------
@@ -514,11 +571,7 @@ function metrics.froc_intervals(images, options)
         "froc_intervals")
     local stream = random.stream(opts.seed)
     for _ = 1, #units > 1 and opts.n or 0 do
-        local weights = {}
-        for i = 1, #images do weights[i] = 0 end
-        for _ = 1, #units do
-            for _, i in ipairs(units[stream:integer(#units)]) do weights[i] = weights[i] + 1 end
-        end
+        local weights = random_resamples.drawn(units, #images, stream)
         for k, value in ipairs(weighted_sensitivities(images, marks, rates, weights) or {}) do
             table.insert(values[k], value)
         end
@@ -598,6 +651,7 @@ local BOXES <const> = "truth: table[], detections: table[], options: {images: an
 return {public = args.publish("", metrics, {
     coco = BOXES .. "}?",
     detection_ap = BOXES .. ', iou: number(0..1)?, rule: "coco"|"voc"|"voc07"?}?',
+    detection_ap_interval = BOXES .. ", iou: number(0..1)?, patients: table?, " .. random_resamples.OPTIONS .. "}?",
     lesion_marks = BOXES .. ', rule: "centre"|number(0..1)?, patients: table?}?',
     froc = "images: table[]", froc_sensitivity = "images: table[], rates: finite[]?",
     jafroc = "images: table[], options: {" .. random_resamples.OPTIONS .. "}?",

@@ -38,6 +38,20 @@ function resampling.units(kept, groups, caller)
     return list
 end
 
+--- How often each image is in a resample of whole patients.
+---@param units integer[][]
+---@param n integer images
+---@param stream table of random numbers
+---@return integer[] weights
+function resampling.drawn(units, n, stream)
+    local weights = {}
+    for i = 1, n do weights[i] = 0 end
+    for _ = 1, #units do
+        for _, i in ipairs(units[stream:integer(#units)]) do weights[i] = weights[i] + 1 end
+    end
+    return weights
+end
+
 -- The units, of which there have to be enough; with both classes where those are wanted.
 local function enough_units(kept, groups, both, caller)
     local list = resampling.units(kept, groups, caller)

@@ -182,13 +182,13 @@ function PLANS.yolo(plan, section, from)
     if #(o.anchors or {}) ~= 2 * count then
         refuse(section, "num=%d wants %d numbers of anchors, there are %d", count, 2 * count, #(o.anchors or {}))
     end
-    local all, anchors = pairs_of(o.anchors), {}
-    for i, place in ipairs(o.mask or {}) do
-        anchors[i] = all[place + 1] or refuse(section, "mask=%d is beyond the %d anchors", place, count)
+    local all, anchors, own = pairs_of(o.anchors), {}, {}
+    for i = 1, o.mask and #o.mask or count do
+        own[i] = o.mask and o.mask[i] + 1 or i
+        anchors[i] = all[own[i]] or refuse(section, "mask=%d is beyond the %d anchors", own[i] - 1, count)
     end
-    if not o.mask then anchors = all end
     plan_detection(section, from, anchors, 5 + classes)
-    plan.detection = {kind = "yolo", anchors = anchors, classes = classes, options = o}
+    plan.detection = {kind = "yolo", anchors = anchors, all = all, own = own, classes = classes, options = o}
 end
 
 -- The numbers of the layers that a section reads, from 0.
@@ -253,7 +253,8 @@ end
 ---@field height integer of the images that the file names; others may do
 ---@field width integer
 ---@field layers Module the layers by their numbers in darknet, from 0
----@field detections {kind: "region"|"yolo", layer: integer, anchors: number[][], classes: integer, options: table}[]
+---@field detections {kind: "region"|"yolo", layer: integer, anchors: number[][], all: number[][]?, own: integer[]?,
+---  classes: integer, options: table}[] all, own: of "yolo", the anchors of all maps, and the numbers of this one's
 ---@field header {major: integer, minor: integer, revision: integer, seen: integer, bytes: integer}? of its weights
 local Darknet = nn.class("Darknet")
 darknet.Darknet = Darknet

@@ -23,6 +23,7 @@ for name, f in pairs {
     TverskyLoss = F.tversky_loss,
     NTXentLoss = F.nt_xent_loss,
     RegionLoss = F.region_loss,
+    YoloLoss = F.yolo_loss,
 } do
     local class = Module.class(name)
     losses[name] = class

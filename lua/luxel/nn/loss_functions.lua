@@ -401,6 +401,49 @@ local function known_images(truth)
     return known
 end
 
+-- The loss of one map of a detector with so many anchors of its own; `anchors(height, width)`: all of them as a flat
+-- list, in cells.
+local function loss_of_map(name, x, truth, options, settings, count, anchors)
+    check.float(name, "input", x, {"N", "C", "H", "W"})
+    local n, channels, height, width = table.unpack(x.shape)
+    check.float(name, "truth", truth, {n, "T", 5})
+    anchors = anchors(height, width)
+    local classes = channels / count - 5
+    if classes < 1 or classes % 1 ~= 0 or n * height * width == 0 then
+        check.fail(name, "input: expected [N,C,H,W] with C of %d anchors times 5 + classes numbers, got %s", count,
+            args.describe(x))
+    end
+    events.cannot_replay(("computes a %s, which the host does; compile the network alone"):format(
+        name == "yolo_loss" and "yolo loss" or "region loss"))
+    if truth.shape[2] == 0 then truth = lx.zeros(n, 1, 5) end
+    truth = core.contiguous(truth:detach():to("cpu"))
+    local known = known_images(truth)
+    if #known == 0 then return (x * 0):sum(), {objects = 0, cost = 0, any = 0, coordinates = 0, with_object = 0,
+        without_object = 0, classes = 0} end
+    if #known < n then
+        local places = lx.tensor(known, {dtype = "int32"})
+        truth, x, n = truth:index_select(1, places), x:index_select(1, places:to(x.device)), #known
+    end
+    settings.thresh = settings.thresh or options.thresh
+    for _, key in ipairs {"object_scale", "noobject_scale", "class_scale", "coord_scale"} do
+        settings[key] = options[key] or settings[key]
+    end
+    local share = options.reduction == "sum" and 1 or 1 / n
+    local differences, sums = core.region(core.contiguous(x:detach():to("cpu")), truth, anchors, settings, settings.own)
+    local gradient = core.to_device(core.binary("mul", differences, -share), x.device)
+    local figures, objects = {cost = sums.cost, objects = math.tointeger(sums.objects)}, sums.objects
+    local loss = 0.0
+    for _, part in ipairs(REGION_PARTS) do
+        figures[part] = sums[part] * share
+        loss = loss + figures[part]
+    end
+    figures.any = sums.any / (n * height * width * count)
+    if objects > 0 then
+        for _, key in ipairs {"iou", "class", "objectness", "recall"} do figures[key] = sums[key] / objects end
+    end
+    return ops.with_gradient(x, loss, gradient), figures
+end
+
 --- The loss of YOLO v2 (Redmon and Farhadi 2017) over the map of a region layer: squared differences of sigmoid(x),
 --- sigmoid(y), the logarithms of width and height, and objectness; cross-entropy of classes. Each object is up to the
 --- anchor of its cell whose shape is the most like its own, the last object where two want the same; objectness of the
@@ -427,47 +470,55 @@ end
 --- the squared differences through the sigmoid; of objects, nil without any, the means of iou, probability of the right
 --- class, objectness, and the share with an iou above 0.5; any: mean objectness of all anchors
 function F.region_loss(x, truth, options)
-    local name = "region_loss"
-    check.float(name, "input", x, {"N", "C", "H", "W"})
-    local n, channels, height, width = table.unpack(x.shape)
-    check.float(name, "truth", truth, {n, "T", 5})
-    local anchors = flat_anchors(name, options.anchors)
-    local classes = 2 * channels / #anchors - 5
-    if classes < 1 or classes % 1 ~= 0 or n * height * width == 0 then
-        check.fail(name, "input: expected [N,C,H,W] with C of %d anchors times 5 + classes numbers, got %s",
-            #anchors // 2, args.describe(x))
-    end
-    events.cannot_replay("computes a region loss, which the host does; compile the network alone")
-    if truth.shape[2] == 0 then truth = lx.zeros(n, 1, 5) end
-    truth = core.contiguous(truth:detach():to("cpu"))
-    local known = known_images(truth)
-    if #known == 0 then return (x * 0):sum(), {objects = 0, cost = 0, any = 0, coordinates = 0, with_object = 0,
-        without_object = 0, classes = 0} end
-    if #known < n then
-        local places = lx.tensor(known, {dtype = "int32"})
-        truth, x, n = truth:index_select(1, places), x:index_select(1, places:to(x.device)), #known
-    end
     local settings = {warming = (options.seen or WARMING) < WARMING, through_sigmoid = true}
-    for _, key in ipairs {"object_scale", "noobject_scale", "class_scale", "coord_scale", "thresh"} do
-        settings[key] = options[key]
-    end
     for key, default in pairs(REGION_FLAGS) do
         if options[key] == nil then settings[key] = default else settings[key] = options[key] end
     end
-    local share = options.reduction == "sum" and 1 or 1 / n
-    local differences, sums = core.region(core.contiguous(x:detach():to("cpu")), truth, anchors, settings)
-    local gradient = core.to_device(core.binary("mul", differences, -share), x.device)
-    local figures, objects = {cost = sums.cost, objects = math.tointeger(sums.objects)}, sums.objects
-    local loss = 0.0
-    for _, part in ipairs(REGION_PARTS) do
-        figures[part] = sums[part] * share
-        loss = loss + figures[part]
+    return loss_of_map("region_loss", x, truth, options, settings, #options.anchors, function()
+        return flat_anchors("region_loss", options.anchors)
+    end)
+end
+
+--- The loss of YOLO v3 (Redmon and Farhadi 2018) over one of the maps of a network: an object is up to the anchor whose
+--- shape is the most like its own, of all maps, in the cell of its centre; if that anchor is another map's, there is
+--- nothing to do for it here. Cross-entropy of the sigmoids of x, y, objectness and each class, and squared differences
+--- of the logarithms of width and height; coordinates times 2 - w h. Objectness of the other anchors is to be 0, but
+--- not of those whose box overlaps an object by more than `ignore`. An anchor that two objects want has the place of
+--- the last one, and both classes. The loss of a network is the sum over its maps. Of x and y, whose targets are no
+--- whole numbers, the cross-entropy is above 0 also where all is right. Computed by the cpu for every device.
+---@param x Tensor [N,own (5 + classes),H,W] before activations
+---@param truth Tensor [N,T,5] as of `region_loss`
+---@param options {anchors: number[][], own: integer[], size: {[1]: integer, [2]: integer}|integer, ignore: number,
+--- object_scale: number, noobject_scale: number, class_scale: number, coord_scale: number, by_size: boolean, reduction:
+--- "mean"|"sum"} anchors: {width, height} each in pixels of the network's images, those of all maps; own: the numbers
+--- from 1 of those of this map; size: of these images, {height, width} or both as one; ignore: default 0.7; the scales:
+--- default 1; by_size: coordinates times 2 - w h, default true; reduction: over images, default "mean"
+---@return Tensor loss 0-d
+---@return {coordinates: number, with_object: number, without_object: number, classes: number, cost: number,
+--- iou: number?, class: number?, objectness: number?, recall: number?, any: number, objects: integer} figures as of
+--- `region_loss`; objects: those that are up to this map
+function F.yolo_loss(x, truth, options)
+    local settings = {
+        thresh = options.ignore or 0.7, by_size = options.by_size ~= false, own = options.own, object_scale = 1,
+    }
+    local seen, count = {}, #options.anchors
+    for i, place in ipairs(options.own) do
+        if place > count or seen[place] then
+            args.fail("yolo_loss: options: option 'own': expected different numbers of the %d anchors, got %d at place "
+                .. "%d", count, place, i)
+        end
+        seen[place] = true
     end
-    figures.any = sums.any / (n * height * width * #anchors // 2)
-    if objects > 0 then
-        for _, key in ipairs {"iou", "class", "objectness", "recall"} do figures[key] = sums[key] / objects end
-    end
-    return ops.with_gradient(x, loss, gradient), figures
+    if #options.own == 0 then args.fail("yolo_loss: options: option 'own': there are none") end
+    return loss_of_map("yolo_loss", x, truth, options, settings, #options.own, function(height, width)
+        local flat, size = flat_anchors("yolo_loss", options.anchors), options.size
+        local down, across = size, size
+        if type(size) == "table" then down, across = size[1], size[2] end
+        for i = 1, #flat, 2 do
+            flat[i], flat[i + 1] = flat[i] * width / across, flat[i + 1] * height / down
+        end
+        return flat
+    end)
 end
 
 -- ---- declarations ---------------------------------------------------------------------------------------------
@@ -494,6 +545,9 @@ local signatures = {
 signatures.region_loss = "x: tensor, truth: tensor, options: {anchors: table[], object_scale: finite(0..)?, "
     .. "noobject_scale: finite(0..)?, class_scale: finite(0..)?, coord_scale: finite(0..)?, thresh: number(0..1)?, "
     .. 'rescore: boolean?, bias_match: boolean?, by_size: boolean?, seen: integer(0..)?, reduction: "mean"|"sum"?}'
+signatures.yolo_loss = "x: tensor, truth: tensor, options: {anchors: table[], own: integer(1..)[], "
+    .. "size: pair(1..65536), ignore: number(0..1)?, object_scale: finite(0..)?, noobject_scale: finite(0..)?, "
+    .. 'class_scale: finite(0..)?, coord_scale: finite(0..)?, by_size: boolean?, reduction: "mean"|"sum"?}'
 for name, own in pairs(OPTIONS) do
     if own ~= "" then own = own .. ", " end
     signatures[name] = ("x: tensor, target: tensor, options: {%s%s}?"):format(own, REDUCTION)

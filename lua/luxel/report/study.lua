@@ -217,8 +217,9 @@ end
 function study.findings(predictor, answer, options)
     local findings = FINDINGS[predictor.task](predictor, answer)
     table.sort(findings, likelier)
-    if options.explain then
-        local ok, message, code = add_maps(predictor, answer, findings, options)
+    if options.explain ~= false then
+        local method = options.explain or lx.explain.usual(predictor)
+        local ok, message, code = add_maps(predictor, answer, findings, {explain = method, maps = options.maps})
         if not ok then return nil, message, code end
     end
     return findings

@@ -147,7 +147,7 @@ function run.recipe_of(fit)
         } or "none"),
         ["label smoothing"] = text_of(fit.label_smoothing or "none"), mixup = text_of(fit.mixup or "none"),
         cutmix = text_of(fit.cutmix or "none"), ema = text_of(fit.ema or "none"), swa = text_of(fit.swa or "none"),
-        clip = text_of(fit.clip or "none"),
+        mosaic = text_of(fit.mosaic or "none"), sizes = text_of(fit.sizes or "one"), clip = text_of(fit.clip or "none"),
         optimizer = text_of(fit.optimizer.class_name or "one's own"), ["the optimiser's options"] = text_of(groups),
         schedule = fit.scheduler and text_of(fit.scheduler.class_name or "one's own") or "none",
         ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
@@ -178,7 +178,7 @@ end
 -- What runs had that a file says nothing of, because it is older.
 local NEW <const> = {
     ["what is frozen"] = "nothing", ["the first weights"] = "new", ["label smoothing"] = "none", mixup = "none",
-    cutmix = "none", swa = "none", anchors = "none",
+    cutmix = "none", mosaic = "none", sizes = "one", swa = "none", anchors = "none",
     ["the loss of boxes"] = "the usual", balance = "none", ["group weights"] = "none",
     ["the calibration"] = "the usual", ["the threshold"] = "the usual",
     ["what is calibrated on"] = "the validation images", ["what of the films it sees"] = "all",

@@ -1,5 +1,5 @@
 --- What is made of the images and labels of a batch before the loss sees them: labels that are less than sure, and
---- images that are mixed with others of the batch.
+--- images that are mixed with others of the batch, or put together of them.
 
 local args = require "luxel.args"
 local lx = require "luxel"
@@ -11,6 +11,12 @@ local targets = {}
 --- Raises where the options do not fit the task.
 ---@param fit table
 function targets.prepare(fit)
+    for _, name in ipairs {"mosaic", "sizes"} do
+        if fit[name] and fit.train.task ~= "detection" then
+            args.fail("fit: options: option '%s': it is for boxes, and the task is '%s'; leave it out", name,
+                fit.train.task)
+        end
+    end
     for _, name in ipairs {"label_smoothing", "mixup", "cutmix"} do
         local value = fit[name]
         if value and (fit.train.task == "segmentation" or fit.train.task == "detection") then
@@ -33,9 +39,12 @@ end
 -- The share 1 - smoothing of the truth, and the rest for all answers alike (Szegedy et al., CVPR 2016).
 local function smoothed(y, smoothing, answers) return y * (1 - smoothing) + smoothing / answers end
 
+-- Names what is drawn for a batch.
+local function index_of(epoch, number) return epoch << 24 | number end
+
 -- Which mixture of the two a batch gets, and the options of its draw.
 local function mixture_of(fit, epoch, number)
-    local index = epoch << 24 | number
+    local index = index_of(epoch, number)
     local cut = fit.cutmix and (not fit.mixup or random.stream(fit.seed, index, 1):uniform(0, 1) < 0.5)
     return cut and mix.cutmix or mix.mixup, {alpha = cut and fit.cutmix or fit.mixup, seed = fit.seed, index = index}
 end
@@ -49,7 +58,13 @@ end
 ---@param number integer of the batch in its epoch, from 0: with seed and epoch it names what is drawn
 ---@return Tensor x, Tensor y
 function targets.of(fit, x, y, epoch, number)
-    if not (fit.label_smoothing or fit.mixup or fit.cutmix) then return x, y end
+    if fit.mosaic then
+        local images, objects = mix.mosaic(x, y, {share = fit.mosaic, seed = fit.seed, index = index_of(epoch, number)})
+        x:free()
+        return images, objects
+    elseif not (fit.label_smoothing or fit.mixup or fit.cutmix) then
+        return x, y
+    end
     return lx.no_grad(function()
         local several = fit.task == "classes"
         if several then y = one_hot(y, #fit.train.classes) end

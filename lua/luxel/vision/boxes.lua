@@ -13,6 +13,7 @@ local random = require "luxel.random"
 local boxes = {}
 
 local TINY <const> = 1e-12
+local SMALLEST <const> = 2.0 ^ -126 -- the smallest normal number
 
 -- ---- forms ----------------------------------------------------------------------------------------------------
 
@@ -338,6 +339,51 @@ function boxes.to_image(b, height, width, options)
     return positive(out):minimum(most)
 end
 
+-- ---- maps -----------------------------------------------------------------------------------------------------
+
+--- Boxes around what is high in a map, as those of `lx.explain` or `lx.anomaly`: one around each connected component of
+--- what is at least `share` of its largest value (Zhou et al. 2016, who take 0.2, and of that the largest component),
+--- or at least `level`. Where nothing is above 0 there is none.
+---@param map Tensor float32 [H,W] or [1,H,W]
+---@param options? {share: number, level: number, least: integer} share: default 0.2, not beside `level`; least: a
+---  component has so many pixels, default 1
+---@return Tensor b [K,4] corners in pixels of the map, the best first
+---@return Tensor scores [K], the largest value in each
+function boxes.of_map(map, options)
+    local rank = map.ndim
+    check.float("of_map", "map", map, rank == 3 and {1, "H", "W"} or {"H", "W"})
+    options = options or {}
+    if options.share and options.level then
+        args.fail("of_map: options: option 'share': it is one way to say from where on, and 'level' another: say one")
+    end
+    local plain = on_cpu(map):reshape(map.shape[rank - 1], map.shape[rank])
+    if (plain * 0):sum():item() ~= 0 then args.fail("of_map: map: it has numbers that are not finite") end
+    local least = math.max(options.level or (options.share or 0.2) * plain:max():item(), SMALLEST)
+    local inside = plain:ge(least):float()
+    local labels, parts = core.connected_components(core.cast(core.binary("mul", inside, 255), "uint8"), true)
+    local rows, numbers, best = plain:totable(), labels:totable(), {}
+    for y, row in ipairs(numbers) do
+        for x, part in ipairs(row) do
+            if part > 0 then best[part] = math.max(best[part] or 0, rows[y][x]) end
+        end
+    end
+    local kept = {}
+    for k, part in ipairs(parts) do
+        if part.area >= (options.least or 1) then kept[#kept + 1] = {part = part, score = best[k], order = k} end
+    end
+    if #kept == 0 then return lx.zeros(0, 4), lx.zeros(0) end
+    table.sort(kept, function(a, b)
+        if a.score ~= b.score then return a.score > b.score end
+        return a.order < b.order
+    end)
+    local corners, scores = {}, {}
+    for i, one in ipairs(kept) do
+        local part = one.part
+        corners[i], scores[i] = {part.x, part.y, part.x + part.w, part.y + part.h}, one.score
+    end
+    return lx.tensor(corners), lx.tensor(scores)
+end
+
 -- ---- anchors --------------------------------------------------------------------------------------------------
 
 local function size_iou(w, h, anchor)
@@ -450,5 +496,6 @@ return namespace("lx.vision.boxes", args.publish("", boxes, {
     decode_yolo = "map: tensor, options: {anchors: table[], size: pair(1..65536), threshold: number(0..1)?}",
     to_image = "b: tensor, height: integer(1..16777215), width: integer(1..16777215), "
         .. 'options: {fit: "stretch"|"letterbox"?, size: pair(1..65536)?, clip: boolean?}?',
+    of_map = "map: tensor, options: {share: number(0..1)?, level: finite?, least: integer(1..)?}?",
     anchors = "sizes: tensor|table[], k: integer(1..64), options: {seed: integer?, starts: integer(1..1000)?}?",
 }))

@@ -269,14 +269,14 @@ end
 --- is. Where nothing is found it is the whole picture but the bars.
 ---@param image Tensor one image; of colours the first channel is looked at
 ---@return {x: integer, y: integer, w: integer, h: integer} pixels from the top left
-function enhance.find_lungs(image) return core.find_lungs(image) end
+function enhance.find_lungs(image) return core.find_lungs({image})[1] end
 
 --- Cuts out the part with both lungs.
 ---@param image Tensor one image
 ---@return Tensor
 ---@return {x: integer, y: integer, w: integer, h: integer} where it was, in pixels from the top left
 function enhance.lung_crop(image)
-    local box = core.find_lungs(image)
+    local box = enhance.find_lungs(image)
     return geometry.crop(image, box), box
 end
 
