@@ -90,6 +90,19 @@ describe("a worklist #slow", function()
         assert.is_nil(text:find("https?://"))
         assert.is_nil(text:find("<script", 1, true))
         assert.matches("broken.png", text)
+        -- in order, each with its share as a bar, and those that are called ill stand out
+        local rows, place = assert(csv.read(work .. "/list.csv")), 0
+        for class, rank, share, bar, label in text:gmatch('<figure([^>]*)><img [^>]+><figcaption><b>(%d+)%. ([%d.]+)'
+            .. '\u{a0}%%</b><span class="share"><i style="width:(%d+)%%"></i></span>called ([%w_]+)<br>') do
+            place = place + 1
+            local row = rows[place]
+            assert.equal(place, tonumber(rank))
+            assert.equal(row.label, label)
+            assert.near(100 * tonumber(row["probability of INFECTED"]), tonumber(share), 0.051)
+            assert.near(tonumber(share), tonumber(bar), 0.6)
+            assert.equal(label == "INFECTED" and ' class="called"' or "", class)
+        end
+        assert.equal(51, place)
         assert.is_true(text:find(lx.predictor.NOTICE, 1, true) < text:find("<h2>", 1, true))
     end)
 
