@@ -146,6 +146,20 @@ describe("a plot", function()
         assert.is_nil(plot.svg({{kind = "line", y = {1}, name = "model"}}, {legend = false}):find(">model<", 1, true))
     end)
 
+    it("has the names of points below them, as of bars", function()
+        for _, kind in ipairs {"scatter", "bar"} do
+            local elements = parse(plot.svg({{kind = kind, x = {1, 2}, y = {3, 4}, names = {"first", "second"}}},
+                {x_range = {0.5, 2.5}, y_range = {0, 5}}))
+            local at_x, found = places(elements, {0.5, 2.5}, {0, 5}), {}
+            for _, text in ipairs(all(elements, "text")) do found[text.text] = tonumber(text.x) end
+            assert.near(at_x(1), found.first, 0.006)
+            assert.near(at_x(2), found.second, 0.006)
+            assert.is_nil(found["1.5"])
+        end
+        assert.error_matches(function() plot.svg {{kind = "scatter", y = {1, 2}, names = {"a"}}} end,
+            "names: expected 2")
+    end)
+
     it("differs in dashes and markers, and repeats after six", function()
         local layers = {}
         for k = 1, 7 do layers[k] = {kind = "line", y = {k, k + 1}} end

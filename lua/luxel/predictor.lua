@@ -52,6 +52,7 @@ local Predictor = {}
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
 ---@field info luxel.ImageInfo? what the file says of itself
+---@field age number? of the patient in years, as it was given or as the file says
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
 ---@field reasons {code: "population"|"close"|"unlike"|"quality", message: string}[]? why it is uncertain: the patient
@@ -604,7 +605,7 @@ local function ask(self, small, sizes, out, places)
                     entry.findings)
                 for key, value in pairs(judgement) do entry[key] = value end
             end
-            local other = doubt.population(self.metadata, entry.info)
+            local other = doubt.population(self.metadata, entry.age)
             if other then
                 entry.uncertain, entry.reasons = true, entry.reasons or {}
                 table.insert(entry.reasons, 1, other)
@@ -623,8 +624,9 @@ end
 --- The answers to several films, which go through the network together. One that cannot be read or answered does not
 --- hold up the others.
 ---@param sources (string|{bytes: string, name: string?})[] paths, or bytes of files
----@param options? {quality: boolean?, images: boolean?} quality: look for what speaks against reading a picture
----  (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]
+---@param options? {quality: boolean?, images: boolean?, age: number?} quality: look for what speaks against reading a
+---  picture (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]; age: of
+---  the patients in years, default what a DICOM file says
 ---@return (luxel.Answer|{path: string, message: string, code: string})[] answers in order; with a message and a code
 ---  ("io", "format", "result", "device", "memory") instead of a label where there is none
 function Predictor:all(sources, options)
@@ -637,8 +639,8 @@ function Predictor:all(sources, options)
             local i, image = first + k - 1, found.image
             if image then
                 out[i] = {
-                    path = found.name, info = found.info, findings = opts.quality and lx.vision.quality(image) or nil,
-                    image = opts.images and image or nil,
+                    path = found.name, info = found.info, age = opts.age or doubt.years(found.info.age),
+                    findings = opts.quality and lx.vision.quality(image) or nil, image = opts.images and image or nil,
                 }
                 images[#images + 1], places[#places + 1] = image, i
                 sizes[#places] = {image.shape[2], image.shape[3]}
@@ -676,7 +678,7 @@ end
 
 args.type("predictor", "a Predictor", "table", function(value) return getmetatable(value) == Predictor end)
 
-local OPTIONS <const> = "options: {quality: boolean?, images: boolean?}?"
+local OPTIONS <const> = "options: {quality: boolean?, images: boolean?, age: finite(0..150)?}?"
 
 args.publish("Predictor:", Predictor, {
     logits = "predictor: predictor, dataset: dataset", probabilities = "predictor: predictor, dataset: dataset",

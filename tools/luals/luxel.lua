@@ -19,6 +19,7 @@ local lx = {}
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
 ---@field info luxel.ImageInfo? what the file says of itself
+---@field age number? of the patient in years, as it was given or as the file says
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
 ---@field reasons {code: "population"|"close"|"unlike"|"quality", message: string}[]? why it is uncertain: the patient is older or younger than those of the training, it is close to the threshold, unlike the images of the training, or for its findings
@@ -920,7 +921,7 @@ local Predictor = {}
 --- The answers to several films, which go through the network together. One that cannot be read or answered does not
 --- hold up the others.
 ---@param sources (string|{bytes: string, name: string?})[] paths, or bytes of files
----@param options? {quality?: boolean, images?: boolean} quality: look for what speaks against reading a picture (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]
+---@param options? {quality?: boolean, images?: boolean, age?: number} quality: look for what speaks against reading a picture (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]; age: of the patients in years, default what a DICOM file says
 ---@return (luxel.Answer|{path: string, message: string, code: string})[] answers in order; with a message and a code ("io", "format", "result", "device", "memory") instead of a label where there is none
 function Predictor:all(sources, options) end
 
@@ -967,7 +968,7 @@ function Predictor:overlaps(dataset, options) end
 
 --- The answer to one film; `predictor(source)` is the same.
 ---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
----@param options? {quality?: boolean, images?: boolean} as for `all`
+---@param options? {quality?: boolean, images?: boolean, age?: number} as for `all`
 ---@return luxel.Answer? answer, string? message, string? code as of `all`
 function Predictor:predict(source, options) end
 
@@ -5633,7 +5634,9 @@ function lx.vision.canny(image, low, high) end
 ---@return Tensor
 function lx.vision.centre_crop(image, height, width, options) end
 
---- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
+--- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994), counted in 256 levels whatever the dtype: on
+--- uint8 to the bit what OpenCV's CLAHE gives, and on float32 the same but finer, between those levels by straight
+--- lines. (OpenCV counts 16 bits in 65,536 levels, where the limit does nothing.)
 ---@param image Tensor
 ---@param options? {clip?: number, tiles?: integer, white?: number} clip: the most that a level counts, times the mean, 0 for no limit; tiles: each way
 ---@return Tensor of the shape and dtype of the image

@@ -13,7 +13,7 @@ local command = {summary = "Reports on one radiograph: findings, doubt, heat map
 --- Adds the options of the command.
 function command.options(parser)
     parser:argument("image", "Image file (" .. table.concat(lx.vision.formats, ", ") .. ")."):args("?")
-    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of the image.")
     options.add_device(parser)
     parser:option("--suggest", "Adds suggestions for the reader, by a file of rules; by default those of Luxel "
@@ -67,7 +67,7 @@ function command.run(args)
     if args.report and args.report == args.json then options.fail "--report and --json are two files, of one name" end
     local device, words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", words, "\n") end
-    local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if predictor.task == "segmentation" then
         options.fail "--model: it finds masks; luxel predict --masks writes them"
     elseif predictor.task == "detection" then
