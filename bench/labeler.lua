@@ -3,6 +3,7 @@
 --
 --     lua5.4 bench/labeler.lua [REPORTS.csv]
 --     lua5.4 bench/labeler.lua REPORTS.csv --disagreements      -- prints reports: 100 to read, drawn with a fixed seed
+--     lua5.4 bench/labeler.lua REPORTS.csv --making             -- the same of the two thirds that rules are made on
 
 local csv = require "luxel.io.csv"
 local lx = require "luxel"
@@ -14,6 +15,9 @@ local PATH <const> = arg[1] or (os.getenv("LUXEL_DATA") or "../shared/data") .. 
 local FEW <const> = 20 -- cases over all reports, below which a figure says little
 local READ <const>, SEED <const> = 100, 20261202
 
+-- Whether a report is of the part that is looked at.
+local function is_judged(uid) return mesh.is_test(uid) == (arg[2] ~= "--making") end
+
 local reports = assert(csv.read(PATH))
 
 -- ---- against MeSH ---------------------------------------------------------------------------------------------
@@ -24,9 +28,12 @@ local function judged()
     for _, row in ipairs(reports) do
         local truth = mesh.labels(row.MeSH)
         if truth and (row.findings .. row.impression):find("%S") then
-            local test, found = mesh.is_test(row.uid), nil
-            if test then found = lx.text.label {findings = row.findings, impression = row.impression} end
-            list[#list + 1] = {row = row, truth = truth, found = found, test = test}
+            local test, found, chosen = is_judged(row.uid), nil, nil
+            if test then
+                local report = {findings = row.findings, impression = row.impression}
+                found, chosen = lx.text.label(report), lx.text.label(report, {choice = "present"})
+            end
+            list[#list + 1] = {row = row, truth = truth, found = found, chosen = chosen, test = test}
         end
     end
     return list
@@ -38,13 +45,14 @@ local function ratio(a, b) return b > 0 and ("%.3f"):format(a / b) or "–" end
 
 local function f1(c) return ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn) end
 
-local function count_finding(list, name)
+-- way: "found", or "chosen" with choices taken for presence
+local function count_finding(list, name, way)
     local c = new_counts()
     for _, one in ipairs(list) do
         local truth = one.truth[name]
         if truth == 1 then c.all = c.all + 1 end
         if one.test and truth ~= -1 then
-            local found = one.found.labels[name]
+            local found = one[way].labels[name]
             if truth == 1 then c.cases = c.cases + 1 end
             if found == -1 then
                 local key = truth == 1 and "doubt_pos" or "doubt_neg"
@@ -58,20 +66,32 @@ local function count_finding(list, name)
     return c
 end
 
+local function print_row(name, c, chosen)
+    local function rates(of) return ratio(of.tp, of.tp + of.fp), ratio(of.tp, of.tp + of.fn), f1(of) end
+    local precision, recall, f = rates(c)
+    print(("| %s | %d | %d | %s | %s | %s | %d | %d | %s | %s | %s |"):format(name, c.all, c.cases, precision, recall,
+        f, c.doubt_pos, c.doubt_neg, rates(chosen)))
+end
+
 local function print_mesh(list)
     local names = table.move(mesh.FINDINGS, 1, #mesh.FINDINGS, 1, {})
     names[#names + 1] = "No Finding"
-    print "| finding | cases, all | cases, test | precision | recall | F1 | in doubt: indexed | in doubt: not |"
-    print "|---|---|---|---|---|---|---|---|"
-    local sums = {{"micro, the fourteen", new_counts()}, {"micro, with fracture and devices", new_counts()}}
+    print("| finding | cases, all | cases, judged | precision | recall | F1 | in doubt: indexed | in doubt: not | "
+        .. "choices present: precision | recall | F1 |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    local sums = {
+        {"micro, the fourteen", new_counts(), new_counts()},
+        {"micro, with fracture and devices", new_counts(), new_counts()},
+    }
     local lenient = new_counts()
     for i, name in ipairs(names) do
-        local c = count_finding(list, name)
-        print(("| %s%s | %d | %d | %s | %s | %s | %d | %d |"):format(name, c.all < FEW and " *" or "", c.all, c.cases,
-            ratio(c.tp, c.tp + c.fp), ratio(c.tp, c.tp + c.fn), f1(c), c.doubt_pos, c.doubt_neg))
+        local c, chosen = count_finding(list, name, "found"), count_finding(list, name, "chosen")
+        print_row(name .. (c.all < FEW and " *" or ""), c, chosen)
         for k, sum in ipairs(sums) do
             if i <= (k == 1 and 14 or 16) then
-                for key, value in pairs(c) do sum[2][key] = sum[2][key] + value end
+                for key, value in pairs(c) do
+                    sum[2][key], sum[3][key] = sum[2][key] + value, sum[3][key] + chosen[key]
+                end
             end
         end
         if i <= 14 then
@@ -79,15 +99,11 @@ local function print_mesh(list)
             lenient.fn = lenient.fn + c.fn - c.doubt_pos
         end
     end
-    for _, sum in ipairs(sums) do
-        local c = sum[2]
-        print(("| **%s** | %d | %d | %s | %s | %s | %d | %d |"):format(sum[1], c.all, c.cases,
-            ratio(c.tp, c.tp + c.fp), ratio(c.tp, c.tp + c.fn), f1(c), c.doubt_pos, c.doubt_neg))
-    end
+    for _, sum in ipairs(sums) do print_row("**" .. sum[1] .. "**", sum[2], sum[3]) end
     print(("\nWith doubt taken for present, the fourteen: micro F1 %s"):format(f1(lenient)))
     local n = 0
     for _, one in ipairs(list) do n = n + (one.test and 1 or 0) end
-    print(("%d reports of the test third, of %d indexed ones with text\n"):format(n, #list))
+    print(("%d reports of the part that is judged, of %d indexed ones with text\n"):format(n, #list))
 end
 
 -- ---- sentences ------------------------------------------------------------------------------------------------
@@ -161,7 +177,7 @@ end
 
 -- ---- disagreements --------------------------------------------------------------------------------------------
 
-local function print_disagreements(list)
+local function print_disagreements(list, most)
     local all = {}
     for _, one in ipairs(list) do
         for _, name in ipairs(one.test and mesh.FINDINGS or {}) do
@@ -171,9 +187,9 @@ local function print_disagreements(list)
             end
         end
     end
-    print(#all .. " disagreements in the test third")
+    print(#all .. " disagreements")
     math.randomseed(SEED)
-    for number = 1, math.min(READ, #all) do
+    for number = 1, math.min(most, #all) do
         local d = table.remove(all, math.random(#all))
         print(("\n%d. %s %s: MeSH %d, rules %s | %s"):format(number, d.one.row.uid, d.name, d.truth, d.found or "blank",
             d.one.row.MeSH))
@@ -183,7 +199,10 @@ end
 
 local list = judged()
 if arg[2] == "--disagreements" then
-    print_disagreements(list)
+    print_disagreements(list, READ)
+elseif arg[2] == "--making" then
+    print_mesh(list)
+    print_disagreements(list, math.huge)
 else
     print_mesh(list)
     print_sentences()

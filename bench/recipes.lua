@@ -1,28 +1,40 @@
 --- Recipes of training judged by left-out styles: what a network is worth on films of a machine that it never saw.
 --
---     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH [SEED]
---     lua5.4 bench/recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH SEED look CHEST_XRAY_SHIFT
+--     lua5.4 bench/recipes.lua --recipe NAME --data CHEST_XRAY --weights WEIGHTS --nih NIH [--seed S] [--parts 1,2]
+--     lua5.4 bench/recipes.lua ... --look CHEST_XRAY_SHIFT
 --
 -- The images are dealt into four parts by style (lx.data.styles), so a network is judged after each epoch on styles
 -- and patients that it has not seen, and on other patients of the styles that it has. Beside it stands what it makes of
 -- adults of another hospital that are not outside: films of ChestX-ray14 without a finding, and with an infiltration,
--- consolidation or pneumonia, by labels that were read from reports and are often wrong. RECIPE is a name of the table
--- below. Logits go to runs/recipes/RECIPE-SEED.json, and a line for each epoch to the standard output. No image of
--- docs/trust.md's outside is read, but by `look`, which trains on all styles, calibrates by what the first left, and
--- looks at the outside once. Whoever does that writes the figures into docs/trust.md, good or bad.
+-- consolidation or pneumonia, by labels that were read from reports and are often wrong. Where a recipe sees films in
+-- two ways (whole and the part with both lungs), each way is judged, and the mean of their logits. Logits go to
+-- runs/recipes/NAME-SEED.json, and a line for each epoch to the standard output. No image of docs/trust.md's outside is
+-- read, but by --look, which trains on all styles, calibrates by what the first left, and looks at the outside once.
+-- Whoever does that writes the figures into docs/trust.md, good or bad.
 
+local argparse = require "argparse"
 local cjson = require "cjson"
 local core = require "luxel.core"
 local csv = require "luxel.io.csv"
 local lfs = require "lfs"
 local lx = require "luxel"
 
-local name, data, weights, nih, seed = arg[1], arg[2], arg[3], arg[4], math.tointeger(tonumber(arg[5] or 1))
+local parser = argparse("recipes.lua", "Judges a recipe of training by left-out styles and elsewhere.")
+parser:option("--recipe", "A name of the table in this file."):count(1)
+parser:option("--data", "Labelled images in class folders."):count(1)
+parser:option("--weights", "Those of EfficientNet-Lite0."):count(1)
+parser:option("--nih", "ChestX-ray14 with labels.csv and rsna_status.csv."):count(1)
+parser:option("--seed", "Of split, weights, order and augmentation.", "1"):convert(math.tointeger)
+parser:option("--parts", "Which parts of the styles are left out, one after the other.", "1,2,3,4")
+parser:option("--look", "Images of another device: train on all styles, and look at the outside.")
+parser:flag("--mirrored", "Judge the mean over mirrored and slightly moved films too.")
+local args = parser:parse()
+local name, seed, nih = args.recipe, args.seed, args.nih
 local FOLDS <const> = 4
 
 local function cnn() return lx.models.cnn {size = 128} end
 local function lite0()
-    return assert(lx.models.efficientnet_lite0 {pretrained = weights, head = "replace", outputs = 1})
+    return assert(lx.models.efficientnet_lite0 {pretrained = args.weights, head = "replace", outputs = 1})
 end
 
 local PLAIN <const> = {net = lite0, size = 128, epochs = 4, lr = 5e-4, decay = 0.9, augment = "full"}
@@ -43,24 +55,47 @@ local function with(changes)
     return recipe
 end
 
+-- `views`: what of a film the network sees, of several each is an image of its own.
+local LUNGS <const>, BOTH <const> = {"lungs"}, {"whole", "lungs"}
+
 local RECIPES <const> = {
     quick = {net = cnn, size = 128, epochs = 6, lr = 1e-3, decay = 1, augment = "full"},
     transfer = PLAIN,
     style = with {augment = "style"},
-    balance = with {augment = "style", balance = true},
-    crop = with {augment = "style", balance = true, enhance = {{"centre_crop", 0.85}}},
+    balance = with {augment = "style", balance = "styles"},
+    crop = with {augment = "style", balance = "styles", enhance = {{"centre_crop", 0.85}}},
     dro = with {augment = "style", dro = true},
-    smooth = with {augment = "style", balance = true, smoothing = 0.1},
-    large = with {augment = "style", balance = true, size = 224, epochs = 3},
+    smooth = with {augment = "style", balance = "styles", smoothing = 0.1},
+    large = with {augment = "style", balance = "styles", size = 224, epochs = 3},
     equalized = with {augment = "style", enhance = {{"equalize"}}},
     clahe = with {augment = "style", enhance = {{"clahe"}}},
     mixed = with {augment = "style", mixup = 0.4},
     wild = with {augment = WILD},
     style_large = with {augment = "style", size = 192, epochs = 3},
-    gentle = with {augment = "style", balance = true, lr = 1e-4, decay = 1},
+    gentle = with {augment = "style", balance = "styles", lr = 1e-4, decay = 1},
+    lungs = with {augment = "style", views = LUNGS},
+    lungs_short = with {augment = "style", views = LUNGS, epochs = 2},
+    lungs_balance = with {augment = "style", views = LUNGS, balance = "styles"},
+    lungs_border = with {augment = "style", views = LUNGS, balance = "border"},
+    lungs_dro = with {augment = "style", views = LUNGS, dro = true},
+    lungs_smooth = with {augment = "style", views = LUNGS, smoothing = 0.1},
+    lungs_mixup = with {augment = "style", views = LUNGS, mixup = 0.2},
+    lungs_cutmix = with {augment = "style", views = LUNGS, cutmix = 1},
+    lungs_ema = with {augment = "style", views = LUNGS, ema = 0.995},
+    lungs_swa = with {augment = "style", views = LUNGS, swa = 3},
+    lungs_rand = with {augment = {{"hflip"}, {"rand_augment", n = 2, m = 9}, {"style"}}, views = LUNGS},
+    lungs_wild = with {augment = WILD, views = LUNGS},
+    lungs_levels = with {augment = "style", views = LUNGS, enhance = {{"autocontrast", 0.02}}},
+    lungs_equalized = with {augment = "style", views = LUNGS, enhance = {{"equalize"}}},
+    lungs_ssl = with {augment = "style", views = LUNGS}, -- --weights of examples/self_supervised.lua
+    both = with {augment = "style", views = BOTH, epochs = 2},
+    both_long = with {augment = "style", views = BOTH, epochs = 4},
+    both_large = with {augment = "style", views = BOTH, epochs = 2, size = 192},
 }
 
-local recipe = RECIPES[name] or error("usage: recipes.lua RECIPE CHEST_XRAY WEIGHTS NIH [SEED]", 0)
+local recipe = RECIPES[name]
+if not recipe then parser:error(("there is no recipe '%s'"):format(name)) end
+local views = recipe.views or {"whole"}
 
 local function pick(list, places)
     local out = {}
@@ -68,14 +103,60 @@ local function pick(list, places)
     return out
 end
 
-local frame = assert(lx.data.image_folder(data)):filter(function(row)
+local function load(frame, view)
+    return assert(frame:load {size = recipe.size, crop = view == "lungs" and "lungs" or nil})
+end
+
+-- Each view of the images of a frame.
+local function load_views(frame)
+    local out = {}
+    for i, view in ipairs(views) do out[i] = load(frame, view) end
+    return out
+end
+
+-- The images of several views as one dataset.
+local function join(sets)
+    if #sets == 1 then return sets[1] end
+    local images, labels, patients, paths = {}, {}, {}, {}
+    for i, set in ipairs(sets) do
+        images[i], labels[i] = set.images, set.labels
+        table.move(set.groups, 1, #set, #patients + 1, patients)
+        table.move(set.paths, 1, #set, #paths + 1, paths)
+    end
+    return lx.data.dataset {
+        images = lx.cat(images), labels = lx.cat(labels), patients = patients, paths = paths, classes = sets[1].classes,
+    }
+end
+
+local function subsets(sets, places)
+    local out = {}
+    for i, set in ipairs(sets) do out[i] = set:subset(places) end
+    return out
+end
+
+local frame = assert(lx.data.image_folder(args.data)):filter(function(row)
     return row.part ~= "test" and not lx.data.outside(row.path)
 end)
-local all = assert(frame:load {size = recipe.size})
-local styles = assert(lx.data.styles(all))
+local films = load(frame, "whole")
+local all = views[1] == "whole" and {films} or {load(frame, views[1])}
+for i = 2, #views do all[i] = load(frame, views[i]) end
+local labels = films.labels:totable()
+local styles = assert(lx.data.styles(films))
 local part_of = styles:parts(FOLDS) -- of each image
-local labels = all.labels:totable()
-local logits, started = {}, core.now()
+local group_of = {} -- of each image, what balance and dro go by
+if recipe.balance == "border" then -- fifths of what a classifier of the border, that has not seen the patient, says
+    local logits = assert(lx.data.border_probe(films, {resamples = 1})).logits
+    local order = {}
+    for i = 1, #logits do order[i] = i end
+    table.sort(order, function(a, b)
+        if logits[a] ~= logits[b] then return logits[a] < logits[b] end
+        return a < b
+    end)
+    for rank, i in ipairs(order) do group_of[films.paths[i]] = (rank - 1) * 5 // #order + 1 end
+else
+    for i, path in ipairs(films.paths) do group_of[path] = styles.cluster[i] end
+end
+local started = core.now()
 
 local function sigmoids(list, fitted)
     local out = {}
@@ -85,47 +166,63 @@ local function sigmoids(list, fitted)
     return out
 end
 
-local function report(found, places)
-    local truth = pick(labels, places)
-    local probabilities = sigmoids(found)
-    return lx.metrics.auc(probabilities, truth) or 0 / 0, lx.metrics.accuracy(probabilities, truth) or 0 / 0
-end
-
--- Trains on images; calls `watch(net, row, input)` after each epoch. `clusters` are the styles of the images.
-local function train_on(images, clusters, out, watch)
-    local places, own = {}, {}
-    for i, path in ipairs(images.paths) do places[path] = i end
+-- Trains on images; calls `watch(net, row, input)` after each epoch.
+local function train_on(images, out, watch)
     local train, val = images:split {val = 0.1, seed = seed}
-    for i, path in ipairs(train.paths) do own[i] = clusters[places[path]] end
+    local own = {}
+    for i, path in ipairs(train.paths) do own[i] = group_of[path] end
     lx.manual_seed(seed)
     local net = recipe.net()
     local optimizer = lx.optim.AdamW(lx.optim.parameter_groups(net, {lr = recipe.lr, decay = recipe.decay}),
         {weight_decay = 0.01})
-    local steps = math.ceil(#train / 32) * recipe.epochs
+    local falling = recipe.swa and recipe.swa - 1 or recipe.epochs -- as `luxel train` has it
+    local steps = math.ceil(#train / 32) * falling
     local input = {mean = net.pretrained and net.pretrained.mean, std = net.pretrained and net.pretrained.std,
         enhance = recipe.enhance}
     local result = assert(lx.train.fit {
         net = net, optimizer = optimizer, train = train, val = val, epochs = recipe.epochs, batch = 32, seed = seed,
-        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {warmup = math.max(1, steps // 20), total = steps}),
+        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {
+            warmup = math.max(1, steps // 20), total = steps, min_share = recipe.swa and 0.25 or 0,
+        }),
         augment = type(recipe.augment) == "table" and recipe.augment or lx.vision.preset(recipe.augment),
         enhance = recipe.enhance, drop_last = true,
         resume = lfs.attributes(out .. "/last.safetensors") ~= nil,
         balance = recipe.balance and {groups = own} or nil, dro = recipe.dro and {groups = own} or nil,
-        label_smoothing = recipe.smoothing, mixup = recipe.mixup, best = "last", out = out,
-        callbacks = {epoch = function(row) watch(net, row, input) end},
+        label_smoothing = recipe.smoothing, mixup = recipe.mixup, cutmix = recipe.cutmix, ema = recipe.ema,
+        swa = recipe.swa, best = "last", out = out, callbacks = {epoch = function(row) watch(net, row, input) end},
     })
     assert(not result.interrupted)
     collectgarbage()
-    watch(net, {epoch = result.epoch}, input) -- also of a run that was done before
-    return net, input, val
+    if recipe.ema or recipe.swa then -- the average is what is kept
+        local tensors = assert(lx.checkpoint.load(out .. "/best.safetensors"))
+        net:load_state_dict(tensors)
+    end
+    return net, input, val, result.epoch
+end
+
+-- The logits of each view, and, of several, their means as one more.
+local function logits_of(net, sets, input, tta)
+    local options, found = {tta = tta or nil}, {}
+    for key, value in pairs(input) do options[key] = value end
+    for i, set in ipairs(sets) do found[i] = lx.train.predict(net, set, options) end
+    if #sets > 1 then
+        local means = {}
+        for k = 1, #found[1] do
+            means[k] = 0
+            for i = 1, #sets do means[k] = means[k] + found[i][k] / #sets end
+        end
+        found[#sets + 1] = means
+    end
+    return found
 end
 
 -- One look at images from outside.
-local function look(words, net, input, dataset, ways)
-    local found, truth = lx.train.predict(net, dataset, input), dataset.labels:totable()
+local function look(words, net, input, sets, ways)
+    local every, truth = logits_of(net, sets, input), sets[1].labels:totable()
+    local found = every[#every]
     for _, way in ipairs(ways) do
         local p = sigmoids(found, way.fitted)
-        local sure = lx.metrics.calibrated_ece and lx.metrics.calibrated_ece(p, truth)
+        local sure = lx.metrics.calibrated_ece(p, truth)
         local form = "%s, %s: %d images, AUC %.4f, accuracy %.4f, sensitivity %.3f, specificity %.3f, Brier %.4f, "
             .. "ECE %.3f%s"
         print(form:format(words, way.words, #truth, lx.metrics.auc(p, truth),
@@ -133,7 +230,7 @@ local function look(words, net, input, dataset, ways)
             lx.metrics.sensitivity(p, truth, way.threshold), lx.metrics.specificity(p, truth, way.threshold),
             lx.metrics.brier(p, truth), lx.metrics.ece(p, truth), sure and " (" .. tostring(sure) .. ")" or ""))
     end
-    return {logits = found, labels = truth, groups = dataset.groups}
+    return {logits = found, labels = truth, groups = sets[1].groups}
 end
 
 -- Images of NIH by what `class_of` says of a row, nil for one that does not count.
@@ -144,7 +241,7 @@ local function of_nih(class_of, positive)
         local class = class_of(row, path)
         if class then rows[#rows + 1] = {path = path, label = class, patient = row.patient_id} end
     end
-    return assert(assert(lx.data.frame(rows, {positive = positive, label = "label"})):load {size = recipe.size})
+    return load_views(assert(lx.data.frame(rows, {positive = positive, label = "label"})))
 end
 
 -- Those that are not outside.
@@ -168,9 +265,11 @@ local function adults(view)
     end, "Lung Opacity")
 end
 
-if arg[6] == "look" then
-    local styled = cjson.decode(assert(io.open(("runs/recipes/%s-%d.json"):format(name, seed))):read("a"))
-    local net, input, val = train_on(all, styles.cluster, ("runs/recipes/%s-%d-all"):format(name, seed), function() end)
+local record_path = ("runs/recipes/%s-%d.json"):format(name, seed)
+
+if args.look then
+    local styled = cjson.decode(assert(io.open(record_path)):read("a"))
+    local net, input, val = train_on(join(all), ("runs/recipes/%s-%d-all"):format(name, seed), function() end)
     local own, truth = lx.train.predict(net, val, input), val.labels:totable()
     local ways = {
         {words = "as own validation has it", fitted = lx.calibration.fit(own, truth)},
@@ -181,9 +280,8 @@ if arg[6] == "look" then
         print(("%s: scale %.3f, shift %.3f, threshold %.3f"):format(ways[i].words, ways[i].fitted.scale,
             ways[i].fitted.shift, ways[i].threshold))
     end
-    local shift = assert(assert(lx.data.image_folder(arg[7])):load {size = recipe.size})
     local record = {val = {logits = own, labels = truth}}
-    record.shift = look("chest_xray_shift", net, input, shift, ways)
+    record.shift = look("chest_xray_shift", net, input, load_views(assert(lx.data.image_folder(args.look))), ways)
     for _, view in ipairs {"AP", "PA"} do
         record[view] = look("adults, " .. view, net, input, adults(view), ways)
     end
@@ -192,60 +290,62 @@ if arg[6] == "look" then
     return
 end
 
-local others, elsewhere_logits = elsewhere(), {}
-local others_labels = others.labels:totable()
+local others = elsewhere()
+local others_labels = others[1].labels:totable()
 
-for k = 1, FOLDS do
-    local held, patients, rest = {}, {}, {}
-    for i = 1, #all do
-        if part_of[i] == k then held[#held + 1], patients[all.groups[i]] = i, true end
+-- "0.9812, 0.9767, 0.9820": of each view, and of their mean.
+local function areas(found, truth)
+    local out = {}
+    for i, logits in ipairs(found) do out[i] = ("%.4f"):format(lx.metrics.auc(sigmoids(logits), truth)) end
+    return table.concat(out, ", ")
+end
+
+local WAYS <const> = args.mirrored and {"plain", "mirrored"} or {"plain"}
+-- Of each way of asking: logits of the left-out images by their places, and elsewhere by parts and views.
+local record = {labels = labels, cluster = styles.cluster, part = part_of, elsewhere_labels = others_labels}
+for _, way in ipairs(WAYS) do record[way] = {logits = {}, elsewhere = {}} end
+
+for word in args.parts:gmatch("%d+") do
+    local k, held, patients, rest = math.tointeger(word), {}, {}, {}
+    for i = 1, #films do
+        if part_of[i] == k then held[#held + 1], patients[films.groups[i]] = i, true end
     end
-    for i = 1, #all do
-        if part_of[i] ~= k and not patients[all.groups[i]] then rest[#rest + 1] = i end
+    for i = 1, #films do
+        if part_of[i] ~= k and not patients[films.groups[i]] then rest[#rest + 1] = i end
     end
-    local outside = all:subset(held)
-    train_on(all:subset(rest), pick(styles.cluster, rest), ("runs/recipes/%s-%d-%d"):format(name, seed, k),
+    local outside, truth = subsets(all, held), pick(labels, held)
+    local function say(net, when, input, way)
+        local mirrored = way == "mirrored"
+        local found, far = logits_of(net, outside, input, mirrored), logits_of(net, others, input, mirrored)
+        print(("%s %d part %d, %s: left out %d images: AUC %s, accuracy %.4f; elsewhere AUC %s; %.0f s"):format(name,
+            seed, k, when, #held, areas(found, truth), lx.metrics.accuracy(sigmoids(found[#found]), truth),
+            areas(far, others_labels), core.now() - started))
+        for i, place in ipairs(held) do record[way].logits[tostring(place)] = found[#found][i] end
+        table.insert(record[way].elsewhere, far)
+    end
+    local net, input, _, epoch = train_on(join(subsets(all, rest)), ("runs/recipes/%s-%d-%d"):format(name, seed, k),
         function(net, row, input)
-            local found = lx.train.predict(net, outside, input)
-            local auc, accuracy = report(found, held)
-            elsewhere_logits[k] = lx.train.predict(net, others, input)
-            local form = "%s %d fold %d epoch %d: own AUC %s; left out %d images: AUC %.4f, accuracy %.4f; "
-                .. "elsewhere AUC %.4f; %.0f s"
-            print(form:format(name, seed, k, row.epoch, row.val_auc and ("%.4f"):format(row.val_auc) or "as above",
-                #held, auc, accuracy, lx.metrics.auc(sigmoids(elsewhere_logits[k]), others_labels),
-                core.now() - started))
-            for i, place in ipairs(held) do logits[place] = found[i] end
+            print(("%s %d part %d, epoch %d: own AUC %s; elsewhere AUC %s; %.0f s"):format(name, seed, k, row.epoch,
+                row.val_auc and ("%.4f"):format(row.val_auc) or "n/a",
+                areas(logits_of(net, others, input), others_labels), core.now() - started))
         end)
+    for _, way in ipairs(WAYS) do say(net, ("after epoch %d, %s"):format(epoch, way), input, way) end
 end
 
-local everything = {}
-for i = 1, #all do everything[i] = i end
-local auc, accuracy = report(logits, everything)
-print(("%s %d: left-out styles together: AUC %.4f, accuracy %.4f at one half; %.0f s"):format(name, seed, auc, accuracy,
-    core.now() - started))
-local aucs, sums = {}, {}
-for k, found in ipairs(elsewhere_logits) do
-    aucs[k] = lx.metrics.auc(sigmoids(found), others_labels)
-    for i, logit in ipairs(found) do sums[i] = (sums[i] or 0) + logit / FOLDS end
-end
-print(("%s %d: elsewhere, %d images: AUC of the mean logit %.4f, of single networks %.4f, %.4f, %.4f, %.4f"):format(
-    name, seed, #others, lx.metrics.auc(sigmoids(sums), others_labels), table.unpack(aucs)))
-local probabilities = sigmoids(logits)
-local chosen = lx.metrics.youden(probabilities, labels)
-print(("%s %d: threshold %.3f"):format(name, seed, chosen))
-for c = 1, styles.k do
-    local own, truth = {}, {}
-    for i = 1, #all do
-        if styles.cluster[i] == c then own[#own + 1], truth[#truth + 1] = probabilities[i], labels[i] end
+for _, way in ipairs(WAYS) do
+    local found, truth, sums, count = {}, {}, {}, #record[way].elsewhere
+    for i = 1, #films do
+        local logit = record[way].logits[tostring(i)]
+        if logit then found[#found + 1], truth[#truth + 1] = logit, labels[i] end
     end
-    local form = "  style %d: %d images, AUC %.4f, sensitivity %.3f, specificity %.3f, ECE %.3f"
-    print(form:format(c, #own, lx.metrics.auc(own, truth),
-        lx.metrics.sensitivity(own, truth, chosen),
-        lx.metrics.specificity(own, truth, chosen), lx.metrics.ece(own, truth)))
+    for _, far in ipairs(record[way].elsewhere) do
+        for i, logit in ipairs(far[#far]) do sums[i] = (sums[i] or 0) + logit / count end
+    end
+    local area = lx.metrics.delong(sigmoids(sums), others_labels)
+    print(("%s %d, %s: %d films of left-out styles: AUC %.4f, accuracy %.4f; the mean of %d networks elsewhere: AUC "
+        .. "%.4f [%.3f, %.3f]"):format(name, seed, way, #found, lx.metrics.auc(sigmoids(found), truth),
+        lx.metrics.accuracy(sigmoids(found), truth), count, area.auc, area.low, area.high))
 end
 lfs.mkdir("runs")
 lfs.mkdir("runs/recipes")
-assert(core.write_file(("runs/recipes/%s-%d.json"):format(name, seed), {cjson.encode {
-    logits = logits, labels = labels, cluster = styles.cluster, elsewhere = elsewhere_logits,
-    elsewhere_labels = others_labels,
-}, "\n"}))
+assert(core.write_file(record_path, {cjson.encode(record), "\n"}))

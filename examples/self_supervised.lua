@@ -1,6 +1,6 @@
 --- Learns from radiographs without labels, and writes weights that `luxel train --pretrained` begins with.
 -- Usage: lua5.4 self_supervised.lua contrast|masked OUT.safetensors FOLDER... [--model NAME] [--size N] [--epochs N]
---        [--batch N] [--pretrained FILE] [--device NAME]
+--        [--batch N] [--pretrained FILE] [--crop lungs] [--device NAME]
 --
 -- contrast: two views of a film should be alike, and unlike those of others (Chen et al. 2020, "A simple framework for
 -- contrastive learning of visual representations"). masked: what is hidden of a film is drawn by one layer on what the
@@ -18,6 +18,8 @@ parser:argument("out", "File for the weights.")
 parser:argument("folder", "Folders of radiographs."):args("+")
 parser:option("--model", "Network.", "efficientnet_lite0"):choices(lx.models.names "classifier")
 parser:option("--pretrained", "File of weights to begin with.")
+parser:option("--crop", "What of each film it sees: the part with both lungs, or all.", "none")
+    :choices {"lungs", "none"}
 parser:option("--device", "What to compute on.", "auto")
 for _, number in ipairs {{"size", 112}, {"epochs", 10}, {"batch", 64}, {"seed", 1}} do
     parser:option("--" .. number[1], nil, tostring(number[2])):convert(math.tointeger)
@@ -43,6 +45,7 @@ local function take(path)
     end
     local image, message = lx.vision.load(path, {bits = 8})
     if image then
+        if args.crop == "lungs" then image = lx.vision.lung_crop(image) end
         images[#images + 1], paths[#paths + 1] = lx.vision.resize(image, args.size, args.size), path
     else
         unreadable = unreadable + 1
@@ -141,4 +144,4 @@ for epoch = 1, args.epochs do
         model = args.model, size = args.size, mean = known.mean, std = known.std, seed = args.seed,
     }))
 end
-print(("luxel train --model %s --pretrained %s --data DIR"):format(args.model, args.out))
+print(("luxel train --model %s --pretrained %s --crop %s --data DIR"):format(args.model, args.out, args.crop))

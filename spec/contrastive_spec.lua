@@ -137,13 +137,83 @@ end)
 
 describe("the example of films and words #processes", function()
     it("learns, and says what it is worth", function()
+        local work = shell.folder()
         local status, output, errors = shell.run(LUA .. " examples/words/contrastive.lua --films 192 --epochs 4 "
-            .. "--size 32 --test 60 --resamples 20 --device cpu")
+            .. "--size 32 --test 60 --resamples 20 --device cpu --maps " .. work .. "/map")
         assert.equal(0, status, errors)
         local first, last = output:match("epoch 1 of 4  loss ([%d.]+)"), output:match("epoch 4 of 4  loss ([%d.]+)")
         assert.is_true(tonumber(last) < tonumber(first), output)
+        for _, name in ipairs {"opacity", "nodule", "effusion", "pneumothorax"} do
+            assert.matches("by chance 0.5", output:match("heat maps of words.*\n  " .. name .. " +[01]%.%d+ %[[^\n]+"))
+        end
+        assert.is_nil(output:match("heat maps of words.*enlarged heart")) -- has no side
         assert.matches("macro +AUC 0%.%d+ %[0%.%d+, [01]%.%d+%]", output)
         assert.matches("a film's report among the first 5 of 60: 0%.%d+ %[", output)
         assert.matches("does not replace one", output)
+        assert.equal(32, assert(lx.vision.load(work .. "/map-effusion.png")).shape[2])
+        shell.remove(work)
+    end)
+end)
+
+describe("the example of masked words #processes", function()
+    it("learns, and looks for reports in every way", function()
+        local work = shell.folder()
+        local lines = {"uid,findings,impression,MeSH"}
+        for i = 1, 60 do
+            local name = ({"effusion", "opacity", "nodule"})[i % 3 + 1]
+            lines[#lines + 1] = ('%d,"There is a %s of the %s lung. No pneumothorax.",A %s is seen.,%s'):format(i, name,
+                i % 2 == 0 and "left" or "right", name, i % 7 == 0 and "normal" or name .. "/lung;other")
+        end
+        lines[#lines + 1] = "61,,,No Indexing"
+        local path = shell.write(work .. "/reports.csv", table.concat(lines, "\n") .. "\n")
+        local status, output, errors = shell.run(("%s examples/words/masked.lua %s --epochs 4 --vocabulary 280 "
+            .. "--length 40 --width 16 --resamples 20 --device cpu --out %s/words"):format(LUA, path, work))
+        assert.equal(0, status, errors)
+        assert.matches("40 reports to learn from, 20 held back", output)
+        local first, last = output:match("before: loss ([%d.]+)"), output:match("epoch 4 of 4  loss [%d.]+  held back: "
+            .. "loss ([%d.]+)")
+        assert.is_true(tonumber(last) < tonumber(first), output)
+        for _, way in ipairs {"any order", "BM25, words alone", "BM25 by the rules", "vectors"} do
+            assert.is_truthy(tonumber(output:match("\n  " .. way .. " +%+([%d.]+) %[")), output)
+        end
+        assert(lx.text.load_tokenizer(work .. "/words/reports.tokens"))
+        assert.is_truthy(assert(lx.load(work .. "/words/words.safetensors"))["embedding.weight"])
+        shell.remove(work)
+    end)
+end)
+
+describe("the example of sentences made of labels #processes", function()
+    it("learns them with films, and says what they are worth", function()
+        local work = shell.folder()
+        assert(os.execute("mkdir -p " .. work .. "/images"))
+        local names = {
+            "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax",
+            "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
+        }
+        local lines = {"image,patient_id," .. table.concat(names, ",")}
+        for i = 1, 30 do
+            local film = lx.rand(1, 32, 32) * 200
+            assert(lx.vision.save(("%s/images/%d.png"):format(work, i), film:byte()))
+            local cells = {("%d.png"):format(i), i}
+            for k = 1, 14 do cells[k + 2] = (i + k) % 5 == 0 and 1 or 0 end
+            lines[#lines + 1] = table.concat(cells, ",")
+        end
+        shell.write(work .. "/labels.csv", table.concat(lines, "\n") .. "\n")
+        lx.manual_seed(1) -- weights that are worth nothing show that all of it works
+        local weights = lx.models.efficientnet_lite0({outputs = 1}):state_dict()
+        assert(lx.checkpoint.save(work .. "/lite0.safetensors", weights, {
+            schema = require("luxel.schema").VERSION, task = "binary", version = "test", model = "efficientnet_lite0",
+            size = 32, seed = 1, input = {channels = 1, low = 0, high = 1}, epoch = 1,
+            normalisation = {mean = 0.5, std = 0.25},
+        }))
+        local status, output, errors = shell.run(("%s examples/words/nih.lua --nih %s --weights %s/lite0.safetensors "
+            .. "--size 32 --folds 3 --epochs 2 --batch 8 --resamples 10"):format(LUA, work, work))
+        assert.equal(0, status, errors)
+        assert.matches("fold 3: loss [%d.]+, 10 films and reports held back", output)
+        for _, name in ipairs(names) do assert.matches("\n  " .. name .. " +AUC [01]%.%d+ %[", output) end
+        assert.matches("a film's report among the first 5 of its fold: [01]%.%d+ %[[01]%.%d+, [01]%.%d+%], by chance "
+            .. "0.500", output)
+        assert.matches("is circular", output)
+        shell.remove(work)
     end)
 end)

@@ -203,6 +203,40 @@ describe("doubt", function()
         assert.is_false(doubt.judge({doubt = few, threshold = 0.5, calibration = false}, 0.01).uncertain)
     end)
 
+    it("is of each label by itself, and of the image for all", function()
+        local logits, labels = {}, {}
+        for i = 1, 60 do
+            logits[i] = {i, -i, i}
+            labels[i] = {i > 20 and 1 or 0, i % 2, i <= 5 and 1 or 0 / 0}
+        end
+        local validation = {logits = logits, labels = labels, features = features(drawn(60, 3, 1).numbers)}
+        local fitted = doubt.fit_labels(3, validation, features(drawn(300, 4, 1).numbers))
+        for k = 1, 2 do
+            local own, truth = {}, {}
+            for i = 1, 60 do own[i], truth[i] = logits[i][k], labels[i][k] end
+            local alone = doubt.fit({threshold = 0.5, calibration = false}, {logits = own, labels = truth})
+            assert.same({alone.low, alone.high}, {fitted.each[k].low, fitted.each[k].high})
+            assert.is_number(alone.low)
+        end
+        assert.same({}, fitted.each[3]) -- five images say nothing
+        local model = {
+            doubt = fitted, threshold = {0.5, 0.5, 0.9}, calibration = {{scale = 1, shift = -30}, false, false},
+        }
+        local judged = doubt.judge_labels(model, {21, -60, 0}, features {0})
+        assert.equal(3, #judged)
+        for k, one in ipairs(judged) do
+            local margin = ({-9, -27.631, -math.log(9)})[k] -- odds end at 1e12
+            assert.near(1 / (1 + math.exp(math.abs(margin))), one.doubt, 1e-9)
+        end
+        assert.matches("further from it", judged[1].reasons[1].message)
+        assert.is_false(judged[3].uncertain)
+        for _, one in ipairs(doubt.judge_labels(model, {21, -60, 0}, features {40}, {{message = "dark"}})) do
+            local codes = {}
+            for i, reason in ipairs(one.reasons) do codes[i] = reason.code end
+            assert.matches("unlike quality$", table.concat(codes, " "))
+        end
+    end)
+
     it("flags what may be of both classes, of neither, or of the other one", function()
         local model = {threshold = 0.5, calibration = false}
         local function reason(low, high, logit)
@@ -216,6 +250,27 @@ describe("doubt", function()
         assert.is_nil(reason(-1, 1, 1.5))
         assert.is_nil(reason(-1, 1, -1.5))
         assert.truthy(reason(-3, -2, -1)) -- its set is positive, and its label negative
+    end)
+
+    it("asks whether the patient is of an age that the model learnt from", function()
+        local model = {ages = {low = 1, high = 5}}
+        local function code(age)
+            local reason = doubt.population(model, {age = age})
+            return reason and reason.code
+        end
+        for _, age in ipairs {"058Y", "58", "006Y", "011M", "090D", "050W"} do
+            assert.equal("population", code(age), age)
+        end
+        for _, age in ipairs {"001Y", "005Y", "012M", "071M", "060W", "5 ", "unknown", "5 years", "0580Y"} do
+            assert.is_nil(code(age), age)
+        end
+        assert.equal("the model learnt from patients of 1 to 5 years, and this one is 58",
+            doubt.population(model, {age = "058Y"}).message)
+        assert.matches("this one is 0.5$", doubt.population(model, {age = "006M"}).message)
+        assert.is_nil(doubt.population(model, {}))
+        assert.is_nil(doubt.population(model))
+        assert.is_nil(doubt.population({}, {age = "058Y"}))
+        assert.is_nil(doubt.population({ages = model.ages, adapted = {}}, {age = "058Y"}))
     end)
 
     it("orders by the distance to the threshold and how unfamiliar an image is", function()
@@ -250,6 +305,23 @@ describe("doubt", function()
             near[1].logits[i] = math.abs(number) > 1 and 0.7 * (2 * near[1].labels[i] - 1) or near[1].logits[i]
         end
         assert.equal(0, doubt.fit(model, validation, training, near).power)
+    end)
+
+    it("weighs unfamiliarity by images left out where these tell, whatever near misses say", function()
+        local model = {threshold = 0.5, calibration = false}
+        local validation, training = drawn(200, 3, 1), features(drawn(300, 4, 1).numbers)
+        local on = {logits = {}, labels = {}, unfamiliar = {}}
+        for i = 1, 40 do -- what is far is wrong in one half, and surer of it
+            local far = i % 2 == 0
+            on.labels[i], on.unfamiliar[i] = i % 4 < 2 and 0 or 1, far and 9 or 1
+            on.logits[i] = (on.labels[i] * 2 - 1) * (far and -3 or 2)
+        end
+        assert.is_true(doubt.fit(model, validation, training, {}, on).power > 0)
+        for i = 1, 40 do on.unfamiliar[i] = i % 2 == 0 and 0.2 or 1 end -- what is near is wrong
+        assert.equal(0, doubt.fit(model, validation, training, {}, on).power)
+        on.unfamiliar = nil
+        assert.equal(doubt.fit(model, validation, training, {}).power,
+            doubt.fit(model, validation, training, {}, on).power)
     end)
 end)
 

@@ -1,5 +1,6 @@
 --- The small examples, as a user runs them.
 
+local csv = require "luxel.io.csv"
 local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
@@ -67,24 +68,45 @@ describe("the example #processes", function()
             "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax",
             "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
         }
-        local lines = {"image,patient_id," .. table.concat(names, ",")}
+        local lines = {"image,patient_id,age,sex,view," .. table.concat(names, ",")}
         for i = 1, 80 do
             save(("%s/images/%d.png"):format(work, i), i % 3, i)
-            local cells = {("%d.png"):format(i), i // 2}
-            for k = 1, 14 do cells[k + 2] = (i + k) % 11 == 0 and "" or (i * k) % 3 == 1 and 1 or (i + k) % 17 == 0
+            local cells = {("%d.png"):format(i), i // 2, 20 + i % 60, i % 2 == 0 and "M" or "F", "PA"}
+            for k = 1, 14 do cells[k + 5] = (i + k) % 11 == 0 and "" or (i * k) % 3 == 1 and 1 or (i + k) % 17 == 0
                 and -1 or 0 end
             lines[#lines + 1] = table.concat(cells, ",")
         end
         local file = assert(io.open(work .. "/labels.csv", "w"))
         file:write(table.concat(lines, "\n"), "\n")
         file:close()
-        local output = output_of(("%s examples/findings.lua %s/labels.csv %s/images %s/run"):format(LUA, work, work,
-            work))
+        -- other sets, which speak of two findings each
+        for _, class in ipairs {"NORMAL", "PNEUMONIA"} do
+            for i = 1, 6 do save(("%s/children/%s/person%d_virus_%d.png"):format(work, class, i, i), i % 3, 200 + i) end
+        end
+        save(work .. "/covid/images/a.png", 1, 301)
+        shell.write(work .. "/covid/images.csv", "image,finding,view\na.png,COVID-19,PA\nb.png,COVID-19,L\n")
+        local output = output_of(("%s examples/findings.lua --nih %s --children %s/children --covid %s/covid "
+            .. "--model cnn --size 32 --epochs 2 --folds 3 --resamples 50 --device cpu --out %s/run"):format(LUA, work,
+            work, work, work))
+        names[15] = "No Finding"
         for _, name in ipairs(names) do assert.matches("\n  " .. name .. " +%d+ +%d+ ", output) end
         assert.matches("mean of AUCs  0%.%d+", output)
-        local _, metadata = assert(lx.checkpoint.load(work .. "/run/best.safetensors"))
+        assert.matches("80 films of .-, each by the network that has not seen its patient", output)
+        assert.matches("Frame: 87 images", output)
+        local rows = assert(csv.read(work .. "/run/left-out.csv"))
+        assert.equal(80 * 15, #rows)
+        local patients, folds = {}, {}
+        for _, row in ipairs(rows) do
+            assert.equal(patients[row.patient] or row.fold, row.fold, row.patient) -- a patient is in one fold
+            patients[row.patient], folds[row.fold] = row.fold, true
+        end
+        assert.same({["1"] = true, ["2"] = true, ["3"] = true}, folds)
+        local _, metadata = assert(lx.checkpoint.load(work .. "/run/model/best.safetensors"))
         assert.same(names, metadata.classes)
-        assert.equal(14, #metadata.threshold)
+        assert.equal(15, #metadata.threshold)
+        assert.equal(15, #metadata.doubt.each)
+        assert.equal(80, metadata.chosen.images)
+        assert.matches("had not seen", metadata.chosen.of)
     end)
 
     it("of a loop by hand ends early, and goes on to the same bits", function()

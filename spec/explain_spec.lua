@@ -705,3 +705,55 @@ describe("a model's explanation of a film", function()
         assert.matches("%-%-explain: say with %-%-out FOLDER", errors)
     end)
 end)
+
+describe("the similarity of images and words", function()
+    local D <const> = 5
+    local vectors
+
+    before_each(function()
+        lx.manual_seed(8)
+        vectors = lx.randn(3, D)
+    end)
+
+    local function cosine(a, b)
+        local ab, aa, bb = 0, 0, 0
+        for d = 1, D do ab, aa, bb = ab + a[d] * b[d], aa + a[d] ^ 2, bb + b[d] ^ 2 end
+        return ab / math.sqrt(aa * bb)
+    end
+
+    it("is the cosine, of whatever length the vectors are", function()
+        local encoder, x = tiny {outputs = D}, images(4)
+        local rows, own = encoder(x):totable(), vectors:totable()
+        for _, scale in ipairs {1, 1000} do
+            local found = explain.similarity(encoder, vectors * scale)(x):totable()
+            for i, row in ipairs(rows) do
+                for k, vector in ipairs(own) do assert.near(cosine(row, vector), found[i][k], 1e-5) end
+            end
+        end
+    end)
+
+    it("can be explained: what pixels add comes to what the image has more than the darkest one", function()
+        local encoder, x = tiny {outputs = D}, images(2)
+        local net = explain.similarity(encoder, vectors)
+        for k = 1, 3 do
+            local maps = explain.integrated_gradients(net, x, {class = k, steps = 400, baseline = -1})
+            local more = (net(x) - net(x * 0 - 1)):select(2, k)
+            for i = 1, 2 do assert.near(more[i]:item(), maps:select(1, i):sum():item(), 2e-3) end
+        end
+        assert.same({2, HEIGHT, WIDTH}, explain.layer_cam(net, x, {class = 3}).shape)
+        -- of a network that says where its last maps are, these are taken
+        local own = lx.models.cnn {size = 32, outputs = D}
+        assert.is_function(explain.similarity(own, vectors).stages)
+        assert.same({1, 32, 32}, explain.grad_cam(explain.similarity(own, vectors), lx.rand(1, 1, 32, 32), {class = 1}
+            ).shape)
+    end)
+
+    it("refuses vectors of another length, or of nothing", function()
+        local encoder = tiny {outputs = D}
+        assert.error_matches(function() explain.similarity(encoder, lx.ones(2, D + 1))(images(1)) end,
+            "expected a vector of 6 numbers for each of 1 images")
+        assert.error_matches(function() explain.similarity(encoder, lx.zeros(2, D)) end, "none of only zeros")
+        assert.error_matches(function() explain.similarity(encoder, lx.ones(D)) end, "expected float32 %[K,D%]")
+        assert.error_matches(function() explain.similarity(encoder, vectors * NAN) end, "finite")
+    end)
+end)

@@ -1042,13 +1042,54 @@ describe("the calibration and the threshold of a run", function()
         for _, case in ipairs {
             {"binary", {logits = {1}, labels = {1, 0}}, "expected a label for each of the 1 logits, got 2"},
             {"binary", {logits = {1, 2}, labels = {1, 1}}, "images of one class alone"},
+            {"binary", {logits = {1, 2}, labels = {1, 0}, unfamiliar = {1}}, "each of the 2 logits, got 1"},
             {"binary", {logits = {1, 2}, labels = {1, 3}}, "expected 0, 1 or NaN %(missing%), got 3 at place 2"},
-            {"classes", {logits = {1, 2}, labels = {1, 0}}, "it is for two classes, and the task is 'classes'"},
+            {"binary", {logits = {{1}, {2}}, labels = {1, 0}}, "logits: place 1: expected a number"},
+            {"classes", {logits = {1, 2}, labels = {1, 0}}, "it is for two classes and for labels, and the task is "
+                .. "'classes'"},
+            {"labels", {logits = {1, 2}, labels = {1, 0}}, "logits: place 1: expected a list"},
+            {"labels", {logits = {{1, 2}}, labels = {{1, 0, 0}}}, "logits: expected 3 numbers at place 1, one for each "
+                .. "label, got 2"},
+            {"labels", {logits = {{1, 2, 3}}, labels = {{1, 0, 2}}}, "expected 0, 1 or NaN %(missing%), got 2 at "
+                .. "place 1"},
             {"binary", {logits = {1, 0 / 0}, labels = {1, 0}}, "finite"},
         } do
             assert.error_matches(function() fit(case[1], {calibrate_on = case[2]}) end,
                 "^[^\n]-fit: options: option 'calibrate_on.*" .. case[3])
         end
+    end)
+
+    it("are fitted to other images of labels, whose file says what each is doubted by", function()
+        local logits, truth = {}, {}
+        for i = 1, 90 do
+            logits[i], truth[i] = {}, {}
+            for k = 1, 3 do
+                logits[i][k] = math.sin(i * i * k) + (i % (k + 1) == 0 and 1.5 or 0)
+                truth[i][k] = i % 7 == k and 0 / 0 or i % (k + 1) == 0 and 1 or 0
+            end
+        end
+        local metadata = kept("labels", {
+            net = lx.models.cnn {size = 16, outputs = 3}, size = 16, best = "last",
+            calibrate_on = {logits = logits, labels = truth},
+        })
+        for k = 1, 3 do
+            local own, labels, scores, classes = {}, {}, {}, {{}, {}}
+            for i = 1, 90 do own[i], labels[i] = logits[i][k], truth[i][k] end
+            local fitted = lx.calibration.fit(own, labels)
+            assert.same(fitted, setmetatable(metadata.calibration[k], getmetatable(fitted)))
+            for i, logit in ipairs(own) do
+                scores[i] = lx.calibration.probability(fitted, logit)
+                if labels[i] == labels[i] then table.insert(classes[labels[i] + 1], logit) end
+            end
+            assert.equal((lx.metrics.youden(scores, labels)), metadata.threshold[k])
+            table.sort(classes[1])
+            table.sort(classes[2])
+            -- of n images the k-th worst with k = floor((n + 1) * 0.05), none below 19
+            local few = #classes[2] < 19
+            local worst = math.floor((#classes[2] + 1) * 0.05)
+            assert.equal(not few and classes[2][worst] or nil, metadata.doubt.each[k].low)
+        end
+        assert.same({90, "other images"}, {metadata.chosen.images, metadata.chosen.of})
     end)
 
     it("are refused where the task has none, or they contradict each other", function()

@@ -46,6 +46,21 @@ describe("a predictor", function()
 
     teardown(function() shell.remove(work) end)
 
+    it("doubts answers for patients of other ages than those of the training", function()
+        local golden = assert(lx.checkpoint.load("spec/golden/dicom.safetensors"))
+        local bytes = core.to_string(golden["window/linear/file"]) -- of a woman of 42 years
+        local function answer(ages)
+            return assert(assert(lx.predictor.open(save("ages.safetensors", {ages = ages})))({bytes = bytes}))
+        end
+        local young, grown = answer {low = 1, high = 5}, answer {low = 18, high = 99}
+        assert.is_true(young.uncertain)
+        assert.equal("population", young.reasons[1].code)
+        assert.is_nil(grown.uncertain)
+        assert.is_nil(grown.reasons)
+        local _, message = lx.predictor.open(save("ages.safetensors", {ages = {low = 5, high = 1}}))
+        assert.matches("ages: low is above high", message)
+    end)
+
     it("answers what the parts give by themselves", function()
         local path = save("two.safetensors")
         local predictor = assert(lx.predictor.open(path))
@@ -229,6 +244,49 @@ describe("a predictor", function()
         assert.equal("none of the labels", answer.label)
         assert.is_false(answer.positive)
         assert.is_truthy(predictor(films[1]).classes.Mass)
+        -- that nothing was found is said where nothing else is
+        predictor = assert(lx.predictor.open(save("nothing.safetensors", {
+            task = "labels", classes = {"No Finding", "Effusion", "Mass"}, positive = ABSENT,
+            threshold = {0.5, 0.3, 0.6}, calibration = false,
+        }, 3)))
+        for _, case in ipairs {
+            {{0.9, 0.1, 0.2}, "No Finding", "No Finding", false}, {{0.9, 0.3, 0.5}, "Effusion", "Effusion", true},
+            {{0.1, 0.4, 0.6}, "Effusion, Mass", "Mass", true}, {{0.4, 0.1, 0.2}, "none of the labels", "Mass", false},
+        } do
+            answer = predictor:answer(case[1])
+            assert.same({case[2], case[3], case[4]}, {answer.label, answer.likeliest, answer.positive})
+            assert.equal(answer.classes[answer.likeliest], answer.probability)
+        end
+    end)
+
+    it("says of each label how much to doubt it", function()
+        local each = {{low = -1e9, high = 1e9}, {low = 1e9, high = 1e9}}
+        local function open(doubt)
+            local path = save("doubted.safetensors", {
+                task = "labels", classes = {"Effusion", "Mass"}, positive = ABSENT, threshold = {0.5, 0.5},
+                calibration = false, doubt = doubt,
+            }, 2)
+            return lx.predictor.open(path)
+        end
+        local predictor = assert(open {coverage = 0.9, each = each, power = 0, images = 9})
+        local answer = assert(predictor(films[1], {quality = false}))
+        assert.same({true, "close"}, {answer.doubts.Effusion.uncertain, answer.doubts.Effusion.reasons[1].code})
+        for name, one in pairs(answer.doubts) do
+            local p = answer.classes[name]
+            assert.near(math.min(p, 1 - p), one.doubt, 1e-6)
+        end
+        assert.equal(answer.doubts[answer.likeliest].doubt, answer.doubt)
+        assert.equal(answer.doubts[answer.likeliest].uncertain, answer.uncertain)
+        local image = lx.vision.resize(assert(lx.vision.load(films[1], {bits = 8})), predictor.size, predictor.size)
+        local _, judged = assert(predictor:judge(lx.data.dataset {
+            images = image:unsqueeze(1), labels = lx.zeros(1, 2), classes = {"Effusion", "Mass"},
+        }))
+        assert.near(answer.doubt, judged[1].doubt, 1e-6)
+        assert.near(answer.doubts.Mass.doubt, judged[1].doubts.Mass.doubt, 1e-6)
+        assert.matches("doubt: each: expected limits for each label", select(2, open {
+            coverage = 0.9, each = {{}}, power = 0, images = 9,
+        }))
+        assert.matches("doubt: each: labels alone have limits", select(2, open {coverage = 0.9, power = 0, images = 9}))
     end)
 
     it("comes back with what is wrong, and never ends the process", function()

@@ -401,6 +401,9 @@ end
 for _, name in ipairs {"energy_inside", "pointing_game"} do
     EXAMPLES["lx.explain." .. name] = function() return lx.rand(1, 4, 4), {{{x = 1, y = 1, w = 2, h = 2}}} end
 end
+EXAMPLES["lx.explain.similarity"] = function()
+    return lx.nn.Sequential(lx.nn.Flatten(), lx.nn.Linear(4, 3)), lx.ones(2, 3)
+end
 EXAMPLES["lx.anomaly.fit"] = function() return normal_images(), {method = "autoencoder", epochs = 1} end
 EXAMPLES["lx.anomaly.open"] = function() return "detector" end
 EXAMPLES["Detector:p_value"] = function() return made.Detector, 0.5 end

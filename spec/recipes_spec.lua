@@ -113,3 +113,64 @@ describe("calibration on styles that were left out #slow #processes", function()
         assert.matches("on the validation images: no styles are left out, since %d+ images are too few", out)
     end)
 end)
+
+describe("styles of film in training", function()
+    local argparse = require "argparse"
+    local train = require "luxel.command.train"
+    local set
+
+    setup(function() set = lx.data.phantom {n = 120, size = 32, seed = 3} end)
+
+    -- What fit is told by a command line.
+    local function planned(line, images)
+        local parser = argparse("luxel")
+        train.options(parser)
+        local words = {"--model", "cnn", "--size", "32"}
+        for word in line:gmatch("%S+") do words[#words + 1] = word end
+        local args = parser:parse(words)
+        train.check(args)
+        return train.plan(args, "cpu", images or set, images or set)
+    end
+
+    it("are drawn evenly of, or weigh by their loss, and classes are not weighted a second time", function()
+        local styles = lx.data.styles(set).cluster
+        local plain, balanced, both = planned "", planned "--balance classes", planned "--balance styles --dro"
+        assert.is_function(plain.loss)
+        assert.is_nil(plain.balance or plain.dro)
+        assert.is_false(plain.balanced)
+        assert.is_true(balanced.balanced)
+        assert.is_nil(balanced.loss or balanced.balance)
+        assert.same(styles, both.balance.groups)
+        assert.same(styles, both.dro.groups)
+        assert.is_false(both.balanced)
+        assert.is_nil(both.loss)
+    end)
+
+    it("are told by the whole films where the network sees a part of them, whatever the labels", function()
+        local folder = shell.folder()
+        assert(lx.data.phantom_save(folder, {n = 40, size = 48, seed = 5}))
+        local frame = assert(lx.data.image_folder(folder))
+        local whole, cropped = assert(frame:load {size = 32}), assert(frame:load {size = 32, crop = "lungs"})
+        local function cluster(images) return recipes.styles_of(images, {k = 4}).cluster end
+        local expected = lx.data.styles(frame, {k = 4})
+        assert.same(expected.cluster, cluster(cropped))
+        assert.same(expected.by_class, recipes.styles_of(cropped, {k = 4}).by_class)
+        assert.same(lx.data.styles(whole, {k = 4}).cluster, cluster(whole))
+        local labels = lx.data.dataset {
+            images = cropped.images, labels = lx.zeros(40, 2), classes = {"a", "b"},
+            paths = cropped.paths, crop = "lungs",
+        }
+        assert.same(expected.cluster, cluster(labels))
+        shell.remove(folder)
+    end)
+
+    it("are not for masks, nor classes for labels", function()
+        local ok, problem = pcall(planned, "--data films --masks masks --model unet --dro")
+        assert.is_false(ok)
+        assert.matches("%-%-dro is for labelled images, not for %-%-masks", tostring(problem))
+        local labels = lx.data.dataset {images = set.images, labels = lx.zeros(120, 2), classes = {"a", "b"}}
+        ok, problem = pcall(planned, "--balance classes", labels)
+        assert.is_false(ok)
+        assert.matches("%-%-balance classes: an image has several labels", tostring(problem))
+    end)
+end)

@@ -87,14 +87,15 @@ describe("lx.train.shift", function()
         for _, fold in ipairs(folds) do
             for _, seed in ipairs {1, 2} do
                 local path = ("%s/shift/%s-seed-%d/best.safetensors"):format(out, fold.group, seed)
-                local own = assert(assert(lx.predictor.open(path)):logits(fold.val))
+                local own, unfamiliar = assert(lx.predictor.open(path)):logits(fold.val)
                 local labels = fold.val.labels:totable()
-                for i, logit in ipairs(own) do logits[#logits + 1] = {logit, labels[i]} end
+                for i, logit in ipairs(own) do logits[#logits + 1] = {logit, labels[i], unfamiliar[i]} end
             end
         end
         assert.equal(#logits, #result.left_out.logits)
         for i, pair in ipairs(logits) do
-            assert.same(pair, {result.left_out.logits[i], result.left_out.labels[i]})
+            local found = result.left_out
+            assert.same(pair, {found.logits[i], found.labels[i], found.unfamiliar[i]})
         end
     end)
 

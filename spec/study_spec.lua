@@ -117,6 +117,33 @@ describe("a study", function()
         assert.same({{rule = "mass-referral", finding = "Mass", missing = {"age"}}}, found.suggestions.unjudged)
     end)
 
+    it("knows of the patient what the header of a DICOM file says, and what is given counts more", function()
+        local study = require "luxel.report.study"
+        for text, years in pairs {
+            ["042Y"] = 42, ["006M"] = 0.5, ["000D"] = 0, ["010W"] = 70 / 365.25, [" 61Y "] = 61,
+            ["000Y"] = false, ["42"] = 42, ["0"] = false, [""] = false, ["151Y"] = false,
+            ["4 2Y"] = false, ["042y"] = false, ["0042Y"] = false,
+        } do
+            local found = study.years_of(text)
+            if years then assert.near(years, found, 1e-9) else assert.is_nil(found, text) end
+        end
+        assert.is_nil(study.years_of(nil))
+        local golden = assert(lx.load("spec/golden/dicom.safetensors"))
+        local path = shell.write(work .. "/film.dcm", golden["window/linear/file"]:tostring_bytes())
+        local predictor = assert(lx.predictor.open(models.labels))
+        local found = assert(lx.report.study(predictor, path, {rules = true, explain = false}))
+        assert.same({42, "header", "F", "PA"}, {found.age, found.age_of, found.sex, found.view})
+        assert.matches("\npatient: 42 years %(by the file's header%), sex F, view PA\n", tostring(found))
+        assert.equal("mass-referral", found.suggestions.suggestions[1].rule) -- of adults
+        found = assert(lx.report.study(predictor, path, {rules = true, explain = false, age = 7}))
+        assert.same({7, "given"}, {found.age, found.age_of})
+        assert.matches("patient: 7 years %(as given%)", tostring(found))
+        assert.same({}, found.suggestions.suggestions)
+        found = assert(lx.report.study(predictor, film, {explain = false}))
+        assert.same({}, {found.age, found.age_of, found.sex, found.view})
+        assert.is_nil(tostring(found):find("patient:", 1, true))
+    end)
+
     it("is a page with nothing from elsewhere", function()
         local predictor = assert(lx.predictor.open(models.labels))
         local found = assert(lx.report.study(predictor, film, {rules = true, age = 50}))
@@ -149,6 +176,40 @@ describe("a study", function()
         assert.has_error(function() lx.report.study(predictor, film, {explain = "layercam"}) end)
         assert.has_error(function() lx.report.study(predictor, film, {age = -1}) end)
         assert.has_error(function() lx.report.write_study(work .. "/x.html", {}) end)
+    end)
+end)
+
+describe("luxel predict --findings", function()
+    local function run(words, ...) return shell.run(("%s bin/luxel predict --findings " .. words):format(LUA, ...)) end
+
+    it("says the same as a study, as text, as JSON and as CSV", function()
+        local study = assert(lx.report.study(assert(lx.predictor.open(models.labels)), film))
+        local words = tostring(study)
+        local lines = words:match("findings:\n(.-)\nquality") or words:match("findings:\n(.-)\nLuxel")
+        local status, output, errors = run("--model '%s' '%s'", models.labels, film)
+        assert.equal(0, status, errors)
+        assert.is_truthy(output:find(lines, 1, true), output .. lines)
+        local _, text = run("--json --model '%s' '%s'", models.labels, film)
+        local answer = cjson.decode(text)
+        for i, one in ipairs(study.findings) do
+            local found = answer.findings[i]
+            assert.near(one.probability, found.probability, 1e-6)
+            assert.same({one.finding, one.positive, one.map and one.map.place}, {found.finding, found.positive,
+                found.map and found.map.place})
+        end
+        _, text = run("--format csv --explain smooth_grad --model '%s' '%s'", models.labels, film)
+        local head, first = text:match("^([^\n]+)\n([^\n]+)\n")
+        assert.equal("path,finding,probability,threshold,positive,doubt,uncertain,place,warnings", head)
+        assert.matches(",Mass,[%d.]+,0[.0]*,1,,,\"?%a+ third", "," .. text:gsub("\n", ",,"), nil, first)
+        assert.equal(4, select(2, text:gsub("\n", "")))
+    end)
+
+    it("is of two classes too, and not of a worklist", function()
+        local _, output = run("--model '%s' '%s'", models.binary, film)
+        assert.matches("\n  Nodule +[%d.]+ %% +positive %(threshold 0.0 %%%)\n +by layer_cam", output)
+        local status, _, errors = run("--worklist '%s/w.csv' --model '%s' '%s'", work, models.binary, film)
+        assert.equal(1, status)
+        assert.matches("--findings is not for --worklist", errors, 1, true)
     end)
 end)
 

@@ -177,6 +177,7 @@ local SENTENCES <const> = {
     {"The cardiac shadow is normal or a little enlarged.", {Cardiomegaly = -1}},
     {"Hydropneumothorax.", {Effusion = 1, Pneumothorax = 1}}, {"Healed rib fractures.", {Fracture = 1}},
     {"Edema in the right clinical setting.", {Edema = -1}},
+    {"A nodular opacity.", {Nodule = -1}}, {"No nodular density.", {Nodule = 0}}, {"Nodules.", {Nodule = 1}},
     {"PLEURAL EFFUSION", {Effusion = 1}}, {"Lungs are clear.", {Effusion = false, Consolidation = false}},
 }
 
@@ -189,6 +190,20 @@ describe("labels of reports", function()
             end
         end)
     end
+
+    it("take a choice for presence where that is asked for, and doubt for doubt", function()
+        for text, wanted in pairs {
+            ["Scarring or atelectasis."] = 1, ["Either atelectasis"] = 1, ["This may be scarring or atelectasis."] = -1,
+            ["No scarring or atelectasis."] = 0, ["Possible atelectasis."] = -1,
+        } do
+            assert.equal(wanted, lx.text.label(text, {choice = "present"}).labels.Atelectasis, text)
+            local usual = lx.text.label(text, {choice = "uncertain"})
+            assert.equal(wanted == 1 and -1 or wanted, usual.labels.Atelectasis, text)
+        end
+        local ok, message = pcall(lx.text.label, "Mass.", {choice = "absent"})
+        assert.is_false(ok)
+        assert.matches("label: options: option 'choice'", message, 1, true)
+    end)
 
     it("are of the whole report: present before uncertain before absent", function()
         local function value(findings, impression)

@@ -317,6 +317,46 @@ describe("fit", function()
         local _, metadata = assert(lx.checkpoint.load(work .. "/probe/best.safetensors"))
         assert.is_true(metadata.transfer.probe)
     end)
+
+    it("keeps features for runs of the same weights, and for no others", function()
+        local kept, calls = {}, 0
+        local function run(seed, data, changes)
+            local net = network()
+            lx.manual_seed(seed)
+            lx.nn.init.normal_(net.head.weight)
+            local remove = net.features:register_forward_hook(function(_, arguments)
+                calls = calls + arguments[1].shape[1]
+            end)
+            calls = 0
+            local all = {probe = true, keep_features = kept, train = data, optimizer = lx.optim.SGD(net:parameters(), {
+                lr = 0.5,
+            })}
+            for name, value in pairs(changes or {}) do all[name] = value end
+            fit(net, "kept", all)
+            remove()
+            return net, calls
+        end
+        local net, images = run(1, train)
+        assert.equal(#train + #val, images)
+        local half = {}
+        for i = #train, 2, -2 do half[#half + 1] = i end
+        local same, none = run(1, train)
+        assert.equal(0, none)
+        assert.is_true(lx.equal(net.head.weight, same.head.weight))
+        assert.equal(0, select(2, run(2, train:subset(half))))
+        local own = run(2, train:subset(half))
+        local alone = run(2, train:subset(half), {keep_features = {}})
+        assert.is_true(lx.allclose(own.head.weight, alone.head.weight, 1e-5, 1e-6))
+        -- other pixels, other weights and other means are computed anew
+        local darker = lx.data.dataset {
+            images = (train.images:float() * 0.5):byte(), labels = train.labels, classes = train.classes,
+        }
+        assert.equal(#train, select(2, run(1, darker)))
+        assert.equal(#train + #val, select(2, run(1, train, {mean = 0.4})))
+        local ok, message = pcall(run, 1, train, {probe = false})
+        assert.is_false(ok)
+        assert.matches("option 'keep_features': there are features with 'probe' alone", message, 1, true)
+    end)
 end)
 
 describe("weights to begin with", function()

@@ -223,3 +223,36 @@ describe("a worklist #slow", function()
         assert.is_nil(triage.obstacle {task = "binary", classes = {"a", "b"}})
     end)
 end)
+
+describe("a worklist of labels", function()
+    it("puts what is likeliest to be there first, and not that nothing was found", function()
+        local folder = shell.folder()
+        lx.data.phantom_save(folder .. "/films", {n = 6, size = 40, seed = 5})
+        lx.manual_seed(3)
+        local names, path = {"No Finding", "Effusion", "Mass"}, folder .. "/labels.safetensors"
+        assert(lx.checkpoint.save(path, lx.models.cnn({size = 32, outputs = 3}):state_dict(), {
+            schema = require("luxel.schema").VERSION, task = "labels", version = "test", model = "cnn", size = 32,
+            classes = names, input = {channels = 1, low = 0, high = 1}, normalisation = {mean = 0.4, std = 0.3},
+            threshold = {0, 1, 1}, seed = 1, epoch = 1,
+            calibration = {{scale = 1, shift = 3}, {scale = 9, shift = 0}, {scale = 9, shift = 0}},
+            chosen = {threshold = "Youden", calibration = "none", images = 9},
+        }))
+        local status, _, errors = shell.run(("%s bin/luxel predict --model %s --worklist %s/list.csv %s/films"):format(
+            LUA, path, folder, folder))
+        assert.equal(0, status, errors)
+        local predictor, last = assert(lx.predictor.open(path)), math.huge
+        local rows = assert(csv.read(folder .. "/list.csv"))
+        assert.equal(6, #rows)
+        for _, row in ipairs(rows) do
+            local answer = assert(predictor(row.path))
+            local most = math.max(answer.classes.Effusion, answer.classes.Mass)
+            assert.is_true(answer.classes["No Finding"] > most)
+            assert.equal("No Finding", row.label)
+            local urgency = tonumber(row["probability of the likeliest label"])
+            assert.near(most, urgency, 1e-4)
+            assert.is_true(urgency <= last)
+            last = urgency
+        end
+        shell.remove(folder)
+    end)
+end)

@@ -1,6 +1,6 @@
 --- Makes the model that comes with Luxel of one that was trained: half precision, and where the films come from.
 --
---     luxel train --data chest_xray --out runs/kermany
+--     luxel train --data chest_xray --ages 1-5 --out runs/kermany
 --     lua5.4 package.lua runs/kermany/best.safetensors model.safetensors
 --
 -- What it is worth is in docs/model.md.

@@ -2,6 +2,7 @@
 --- al. 2021), on phantoms with reports from templates; then findings are told on held-back films by sentences alone
 --- ("zero-shot"), and films and reports are found by each other. Usage:
 --- lua5.4 contrastive.lua [--films N] [--epochs N] [--size N] [--seed N] [--test N] [--device NAME] [--pictures FILE]
+--- [--maps NAME]
 --
 -- Held back are films, pairs of findings and ways to say things: see phantoms.lua. Nothing is chosen by held-back ones.
 
@@ -13,10 +14,13 @@ local core = require "luxel.core"
 local lx = require "luxel"
 local phantoms = require "phantoms"
 local random = require "luxel.random"
+local ReportEncoder = require "encoder"
 local nn, F = lx.nn, lx.nn.functional
 
 local parser = argparse("contrastive.lua", "Learns films and reports together, on phantoms.")
 parser:option("--device", "What to compute on.", "auto")
+parser:option("--explain", "Method of lx.explain for heat maps.", "layer_cam"):choices(lx.explain.METHODS)
+parser:option("--maps", "Beginning of the names of files for sheets of heat maps.")
 parser:option("--pictures", "File for a sheet of phantoms, to look at.")
 for _, number in ipairs {
     {"films", 3000}, {"epochs", 20}, {"size", 64}, {"batch", 64}, {"seed", 1}, {"test", 400}, {"resamples", 500},
@@ -29,28 +33,6 @@ local device = assert(lx.device(args.device)).label
 local WIDTH <const>, LENGTH <const> = 64, 80 -- of vectors, and tokens of a report
 local MEAN <const>, STD <const> = 127.5, 64
 local MOST <const> = 5 -- what is looked at of a list
-
--- ---- networks -------------------------------------------------------------------------------------------------
-
-local ReportEncoder = nn.class("ReportEncoder")
-
-function ReportEncoder:init(tokens)
-    self.embedding = nn.Embedding(tokens, WIDTH)
-    self.positions = nn.Parameter(lx.randn(1, LENGTH, WIDTH) * 0.02)
-    self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(WIDTH, 4, {
-        dim_feedforward = 2 * WIDTH, batch_first = true, norm_first = true, activation = "gelu",
-    }), 2, {norm = nn.LayerNorm(WIDTH)})
-    self.projection = nn.Linear(WIDTH, WIDTH)
-end
-
--- tokens [N,L], and 1 in `padding` where there is none; a vector for each.
-function ReportEncoder:forward(tokens, padding)
-    local length = tokens.shape[2]
-    local x = self.embedding(tokens) + self.positions:narrow(2, 1, length)
-    x = self.encoder(x, {src_key_padding_mask = padding})
-    local there = (padding:float() * -1 + 1):reshape(padding.shape[1], length, 1)
-    return self.projection((x * there):sum(2) / there:sum(2))
-end
 
 lx.manual_seed(args.seed)
 local train = phantoms.make {n = args.films, size = args.size, seed = args.seed, held_back = false}
@@ -65,7 +47,8 @@ if args.pictures then
     assert(lx.vision.save(args.pictures, lx.cat(sheet, 2)))
 end
 local tokenizer = lx.text.tokenizer(train.reports, {vocabulary = 600})
-local films, reports = lx.models.cnn {size = args.size, outputs = WIDTH}, ReportEncoder(tokenizer.size)
+local films = lx.models.cnn {size = args.size, outputs = WIDTH}
+local reports = ReportEncoder(tokenizer.size, {width = WIDTH, length = LENGTH})
 local scale = nn.Parameter(lx.tensor {math.log(0.1)}) -- of the temperature, which is learnt
 films:to(device)
 reports:to(device)
@@ -129,9 +112,10 @@ local function auc_of(scores, labels, places)
     return lx.metrics.auc(s, l)
 end
 
--- For each finding how much nearer a film is to sentences that say it than to sentences that deny it.
+-- For each finding how much nearer a film is to sentences that say it than to sentences that deny it; and the
+-- difference of their vectors.
 local function zero_shot(vectors)
-    local stream, scores = random.stream(args.seed, 11), {}
+    local stream, scores, directions = random.stream(args.seed, 11), {}, {}
     for _, name in ipairs(phantoms.FINDINGS) do
         local means = {}
         for k, present in ipairs {true, false} do
@@ -145,9 +129,10 @@ local function zero_shot(vectors)
             end
             means[k] = unit(reports_of(sentences):mean({1}, true))
         end
-        scores[name] = vectors:matmul((means[1] - means[2]):t()):flatten():totable()
+        directions[name] = means[1] - means[2]
+        scores[name] = vectors:matmul(directions[name]:t()):flatten():totable()
     end
-    return scores
+    return scores, directions
 end
 
 local function mean_auc(scores, places)
@@ -182,7 +167,8 @@ local function judge()
         local vectors, words = films_of(test), reports_of(test.reports)
         films:train()
         reports:train()
-        return zero_shot(vectors), vectors:matmul(words:t())
+        local scores, directions = zero_shot(vectors)
+        return scores, vectors:matmul(words:t()), directions
     end)
 end
 
@@ -224,7 +210,7 @@ end
 
 -- ---- what it is worth -----------------------------------------------------------------------------------------
 
-local scores, similarities = judge()
+local scores, similarities, directions = judge()
 print(("\nzero-shot on %d held-back films, by held-back sentences (95 %% intervals: bootstrap by film):"):format(
     args.test))
 for _, name in ipairs(phantoms.FINDINGS) do
@@ -240,6 +226,35 @@ for _, way in ipairs {{"a film's report", similarities}, {"a report's film", sim
     low, high = interval(args.test, function(places) return share(hits, places) end)
     print(("%s among the first %d of %d: %.3f [%.3f, %.3f], by chance %.4f"):format(way[1], MOST, args.test,
         share(hits), low, high, MOST / args.test))
+end
+
+-- Where a word is: the map of the similarity to it, of films that have the finding at a side.
+print(("\nheat maps of words (%s): the peak is in the half of the picture where the finding was drawn:"):format(
+    args.explain))
+for _, name in ipairs(phantoms.FINDINGS) do
+    local places, sides = {}, {}
+    for i, findings in ipairs(test.findings) do
+        for _, finding in ipairs(findings) do
+            if finding.name == name and finding.side then places[#places + 1], sides[#sides + 1] = i, finding.side end
+        end
+    end
+    if #places > 0 then
+        local net = lx.explain.similarity(films, directions[name]:to(device))
+        local maps, right = lx.explain[args.explain](net, picked(test.images, places), {class = 1}), {}
+        for i, side in ipairs(sides) do
+            local x = (maps:select(1, i):flatten():argmax():item() - 1) % args.size
+            right[i] = (x < args.size / 2) == (side == "right") and 1 or 0 -- the patient's right is on the left
+        end
+        low, high = interval(#right, function(some) return share(right, some) end)
+        print(("  %-16s %.3f [%.3f, %.3f] of %d, by chance 0.5"):format(name, share(right), low, high, #right))
+        if args.maps then
+            local sheet = {}
+            for i = 1, math.min(6, #places) do
+                sheet[i] = lx.explain.overlay(test.images:select(1, places[i]), maps:select(1, i))
+            end
+            assert(lx.vision.save(("%s-%s.png"):format(args.maps, name:gsub(" ", "-")), lx.cat(sheet, 3)))
+        end
+    end
 end
 print("These are drawn phantoms with reports from templates: the figures say nothing of patients.")
 print(lx.predictor.NOTICE)

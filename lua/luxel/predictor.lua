@@ -11,6 +11,7 @@ local core = require "luxel.core"
 local crop = require "luxel.data.crop"
 local detection = require "luxel.train.detection"
 local doubt = require "luxel.train.doubt"
+local familiarity = require "luxel.train.familiarity"
 local film = require "luxel.film"
 local lx = require "luxel"
 local namespace = require "luxel.namespace"
@@ -33,9 +34,12 @@ local task = require "luxel.train.task"
 local Predictor = {}
 
 ---@class luxel.Answer the answer of a model for an image; `print` shows it as `predict` does
----@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs;
----  of a segmentation what the mask shows
+---@field label string the class at the threshold, or the one of the largest probability; of labels those above theirs,
+---  and one that says that nothing was found (No Finding) only where no other is; of a segmentation what the mask shows
 ---@field probability number? of that class; of labels of the likeliest one; of a segmentation and a detection none
+---@field likeliest string? of labels the one of the largest probability among those of `label`, or among all that do
+---  not say that nothing was found
+---@field doubts table<string, {uncertain: boolean, reasons: table[], doubt: number}>? the next three for each label
 ---@field mask Tensor? of a segmentation, uint8 [1,H,W] of the image's own size: 255 inside, 0 outside
 ---@field boxes luxel.FoundBox[]? of a detection those from the model's threshold on, the best first, in pixels of the
 ---  image from the top left
@@ -49,10 +53,11 @@ local Predictor = {}
 ---@field info luxel.ImageInfo? what the file says of itself
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
----@field reasons {code: "close"|"unlike"|"quality", message: string}[]? why it is uncertain: close to the threshold,
----  unlike the images of the training, or for its findings
+---@field reasons {code: "population"|"close"|"unlike"|"quality", message: string}[]? why it is uncertain: the patient
+---  is older or younger than those of the training, it is close to the threshold, unlike the images of the training, or
+---  for its findings
 ---@field doubt number? from 0 to 0.5: the larger, the likelier the answer is wrong; it orders images, and is no
----  probability
+---  probability; of labels this and the two before it are of the likeliest one
 ---@field notice string
 local Answer = {__name = "luxel.Answer"}
 Answer.__index = Answer
@@ -282,13 +287,16 @@ end
 
 --- What the network gives for every image of a dataset before calibration: a logit, a row of them, or a map.
 ---@param dataset luxel.Dataset
----@return number[]|number[][]|Tensor[]|nil logits, string? message, string? code as of `probabilities`; "model" of an
----  ensemble, which has probabilities alone
+---@return number[]|number[][]|Tensor[]|nil logits
+---@return number[]|string|nil unfamiliar how many times as far from those of the training each image is as the usual
+---  one, where the model's file tells; or the message
+---@return string? code as of `probabilities`, "model" of an ensemble, which has probabilities alone
 function Predictor:logits(dataset)
     if self.members then return nil, "the logits of an ensemble are those of its models", "model" end
-    local rows, message, code = observe(self, dataset)
-    if not rows then return nil, message, code end
-    return rows
+    local rows, features, code = observe(self, dataset)
+    if not rows then return nil, features, code end
+    local known = features and self.metadata.doubt.familiarity
+    return rows, known and familiarity.ratios(known, features) or nil
 end
 
 --- The calibrated probability of the positive class for every image of a dataset, or the probabilities of all classes
@@ -307,7 +315,104 @@ function Predictor:probabilities(dataset)
     return calibrated(self, rows)
 end
 
---- The same with how much to doubt each answer, of a model of two classes whose file keeps what that takes.
+-- ---- answers ------------------------------------------------------------------------------------------------------
+
+local decide = {}
+
+function decide.binary(self, p)
+    local positive = p >= self.threshold
+    local probability = positive and p or 1 - p
+    return {
+        label = self.classes[positive and 2 or 1], probability = probability, infected = p, positive = positive,
+        threshold = probability < 0.5 and self.threshold or nil,
+    }
+end
+
+-- The largest of several probabilities, and all by their names.
+local function by_name(self, found)
+    local best, all = 1, {}
+    for k, p in ipairs(found) do
+        all[self.classes[k]] = p
+        if p > found[best] then best = k end
+    end
+    return best, all
+end
+
+-- Whether the name of a class says that nothing was found, by itself or beside another one. Of several classes no file
+-- says which one is negative, and their order is often that of the alphabet.
+local function is_negative(names, k)
+    for _, other in ipairs(names) do
+        if class_names.is_negative(names[k], other) then return true end
+    end
+    return false
+end
+
+function decide.classes(self, found)
+    local best, all = by_name(self, found)
+    return {
+        label = self.classes[best], probability = found[best], positive = not is_negative(self.classes, best),
+        classes = all,
+    }
+end
+
+function decide.labels(self, found)
+    local all, above, nothing, likeliest = {}, {}, nil, nil
+    for k, p in ipairs(found) do
+        local name, is_above = self.classes[k], p >= self.threshold[k]
+        all[name] = p
+        if is_negative(self.classes, k) then
+            nothing = is_above and (not nothing or p > all[nothing]) and name or nothing
+        else
+            if is_above then above[#above + 1] = name end
+            local first = is_above and #above == 1 -- one above its threshold counts before any that is not
+            if not likeliest or first or is_above == (#above > 0) and p > all[likeliest] then likeliest = name end
+        end
+    end
+    if #above == 0 then likeliest = nothing or likeliest or self.classes[1] end
+    return {
+        label = #above > 0 and table.concat(above, ", ") or nothing or "none of the labels",
+        probability = all[likeliest], likeliest = likeliest, positive = #above > 0, classes = all,
+    }
+end
+
+function decide.segmentation(self, map)
+    local inside = map:ge(self.threshold)
+    local share = inside:float():mean():item()
+    return {
+        label = self.classes[1], mask = core.cast(core.binary("mul", inside, 255), "uint8"), share = share,
+        positive = share > 0,
+    }
+end
+
+function decide.detection(self, found)
+    local names, seen, boxes = {}, {}, {}
+    for _, box in ipairs(found) do
+        if box.score >= self.threshold then
+            boxes[#boxes + 1] = box
+            if not seen[box.label] then seen[box.label], names[#names + 1] = true, box.label end
+        end
+    end
+    return {
+        label = #names > 0 and table.concat(names, ", ") or "nothing found", boxes = boxes, positive = #boxes > 0,
+    }
+end
+
+-- How much to doubt what the network gives for an image: of labels each of them, the likeliest as that of the image.
+local function judgement_of(self, row, answer, features, findings)
+    if self.task ~= "labels" then return doubt.judge(self.metadata, row, features, findings) end
+    local doubts, own = {}, nil
+    for k, one in ipairs(doubt.judge_labels(self.metadata, row, features, findings)) do
+        doubts[self.classes[k]] = one
+        if self.classes[k] == answer.likeliest then own = one end
+    end
+    return {
+        uncertain = own.uncertain, reasons = table.move(own.reasons, 1, #own.reasons, 1, {}), doubt = own.doubt,
+        doubts = doubts,
+    }
+end
+
+--- The same with how much to doubt each answer, of a model of two classes or of labels whose file keeps what that
+--- takes.
 ---@param dataset luxel.Dataset
 ---@return number[]? probabilities
 ---@return {uncertain: boolean, reasons: table[], doubt: number}[]|string judgements as of answers, without the quality
@@ -315,16 +420,17 @@ end
 ---@return string? code as of `probabilities`, "model" where the file keeps nothing to doubt by
 function Predictor:judge(dataset)
     if not self.metadata.doubt then
-        return nil, self.path .. ": the model keeps nothing to doubt its answers by: models of two classes that luxel "
-            .. "train makes do", "model"
+        return nil, self.path .. ": the model keeps nothing to doubt its answers by: models of two classes and of "
+            .. "labels that luxel train makes do", "model"
     end
     local rows, features, code = observe(self, dataset)
     if not rows then return nil, features, code end
-    local judgements = {}
+    local judgements, probabilities = {}, calibrated(self, rows)
     for i, row in ipairs(rows) do
-        judgements[i] = doubt.judge(self.metadata, row, features and features:narrow(1, i, 1))
+        judgements[i] = judgement_of(self, row, decide[self.task](self, probabilities[i]),
+            features and features:narrow(1, i, 1))
     end
-    return calibrated(self, rows), judgements
+    return probabilities, judgements
 end
 
 -- The boxes of what the network gives for images of these heights and widths.
@@ -388,78 +494,6 @@ function Predictor:overlaps(dataset, options)
         if options and options.progress then options.progress(#out, #dataset) end
     end
     return out
-end
-
-local decide = {}
-
-function decide.binary(self, p)
-    local positive = p >= self.threshold
-    local probability = positive and p or 1 - p
-    return {
-        label = self.classes[positive and 2 or 1], probability = probability, infected = p, positive = positive,
-        threshold = probability < 0.5 and self.threshold or nil,
-    }
-end
-
--- The largest of several probabilities, and all by their names.
-local function by_name(self, found)
-    local best, all = 1, {}
-    for k, p in ipairs(found) do
-        all[self.classes[k]] = p
-        if p > found[best] then best = k end
-    end
-    return best, all
-end
-
--- Whether the name of a class says that nothing was found, by itself or beside another one. Of several classes no file
--- says which one is negative, and their order is often that of the alphabet.
-local function is_negative(names, k)
-    for _, other in ipairs(names) do
-        if class_names.is_negative(names[k], other) then return true end
-    end
-    return false
-end
-
-function decide.classes(self, found)
-    local best, all = by_name(self, found)
-    return {
-        label = self.classes[best], probability = found[best], positive = not is_negative(self.classes, best),
-        classes = all,
-    }
-end
-
-function decide.labels(self, found)
-    local best, all = by_name(self, found)
-    local above = {}
-    for k, p in ipairs(found) do
-        if p >= self.threshold[k] then above[#above + 1] = self.classes[k] end
-    end
-    return {
-        label = #above > 0 and table.concat(above, ", ") or "none of the labels", probability = found[best],
-        positive = #above > 0, classes = all,
-    }
-end
-
-function decide.segmentation(self, map)
-    local inside = map:ge(self.threshold)
-    local share = inside:float():mean():item()
-    return {
-        label = self.classes[1], mask = core.cast(core.binary("mul", inside, 255), "uint8"), share = share,
-        positive = share > 0,
-    }
-end
-
-function decide.detection(self, found)
-    local names, seen, boxes = {}, {}, {}
-    for _, box in ipairs(found) do
-        if box.score >= self.threshold then
-            boxes[#boxes + 1] = box
-            if not seen[box.label] then seen[box.label], names[#names + 1] = true, box.label end
-        end
-    end
-    return {
-        label = #names > 0 and table.concat(names, ", ") or "nothing found", boxes = boxes, positive = #boxes > 0,
-    }
 end
 
 -- What one element of probabilities is, by task.
@@ -556,9 +590,18 @@ local function ask(self, small, sizes, out, places)
             if task.kinds[self.task].maps then found = lx.vision.resize(found:to("cpu"), sizes[k][1], sizes[k][2]) end
             for key, value in pairs(self:answer(found)) do entry[key] = value end
             if self.metadata.doubt then
-                local judgement = doubt.judge(self.metadata, rows[k], features and features:narrow(1, k, 1),
+                local judgement = judgement_of(self, rows[k], entry, features and features:narrow(1, k, 1),
                     entry.findings)
                 for key, value in pairs(judgement) do entry[key] = value end
+            end
+            local other = doubt.population(self.metadata, entry.info)
+            if other then
+                entry.uncertain, entry.reasons = true, entry.reasons or {}
+                table.insert(entry.reasons, 1, other)
+                for _, one in pairs(entry.doubts or {}) do
+                    one.uncertain = true
+                    table.insert(one.reasons, 1, other)
+                end
             end
             setmetatable(entry, Answer)
         else

@@ -53,6 +53,7 @@ local FIELDS <const> = {
         .. "stages: integer(1..)[]?, "
         .. "top: finite(0..1), neighbours: integer(1..)?, scores: finite[], limit: finite}"},
     {"doubt", doubt.TYPE}, -- what its answers are doubted by
+    {"ages", doubt.AGES}, -- of the patients, in years
     {"adapted", ADAPTED}, -- where, when and how it was adapted
     -- where it comes from
     {"seed", "integer"},
@@ -138,8 +139,19 @@ local RULES <const> = {
     end,
     function(metadata)
         if not metadata.doubt then return nil end
-        if metadata.task ~= "binary" then return "doubt: only two classes have it" end
+        local each = metadata.doubt.each
+        if metadata.task ~= "binary" and metadata.task ~= "labels" then
+            return "doubt: only two classes and labels have it"
+        elseif (each ~= nil) ~= (metadata.task == "labels") then
+            return "doubt: each: labels alone have limits of each"
+        elseif each and metadata.classes and #each ~= #metadata.classes then
+            return "doubt: each: expected limits for each label"
+        end
         return doubt.mistake(metadata.doubt)
+    end,
+    function(metadata)
+        local ages = metadata.ages
+        if ages and ages.low > ages.high then return "ages: low is above high" end
     end,
     function(metadata)
         local about = metadata.anomaly

@@ -56,7 +56,13 @@ end
 
 local function urgency_of(predictor, answer)
     if answer.infected then return answer.infected end
-    if predictor.task == "labels" then return answer.probability end
+    if predictor.task == "labels" then -- that nothing was found is no reason to look
+        local most = 0
+        for name, p in pairs(answer.classes) do
+            if not class_names.is_negative(name) then most = math.max(most, p) end
+        end
+        return most
+    end
     return 1 - answer.classes[normal_class(predictor)]
 end
 

@@ -92,7 +92,7 @@ end
 
 local function report_scores(args, model, dataset)
     local probabilities, judgements
-    if model.metadata.doubt then
+    if model.metadata.doubt and model.task == "binary" then
         probabilities, judgements = options.must(model:judge(dataset))
     else
         probabilities = options.must(model:probabilities(dataset))

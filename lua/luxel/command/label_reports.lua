@@ -19,6 +19,8 @@ function command.options(parser)
     parser:option("--out", "File for the labels: 1 (present), 0 (absent), -1 (uncertain), nothing where a finding is "
         .. "not mentioned."):count(1)
     report_columns.options(parser)
+    parser:option("--choice", "What \"atelectasis or scarring\" says of each."):choices {"uncertain", "present"}
+        :default "uncertain"
     parser:option("--explain", "File for the words that decided: a row for each mention of a finding.")
 end
 
@@ -62,7 +64,7 @@ function command.run(args)
     add_row(lines, {id, table.unpack(names)}, #names + 1)
     add_row(explained, {id, table.unpack(EXPLAINED)}, #EXPLAINED + 1)
     for k, report in ipairs(reports) do
-        local found = lx.text.label(report, {rules = rules})
+        local found = lx.text.label(report, {rules = rules, choice = args.choice})
         if found.labels["No Finding"] == nil then empty = empty + 1 end
         local cells = {ids[k]}
         for i, name in ipairs(names) do cells[i + 1] = found.labels[name] end

@@ -13,6 +13,7 @@ local json = require "luxel.json"
 local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local study = require "luxel.report.study"
 local worklist = require "luxel.command.worklist"
 
 local predict = {summary = "Says whether radiographs look infected."}
@@ -32,6 +33,8 @@ function predict.options(parser)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of each image.")
     parser:option("--out", "Folder for the images with label and probability written in a margin, and masks outlined.")
     parser:option("--masks", "Folder for the masks that a model of masks finds, as PNG of 0 and 255.")
+    parser:flag("--findings", "Says more of each image: every finding with its probability, threshold and doubt, and "
+        .. "where those that are said to be there come from, by the method of --explain.")
     parser:option("--explain", "Shows on the pictures of --out which parts of each image speak for the class, by a "
         .. "method of lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
         :args("?"):argname("METHOD")
@@ -80,6 +83,11 @@ function print_answer.text(answer, only)
     say(("%s: %s%s"):format(answer.path, tostring(answer), answer.uncertain and " (uncertain)" or ""))
 end
 
+-- The findings below an answer.
+local function say_findings(answer)
+    for _, line in ipairs(study.lines(answer.all)) do say(line) end
+end
+
 function print_answer.json(answer)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
@@ -89,6 +97,7 @@ function print_answer.json(answer)
         size = answer.boxes and {height = answer.info.height, width = answer.info.width} or nil,
         boxes = answer.boxes and boxes_as_json(answer), spacing = answer.boxes and spacing_of(answer.info) or nil,
         path = shown, path_bytes = bytes,
+        findings = answer.all and study.plain(answer.all) or nil,
         label = answer.label, probability = answer.probability, infected = answer.infected, classes = answer.classes,
         share = answer.share,
         threshold = answer.threshold, uncertain = answer.uncertain, doubt = answer.doubt,
@@ -106,6 +115,14 @@ function print_answer.csv(answer, _, classes)
             number(box.w), number(box.h), csv.cell(table.concat(warnings, " "))}, ","))
     end
     if answer.boxes then return end
+    for _, one in ipairs(answer.all or {}) do
+        local place = one.map and one.map.place
+        say(table.concat({csv.cell(answer.path), csv.cell(one.finding), number(one.probability),
+            one.threshold and number(one.threshold) or "", one.positive and "1" or "0",
+            one.doubt and number(one.doubt) or "", one.uncertain == nil and "" or one.uncertain and "1" or "0",
+            csv.cell(place), csv.cell(table.concat(warnings, " "))}, ","))
+    end
+    if answer.all then return end
     local cells = {csv.cell(answer.path), csv.cell(answer.label), number(answer.share or answer.probability)}
     if answer.classes then
         for _, name in ipairs(classes) do cells[#cells + 1] = number(answer.classes[name]) end
@@ -122,8 +139,9 @@ function print_answer.csv(answer, _, classes)
 end
 
 -- The names of the columns; other formats have none.
-local function print_columns(predictor)
+local function print_columns(predictor, findings)
     if predictor.task == "detection" then return say("path,label,score,x,y,w,h,warnings") end
+    if findings then return say("path,finding,probability,threshold,positive,doubt,uncertain,place,warnings") end
     local maps = predictor.task == "segmentation"
     local cells = {"path", "label", maps and "share" or "probability"}
     for _, name in ipairs(maps and {} or predictor.task == "binary" and {"probability of " .. predictor.positive}
@@ -151,8 +169,10 @@ local UNITS <const> = {
 -- The method of --explain, nil without. What follows the option and is no method is an image.
 local function method_of(args)
     local given = args.explain and args.explain[1]
-    if not args.explain then return nil end
-    if not args.out then options.fail("--explain: say with --out FOLDER where the pictures go") end
+    if not args.explain then return args.findings and lx.explain.METHODS[1] or nil end
+    if not args.out and not args.findings then
+        options.fail("--explain: say with --out FOLDER where the pictures go")
+    end
     for _, method in ipairs(lx.explain.METHODS) do
         if given == method then return method end
     end
@@ -165,13 +185,11 @@ local function method_of(args)
 end
 
 -- What an answer comes from: a map, and what it means. Of two classes what speaks for the positive one is shown
--- whatever the answer is, of others what speaks for the likeliest.
+-- whatever the answer is, of others what speaks for what is answered.
 local function explain(run, answer)
     local began, class = core.now(), run.predictor.positive
     if not class then
-        for _, name in ipairs(run.predictor.classes) do
-            if not class or answer.classes[name] > answer.classes[class] then class = name end
-        end
+        class = answer.likeliest or answer.label
     end
     local map = lx.explain[run.method](run.predictor, answer.image, {class = class})
     run.seconds, run.explained = run.seconds + core.now() - began, run.explained + 1
@@ -185,7 +203,11 @@ end
 
 local function show(run, answer, only)
     if answer.message then return complain(run, images.problem(answer)) end
+    if run.args.findings then
+        answer.all = options.must(study.findings(run.predictor, answer, {explain = run.method, maps = math.huge}))
+    end
     print_answer[run.args.format](answer, only, run.predictor.classes)
+    if answer.all and run.args.format == "text" then say_findings(answer) end
     for _, finding in ipairs(answer.findings) do
         io.stderr:write(("[WARN] %s: %s\n"):format(answer.path, finding.message))
     end
@@ -195,7 +217,7 @@ local function show(run, answer, only)
         end
     end
     if run.args.out then
-        save(run, run.args.out, answer, annotate(answer.image, answer, run.method and explain(run, answer)))
+        save(run, run.args.out, answer, annotate(answer.image, answer, run.args.explain and explain(run, answer)))
     end
     if run.args.coco then run.found[#run.found + 1] = answer end
     if run.args.masks then save(run, run.args.masks, answer, answer.mask) end
@@ -243,8 +265,12 @@ function predict.run(args)
         options.fail(("--model: it tells %s, and finds no boxes; use luxel predict"):format(
             table.concat(predictor.classes, ", ")))
     end
+    if args.findings and not study.fits(predictor) then
+        options.fail(("--findings: the model finds %s, and tells no findings with probabilities"):format(
+            predictor.task == "detection" and "boxes" or "masks"))
+    end
     if args.threshold then predictor.threshold = args.threshold end
-    if args.format == "csv" then print_columns(predictor) end
+    if args.format == "csv" then print_columns(predictor, args.findings) end
     if args.masks and predictor.task ~= "segmentation" then
         options.fail(("--masks: the model tells %s, and finds no masks"):format(table.concat(predictor.classes, ", ")))
     elseif args.masks and args.masks == args.out then
@@ -254,7 +280,7 @@ function predict.run(args)
     images.make_folder(args.masks)
     local paths, only = images.find(args, function(message) complain(run, message) end)
     run.place = images.places(paths)
-    images.each(paths, function(chunk) return predictor:all(chunk, {images = args.out ~= nil}) end,
+    images.each(paths, function(chunk) return predictor:all(chunk, {images = args.out ~= nil or args.findings}) end,
         function(answer) show(run, answer, only) end)
     if args.coco then write_coco(run, paths) end
     images.flush()

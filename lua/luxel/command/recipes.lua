@@ -70,15 +70,28 @@ function recipes.crop_of(args) return args.crop ~= "none" and args.crop or nil e
 -- Parts of the styles, each left out by one network; fewer images than these say little of a style.
 local PARTS <const>, LEAST <const> = 4, 400
 
--- The whole films of images that are parts of them: styles are told by borders.
+-- The whole films of images that are parts of them: styles are told by borders. Labels that do not exclude each other
+-- are left out, as styles are found without.
 local function films_of(train_set)
     if not train_set.crop then return train_set end
-    local rows, labels = {}, train_set.labels:totable()
+    local rows, labels, classes = {}, train_set.labels:totable(), train_set.classes
+    local single = train_set.task ~= "labels"
     for i, path in ipairs(train_set.paths) do
-        rows[i] = {path = path, label = labels[i] == labels[i] and train_set.classes[labels[i] // 1 + 1] or ""}
+        local known = single and labels[i] == labels[i]
+        rows[i] = {path = path, label = known and classes[math.tointeger(labels[i]) + 1] or ""}
     end
-    return options.must(lx.data.frame(rows, {label = "label", classes = train_set.classes,
-        positive = train_set.classes[2]}))
+    return options.must(lx.data.frame(rows, {
+        label = "label", classes = single and classes or {"no", "yes"},
+        positive = train_set.task == "binary" and classes[2] or nil,
+    }))
+end
+
+--- The styles of training images, told by the whole films where these are parts of them.
+---@param train_set luxel.Dataset
+---@param options_of_styles table? as of `lx.data.styles`
+---@return luxel.Styles
+function recipes.styles_of(train_set, options_of_styles)
+    return options.must(lx.data.styles(films_of(train_set), options_of_styles))
 end
 
 -- Folds without a part of the styles each, or nil and why there are none.
@@ -87,8 +100,7 @@ local function folds_of(train_set)
     if #train_set < LEAST then
         return nil, ("%d images are too few, %d are wanted"):format(#train_set, LEAST)
     end
-    local styles = options.must(lx.data.styles(films_of(train_set)))
-    local parts = styles:parts(PARTS)
+    local parts = recipes.styles_of(train_set):parts(PARTS)
     for i, part in ipairs(parts) do parts[i] = "styles " .. part end
     local folds = options.must(train_set:leave_group_out(parts))
     table.sort(folds, function(a, b) return a.group < b.group end)
@@ -108,7 +120,7 @@ end
 ---@param train_set luxel.Dataset
 ---@param out string folder of the run; these networks are in left-out below it
 ---@param plan fun(train: luxel.Dataset, val: luxel.Dataset): table the options of `lx.train.fit`
----@return {logits: number[], labels: number[], words: string}? on
+---@return {logits: number[], labels: number[], unfamiliar: number[]?, words: string}? on
 ---@return table? stopped the result of runs that were interrupted or could not be saved
 function recipes.calibrate_on(args, train_set, out, plan)
     if args.calibrate_on ~= "styles" then return nil end
@@ -130,7 +142,7 @@ function recipes.calibrate_on(args, train_set, out, plan)
     if result.interrupted or result.save_problem then return nil, result end
     print(result)
     return {
-        logits = result.left_out.logits, labels = result.left_out.labels,
+        logits = result.left_out.logits, labels = result.left_out.labels, unfamiliar = result.left_out.unfamiliar,
         words = "styles of films that networks trained in the same way had not seen",
     }
 end

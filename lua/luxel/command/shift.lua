@@ -41,7 +41,7 @@ end
 local function groups_of(args, dataset)
     local groups = {}
     if not args.group then
-        local styles = options.must(lx.data.styles(dataset, {k = args.styles}))
+        local styles = recipes.styles_of(dataset, {k = args.styles})
         print(styles)
         for i, cluster in ipairs(styles.cluster) do groups[i] = "style " .. cluster end
         return groups

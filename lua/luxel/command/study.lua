@@ -6,6 +6,7 @@ local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
 local options = require "luxel.command.options"
+local study = require "luxel.report.study"
 
 local command = {summary = "Reports on one radiograph: findings, doubt, heat maps, suggestions."}
 
@@ -17,7 +18,8 @@ function command.options(parser)
     options.add_device(parser)
     parser:option("--suggest", "Adds suggestions for the reader, by a file of rules; by default those of Luxel "
         .. "(lua/luxel/report/suggestions.rules), which may be copied and changed."):args("?"):argname("RULES")
-    parser:option("--age", "Age of the patient in years, which some rules ask for."):convert(function(text)
+    parser:option("--age", "Age of the patient in years, which some rules ask for (default: that in the header of a "
+        .. "DICOM file)."):convert(function(text)
         local age = tonumber(text)
         if age and age >= 0 and age <= 150 then return age end
         return nil, ("--age: expected years from 0 to 150, got '%s'"):format(text)
@@ -33,15 +35,6 @@ end
 
 -- What other programs read: the same without pictures.
 local function as_json(found)
-    local findings = {}
-    for i, one in ipairs(found.findings) do
-        local map = one.map
-        findings[i] = {
-            finding = one.finding, probability = one.probability, threshold = one.threshold, positive = one.positive,
-            doubt = one.doubt, uncertain = one.uncertain,
-            map = map and {method = map.method, place = map.place, peak = map.peak, most = map.most, grid = map.grid},
-        }
-    end
     local list = cjson.empty_array
     local quality, reasons = #found.quality > 0 and {} or list, #found.reasons > 0 and {} or list
     for i, one in ipairs(found.quality) do quality[i] = {code = one.code, message = one.message} end
@@ -49,7 +42,8 @@ local function as_json(found)
     local said = found.suggestions
     return cjson.encode {
         path = options.as_utf8(found.path), model = options.as_utf8(found.model), task = found.task,
-        label = found.label, findings = findings, quality = quality, reasons = reasons, age = found.age,
+        label = found.label, findings = study.plain(found.findings, true), quality = quality, reasons = reasons,
+        age = found.age, age_of = found.age_of, sex = found.sex, view = found.view,
         urgency = found.urgency, notice = found.notice,
         suggestions = said and {
             rules = options.as_utf8(said.rules), notice = said.notice,

@@ -74,6 +74,9 @@ function command.options(parser)
         0, 0, 1000)
     options.add_number(parser, "--cutmix", "Alpha of images that get a rectangle of another one (CutMix); 0: none.", 0,
         0, 1000)
+    parser:option("--balance", "What images of the training are drawn evenly of: classes, or styles of film and "
+        .. "classes together; none: each comes once an epoch."):choices({"none", "classes", "styles"}):default "none"
+    parser:flag("--dro", "Styles of film whose loss is large weigh more (group distributionally robust optimisation).")
     options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
         true)
     parser:option("--best", "What the best epoch has the best of (default: auc, of masks dice; with --folds last)."
@@ -103,6 +106,13 @@ function command.options(parser)
     options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
     options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 600, 1, 1000000,
         true)
+    parser:option("--ages", "Of the patients in years, YOUNGEST-OLDEST: the model's file says so, and `luxel predict` "
+        .. "doubts answers for others, where a DICOM file tells the age."):convert(function(text)
+            local low, high = text:match("^(%d+%.?%d*)%-(%d+%.?%d*)$")
+            low, high = tonumber(low), tonumber(high)
+            if low and low <= high and high <= 150 then return {low = low, high = high} end
+            return nil, ("--ages: expected YOUNGEST-OLDEST in years, as in 1-5, got '%s'"):format(text)
+        end)
     parser:option("--out", "Folder for best.safetensors, last.safetensors, log.csv and TensorBoard's events.",
         "runs/chest_xray")
     parser:option("--enhance", "What every image goes through first, in training and later."):choices {
@@ -161,6 +171,9 @@ function command.check(args)
         if args[name] and not args.data then
             options.fail(("--%s says more of --data, which is missing"):format(name))
         end
+    end
+    if args.masks and (args.balance ~= "none" or args.dro) then
+        options.fail(("--%s is for labelled images, not for --masks"):format(args.dro and "dro" or "balance"))
     end
     if args.label and args.labels then options.fail("--label is for one class an image, --labels for several labels: "
         .. "say one") end
@@ -221,7 +234,7 @@ end
 -- What fit says of options that are the command line's.
 local ON_THE_LINE <const> = {
     freeze = "--freeze", unfreeze = "--unfreeze", freeze_statistics = "--statistics", probe = "--probe",
-    swa = "--swa", label_smoothing = "--label-smoothing", mixup = "--mixup", cutmix = "--cutmix",
+    swa = "--swa", dro = "--dro", label_smoothing = "--label-smoothing", mixup = "--mixup", cutmix = "--cutmix",
 }
 
 -- Trains; a mistake in what freezes and thaws is the user's, and known when the network is there.
@@ -275,8 +288,9 @@ local function counts_in_words(counts, words)
 end
 
 -- The rarer classes and labels weigh more, so that all count the same; the probabilities are calibrated afterwards.
-local function loss_of(train_set, device)
-    if train_set.task == "segmentation" then return nil end
+-- Nothing does where the draw or the weights of groups see to that.
+local function loss_of(args, train_set, device)
+    if train_set.task == "segmentation" or args.dro or args.balance ~= "none" then return nil end
     local F, counts = lx.nn.functional, train_set:counts()
     if train_set.task == "classes" then
         local weights = {}
@@ -330,6 +344,19 @@ local function build(args, outputs)
     return net
 end
 
+-- The options of fit that say how much images of each style of film count.
+local function weigh_styles(args, train_set)
+    if args.balance == "classes" and train_set.task == "labels" then
+        options.fail("--balance classes: an image has several labels here, and no class; say styles or none")
+    end
+    local by_style = args.balance == "styles" or args.dro
+    local groups = by_style and {groups = recipes.styles_of(train_set).cluster} or nil
+    return {
+        balanced = args.balance == "classes", balance = args.balance == "styles" and groups or nil,
+        dro = args.dro and groups or nil,
+    }
+end
+
 -- On the command line 0 stands for what is not done.
 local function above_zero(number) return number > 0 and number or nil end
 
@@ -347,8 +374,10 @@ function command.plan(args, device, train_set, val_set, calibrate_on)
     local falling = args.swa > 0 and math.max(1, args.swa - 1) or args.epochs
     local steps = math.max(2, math.ceil(math.ceil(
         #train_set / args.batch) / args.accumulate) * falling) -- one to warm up
+    local weights = weigh_styles(args, train_set)
     return {
-        net = net, optimizer = optimizer, loss = loss_of(train_set, device), train = train_set, val = val_set,
+        balanced = weights.balanced, balance = weights.balance, dro = weights.dro,
+        net = net, optimizer = optimizer, loss = loss_of(args, train_set, device), train = train_set, val = val_set,
         scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {
             warmup = math.max(1, steps // 20), total = steps, min_share = args.swa > 0 and 0.25 or 0,
         }),
@@ -364,7 +393,7 @@ function command.plan(args, device, train_set, val_set, calibrate_on)
         augment = args.augment ~= "none" and lx.vision.preset(args.augment),
         metadata = {
             model = args.model, network = network_options(args), size = args.size, classes = words,
-            folders = train_set.classes, images = #train_set,
+            folders = train_set.classes, images = #train_set, ages = args.ages,
         },
     }
 end

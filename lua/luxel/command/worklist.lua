@@ -28,7 +28,7 @@ function worklist.check(args)
         end
         return
     end
-    for _, name in ipairs {"out", "masks", "explain", "json"} do
+    for _, name in ipairs {"out", "masks", "explain", "findings", "json"} do
         if args[name] then
             options.fail(("--%s is not for --worklist, which writes a CSV file of its own"):format(name))
         end

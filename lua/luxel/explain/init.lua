@@ -15,11 +15,13 @@ local lx = require "luxel"
 local methods = require "luxel.explain.methods"
 local namespace = require "luxel.namespace"
 local overlay = require "luxel.explain.overlay"
+local similarity = require "luxel.explain.similarity"
 local Subject = require "luxel.explain.subject"
 require "luxel.predictor" -- the type of arguments
 
 local explain = {
     centre = judge.centre, energy_inside = judge.energy_inside, pointing_game = judge.pointing_game, overlay = overlay,
+    similarity = similarity,
 }
 
 --- The methods by their names here, the default of `luxel predict --explain` first.

@@ -2,6 +2,8 @@
 --- as text, and as a page.
 
 local args = require "luxel.args"
+local class_names = require "luxel.data.classes"
+local doubt = require "luxel.train.doubt"
 local lx = require "luxel"
 local page = require "luxel.page"
 local parts = require "luxel.report.parts"
@@ -18,7 +20,7 @@ local MOST_SIDE <const> = 640 -- pixels of a picture in a page
 ---@field probability number calibrated
 ---@field threshold number? of several classes none
 ---@field positive boolean whether the model says that it is there
----@field doubt number? from 0 to 0.5, of two classes where the model's file keeps it
+---@field doubt number? from 0 to 0.5, of two classes and of labels where the model's file keeps it
 ---@field uncertain boolean?
 ---@field map luxel.StudyMap? where the answer comes from
 
@@ -39,7 +41,10 @@ local MOST_SIDE <const> = 640 -- pixels of a picture in a page
 ---@field quality {code: string, message: string}[] what speaks against reading the film at all
 ---@field reasons {code: string, message: string}[] why the answer is uncertain
 ---@field suggestions luxel.Suggestions? where rules were given
----@field age number?
+---@field age number? in years
+---@field age_of "given"|"header"|nil where the age is from
+---@field sex string? as the header of a DICOM file says
+---@field view string? "PA", "AP", "LL", ... likewise
 ---@field urgency string?
 ---@field notice string
 ---@field image luxel.Tensor uint8 the film
@@ -53,9 +58,12 @@ local function said(finding)
     return finding.uncertain and words .. ", uncertain" or words
 end
 
-local function words_of(self)
-    local lines = {("study: %s by %s"):format(self.path, self.model), "findings:"}
-    for _, one in ipairs(self.findings) do
+--- Findings as lines of text.
+---@param findings luxel.StudyFinding[]
+---@return string[]
+function study.lines(findings)
+    local lines = {}
+    for _, one in ipairs(findings) do
         lines[#lines + 1] = ("  %-20s %8s  %s%s%s"):format(one.finding, percent(one.probability), said(one),
             one.threshold and (" (threshold %s)"):format(percent(one.threshold)) or "",
             one.doubt and (", doubt %.2f of 0.5"):format(one.doubt) or "")
@@ -63,6 +71,46 @@ local function words_of(self)
             lines[#lines + 1] = ("  %-20s %8s  by %s mostly from: %s"):format("", "", one.map.method, one.map.place)
         end
     end
+    return lines
+end
+
+--- Findings for other programs: without pictures.
+---@param findings luxel.StudyFinding[]
+---@param grid boolean? whether maps come with their numbers
+---@return table[]
+function study.plain(findings, grid)
+    local out = {}
+    for i, one in ipairs(findings) do
+        local map = one.map
+        out[i] = {
+            finding = one.finding, probability = one.probability, threshold = one.threshold, positive = one.positive,
+            doubt = one.doubt, uncertain = one.uncertain, map = map and {
+                method = map.method, place = map.place, peak = map.peak, most = map.most,
+                grid = grid and map.grid or nil,
+            },
+        }
+    end
+    return out
+end
+
+-- Whom the film is of, as far as that is known.
+local function patient_words(self)
+    local parts_of = {}
+    if self.age then
+        parts_of[1] = ("%s years (%s)"):format(("%.4g"):format(self.age):gsub(",", "."), self.age_of == "given"
+            and "as given" or "by the file's header")
+    end
+    if self.sex then parts_of[#parts_of + 1] = "sex " .. self.sex end
+    if self.view then parts_of[#parts_of + 1] = "view " .. self.view end
+    return parts_of[1] and "patient: " .. table.concat(parts_of, ", ")
+end
+
+local function words_of(self)
+    local lines = study.lines(self.findings)
+    table.move(lines, 1, #lines, 3)
+    lines[1], lines[2] = ("study: %s by %s"):format(self.path, self.model), "findings:"
+    local who = patient_words(self)
+    if who then table.insert(lines, 2, who) end
     for _, one in ipairs(self.quality) do lines[#lines + 1] = "quality: " .. one.message end
     for _, one in ipairs(self.reasons) do lines[#lines + 1] = "uncertain: " .. one.message end
     if self.suggestions then lines[#lines + 1] = tostring(self.suggestions) end
@@ -71,8 +119,8 @@ local function words_of(self)
 end
 
 local new_study = result_type("study", {
-    "path", "model", "task", "label", "findings", "quality", "reasons", "suggestions", "age", "urgency", "notice",
-    "image", "metadata",
+    "path", "model", "task", "label", "findings", "quality", "reasons", "suggestions", "age", "age_of", "sex",
+    "view", "urgency", "notice", "image", "metadata",
 }, words_of)
 
 -- ---- findings -------------------------------------------------------------------------------------------------
@@ -87,10 +135,10 @@ local FINDINGS <const> = {
     labels = function(predictor, answer)
         local out = {}
         for k, name in ipairs(predictor.classes) do
-            local p = answer.classes[name]
+            local p, judged = answer.classes[name], answer.doubts and answer.doubts[name] or {}
             out[k] = {
                 finding = name, probability = p, threshold = predictor.threshold[k],
-                positive = p >= predictor.threshold[k],
+                positive = p >= predictor.threshold[k], doubt = judged.doubt, uncertain = judged.uncertain,
             }
         end
         return out
@@ -140,12 +188,17 @@ local function map_of(predictor, answer, finding, method)
     }
 end
 
+-- What can be looked for: not that nothing was found.
+local function is_finding(one) return not class_names.is_negative(one.finding) end
+
 -- Maps of what the model says is there, or of the likeliest where it says that of none.
 local function add_maps(predictor, answer, findings, options)
-    local left, any = options.maps, false
-    for _, one in ipairs(findings) do any = any or one.positive end
-    for i, one in ipairs(findings) do
-        if left > 0 and (one.positive or not any and i == 1) then
+    local left, any, first = options.maps, false, nil
+    for _, one in ipairs(findings) do
+        if is_finding(one) then any, first = any or one.positive, first or one end
+    end
+    for _, one in ipairs(findings) do
+        if left > 0 and is_finding(one) and (one.positive or not any and one == first) then
             local map, message, code = map_of(predictor, answer, one, options.explain)
             if not map then return nil, message, code end
             one.map, left = map, left - 1
@@ -156,37 +209,78 @@ end
 
 -- ---- the study ------------------------------------------------------------------------------------------------
 
+--- The findings of an answer, the likeliest first.
+---@param predictor luxel.Predictor of two or several classes or of labels
+---@param answer luxel.Answer with the picture as `image` where there are to be maps
+---@param options {explain: string|false|nil, maps: integer?}
+---@return luxel.StudyFinding[]? findings, string? message, string? code
+function study.findings(predictor, answer, options)
+    local findings = FINDINGS[predictor.task](predictor, answer)
+    table.sort(findings, likelier)
+    if options.explain then
+        local ok, message, code = add_maps(predictor, answer, findings, options)
+        if not ok then return nil, message, code end
+    end
+    return findings
+end
+
+--- Whether a model tells findings with probabilities, and no boxes or masks.
+---@param predictor luxel.Predictor
+---@return boolean
+function study.fits(predictor) return FINDINGS[predictor.task] ~= nil end
+
+-- Why an answer is uncertain; of labels what is so of all of them.
+local function reasons_of(predictor, answer)
+    local out = {}
+    for _, one in ipairs(answer.reasons or {}) do
+        if predictor.task ~= "labels" or one.code ~= "close" then out[#out + 1] = one end
+    end
+    return out
+end
+
+--- The age in years of a DICOM header; nil for what is none, and for "000Y", which stands for an age that is not known
+--- as well.
+---@param text string?
+---@return number? years
+function study.years_of(text)
+    local years = doubt.years(text)
+    if not years or years > 150 or years == 0 and not text:find("[MWD]") then return nil end
+    return years
+end
+
+local function known(text) return text and text:find("%S") and text or nil end
+
 --- What a model finds in a film, or nil, message, code.
 ---@param predictor luxel.Predictor
 ---@param source string|{bytes: string, name: string?}
 ---@param options table
 ---@return luxel.Study?
 function study.of(predictor, source, options)
-    if not FINDINGS[predictor.task] then
+    if not study.fits(predictor) then
         args.fail("study: predictor: a study is of findings with probabilities, and the model is of the task '%s'",
             predictor.task)
     end
     local answer, message, code = predictor:predict(source, {images = true})
     if not answer then return nil, message, code end
-    local findings = FINDINGS[predictor.task](predictor, answer)
-    table.sort(findings, likelier)
-    if options.explain then
-        local ok
-        ok, message, code = add_maps(predictor, answer, findings, options)
-        if not ok then return nil, message, code end
-    end
+    local findings
+    findings, message, code = study.findings(predictor, answer, options)
+    if not findings then return nil, message, code end
+    local info = answer.info or {}
+    local age = options.age or study.years_of(info.age)
     local asked = {}
-    for i, one in ipairs(findings) do
-        asked[i] = {
+    for _, one in ipairs(findings) do
+        asked[#asked + 1] = is_finding(one) and {
             finding = one.finding, probability = one.probability, threshold = one.threshold, doubt = one.doubt,
             uncertain = one.uncertain,
-        }
+        } or nil
     end
     return new_study {
         path = answer.path, model = predictor.path, task = predictor.task, label = answer.label, findings = findings,
-        quality = answer.findings, reasons = answer.reasons or {}, age = options.age, urgency = options.urgency,
+        quality = answer.findings, reasons = reasons_of(predictor, answer), urgency = options.urgency, age = age,
+        age_of = age and (options.age and "given" or "header") or nil,
+        sex = known(info.sex), view = known(info.view_position),
         suggestions = options.rules and suggest.suggest(asked, {
-            rules = options.rules ~= true and options.rules or nil, age = options.age, urgency = options.urgency,
+            rules = options.rules ~= true and options.rules or nil, age = age, urgency = options.urgency,
         }) or nil,
         notice = answer.notice, image = answer.image, metadata = predictor.metadata,
     }
@@ -276,7 +370,7 @@ function study.write(path, self, options)
     parts.model_card(out, self.metadata, {})
     parts.again(out, {
         {"Film", self.path}, {"Its bytes", parts.checksum(self.path) or "not a file"}, {"Model", self.model},
-        {"Age", self.age or "not given"}, {"Urgency of the request", self.urgency or "not given"},
+        {"Patient", patient_words(self) or "nothing is known"}, {"Urgency of the request", self.urgency or "not given"},
     }, options.command)
     return parts.write(path, "Study " .. self.path:match("[^/]*$"), self.label, out)
 end

@@ -199,13 +199,14 @@ local function cues_on(mention, cues)
 end
 
 -- What a mention says of its finding, and the cue that decided; nil where it says nothing of now.
-local function judge(mention, cues)
+local function judge(mention, cues, choice)
     local value = mention.what.value
     local on = cues_on(mention, cues)
     -- "resolution of previously seen infiltrates" denies
     if on.aside and not (on.deny and on.aside.what.reach == "near") then return nil, on.aside end
-    if value == 1 and on.deny then return 0, on.deny end
+    if value ~= 0 and on.deny then return 0, on.deny end
     if value == 1 and on.doubt then return -1, on.doubt end
+    if value == 1 and on.choice then return choice == "present" and 1 or -1, on.choice end
     return value
 end
 
@@ -251,7 +252,7 @@ end
 ---@field side string?
 ---@field place string?
 
-local function label_words(rules, words, starts, stops, text, add)
+local function label_words(rules, words, starts, stops, text, add, choice)
     local mentions, cues, others = find_phrases(rules, words)
     if not mentions[1] then return end
     cues = clean_cues(cues, mentions)
@@ -259,7 +260,7 @@ local function label_words(rules, words, starts, stops, text, add)
         if cue.what.cue ~= "end" then cue.first, cue.last = reach_of(words, cues, index) end
     end
     for index, mention in ipairs(mentions) do
-        local value, cue = judge(mention, cues)
+        local value, cue = judge(mention, cues, choice)
         local out = {
             finding = mention.what.finding, value = value,
             words = text:sub(starts[mention.from], stops[mention.to]),
@@ -281,15 +282,16 @@ local function end_of_piece(words, from)
     return last
 end
 
--- Calls `add` with each mention in a sentence, and the bytes from which and up to which its words stand.
-local function label_sentence(rules, text, add)
+-- Calls `add` with each mention in a sentence, and the bytes from which and up to which its words stand. choice: what
+-- "this or that" says of both, "present", else uncertain.
+local function label_sentence(rules, text, add, choice)
     local words, starts, stops = words_of(text)
-    if #words <= MOST then return label_words(rules, words, starts, stops, text, add) end
+    if #words <= MOST then return label_words(rules, words, starts, stops, text, add, choice) end
     local from = 1
     while from <= #words do
         local to = end_of_piece(words, from)
         label_words(rules, table.move(words, from, to, 1, {}), table.move(starts, from, to, 1, {}),
-            table.move(stops, from, to, 1, {}), text, add)
+            table.move(stops, from, to, 1, {}), text, add, choice)
         from = to + 1
     end
 end
@@ -341,7 +343,9 @@ end
 --- was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
 ---@param report string|{text: string?, findings: string?, impression: string?, indication: string?,
 ---  comparison: string?}
----@param options {rules: luxel.Rules?}? `rules` of `lx.text.rules`, default those of chest radiographs in English
+---@param options {rules: luxel.Rules?, choice: "uncertain"|"present"|nil}? rules: of `lx.text.rules`, default those of
+---  chest radiographs in English; choice: what "atelectasis or scarring" says of each, default "uncertain" as for
+---  CheXpert's labeler; "present" is how indexers of MeSH take it
 ---@return luxel.Labels
 local function label(report, options)
     local rules = options and options.rules or usual_rules()
@@ -355,7 +359,7 @@ local function label(report, options)
                 mentions[#mentions + 1] = mention
                 local value, before = mention.value, labels[mention.finding]
                 if value and (not before or RANK[value] > RANK[before]) then labels[mention.finding] = value end
-            end)
+            end, options and options.choice)
         end
     end
     if number > 0 then labels["No Finding"] = no_finding(rules, labels) end
@@ -365,6 +369,7 @@ end
 args.type("rules", "rules of lx.text.rules", "table", function(value) return getmetatable(value) == divided.class end)
 
 local label_public = args.public("label", "report: string|{text: string?, findings: string?, impression: string?, "
-    .. "indication: string?, comparison: string?}, options: {rules: rules?}?", label)
+    .. "indication: string?, comparison: string?}, options: {rules: rules?, "
+    .. "choice: \"uncertain\"|\"present\"?}?", label)
 
 return {label = label_public, sentence = label_sentence, words = words_of, usual_rules = usual_rules}

@@ -5,7 +5,8 @@
 -- Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005, section 4.5), or where its features are
 -- unlike those of training (luxel.train.familiarity). `doubt` orders images by how likely the answer is wrong: the
 -- distance to the threshold in log-odds, divided by a power of how unfamiliar the image is. The power is the one whose
--- order withholds wrong answers best among validation images and near misses of them: darkened, blurred, cropped and
+-- order withholds wrong answers best among the images that calibration was fitted to where these are others, such as
+-- those of styles left out; else among validation images and near misses of them: darkened, blurred, cropped and
 -- turned.
 
 local calibration = require "luxel.calibration.methods"
@@ -44,7 +45,7 @@ end
 ---@param has_features boolean
 ---@return string?
 function doubt.obstacle(fit, has_features)
-    if fit.task ~= "binary" then return "it is for two classes" end
+    if fit.task ~= "binary" and fit.task ~= "labels" then return "it is for two classes, and for labels" end
     if not has_features then return "the network is none of lx.models, and its features are not known" end
 end
 
@@ -78,19 +79,20 @@ end
 -- A number from 0 to 0.5: how doubtful an image is by its distance to the threshold and its unfamiliarity.
 local function combine(margin, unfamiliar, power) return 1 / (1 + math.exp(margin / unfamiliar ^ power)) end
 
-local function median(ascending) return ascending[(#ascending + 1) // 2] end
+-- Logits, labels and how unfamiliar each image is, of images whose features are known.
+local function observed(known, set)
+    return {logits = set.logits, labels = set.labels, unfamiliar = familiarity.ratios(known, set.features)}
+end
 
 -- The power whose order has the least risk; of equal ones the smallest.
-local function choose_power(model, known, images)
+local function choose_power(model, sets)
     local margins, unfamiliar, wrong = {}, {}, {}
-    local usual = median(known.distances)
-    for _, set in ipairs(images) do
-        local distances = familiarity.distances(known, set.features)
+    for _, set in ipairs(sets) do
         for i, z in ipairs(set.logits) do
             if set.labels[i] == set.labels[i] then
                 local p = calibration.probability(model.calibration, z)
                 margins[#margins + 1] = math.abs(log_odds(p) - log_odds(model.threshold))
-                unfamiliar[#unfamiliar + 1] = distances[i] / usual
+                unfamiliar[#unfamiliar + 1] = set.unfamiliar[i]
                 wrong[#wrong + 1] = (p >= model.threshold) == (set.labels[i] == 1) and 0 or 1
             end
         end
@@ -108,6 +110,7 @@ end
 
 ---@class luxel.Doubt what a model's file keeps
 ---@field coverage number
+---@field each {low: number?, high: number?}[]? of labels the limits of each, which have none of their own below
 ---@field low number? logit from which on the positive class is in the conformal set; nil where too few images say
 ---@field high number? logit up to which the negative class is
 ---@field prior number? share of the positive class among the labelled images that probabilities were calibrated on
@@ -122,7 +125,7 @@ end
 ---@param validation {logits: number[], labels: number[], features: Tensor?}
 ---@param training Tensor? features of training images
 ---@param near {logits: number[], labels: number[], features: Tensor}[]? near misses
----@param on {logits: number[], labels: number[]}? other images that the model was calibrated on
+---@param on {logits: number[], labels: number[], unfamiliar: number[]?}? other images that the model was calibrated on
 ---@return luxel.Doubt
 function doubt.fit(model, validation, training, near, on)
     local of = on or validation
@@ -138,17 +141,102 @@ function doubt.fit(model, validation, training, near, on)
     local like = training and validation.features and familiarity.fit(training, validation.features)
     if like then
         fitted.familiarity = like
-        local all = table.move(near or {}, 1, near and #near or 0, 2, {validation})
-        if median(like.distances) > 0 then fitted.power = choose_power(model, like, all) end
+        local sets = {on}
+        if not on or not on.unfamiliar then
+            sets = {observed(like, validation)}
+            for i, set in ipairs(near or {}) do sets[i + 1] = observed(like, set) end
+        end
+        if familiarity.usual(like) > 0 then fitted.power = choose_power(model, sets) end
     end
     return fitted
+end
+
+--- The same of labels: limits of each, and one familiarity. Their doubt is the distance to the threshold alone, beside
+--- which unfamiliarity was worth nothing (docs/trust.md).
+---@param count integer how many labels
+---@param validation {logits: number[][], labels: number[][], features: Tensor?}
+---@param training Tensor? features of training images
+---@param on {logits: number[][], labels: number[][]}? other images that the model was calibrated on
+---@return luxel.Doubt
+function doubt.fit_labels(count, validation, training, on)
+    local of, each = on or validation, {}
+    for k = 1, count do
+        local logits, labels = {}, {}
+        for i, row in ipairs(of.logits) do logits[i], labels[i] = row[k], of.labels[i][k] end
+        local low, high = limits(by_class(logits, labels))
+        each[k] = {low = low, high = high}
+    end
+    return {
+        coverage = COVERAGE, each = each, power = 0, images = #of.logits,
+        familiarity = training and validation.features and familiarity.fit(training, validation.features) or nil,
+    }
 end
 
 -- ---- judging ----------------------------------------------------------------------------------------------------
 
 ---@class luxel.Reason
----@field code "close"|"unlike"|"quality"
+---@field code "close"|"unlike"|"quality"|"population"
 ---@field message string
+
+-- Years of the units of DICOM's ages (PS3.5, section 6.2: "018M"). Files of RSNA's challenge have none, and mean years.
+local YEARS <const> = {[""] = 1, Y = 1, M = 1 / 12, W = 7 / 365.25, D = 1 / 365.25}
+
+--- The age of a patient in years.
+---@param text string? as a DICOM header has it
+---@return number? years nil where it is not said, or in no such form
+function doubt.years(text)
+    local number, unit = (text or ""):match("^%s*(%d%d?%d?)([YMWD]?)%s*$")
+    return number and tonumber(number) * YEARS[unit] or nil
+end
+
+--- Why a patient is none of those that the model learnt from; nil where nothing says so. A model that was adapted
+--- learnt from others since.
+---@param model {ages: {low: number, high: number}?, adapted: table?}
+---@param info luxel.ImageInfo? what the film's file says
+---@return luxel.Reason?
+function doubt.population(model, info)
+    local years, ages = doubt.years(info and info.age), model.ages
+    if not years or not ages or model.adapted then return nil end
+    -- a child is five until its sixth birthday
+    if years >= ages.low and years < ages.high + 1 then return nil end
+    return {code = "population", message = ("the model learnt from patients of %g to %g years, and this one is %s"
+        ):format(ages.low, ages.high, years >= 2 and ("%d"):format(years // 1) or ("%.1f"):format(years))}
+end
+
+-- Why an image is doubted whatever the answer is, and how unfamiliar it is beside the usual one.
+local function of_image(fitted, features, findings)
+    local reasons = {}
+    local function add(code, format, ...) reasons[#reasons + 1] = {code = code, message = format:format(...)} end
+    local unfamiliar, known = 1, fitted.familiarity
+    if known and features then
+        unfamiliar = familiarity.ratios(known, features)[1]
+        if familiarity.p_value(known, familiarity.distances(known, features)[1]) <= doubt.UNLIKE then
+            add("unlike", "unlike the images of the training: %.1f times as far from them as the usual one",
+                unfamiliar)
+        end
+    end
+    for _, finding in ipairs(findings or {}) do add("quality", "%s", finding.message) end
+    return reasons, unfamiliar
+end
+
+-- What comes of a logit, and of what is said of the image. limits: from where on it may be which class.
+local function of_answer(fitted, limits_of, model, logit, about_image, unfamiliar)
+    local reasons = {}
+    local p = calibration.probability(model.calibration, logit)
+    local positive = p >= model.threshold
+    local may_be_positive, may_be_negative = positive, not positive
+    if limits_of.low and limits_of.high then
+        may_be_positive, may_be_negative = logit >= limits_of.low, logit <= limits_of.high
+    end
+    if may_be_positive == may_be_negative or may_be_positive ~= positive then
+        local form = may_be_positive and may_be_negative and "close to the threshold: at a coverage of %.0f %% it may "
+            .. "be either class" or "close to the threshold: %.0f %% of the images of either class are further from it"
+        reasons[1] = {code = "close", message = form:format(100 * fitted.coverage)}
+    end
+    table.move(about_image, 1, #about_image, #reasons + 1, reasons)
+    local margin = math.abs(log_odds(p) - log_odds(model.threshold))
+    return {uncertain = #reasons > 0, reasons = reasons, doubt = combine(margin, unfamiliar, fitted.power)}
+end
 
 --- Whether to doubt an answer, and why.
 ---@param model {doubt: luxel.Doubt, calibration: table|false|nil, threshold: number}
@@ -157,32 +245,24 @@ end
 ---@param findings luxel.Finding[]? of `lx.vision.quality`
 ---@return {uncertain: boolean, reasons: luxel.Reason[], doubt: number}
 function doubt.judge(model, logit, features, findings)
-    local fitted, reasons = model.doubt, {}
-    local function add(code, format, ...) reasons[#reasons + 1] = {code = code, message = format:format(...)} end
-    local p = calibration.probability(model.calibration, logit)
-    local positive = p >= model.threshold
-    local may_be_positive, may_be_negative = positive, not positive
-    if fitted.low and fitted.high then
-        may_be_positive, may_be_negative = logit >= fitted.low, logit <= fitted.high
+    return of_answer(model.doubt, model.doubt, model, logit, of_image(model.doubt, features, findings))
+end
+
+--- The same of each label.
+---@param model {doubt: luxel.Doubt, calibration: table|false|nil, threshold: number[]}
+---@param row number[] of logits
+---@param features Tensor? [1,C] of the image
+---@param findings luxel.Finding[]?
+---@return {uncertain: boolean, reasons: luxel.Reason[], doubt: number}[]
+function doubt.judge_labels(model, row, features, findings)
+    local fitted, out = model.doubt, {}
+    local about_image, unfamiliar = of_image(fitted, features, findings)
+    for k, logit in ipairs(row) do
+        out[k] = of_answer(fitted, fitted.each[k], {
+            calibration = model.calibration and model.calibration[k], threshold = model.threshold[k],
+        }, logit, about_image, unfamiliar)
     end
-    if may_be_positive == may_be_negative or may_be_positive ~= positive then
-        add("close", may_be_positive and may_be_negative and "close to the threshold: at a coverage of %.0f %% it may "
-            .. "be either class" or "close to the threshold: %.0f %% of the images of either class are further from it",
-            100 * fitted.coverage)
-    end
-    local unfamiliar, known = 1, fitted.familiarity
-    if known and features then
-        local distance = familiarity.distances(known, features)[1]
-        local share = familiarity.p_value(known, distance)
-        if share <= doubt.UNLIKE then
-            add("unlike", "unlike the images of the training: %.1f times as far from them as the usual one",
-                distance / math.max(median(known.distances), 1e-30))
-        end
-        unfamiliar = math.max(distance / math.max(median(known.distances), 1e-30), 1e-6)
-    end
-    for _, finding in ipairs(findings or {}) do add("quality", "%s", finding.message) end
-    local margin = math.abs(log_odds(p) - log_odds(model.threshold))
-    return {uncertain = #reasons > 0, reasons = reasons, doubt = combine(margin, unfamiliar, fitted.power)}
+    return out
 end
 
 -- ---- the field of a model's file ----------------------------------------------------------------------------------
@@ -190,9 +270,13 @@ end
 local FAMILIARITY <const> = "{channels: integer(1..), mean: string, scales: string, axes: string, "
     .. "variances: finite(1e-300..1e300)[], rest: finite(0..), distances: finite(0..)[]}"
 
-doubt.TYPE = "{coverage: finite(0.5..0.999999), low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
+doubt.TYPE = "{coverage: finite(0.5..0.999999), each: {low: finite?, high: finite?}[]?, "
+    .. "low: finite?, high: finite?, prior: finite(1e-9..0.999999999)?, "
     .. "positive: finite[]?, negative: finite[]?, power: finite(0..100), images: integer(1..), "
     .. "familiarity: " .. FAMILIARITY .. "?}"
+
+--- The type of the field `ages`, the youngest and the oldest of the training in years.
+doubt.AGES = "{low: finite(0..150), high: finite(0..150)}"
 
 --- The mistake in such a field that types cannot express; nil if there is none.
 ---@param fitted luxel.Doubt

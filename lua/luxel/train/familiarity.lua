@@ -256,6 +256,21 @@ function familiarity.distances(fitted, rows)
     return out
 end
 
+--- The distance of the usual image that training left out, 0 where all features were the same.
+---@param fitted luxel.Familiarity
+---@return number
+function familiarity.usual(fitted) return fitted.distances[(#fitted.distances + 1) // 2] end
+
+--- Distances in multiples of the usual one.
+---@param fitted luxel.Familiarity
+---@param rows Tensor [N,C]
+---@return number[]
+function familiarity.ratios(fitted, rows)
+    local out, usual = familiarity.distances(fitted, rows), math.max(familiarity.usual(fitted), 1e-30)
+    for i, distance in ipairs(out) do out[i] = math.max(distance / usual, 1e-6) end
+    return out
+end
+
 --- The share of the images that training left out which are as far away or further, counting the image itself.
 ---@param fitted luxel.Familiarity
 ---@param distance number

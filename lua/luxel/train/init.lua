@@ -766,10 +766,15 @@ local function add_doubt(fit)
     local fitted
     do
         local _ <close> = with_weights(fit.net, tensors)
-        local near, few = {}, some_of(fit.val, doubt.NEAR)
-        for i, steps in ipairs(doubt.near_misses(size)) do near[i] = look_at(fit, few, steps) end
-        fitted = doubt.fit(metadata, look_at(fit, fit.val), look_at(fit, some_of(fit.train, doubt.TRAINING)).features,
-            near, fit.calibrate_on)
+        local validation = look_at(fit, fit.val)
+        local training = look_at(fit, some_of(fit.train, doubt.TRAINING)).features
+        if fit.task == "labels" then
+            fitted = doubt.fit_labels(#metadata.classes, validation, training, fit.calibrate_on)
+        else
+            local near, few = {}, some_of(fit.val, doubt.NEAR)
+            for i, steps in ipairs(doubt.near_misses(size)) do near[i] = look_at(fit, few, steps) end
+            fitted = doubt.fit(metadata, validation, training, near, fit.calibrate_on)
+        end
     end
     metadata.doubt = fitted
     warn_unless(fit, lx.checkpoint.save(path, tensors, metadata))
@@ -907,16 +912,34 @@ end
 local function check_calibrate_on(fit)
     local of = fit.calibrate_on
     local where, count = "fit: options: option 'calibrate_on': ", {[0] = 0, [1] = 0}
-    if fit.task ~= "binary" then args.fail(where .. "it is for two classes, and the task is '%s'", fit.task) end
+    if fit.task ~= "binary" and fit.task ~= "labels" then
+        args.fail(where .. "it is for two classes and for labels, and the task is '%s'", fit.task)
+    end
     if #of.logits ~= #of.labels then
         args.fail(where .. "expected a label for each of the %d logits, got %d", #of.logits, #of.labels)
     end
-    for i, label in ipairs(of.labels) do
+    if of.unfamiliar and #of.unfamiliar ~= #of.logits then
+        args.fail(where .. "unfamiliar: expected a number for each of the %d logits, got %d", #of.logits,
+            #of.unfamiliar)
+    end
+    local function add(label, i)
         if count[label] then
             count[label] = count[label] + 1
         elseif label == label then
             args.fail(where .. "labels: expected 0, 1 or NaN (missing), got %s at place %d", tostring(label), i)
         end
+    end
+    local type_of, width = fit.task == "binary" and "number" or "number[]", #fit.train.classes
+    for i, label in ipairs(of.labels) do
+        for _, name in ipairs {"logits", "labels"} do
+            args.check(("%s%s: place %d"):format(where, name, i), type_of, of[name][i])
+            if fit.task == "labels" and #of[name][i] ~= width then
+                args.fail(where .. "%s: expected %d numbers at place %d, one for each label, got %d", name, width, i,
+                    #of[name][i])
+            end
+        end
+        if fit.task == "binary" then add(label, i) end
+        for _, one in ipairs(fit.task == "labels" and label or {}) do add(one, i) end
     end
     if count[0] == 0 or count[1] == 0 then args.fail(where .. "it has images of one class alone") end
 end
@@ -1090,56 +1113,59 @@ end
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
 ---@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer,
----  out: string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?,
----  seed: integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
----  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?,
----  best: "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|(fun(found: table): number?)|nil, patience:
----  integer?, halt: integer?, callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?,
----  overwrite: boolean?, freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics:
----  "parts"|"all"|"none"|nil, probe: boolean?, swa: integer?, balance: {groups: any[], most: integer?}?, dro: {groups:
----  any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?, cutmix: number?,
----  mosaic: number?, sizes: integer[]?, calibration: "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold:
----  "youden"|number|{sensitivity: number?, specificity: number?, cost: number?, prevalence: number?, false_marks:
----  number?}|nil, calibrate_on: {logits: number[], labels: number[], words: string?}?, progress: luxel.Console?,
----  region: table?, profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes
----  cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes
----  `F.region_loss`, with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided
----  by; default what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size,
----  threads, drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in
----  training before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as
----  if they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated
----  and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight
----  averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays
----  up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last"
----  for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...};
----  patience: ends the run after so many epochs without a better one; halt: ends this part of the run after that epoch,
----  to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of
----  it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser
----  has; freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of
----  frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs
----  are computed once for each image (without dropout), which makes an epoch quick; not with augment; dro: group
----  distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class count by a weight that
----  grows with their loss; groups: the group of each training image; step: of the weights, default 0.01; adjustment:
----  over the square root of its number of images is added to the loss of each, default 0; `loss` has to count targets
----  that are NaN for nothing; label_smoothing: this share of every label goes to all answers alike; mixup, cutmix:
----  images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each
----  batch by one of them; mosaic: so large a share of images with boxes is put together of four (`lx.data.mosaic`);
----  sizes: of detectors, those of training images instead of `size`, which validation keeps: as of `lx.data.batches`.
----  With the first three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy`
----  does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
----  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss costs
----  as much as `cost` false alarms; of two classes and of each label; of boxes the score with at most so many
----  false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that calibration,
----  threshold and conformal limits of two classes are fitted to instead of the validation images, such as `left_out` of
----  `lx.train.shift`, which are more like those of another hospital, and in words what they are; callbacks: called with
----  what the console shows after each step and each epoch; "stop" as the result ends the run; scheduler: steps after
----  each step of the optimiser, each epoch or each validation, as its kind wants (`unit`); resume, overwrite: what to
----  do with a run that `out` holds already; metadata: more to keep in the model's file; with {model = "resnet18", size
----  = 64}, name and size of a network of `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network`
----  are other options that it was built with, such as {width = 16} of unet, and `classes` the words of answers, default
----  those of the datasets; compile: false calls network, loss and backward in each step instead of replaying what
----  `lx.compile` recorded; profile: file for a trace of a few steps after the first ones; what they spent their time on
----  is shown too
+---  out: string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?, seed:
+---  integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
+---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?, best:
+---  "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?,
+---  halt: integer?, callbacks: {step: function?, epoch: function?}?, metadata: table?, resume: boolean?, overwrite:
+---  boolean?, freeze: string|string[]|nil, unfreeze: table<integer, string|string[]>?, freeze_statistics:
+---  "parts"|"all"|"none"|nil, probe: boolean?, keep_features: table?, swa: integer?, balance: {groups: any[], most:
+---  integer?}?, dro: {groups: any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?,
+---  cutmix: number?, mosaic: number?, sizes: integer[]?, calibration:
+---  "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?, specificity:
+---  number?, cost: number?, prevalence: number?, false_marks: number?}|nil, calibrate_on: {logits: number[]|number[][],
+---  labels: number[]|number[][], unfamiliar: number[]?, words: string?}?, progress: luxel.Console?, region: table?,
+---  profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy,
+---  of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`,
+---  with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what
+---  pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last:
+---  as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
+---  augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one;
+---  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
+---  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
+---  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
+---  best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last" for the last epoch
+---  whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...}; patience: ends the
+---  run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with
+---  by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the
+---  beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has;
+---  freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen
+---  "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are
+---  computed once for each image (without dropout), which makes an epoch quick; not with augment; keep_features: a
+---  table in which these inputs are kept, for later runs with the same weights on some of the same images, folds for
+---  example; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class
+---  count by a weight that grows with their loss; groups: the group of each training image; step: of the weights,
+---  default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0;
+---  `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all
+---  answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with
+---  this alpha; with both, each batch by one of them; mosaic: so large a share of images with boxes is put together of
+---  four (`lx.data.mosaic`); sizes: of detectors, those of training images instead of `size`, which validation keeps:
+---  as of `lx.data.batches`. With the first three the targets of many classes are shares [B,K], which the loss has to
+---  take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes
+---  "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity,
+---  or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; of boxes
+---  the score with at most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of
+---  the images that calibration, threshold and conformal limits of two classes or of labels (rows of them) are fitted
+---  to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another
+---  hospital, and in words what they are; unfamiliar: as of `Predictor:logits`, of two classes, by which it is chosen
+---  how much that counts for doubt; callbacks: called with what the console shows after each step and each epoch;
+---  "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each
+---  validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already;
+---  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of
+---  `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built
+---  with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile:
+---  false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file
+---  for a trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",
@@ -1220,10 +1246,12 @@ local FIT <const> = "net: module, optimizer: fitted_by, loss: function?, train: 
     .. "by_size: boolean?}?, "
     .. "best: \"auc\"|\"accuracy\"|\"dice\"|\"iou\"|\"ap50\"|\"froc\"|\"loss\"|\"last\"|function?, "
     .. "freeze: text|text[]?, unfreeze: table?, freeze_statistics: \"parts\"|\"all\"|\"none\"?, probe: boolean?, "
+    .. "keep_features: table?, "
     .. "label_smoothing: share?, mixup: number(1e-3..1e3)?, cutmix: number(1e-3..1e3)?, mosaic: number(0..1)?, "
     .. "sizes: integer(1..4096)[]?, "
     .. "calibration: " .. choice.CALIBRATION .. "?, threshold: " .. choice.THRESHOLD .. "?, "
-    .. "calibrate_on: {logits: finite[], labels: number[], words: text?}?, "
+    .. "calibrate_on: {logits: finite[]|table[], labels: number[]|table[], unfamiliar: finite(0..)[]?, "
+    .. "words: text?}?, "
     .. "patience: integer(1..)?, halt: integer(1..)?, callbacks: {step: function?, epoch: function?}?, "
     .. "metadata: table?, "
     .. "resume: boolean?, overwrite: boolean?, progress: shown_by?, profile: path?"

@@ -110,6 +110,16 @@ local function hash_of(list)
     return seen.hash(table.concat(words, "\n"))
 end
 
+-- The numbers of lists, or of lists of lists, one after the other.
+local function numbers_in(out, ...)
+    for _, list in ipairs {...} do
+        for _, value in ipairs(list) do
+            if type(value) == "table" then numbers_in(out, value) else out[#out + 1] = value end
+        end
+    end
+    return out
+end
+
 --- The recipe of a run, by name: with another one, going on would be another run.
 ---@param fit table
 ---@return table<string, string>
@@ -144,9 +154,8 @@ function run.recipe_of(fit)
         ["the threshold"] = fit.choice.recipe.threshold,
         ["the loss of boxes"] = text_of(fit.region or "the usual"),
         anchors = text_of(fit.net.anchors or "none"),
-        ["what is calibrated on"] = fit.calibrate_on and hash_of(table.move(fit.calibrate_on.labels, 1,
-            #fit.calibrate_on.labels, #fit.calibrate_on.logits + 1, table.move(fit.calibrate_on.logits, 1,
-            #fit.calibrate_on.logits, 1, {}))) or "the validation images",
+        ["what is calibrated on"] = fit.calibrate_on and hash_of(numbers_in({}, fit.calibrate_on.logits,
+            fit.calibrate_on.labels)) or "the validation images",
         ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",
     }
 end

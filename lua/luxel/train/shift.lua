@@ -42,10 +42,11 @@ local shift = {}
 -- there.
 local function new_sample(name) return {name = name, scores = {}, labels = {}, patients = {}, thresholds = {}} end
 
--- `logits` takes what the networks give, where it is wanted.
-local function add(sample, predictor, dataset, logits)
-    local found, message, code = predictor:logits(dataset)
-    if not found then return nil, message, code end
+-- `left_out` takes what the networks give, where it is wanted.
+local function add(sample, predictor, dataset, left_out)
+    local found, unfamiliar, code = predictor:logits(dataset)
+    if not found then return nil, unfamiliar, code end
+    if left_out and not unfamiliar then left_out.unfamiliar = nil end
     local labels, patients = core.to_table(dataset.labels), dataset.groups or dataset.paths
     for i, logit in ipairs(found) do
         if labels[i] == labels[i] then
@@ -53,8 +54,10 @@ local function add(sample, predictor, dataset, logits)
             sample.scores[n] = calibrations.probability(predictor.metadata.calibration, logit)
             sample.labels[n], sample.patients[n] = labels[i], patients[i]
             sample.thresholds[n] = predictor.threshold
-            if logits then
-                logits.logits[#logits.logits + 1], logits.labels[#logits.labels + 1] = logit, labels[i]
+            if left_out then
+                local place = #left_out.logits + 1
+                left_out.logits[place], left_out.labels[place] = logit, labels[i]
+                if left_out.unfamiliar then left_out.unfamiliar[place] = unfamiliar[i] end
             end
         end
     end
@@ -102,7 +105,7 @@ local function folder_of(group, seed)
 end
 
 local function judge(options, results, jobs)
-    local groups, samples, outsides, left_out = {}, {}, {}, {logits = {}, labels = {}}
+    local groups, samples, outsides, left_out = {}, {}, {}, {logits = {}, labels = {}, unfamiliar = {}}
     for name, dataset in pairs(options.outsides or {}) do
         outsides[#outsides + 1] = {sample = new_sample(name), dataset = dataset}
     end
@@ -141,10 +144,11 @@ end
 ---  the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and
 ---  overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
 ---@return {groups: table[], outsides: table[], worst: table?, mean: table, left_out: {logits: number[], labels:
----  number[]}, interrupted: boolean}? result rows with
+---  number[], unfamiliar: number[]?}, interrupted: boolean}? result rows with
 ---  name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all
 ---  seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least
----  accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`
+---  accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`;
+---  unfamiliar: as of `Predictor:logits`, where every network tells
 ---@return string? message, string? code as of `fit`
 local function measure_shift(options)
     local jobs, seeds, taken = {}, options.seeds or {1}, {}

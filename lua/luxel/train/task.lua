@@ -32,7 +32,7 @@ local task = {}
 ---@field probabilities fun(row: any, fitted: any): any of a calibrated logit, or row of logits
 ---@field judge fun(probabilities: any[], labels: any[], choice: luxel.Choice, on: table?): table the figures (nil: not
 ---  defined), threshold (nil: none), and how it was chosen; of maps from {dice, iou} of each image that has a mask; on:
----  {probabilities, labels} of other images, which the threshold of two classes is chosen on
+---  {probabilities, labels} of other images, which the thresholds of two classes and of labels are chosen on
 
 local function mean(values)
     if #values == 0 then return nil end
@@ -117,11 +117,12 @@ function labels_task.probabilities(row, fitted)
     return out
 end
 
-function labels_task.judge(probabilities, labels, choice)
+function labels_task.judge(probabilities, labels, choice, on)
     local accuracies, areas, thresholds = {}, {}, {}
     for k = 1, #probabilities[1] do
         local scores, truth = column(probabilities, k), column(labels, k)
-        thresholds[k] = choice.threshold(scores, truth) or 0.5
+        thresholds[k] = choice.threshold(on and column(on.probabilities, k) or scores, on and column(on.labels, k)
+            or truth) or 0.5
         accuracies[#accuracies + 1] = metrics.accuracy(scores, truth, thresholds[k])
         areas[#areas + 1] = metrics.auc(scores, truth)
     end

@@ -5,7 +5,9 @@ local args = require "luxel.args"
 local batches = require "luxel.data.loader"
 local core = require "luxel.core"
 local freezing = require "luxel.nn.freezing"
+local json = require "luxel.json"
 local lx = require "luxel"
+local pipeline = require "luxel.vision.pipeline"
 
 local transfer = {}
 
@@ -78,6 +80,9 @@ end
 function transfer.prepare(fit)
     local what, net = OF_PARTS[fit.freeze_statistics], fit.net
     local head = fit.probe and prepare_probe(fit)
+    if fit.keep_features and not fit.probe then
+        args.fail("fit: options: option 'keep_features': there are features with 'probe' alone")
+    end
     if fit.unfreeze and not fit.freeze then
         args.fail("fit: options: option 'unfreeze': nothing is frozen; say it with 'freeze'")
     end
@@ -176,6 +181,44 @@ local function compute(fit, dataset)
     return lx.cat(parts, 1)
 end
 
+-- What features hang on besides the pixels of an image: all that comes before the last layer.
+local function origin_of(fit)
+    local _, head = transfer.last_layer(fit.net)
+    local words, names, state = {}, {}, fit.net:state_dict()
+    for _, name in ipairs {"size", "mean", "std", "enhance"} do
+        local value = fit[name]
+        if name == "enhance" and value then value = pipeline.portable(value) end
+        words[#words + 1] = name .. " " .. json.encode({value})
+    end
+    for name in pairs(state) do
+        if name:sub(1, #head + 1) ~= head .. "." then names[#names + 1] = name end
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+        local flat <close> = state[name]:detach():to("cpu"):contiguous():clone()
+        words[#words + 1] = ("%s %x"):format(name, core.checksum(flat:tostring_bytes()))
+    end
+    return table.concat(words, "\n")
+end
+
+-- The features of a dataset, as far as they are kept from another run of the same weights; those of other weights give
+-- way. Images are known by their pixels.
+local function kept_or_computed(fit, dataset)
+    local kept, hashes, missing, rows = fit.keep_features, dataset:hashes(), {}, {}
+    for _, hash in ipairs(hashes) do
+        if hash == 0 then return compute(fit, dataset) end -- what is not decoded yet is not known
+    end
+    local origin = ("%s\n%d"):format(origin_of(fit), dataset.size)
+    if kept.origin ~= origin then kept.origin, kept.rows = origin, {} end
+    for i, hash in ipairs(hashes) do
+        if not kept.rows[hash] then missing[#missing + 1] = i end
+    end
+    local computed = missing[1] and compute(fit, dataset:subset(missing))
+    for k, i in ipairs(missing) do kept.rows[hashes[i]] = computed:narrow(1, k, 1):to("cpu"):clone() end
+    for i, hash in ipairs(hashes) do rows[i] = kept.rows[hash] end
+    return lx.cat(rows, 1):to(fit.device)
+end
+
 --- The features of all images of a dataset, [N,F], computed when they are first wanted.
 ---@param fit table
 ---@param name "train"|"val"
@@ -183,7 +226,9 @@ end
 function transfer.features(fit, name)
     local own = fit.transfer
     own.features = own.features or {}
-    if not own.features[name] then own.features[name] = compute(fit, fit[name]) end
+    if not own.features[name] then
+        own.features[name] = (fit.keep_features and kept_or_computed or compute)(fit, fit[name])
+    end
     return own.features[name]
 end
 
