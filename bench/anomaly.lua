@@ -38,9 +38,10 @@ local WAYS <const> = {
     {"padim-mean", {method = "padim", top = 1, enhance = CLAHE}},
     {"patchcore", {method = "patchcore", patches = 1000, enhance = CLAHE}},
     {"patchcore-mean", {method = "patchcore", top = 1, patches = 1000, enhance = CLAHE}},
-    {"autoencoder", {method = "autoencoder", size = 128, enhance = CLAHE}},
-    {"student", {method = "student", enhance = CLAHE}},
-    {"student-mean", {method = "student", top = 1, enhance = CLAHE}},
+    -- those that train a network of their own, with what two processors have time for
+    {"autoencoder", {method = "autoencoder", size = 64, epochs = 10, enhance = CLAHE}},
+    {"student", {method = "student", size = 96, epochs = 2, enhance = CLAHE}},
+    {"student-mean", {method = "student", size = 96, epochs = 2, top = 1, enhance = CLAHE}},
 }
 
 local task, weights = arg[1], arg[2]

@@ -80,35 +80,55 @@ local function columns(films, name, of)
     return scores, labels, groups
 end
 
--- The area under the ROC curve of pairs in the same fold: the mean of the folds' areas, by their numbers of pairs.
-local function area_of(films, name)
-    local folds, sum, pairs_of_all = {}, 0, 0
-    for _, film in ipairs(films) do
+local ORDERS = setmetatable({}, {__mode = "k"})
+
+-- Places of the films of each fold that have a label, by their score.
+local function orders_of(films, name)
+    ORDERS[films] = ORDERS[films] or {}
+    if ORDERS[films][name] then return ORDERS[films][name] end
+    local folds, scores, labels = {}, columns(films, name)
+    for i, film in ipairs(films) do
         folds[film.fold] = folds[film.fold] or {}
-        table.insert(folds[film.fold], film)
+        if labels[i] == labels[i] then table.insert(folds[film.fold], i) end
     end
-    for _, own in pairs(folds) do
-        local scores, labels = columns(own, name)
-        local area, positives, known = lx.metrics.auc(scores, labels), 0, 0
-        for _, label in ipairs(labels) do
-            if label == label then positives, known = positives + label, known + 1 end
+    for _, order in pairs(folds) do table.sort(order, function(i, k) return scores[i] < scores[k] end) end
+    ORDERS[films][name] = {folds = folds, scores = scores, labels = labels}
+    return ORDERS[films][name]
+end
+
+-- The area under the ROC curve of pairs in the same fold: the mean of the folds' areas, by their numbers of pairs.
+-- times: how often each film counts, once by default; nil where there is no pair.
+local function area_of(films, name, times)
+    local known, sum, pairs_of_all = orders_of(films, name), 0, 0
+    for _, order in pairs(known.folds) do
+        local below, positives, at = 0, 0, 1
+        while order[at] do
+            local score, same_negative, same_positive = known.scores[order[at]], 0, 0
+            while order[at] and known.scores[order[at]] == score do
+                local i = order[at]
+                local count = times and times[i] or not times and 1 or 0
+                if known.labels[i] == 1 then same_positive = same_positive + count
+                else same_negative = same_negative + count end
+                at = at + 1
+            end
+            sum = sum + same_positive * (below + same_negative / 2)
+            below, positives = below + same_negative, positives + same_positive
         end
-        local number = positives * (known - positives)
-        if number > 0 then sum, pairs_of_all = sum + area * number, pairs_of_all + number end
+        pairs_of_all = pairs_of_all + below * positives
     end
     return pairs_of_all > 0 and sum / pairs_of_all or nil
 end
 
-local function macro(films)
+local function macro(films, times)
     local sum, count = 0, 0
     for _, name in ipairs(FINDINGS) do
-        local area = CHEXNET[name] and area_of(films, name)
+        local area = CHEXNET[name] and area_of(films, name, times)
         if area then sum, count = sum + area, count + 1 end
     end
     return count > 0 and sum / count or nil
 end
 
--- Places of films, drawn by patient.
+-- How often each film is drawn, by patient.
 local function resampled(films)
     local of, patients, stream = {}, {}, random.stream(1, 3)
     for i, film in ipairs(films) do
@@ -116,11 +136,11 @@ local function resampled(films)
         table.insert(of[film.patient], i)
     end
     return function()
-        local places = {}
+        local times = {}
         for _ = 1, #patients do
-            for _, i in ipairs(of[patients[stream:integer(#patients)]]) do places[#places + 1] = i end
+            for _, i in ipairs(of[patients[stream:integer(#patients)]]) do times[i] = (times[i] or 0) + 1 end
         end
-        return places
+        return times
     end
 end
 
@@ -137,11 +157,7 @@ end
 
 local function area_words(films, name)
     local draw, values = resampled(films), {}
-    for k = 1, args.resamples do
-        local some = {}
-        for i, place in ipairs(draw()) do some[i] = films[place] end
-        values[k] = area_of(some, name) or 0.5
-    end
+    for k = 1, args.resamples do values[k] = area_of(films, name, draw()) or 0.5 end
     return with_interval(area_of(films, name), interval(values))
 end
 
@@ -170,12 +186,8 @@ local BESIDE <const> = { -- arms whose means are compared
 }
 local draw, macros, differences = resampled(films), {{}, {}, {}}, {{}, {}}
 for k = 1, args.resamples do
-    local places = draw()
-    for a, arm in ipairs(ARMS) do
-        local some = {}
-        for i, place in ipairs(places) do some[i] = arm.films[place] end
-        macros[a][k] = macro(some) or 0.5
-    end
+    local times = draw()
+    for a, arm in ipairs(ARMS) do macros[a][k] = macro(arm.films, times) or 0.5 end
     for d, of in ipairs(BESIDE) do differences[d][k] = macros[of[1]][k] - macros[of[2]][k] end
 end
 local cells, sum, known = {"**mean of the fourteen**", ""}, 0, 0
@@ -259,19 +271,17 @@ for _, group in ipairs(GROUPS) do
         local n = count(own, name)
         if CHEXNET[name] and n >= FEWEST and n < #own then names[#names + 1] = name end
     end
-    local function mean(some)
+    local function mean(times)
         local total, n = 0, 0
         for _, name in ipairs(names) do
-            local area = area_of(some, name)
+            local area = area_of(own, name, times)
             if area then total, n = total + area, n + 1 end
         end
         return n > 0 and total / n or nil
     end
     local values, again = {}, resampled(own)
     for k = 1, args.resamples do
-        local some = {}
-        for i, place in ipairs(again()) do some[i] = own[place] end
-        values[k] = mean(some) or 0.5
+        values[k] = mean(again()) or 0.5
     end
-    print(("| %s | %d | %s | %d |"):format(group[1], #own, with_interval(mean(own), interval(values)), #names))
+    print(("| %s | %d | %s | %d |"):format(group[1], #own, with_interval(mean(), interval(values)), #names))
 end

@@ -231,11 +231,11 @@ describe("a detector", function()
 
     it("of neighbours measures as by hand, and its map adds up", function()
         local found = fit("neighbours", {stages = {4}, neighbours = 2})
-        local memory, d = found.tensors.memory:totable(), found.tensors.memory.shape[2]
+        local memory, d = found.tensors.normal:totable(), found.tensors.normal.shape[2]
         local train = normal:split {val = 0.3, seed = 2}
         assert.equal(#train, #memory)
         local map = stages.eye(net, {4})((ill.images:narrow(1, 1, 1):float() / 255 - 0.5) / 0.25)[1]:totable()[1]
-        local own, channels = {}, #map
+        local own, channels, means, deviations = {}, #map, {}, {}
         for c, rows in ipairs(map) do
             local sum, squares = 0, 0
             for _, row in ipairs(rows) do
@@ -244,7 +244,8 @@ describe("a detector", function()
             for _, row in ipairs(rows) do
                 for _, value in ipairs(row) do squares = squares + (value - sum) ^ 2 / 16 end
             end
-            own[c], own[c + channels] = sum, math.sqrt(squares)
+            means[c], deviations[c] = sum, math.sqrt(squares + 1e-12)
+            own[c], own[c + channels] = sum / (deviations[c] + 1e-3), math.log(deviations[c] + 1e-3)
         end
         local mean, scale = found.tensors.mean:totable(), found.tensors.scale:totable()
         for i = 1, d do own[i] = (own[i] - mean[i]) / scale[i] end
@@ -261,6 +262,21 @@ describe("a detector", function()
         for i = 1, d do whole = whole + (own[i] - (order[1][2][i] + order[2][2][i]) / 2) ^ 2 / d end
         assert.near(whole, maps:mean():item(), 2e-3 * whole)
         assert.same({1, 4, 4}, maps.shape)
+        local middle, shown = {}, maps[1]:totable()
+        for i = 1, d do middle[i] = (order[1][2][i] + order[2][2][i]) / 2 end
+        for y = 1, 4 do
+            for x = 1, 4 do
+                local sum = whole
+                for c, rows in ipairs(map) do
+                    local away, e = rows[y][x] - means[c], deviations[c] + 1e-3
+                    local wider = (away ^ 2 - deviations[c] ^ 2) / (2 * deviations[c]) -- of the deviation
+                    local share = away / e - means[c] / e ^ 2 * wider
+                    sum = sum + ((own[c] - middle[c]) / scale[c] * share
+                        + (own[c + channels] - middle[c + channels]) / scale[c + channels] * wider / e) / d
+                end
+                assert.near(sum, shown[y][x], 5e-3 * math.abs(sum) + 2e-3 * whole)
+            end
+        end
     end)
 
     it("enhances images as it did when it learnt", function()

@@ -138,6 +138,19 @@ describe("luxel compare #slow", function()
         assert.matches("AUC +0%.%d+ %[0%.%d+, [%d.]+%] +0%.%d+ %[", out)
         assert.matches("p, Holm +p, DeLong", out)
         local page = shell.read(work .. "/page.html")
+        local comparison_page = require "luxel.report.comparison"
+        for shown, names in pairs {
+            ["run1 run2"] = {"x/y/run1", "x/y/run2"}, ["y/a z/a"] = {"x/y/a", "x/z/a"}, ["a b"] = {"a", "b"},
+            ["x/ a"] = {"x/", "x/a"}, ["a c"] = {"/a", "/c"},
+        } do -- without the folders that all are in
+            local rows = {{name = "auc", values = {"0.5", "0.7"}}}
+            assert(comparison_page.write(work .. "/short.html", {names = names, own = rows}))
+            local found = {}
+            for name in shell.read(work .. "/short.html"):gmatch('<th class="n">([^<]+)</th>') do
+                found[#found + 1] = name
+            end
+            assert.equal(shown, table.concat(found, " "))
+        end
         assert.is_nil(page:find("https?://"))
         assert.is_true(page:find(lx.predictor.NOTICE, 1, true) < page:find("<h2>", 1, true))
         for _, title in ipairs {"On the same images", "Settings that differ", "On validation images of their own"} do

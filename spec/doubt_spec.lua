@@ -255,22 +255,23 @@ describe("doubt", function()
     it("asks whether the patient is of an age that the model learnt from", function()
         local model = {ages = {low = 1, high = 5}}
         local function code(age)
-            local reason = doubt.population(model, {age = age})
+            local reason = doubt.population(model, doubt.years(age))
             return reason and reason.code
         end
-        for _, age in ipairs {"058Y", "58", "006Y", "011M", "090D", "050W"} do
+        for _, age in ipairs {"058Y", "58", "006Y", "011M", "090D", "050W", "000D"} do
             assert.equal("population", code(age), age)
         end
-        for _, age in ipairs {"001Y", "005Y", "012M", "071M", "060W", "5 ", "unknown", "5 years", "0580Y"} do
+        for _, age in ipairs {
+            "001Y", "005Y", "012M", "071M", "060W", "5 ", "unknown", "5 years", "0580Y", "000Y", "200Y",
+        } do
             assert.is_nil(code(age), age)
         end
         assert.equal("the model learnt from patients of 1 to 5 years, and this one is 58",
-            doubt.population(model, {age = "058Y"}).message)
-        assert.matches("this one is 0.5$", doubt.population(model, {age = "006M"}).message)
-        assert.is_nil(doubt.population(model, {}))
+            doubt.population(model, 58.5).message)
+        assert.matches("this one is 0.5$", doubt.population(model, doubt.years "006M").message)
         assert.is_nil(doubt.population(model))
-        assert.is_nil(doubt.population({}, {age = "058Y"}))
-        assert.is_nil(doubt.population({ages = model.ages, adapted = {}}, {age = "058Y"}))
+        assert.is_nil(doubt.population({}, 58))
+        assert.is_nil(doubt.population({ages = model.ages, adapted = {}}, 58))
     end)
 
     it("orders by the distance to the threshold and how unfamiliar an image is", function()

@@ -343,6 +343,27 @@ describe("levels", function()
         assert.equal(0, apart(loose, vision.clahe(image, {clip = 0, tiles = 1})))
     end)
 
+    it("clahe of floats is that of bytes, but finer, whatever stands for white", function()
+        local soft = picture(61, 50, function(x, y) return 60 + 2 * x + (3 * x + 7 * y) % 11 end)
+        for _, image in ipairs {soft, noise(40, 48, 256)} do
+            for _, options in ipairs {{clip = 2, tiles = 4}, {clip = 0, tiles = 3}} do
+                local floats = vision.clahe(image:float(), options)
+                assert.is_true(apart(vision.clahe(image, options), floats) <= 1.01)
+                options.white = 65535
+                assert.is_true(apart(floats * 257, vision.clahe(image:float() * 257, options)) <= 2.57)
+            end
+        end
+    end)
+
+    it("clahe's limit limits pictures of many levels as it does those of few", function()
+        local image = picture(128, 128, function(x, y) return 20000 + 40 * x + 13 * (x * y % 31) end, "float32")
+        local contrast = {}
+        for i, clip in ipairs {1, 2, 4, 8} do
+            contrast[i] = vision.clahe(image, {clip = clip, tiles = 2, white = 65535}):std():item()
+            assert.is_true(i == 1 or contrast[i] > 1.2 * contrast[i - 1], table.concat(contrast, " "))
+        end
+    end)
+
     it("clahe of pictures smaller than its tiles", function()
         each_picture(function(image)
             for _, tiles in ipairs {1, 8, 64} do
@@ -450,6 +471,15 @@ describe("find_lungs", function()
         assert.same(box, where)
         assert.same({1, box.h, box.w}, crop.shape)
         assert.is_true(lx.equal(crop, vision.crop(image, box)))
+    end)
+
+    it("of several images at a time as of each by itself, also where pixels are apart", function()
+        local images = {phantom(240, 200, 0), phantom(480, 400, 0):float(), vision.hflip(phantom(240, 200, 0)),
+            lx.zeros({1, 30, 20}, {dtype = "uint8"}), phantom(240, 200, 0):transpose(2, 3)}
+        local boxes = require("luxel.core").find_lungs(images)
+        assert.equal(5, #boxes)
+        for i, image in ipairs(images) do assert.same(vision.find_lungs(image:clone()), boxes[i], "image " .. i) end
+        assert.same({}, require("luxel.core").find_lungs {})
     end)
 
     it("whatever the size, the scale and the side", function()

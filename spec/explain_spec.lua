@@ -392,25 +392,6 @@ end)
 
 -- ---- Adebayo et al. 2018 ----------------------------------------------------------------------------------------
 
--- Spearman's rank correlation, with mean ranks of ties; 0 where one of the lists is the same everywhere.
-local function spearman(a, b)
-    local function ranks(list)
-        local order, out, first = {}, {}, 1
-        for i = 1, #list do order[i] = i end
-        table.sort(order, function(i, j) return list[i] < list[j] end)
-        while first <= #list do
-            local last = first
-            while last < #list and list[order[last + 1]] == list[order[first]] do last = last + 1 end
-            for i = first, last do out[order[i]] = (first + last) / 2 - (#list + 1) / 2 end
-            first = last + 1
-        end
-        return out
-    end
-    local p, q, pq, pp, qq = ranks(a), ranks(b), 0, 0, 0
-    for i = 1, #p do pq, pp, qq = pq + p[i] * q[i], pp + p[i] ^ 2, qq + q[i] ^ 2 end
-    return pp > 0 and qq > 0 and pq / math.sqrt(pp * qq) or 0
-end
-
 describe("the sanity check of maps", function()
     it("makes other maps of a network whose weights are drawn anew from the top down", function()
         local function build()
@@ -443,16 +424,15 @@ describe("the sanity check of maps", function()
                     local fresh = build()
                     for _, layer in ipairs(layers) do other[layer]:load_state_dict(fresh[layer]:state_dict()) end
                     local maps = explain[name](other, x, options)
-                    for i = 1, 12 do
-                        sum = sum + spearman(trained[i]:flatten():totable(), maps[i]:flatten():totable())
-                        count = count + 1
+                    for _, value in ipairs(explain.rank_correlation(trained, maps)) do
+                        sum, count = sum + value, count + 1
                     end
                 end
                 mean[step] = sum / count
             end
             local words = name .. ": " .. table.concat(mean, ", ")
             assert.is_true(mean[1] < 0.6 and math.abs(mean[3]) < 0.2 and mean[3] < mean[1], words)
-            assert.near(1, spearman(trained[1]:flatten():totable(), trained[1]:flatten():totable()), 1e-9)
+            assert.near(1, explain.rank_correlation(trained, trained)[1], 1e-9)
         end
     end)
 end)
@@ -509,6 +489,33 @@ describe("lx.explain beside boxes", function()
             } do
                 assert.error_matches(function() explain[name](case[2], case[3], case[4]) end, case[1])
             end
+        end
+    end)
+
+    it("compares maps by the ranks of their pixels", function()
+        -- by the differences of the ranks (Spearman 1904), which holds without ties
+        local a, b = lx.randn(2, 3, 5), lx.randn(2, 3, 5)
+        local found = explain.rank_correlation(a, b)
+        for i = 1, 2 do
+            local p, q, sum = a[i]:flatten():totable(), b[i]:flatten():totable(), 0
+            local function rank(list, value)
+                local count = 1
+                for _, other in ipairs(list) do count = count + (other < value and 1 or 0) end
+                return count
+            end
+            for k = 1, 15 do sum = sum + (rank(p, p[k]) - rank(q, q[k])) ^ 2 end
+            assert.near(1 - 6 * sum / (15 * (15 ^ 2 - 1)), found[i], 1e-9)
+        end
+        -- with ties: ranks 1.5 1.5 3 4 and 1 2 3.5 3.5, by hand; and maps that are the same everywhere
+        local ties = explain.rank_correlation(lx.tensor {{{0, 0}, {2, 9}}}, lx.tensor {{{-1, 3}, {4, 4}}})
+        assert.near((1 * 1.5 + 1 * 0.5 + 0.5 * 1 + 1.5 * 1) / 4.5, ties[1], 1e-9)
+        assert.same({0}, explain.rank_correlation(lx.ones(1, 2, 2), lx.tensor {{{-1, 3}, {4, 4}}}))
+        for expected, case in pairs {
+            ["maps: expected float32 %[N,H,W%]"] = {lx.zeros(4, 4), lx.zeros(1, 4, 4)},
+            ["others: expected the shape of maps, %[1,4,4%]"] = {lx.zeros(1, 4, 4), lx.zeros(1, 4, 5)},
+            ["others: they have numbers that are not finite"] = {lx.zeros(1, 1, 1), lx.full({1, 1, 1}, NAN)},
+        } do
+            assert.error_matches(function() explain.rank_correlation(case[1], case[2]) end, expected)
         end
     end)
 
@@ -607,6 +614,22 @@ describe("a model's explanation of a film", function()
         end
         return mx / sum, my / sum
     end
+
+    it("is by Grad-CAM where the head averages the map, and else by LayerCAM", function()
+        local predictor = assert(lx.predictor.open(model))
+        assert.equal("layer_cam", explain.usual(predictor))
+        assert.equal("layer_cam", explain.usual(assert(lx.predictor.open {model, model})))
+        for name, expected in pairs {resnet18 = "grad_cam", squeezenet1_1 = "layer_cam"} do
+            lx.manual_seed(2)
+            local net = lx.models[name] {size = 64, outputs = 1}
+            local path = work .. "/" .. name
+            local metadata = {}
+            for key, value in pairs(predictor.metadata) do metadata[key] = value end
+            metadata.model, metadata.size = name, 64
+            assert(lx.checkpoint.save(path, net:state_dict(), metadata))
+            assert.equal(expected, explain.usual(assert(lx.predictor.open(path))), name)
+        end
+    end)
 
     it("is where the blob is, in the pixels of a picture that is not square", function()
         local predictor = assert(lx.predictor.open(model))

@@ -139,6 +139,32 @@ describe("images", function()
         assert.equal("format", codes[4])
     end)
 
+    it("are read several at a time as one by one, each with what its file says or why not", function()
+        write("broken.png", "broken")
+        local paths = {work .. "/broken.png", "/nowhere.png"}
+        for _, name in ipairs {"bmp-rgb", "jpeg-grey", "jpeg-progressive", "pgm-deep", "png-deep", "png-rgba",
+            "dicom-big-12", "dicom-rgb-0"} do
+            paths[#paths + 1] = "spec/fuzz/corpus/" .. name
+        end
+        for _, options in ipairs {{}, {bits = 8}, {channels = 3}} do
+            local films = lx.vision.load_all(paths, options)
+            assert.equal(#paths, #films)
+            for i, path in ipairs(paths) do
+                local image, info, code = lx.vision.load(path, options)
+                assert.equal(i > 2, image ~= nil)
+                if image then
+                    assert.is_true(lx.equal(image, films[i].image), path)
+                    assert.equal(tostring(info), tostring(films[i].info))
+                    assert.same({}, {films[i].message, films[i].code})
+                else
+                    assert.same({message = info, code = code}, films[i])
+                end
+            end
+        end
+        assert.error_matches(function() lx.vision.load_all {} end, "load_all: .*expected a table of 1 to 4096 paths")
+        assert.error_matches(function() lx.vision.load_all({"x"}, {bit = 8}) end, "load_all: .*unknown option 'bit'")
+    end)
+
     it("are not written where nothing could read them again", function()
         local path = work .. "/large.png"
         assert.error_matches(function() lx.vision.save(path, lx.empty({1, 10001, 10000}, {dtype = "uint8"})) end,

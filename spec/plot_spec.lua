@@ -3,7 +3,7 @@
 local lx = require "luxel"
 local contrast = require "spec.support.contrast"
 local shell = require "spec.support.shell"
-local svg = require "luxel.plot.svg"
+local colours = require "luxel.plot.colours"
 
 local plot = lx.plot
 local nan, inf = 0 / 0, 1 / 0
@@ -146,6 +146,20 @@ describe("a plot", function()
         assert.is_nil(plot.svg({{kind = "line", y = {1}, name = "model"}}, {legend = false}):find(">model<", 1, true))
     end)
 
+    it("has the names of points below them, as of bars", function()
+        for _, kind in ipairs {"scatter", "bar"} do
+            local elements = parse(plot.svg({{kind = kind, x = {1, 2}, y = {3, 4}, names = {"first", "second"}}},
+                {x_range = {0.5, 2.5}, y_range = {0, 5}}))
+            local at_x, found = places(elements, {0.5, 2.5}, {0, 5}), {}
+            for _, text in ipairs(all(elements, "text")) do found[text.text] = tonumber(text.x) end
+            assert.near(at_x(1), found.first, 0.006)
+            assert.near(at_x(2), found.second, 0.006)
+            assert.is_nil(found["1.5"])
+        end
+        assert.error_matches(function() plot.svg {{kind = "scatter", y = {1, 2}, names = {"a"}}} end,
+            "names: expected 2")
+    end)
+
     it("differs in dashes and markers, and repeats after six", function()
         local layers = {}
         for k = 1, 7 do layers[k] = {kind = "line", y = {k, k + 1}} end
@@ -168,7 +182,7 @@ describe("a plot", function()
             {{kind = "line", y = {1e300, -1e300, 1e308}}}, {{kind = "line", y = {1e-300, 2e-300}}},
             {{kind = "line", y = {1e9, 1e9 + 1}}},
         } do
-            for _, options in ipairs {{}, {log_y = true}, {log_x = true}} do
+            for _, options in ipairs {{}, {log_y = true}, {log_x = true}, {width = 160, height = 120}} do
                 local text = plot.svg(layers, options)
                 parse(text)
                 local numbers = text:gsub("<title>.-</desc>", ""):gsub("<style>.-</style>", ""):gsub(">[^<]*<", "><")
@@ -238,11 +252,20 @@ describe("a plot", function()
         assert.equal("-5 0 5 10", texts(-7, 13))
         assert.equal("100 150 200 250 300", texts(100, 300))
         assert.equal("0.001 0.01 0.1 1", texts(0.001, 1, {log = true, count = 5}))
+        -- whole numbers have no ticks between them, unless the ends are given
+        local function found(values, count)
+            local out = {}
+            for i, tick in ipairs(scale.axis(values, nil, 0, 100, {count = count}).ticks) do out[i] = tick.text end
+            return table.concat(out, " ")
+        end
+        assert.equal("1 2", found({1, 2}, 6))
+        assert.equal("0 1 2", found({1}, 6))
+        assert.equal("0 2 4 6 8", found({1, nan, 7}, 4))
+        assert.equal("1.0 1.2 1.4 1.6 1.8 2.0", found({1, 2, 1.5}, 6))
         assert.equal("2e6 4e6", texts(1e6, 5e6, {count = 3}):gsub("^1e6 ", ""))
     end)
 
     it("can be read: text 4.5 to 1, series 3 to 1, on light and on dark", function()
-        local colours = svg.COLOURS
         for _, kind in ipairs {"light", "dark"} do
             for _, text in ipairs {colours.ink, colours.soft} do
                 assert.is_true(contrast(text[kind], colours.paper[kind]) >= 4.5)
@@ -293,9 +316,9 @@ describe("a plot", function()
         end
         for _, kind in ipairs {"light", "dark"} do
             for _, eye in ipairs(EYES) do
-                for i, a in ipairs(svg.COLOURS.series) do
-                    for k = i + 1, #svg.COLOURS.series do
-                        local p, q = lab(a[kind], eye), lab(svg.COLOURS.series[k][kind], eye)
+                for i, a in ipairs(colours.series) do
+                    for k = i + 1, #colours.series do
+                        local p, q = lab(a[kind], eye), lab(colours.series[k][kind], eye)
                         local apart = math.sqrt((p[1] - q[1]) ^ 2 + (p[2] - q[2]) ^ 2 + (p[3] - q[3]) ^ 2)
                         assert.is_true(apart >= 25, ("%s %d %d: %.1f"):format(kind, i, k, apart))
                     end
@@ -314,7 +337,9 @@ describe("a plot", function()
         assert.is_nil(ok)
         assert.matches("/nowhere", message)
         assert.equal("io", code)
-        assert.error_matches(function() plot.save("a.png", {}) end, "save: path: expected a name that ends in .svg")
+        assert.error_matches(function() plot.save("a.gif", {}) end, "path: expected a name that ends in .svg or .png")
+        assert.error_matches(function() plot.save("a.svg", {}, {scale = 2}) end, "option 'scale': only a PNG takes it")
+        assert.error_matches(function() plot.save("a.svg", {}, {dark = false}) end, "option 'dark': only a PNG")
     end)
 
     it("refuses what it cannot draw", function()
@@ -344,6 +369,219 @@ describe("a plot", function()
         } do
             assert.error_matches(call, expected)
         end
+    end)
+end)
+
+-- ---- pictures ---------------------------------------------------------------------------------------------------
+
+describe("the picture of a plot", function()
+    -- Levels {r, g, b} of a pixel, column and row from 0.
+    local function pixel(image, x, y)
+        local out = {}
+        for c = 1, 3 do out[c] = image:select(1, c):select(1, y + 1):select(1, x + 1):item() end
+        return out
+    end
+
+    local function levels(text)
+        local out = {}
+        for c = 1, 3 do out[c] = tonumber(text:sub(2 * c, 2 * c + 1), 16) end
+        return out
+    end
+
+    -- A colour over another one.
+    local function over(above, below, share)
+        local a, b, out = levels(above), levels(below), {}
+        for c = 1, 3 do out[c] = b[c] + (a[c] - b[c]) * share end
+        return out
+    end
+
+    local function near(expected, found, where, most)
+        for c = 1, 3 do
+            assert.near(expected[c], found[c], most or 1.01, ("%s: {%s} instead of {%s}"):format(where,
+                table.concat(found, " "), table.concat(expected, " ")))
+        end
+    end
+
+    -- The frame of the axes, as the SVG says it.
+    local function area_of(layers, options)
+        local area = all(parse(plot.svg(layers, options)), "rect", "area")[1]
+        return tonumber(area.x), tonumber(area.y), tonumber(area.width), tonumber(area.height)
+    end
+
+    it("has bars, bands and lines in the colours and at the pixels of the SVG", function()
+        local options = {x_range = {0, 4}, y_range = {0, 8}, legend = false, width = 300, height = 200}
+        for _, kind in ipairs {"light", "dark"} do
+            for _, scale in ipairs {1, 2, 3} do
+                local where = kind .. " " .. scale
+                local function image(layers)
+                    local own = {scale = scale, dark = kind == "dark"}
+                    for key, value in pairs(options) do own[key] = value end
+                    return plot.image(layers, own)
+                end
+                local paper, series = colours.paper[kind], colours.series
+                local left, top, wide, high = area_of({{kind = "line", y = {1}}}, options)
+                local function at(x, y) -- the pixel in the middle of a place of the axes
+                    return math.floor((left + x / 4 * wide) * scale), math.floor((top + (8 - y) / 8 * high) * scale)
+                end
+                local bars = image {
+                    {kind = "bar", x = {1, 2, 3}, y = {3, 7, 0}}, {kind = "bar", x = {1, 2, 3}, y = {1, 1, 5}},
+                }
+                assert.same({3, 200 * scale, 300 * scale}, bars.shape)
+                local x, y = at(0.8, 2.5) -- between the lines of the axis
+                near(over(series[1][kind], paper, 0.85), pixel(bars, x, y), where .. " bar")
+                x, y = at(2.8, 4.5)
+                near(levels(paper), pixel(bars, x, y), where .. " beside bars")
+                x, y = at(3.2, 4.5)
+                near(over(series[2][kind], paper, 0.85), pixel(bars, x, y), where .. " second bar")
+                local band = image {{kind = "band", x = {1, 3}, low = {1, 1}, high = {7, 7}}}
+                x, y = at(2, 4.5)
+                near(over(series[1][kind], paper, 0.2), pixel(band, x, y), where .. " band")
+                x, y = at(0.9, 4.5)
+                near(levels(paper), pixel(band, x, y), where .. " beside the band")
+                local line = image {{kind = "line", x = {0, 4}, y = {4.5, 4.5}}} -- two pixels for each of the scale
+                x, y = at(2, 4.5)
+                near(levels(series[1][kind]), pixel(line, x, y), where .. " line", scale == 1 and 130 or 1.01)
+                x, y = at(2, 4.5)
+                near(levels(paper), pixel(line, x, y + 3 * scale), where .. " below the line")
+                near(levels(paper), pixel(line, x, y - 3 * scale), where .. " above the line")
+            end
+        end
+    end)
+
+    it("covers of each pixel the share that an area has of it, as counted by small squares", function()
+        local raster = require "luxel.plot.raster"
+        local shapes = {
+            {{2.3, 1.2}, {17.7, 4.9}, {9.1, 13.6}}, {{13.5, 1}, {14.25, 15.5}, {12.1, 15.5}},
+            {{-6, 3}, {25, 3.5}, {25, 6.25}, {-6, 5}}, {{3, -8}, {9, -8}, {7, 30}, {5.5, 30}},
+            {{4, 4}, {4, 9}, {11, 9}, {11, 4}}, {{0.5, 0.5}, {19, 15}, {18, 15.75}},
+        }
+        for k, points in ipairs(shapes) do
+            local canvas = raster.canvas(20, 16, 1, "light")
+            canvas.colours.f1 = {0, 0, 0} -- black on white: the level is what is not covered
+            canvas:fill({points}, "f1")
+            local STEPS <const> = 24
+            for y = 0, 15 do
+                for x = 0, 19 do
+                    local inside = 0
+                    for j = 1, STEPS do
+                        for i = 1, STEPS do
+                            local px, py, odd = x + (i - 0.5) / STEPS, y + (j - 0.5) / STEPS, false
+                            for n, a in ipairs(points) do
+                                local b = points[n % #points + 1]
+                                if (a[2] > py) ~= (b[2] > py)
+                                    and px < a[1] + (py - a[2]) / (b[2] - a[2]) * (b[1] - a[1]) then odd = not odd end
+                            end
+                            inside = inside + (odd and 1 or 0)
+                        end
+                    end
+                    local found = 1 - (canvas.pixels[y * 20 + x + 1] & 255) / 255
+                    assert.near(inside / STEPS ^ 2, found, 0.045, ("shape %d, %d, %d"):format(k, x, y))
+                end
+            end
+        end
+    end)
+
+    it("is cut at the frame, and shows a heat map, markers and dashes", function()
+        local options = {x_range = {0, 4}, y_range = {0, 8}, legend = false, width = 300, height = 200, scale = 2}
+        local beyond = plot.image({{kind = "line", x = {2, 2}, y = {-50, 50}}}, options)
+        local left, top, wide, high = area_of({{kind = "line", y = {1}}}, {
+            x_range = {0, 4}, y_range = {0, 8}, legend = false, width = 300, height = 200,
+        })
+        local x, paper = math.floor((left + wide / 2) * 2), colours.paper.light
+        near(levels(colours.series[1].light), pixel(beyond, x, math.floor((top + high / 3) * 2)), "inside")
+        near(levels(paper), pixel(beyond, x, math.floor((top + high + 6) * 2)), "below the frame")
+        near(levels(paper), pixel(beyond, x, math.floor((top - 6) * 2)), "above the frame")
+        local cells = {{kind = "heatmap", cells = {{0, 10}, {5, nan}}}}
+        local heat = plot.image(cells, {width = 200, height = 200, scale = 1})
+        local hl, ht, hw, hh = area_of(cells, {width = 200, height = 200})
+        for i, share in ipairs {0, 0.4, 0.2, 0} do
+            local px = math.floor(hl + hw * ((i - 1) % 2 + 0.2) / 2)
+            local py = math.floor(ht + hh * ((i - 1) // 2 + 0.2) / 2)
+            near(over(colours.series[1].light, paper, share), pixel(heat, px, py), "cell " .. i)
+        end
+        -- the markers of the six series have their colours in the middle
+        for k = 1, 6 do
+            local layers = {}
+            for j = 1, k do layers[j] = {kind = "scatter", x = {j == k and 2 or 10}, y = {4.5}} end
+            local image = plot.image(layers, options)
+            local y = math.floor((top + high * 3.5 / 8) * 2)
+            near(levels(colours.series[k].light), pixel(image, x, y), "marker " .. k, 2)
+        end
+        -- dashes of 7 and 3 along a line: 70 % of it
+        local dashed = plot.image({
+            {kind = "line", x = {10}, y = {1}}, {kind = "line", x = {0, 4}, y = {4.5, 4.5}},
+        }, options)
+        local row, dark = math.floor((top + high * 3.5 / 8) * 2), 0
+        local from, to = math.ceil(left * 2) + 2, math.floor((left + wide) * 2) - 2
+        for column = from, to do dark = dark + (pixel(dashed, column, row)[3] < 100 and 1 or 0) end
+        assert.near(0.7, dark / (to - from + 1), 0.03)
+    end)
+
+    it("has its words, also from below upwards, and says ? for letters that it has not", function()
+        local function ink(options)
+            options.width, options.height, options.scale, options.legend = 300, 200, 2, false
+            local dark, found = levels(colours.ink.light), {}
+            local image = plot.image({{kind = "line", y = {1, 2}}}, options):totable()
+            for y = 1, 400 do
+                for x = 1, 600 do
+                    if image[1][y][x] == dark[1] and image[2][y][x] == dark[2] and image[3][y][x] == dark[3] then
+                        found[#found + 1] = {x, y}
+                    end
+                end
+            end
+            return found
+        end
+        assert.same({}, ink {})
+        local across, upwards = ink {x = "loss"}, ink {y = "loss"}
+        assert.is_true(#across > 100)
+        assert.equal(#across, #upwards)
+        local function sides(points)
+            local low, high = {math.huge, math.huge}, {0, 0}
+            for _, point in ipairs(points) do
+                for k = 1, 2 do low[k], high[k] = math.min(low[k], point[k]), math.max(high[k], point[k]) end
+            end
+            return high[1] - low[1] + 1, high[2] - low[2] + 1, low[1], high[2]
+        end
+        local wide, high, left = sides(across)
+        local up_wide, up_high, _, bottom = sides(upwards)
+        assert.same({wide, high}, {up_high, up_wide})
+        -- turned back, each dot is where it is in the other
+        local where = {}
+        for _, point in ipairs(across) do where[(point[1] - left) .. " " .. point[2]] = true end
+        local _, _, up_left = sides(upwards)
+        local _, _, _, base = sides(across)
+        for _, point in ipairs(upwards) do
+            local along, down = bottom - point[2], point[1] - up_left
+            assert.is_true(where[along .. " " .. (base - high + 1 + down)])
+        end
+        assert.same(ink {title = "a – b"}, ink {title = "a - b"})
+        assert.same(ink {title = "\u{3b2}\0\n"}, ink {title = "???"})
+        assert.is_true(#ink {title = "loss"} > #across) -- in bold
+    end)
+
+    it("takes what the SVG takes, is a file, and says what it cannot be", function()
+        local folder = shell.folder()
+        for i, layers in ipairs {
+            {}, {{kind = "line", y = {}}}, {{kind = "line", y = {3}}}, {{kind = "line", y = {nan, nan}}},
+            {{kind = "scatter", y = {inf, -inf, 1}}}, {{kind = "histogram", values = {}}},
+            {{kind = "bar", y = {nan, -2, 0}}}, {{kind = "band", low = {nan, 1}, high = {1, nan}}},
+            {{kind = "heatmap", cells = {{nan, 1}, {2, inf}}}}, {{kind = "heatmap", cells = {}}},
+            {{kind = "line", y = {1e300, -1e300, 1e308}}},
+        } do
+            local path = ("%s/%d.PNG"):format(folder, i)
+            local options = {width = 160, height = 120, log_y = i % 2 == 0, scale = 1}
+            assert(plot.save(path, layers, options))
+            assert.is_true(lx.equal(plot.image(layers, options), (lx.vision.load(path, {channels = 3, bits = 8}))))
+        end
+        shell.remove(folder)
+        local ok, message, code = plot.save("/nowhere/a.png", {})
+        assert.is_nil(ok)
+        assert.matches("/nowhere", message)
+        assert.equal("io", code)
+        assert.same({3, 640, 960}, plot.image({}).shape)
+        assert.error_matches(function() plot.image({}, {width = 8192, height = 8192}) end,
+            "image: options: expected width, height and scale of at most 16777216 pixels together")
+        assert.error_matches(function() plot.image({{kind = "line"}}) end, "image: layers: layer 1")
     end)
 end)
 

@@ -216,6 +216,7 @@ local EXAMPLES <const> = {
         return "nothing", {forward = function(_, x) return x end, backward = function(_, g) return g end}
     end,
     ["lx.autograd.backward"] = function() return lx.ones({1}, {requires_grad = true}):sum() end,
+    ["lx.vision.load_all"] = function() return {"film.png"} end,
     ["lx.vision.decode"] = function() return png() end,
     ["lx.vision.pipeline"] = function() return {{"hflip"}} end,
     ["lx.vision.warp_affine"] = function() return image(), {1, 0, 0, 0, 1, 0} end,
@@ -270,6 +271,7 @@ for name, make in pairs {
 end
 EXAMPLES["lx.plot.spark"] = function() return {0.1, 0.9, 0.3} end
 EXAMPLES["lx.plot.svg"] = function() return {{kind = "line", y = {1, 2}}} end
+EXAMPLES["lx.plot.image"] = EXAMPLES["lx.plot.svg"]
 EXAMPLES["lx.plot.save"] = function() return "plot.svg", {{kind = "line", y = {1, 2}}} end
 EXAMPLES["lx.report.run"] = function()
     local file = assert(io.open("log.csv", "w"))
@@ -398,6 +400,8 @@ for _, name in ipairs {
         return made.Predictor, {bytes = png()}, options
     end
 end
+EXAMPLES["lx.explain.usual"] = function() return made.Predictor end
+EXAMPLES["lx.explain.rank_correlation"] = function() return lx.rand(1, 4, 4), lx.rand(1, 4, 4) end
 for _, name in ipairs {"energy_inside", "pointing_game"} do
     EXAMPLES["lx.explain." .. name] = function() return lx.rand(1, 4, 4), {{{x = 1, y = 1, w = 2, h = 2}}} end
 end

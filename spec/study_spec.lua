@@ -118,16 +118,16 @@ describe("a study", function()
     end)
 
     it("knows of the patient what the header of a DICOM file says, and what is given counts more", function()
-        local study = require "luxel.report.study"
+        local doubt = require "luxel.train.doubt"
         for text, years in pairs {
             ["042Y"] = 42, ["006M"] = 0.5, ["000D"] = 0, ["010W"] = 70 / 365.25, [" 61Y "] = 61,
             ["000Y"] = false, ["42"] = 42, ["0"] = false, [""] = false, ["151Y"] = false,
             ["4 2Y"] = false, ["042y"] = false, ["0042Y"] = false,
         } do
-            local found = study.years_of(text)
+            local found = doubt.years(text)
             if years then assert.near(years, found, 1e-9) else assert.is_nil(found, text) end
         end
-        assert.is_nil(study.years_of(nil))
+        assert.is_nil(doubt.years(nil))
         local golden = assert(lx.load("spec/golden/dicom.safetensors"))
         local path = shell.write(work .. "/film.dcm", golden["window/linear/file"]:tostring_bytes())
         local predictor = assert(lx.predictor.open(models.labels))
@@ -234,11 +234,18 @@ describe("luxel study", function()
         assert.matches("does not replace one", found.notice)
     end)
 
+    it("is by the model of the package where none is named, which is of children", function()
+        local status, output, errors = run("--age 61 '%s'", film)
+        assert.equal(0, status, errors)
+        assert.matches("model: that of the package", errors)
+        assert.matches("uncertain: the model learnt from patients of 1 to 5 years, and this one is 61", output)
+    end)
+
     it("says what is wrong in a line", function()
         local rules = shell.write(work .. "/bad.rules", "[table x]\nversion: 1\nfindings: A\n[rule y]\nfinding: B\n")
         for _, row in ipairs {
             {"'" .. work .. "/none.png' --model '" .. models.binary .. "'", "none.png"},
-            {"'" .. film .. "'", "missing option '--model'"}, {"--model '" .. models.binary .. "'", "name an image"},
+            {"--model '" .. models.binary .. "'", "name an image"},
             {"'" .. film .. "' --model README.md", "README.md"},
             {"'" .. film .. "' --model '" .. models.binary .. "' --age old", "--age: expected years"},
             {"'" .. film .. "' --model '" .. models.binary .. "' --suggest '" .. rules .. "'", "bad.rules: line 4: "},

@@ -36,6 +36,18 @@ describe("a worklist #slow", function()
 
     teardown(function() shell.remove(work) end)
 
+    it("doubts films of patients of other ages than those of the training", function()
+        local tensors, metadata = assert(lx.checkpoint.load(work .. "/run/best.safetensors"))
+        metadata.ages = {low = 1, high = 5}
+        assert(lx.checkpoint.save(work .. "/ages.safetensors", tensors, metadata))
+        local golden = assert(lx.checkpoint.load("spec/golden/dicom.safetensors"))
+        shell.write(work .. "/film.dcm", core.to_string(golden["window/linear/file"])) -- of a woman of 42 years
+        local status, _, errors = shell.run(("%s bin/luxel predict --device cpu --model '%s/ages.safetensors' "
+            .. "--worklist %s/ages.csv %s/film.dcm"):format(LUA, work, work, work))
+        assert.equal(0, status, errors)
+        assert.matches("population", assert(csv.read(work .. "/ages.csv"))[1]["uncertain because"])
+    end)
+
     it("has what predict says of each image, in order", function()
         local out = work .. "/list.csv"
         local dark = lx.vision.load(lx.data.image_folder(work .. "/films").path[1], {bits = 8})
@@ -78,6 +90,19 @@ describe("a worklist #slow", function()
         assert.is_nil(text:find("https?://"))
         assert.is_nil(text:find("<script", 1, true))
         assert.matches("broken.png", text)
+        -- in order, each with its share as a bar, and those that are called ill stand out
+        local rows, place = assert(csv.read(work .. "/list.csv")), 0
+        for class, rank, share, bar, label in text:gmatch('<figure([^>]*)><img [^>]+><figcaption><b>(%d+)%. ([%d.]+)'
+            .. '\u{a0}%%</b><span class="share"><i style="width:(%d+)%%"></i></span>called ([%w_]+)<br>') do
+            place = place + 1
+            local row = rows[place]
+            assert.equal(place, tonumber(rank))
+            assert.equal(row.label, label)
+            assert.near(100 * tonumber(row["probability of INFECTED"]), tonumber(share), 0.051)
+            assert.near(tonumber(share), tonumber(bar), 0.6)
+            assert.equal(label == "INFECTED" and ' class="called"' or "", class)
+        end
+        assert.equal(51, place)
         assert.is_true(text:find(lx.predictor.NOTICE, 1, true) < text:find("<h2>", 1, true))
     end)
 

@@ -5,47 +5,60 @@
 #include "geometry.h"
 #include "histogram.h"
 
+/* How many levels are counted, whatever the samples are. The limit is a share of a tile's samples in each of them: of
+   65,536 levels it would be less than one sample, and any limit the same. */
+enum { BINS = 256 };
+
 /* What all parts of one call share. The picture is extended by its mirror image until the tiles divide it. */
 typedef struct {
     const lx_plane *in;
-    int tiles, bins;
+    bool bytes;
+    int tiles;
     int tile_width, tile_height;
     float white;
+    float to_bin;     /* times a float: its level on the scale of the bins */
+    float most;       /* what stands for white in the tables: 255 for bytes, more steps for floats */
     int limit;        /* the most that a level counts; 0: no limit */
-    uint16_t *bin;    /* of each sample, where they are floats */
     int *counts;      /* of a tile, by bin */
-    uint16_t *tables; /* [tiles][tiles][bins]: the new bin */
+    uint16_t *tables; /* [tiles][tiles][BINS]: the new level of a bin */
 } job;
+
+/* Of a float: its level on the scale of the bins, between two of them. */
+static float level_of(const job *j, float sample)
+{
+    return lx_cut_level(sample * j->to_bin, BINS - 1);
+}
 
 static int bin_at(const job *j, int x, int y)
 {
     const long row = lx_border_place(y, j->in->height, LX_BORDER_REFLECT101);
     const long column = lx_border_place(x, j->in->width, LX_BORDER_REFLECT101);
     const size_t place = (size_t)row * (size_t)j->in->width + (size_t)column;
-    return j->bin ? j->bin[place] : ((const uint8_t *)j->in->samples)[place];
+    return j->bytes ? ((const uint8_t *)j->in->samples)[place]
+                    : (int)(level_of(j, ((const float *)j->in->samples)[place]) + 0.5f);
 }
 
 static void count_tile(const job *j, int column, int row)
 {
     uint32_t parts[4][256] = {{0}};
-    memset(j->counts, 0, sizeof *j->counts * (size_t)j->bins);
+    memset(j->counts, 0, sizeof *j->counts * BINS);
     for (int y = row * j->tile_height; y < (row + 1) * j->tile_height; y++) {
         const int from = column * j->tile_width, to = from + j->tile_width;
-        if (!j->bin && y < j->in->height && to <= j->in->width)
+        if (j->bytes && y < j->in->height && to <= j->in->width)
             lx_count_levels((const uint8_t *)lx_plane_row(j->in, y) + from, (size_t)j->tile_width, parts);
         else
             for (int x = from; x < to; x++)
                 j->counts[bin_at(j, x, y)]++;
     }
-    for (int level = 0; !j->bin && level < 256; level++)
+    for (int level = 0; j->bytes && level < BINS; level++)
         j->counts[level] += (int)(parts[0][level] + parts[1][level] + parts[2][level] + parts[3][level]);
 }
 
 /* Cuts off what is over the limit; returns how much that was. */
-LX_WIDE static long cut_off(int *counts, int bins, int limit)
+LX_WIDE static long cut_off(int *counts, int limit)
 {
     long over = 0;
-    for (int bin = 0; bin < bins; bin++) {
+    for (int bin = 0; bin < BINS; bin++) {
         const int kept = counts[bin] < limit ? counts[bin] : limit;
         over += counts[bin] - kept;
         counts[bin] = kept;
@@ -57,41 +70,41 @@ LX_WIDE static long cut_off(int *counts, int bins, int limit)
    gets. */
 static int clip_counts(const job *j)
 {
-    const long over = cut_off(j->counts, j->bins, j->limit), each = over / j->bins;
-    long rest = over - each * j->bins;
-    const long step = rest > 0 && j->bins / rest > 1 ? j->bins / rest : 1;
-    for (long bin = 0; bin < j->bins && rest > 0; bin += step, rest--)
+    const long over = cut_off(j->counts, j->limit), each = over / BINS;
+    long rest = over - each * BINS;
+    const long step = rest > 0 && BINS / rest > 1 ? BINS / rest : 1;
+    for (long bin = 0; bin < BINS && rest > 0; bin += step, rest--)
         j->counts[bin]++;
     return (int)each;
 }
 
 /* From how many samples there are of each bin, and `each` more, to how many there are up to it. */
-static void sum_up(int *counts, int bins, int each)
+static void sum_up(int *counts, int each)
 {
     int below = 0;
-    for (int bin = 0; bin < bins; bin++)
+    for (int bin = 0; bin < BINS; bin++)
         counts[bin] = below += counts[bin] + each;
 }
 
-LX_WIDE static void fill_table(const int *below, int bins, float scale, uint16_t *restrict table)
+LX_WIDE static void fill_table(const int *below, float scale, float most, uint16_t *restrict table)
 {
-    for (int bin = 0; bin < bins; bin++) {
+    for (int bin = 0; bin < BINS; bin++) {
         const float level = rintf((float)below[bin] * scale);
-        table[bin] = (uint16_t)(int)(level < (float)(bins - 1) ? level : (float)(bins - 1));
+        table[bin] = (uint16_t)(int)(level < most ? level : most);
     }
 }
 
 static uint16_t *table_of(const job *j, int column, int row)
 {
-    return j->tables + ((size_t)row * (size_t)j->tiles + (size_t)column) * (size_t)j->bins;
+    return j->tables + ((size_t)row * (size_t)j->tiles + (size_t)column) * BINS;
 }
 
 static void make_table(const job *j, int column, int row)
 {
-    const float scale = (float)(j->bins - 1) / ((float)j->tile_width * (float)j->tile_height);
+    const float scale = j->most / ((float)j->tile_width * (float)j->tile_height);
     count_tile(j, column, row);
-    sum_up(j->counts, j->bins, j->limit > 0 ? clip_counts(j) : 0);
-    fill_table(j->counts, j->bins, scale, table_of(j, column, row));
+    sum_up(j->counts, j->limit > 0 ? clip_counts(j) : 0);
+    fill_table(j->counts, scale, j->most, table_of(j, column, row));
 }
 
 /* For each column or row: the two tiles whose centres are around it, how near it is to the second, and where other
@@ -161,17 +174,27 @@ LX_WIDE static void blend_quads(const uint32_t *restrict quads, const float *res
     }
 }
 
-/* ---- 16 bits: the tables are too large to be packed ------------------------------------------------------------- */
+/* ---- floats: between two bins, between what the tables say of them ----------------------------------------------- */
+
+static float look_up(const uint16_t *table, int bin, float share)
+{
+    return (float)table[bin] * (1 - share) + (float)table[bin + 1] * share;
+}
 
 static void blend_deep(const job *j, int y, const between *columns, const between *row, float *out)
 {
-    const float scale = j->white / (float)(j->bins - 1);
-    const uint16_t *bins = j->bin + (size_t)y * (size_t)j->in->width;
+    const float scale = j->white / j->most;
+    const float *samples = lx_plane_row(j->in, y);
     for (int x = 0; x < j->in->width;) {
         const around t = tables_around(j, &columns[x], row);
-        for (const int end = columns[x].end; x < end; x++)
-            out[x] = scale * blend(t.upper_left[bins[x]], t.upper_right[bins[x]], t.lower_left[bins[x]],
-                                   t.lower_right[bins[x]], columns[x].share, row->share);
+        for (const int end = columns[x].end; x < end; x++) {
+            const float level = level_of(j, samples[x]);
+            const int bin = level < BINS - 2 ? (int)level : BINS - 2;
+            const float share = level - (float)bin;
+            out[x] = scale * blend(look_up(t.upper_left, bin, share), look_up(t.upper_right, bin, share),
+                                   look_up(t.lower_left, bin, share), look_up(t.lower_right, bin, share),
+                                   columns[x].share, row->share);
+        }
     }
 }
 
@@ -184,7 +207,7 @@ static void blend_rows(const job *j, const between *columns, const between *rows
     for (int x = 0; x < width; x++)
         across[x] = columns[x].share;
     for (int y = 0, packed = 0; y < j->in->height; y++) {
-        if (j->bin) {
+        if (!j->bytes) {
             blend_deep(j, y, columns, &rows[y], lx_plane_row(out, y));
             continue;
         }
@@ -222,40 +245,33 @@ static lx_code run(job *j, lx_plane *out, lx_error *error)
     return error->code;
 }
 
-LX_WIDE static void find_bins(const float *restrict samples, size_t count, float white, uint16_t *restrict bin)
-{
-    const float scale = (LX_LEVELS - 1) / white;
-    for (size_t i = 0; i < count; i++)
-        bin[i] = (uint16_t)(int)lx_cut_level(samples[i] * scale + 0.5f, LX_LEVELS - 1);
-}
-
 lx_code lx_clahe(const lx_plane *in, lx_plane *out, const lx_clahe_params *params, lx_error *error)
 {
     if (params->tiles < 1 || params->tiles > 64 || !(params->clip >= 0))
         return lx_fail(error, LX_EARG, "clahe: tiles must be 1 to 64 and clip not negative, not %d and %g",
                        params->tiles, params->clip);
     const bool bytes = in->type == LX_PLANE_U8;
-    const int tiles = params->tiles, bins = bytes ? 256 : LX_LEVELS;
+    const int tiles = params->tiles;
     /* where one side does not divide, OpenCV extends both */
     const bool divides = in->width % tiles == 0 && in->height % tiles == 0;
-    job j = {.in = in, .tiles = tiles, .bins = bins, .white = bytes ? 255 : params->white};
+    job j = {.in = in,
+             .bytes = bytes,
+             .tiles = tiles,
+             .white = bytes ? 255 : params->white,
+             .to_bin = (BINS - 1) / params->white,
+             .most = bytes ? 255 : 65535};
     j.tile_width = in->width / tiles + !divides;
     j.tile_height = in->height / tiles + !divides;
     const double area = (double)j.tile_width * (double)j.tile_height;
     if (params->clip > 0)
-        j.limit = (int)fmax(fmin(params->clip * area / bins, area), 1);
-    j.counts = malloc(sizeof *j.counts * (size_t)bins);
-    j.tables = malloc(sizeof *j.tables * (size_t)bins * (size_t)tiles * (size_t)tiles);
-    j.bin = bytes ? NULL : malloc(sizeof *j.bin * lx_plane_count(in));
-    if (!j.counts || !j.tables || (!bytes && !j.bin)) {
-        lx_fail(error, LX_ENOMEM, "clahe: out of memory for %d x %d tables of %d levels", tiles, tiles, bins);
-    } else {
-        if (j.bin)
-            find_bins(in->samples, lx_plane_count(in), j.white, j.bin);
+        j.limit = (int)fmax(fmin(params->clip * area / BINS, area), 1);
+    j.counts = malloc(sizeof *j.counts * BINS);
+    j.tables = malloc(sizeof *j.tables * BINS * (size_t)tiles * (size_t)tiles);
+    if (!j.counts || !j.tables)
+        lx_fail(error, LX_ENOMEM, "clahe: out of memory for %d x %d tables of levels", tiles, tiles);
+    else
         run(&j, out, error);
-    }
     free(j.counts);
     free(j.tables);
-    free(j.bin);
     return error->code;
 }

@@ -22,7 +22,8 @@ lx_code lx_percentile(const lx_plane *in, float white, double share, float *leve
 lx_code lx_equalize(const lx_plane *in, lx_plane *out, float white, lx_error *error);
 
 /* Contrast-limited adaptive histogram equalisation (Zuiderveld, "Graphics Gems IV", 1994) on tiles x tiles parts of
-   the picture. `clip` times the mean count is the most that a level counts; 0: no limit. */
+   the picture. `clip` times the mean count is the most that a level counts, of 256; 0: no limit. On bytes to the bit
+   what OpenCV's CLAHE gives; floats are read between the 256 levels. */
 typedef struct {
     double clip;
     int tiles;

@@ -182,20 +182,48 @@ static int l_connected_components(lua_State *L)
     return 2;
 }
 
-/* find_lungs(image) -> {x, y, w, h}, by the first channel */
+/* Pictures whose lungs are looked for, and where they are. */
+typedef struct {
+    lx_plane plane;
+    lx_rect box;
+    lx_error error;
+} chest;
+
+static void find_lungs(void *work, long i)
+{
+    chest *one = (chest *)work + i;
+    lx_find_lungs(&one->plane, &one->box, &one->error);
+}
+
+/* find_lungs({image, ...}) -> {{x, y, w, h}, ...}, by the first channels, several images at a time */
 static int l_find_lungs(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
-    lx_rect box;
-    const lx_planes in = lx_check_planes(L, 1);
-    lx_argcheck(L, in.ndim < 4 || in.shape[0] == 1, 1, "expected one image");
-    if (lx_find_lungs(&in.first, &box, &error))
+    lx_check_type(L, 1, LUA_TTABLE);
+    const lua_Integer count = luaL_len(L, 1);
+    lua_settop(L, 1);
+    lua_createtable(L, (int)count, 0); /* the images, and copies of those with gaps, which have to stay */
+    chest *all = lua_newuserdatauv(L, sizeof *all * (size_t)(count + 1), 0);
+    for (lua_Integer i = 0; i < count; i++) {
+        lua_geti(L, 1, i + 1);
+        const lx_planes in = lx_check_planes(L, -1);
+        lx_argcheck(L, in.ndim < 4 || in.shape[0] == 1, 1, "expected one image");
+        all[i] = (chest){.plane = in.first, .error = {.code = LX_OK}};
+        lua_rawseti(L, 2, i + 1);
+    }
+    if (lx_pool_run(lx_begin_work(L), (long)count, find_lungs, all, &error))
         return lx_raise(L, &error);
-    lua_createtable(L, 0, 4);
-    set_integer(L, "x", box.x);
-    set_integer(L, "y", box.y);
-    set_integer(L, "w", box.width);
-    set_integer(L, "h", box.height);
+    lua_createtable(L, (int)count, 0);
+    for (lua_Integer i = 0; i < count; i++) {
+        if (all[i].error.code)
+            return lx_raise(L, &all[i].error);
+        lua_createtable(L, 0, 4);
+        set_integer(L, "x", all[i].box.x);
+        set_integer(L, "y", all[i].box.y);
+        set_integer(L, "w", all[i].box.width);
+        set_integer(L, "h", all[i].box.height);
+        lua_rawseti(L, -2, i + 1);
+    }
     return 1;
 }
 

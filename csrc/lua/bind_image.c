@@ -191,6 +191,94 @@ static int l_load_image(lua_State *L)
     return push_picture_of(L, out, &found, &info, &dicom, identifiers, &error);
 }
 
+/* Files that are read by several threads, and their pictures until they are tensors: a userdata, so that errors do not
+   leak them. */
+typedef struct {
+    lx_picture picture;
+    lx_image_info info;
+    lx_dicom dicom;
+    lx_error error;
+} film;
+
+typedef struct {
+    const char *const *paths;
+    lx_read_options options;
+    long count;
+    film films[];
+} films;
+
+#define FILMS "luxel.Films"
+
+static int l_films_gc(lua_State *L)
+{
+    films *all = luaL_checkudata(L, 1, FILMS);
+    for (long i = 0; i < all->count; i++) {
+        free(all->films[i].picture.first.samples);
+        all->films[i].picture.first.samples = NULL;
+    }
+    return 0;
+}
+
+static void read_film(void *work, long i)
+{
+    films *all = work;
+    film *one = &all->films[i];
+    if (lx_image_read(all->paths[i], &all->options, &one->picture, &one->info, &one->dicom, &one->error))
+        one->picture.first.samples = NULL;
+}
+
+static void push_film(lua_State *L, film *one, bool identifiers)
+{
+    lx_error error = {.code = LX_OK};
+    lua_createtable(L, 0, 2);
+    if (one->error.code) {
+        lua_pushstring(L, one->error.text);
+        lua_setfield(L, -2, "message");
+        lua_pushstring(L, lx_code_name(one->error.code));
+        lua_setfield(L, -2, "code");
+        return;
+    }
+    const lx_picture found = one->picture;
+    lx_tensor *out = lx_push_tensor(L);
+    one->picture.first.samples = NULL; /* the next call frees it, whatever happens */
+    push_picture_of(L, out, &found, &one->info, &one->dicom, identifiers, &error);
+    lua_setfield(L, -3, "info");
+    lua_setfield(L, -2, "image");
+}
+
+/* load_images(paths, options) -> {{image =, info =} | {message =, code =}, ...}: as load_image, several files at a
+   time */
+static int l_load_images(lua_State *L)
+{
+    lx_error error = {.code = LX_OK};
+    long count;
+    lua_settop(L, 2);
+    const lx_read_options options = read_options(L, 2);
+    const bool identifiers = lx_opt_flag(L, 2, "identifiers");
+    const char **paths = lx_check_paths(L, 1, 1, 4096, &count);
+    films *all = lua_newuserdatauv(L, sizeof *all + (size_t)count * sizeof *all->films, 0);
+    all->paths = paths;
+    all->options = options;
+    all->count = count;
+    for (long i = 0; i < count; i++) {
+        all->films[i].picture.first.samples = NULL;
+        all->films[i].error.code = LX_OK;
+    }
+    if (luaL_newmetatable(L, FILMS)) {
+        lua_pushcfunction(L, l_films_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    if (lx_pool_run(lx_begin_work(L), count, read_film, all, &error))
+        return lx_raise(L, &error);
+    lua_createtable(L, (int)count, 0);
+    for (long i = 0; i < count; i++) {
+        push_film(L, &all->films[i], identifiers);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 /* decode_image(bytes, options, name) -> the same of a file in memory; the name is for messages */
 static int l_decode_image(lua_State *L)
 {
@@ -391,8 +479,17 @@ static int l_decode_images(lua_State *L)
 }
 
 const luaL_Reg lx_image_functions[] = {
-    {"load_image", l_load_image}, {"probe_image", l_probe_image},     {"write_png", l_write_png},
-    {"encode_png", l_encode_png}, {"decode_image", l_decode_image},   {"image_formats", l_image_formats},
-    {"draw_text", l_draw_text},   {"text_size", l_text_size},         {"fill_rect", l_fill_rect},
-    {"draw_rect", l_draw_rect},   {"decode_images", l_decode_images}, {NULL, NULL},
+    {"load_image", l_load_image},
+    {"load_images", l_load_images},
+    {"probe_image", l_probe_image},
+    {"write_png", l_write_png},
+    {"encode_png", l_encode_png},
+    {"decode_image", l_decode_image},
+    {"image_formats", l_image_formats},
+    {"draw_text", l_draw_text},
+    {"text_size", l_text_size},
+    {"fill_rect", l_fill_rect},
+    {"draw_rect", l_draw_rect},
+    {"decode_images", l_decode_images},
+    {NULL, NULL},
 };

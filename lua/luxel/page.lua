@@ -6,15 +6,15 @@ local core = require "luxel.core"
 local page = {}
 
 local STYLE <const> = [[
-:root { --ink: #1d2733; --soft: #5d6b7a; --line: #d8dee5; --paper: #ffffff; --panel: #f4f6f8;
-  --a: #2f6f9f; --b: #c2553a; }
+:root { color-scheme: light dark; --ink: #1d2733; --soft: #5d6b7a; --line: #d8dee5; --paper: #ffffff; --panel: #f4f6f8;
+  --a: #2f6f9f; --b: #b34a30; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #364049; --paper: #14191e; --panel: #1d242b;
     --a: #6fb3e0; --b: #f08c6c; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.6rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1.6rem 0 .4rem; } .large img { width: 100%; }
 p { margin: .3rem 0; max-width: 46rem; } .soft { color: var(--soft); }
@@ -24,13 +24,13 @@ p { margin: .3rem 0; max-width: 46rem; } .soft { color: var(--soft); }
 .card.bad b { color: var(--b); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 500; } td.n, th.n { text-align: right; }
+th { color: var(--soft); font-weight: 500; } td.n, th.n { text-align: right; } td.n { overflow-wrap: normal; }
 .groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: .8rem 1.6rem; }
 .group { display: flex; flex-wrap: wrap; gap: .6rem; padding: .6rem 0; border-top: 1px solid var(--line);
   break-inside: avoid; align-content: flex-start; }
 figure { margin: 0; width: 8.6rem; }
 figure img { display: block; max-width: 100%; background: #000; border-radius: .25rem; }
-figcaption { font-size: .72rem; line-height: 1.3; overflow-wrap: anywhere; color: var(--soft); margin-top: .2rem; }
+figcaption { font-size: .78rem; line-height: 1.35; color: var(--soft); margin-top: .2rem; }
 .why { flex: 1 1 12rem; font-size: .9rem; } .tag { display: inline-block; border-radius: .8rem; padding: 0 .6rem;
   background: var(--b); color: var(--paper); font-size: .78rem; margin-right: .3rem; }
 .sheet { display: flex; flex-wrap: wrap; gap: .3rem; } .sheet img { border-radius: .25rem; background: #000; }
@@ -42,8 +42,8 @@ svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px
   max-width: none; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.2rem 1.6rem;
   margin-top: 1rem; } .plots > div { break-inside: avoid; min-width: 0; } .plots p { font-size: .85rem; }
-.wide { overflow-x: auto; } .wide table { min-width: 34rem; } code { overflow-wrap: anywhere; font-size: .85rem; }
-@media (max-width: 40rem) { body { padding: 1.2rem .9rem 3rem; } }
+.wide { overflow-x: auto; } .wide table { min-width: 34rem; } code { font-size: .85rem; }
+@media (max-width: 40rem) { body { padding: 1.2rem .9rem 3rem; } .plots svg text { font-size: 13px; } }
 @media print {
   :root { --ink: #1d2733; --soft: #4d5a67; --line: #c8d0d8; --paper: #ffffff; --panel: #ffffff; --a: #2f6f9f;
     --b: #b34a30; }

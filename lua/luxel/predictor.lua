@@ -6,6 +6,7 @@
 -- It prints nothing, writes nothing and never ends the process: hosts, programs and the REPL use the same one.
 
 local args = require "luxel.args"
+local batch_size = require "luxel.batch_size"
 local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
 local crop = require "luxel.data.crop"
@@ -51,6 +52,7 @@ local Predictor = {}
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
 ---@field info luxel.ImageInfo? what the file says of itself
+---@field age number? of the patient in years, as it was given or as the file says
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
 ---@field reasons {code: "population"|"close"|"unlike"|"quality", message: string}[]? why it is uncertain: the patient
@@ -241,7 +243,10 @@ local RETURNED <const> = {result = true, device = true, memory = true}
 local function observe(self, dataset)
     crop.check("Predictor: dataset", dataset, self.metadata.input.crop)
     local known = self.metadata.doubt
-    local options = {task = self.task, features = known ~= nil and known.familiarity ~= nil, tta = self.tta}
+    local options = {
+        task = self.task, features = known ~= nil and known.familiarity ~= nil, tta = self.tta,
+        batch = batch_size(self.device, self.size),
+    }
     for key, value in pairs(self.metadata.normalisation) do options[key] = value end
     local ok, found, features = pcall(lx.train.predict, self.net, dataset, options)
     if ok then return found, features end
@@ -518,10 +523,12 @@ end
 
 -- ---- films --------------------------------------------------------------------------------------------------------
 
--- What the network sees of a picture, in its size; and where it was, nil for all of it.
-local function shrink(self, image)
-    local part, box = crop.cut(image, self.metadata.input.crop)
-    return lx.vision.resize(part, self.size, self.size), box
+-- What the network sees of pictures, in its size; and where it was, nil for all of them.
+local function shrink(self, images)
+    local parts, boxes = crop.cut(images, self.metadata.input.crop)
+    local out = {}
+    for i, image in ipairs(parts) do out[i] = lx.vision.resize(image, self.size, self.size) end
+    return out, boxes
 end
 
 -- Images as the network sees them.
@@ -560,10 +567,14 @@ function Predictor:input(source)
     if not image then return nil, message, code end
     local options = {batch = 1, shuffle = false, device = self.device}
     for key, value in pairs(self.metadata.normalisation) do options[key] = value end
-    local small, region = shrink(self, image)
+    local small, regions = shrink(self, {image})
+    local region = regions and regions[1]
     if region then region.width, region.height = image.shape[3], image.shape[2] end
-    return (lx.data.batches(seen_by(self, {small}), options)()), region
+    return (lx.data.batches(seen_by(self, small), options)()), region
 end
+
+-- Films that are read together, which is how many there are in memory in their own size.
+local READ <const> = 16
 
 -- Answers to images of the network's size; an image whose result is no number is left out for the others' sake.
 -- `sizes`: what the images were before, {height, width} each.
@@ -594,7 +605,7 @@ local function ask(self, small, sizes, out, places)
                     entry.findings)
                 for key, value in pairs(judgement) do entry[key] = value end
             end
-            local other = doubt.population(self.metadata, entry.info)
+            local other = doubt.population(self.metadata, entry.age)
             if other then
                 entry.uncertain, entry.reasons = true, entry.reasons or {}
                 table.insert(entry.reasons, 1, other)
@@ -613,26 +624,32 @@ end
 --- The answers to several films, which go through the network together. One that cannot be read or answered does not
 --- hold up the others.
 ---@param sources (string|{bytes: string, name: string?})[] paths, or bytes of files
----@param options? {quality: boolean?, images: boolean?} quality: look for what speaks against reading a picture
----  (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]
+---@param options? {quality: boolean?, images: boolean?, age: number?} quality: look for what speaks against reading a
+---  picture (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]; age: of
+---  the patients in years, default what a DICOM file says
 ---@return (luxel.Answer|{path: string, message: string, code: string})[] answers in order; with a message and a code
 ---  ("io", "format", "result", "device", "memory") instead of a label where there is none
 function Predictor:all(sources, options)
     local opts = args.with_defaults(options, {quality = true, images = false})
     local out, small, sizes, places = {}, {}, {}, {}
-    for i, source in ipairs(sources) do
-        args.check(("Predictor:all: sources: %d"):format(i), film.TYPE, source)
-        local name, image, message, code = film.read(source)
-        if image then
-            out[i] = {
-                path = name, info = message, findings = opts.quality and lx.vision.quality(image) or nil,
-                image = opts.images and image or nil,
-            }
-            small[#small + 1], places[#places + 1] = (shrink(self, image)), i
-            sizes[#small] = {image.shape[2], image.shape[3]}
-        else
-            out[i] = {path = name, message = message, code = code}
+    for i, source in ipairs(sources) do args.check(("Predictor:all: sources: %d"):format(i), film.TYPE, source) end
+    for first = 1, #sources, READ do
+        local images = {}
+        for k, found in ipairs(film.read_all(table.move(sources, first, first + READ - 1, 1, {}))) do
+            local i, image = first + k - 1, found.image
+            if image then
+                out[i] = {
+                    path = found.name, info = found.info, age = opts.age or doubt.years(found.info.age),
+                    findings = opts.quality and lx.vision.quality(image) or nil, image = opts.images and image or nil,
+                }
+                images[#images + 1], places[#places + 1] = image, i
+                sizes[#places] = {image.shape[2], image.shape[3]}
+            else
+                out[i] = {path = found.name, message = found.message, code = found.code}
+            end
         end
+        local parts = shrink(self, images)
+        table.move(parts, 1, #parts, #small + 1, small)
     end
     if #small > 0 then ask(self, small, sizes, out, places) end
     return out
@@ -661,7 +678,7 @@ end
 
 args.type("predictor", "a Predictor", "table", function(value) return getmetatable(value) == Predictor end)
 
-local OPTIONS <const> = "options: {quality: boolean?, images: boolean?}?"
+local OPTIONS <const> = "options: {quality: boolean?, images: boolean?, age: finite(0..150)?}?"
 
 args.publish("Predictor:", Predictor, {
     logits = "predictor: predictor, dataset: dataset", probabilities = "predictor: predictor, dataset: dataset",

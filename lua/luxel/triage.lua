@@ -112,7 +112,7 @@ local function answers_of(predictor, dataset)
     return out
 end
 
--- The answers one by one, each with its own reason where there is none.
+-- The answers, each with its own reason where there is none.
 local function one_by_one(predictor, paths)
     local out = {}
     for i, answer in ipairs(predictor:all(paths)) do
@@ -125,8 +125,9 @@ end
 -- The answers to some images. A batch with an image that cannot be read is refused as a whole, so then the images are
 -- tried, and those that can be read are answered together.
 local function look(predictor, paths)
-    -- the picture is judged as a whole, and threads would only decode the part that the network sees
-    if predictor.metadata.input.crop then return one_by_one(predictor, paths) end
+    -- a dataset would only decode the part that the network sees, but the picture is judged as a whole; and it keeps
+    -- nothing of what the file says of the patient
+    if predictor.metadata.input.crop or predictor.metadata.ages then return one_by_one(predictor, paths) end
     local dataset = open(predictor, paths)
     local ok, found, message, code = pcall(answers_of, predictor, dataset)
     if ok and found then return found end

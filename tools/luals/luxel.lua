@@ -19,6 +19,7 @@ local lx = {}
 ---@field classes table<string, number>? the probabilities of all classes or labels
 ---@field path string? the file, or the name that was given to bytes
 ---@field info luxel.ImageInfo? what the file says of itself
+---@field age number? of the patient in years, as it was given or as the file says
 ---@field findings table[]? what speaks against reading the picture at all: see `lx.vision.quality`
 ---@field uncertain boolean? whether to leave it to a person; nil where the model's file keeps nothing to tell by
 ---@field reasons {code: "population"|"close"|"unlike"|"quality", message: string}[]? why it is uncertain: the patient is older or younger than those of the training, it is close to the threshold, unlike the images of the training, or for its findings
@@ -920,7 +921,7 @@ local Predictor = {}
 --- The answers to several films, which go through the network together. One that cannot be read or answered does not
 --- hold up the others.
 ---@param sources (string|{bytes: string, name: string?})[] paths, or bytes of files
----@param options? {quality?: boolean, images?: boolean} quality: look for what speaks against reading a picture (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]
+---@param options? {quality?: boolean, images?: boolean, age?: number} quality: look for what speaks against reading a picture (`findings`), default true; images: keep the pictures in their own size as `image`, uint8 [1,H,W]; age: of the patients in years, default what a DICOM file says
 ---@return (luxel.Answer|{path: string, message: string, code: string})[] answers in order; with a message and a code ("io", "format", "result", "device", "memory") instead of a label where there is none
 function Predictor:all(sources, options) end
 
@@ -967,7 +968,7 @@ function Predictor:overlaps(dataset, options) end
 
 --- The answer to one film; `predictor(source)` is the same.
 ---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
----@param options? {quality?: boolean, images?: boolean} as for `all`
+---@param options? {quality?: boolean, images?: boolean, age?: number} as for `all`
 ---@return luxel.Answer? answer, string? message, string? code as of `all`
 function Predictor:predict(source, options) end
 
@@ -3463,6 +3464,14 @@ function lx.explain.overlay(image, map, options) end
 ---@return (number|false)[]|string values of each image, false where it has no boxes; or why there is no mean
 function lx.explain.pointing_game(maps, boxes, options) end
 
+--- How alike two maps of the same image are: Spearman's rank correlation over their pixels, of each pair. Maps that
+--- stay alike when the weights of the network are drawn anew do not come from these weights (Adebayo et al. 2018,
+--- "Sanity checks for saliency maps").
+---@param maps Tensor float32 [N,H,W]
+---@param others Tensor float32 [N,H,W]
+---@return number[] correlations -1 to 1 of each pair; 0 where one of the two maps is the same everywhere
+function lx.explain.rank_correlation(maps, others) end
+
 --- Score-CAM (Wang et al. 2020): a layer's maps count by the logit of the image seen through each of them, by a
 --- softmax, without gradients. As many forward passes as the layer has channels.
 ---@param model Module|luxel.Predictor as of `grad_cam`
@@ -3488,6 +3497,15 @@ function lx.explain.similarity(encoder, vectors) end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function lx.explain.smooth_grad(model, images, options) end
+
+--- The method that the programs take where none is said, of those that need one pass of gradients: "layer_cam", or
+--- "grad_cam" of a network whose head averages the map that is looked at. There a channel has the same gradient at
+--- every place, and LayerCAM, which leaves out the negative ones, shows what is striking in the image whatever the last
+--- layer says, while Grad-CAM is the class activation map of Zhou et al. 2016: docs/explain.md has what weights drawn
+--- anew change of both.
+---@param model luxel.Predictor a classifier; of several models the first is looked at
+---@return "layer_cam"|"grad_cam"
+function lx.explain.usual(model) end
 
 ---@class lx.io
 lx.io = {}
@@ -5328,16 +5346,23 @@ function lx.optim.lr_scheduler.StepLR(optimizer, options) end
 ---@class lx.plot
 lx.plot = {}
 
+--- The same plot as a picture. Letters are those of `lx.vision.draw_text`, which knows ASCII; of other characters a few
+--- have a stand-in, the others are a question mark.
+---@param layers table[] as of `svg`
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean, scale?: integer, dark?: boolean} as of `svg`, and scale: integer?, pixels of the picture for one of `width` and `height`, default 2; dark: boolean?, light on dark
+---@return Tensor picture uint8 [3,H,W] of `scale` times the height and width
+function lx.plot.image(layers, options) end
+
 --- An image in the colours of a terminal that knows 24 bits, two pixels in each character: `print` shows it.
 ---@param image Tensor uint8 or float32 (on the scale 0..255), [H,W], [1,H,W] or [3,H,W]
 ---@param width? integer? characters, default 64; the height keeps the image's proportion
 ---@return string
 function lx.plot.preview(image, width) end
 
---- Writes a plot to a file whose name ends in `.svg`.
+--- Writes a plot to a file: SVG where its name ends in `.svg`, a picture as of `image` where in `.png`.
 ---@param path string
 ---@param layers table[] as of `svg`
----@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean} as of `svg`
+---@param options? {title?: string, x?: string, y?: string, description?: string, width?: integer, height?: integer, x_range?: (number)[], y_range?: (number)[], log_x?: boolean, log_y?: boolean, legend?: boolean, scale?: integer, dark?: boolean} as of `svg`; for a PNG as of `image`
 ---@return boolean? ok, string? message, string? code "io" where it cannot be written
 function lx.plot.save(path, layers, options) end
 
@@ -5349,7 +5374,7 @@ function lx.plot.save(path, layers, options) end
 function lx.plot.spark(values, width) end
 
 --- A plot as SVG text. Layers are drawn over each other: `line` and `step` through points, `scatter` (with `low` and
---- `high` an interval at each point), `bar` (with `names` below; several stand beside each other), `histogram` of
+--- `high` an interval at each point), `bar` (several stand beside each other; both with `names` below), `histogram` of
 --- `values` in equal bins over their range, `band` between `low` and `high`, or a `heatmap` of `cells` by itself, whose
 --- `names` are of its rows and `x` of its columns. Numbers are lists or tensors; `x` is 1, 2, ... by default. Layers of
 --- the same name have the same colour, as a line in its band.
@@ -5410,7 +5435,7 @@ function lx.report.run(folder, options) end
 --- with `rules`, suggestions for the reader. `print` shows it as text, `write_study` makes a page of it.
 ---@param predictor luxel.Predictor of two classes, of several, or of labels
 ---@param source string|{bytes: string, name?: string} a path, or the bytes of a file
----@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---@param options? {explain?: string|false, maps?: integer, rules?: table|boolean, age?: number, urgency?: "routine"|"urgent"} explain: a method of `lx.explain`, default `lx.explain.usual`, or false for no maps; maps: of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
 ---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
 function lx.report.study(predictor, source, options) end
 
@@ -5609,7 +5634,9 @@ function lx.vision.canny(image, low, high) end
 ---@return Tensor
 function lx.vision.centre_crop(image, height, width, options) end
 
---- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
+--- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994), counted in 256 levels whatever the dtype: on
+--- uint8 to the bit what OpenCV's CLAHE gives, and on float32 the same but finer, between those levels by straight
+--- lines. (OpenCV counts 16 bits in 65,536 levels, where the limit does nothing.)
 ---@param image Tensor
 ---@param options? {clip?: number, tiles?: integer, white?: number} clip: the most that a level counts, times the mean, 0 for no limit; tiles: each way
 ---@return Tensor of the shape and dtype of the image
@@ -5750,6 +5777,12 @@ function lx.vision.laplacian(image) end
 ---@return luxel.ImageInfo|string info what the file says, or the message
 ---@return string? code "io" or "format"
 function lx.vision.load(path, options) end
+
+--- Reads several files at a time, each as `load` does.
+---@param paths string[] 1 to 4096
+---@param options? {channels?: 1|3, bits?: 8, raw?: boolean, orientation?: boolean, voi?: "lut"|"window", frame?: integer, identifiers?: boolean} as for `load`
+---@return {image: Tensor?, info: luxel.ImageInfo?, message: string?, code: string?}[] films in order; with a message and a code ("io", "format", "memory") instead where a file cannot be read
+function lx.vision.load_all(paths, options) end
 
 --- Cuts out the part with both lungs.
 ---@param image Tensor one image

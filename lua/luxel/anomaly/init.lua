@@ -10,6 +10,7 @@
 -- that come from where these came from. Another hospital's are unusual all of them: docs/anomaly.md shows it.
 
 local args = require "luxel.args"
+local batch_size = require "luxel.batch_size"
 local core = require "luxel.core"
 local crop = require "luxel.data.crop"
 local distances = require "luxel.anomaly.distances"
@@ -96,7 +97,8 @@ local function new_job(self)
 end
 
 local function batches_of(self, dataset, options)
-    local all = {batch = 32, shuffle = false, device = self.device, size = self.size}
+    local batch = batch_size(self.device, self.size)
+    local all = {batch = batch, shuffle = false, device = self.device, size = self.size}
     for key, value in pairs(self.metadata.normalisation) do all[key] = value end
     for key, value in pairs(options or {}) do all[key] = value end
     return lx.data.batches(dataset, all)
@@ -345,7 +347,8 @@ function anomaly.fit(dataset, options)
     function job.each(use, epoch)
         local done = 0
         for x in batches_of(self, train, {
-            batch = job.batch, shuffle = epoch ~= nil, epoch = epoch, seed = opts.seed, drop_last = epoch ~= nil,
+            batch = epoch and job.batch, shuffle = epoch ~= nil, epoch = epoch, seed = opts.seed,
+            drop_last = epoch ~= nil,
         }) do
             use(x)
             done = done + x.shape[1]
@@ -395,7 +398,7 @@ end
 
 -- Tensors that each method has, with their dimensions.
 local FITTED <const> = {
-    mahalanobis = {mean = 1, whitening = 2}, neighbours = {mean = 1, scale = 1, memory = 2},
+    mahalanobis = {mean = 1, whitening = 2}, neighbours = {mean = 1, scale = 1, normal = 2},
     padim = {channels = 1, mean = 2, whitening = 3},
     patchcore = {mean = 1, scale = 1, memory = 2}, autoencoder = {}, student = {},
 }
@@ -422,8 +425,8 @@ local function mistake_in_tensors(self, net)
         end,
         patchcore = function() return d == whole and tensors.scale.shape[1] == d and tensors.memory.shape[2] == d
             and tensors.memory.shape[1] > 0 end,
-        neighbours = function() return d == 2 * whole and tensors.scale.shape[1] == d and tensors.memory.shape[2] == d
-            and tensors.memory.shape[1] > 0 end,
+        neighbours = function() return d == 2 * whole and tensors.scale.shape[1] == d and tensors.normal.shape[2] == d
+            and tensors.normal.shape[1] > 0 end,
     }
     if not fits[self.method]() then return "the tensors of the method do not fit the network and the size" end
 end

@@ -30,7 +30,8 @@ function evaluate.options(parser)
     parser:option("--report", "Write a page with curves, thresholds, mistakes and cards to this file: HTML that needs "
         .. "nothing else. It shows names of files and pictures.")
     parser:option("--explain", "Beside each picture of the page a map of what its answer comes from, by a method of "
-        .. "lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
+        .. "lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default grad_cam where the "
+        .. "network averages its last maps, and else layer_cam.")
         :args("?"):argname "METHOD"
     parser:option("--subgroups", "Columns of the CSV file in --data to show figures by in the page: A,B,C (default: "
         .. "those called age, sex, view, scanner and the like).")

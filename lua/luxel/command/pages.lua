@@ -49,7 +49,7 @@ end
 
 -- Pictures of what the answer comes from, by the place of an image; nil where none are asked for.
 local function maps_of(args, model, dataset)
-    local method = args.explain and (args.explain[1] or lx.explain.METHODS[1])
+    local method = args.explain and (args.explain[1] or lx.explain.usual(model))
     if not method then return nil end
     return function(i)
         local image = dataset:image(i)

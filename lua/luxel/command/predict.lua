@@ -36,7 +36,8 @@ function predict.options(parser)
     parser:flag("--findings", "Says more of each image: every finding with its probability, threshold and doubt, and "
         .. "where those that are said to be there come from, by the method of --explain.")
     parser:option("--explain", "Shows on the pictures of --out which parts of each image speak for the class, by a "
-        .. "method of lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default the first of them.")
+        .. "method of lx.explain: " .. table.concat(lx.explain.METHODS, ", ") .. "; by default grad_cam where the "
+        .. "network averages its last maps, and else layer_cam.")
         :args("?"):argname("METHOD")
     worklist.options(parser)
 end
@@ -166,10 +167,11 @@ local UNITS <const> = {
     smooth_grad = "size of the gradient",
 }
 
--- The method of --explain, nil without. What follows the option and is no method is an image.
+-- The method of --explain, "usual" where none is said, nil without the option. What follows the option and is no
+-- method is an image.
 local function method_of(args)
     local given = args.explain and args.explain[1]
-    if not args.explain then return args.findings and lx.explain.METHODS[1] or nil end
+    if not args.explain then return args.findings and "usual" or nil end
     if not args.out and not args.findings then
         options.fail("--explain: say with --out FOLDER where the pictures go")
     end
@@ -181,7 +183,7 @@ local function method_of(args)
             table.concat(lx.explain.METHODS, ", ")))
     end
     if given then table.insert(args.images, 1, given) end
-    return lx.explain.METHODS[1]
+    return "usual"
 end
 
 -- What an answer comes from: a map, and what it means. Of two classes what speaks for the positive one is shown
@@ -261,6 +263,7 @@ function predict.run(args)
         options.fail(("--explain: the model finds %s itself"):format(predictor.task == "detection" and "boxes"
             or "masks"))
     end
+    if method == "usual" then run.method = lx.explain.usual(predictor) end
     if args.detects and predictor.task ~= "detection" then
         options.fail(("--model: it tells %s, and finds no boxes; use luxel predict"):format(
             table.concat(predictor.classes, ", ")))
@@ -285,7 +288,7 @@ function predict.run(args)
     if args.coco then write_coco(run, paths) end
     images.flush()
     if run.explained > 0 then
-        io.stderr:write(("explained by %s: %.3g s an image\n"):format(method, run.seconds / run.explained))
+        io.stderr:write(("explained by %s: %.3g s an image\n"):format(run.method, run.seconds / run.explained))
     end
     io.stderr:write(options.NOTICE, "\n")
     return run.failed and 1 or 0

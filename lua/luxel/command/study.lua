@@ -13,7 +13,7 @@ local command = {summary = "Reports on one radiograph: findings, doubt, heat map
 --- Adds the options of the command.
 function command.options(parser)
     parser:argument("image", "Image file (" .. table.concat(lx.vision.formats, ", ") .. ")."):args("?")
-    parser:option("--model", "Model file that train wrote; of several the mean probability is taken."):count("1+")
+    options.add_model(parser, true)
     parser:flag("--tta", "Takes the mean over mirrored and slightly moved views of the image.")
     options.add_device(parser)
     parser:option("--suggest", "Adds suggestions for the reader, by a file of rules; by default those of Luxel "
@@ -25,7 +25,8 @@ function command.options(parser)
         return nil, ("--age: expected years from 0 to 150, got '%s'"):format(text)
     end)
     parser:option("--urgency", "How urgent the request is, which some rules ask for."):choices {"routine", "urgent"}
-    parser:option("--explain", "Method of lx.explain for the heat maps, or none.", "layer_cam"):choices(
+    parser:option("--explain", "Method of lx.explain for the heat maps, or none; by default grad_cam where the network "
+        .. "averages its last maps, and else layer_cam."):choices(
         table.move(lx.explain.METHODS, 1, #lx.explain.METHODS, 2, {"none"}))
     options.add_number(parser, "--maps", "Heat maps at most: of the findings that are said to be there, or else of the "
         .. "likeliest.", 3, 0, 100, true)
@@ -66,14 +67,14 @@ function command.run(args)
     if args.report and args.report == args.json then options.fail "--report and --json are two files, of one name" end
     local device, words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", words, "\n") end
-    local predictor = options.must(lx.predictor.open(args.model, {device = device, tta = args.tta}))
+    local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if predictor.task == "segmentation" then
         options.fail "--model: it finds masks; luxel predict --masks writes them"
     elseif predictor.task == "detection" then
         options.fail "--model: it finds boxes; luxel detect predict tells them"
     end
     local found = options.must(lx.report.study(predictor, args.image, {
-        explain = args.explain ~= "none" and args.explain or false, maps = args.maps, rules = rules, age = args.age,
+        explain = args.explain ~= "none" and args.explain, maps = args.maps, rules = rules, age = args.age,
         urgency = args.urgency,
     }))
     print(found)

@@ -98,7 +98,8 @@ function worklist.run(args, predictor)
     options.must(core.write_file(args.worklist, {table.concat(lines, "\n")}))
     if args.page then
         options.must(page.write(args.page, rows, {
-            model = predictor.path, words = words_of(predictor), command = options.command_line(),
+            model = predictor.path, words = words_of(predictor), positive = predictor.positive,
+            command = options.command_line(),
             progress = function(done, total) console:working("thumbnails", done, total) end,
         }))
         print("page in " .. args.page)

@@ -2,7 +2,8 @@
 --- it the device. Images are cut when they are read, and a model's file says how its images were.
 
 local args = require "luxel.args"
-local enhance = require "luxel.vision.enhance"
+local core = require "luxel.core"
+local geometry = require "luxel.vision.geometry"
 
 local crop = {}
 
@@ -21,14 +22,16 @@ function crop.check(where, dataset, wanted)
         words(dataset.crop), wanted and ('"%s"'):format(wanted) or "nil")
 end
 
---- The part of a picture that a network sees.
----@param image Tensor [C,H,W]
+--- The parts of pictures that a network sees; several are looked at at a time.
+---@param images Tensor[] [C,H,W] each
 ---@param kind string?
----@return Tensor image
----@return {x: integer, y: integer, w: integer, h: integer}? box where it was, nil without a cut
-function crop.cut(image, kind)
-    if not kind then return image end
-    return enhance.lung_crop(image)
+---@return Tensor[] images
+---@return {x: integer, y: integer, w: integer, h: integer}[]? boxes where they were, nil without a cut
+function crop.cut(images, kind)
+    if not kind then return images end
+    local boxes, out = core.find_lungs(images), {}
+    for i, image in ipairs(images) do out[i] = geometry.crop(image, boxes[i]) end
+    return out, boxes
 end
 
 return crop

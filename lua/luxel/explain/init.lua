@@ -10,6 +10,8 @@
 -- rounding. A map says what the network looked at, not what is there: docs/explain.md measures how often that agrees.
 
 local args = require "luxel.args"
+local batch_size = require "luxel.batch_size"
+local core = require "luxel.core"
 local judge = require "luxel.explain.judge"
 local lx = require "luxel"
 local methods = require "luxel.explain.methods"
@@ -20,11 +22,11 @@ local Subject = require "luxel.explain.subject"
 require "luxel.predictor" -- the type of arguments
 
 local explain = {
-    centre = judge.centre, energy_inside = judge.energy_inside, pointing_game = judge.pointing_game, overlay = overlay,
-    similarity = similarity,
+    centre = judge.centre, energy_inside = judge.energy_inside, pointing_game = judge.pointing_game,
+    rank_correlation = judge.rank_correlation, overlay = overlay, similarity = similarity,
 }
 
---- The methods by their names here, the default of `luxel predict --explain` first.
+--- The methods by their names here.
 explain.METHODS = {
     "layer_cam", "grad_cam", "grad_cam_plus_plus", "score_cam", "occlusion", "integrated_gradients", "smooth_grad",
 }
@@ -54,6 +56,7 @@ local function maps_of(caller, name, net, x, opts)
         if type(opts.class) == "table" and #opts.class ~= count then
             subject:fail("options: option 'class': expected one for each of the %d images, got %d", count, #opts.class)
         end
+        opts.batch = opts.batch or batch_size(subject.device, math.max(x.shape[3], x.shape[4]))
         local layer = OF_LAYERS[name] and subject:find_layer(x, opts.layer)
         for first = 1, count, opts.batch do
             local some = x:narrow(1, first, math.min(opts.batch, count - first + 1))
@@ -106,6 +109,13 @@ local function together(caller, name, model, images, opts)
     return on_the_whole(sum / #model.members, of)
 end
 
+local function check_task(caller, model)
+    if model.task == "segmentation" or model.task == "detection" then
+        args.fail("%s: model: it tells %s, and there is no class to explain", caller,
+            model.task == "detection" and "boxes" or "pixels")
+    end
+end
+
 local function check_images(caller, x)
     if x.ndim ~= 4 or x.dtype ~= "float32" or x:numel() == 0 then
         args.fail("%s: images: expected float32 [N,C,H,W] as the network gets them, got %s", caller, args.describe(x))
@@ -115,10 +125,8 @@ end
 -- What a method's public function does.
 local function run(name, model, images, opts)
     local caller, is_file = "explain." .. name, is_predictor(model)
-    if is_file and (model.task == "segmentation" or model.task == "detection") then
-        args.fail("%s: model: it tells %s, and there is no class to explain", caller,
-            model.task == "detection" and "boxes" or "pixels")
-    elseif not lx.is_tensor(images) and not is_file then
+    if is_file then check_task(caller, model) end
+    if not lx.is_tensor(images) and not is_file then
         args.fail("%s: images: a network takes float32 [N,C,H,W], and only a model of lx.predictor.open files; got %s",
             caller, args.describe(images))
     end
@@ -128,6 +136,28 @@ local function run(name, model, images, opts)
     local x, region, code = input_of(model, images)
     if not x then return nil, region, code end
     return on_the_whole(maps_of(caller, name, is_file and model.net or model, x, opts), region)
+end
+
+-- Gradients that differ by less than this share of the largest are the same: rounding.
+local SAME <const> = 1e-4
+
+--- The method that the programs take where none is said, of those that need one pass of gradients: "layer_cam", or
+--- "grad_cam" of a network whose head averages the map that is looked at. There a channel has the same gradient at
+--- every place, and LayerCAM, which leaves out the negative ones, shows what is striking in the image whatever the last
+--- layer says, while Grad-CAM is the class activation map of Zhou et al. 2016: docs/explain.md has what weights drawn
+--- anew change of both.
+---@param model luxel.Predictor a classifier; of several models the first is looked at
+---@return "layer_cam"|"grad_cam"
+function explain.usual(model)
+    local one = model.members and model.members[1] or model
+    check_task("explain.usual", one)
+    return Subject.with("explain.usual", one.net, function(subject)
+        local x = core.randn({1, one.metadata.input.channels, one.size, one.size}, 1, 1):to(subject.device)
+        local _, gradients = subject:maps_and_gradients(x, subject:find_layer(x), subject:choose(x, nil, 1))
+        local most = gradients:abs():max():item()
+        local spread = (gradients - gradients:mean({3, 4}, true)):abs():max():item()
+        return most > 0 and spread <= SAME * most and "grad_cam" or "layer_cam"
+    end)
 end
 
 -- ---- methods ----------------------------------------------------------------------------------------------------
@@ -157,7 +187,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.grad_cam(model, images, options)
-    return run("grad_cam", model, images, args.with_defaults(options, {batch = 32}))
+    return run("grad_cam", model, images, args.with_defaults(options, {}))
 end
 
 --- Grad-CAM++ (Chattopadhay et al. 2018): positions count by their share in the gradient, so that findings of
@@ -168,7 +198,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.grad_cam_plus_plus(model, images, options)
-    return run("grad_cam_plus_plus", model, images, args.with_defaults(options, {batch = 32}))
+    return run("grad_cam_plus_plus", model, images, args.with_defaults(options, {}))
 end
 
 --- LayerCAM (Jiang et al. 2021): each position of a layer's maps is weighted by its own gradient, where that is
@@ -179,7 +209,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.layer_cam(model, images, options)
-    return run("layer_cam", model, images, args.with_defaults(options, {batch = 32}))
+    return run("layer_cam", model, images, args.with_defaults(options, {}))
 end
 
 --- Score-CAM (Wang et al. 2020): a layer's maps count by the logit of the image seen through each of them, by a
@@ -190,7 +220,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.score_cam(model, images, options)
-    return run("score_cam", model, images, args.with_defaults(options, {batch = 32}))
+    return run("score_cam", model, images, args.with_defaults(options, {}))
 end
 
 --- Occlusion (Zeiler and Fergus 2014): by how much the logit falls where a window is covered; of a pixel the mean over
@@ -202,7 +232,7 @@ end
 ---  logit
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.occlusion(model, images, options)
-    return run("occlusion", model, images, args.with_defaults(options, {batch = 32}))
+    return run("occlusion", model, images, args.with_defaults(options, {}))
 end
 
 --- Integrated gradients (Sundararajan et al. 2017): the mean gradient on the straight way from a baseline to the
@@ -215,7 +245,7 @@ end
 ---  logit
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.integrated_gradients(model, images, options)
-    return run("integrated_gradients", model, images, args.with_defaults(options, {batch = 32, steps = 32}))
+    return run("integrated_gradients", model, images, args.with_defaults(options, {steps = 32}))
 end
 
 --- SmoothGrad (Smilkov et al. 2017): the gradient of the logit with regard to the image, the mean over noisy copies
@@ -226,7 +256,7 @@ end
 ---@return Tensor? maps float32 [N,H,W] of the network's input (of a file or picture all of it), at least 0
 ---@return string? message, string? code why nil: the file cannot be read
 function explain.smooth_grad(model, images, options)
-    local opts = args.with_defaults(options, {batch = 32, samples = 32, noise = 0.15, seed = 1})
+    local opts = args.with_defaults(options, {samples = 32, noise = 0.15, seed = 1})
     return run("smooth_grad", model, images, opts)
 end
 
@@ -239,7 +269,7 @@ local OWN <const> = {
     smooth_grad = "samples: integer(1..100000)?, noise: finite(0..)?, seed: integer?",
 }
 
-local signatures = {}
+local signatures = {usual = "model: predictor"}
 for _, name in ipairs(explain.METHODS) do signatures[name] = MODEL .. (OWN[name] or "layer: text?") .. "}?" end
 
 return namespace("lx.explain", args.publish("explain.", explain, signatures))

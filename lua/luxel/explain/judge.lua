@@ -95,6 +95,53 @@ function judge.pointing_game(maps, boxes, options)
     end)
 end
 
+-- The ranks of a list less their mean; values that are equal have the mean of theirs.
+local function ranks_of(list)
+    local order, out, first = {}, {}, 1
+    for i = 1, #list do order[i] = i end
+    table.sort(order, function(i, j) return list[i] < list[j] end)
+    while first <= #list do
+        local last = first
+        while last < #list and list[order[last + 1]] == list[order[first]] do last = last + 1 end
+        for i = first, last do out[order[i]] = (first + last) / 2 - (#list + 1) / 2 end
+        first = last + 1
+    end
+    return out
+end
+
+--- How alike two maps of the same image are: Spearman's rank correlation over their pixels, of each pair. Maps that
+--- stay alike when the weights of the network are drawn anew do not come from these weights (Adebayo et al. 2018,
+--- "Sanity checks for saliency maps").
+---@param maps Tensor float32 [N,H,W]
+---@param others Tensor float32 [N,H,W]
+---@return number[] correlations -1 to 1 of each pair; 0 where one of the two maps is the same everywhere
+function judge.rank_correlation(maps, others)
+    local both = {maps, others}
+    for k, name in ipairs {"maps", "others"} do
+        local one = both[k]
+        if one.ndim ~= 3 or one.dtype ~= "float32" or one:numel() == 0 then
+            args.fail("explain.rank_correlation: %s: expected float32 [N,H,W], got %s", name, args.describe(one))
+        elseif (one * 0):sum():item() ~= 0 then -- NaN
+            args.fail("explain.rank_correlation: %s: they have numbers that are not finite", name)
+        end
+        both[k] = one:to("cpu"):flatten(2)
+    end
+    for k = 1, 3 do
+        if maps.shape[k] ~= others.shape[k] then
+            args.fail("explain.rank_correlation: others: expected the shape of maps, [%s], got %s",
+                table.concat(maps.shape, ","), args.describe(others))
+        end
+    end
+    local out = {}
+    for i = 1, maps.shape[1] do
+        local p, q = ranks_of(both[1]:select(1, i):totable()), ranks_of(both[2]:select(1, i):totable())
+        local pq, pp, qq = 0, 0, 0
+        for k, rank in ipairs(p) do pq, pp, qq = pq + rank * q[k], pp + rank ^ 2, qq + q[k] ^ 2 end
+        out[i] = pp > 0 and qq > 0 and pq / math.sqrt(pp * qq) or 0
+    end
+    return out
+end
+
 --- What a map is to be better than: a Gaussian about the middle, the same for every image.
 ---@param n integer how many maps
 ---@param size integer|integer[] side in pixels, or {height, width}
@@ -117,5 +164,6 @@ local MAPS <const> = "maps: tensor, boxes: boxes[], options: {"
 
 return args.publish("explain.", judge, {
     energy_inside = MAPS .. OPTIONS, pointing_game = MAPS .. "tolerance: finite(0..)?, " .. OPTIONS,
+    rank_correlation = "maps: tensor, others: tensor",
     centre = "n: integer(1..), size: pair(1..16384), options: {deviation: positive?}?",
 })

@@ -4,6 +4,9 @@ local fixed = require "luxel.fixed"
 
 local scale = {}
 
+-- The largest end of an axis: their difference has to be a number as well.
+local MOST <const> = 8e307
+
 local function is_finite(value) return type(value) == "number" and value - value == 0 end
 
 --- Whether a value can be drawn.
@@ -31,8 +34,8 @@ local function show(value, step)
     return fixed(value, digits_of(step))
 end
 
-local function linear_ticks(low, high, count)
-    local step, ticks = nice_step((high - low) / count), {}
+local function linear_ticks(low, high, step)
+    local ticks = {}
     for k = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) do
         ticks[#ticks + 1] = {value = k * step, text = show(k * step, step)}
     end
@@ -55,7 +58,14 @@ local function log_ticks(low, high)
     return ticks
 end
 
---- An axis.
+local function is_whole(values)
+    for _, value in ipairs(values) do
+        if is_finite(value) and value % 1 ~= 0 then return false end
+    end
+    return true
+end
+
+--- An axis. Where all values are whole numbers, as epochs and counts are, so are its ticks.
 ---@param values number[] that have to be on it
 ---@param limits number[]? its ends; nil for ends around the values
 ---@param from number pixel of the low end
@@ -63,7 +73,8 @@ end
 ---@param options {log: boolean?, count: integer, zero: boolean?} count: of ticks, about; zero: whether it has to show 0
 ---@return {low: number, high: number, ticks: {value: number, text: string}[], at: fun(value: number): number?}
 function scale.axis(values, limits, from, to, options)
-    local low, high = math.huge, -math.huge
+    local low, high, least = math.huge, -math.huge, not limits and is_whole(values) and 1 or 0
+    local function step_of() return math.max(least, nice_step((high - low) / options.count)) end
     for _, value in ipairs(values) do
         if is_finite(value) and (not options.log or value > 0) then
             low, high = math.min(low, value), math.max(high, value)
@@ -76,11 +87,12 @@ function scale.axis(values, limits, from, to, options)
     elseif options.log then
         if high / low < 1.001 then low, high = low / 2, high * 2 end
     elseif high - low <= 1e-12 * math.max(math.abs(low), math.abs(high)) then
-        local around = low == 0 and 1 or math.abs(low) / 10
+        local around = math.max(least, low == 0 and 1 or math.abs(low) / 10)
         low, high = low - around, high + around
     else
-        local step = nice_step((high - low) / options.count)
-        low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+        local step = step_of()
+        low = math.max(-MOST, math.floor(low / step + 1e-9) * step)
+        high = math.min(MOST, math.ceil(high / step - 1e-9) * step)
     end
     local axis = {low = low, high = high}
     if options.log then
@@ -91,7 +103,7 @@ function scale.axis(values, limits, from, to, options)
             return from + (to - from) * ((math.log(value) - math.log(low)) / span)
         end
     else
-        axis.ticks = linear_ticks(low, high, options.count)
+        axis.ticks = linear_ticks(low, high, step_of())
         function axis.at(value)
             if not is_finite(value) then return nil end
             return from + (to - from) * (value / (high - low) - low / (high - low))

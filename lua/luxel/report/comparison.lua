@@ -10,6 +10,17 @@ local number, with_interval = parts.number, parts.with_interval
 
 local function head_of(first, names) return table.move(names, 1, #names, 2, {first}) end
 
+-- Names without the folders that all of them are in.
+local function short(names)
+    local common = names[1]:match("^.*/") or ""
+    for _, name in ipairs(names) do
+        while common ~= "" and name:sub(1, #common) ~= common do common = common:match("^(.*/)[^/]*/$") or "" end
+    end
+    local out = {}
+    for i, name in ipairs(names) do out[i] = #name > #common and name:sub(#common + 1) or name end
+    return out
+end
+
 local function plots(out, names, sample, judged)
     local x, low, high, y = {}, {}, {}, {}
     for k in ipairs(names) do
@@ -25,7 +36,7 @@ local function plots(out, names, sample, judged)
         if points and k <= 6 then curves[#curves + 1] = own end
     end
     local list = {{
-        layers = {{kind = "scatter", x = x, y = y, low = low, high = high}}, words = "In the order of the tables.",
+        layers = {{kind = "scatter", x = x, y = y, low = low, high = high, names = names}},
         options = {title = "AUC with 95 % intervals", x = "model", y = "AUC", x_range = {0.5, #names + 0.5}},
     }}
     if #curves > 0 then
@@ -56,7 +67,7 @@ end
 ---  figures of each model on validation images of its own
 ---@return boolean? ok, string? message, string? code
 function comparison.write(path, content)
-    local out, names = {}, content.names
+    local out, names = {}, short(content.names)
     parts.notice(out)
     if content.judged then
         local judged = content.judged
@@ -87,7 +98,7 @@ function comparison.write(path, content)
         parts.table(out, head_of("figure", names), rows)
     end
     parts.again(out, {}, content.command)
-    return parts.write(path, "Comparison", table.concat(names, ", "), out)
+    return parts.write(path, "Comparison", table.concat(content.names, ", "), out)
 end
 
 return comparison

@@ -325,7 +325,7 @@ local function gallery(out, self, title, list, words_of)
     out[#out + 1] = ('<h3>%s</h3><div class="group large">'):format(page.escape(title))
     for k = 1, most do out[#out + 1] = picture(self, list[k], page.escape(words_of(list[k]))) end
     out[#out + 1] = "</div>"
-    if #list > most then out[#out + 1] = ('<p class="soft">of %d</p>'):format(#list) end
+    if #list > most then out[#out + 1] = ('<p class="soft">The first %d of %d.</p>'):format(most, #list) end
 end
 
 -- Places in the order of a number, the largest first.

@@ -63,12 +63,13 @@ function report.suggest(findings, options) return suggest.suggest(findings, opti
 ---@param predictor luxel.Predictor of two classes, of several, or of labels
 ---@param source string|{bytes: string, name: string?} a path, or the bytes of a file
 ---@param options? {explain: string|false|nil, maps: integer?, rules: luxel.SuggestionRules|boolean|nil, age: number?,
----  urgency: "routine"|"urgent"|nil} explain: a method of `lx.explain`, default layer_cam, or false for no maps; maps:
----  of how many findings at most, default 3: those that the model says are there, or else the likeliest; rules:
----  of `lx.report.rules`, true for those that Luxel has, default none; age: in years; urgency: of the request
+---  urgency: "routine"|"urgent"|nil}
+---  explain: a method of `lx.explain`, default `lx.explain.usual`, or false for no maps; maps: of how many findings at
+---  most, default 3: those that the model says are there, or else the likeliest; rules: of `lx.report.rules`, true for
+---  those that Luxel has, default none; age: in years; urgency: of the request
 ---@return luxel.Study? study, string? message, string? code as of `Predictor:predict`
 function report.study(predictor, source, options)
-    local opts = args.with_defaults(options, {explain = "layer_cam", maps = 3})
+    local opts = args.with_defaults(options, {maps = 3})
     if opts.explain then
         args.check("study: options: option 'explain'", '"' .. table.concat(lx.explain.METHODS, '"|"') .. '"',
             opts.explain)

@@ -3,7 +3,6 @@
 
 local args = require "luxel.args"
 local class_names = require "luxel.data.classes"
-local doubt = require "luxel.train.doubt"
 local lx = require "luxel"
 local page = require "luxel.page"
 local parts = require "luxel.report.parts"
@@ -217,8 +216,9 @@ end
 function study.findings(predictor, answer, options)
     local findings = FINDINGS[predictor.task](predictor, answer)
     table.sort(findings, likelier)
-    if options.explain then
-        local ok, message, code = add_maps(predictor, answer, findings, options)
+    if options.explain ~= false then
+        local method = options.explain or lx.explain.usual(predictor)
+        local ok, message, code = add_maps(predictor, answer, findings, {explain = method, maps = options.maps})
         if not ok then return nil, message, code end
     end
     return findings
@@ -238,16 +238,6 @@ local function reasons_of(predictor, answer)
     return out
 end
 
---- The age in years of a DICOM header; nil for what is none, and for "000Y", which stands for an age that is not known
---- as well.
----@param text string?
----@return number? years
-function study.years_of(text)
-    local years = doubt.years(text)
-    if not years or years > 150 or years == 0 and not text:find("[MWD]") then return nil end
-    return years
-end
-
 local function known(text) return text and text:find("%S") and text or nil end
 
 --- What a model finds in a film, or nil, message, code.
@@ -260,13 +250,12 @@ function study.of(predictor, source, options)
         args.fail("study: predictor: a study is of findings with probabilities, and the model is of the task '%s'",
             predictor.task)
     end
-    local answer, message, code = predictor:predict(source, {images = true})
+    local answer, message, code = predictor:predict(source, {images = true, age = options.age})
     if not answer then return nil, message, code end
     local findings
     findings, message, code = study.findings(predictor, answer, options)
     if not findings then return nil, message, code end
     local info = answer.info or {}
-    local age = options.age or study.years_of(info.age)
     local asked = {}
     for _, one in ipairs(findings) do
         asked[#asked + 1] = is_finding(one) and {
@@ -276,11 +265,12 @@ function study.of(predictor, source, options)
     end
     return new_study {
         path = answer.path, model = predictor.path, task = predictor.task, label = answer.label, findings = findings,
-        quality = answer.findings, reasons = reasons_of(predictor, answer), urgency = options.urgency, age = age,
-        age_of = age and (options.age and "given" or "header") or nil,
+        quality = answer.findings, reasons = reasons_of(predictor, answer), urgency = options.urgency,
+        age = answer.age,
+        age_of = answer.age and (options.age and "given" or "header") or nil,
         sex = known(info.sex), view = known(info.view_position),
         suggestions = options.rules and suggest.suggest(asked, {
-            rules = options.rules ~= true and options.rules or nil, age = age, urgency = options.urgency,
+            rules = options.rules ~= true and options.rules or nil, age = answer.age, urgency = options.urgency,
         }) or nil,
         notice = answer.notice, image = answer.image, metadata = predictor.metadata,
     }

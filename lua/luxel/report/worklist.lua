@@ -9,7 +9,11 @@ local worklist = {}
 -- Pixels of the longer side of a thumbnail, how many there are at the most, and problems that are listed.
 local SIDE <const>, MOST <const>, PROBLEMS <const> = 112, 240, 200
 
-local STYLE <const> = ".sheet figure{width:7rem} .sheet figure img{max-width:7rem}"
+local STYLE <const> = ".sheet{gap:1rem .8rem} .sheet figure{width:7rem;break-inside:avoid} "
+    .. ".sheet figure img{max-width:7rem} .sheet b{color:var(--ink);font-size:.95rem} "
+    .. ".share{display:block;height:.35rem;border-radius:.2rem;background:var(--line);margin:.1rem 0 .2rem} "
+    .. ".share i{display:block;height:100%;border-radius:.2rem;background:var(--soft)} "
+    .. ".called .share i{background:var(--b)}"
 
 local function thumbnail(path)
     local image, message = lx.vision.load(path, {bits = 8})
@@ -20,21 +24,24 @@ local function thumbnail(path)
         math.max(1, math.floor(width * ratio + 0.5)))
 end
 
-local function figure(row, rank)
+local function figure(row, rank, positive)
     local name = page.escape(row.path:match("[^/]*$"))
-    local words = ("%d. %s %.1f\u{a0}%%"):format(rank, row.label, 100 * row.urgency)
-    local marks = {}
-    for _, code in ipairs(row.reasons or row.warnings or {}) do marks[#marks + 1] = code end
+    local share, marks = 100 * row.urgency, {}
+    for _, code in ipairs(row.reasons or row.warnings or {}) do
+        marks[#marks + 1] = ('<span class="tag">%s</span>'):format(page.escape(code))
+    end
     local image, problem = thumbnail(row.path)
-    return ("<figure>%s<figcaption>%s<br>%s%s</figcaption></figure>"):format(
+    return ('<figure%s>%s<figcaption><b>%d. %.1f\u{a0}%%</b><span class="share"><i style="width:%.0f%%"></i></span>'
+        .. "called %s<br>%s%s</figcaption></figure>"):format(row.label == positive and ' class="called"' or "",
         image and page.image(image, name, page.escape(row.path)) or ("<p>%s</p>"):format(page.escape(problem)),
-        page.escape(words), name, #marks > 0 and "<br>" .. page.escape(table.concat(marks, ", ")) or "")
+        rank, share, share, page.escape(row.label), name, #marks > 0 and "<br>" .. table.concat(marks) or "")
 end
 
 --- Writes the page.
 ---@param path string
 ---@param rows luxel.TriageRow[] in their order
----@param options {model: string, words: string, command: string?, progress: function?} words: what images are sorted by
+---@param options {model: string, words: string, positive: string?, command: string?, progress: function?} words: what
+---  images are sorted by; positive: of two classes the one that stands out
 ---@return boolean? ok, string? message, string? code
 function worklist.write(path, rows, options)
     local out, answered, problems = {}, 0, {}
@@ -59,12 +66,12 @@ function worklist.write(path, rows, options)
         shown < answered and (" The first %d of %d."):format(shown, answered) or "")
     out[#out + 1] = '<div class="sheet">'
     for rank = 1, shown do
-        out[#out + 1] = figure(rows[rank], rank)
+        out[#out + 1] = figure(rows[rank], rank, options.positive)
         if options.progress then options.progress(rank, shown) end
     end
     out[#out + 1] = "</div>"
     parts.again(out, {{"Model", options.model}}, options.command)
-    return page.write(path, "Worklist", ("%d images by %s"):format(#rows, options.model), out, STYLE)
+    return page.write(path, "Worklist", ("%d images by %s"):format(#rows, options.model:match("[^/]*$")), out, STYLE)
 end
 
 return worklist

@@ -183,19 +183,21 @@ local YEARS <const> = {[""] = 1, Y = 1, M = 1 / 12, W = 7 / 365.25, D = 1 / 365.
 
 --- The age of a patient in years.
 ---@param text string? as a DICOM header has it
----@return number? years nil where it is not said, or in no such form
+---@return number? years nil where it is not said, in no such form, or "000Y", which stands for unknown ages as well
 function doubt.years(text)
     local number, unit = (text or ""):match("^%s*(%d%d?%d?)([YMWD]?)%s*$")
-    return number and tonumber(number) * YEARS[unit] or nil
+    local years = number and tonumber(number) * YEARS[unit]
+    if not years or years > 150 or years == 0 and YEARS[unit] == 1 then return nil end
+    return years
 end
 
 --- Why a patient is none of those that the model learnt from; nil where nothing says so. A model that was adapted
 --- learnt from others since.
 ---@param model {ages: {low: number, high: number}?, adapted: table?}
----@param info luxel.ImageInfo? what the film's file says
+---@param years number? of the patient
 ---@return luxel.Reason?
-function doubt.population(model, info)
-    local years, ages = doubt.years(info and info.age), model.ages
+function doubt.population(model, years)
+    local ages = model.ages
     if not years or not ages or model.adapted then return nil end
     -- a child is five until its sixth birthday
     if years >= ages.low and years < ages.high + 1 then return nil end

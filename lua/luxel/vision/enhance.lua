@@ -18,7 +18,9 @@ local function white_of(options) return options and options.white or 255 end
 ---@return Tensor of the shape and dtype of the image
 function enhance.equalize(image, options) return core.equalize(image, white_of(options)) end
 
---- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
+--- Contrast-limited adaptive histogram equalisation (Zuiderveld 1994), counted in 256 levels whatever the dtype: on
+--- uint8 to the bit what OpenCV's CLAHE gives, and on float32 the same but finer, between those levels by straight
+--- lines. (OpenCV counts 16 bits in 65,536 levels, where the limit does nothing.)
 ---@param image Tensor
 ---@param options? {clip: number?, tiles: integer?, white: number?} clip: the most that a level counts, times the mean,
 ---  0 for no limit; tiles: each way
@@ -269,14 +271,14 @@ end
 --- is. Where nothing is found it is the whole picture but the bars.
 ---@param image Tensor one image; of colours the first channel is looked at
 ---@return {x: integer, y: integer, w: integer, h: integer} pixels from the top left
-function enhance.find_lungs(image) return core.find_lungs(image) end
+function enhance.find_lungs(image) return core.find_lungs({image})[1] end
 
 --- Cuts out the part with both lungs.
 ---@param image Tensor one image
 ---@return Tensor
 ---@return {x: integer, y: integer, w: integer, h: integer} where it was, in pixels from the top left
 function enhance.lung_crop(image)
-    local box = core.find_lungs(image)
+    local box = enhance.find_lungs(image)
     return geometry.crop(image, box), box
 end
 

@@ -91,6 +91,19 @@ end
 ---@return string? code "io" or "format"
 function read.load(path, options) return with_info(core.load_image(path, core_options(options))) end
 
+--- Reads several files at a time, each as `load` does.
+---@param paths string[] 1 to 4096
+---@param options? table as for `load`
+---@return {image: Tensor?, info: luxel.ImageInfo?, message: string?, code: string?}[] films in order; with a message
+---  and a code ("io", "format", "memory") instead where a file cannot be read
+function read.load_all(paths, options)
+    local films = core.load_images(paths, core_options(options))
+    for _, film in ipairs(films) do
+        if film.info then setmetatable(film.info, ImageInfo) end
+    end
+    return films
+end
+
 --- The same of a file's bytes.
 ---@param bytes string
 ---@param options? table as for `load`, and name: of the image, for messages
@@ -137,6 +150,7 @@ local OPTIONS <const> = "channels: 1|3?, bits: 8?, raw: boolean?, orientation: b
 
 args.publish("", read, {
     load = "path: path, options: {" .. OPTIONS .. "}?",
+    load_all = "paths: path[], options: {" .. OPTIONS .. "}?",
     decode = "bytes: string, options: {" .. OPTIONS .. ", name: text?}?",
     probe = "path: path, options: {identifiers: boolean?, orientation: boolean?}?",
     save = "path: path, image: picture",

@@ -1,0 +1,19 @@
+--- How many images go through a network together where it is only asked, and nobody says it.
+
+local core = require "luxel.core"
+
+-- Pixels on processors, whose caches more of them would leave: four images of 192 pixels take half of the time, and a
+-- fifth of the memory, that each of 32 does.
+local PIXELS <const> = 160000
+
+-- At the most, and elsewhere.
+local MOST <const> = 32
+
+--- What an image gives is the same, however many are beside it.
+---@param device string
+---@param size integer side of the images
+---@return integer
+return function(device, size)
+    if device ~= "cpu" then return MOST end
+    return math.max(core.threads(), math.min(MOST, PIXELS // (size * size)), 1)
+end
