@@ -76,6 +76,21 @@ describe("the programs on data of one's own #slow", function()
             errors)
     end)
 
+    it("learn, judge and tell a single label", function()
+        local table_options = "--data %s/table/labels.csv --path image --labels Mass "
+        local status, _, errors = program("train", SMALL .. table_options .. "--out %s/label --epochs 8", work, work)
+        assert.equal(0, status, errors)
+        local predictor = assert(lx.predictor.open(work .. "/label/best.safetensors"))
+        assert.same({"labels", {"Mass"}}, {predictor.task, predictor.classes})
+        local answer = assert(predictor(("%s/table/%08d_%03d.png"):format(work, 0, 1)))
+        assert.equal(answer.probability, answer.classes.Mass)
+        local out
+        status, out, errors = program("evaluate", "--model %s/label/best.safetensors --report %s/one.html "
+            .. table_options, work, work, work) -- the page has a single label too
+        assert.equal(0, status, errors)
+        assert.matches("%d+ images, 1 label\n.-Mass +%d+ +%d+ +%d%.%d+", out)
+    end)
+
     it("learn, judge and tell labels of a table", function()
         local table_options = "--data %s/table/labels.csv --path image --labels Mass,Effusion "
         local status, out, errors = program("train", SMALL .. table_options .. "--out %s/labels --epochs 8", work, work)

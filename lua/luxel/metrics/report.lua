@@ -21,7 +21,9 @@ local RESAMPLES <const> = resampling.DEFAULTS
 ---@return luxel.Report|luxel.ClassesReport|luxel.LabelsReport
 function metrics.report(scores, labels, options)
     local opts = args.with_defaults(options, RESAMPLES)
-    if samples.has_several(scores) then return several.report(scores, labels, opts) end
+    -- a list of one threshold is of one label
+    local of_labels = type(opts.threshold) == "table" and samples.has_rows(scores)
+    if of_labels or samples.has_several(scores) then return several.report(scores, labels, opts) end
     return binary.report(scores, labels, opts)
 end
 

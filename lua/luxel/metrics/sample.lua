@@ -82,6 +82,14 @@ function samples.pair(scores_a, scores_b, labels, caller)
     return samples.of(scores_a, labels, caller, "scores_a"), samples.of(scores_b, labels, caller, "scores_b")
 end
 
+--- Whether there is a row of numbers for each image, be it of one.
+---@param scores any
+---@return boolean
+function samples.has_rows(scores)
+    if type(scores) == "userdata" then return scores.ndim == 2 end
+    return type(scores[1]) == "table"
+end
+
 --- Whether there is more than one number for each image.
 ---@param scores any
 ---@return boolean
@@ -93,14 +101,16 @@ end
 --- Rows of numbers, all of one length, which is the second result.
 ---@param value number[][]|luxel.Tensor
 ---@param where string "function: argument", for errors
+---@param least integer? numbers of a row, default 2
 ---@return number[][] rows, integer? width
-function samples.rows(value, where)
+function samples.rows(value, where, least)
     if type(value) == "userdata" then value = value:totable() end
     local width
     for i, row in ipairs(value) do
-        if type(row) ~= "table" or #row < 2 or width and #row ~= width then
+        if type(row) ~= "table" or #row < (least or 2) or width and #row ~= width then
             args.fail("%s: expected a row of %s numbers for each image, got %s at place %d", where,
-                width or "two or more", type(row) == "table" and #row or args.describe(row), i)
+                width or least == 1 and "one or more" or "two or more",
+                type(row) == "table" and #row or args.describe(row), i)
         end
         width = #row
         for _, number in ipairs(row) do

@@ -154,7 +154,7 @@ end
 --- `metrics.report` of rows of scores.
 function several.report(scores, labels, opts)
     local width
-    scores, width = samples.rows(scores, "report: scores")
+    scores, width = samples.rows(scores, "report: scores", 1)
     if type(labels) == "userdata" then labels = labels:totable() end
     if #labels ~= #scores then
         args.fail("report: labels: expected one for each of the %d rows of scores, got %d", #scores, #labels)
@@ -173,7 +173,7 @@ function several.report(scores, labels, opts)
         end
         return report_classes(scores, labels, opts, width)
     end
-    local _, labels_width = samples.rows(labels, "report: labels")
+    local _, labels_width = samples.rows(labels, "report: labels", 1)
     if labels_width ~= width then
         args.fail("report: labels: expected %d for each image, as there are scores, got %d", width, labels_width)
     end

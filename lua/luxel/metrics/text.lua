@@ -160,7 +160,8 @@ end
 ---@return string
 function text.of_labels(report)
     local width = width_of(report.classes)
-    local lines = {("%d images, %d labels"):format(report.n, #report.classes), ""}
+    local count = #report.classes
+    local lines = {("%d images, %d label%s"):format(report.n, count, count == 1 and "" or "s"), ""}
     local row = "  %-" .. width .. "s  %8s  %8s  %-24s  %-22s  %s"
     lines[#lines + 1] = row:format("", "positive", "known", "AUC", "sensitivity", "specificity")
     for k, name in ipairs(report.classes) do

@@ -484,8 +484,8 @@ local function prepare(scores, dataset, options)
         self.scores = samples.numbers(scores, "evaluation: probabilities")
         self.labels = samples.numbers(dataset.labels, "evaluation: labels")
     else
-        self.rows = samples.rows(scores, "evaluation: probabilities")
-        if self.task == "labels" then self.label_rows = samples.rows(dataset.labels, "evaluation: labels")
+        self.rows = samples.rows(scores, "evaluation: probabilities", 1)
+        if self.task == "labels" then self.label_rows = samples.rows(dataset.labels, "evaluation: labels", 1)
         else self.labels = samples.numbers(dataset.labels, "evaluation: labels") end
     end
     local count = #(self.scores or self.rows)

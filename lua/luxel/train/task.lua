@@ -209,6 +209,7 @@ function task.rows(name, kind, out, count)
         args.fail("%s: net: expected logits [%d,K] of %d images, got [%s]", name, count, count, table.concat(shape,
             ","))
     end
+    if kind == "labels" then return core.to_table(core.view(out:contiguous(), {count, shape[2] or 1})) end
     if #shape == 1 or shape[2] == 1 then return core.to_table(out:flatten()) end
     return core.to_table(out)
 end
