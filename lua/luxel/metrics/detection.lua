@@ -175,12 +175,17 @@ local function area_coco(all, wanted, weights)
     local count = 0
     for at, own in ipairs(wanted) do count = count + own * (weights and weights[at] or 1) end
     if count == 0 then return nil end
+    -- between hits recall stays, and precision falls: hits are all that count
     local recalls, precisions, hits, misses = {}, {}, 0, 0
-    for i, one in ipairs(all) do
+    for i = 1, #all do
+        local one = all[i]
         local weight = weights and weights[one.image] or 1
-        if one.hit then hits = hits + weight else misses = misses + weight end
-        recalls[i] = hits / count
-        precisions[i] = hits > 0 and hits / (hits + misses) or 0
+        if not one.hit then
+            misses = misses + weight
+        elseif weight > 0 then
+            hits = hits + weight
+            recalls[#recalls + 1], precisions[#precisions + 1] = hits / count, hits / (hits + misses)
+        end
     end
     for i = #precisions - 1, 1, -1 do precisions[i] = math.max(precisions[i], precisions[i + 1]) end
     local sum, at = 0, 1
