@@ -286,19 +286,20 @@ function answers.fit(source, logits, labels, steps, unlike)
         end
     end
     local kind, words = kind_of(source)
+    local changed, moved = scale ~= 1 or shift ~= 0, false
     threshold = scale * threshold + shift
     if steps.threshold and kind ~= "youden" then
         leave_out("threshold", ("it was chosen as %s, and not by Youden's index"):format(words))
     elseif steps.threshold then
-        local moved
         threshold, moved = threshold_of(kept, truth, threshold)
         if moved then done[#done + 1] = "threshold"
         else leave_out("threshold", ("another one gains no more than %.0f points"):format(100 * GAIN)) end
     end
-    local changed = scale ~= 1 or shift ~= 0
+    -- a threshold that nothing happened to is the same to the bit, which its log-odds do not promise
+    local stays = kind == "stays" or not changed and not moved
     return {
         calibration = changed and composed(fitted, scale, shift) or fitted,
-        threshold = kind == "stays" and source.threshold or sigmoid(threshold),
+        threshold = stays and source.threshold or sigmoid(threshold),
         scale = scale, shift = shift, prior = share, done = done, left_out = left_out,
     }
 end
