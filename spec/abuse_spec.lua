@@ -54,7 +54,8 @@ describe("what is in C", function()
     end)
 
     it("does not wait for batches that nobody asked for", function()
-        local next_batch, _, _, loader = lx.data.batches(lx.data.phantom {n = 3, size = 16, seed = 1}, {batch = 2})
+        local next_batch, _, _, closed = lx.data.batches(lx.data.phantom {n = 3, size = 16, seed = 1}, {batch = 2})
+        local loader = closed.loader
         while next_batch() do end
         assert.matches("no batch was given", refuses(loader.wait, loader, 0))
     end)

@@ -102,7 +102,7 @@ describe("the programs on data of one's own #slow", function()
         assert.equal(2, #metadata.threshold)
         status, out = program("predict", "--format csv --model %s/labels/best.safetensors %s/table", work, work)
         assert.equal(0, status)
-        assert.matches("^path,label,probability,Mass,Effusion,warnings,doubt,uncertain because\n", out)
+        assert.equal("path,label,probability,Mass,Effusion,warnings,doubt,uncertain because", out:match "^[^\n]+")
         assert.equal(37, select(2, out:gsub("\n", "")))
         status, _, errors = program("evaluate", "--model %s/labels/best.safetensors " .. table_options, work, work)
         assert.equal(0, status, errors) -- the validation images were not trained on
