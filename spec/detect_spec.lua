@@ -68,7 +68,7 @@ describe("detection.find", function()
     it("gives boxes in pixels of the image, the best first, without those that repeat or are outside", function()
         -- the anchor of 1.5 x 2 cells around the middle of the last but one, and two others, less sure
         local map = map_with {{1, 2, 3, 2}, {2, 2, 3, -0.5}, {1, 7, 7, 4}}
-        local found = detection.find(map, ANCHORS, {{32, 128}}, {threshold = 0.3, classes = {"a"}})[1]
+        local found = detection.find({anchors = ANCHORS}, map, {{32, 128}}, {threshold = 0.3, classes = {"a"}})[1]
         assert.equal(3, #found)
         local best = found[1]
         assert.near(1 / (1 + math.exp(-4)), best.score, 1e-6)
@@ -78,8 +78,8 @@ describe("detection.find", function()
         end
         assert.is_true(found[2].score > found[3].score)
         -- by a higher threshold there are two, and boxes over an edge end there
-        assert.equal(2, #detection.find(map, ANCHORS, {{32, 128}}, {threshold = 0.5})[1])
-        local corner = detection.find(map_with {{2, 1, 1, 5}}, ANCHORS, {{64, 64}}, {threshold = 0.5})[1][1]
+        assert.equal(2, #detection.find({anchors = ANCHORS}, map, {{32, 128}}, {threshold = 0.5})[1])
+        local corner = detection.find({anchors = ANCHORS}, map_with {{2, 1, 1, 5}}, {{64, 64}}, {threshold = 0.5})[1][1]
         assert.same({0, 0}, {corner.x, corner.y})
         assert.near((0.5 + 1.5) * 8, corner.w, 1e-3)
         assert.near((0.5 + 2) * 8, corner.h, 1e-3)
@@ -89,15 +89,39 @@ describe("detection.find", function()
         local map = lx.full({1, 7, 2, 2}, 0) -- a box whose two classes are as likely
         map:narrow(2, 5, 1):fill_(-9)
         map[{1, 5, 1, 1}] = 9
-        local found = detection.find(map, {{1, 1}}, {{64, 64}}, {threshold = 0.4, classes = {"a", "b"}})[1]
+        local found = detection.find({anchors = {{1, 1}}}, map, {{64, 64}}, {threshold = 0.4, classes = {"a", "b"}})[1]
         assert.same({"a", "b"}, {found[1].label, found[2].label})
         assert.equal(found[1].x, found[2].x)
     end)
 
     it("suppresses what overlaps much", function()
         local map = map_with {{2, 4, 4, 3}, {2, 4, 5, 2}}
-        assert.equal(1, #detection.find(map, {{1, 1}, {6, 6}}, {{64, 64}}, {threshold = 0.5})[1])
-        assert.equal(2, #detection.find(map, {{1, 1}, {1, 1}}, {{64, 64}}, {threshold = 0.5})[1])
+        assert.equal(1, #detection.find({anchors = {{1, 1}, {6, 6}}}, map, {{64, 64}}, {threshold = 0.5})[1])
+        assert.equal(2, #detection.find({anchors = {{1, 1}, {1, 1}}}, map, {{64, 64}}, {threshold = 0.5})[1])
+    end)
+
+    it("takes the boxes of all maps together", function()
+        -- anchors in pixels; the fine map of another image has a box that the coarse one is surer of
+        local net = {detections = {
+            {kind = "yolo", anchors = {{40, 30}}, all = {{8, 8}, {40, 30}}, own = {2}, stride = 32},
+            {kind = "yolo", anchors = {{8, 8}}, all = {{8, 8}, {40, 30}}, own = {1}, stride = 16},
+        }}
+        local coarse, fine = lx.full({2, 6, 2, 2}, 0), lx.full({2, 6, 4, 4}, 0)
+        for _, map in ipairs {coarse, fine} do
+            map:narrow(2, 5, 1):fill_(-9)
+            map:narrow(2, 6, 1):fill_(9)
+        end
+        coarse[{1, 5, 1, 2}], fine[{1, 5, 4, 1}], coarse[{2, 5, 2, 2}], fine[{2, 5, 4, 4}] = 1, 3, 3, 1
+        fine[{2, 3, 4, 4}], fine[{2, 4, 4, 4}] = math.log(40 / 8), math.log(30 / 8)
+        fine[{2, 1, 4, 4}], fine[{2, 2, 4, 4}] = -20, -20 -- at the cell's first corner, the middle of the coarse one
+        local found = detection.find(net, {coarse, fine}, {{64, 64}, {64, 64}}, {threshold = 0.5})
+        assert.equal(2, #found[1])
+        assert.equal(1, #found[2]) -- two boxes of the same place
+        local best, other = found[1][1], found[1][2]
+        for side, value in pairs {x = 8 - 4, y = 56 - 4, w = 8, h = 8} do assert.near(value, best[side], 1e-3) end
+        for side, value in pairs {x = 48 - 20, y = 16 - 15, w = 64 - 28, h = 30} do
+            assert.near(value, other[side], 1e-3)
+        end
     end)
 end)
 
@@ -395,6 +419,73 @@ describe("fit with boxes", function()
         assert.is_true(result.best.froc > 0.5, "FROC " .. tostring(result.best.froc))
     end)
 
+    it("takes networks of several maps, whose losses add up", function()
+        local anchors = {{6, 6}, {10, 8}, {14, 14}, {20, 18}, {28, 30}, {40, 40}}
+        local network = {anchors = anchors, channels = 1}
+        lx.manual_seed(3)
+        local net = lx.models.yolov3_tiny {anchors = anchors, channels = 1, outputs = 1, size = SIZE}
+        local options = fit_options("two_maps", {
+            net = net, optimizer = lx.optim.SGD(net:parameters(), {lr = 1e-4, momentum = 0.9}), clip = 10,
+            metadata = {model = "yolov3_tiny", size = SIZE, network = network}, region = {thresh = 0.6},
+        })
+        local result = assert(lx.train.fit(options))
+        assert.equal(2, result.epoch)
+        -- the loss of validation images is the sum over both maps of what F.yolo_loss says of each
+        local val, sum, known = options.val, 0, 0
+        net:eval()
+        lx.no_grad(function()
+            for x, y in lx.data.batches(val, {batch = 8, shuffle = false, mean = 0.5, std = 0.25}) do
+                local maps = {net(x)}
+                for i, one in ipairs(net.detections) do
+                    local loss = lx.nn.functional.yolo_loss(maps[i], y, {
+                        anchors = anchors, own = one.own, size = SIZE, ignore = 0.6,
+                    })
+                    sum = sum + loss:item() * x.shape[1]
+                end
+                known = known + x.shape[1]
+            end
+        end)
+        assert.equal(#val, known)
+        local lines = {}
+        for line in io.lines(work .. "/two_maps/log.csv") do lines[#lines + 1] = line end
+        local cells = {}
+        for cell in lines[3]:gmatch("[^,]+") do cells[#cells + 1] = tonumber(cell) end
+        assert.near(1, cells[7] / (sum / known), 1e-3)
+        assert.near(1, cells[2] / (cells[3] + cells[4] + cells[5] + cells[6]), 1e-3)
+
+        local model = assert(lx.predictor.open(work .. "/two_maps/best.safetensors"))
+        local found = assert(model:detections(val, {threshold = 0}))
+        assert.equal(#val, #found)
+        local maps = lx.train.predict(model.net, val)
+        assert.same({{18, 2, 2}, {18, 4, 4}}, {maps[1][1].shape, maps[1][2].shape})
+        options.region, options.resume, options.epochs = {bias_match = true}, true, 3
+        assert.error_matches(function() lx.train.fit(options) end, "'bias_match' is of region layers")
+        collectgarbage()
+    end)
+
+    it("goes by the scales and thresholds of a configuration", function()
+        local region = {kind = "region", anchors = ANCHORS, options = {object_scale = 3, rescore = 0, thresh = 0.4}}
+        local yolo = {kind = "yolo", all = {{8, 8}, {30, 40}}, own = {1, 2}, anchors = {{8, 8}, {30, 40}}, stride = 8,
+            options = {ignore_thresh = 0.5, object_scale = 3}} -- which yolo layers do not have
+        lx.manual_seed(1)
+        local map, truth = lx.randn(1, 12, 8, 8), lx.tensor {{{0.3, 0.6, 0.2, 0.4, 1}, {0.32, 0.6, 0.5, 0.5, 1}}}
+        local F = lx.nn.functional
+        local function same(head, settings, wanted)
+            local loss, parts = detection.loss_of({detections = {head}}, settings)(map, truth)
+            assert.equal(wanted:item(), loss:item())
+            local sum = 0
+            for _, part in ipairs(detection.PARTS) do sum = sum + parts[part] end
+            assert.near(sum, loss:item(), 1e-3)
+        end
+        same(region, nil, F.region_loss(map, truth, {anchors = ANCHORS, object_scale = 3, rescore = false,
+            thresh = 0.4}))
+        same(region, {thresh = 0.7, rescore = true}, F.region_loss(map, truth, {anchors = ANCHORS, object_scale = 3,
+            thresh = 0.7}))
+        same(yolo, nil, F.yolo_loss(map, truth, {anchors = yolo.all, own = yolo.own, size = 64, ignore = 0.5}))
+        same(yolo, {class_scale = 2}, F.yolo_loss(map, truth, {anchors = yolo.all, own = yolo.own, size = 64,
+            ignore = 0.5, class_scale = 2}))
+    end)
+
     it("goes on to the bits of a run that was not interrupted", function()
         assert(lx.train.fit(fit_options("whole")))
         local steps = 0
@@ -575,6 +666,20 @@ describe("luxel detect #slow", function()
         assert.equal(0, status, errors .. output)
         local recipe = select(2, assert(lx.checkpoint.load(work .. "/put_together/last.safetensors"))).training.recipe
         assert.same({"0.5", "{1=32,2=64,3=96}"}, {recipe.mosaic, recipe.sizes})
+
+        status, output, errors = run("%s bin/luxel detect train --phantoms 16 --size 64 --model yolov3_tiny --val 0.3 "
+            .. "--epochs 1 --batch 8 --out '%s/yolov3'", LUA, work)
+        assert.equal(0, status, errors .. output)
+        assert.equal(6, select(2, output:match("anchors in pixels of 64 x 64: (.-);"):gsub(" x ", "")))
+        status, output, errors = run(
+            "%s bin/luxel detect evaluate --model '%s/yolov3/best.safetensors' --phantoms 8", LUA, work)
+        assert.equal(0, status, errors .. output)
+        assert.matches("AP50", output)
+        status, none, errors = run("%s bin/luxel detect train --phantoms 16 --size 64 --model yolov3_tiny --anchors 4 "
+            .. "--out '%s/none'", LUA, work)
+        assert.is_nil(none:find("epoch", 1, true))
+        assert.matches("yolov3_tiny has three for each of its two maps, 6; got 4", errors)
+        assert.is_true(status ~= 0)
 
         local model = work .. "/run/best.safetensors"
         status, output, errors = run("%s bin/luxel detect evaluate --model '%s' --phantoms 20 --json "

@@ -218,12 +218,12 @@ function predictor.open(path, options)
     local net
     if not mistake then net, mistake = build(tensors, metadata) end
     if not net then return nil, ("%s: %s"):format(path, mistake), "format" end
-    if metadata.task == "detection" and (options and options.tta or not net.anchors) then
+    if metadata.task == "detection" and (options and options.tta or not detection.heads(net)) then
         if options and options.tta then
             return nil, path .. ": it finds boxes, and boxes of several views are not joined: leave out test-time "
                 .. "augmentation", "model"
         end
-        return nil, ("%s: model: expected a detector of one map, got '%s'"):format(path, metadata.model), "format"
+        return nil, ("%s: model: expected a detector, got '%s'"):format(path, metadata.model), "format"
     end
     net:to(device.label)
     return setmetatable({
@@ -442,7 +442,9 @@ end
 local function boxes_of(self, rows, sizes, threshold)
     local out = {}
     for i, row in ipairs(rows) do
-        out[i] = detection.find(row:unsqueeze(1), self.net.anchors, {sizes[i]}, {
+        local maps = {}
+        for k, map in ipairs(detection.maps(row)) do maps[k] = map:unsqueeze(1) end
+        out[i] = detection.find(self.net, maps, {sizes[i]}, {
             threshold = threshold or self.threshold, classes = self.classes,
         })[1]
     end

@@ -13,9 +13,10 @@ local options = require "luxel.command.options"
 
 local command = {summary = "Learns to find objects from images with boxes."}
 
--- Those of one map, for which there is a loss.
-local NETWORKS <const> = {"yolo_lite", "yolov2", "yolov2_tiny"}
+local NETWORKS <const> = {"yolo_lite", "yolov2", "yolov2_tiny", "yolov3_tiny"}
 local DARKNET_STRIDE <const> = 32
+-- Of networks of one map; how many anchors each of the two maps of yolov3_tiny has is a part of it.
+local ANCHORS <const>, ANCHORS_OF_TWO_MAPS <const> = 5, 6
 
 --- Adds the options of the command.
 function command.options(parser)
@@ -27,7 +28,8 @@ function command.options(parser)
     parser:option("--pretrained --weights", "Of yolo_lite: file of weights for the backbone, of torch.save or "
         .. "safetensors.")
     parser:option("--source", "Where these weights come from, where the file does not tell.")
-    options.add_number(parser, "--anchors", "How many, found in the training boxes by k-means.", 5, 1, 16, true)
+    options.add_number(parser, "--anchors", ("How many, found in the training boxes by k-means; %d, and always %d of "
+        .. "yolov3_tiny."):format(ANCHORS, ANCHORS_OF_TWO_MAPS), nil, 1, 16, true)
     options.add_size(parser, "Side to which images are resized, in pixels; a multiple of 32.", 256)
     options.add_number(parser, "--epochs", "Times to go through the images.", 30, 1, 100000, true)
     options.add_number(parser, "--batch", "Images in one step.", 16, 1, 4096, true)
@@ -78,6 +80,12 @@ local function check(args)
     if args.model ~= NETWORKS[1] and args.pretrained then
         options.fail(("--pretrained fills the backbone of %s; %s has none"):format(NETWORKS[1], args.model))
     end
+    local two = args.model == "yolov3_tiny"
+    if two and args.anchors and args.anchors ~= ANCHORS_OF_TWO_MAPS then
+        options.fail(("--anchors: yolov3_tiny has three for each of its two maps, %d; got %d"):format(
+            ANCHORS_OF_TWO_MAPS, args.anchors))
+    end
+    args.anchors = args.anchors or two and ANCHORS_OF_TWO_MAPS or ANCHORS
     if args.resume and args.overwrite then
         options.fail("--resume goes on with a run, and --overwrite replaces it: say one")
     end
@@ -117,7 +125,7 @@ local function read_data(args)
     return options.load(train, args.size, args.strict), options.load(val, args.size, args.strict)
 end
 
--- Anchors in cells, for the sizes that boxes have in the network's image.
+-- Anchors in cells of so many pixels, for the sizes that boxes have in the network's image.
 local function anchors_of(args, train_set, stride)
     local sizes, different = {}, {}
     for i = 1, #train_set do
@@ -131,6 +139,10 @@ local function anchors_of(args, train_set, stride)
     if #sizes == 0 then options.fail("no training image has a box") end
     local count = 0
     for _ in pairs(different) do count = count + 1 end
+    if args.model == "yolov3_tiny" and count < ANCHORS_OF_TWO_MAPS then
+        options.fail(("the training boxes have %d different sizes, and yolov3_tiny wants anchors of %d; choose another "
+            .. "--model"):format(count, ANCHORS_OF_TWO_MAPS))
+    end
     local anchors, iou = options.must(lx.vision.boxes.anchors(sizes, math.min(args.anchors, count), {seed = args.seed}))
     local words = {}
     for i, anchor in ipairs(anchors) do
@@ -144,7 +156,8 @@ end
 -- The network with its first weights, and the options that build it again.
 local function build(args, train_set)
     local lite = args.model == NETWORKS[1]
-    local stride = lite and args.stride or DARKNET_STRIDE
+    -- anchors of yolo layers are in pixels, those of region layers in cells
+    local stride = lite and args.stride or args.model == "yolov3_tiny" and 1 or DARKNET_STRIDE
     local network = {anchors = anchors_of(args, train_set, stride), channels = 1}
     if lite then network.backbone, network.stride, network.width = args.backbone, stride, args.width end
     local all = {size = args.size, outputs = #train_set.classes, pretrained = args.pretrained, source = args.source}

@@ -254,7 +254,8 @@ end
 ---@field width integer
 ---@field layers Module the layers by their numbers in darknet, from 0
 ---@field detections {kind: "region"|"yolo", layer: integer, anchors: number[][], all: number[][]?, own: integer[]?,
----  classes: integer, options: table}[] all, own: of "yolo", the anchors of all maps, and the numbers of this one's
+---  classes: integer, stride: integer, options: table}[] all, own: of "yolo", the anchors of all maps, and the numbers
+---  of this one's; stride: pixels from cell to cell
 ---@field header {major: integer, minor: integer, revision: integer, seen: integer, bytes: integer}? of its weights
 local Darknet = nn.class("Darknet")
 darknet.Darknet = Darknet
@@ -271,7 +272,7 @@ function Darknet:init(plans)
         reads[number] = {kind = plan.name, activation = plan.activation}
         for k, from in ipairs(plan.from) do reads[number][k], uses[from] = from, number end
         if plan.detection then
-            plan.detection.layer = number
+            plan.detection.layer, plan.detection.stride = number, plans.image.height // plan.height
             table.insert(self.detections, plan.detection)
             uses[number] = #plans
         end

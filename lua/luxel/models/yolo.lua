@@ -236,7 +236,7 @@ end
 
 --- YOLOv3-tiny (Redmon and Farhadi 2018), as yolov3-tiny.cfg of darknet: two maps, which `lx.vision.boxes.decode_yolo`
 --- reads by `net.detections[i].anchors`; `F.yolo_loss` is the loss of each, with `anchors` and `own` of
---- `net.detections[i].all` and `own`, in a training loop of one's own: `lx.train.fit` takes networks of one map.
+--- `net.detections[i].all` and `own`. `lx.train.fit` does that by itself.
 ---@param options? {outputs: integer?, channels: integer?, size: integer?, anchors: number[][]?} outputs: classes of
 ---  objects, default 80; channels: default 3; size: a multiple of 32, default 416; anchors: six {width, height} in
 ---  pixels, the first three for the finer map; default those found for COCO

@@ -60,8 +60,21 @@ end
 local function validation_logits(fit, find, check)
     if not fit.probe then return find("fit", fit.net, fit.val, fit, check) end
     local out = transfer.outputs(fit)
-    check(out.shape)
+    check(out)
     return task.rows("fit", fit.task, out, #fit.val)
+end
+
+local OWNED <const> = {__close = function(list)
+    for _, tensor in ipairs(list) do tensor:free() end
+end}
+
+-- What counts of a network's results: the first, or all maps of a detector of several.
+local function output_of(name, kind, net, results)
+    local heads = task.kinds[kind].boxes and detection.heads(net)
+    local count = heads and #heads or 1
+    local maps = {}
+    for i = 1, count do maps[i] = args.check(name .. ": net: its result", "tensor", results[i]) end
+    return count == 1 and maps[1] or maps
 end
 
 -- Calls `use(out, y, indices, images)` with what the network gives for each batch of a dataset, in order, and the shape
@@ -76,10 +89,10 @@ local function each_output(name, net, dataset, options, use)
             threads = options.threads, size = options.size, enhance = options.enhance, idle = options.idle,
             augment = options.view or false, seed = 1, epoch = 1,
         }) do
-            local found, pooled = forward(x)
-            local out <close> = args.check(name .. ": net: its result", "tensor", found)
-            local shape = x.shape
-            use(out, y, indices, shape, pooled)
+            local results = {forward(x)}
+            local out, shape = output_of(name, options.task or dataset.task, net, results), x.shape
+            local _ <close> = setmetatable({table.unpack(detection.maps(out))}, OWNED)
+            use(out, y, indices, shape, results[2])
             done = done + shape[1]
             x:free()
             if options.progress_of then options.progress_of(done, #dataset) end
@@ -93,7 +106,7 @@ end
 local function find_logits(name, net, dataset, options, check)
     local logits, parts = {}, {}
     each_output(name, net, dataset, options, function(out, _, _, images, pooled)
-        if check then check(out.shape, images) end
+        if check then check(out, images) end
         parts[#parts + 1] = pooled and pooled:to("cpu"):clone()
         local rows = task.rows(name, options.task or dataset.task, out, images[1])
         table.move(rows, 1, #rows, #logits + 1, logits)
@@ -175,7 +188,9 @@ local function bad_number(logit)
         logit = core.to_table(core.reshape(logit, {-1}))
     end
     for _, value in ipairs(type(logit) == "table" and logit or {logit}) do
-        if value - value ~= 0 then return value end
+        local bad = value
+        if lx.is_tensor(value) then bad = bad_number(value) or 0 end -- one of several maps
+        if bad - bad ~= 0 then return bad end
     end
 end
 
@@ -206,8 +221,8 @@ local function input_of(caller, options, net)
 end
 
 --- The logit of every image of a dataset, in order, without augmentation, computed where the network is; a row of them
---- where the network gives several, a map of them [1,S,S] where it tells pixels. One that is not finite is an error
---- that names the image.
+--- where the network gives several, a map of them [1,S,S] where it tells pixels, the map that boxes are read from of a
+--- detector, or a list of its maps. One that is not finite is an error that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
 ---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
@@ -222,7 +237,8 @@ end
 ---  (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time
 ---  augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as
 ---  it is and moved by this share of the sides in four ways (shift, default 0.02); maps are mirrored alone, and back
----@return number[]|number[][]|Tensor[] logits, Tensor? features float32 [N,C] on the cpu, of the images as they are
+---@return number[]|number[][]|Tensor[]|Tensor[][] logits, Tensor? features float32 [N,C] on the cpu, of the images as
+---  they are
 function train.predict(net, dataset, options)
     local opts = args.with_defaults(options, input_of("predict", options, net))
     if opts.enhance then pipeline.check_first("predict: options: option 'enhance'", opts.enhance) end
@@ -317,7 +333,7 @@ local function validate_maps(fit)
     local kind, compared, sum, images = task.kinds[fit.task], {}, 0, 0
     local labels = core.to_table(fit.val.labels)
     each_output("fit", fit.net, fit.val, fit, function(out, y, indices, shape)
-        task.check_outputs("fit", fit.val, out.shape, shape)
+        task.check_outputs("fit", fit.val, out, shape)
         local known, maps = 0, kind.probabilities(out)
         for i, index in ipairs(core.to_table(indices)) do
             if labels[index] == labels[index] then
@@ -340,14 +356,16 @@ local function validate_boxes(fit)
     local kind, found, sum, images = task.kinds[fit.task], {}, 0, 0
     local labels = core.to_table(fit.val.labels)
     each_output("fit", fit.net, fit.val, fit, function(out, y, indices, shape)
-        task.check_outputs("fit", fit.val, out.shape, shape)
+        task.check_outputs("fit", fit.val, out, shape)
         local known, sizes, places = 0, {}, core.to_table(indices)
         for i, index in ipairs(places) do
             known = known + (labels[index] == labels[index] and 1 or 0)
-            check_logits(fit, {out:select(1, i)}, {paths = {fit.val.paths[index]}})
+            for _, map in ipairs(detection.maps(out)) do
+                check_logits(fit, {map:select(1, i)}, {paths = {fit.val.paths[index]}})
+            end
             sizes[i] = {fit.val:extent(index)}
         end
-        for i, list in ipairs(detection.find(out, fit.net.anchors, sizes)) do found[places[i]] = list end
+        for i, list in ipairs(detection.find(fit.net, out, sizes)) do found[places[i]] = list end
         if known > 0 then sum, images = sum + known * fit.loss(out, y):item(), images + known end
     end)
     local figures = kind.judge(found, fit.val, fit.choice)
@@ -422,8 +440,8 @@ end
 local function prepare_step(fit)
     local net = fit.head or lx.nn.fuse(fit.net)
     local function outputs(x)
-        local out = args.check("fit: net: its result", "tensor", net(x))
-        task.check_outputs("fit", fit.train, out.shape, x.shape)
+        local out = output_of("fit", fit.task, fit.net, {net(x)})
+        task.check_outputs("fit", fit.train, out, x.shape)
         return out
     end
     local function add_gradients(x, y, share)
@@ -1107,13 +1125,14 @@ end
 ---
 --- The task is that of the datasets: of two classes the network gives one logit, of several classes or labels one for
 --- each, of a segmentation a map of logits as large as the images, of a detection the map of a region layer (a network
---- with `anchors`, such as `lx.models.yolo_lite`), whose loss the log has by its parts. Thresholds and the calibration
---- of the probabilities are chosen on the validation set and stored, with how that was done.
+--- with `anchors`, such as `lx.models.yolo_lite`) or the maps of yolo layers (`lx.models.yolov3_tiny`; `loss` has a
+--- list of them), whose loss the log has by its parts. Thresholds and the calibration of the probabilities are chosen
+--- on the validation set and stored, with how that was done.
 ---
 --- If the device fails or has no memory left, last.safetensors stays as it was after the last epoch, and the weights of
 --- the moment go to rescued.safetensors if they can still be read.
----@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer, out:
----  string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?, seed:
+---@param options {net: Module, optimizer: Optimizer, train: luxel.Dataset, val: luxel.Dataset, epochs: integer,
+---  out: string, loss: (fun(logits: Tensor, labels: Tensor): Tensor)?, scheduler: Scheduler?, batch: integer?, seed:
 ---  integer?, augment: boolean|table?, enhance: table?, balanced: boolean?, size: integer?, threads: integer?,
 ---  drop_last: boolean?, mean: number?, std: number?, clip: number?, accumulate: integer?, ema: number?, best:
 ---  "auc"|"accuracy"|"dice"|"iou"|"ap50"|"froc"|"loss"|"last"|(fun(found: table): number?)|nil, patience: integer?,
@@ -1122,50 +1141,52 @@ end
 ---  "parts"|"all"|"none"|nil, probe: boolean?, keep_features: table?, swa: integer?, balance: {groups: any[], most:
 ---  integer?}?, dro: {groups: any[], step: number?, adjustment: number?}?, label_smoothing: number?, mixup: number?,
 ---  cutmix: number?, mosaic: number?, sizes: integer[]?, calibration:
----  "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?, specificity:
----  number?, cost: number?, prevalence: number?, false_marks: number?}|nil, calibrate_on: {logits: number[]|number[][],
----  labels: number[]|number[][], unfamiliar: number[]?, words: string?}?, progress: luxel.Console?, region: table?,
----  profile: string?, compile: boolean?} loss: default binary cross-entropy of logits, of many classes cross-entropy,
----  of masks binary cross-entropy plus the Dice loss, both over the images that have one, of boxes `F.region_loss`,
----  with the options `region`; mean, std: what is subtracted from images of 0 to 1, and then divided by; default what
----  pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads, drop_last:
----  as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training before the
----  augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if they were one;
----  ema: decay of an average of the weights over the steps (0.999, say), which is what is validated and kept as the
----  best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight averaging), with
----  statistics of batch normalisation computed anew after each; it wants a learning rate that stays up; best: what the
----  best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50", "last" for the last epoch
----  whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50, froc, ...}; patience: ends the
----  run after so many epochs without a better one; halt: ends this part of the run after that epoch, to be gone on with
----  by `resume`; freeze: patterns as of `Module:freeze`, of what does not learn; unfreeze: what of it learns from the
----  beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of parameters that the optimiser has;
----  freeze_statistics: which batch normalisation keeps its running statistics and normalises by them: that of frozen
----  "parts" (the default), "all" or "none"; probe: all but the last layer, a Linear, is frozen, and its inputs are
----  computed once for each image (without dropout), which makes an epoch quick; not with augment; keep_features: a
----  table in which these inputs are kept, for later runs with the same weights on some of the same images, folds for
----  example; dro: group distributionally robust optimisation (Sagawa et al. 2020): each group's images of each class
----  count by a weight that grows with their loss; groups: the group of each training image; step: of the weights,
----  default 0.01; adjustment: over the square root of its number of images is added to the loss of each, default 0;
----  `loss` has to count targets that are NaN for nothing; label_smoothing: this share of every label goes to all
----  answers alike; mixup, cutmix: images are mixed with others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with
----  this alpha; with both, each batch by one of them; mosaic: so large a share of images with boxes is put together of
----  four (`lx.data.mosaic`); sizes: of detectors, those of training images instead of `size`, which validation keeps:
----  as of `lx.data.batches`. With the first three the targets of many classes are shares [B,K], which the loss has to
----  take as `F.cross_entropy` does; calibration: as of `lx.calibration.fit`, default "platt"; of many classes
----  "temperature" or "none"; threshold: "youden" (the default), a number, or the one at a sensitivity, a specificity,
----  or the least cost, where a miss costs as much as `cost` false alarms; of two classes and of each label; of boxes
----  the score with at most so many false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of
----  the images that calibration, threshold and conformal limits of two classes or of labels (rows of them) are fitted
----  to instead of the validation images, such as `left_out` of `lx.train.shift`, which are more like those of another
----  hospital, and in words what they are; unfamiliar: as of `Predictor:logits`, of two classes, by which it is chosen
----  how much that counts for doubt; callbacks: called with what the console shows after each step and each epoch;
----  "stop" as the result ends the run; scheduler: steps after each step of the optimiser, each epoch or each
----  validation, as its kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already;
----  metadata: more to keep in the model's file; with {model = "resnet18", size = 64}, name and size of a network of
----  `lx.models`, `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built
----  with, such as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile:
----  false calls network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file
----  for a trace of a few steps after the first ones; what they spent their time on is shown too
+---  "platt"|"temperature"|"isotonic"|"beta"|"none"|nil, threshold: "youden"|number|{sensitivity: number?,
+---  specificity: number?, cost: number?, prevalence: number?, false_marks: number?}|nil, calibrate_on: {logits:
+---  number[]|number[][], labels: number[]|number[][], unfamiliar: number[]?, words: string?}?, progress:
+---  luxel.Console?, region: table?, profile: string?, compile: boolean?} loss: default binary cross-entropy of
+---  logits, of many classes cross-entropy, of masks binary cross-entropy plus the Dice loss, both over the images
+---  that have one, of boxes `F.region_loss` or the sum of `F.yolo_loss` over the maps, with the options `region`
+---  (thresh is `ignore` there); mean, std: what is subtracted from images of 0 to 1, and then divided by; default
+---  what pretrained weights want (`net.pretrained`), or 0.5 and 0.25; augment, balanced, balance, size, threads,
+---  drop_last: as of `lx.data.batches`; enhance: steps without chance that every image goes through, in training
+---  before the augmentation, and in validation; accumulate: so many batches make one step of the optimiser, as if
+---  they were one; ema: decay of an average of the weights over the steps (0.999, say), which is what is validated
+---  and kept as the best; swa: the first of the epochs whose last weights are averaged instead (stochastic weight
+---  averaging), with statistics of batch normalisation computed anew after each; it wants a learning rate that stays
+---  up; best: what the best epoch has the largest (of "loss" the smallest) of, default "auc", "dice" or "ap50",
+---  "last" for the last epoch whatever it is like, or a function of {loss, epoch, accuracy, auc, dice, iou, ap50,
+---  froc, ...}; patience: ends the run after so many epochs without a better one; halt: ends this part of the run
+---  after that epoch, to be gone on with by `resume`; freeze: patterns as of `Module:freeze`, of what does not
+---  learn; unfreeze: what of it learns from the beginning of which epoch on, {[3] = "blocks.6", [5] = "*"}, of
+---  parameters that the optimiser has; freeze_statistics: which batch normalisation keeps its running statistics and
+---  normalises by them: that of frozen "parts" (the default), "all" or "none"; probe: all but the last layer, a
+---  Linear, is frozen, and its inputs are computed once for each image (without dropout), which makes an epoch
+---  quick; not with augment; keep_features: a table in which these inputs are kept, for later runs with the same
+---  weights on some of the same images, folds for example; dro: group distributionally robust optimisation (Sagawa
+---  et al. 2020): each group's images of each class count by a weight that grows with their loss; groups: the group
+---  of each training image; step: of the weights, default 0.01; adjustment: over the square root of its number of
+---  images is added to the loss of each, default 0; `loss` has to count targets that are NaN for nothing;
+---  label_smoothing: this share of every label goes to all answers alike; mixup, cutmix: images are mixed with
+---  others of their batch (`lx.data.mixup`, `lx.data.cutmix`), with this alpha; with both, each batch by one of
+---  them; mosaic: so large a share of images with boxes is put together of four (`lx.data.mosaic`); sizes: of
+---  detectors, those of training images instead of `size`, which validation keeps: as of `lx.data.batches`. With the
+---  first three the targets of many classes are shares [B,K], which the loss has to take as `F.cross_entropy` does;
+---  calibration: as of `lx.calibration.fit`, default "platt"; of many classes "temperature" or "none"; threshold:
+---  "youden" (the default), a number, or the one at a sensitivity, a specificity, or the least cost, where a miss
+---  costs as much as `cost` false alarms; of two classes and of each label; of boxes the score with at most so many
+---  false_marks an image, default 0.25, or a number; calibrate_on: logits and labels of the images that calibration,
+---  threshold and conformal limits of two classes or of labels (rows of them) are fitted to instead of the
+---  validation images, such as `left_out` of `lx.train.shift`, which are more like those of another hospital, and in
+---  words what they are; unfamiliar: as of `Predictor:logits`, of two classes, by which it is chosen how much that
+---  counts for doubt; callbacks: called with what the console shows after each step and each epoch; "stop" as the
+---  result ends the run; scheduler: steps after each step of the optimiser, each epoch or each validation, as its
+---  kind wants (`unit`); resume, overwrite: what to do with a run that `out` holds already; metadata: more to keep
+---  in the model's file; with {model = "resnet18", size = 64}, name and size of a network of `lx.models`,
+---  `lx.predictor` and `luxel predict` can answer with it; `network` are other options that it was built with, such
+---  as {width = 16} of unet, and `classes` the words of answers, default those of the datasets; compile: false calls
+---  network, loss and backward in each step instead of replaying what `lx.compile` recorded; profile: file for a
+---  trace of a few steps after the first ones; what they spent their time on is shown too
 ---@return {best: table?, epoch: integer, interrupted: boolean, save_problem: string?}? result best: the epoch whose
 ---  model is in best.safetensors, nil if there is none; save_problem: what could not be saved, and why
 ---@return string? message, string? code "io", "format", "busy" (another run writes into `out`), "exists", "diverged",

@@ -3,6 +3,7 @@
 
 local checkpoint = require "luxel.checkpoint"
 local core = require "luxel.core"
+local detection = require "luxel.train.detection"
 local lfs = require "lfs"
 local parts_of = require "luxel.train.parts"
 local pipeline = require "luxel.vision.pipeline"
@@ -120,6 +121,14 @@ local function numbers_in(out, ...)
     return out
 end
 
+-- The anchors of a detector, of all its maps.
+local function anchors_of(net)
+    local heads, list = detection.heads(net), {}
+    if not heads then return "none" end
+    for i, head in ipairs(heads) do list[i] = head.anchors end
+    return text_of(#list == 1 and list[1] or list)
+end
+
 --- The recipe of a run, by name: with another one, going on would be another run.
 ---@param fit table
 ---@return table<string, string>
@@ -153,7 +162,7 @@ function run.recipe_of(fit)
         ["what is frozen"] = transfer.words(fit), ["the calibration"] = fit.choice.recipe.calibration,
         ["the threshold"] = fit.choice.recipe.threshold,
         ["the loss of boxes"] = text_of(fit.region or "the usual"),
-        anchors = text_of(fit.net.anchors or "none"),
+        anchors = anchors_of(fit.net),
         ["what is calibrated on"] = fit.calibrate_on and hash_of(numbers_in({}, fit.calibrate_on.logits,
             fit.calibrate_on.labels)) or "the validation images",
         ["the first weights"] = fit.net.pretrained and fit.net.pretrained.checksum or "new",

@@ -186,8 +186,16 @@ task.kinds = {
 --- The names of the tasks, in order, as a type of declarations.
 task.TYPE = '"binary"|"classes"|"labels"|"segmentation"|"detection"'
 
--- The maps of a batch, each by itself.
+-- The maps of a batch, each by itself; of a detector of several maps a list of them for each image.
 local function maps_of(name, out, count)
+    if not core.is_tensor(out) then
+        local rows = {}
+        for i = 1, count do rows[i] = {} end
+        for k, map in ipairs(out) do
+            for i, own in ipairs(maps_of(name, map, count)) do rows[i][k] = own end
+        end
+        return rows
+    end
     local shape, maps = out.shape, {}
     if #shape ~= 4 or shape[1] ~= count then
         args.fail("%s: net: expected maps of logits [%d,C,H,W] of %d images, got [%s]", name, count, count,
@@ -200,7 +208,7 @@ end
 --- The outputs of a network for a batch: numbers, one for each image or a row of them, or a map [K,H,W] for each.
 ---@param name string of the public function
 ---@param kind string the task
----@param out Tensor [B,1] (or [B]) or [B,K]; of maps [B,K,H,W]
+---@param out Tensor|Tensor[] [B,1] (or [B]) or [B,K]; of maps [B,K,H,W], of a detector perhaps several
 ---@return any[]
 function task.rows(name, kind, out, count)
     if task.kinds[kind].maps or task.kinds[kind].boxes then return maps_of(name, out, count) end
@@ -217,19 +225,23 @@ end
 --- Complains where a network does not give as many logits as a dataset wants.
 ---@param name string of the public function
 ---@param dataset luxel.Dataset
----@param shape integer[] of the network's output
+---@param out Tensor|Tensor[] what the network gives
 ---@param images integer[] the shape of what it was given
-function task.check_outputs(name, dataset, shape, images)
+function task.check_outputs(name, dataset, out, images)
     local kind = task.kinds[dataset.task]
     local wanted = kind.outputs(dataset.classes)
     if kind.boxes then
-        if #shape ~= 4 or shape[2] % (5 + wanted) ~= 0 then
-            args.fail("%s: net: objects of %d classes (%s) want a map [%d,anchors %d,H,W] from the network, which "
-                .. "gives [%s]", name, wanted, table.concat(dataset.classes, ", "), images[1], 5 + wanted,
-                table.concat(shape, ","))
+        for _, map in ipairs(detection.maps(out)) do
+            local shape = map.shape
+            if #shape ~= 4 or shape[2] % (5 + wanted) ~= 0 then
+                args.fail("%s: net: objects of %d classes (%s) want a map [%d,anchors %d,H,W] from the network, which "
+                    .. "gives [%s]", name, wanted, table.concat(dataset.classes, ", "), images[1], 5 + wanted,
+                    table.concat(shape, ","))
+            end
         end
         return
     end
+    local shape = out.shape
     if kind.maps then
         if #shape ~= 4 or shape[2] ~= wanted or shape[3] ~= images[3] or shape[4] ~= images[4] then
             args.fail("%s: net: masks of [%s] want as many logits from the network, which gives [%s]", name,
