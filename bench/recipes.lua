@@ -2,6 +2,8 @@
 --
 --     lua5.4 bench/recipes.lua --recipe NAME --data CHEST_XRAY --weights WEIGHTS --nih NIH [--seed S] [--parts 1,2]
 --     lua5.4 bench/recipes.lua ... --look CHEST_XRAY_SHIFT
+--     lua5.4 bench/recipes.lua --recipe lungs_distilled --teachers 1,2,3 ...
+--     lua5.4 bench/recipes.lua --recipe lungs_masked --lungs MODEL ...
 --
 -- The images are dealt into four parts by style (lx.data.styles), so a network is judged after each epoch on styles
 -- and patients that it has not seen, and on other patients of the styles that it has. Beside it stands what it makes of
@@ -11,6 +13,11 @@
 -- runs/recipes/NAME-SEED.json, and a line for each epoch to the standard output. No image of docs/trust.md's outside is
 -- read, but by --look, which trains on all styles, calibrates by what the first left, and looks at the outside once.
 -- Whoever does that writes the figures into docs/trust.md, good or bad.
+--
+-- --teachers: seeds of runs of the recipe `lungs` on the same parts. Their mean logits are judged too, and a recipe
+-- with `distilled` learns what they say of the image as it is augmented, not the label (Hinton et al. 2015, "Distilling
+-- the knowledge in a neural network"; Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and
+-- consistent"). --lungs: a model of `luxel train --masks`, outside of whose lungs a recipe with `masked` sees nothing.
 
 local argparse = require "argparse"
 local cjson = require "cjson"
@@ -27,6 +34,8 @@ parser:option("--nih", "ChestX-ray14 with labels.csv and rsna_status.csv."):coun
 parser:option("--seed", "Of split, weights, order and augmentation.", "1"):convert(math.tointeger)
 parser:option("--parts", "Which parts of the styles are left out, one after the other.", "1,2,3,4")
 parser:option("--look", "Images of another device: train on all styles, and look at the outside.")
+parser:option("--teachers", "Seeds of runs of the recipe lungs, to be judged together and to learn from.")
+parser:option("--lungs", "A model of segmentation for recipes with masks.")
 parser:flag("--mirrored", "Judge the mean over mirrored and slightly moved films too.")
 local args = parser:parse()
 local name, seed, nih = args.recipe, args.seed, args.nih
@@ -88,6 +97,8 @@ local RECIPES <const> = {
     lungs_levels = with {augment = "style", views = LUNGS, enhance = {{"autocontrast", 0.02}}},
     lungs_equalized = with {augment = "style", views = LUNGS, enhance = {{"equalize"}}},
     lungs_ssl = with {augment = "style", views = LUNGS}, -- --weights of examples/self_supervised.lua
+    lungs_distilled = with {augment = "style", views = LUNGS, distilled = true},
+    lungs_masked = with {augment = "style", views = LUNGS, masked = true},
     both = with {augment = "style", views = BOTH, epochs = 2},
     both_long = with {augment = "style", views = BOTH, epochs = 4},
     both_large = with {augment = "style", views = BOTH, epochs = 2, size = 192},
@@ -96,6 +107,9 @@ local RECIPES <const> = {
 local recipe = RECIPES[name]
 if not recipe then parser:error(("there is no recipe '%s'"):format(name)) end
 local views = recipe.views or {"whole"}
+if recipe.distilled and not args.teachers then parser:error(("%s: --teachers is missing"):format(name)) end
+if recipe.masked and not args.lungs then parser:error(("%s: --lungs is missing"):format(name)) end
+local lungs = recipe.masked and assert(lx.predictor.open(args.lungs))
 
 local function pick(list, places)
     local out = {}
@@ -103,7 +117,29 @@ local function pick(list, places)
     return out
 end
 
+local GROWN <const> = 0.05 -- of the width, by which masks are larger than the lungs that were found
+
+-- The films of a frame as a dataset of the part with both lungs, black where there is no lung.
+local function load_masked(frame)
+    local images, size = {}, lungs.size
+    local shape = 2 * math.floor(size * GROWN) + 1
+    for i, path in ipairs(frame.path) do
+        local film = assert(lx.vision.load(path, {bits = 8}))
+        local found = assert(lungs:predict(lx.vision.resize(film, size, size))).mask:view {1, size, size}
+        local mask = lx.vision.resize(lx.vision.dilate(found, shape, {shape = "ellipse"}), film.shape[2], film.shape[3])
+        local part, box = lx.vision.lung_crop(film)
+        part = lx.vision.resize(part, recipe.size, recipe.size)
+        local inside = lx.vision.resize(lx.vision.crop(mask, box), recipe.size, recipe.size):float():ge(128)
+        images[i] = (part:float() * inside:float()):to("uint8"):view {1, 1, recipe.size, recipe.size}
+    end
+    return lx.data.dataset {
+        images = lx.cat(images), labels = lx.tensor(frame.label):view {#frame}, patients = frame.group,
+        paths = frame.path, classes = frame.classes,
+    }
+end
+
 local function load(frame, view)
+    if recipe.masked and view == "lungs" then return load_masked(frame) end
     return assert(frame:load {size = recipe.size, crop = view == "lungs" and "lungs" or nil})
 end
 
@@ -166,8 +202,42 @@ local function sigmoids(list, fitted)
     return out
 end
 
+-- Learns what teachers say of each image as it is augmented; calls `watch` after each epoch.
+local function distil(net, optimizer, scheduler, train, teachers, input, watch)
+    for epoch = 1, recipe.epochs do
+        net:train()
+        for x in lx.data.batches(train, {
+            batch = 32, seed = seed, epoch = epoch, augment = lx.vision.preset(recipe.augment), drop_last = true,
+            mean = input.mean, std = input.std,
+        }) do
+            local target = lx.no_grad(function()
+                local sum = 0
+                for _, teacher in ipairs(teachers) do sum = teacher(x):sigmoid() + sum end
+                return sum / #teachers
+            end)
+            optimizer:zero_grad()
+            lx.nn.functional.binary_cross_entropy_with_logits(net(x), target):backward()
+            optimizer:step()
+            scheduler:step()
+        end
+        watch(net, {epoch = epoch}, input)
+    end
+end
+
+-- The networks of earlier runs of the recipe `lungs` without a part of the styles.
+local function teachers_of(part)
+    local nets = {}
+    for word in (args.teachers or ""):gmatch("%d+") do
+        local net = lite0()
+        net:load_state_dict((assert(lx.checkpoint.load(("runs/recipes/lungs-%s-%s/best.safetensors"):format(word,
+            part)))))
+        nets[#nets + 1] = net:eval()
+    end
+    return nets
+end
+
 -- Trains on images; calls `watch(net, row, input)` after each epoch.
-local function train_on(images, out, watch)
+local function train_on(images, out, watch, teachers)
     local train, val = images:split {val = 0.1, seed = seed}
     local own = {}
     for i, path in ipairs(train.paths) do own[i] = group_of[path] end
@@ -179,11 +249,16 @@ local function train_on(images, out, watch)
     local steps = math.ceil(#train / 32) * falling
     local input = {mean = net.pretrained and net.pretrained.mean, std = net.pretrained and net.pretrained.std,
         enhance = recipe.enhance}
+    local scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {
+        warmup = math.max(1, steps // 20), total = steps, min_share = recipe.swa and 0.25 or 0,
+    })
+    if recipe.distilled then
+        distil(net, optimizer, scheduler, train, teachers, input, watch)
+        return net, input, val, recipe.epochs
+    end
     local result = assert(lx.train.fit {
         net = net, optimizer = optimizer, train = train, val = val, epochs = recipe.epochs, batch = 32, seed = seed,
-        scheduler = lx.optim.lr_scheduler.CosineWarmup(optimizer, {
-            warmup = math.max(1, steps // 20), total = steps, min_share = recipe.swa and 0.25 or 0,
-        }),
+        scheduler = scheduler,
         augment = type(recipe.augment) == "table" and recipe.augment or lx.vision.preset(recipe.augment),
         enhance = recipe.enhance, drop_last = true,
         resume = lfs.attributes(out .. "/last.safetensors") ~= nil,
@@ -214,6 +289,16 @@ local function logits_of(net, sets, input, tta)
         found[#sets + 1] = means
     end
     return found
+end
+
+-- The mean logits of several networks.
+local function mean_of(nets, sets, input)
+    local means = {}
+    for _, net in ipairs(nets) do
+        local every = logits_of(net, sets, input)
+        for i, logit in ipairs(every[#every]) do means[i] = (means[i] or 0) + logit / #nets end
+    end
+    return means
 end
 
 -- One look at images from outside.
@@ -323,12 +408,19 @@ for word in args.parts:gmatch("%d+") do
         for i, place in ipairs(held) do record[way].logits[tostring(place)] = found[#found][i] end
         table.insert(record[way].elsewhere, far)
     end
+    local teachers = teachers_of(k)
     local net, input, _, epoch = train_on(join(subsets(all, rest)), ("runs/recipes/%s-%d-%d"):format(name, seed, k),
         function(net, row, input)
             print(("%s %d part %d, epoch %d: own AUC %s; elsewhere AUC %s; %.0f s"):format(name, seed, k, row.epoch,
                 row.val_auc and ("%.4f"):format(row.val_auc) or "n/a",
                 areas(logits_of(net, others, input), others_labels), core.now() - started))
-        end)
+        end, teachers)
+    if #teachers > 0 then
+        local found, far = mean_of(teachers, outside, input), mean_of(teachers, others, input)
+        print(("%s %d part %d, the mean logits of %d teachers: left out AUC %.4f, accuracy %.4f; elsewhere AUC "
+            .. "%.4f"):format(name, seed, k, #teachers, lx.metrics.auc(sigmoids(found), truth),
+            lx.metrics.accuracy(sigmoids(found), truth), lx.metrics.auc(sigmoids(far), others_labels)))
+    end
     for _, way in ipairs(WAYS) do say(net, ("after epoch %d, %s"):format(epoch, way), input, way) end
 end
 

@@ -1,13 +1,18 @@
---- The model that comes with the package: examples/chest_xray/model.safetensors of a checkout, below the folder `share`
---- of an installation luxel/chest_xray.safetensors. What it learned from and what it is worth is in its card,
---- docs/model.md.
+--- The model that comes with the package: examples/chest_xray/model.safetensors of a checkout and of a rock, below the
+--- folder `share` of an installation luxel/chest_xray.safetensors. What it learned from and what it is worth is in its
+--- card, docs/model.md.
 
 local lfs = require "lfs"
+local version = require "luxel.version"
 
 local packaged = {}
 
--- Below the folder that holds the library's folder `luxel`.
-local PLACES <const> = {"/../examples/chest_xray/model.safetensors", "/../../luxel/chest_xray.safetensors"}
+local MODEL <const> = "/examples/chest_xray/model.safetensors"
+-- From the folder that holds the library's folder `luxel`: of a checkout, of an installation, of LuaRocks' tree.
+local PLACES <const> = {
+    "/.." .. MODEL, "/../../luxel/chest_xray.safetensors",
+    ("/../../../lib/luarocks/rocks-5.4/luxel/%s-1%s"):format(version, MODEL),
+}
 
 -- The folder that this file's folder is in.
 local function root()

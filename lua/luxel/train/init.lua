@@ -6,6 +6,7 @@
 --     }
 
 local args = require "luxel.args"
+local batch_size = require "luxel.batch_size"
 local batches = require "luxel.data.loader"
 local calibrations = require "luxel.calibration.methods"
 local choice = require "luxel.train.choice"
@@ -83,9 +84,11 @@ local function each_output(name, net, dataset, options, use)
     local was_training, done = net.training, 0
     net:eval()
     lx.no_grad(function()
-        local batch, forward = options.batch or 32, forward_of(net, options)
+        local device = device_of(net)
+        local batch = options.batch or batch_size(device, options.size or dataset.size or 1)
+        local forward = forward_of(net, options)
         for x, y, indices in batches(dataset, {
-            batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device_of(net),
+            batch = batch, shuffle = false, mean = options.mean, std = options.std, device = device,
             threads = options.threads, size = options.size, enhance = options.enhance, idle = options.idle,
             augment = options.view or false, seed = 1, epoch = 1,
         }) do
@@ -225,18 +228,19 @@ end
 --- detector, or a list of its maps. One that is not finite is an error that names the image.
 ---@param net Module
 ---@param dataset luxel.Dataset
----@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads: integer?,
----  enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil,
----  features: boolean?, tta: boolean|{flips: boolean?, shift: number?}|nil, idle: function?}?
----  mean 0.5 and std 0.25 by default, or what pretrained weights want (`net.pretrained`), as of `fit`;
----  compile: false calls the network each time instead of replaying what `lx.compile` recorded; size and threads: as of
----  `lx.data.batches`; enhance: steps that each image goes through, as in training but without chance; probabilities:
----  instead of logits, calibrated by `calibration` (as of a model's metadata) where there is one: by sigmoids, or of
----  the task "classes" by softmax; task: default that of the dataset; features: also what a classifier of `lx.models`
----  makes of the images before its head, each channel's mean over the map, and what the pictures are like by themselves
----  (a thumbnail, and the detail at three scales); tta: the mean of the logits of several views (test-time
----  augmentation): mirrored or not (flips, default true: for networks that learned from mirrored images), and each as
----  it is and moved by this share of the sides in four ways (shift, default 0.02); maps are mirrored alone, and back
+---@param options {batch: integer?, mean: number?, std: number?, compile: boolean?, size: integer?, threads:
+---  integer?, enhance: table?, probabilities: boolean?, task: string?, calibration: table|false|nil, features:
+---  boolean?, tta: boolean|{flips: boolean?, shift: number?}|nil, idle: function?}? batch: images at a time, default
+---  32, on processors fewer where they are large; mean 0.5 and std 0.25 by default, or what pretrained weights want
+---  (`net.pretrained`), as of `fit`; compile: false calls the network each time instead of replaying what
+---  `lx.compile` recorded; size and threads: as of `lx.data.batches`; enhance: steps that each image goes through,
+---  as in training but without chance; probabilities: instead of logits, calibrated by `calibration` (as of a
+---  model's metadata) where there is one: by sigmoids, or of the task "classes" by softmax; task: default that of
+---  the dataset; features: also what a classifier of `lx.models` makes of the images before its head, each channel's
+---  mean over the map, and what the pictures are like by themselves (a thumbnail, and the detail at three scales);
+---  tta: the mean of the logits of several views (test-time augmentation): mirrored or not (flips, default true: for
+---  networks that learned from mirrored images), and each as it is and moved by this share of the sides in four ways
+---  (shift, default 0.02); maps are mirrored alone, and back
 ---@return number[]|number[][]|Tensor[]|Tensor[][] logits, Tensor? features float32 [N,C] on the cpu, of the images as
 ---  they are
 function train.predict(net, dataset, options)
