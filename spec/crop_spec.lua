@@ -2,6 +2,7 @@
 
 local lx = require "luxel"
 local core = require "luxel.core"
+local lfs = require "lfs"
 local shell = require "spec.support.shell"
 
 local LUA <const> = os.getenv "LUA" or "lua5.4"
@@ -45,6 +46,30 @@ describe("films cropped to the lungs", function()
         assert.same(whole:hashes(), cropped:hashes())
     end)
 
+    it("stay in files for later runs, apart from whole films", function()
+        local file = folder .. "/kept.cache"
+        local function open(options)
+            options.cache, options.size = file, 32
+            return assert(frame:open(options)), lfs.attributes(file, "ino")
+        end
+        local kept, made = open {crop = "lungs"}
+        assert.equal("lungs", kept.crop)
+        assert.equal(made, select(2, open {crop = "lungs"}))
+        local again = open {crop = "lungs"}
+        for i = 1, 3 do
+            local film = assert(lx.vision.load(frame.path[i], {bits = 8}))
+            for _, dataset in ipairs {kept, again} do
+                assert.is_true(lx.equal(lx.vision.lung_crop(film), dataset:image(i)))
+            end
+        end
+        local reduced = open {crop = "lungs", reduce = 40}
+        local shape = reduced:image(1).shape
+        assert.equal(40, math.min(shape[2], shape[3]))
+        local films, other = open {}
+        assert.is_true(other ~= made)
+        assert.is_true(lx.equal(assert(lx.vision.load(frame.path[1], {bits = 8})), films:image(1)))
+    end)
+
     it("are what a model that learnt from them wants, and says so", function()
         assert.equal("lungs", predictor.metadata.input.crop)
         local expected = assert(predictor:probabilities(cropped))
@@ -71,7 +96,10 @@ describe("films cropped to the lungs", function()
         for i = 1, 2 do rows[i] = {path = frame.path[i], label = "ab", x = 1, y = 2, w = 3, h = 4} end
         rows[1].label = "b"
         local boxed = assert(lx.data.frame(rows, {label = "label", positive = "b", boxes = {"x", "y", "w", "h"}}))
-        assert.error_matches(function() boxed:load {size = 32, crop = "lungs"} end, "the frame has boxes")
+        for _, name in ipairs {"load", "open"} do
+            assert.error_matches(function() boxed[name](boxed, {size = 32, crop = "lungs"}) end,
+                ("Frame:%s: options: option 'crop': the frame has boxes"):format(name))
+        end
     end)
 
     it("have maps over the whole picture, which show nothing outside the part", function()
@@ -123,9 +151,15 @@ describe("films cropped to the lungs", function()
             end
         end
         assert.equal(40, count)
-        status, _, errors = shell.run(line .. "--overwrite --cache " .. folder .. "/cache")
-        assert.equal(1, status)
-        assert.matches("%-%-cache keeps whole films, and %-%-crop lungs crops them", errors)
+        for _, out in ipairs {"kept", "kept_again"} do
+            status, _, errors = shell.run(("%s--overwrite --cache %s/films --out %s/%s"):format(line, folder, folder,
+                out))
+            assert.equal(0, status, errors)
+        end
+        local first = assert(lx.checkpoint.load(folder .. "/kept/best.safetensors"))
+        local second, kept = assert(lx.checkpoint.load(folder .. "/kept_again/best.safetensors"))
+        assert.equal("lungs", kept.input.crop)
+        for name, tensor in pairs(first) do assert.is_true(lx.equal(tensor, second[name]), name) end
         status, _, errors = shell.run(("%s bin/luxel train --crop lungs --phantoms 20"):format(LUA))
         assert.equal(1, status)
         assert.matches("%-%-crop lungs is for labelled images", errors)

@@ -61,12 +61,12 @@ static uint64_t checksum_of(const void *bytes, size_t size)
 }
 
 /* The header that a cache of these files has, as far as it is known before it is made. */
-static cache_header describe(const char *const *files, long count, int channels, int side)
+static cache_header describe(const lx_store_options *wanted, const char *const *files, long count)
 {
-    cache_header header = {.version = VERSION, .channels = (uint32_t)channels, .count = (uint64_t)count};
+    cache_header header = {.version = VERSION, .channels = (uint32_t)wanted->channels, .count = (uint64_t)count};
     memcpy(header.magic, MAGIC, sizeof MAGIC);
     lx_hash hash = lx_hash_start();
-    const int options[] = {channels, side, LX_READ_VERSION};
+    const int options[] = {wanted->channels, wanted->side, wanted->lungs, LX_READ_VERSION};
     lx_hash_add(&hash, options, sizeof options);
     for (long i = 0; i < count; i++) {
         struct stat status;
@@ -145,22 +145,22 @@ static lx_code look_for(lx_image_cache *self, lx_error *error)
                           self->path);
 }
 
-lx_image_cache *lx_image_cache_open(const char *path, const char *const *files, long count, int channels, int side,
+lx_image_cache *lx_image_cache_open(const lx_store_options *options, const char *const *files, long count,
                                     lx_error *error)
 {
     lx_image_cache *self = calloc(1, sizeof *self);
-    if (!self || !(self->path = strdup(path))) {
+    if (!self || !(self->path = strdup(options->cache))) {
         free(self);
         lx_fail(error, LX_ENOMEM, "out of memory");
         return NULL;
     }
-    self->header = describe(files, count, channels, side);
+    self->header = describe(options, files, count);
     if (!look_for(self, error) && !self->mapping) {
         self->entries = calloc((size_t)(count ? count : 1), sizeof *self->entries);
         atomic_init(&self->end, lx_round_up(sizeof self->header, ALIGNMENT));
         if (!self->entries)
             lx_fail(error, LX_ENOMEM, "out of memory for a table of %ld images", count);
-        else if (lx_file_begin(&self->file, path, error))
+        else if (lx_file_begin(&self->file, options->cache, error))
             self->file.target = NULL;
     }
     if (error->code) {

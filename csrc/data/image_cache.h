@@ -15,9 +15,9 @@
 
 typedef struct lx_image_cache lx_image_cache;
 
-/* The cache of these files in the file `path`, made or not; NULL and an error if it cannot be made either, or if the
-   file is something else than a cache. */
-lx_image_cache *lx_image_cache_open(const char *path, const char *const *files, long count, int channels, int side,
+/* The cache of these files in the file that the options name, made or not; NULL and an error if it cannot be made
+   either, or if the file is something else than a cache. */
+lx_image_cache *lx_image_cache_open(const lx_store_options *options, const char *const *files, long count,
                                     lx_error *error);
 void lx_image_cache_close(lx_image_cache *cache);
 

@@ -80,7 +80,7 @@ lx_store *lx_store_open(const char *const *paths, long count, const lx_store_opt
     if (!copy_paths(self, paths))
         lx_fail(error, LX_ENOMEM, "out of memory for %ld paths", count);
     else if (options->cache)
-        self->cache = lx_image_cache_open(options->cache, paths, count, options->channels, options->side, error);
+        self->cache = lx_image_cache_open(options, paths, count, error);
     if (error->code) {
         lx_store_release(self);
         return NULL;

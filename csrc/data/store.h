@@ -18,7 +18,7 @@ typedef struct {
     int square;        /* images become so many pixels wide and high, whatever their shape; 0: they keep it */
     int side;          /* larger images are reduced until their shorter side has so many pixels; 0: never */
     bool bytes;        /* deep files too become bytes, as they are shown */
-    bool lungs;        /* the part with both lungs alone (image/lungs.h), before anything is resized; not in a cache */
+    bool lungs;        /* the part with both lungs alone (image/lungs.h), before anything is resized */
     bool labels;       /* samples are bytes that name something, as those of masks, and are never mixed */
     size_t memory;     /* bytes of decoded images that are kept */
     const char *cache; /* file to keep all of them in, or NULL */

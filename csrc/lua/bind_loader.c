@@ -37,7 +37,7 @@ static int l_close_store(lua_State *L)
 
 enum { MOST_FILES = 1 << 30 };
 
-/* store_files(paths, {channels, side, labels, memory, cache}) -> store; or nil, message, code */
+/* store_files(paths, {channels, side, lungs, labels, memory, cache}) -> store; or nil, message, code */
 static int l_store_files(lua_State *L)
 {
     lx_error error = {.code = LX_OK};
@@ -46,6 +46,7 @@ static int l_store_files(lua_State *L)
     const char **paths = lx_check_paths(L, 1, 0, MOST_FILES, &count);
     lx_store_options options = {.channels = (int)lx_opt_integer(L, 2, "channels", 1, 1, 3),
                                 .side = (int)lx_opt_integer(L, 2, "side", 0, 0, LX_IMAGE_MAX_SIDE),
+                                .lungs = lx_opt_flag(L, 2, "lungs"),
                                 .labels = lx_opt_flag(L, 2, "labels")};
     const double memory = lx_opt_field(L, 2, "memory", 0);
     lx_argcheck(L, options.channels == 1 || options.channels == 3, 2, "channels must be 1 or 3");

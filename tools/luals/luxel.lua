@@ -653,7 +653,7 @@ function Frame:load(options) end
 --- that is used again as long as the images, their times of change and these options are the same; a damaged or
 --- foreign file is made anew. With `reduce`, larger images are kept at that length of their shorter side: twice the
 --- size of what the network sees loses nothing that it could see, and is read much faster.
----@param options? {size?: integer, reduce?: integer, channels?: 1|3, memory?: number, cache?: string, strict?: boolean, progress?: function} size: pixels, default 224; reduce: pixels, default 0, which is never; channels: default 1; memory: bytes, default 1 GiB, and as much again for masks, where there are some; strict: a file that cannot be read is an error where there is a cache, else it is listed in `failed`; without a cache it is an error of the batch that needs it
+---@param options? {size?: integer, crop?: "lungs", reduce?: integer, channels?: 1|3, memory?: number, cache?: string, strict?: boolean, progress?: function} size: pixels, default 224; crop: as of `load`, before `reduce`; reduce: pixels, default 0, which is never; channels: default 1; memory: bytes, default 1 GiB, and as much again for masks, where there are some; strict: a file that cannot be read is an error where there is a cache, else it is listed in `failed`; without a cache it is an error of the batch that needs it
 ---@return luxel.Dataset? dataset, string? message, string? code
 function Frame:open(options) end
 

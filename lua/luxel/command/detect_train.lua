@@ -34,10 +34,6 @@ function command.options(parser)
     options.add_number(parser, "--epochs", "Times to go through the images.", 30, 1, 100000, true)
     options.add_number(parser, "--batch", "Images in one step.", 16, 1, 4096, true)
     options.add_number(parser, "--lr", "Largest learning rate.", 0.001, 1e-9, 1e3)
-    options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
-        0.99999)
-    options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
-        true)
     parser:option("--best", "What the best epoch has the best of: average precision at an overlap of one half, mean "
         .. "sensitivity at 1/8 to 8 false marks an image, the loss; or the last epoch."):choices({
             "ap50", "froc", "loss", "last",
@@ -45,25 +41,13 @@ function command.options(parser)
     options.add_number(parser, "--false-marks", "How many an image the threshold of the model may give on the "
         .. "validation images.", 0.25, 0, 100)
     parser:flag("--balanced", "Images with objects as often as images without.")
-    options.add_device(parser)
-    options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
-    options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
-    options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 600, 1, 1000000,
-        true)
-    parser:option("--out", "Folder for best.safetensors, last.safetensors, log.csv and TensorBoard's events.",
-        "runs/boxes")
-    parser:option("--enhance", "What every image goes through first, in training and later."):choices {
-        "none", "equalize", "clahe", "autocontrast",
-    }:default "none"
     parser:option("--augment", "How training images vary: not, mirrored, or also moved, scaled, and in brightness and "
         .. "contrast."):choices({"none", "flips", "full"}):default "full"
     options.add_number(parser, "--mosaic", "Share of the training images that are put together of windows of four; 0: "
         .. "none.", 0, 0, 1)
     options.add_number(parser, "--multi-scale", "Training images are by up to this share smaller or larger, every ten "
         .. "batches of another size; 0: all of one.", 0, 0, 0.75)
-    parser:flag("--resume", "Go on with the run in --out.")
-    parser:flag("--overwrite", "Replace the run in --out.")
-    parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
+    options.add_training(parser, "runs/boxes")
 end
 
 -- Boxes around turned boxes are too large, so that nothing is turned here.
@@ -86,9 +70,7 @@ local function check(args)
             ANCHORS_OF_TWO_MAPS, args.anchors))
     end
     args.anchors = args.anchors or two and ANCHORS_OF_TWO_MAPS or ANCHORS
-    if args.resume and args.overwrite then
-        options.fail("--resume goes on with a run, and --overwrite replaces it: say one")
-    end
+    options.check_training(args)
     if args.stride & args.stride - 1 ~= 0 then
         options.fail(("--stride: expected 8, 16 or 32, got %d"):format(args.stride))
     end

@@ -90,6 +90,36 @@ function options.add_number(parser, name, help, default, low, high, whole)
     end)
 end
 
+--- Adds what all programs that train take: how the best weights are found, and the run.
+---@param parser table
+---@param out string folder of the run, where none is said
+function options.add_training(parser, out)
+    options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
+        0.99999)
+    options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
+        true)
+    options.add_device(parser)
+    options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
+    options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
+    options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 600, 1, 1000000,
+        true)
+    parser:option("--out", "Folder for best.safetensors, last.safetensors, log.csv and TensorBoard's events.", out)
+    parser:option("--enhance", "What every image goes through first, in training and later."):choices {
+        "none", "equalize", "clahe", "autocontrast",
+    }:default "none"
+    parser:flag("--resume", "Go on with the run in --out.")
+    parser:flag("--overwrite", "Replace the run in --out.")
+    parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
+end
+
+--- Ends the program where --resume and --overwrite are both said.
+---@param args table the options
+function options.check_training(args)
+    if args.resume and args.overwrite then
+        options.fail("--resume goes on with a run, and --overwrite replaces it: say one")
+    end
+end
+
 --- Adds the option for the side of images.
 function options.add_size(parser, help, default)
     options.add_number(parser, "--size", help, default, lx.models.SMALLEST, lx.models.LARGEST, true)
@@ -380,7 +410,8 @@ end
 ---@param frame luxel.Frame
 ---@param size integer
 ---@param strict boolean
----@param cache string? file to keep them in at twice the size, for later runs; else they are in memory at the size
+---@param cache string? file to keep them (or their parts) in at twice the size, for later runs; else they are in
+---  memory at the size
 ---@param crop string? the part of the films to read, default all of them
 ---@return luxel.Dataset
 function options.load(frame, size, strict, cache, crop)

@@ -64,8 +64,6 @@ function command.options(parser)
         .. "frozen parts, all, or none."):choices({"parts", "all", "none"}):default "parts"
     parser:flag("--probe", "Only the last layer learns, from features that are computed once: quick; wants --augment "
         .. "none.")
-    options.add_number(parser, "--ema", "Decay of an average of the weights, which is judged and kept; 0: none.", 0, 0,
-        0.99999)
     options.add_number(parser, "--swa", "First of the epochs over whose ends the weights are averaged, which is judged "
         .. "and kept; until then the learning rate falls to a quarter, and stays there; 0: none.", 0, 0, 100000, true)
     options.add_number(parser, "--label-smoothing", "Share of every label that goes to all answers alike; 0: none.", 0,
@@ -77,8 +75,6 @@ function command.options(parser)
     parser:option("--balance", "What images of the training are drawn evenly of: classes, or styles of film and "
         .. "classes together; none: each comes once an epoch."):choices({"none", "classes", "styles"}):default "none"
     parser:flag("--dro", "Styles of film whose loss is large weigh more (group distributionally robust optimisation).")
-    options.add_number(parser, "--patience", "Ends after so many epochs without a better one; 0: never.", 0, 0, 100000,
-        true)
     parser:option("--best", "What the best epoch has the best of (default: auc, of masks dice; with --folds last)."
         ):choices {
         "auc", "accuracy", "dice", "iou", "loss", "last",
@@ -101,11 +97,6 @@ function command.options(parser)
     parser:flag("--find-lr", "Trains a few steps with a rising learning rate, shows the loss and a rate to begin with, "
         .. "and writes nothing.")
     parser:flag("--tta", "With --folds, judges by the mean over mirrored (and of labels slightly moved) views.")
-    options.add_device(parser)
-    options.add_seed(parser, "Of the split, the weights, the order and the augmentation.", 1)
-    options.add_number(parser, "--val", "Share of the patients to validate on.", 0.15, 0.001, 0.9)
-    options.add_number(parser, "--phantoms", "Number of phantoms to draw where there is no --data.", 600, 1, 1000000,
-        true)
     parser:option("--ages", "Of the patients in years, YOUNGEST-OLDEST: the model's file says so, and `luxel predict` "
         .. "doubts answers for others, where a DICOM file tells the age."):convert(function(text)
             local low, high = text:match("^(%d+%.?%d*)%-(%d+%.?%d*)$")
@@ -113,22 +104,15 @@ function command.options(parser)
             if low and low <= high and high <= 150 then return {low = low, high = high} end
             return nil, ("--ages: expected YOUNGEST-OLDEST in years, as in 1-5, got '%s'"):format(text)
         end)
-    parser:option("--out", "Folder for best.safetensors, last.safetensors, log.csv and TensorBoard's events.",
-        "runs/chest_xray")
-    parser:option("--enhance", "What every image goes through first, in training and later."):choices {
-        "none", "equalize", "clahe", "autocontrast",
-    }:default "none"
     parser:option("--augment", "How training images vary: not, mirrored, also turned, moved and scaled, also in "
         .. "brightness and contrast, or instead in what differs between hospitals: levels, sharpness, markers, noise"
         .. " (default: that of the recipe)."):choices {"none", "flips", "full", "strong", "style"}
     parser:option("--cache", "File for the decoded images at twice the size, so that later runs begin at once, and "
         .. "images are resampled once (default: decoded in every run, kept in memory at the size).")
-    parser:flag("--resume", "Go on with the run in --out.")
-    parser:flag("--overwrite", "Replace the run in --out.")
     parser:flag("--tune", "Measure first which variant of the kernels of each layer is the fastest on the device.")
     parser:option("--profile", "File for a trace of a few steps (chrome://tracing); shows what they spent their time "
         .. "on.")
-    parser:flag("--strict", "Stop at a file that cannot be read, instead of leaving it out.")
+    options.add_training(parser, "runs/chest_xray")
 end
 
 -- Whether the network is one for masks.
@@ -146,10 +130,6 @@ function command.check(args)
         options.fail("--crop lungs is for labelled images in --data")
     end
     recipes.fill(args)
-    if args.cache and args.crop == "lungs" then
-        options.fail(("--cache keeps whole films, and %s crops them: leave it out, or say --crop none"):format(
-            args.recipe == "standard" and "the recipe standard" or "--crop lungs"))
-    end
     if said == "styles" and (args.seeds > 1 or args.find_lr) then
         options.fail("--calibrate-on styles is not for --seeds and --find-lr: leave one out")
     end
@@ -165,8 +145,7 @@ function command.check(args)
     end
     if args.cache and not args.data then options.fail("--cache keeps the images of --data; phantoms are drawn anew") end
     options.check_size(args)
-    if args.resume and args.overwrite then options.fail("--resume goes on with a run, and --overwrite replaces it: say "
-        .. "one") end
+    options.check_training(args)
     for _, name in ipairs {"label", "labels", "root", "uncertain", "masks"} do
         if args[name] and not args.data then
             options.fail(("--%s says more of --data, which is missing"):format(name))
@@ -201,7 +180,7 @@ local function load(args, whole, ...)
         end
         return table.unpack(parts)
     end
-    local dataset, places = options.load(whole, args.size, args.strict, args.cache), {}
+    local dataset, places = options.load(whole, args.size, args.strict, args.cache, recipes.crop_of(args)), {}
     for i, path in ipairs(dataset.paths) do places[path] = i end
     for i, part in ipairs(parts) do
         local indices = {}

@@ -332,6 +332,14 @@ local function keep_decoded(out, frame, first, decoded, ok, messages, codes, has
     end
 end
 
+-- Raises where boxes or masks would be of whole films, and the images are not.
+local function check_crop(name, frame, kind)
+    local other = frame.boxes and "boxes" or frame.mask and "masks"
+    if kind and other then
+        args.fail("%s: options: option 'crop': the frame has %s, which are of whole films; leave it out", name, other)
+    end
+end
+
 --- `Frame:load`.
 ---@param frame luxel.Frame
 ---@param options? {size?: integer, crop?: string, strict?: boolean, progress?: fun(done: integer, total: integer)}
@@ -347,9 +355,7 @@ function dataset.load(frame, options)
         paths = {}, groups = {}, labels = {}, failed = {}, pixels = {}, classes = frame.classes, task = frame.task,
         boxes = frame.boxes and {}, crop = opts.crop,
     }
-    if opts.crop and frame.boxes then
-        args.fail("Frame:load: options: option 'crop': the frame has boxes, which are of whole films; leave it out")
-    end
+    check_crop("Frame:load", frame, opts.crop)
     if frame.mask then
         args.fail("Frame:load: images with masks keep their own sizes, in which masks fit them; use open instead")
     end
@@ -414,8 +420,10 @@ local OPEN <const> = {size = 224, reduce = 0, channels = 1, memory = MEMORY}
 function dataset.open(frame, options)
     local opts = args.with_defaults(options, OPEN)
     if #frame == 0 then return nil, "open: the frame has no images", "format" end
+    check_crop("Frame:open", frame, opts.crop)
     local store, message, code = core.store_files(frame.path, {
-        channels = opts.channels, side = opts.reduce, memory = opts.memory, cache = opts.cache,
+        channels = opts.channels, side = opts.reduce, lungs = opts.crop == "lungs", memory = opts.memory,
+        cache = opts.cache,
     })
     if not store then return nil, message, code end
     local failed, rows = {}, nil
@@ -436,7 +444,8 @@ function dataset.open(frame, options)
         end
     end
     local whole = dataset.new {
-        store = store, size = opts.size, reduce = opts.reduce, memory = opts.memory, paths = frame.path,
+        store = store, size = opts.size, crop = opts.crop, reduce = opts.reduce, memory = opts.memory,
+        paths = frame.path,
         labels = core.from_table(frame.label, "float32"),
         groups = frame.groups_known and frame.group, classes = frame.classes, task = frame.task, failed = {},
         boxes = frame.boxes, masks = frame.mask,
