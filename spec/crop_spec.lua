@@ -105,10 +105,10 @@ describe("films cropped to the lungs", function()
             images = lx.zeros({4, 1, 32, 32}, {dtype = "uint8"}), masks = lx.ones({4, 1, 32, 32}, {dtype = "uint8"}),
             crop = "lungs",
         }
-        local net = lx.models.unet {size = 32}
+        local unet = lx.models.unet {size = 32}
         assert.error_matches(function()
             lx.train.fit {
-                net = net, optimizer = lx.optim.SGD(net:parameters(), {lr = 0.1}), train = masks, val = masks,
+                net = unet, optimizer = lx.optim.SGD(unet:parameters(), {lr = 0.1}), train = masks, val = masks,
                 epochs = 1, out = folder .. "/masks", metadata = {model = "unet", size = 32},
             }
         end, "input: masks are of whole films, and it is of a part of them")
