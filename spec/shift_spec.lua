@@ -99,6 +99,21 @@ describe("lx.train.shift", function()
         end
     end)
 
+    it("counts images without a label for nothing", function()
+        local labels = data.labels:totable()
+        for i = 1, 80, 4 do labels[i] = 0 / 0 end
+        local some = lx.data.dataset {images = data.images, labels = labels}
+        local known, positives = 0, 0
+        local own = some:leave_group_out(groups)
+        for _, label in ipairs(own[1].val.labels:totable()) do
+            if label == label then known, positives = known + 1, positives + label end
+        end
+        local result = assert(lx.train.shift(options {folds = own, out = out .. "/missing"}))
+        assert.equal(known, result.groups[1].images)
+        assert.equal(positives, result.groups[1].positives)
+        assert.is_true(known < #own[1].val)
+    end)
+
     it("ends where what a run depends on was interrupted", function()
         local stopped = {interrupted = true}
         local result = assert(lx.train.shift(options {out = out .. "/stopped", fit = function() return stopped end}))
