@@ -470,3 +470,48 @@ describe("lx.data.dataset", function()
         assert.same(assert(frame:load {size = 16}):hashes(), opened:hashes())
     end)
 end)
+
+describe("the options of commands that say what images are", function()
+    local options = require "luxel.command.options"
+
+    -- Why the frame of such options is refused.
+    local function refusal(changes)
+        local all = {path = "path", shows = "mask", leave_out = {}}
+        for name, value in pairs(changes) do all[name] = value end
+        local ok, problem = pcall(options.frame, all)
+        assert.is_false(ok)
+        assert.equal("luxel.command.End", getmetatable(problem).__name)
+        return problem.message
+    end
+
+    it("are refused where they could not be heard", function()
+        local root = folder("NORMAL/a.png", "PNEUMONIA/b.png")
+        for name, value in pairs {
+            label = "x", labels = "x,y", path = "file", root = work, leave_out = {"a=b"}, uncertain = "ones",
+        } do
+            assert.matches("^%-%-" .. name:gsub("_", "%%-") .. " is for the rows of a CSV file",
+                refusal {data = root, [name] = value})
+        end
+        assert.matches("^%-%-shows is for %-%-masks", refusal {data = root, shows = "lung"})
+        assert.matches("^%-%-positive is for labels", refusal {data = root, masks = root, positive = "x"})
+        shell.write(root .. "/t.csv", "path,label,a,b\nNORMAL/a.png,x,0,1\nPNEUMONIA/b.png,y,1,0\n")
+        local csv = root .. "/t.csv"
+        assert.matches("^%-%-positive is for one class an image", refusal {data = csv, labels = "a,b", positive = "a"})
+        assert.matches("^%-%-label is for one class an image", refusal {data = csv, labels = "a,b", label = "label"})
+        assert.matches("^%-%-uncertain is for %-%-labels", refusal {
+            data = csv, label = "label", uncertain = "zeros", positive = "y",
+        })
+    end)
+
+    it("are refused where there are no images that they could say something of", function()
+        local ok, problem = pcall(options.check_without_data, {path = "path", shows = "mask", leave_out = {"a=b"}})
+        assert.is_false(ok)
+        assert.equal("--leave-out says more of --data, which is missing", problem.message)
+        options.check_without_data {path = "path", shows = "mask", leave_out = {}}
+    end)
+
+    it("tell a pattern that is none in a line", function()
+        local root = folder("NORMAL/a.png", "PNEUMONIA/b.png")
+        assert.equal('--patient: "(a" is no Lua pattern: unfinished capture', refusal {data = root, patient = "(a"})
+    end)
+end)

@@ -167,6 +167,7 @@ end
 ---@param args table the options
 function command.run(args)
     local all, are_models = open(args)
+    if not args.data then options.check_without_data(args) end
     local content = {names = {}, command = options.command_line()}
     for k, one in ipairs(all) do content.names[k] = one.name end
     if are_models then

@@ -146,11 +146,7 @@ function command.check(args)
     if args.cache and not args.data then options.fail("--cache keeps the images of --data; phantoms are drawn anew") end
     options.check_size(args)
     options.check_training(args)
-    for _, name in ipairs {"label", "labels", "root", "uncertain", "masks"} do
-        if args[name] and not args.data then
-            options.fail(("--%s says more of --data, which is missing"):format(name))
-        end
-    end
+    if not args.data then options.check_without_data(args) end
     if args.masks and (args.balance ~= "none" or args.dro) then
         options.fail(("--%s is for labelled images, not for --masks"):format(args.dro and "dro" or "balance"))
     end
