@@ -471,6 +471,19 @@ describe("lx.data.dataset", function()
     end)
 end)
 
+describe("what a model was not trained on", function()
+    it("still tells which files could not be read", function()
+        local root = folder("normal/a.png", "normal/b.png", "tb/c.png", "tb/damaged.jpg")
+        local dataset = assert(assert(lx.data.image_folder(root)):load {size = 16})
+        assert.equal(1, #dataset.failed)
+        local known = require("luxel.data.seen").describe(dataset:subset {1})
+        local rest, left_out = lx.data.unseen(dataset, known)
+        assert.equal(1, left_out.pixels)
+        assert.equal(2, #rest)
+        assert.matches("damaged", rest.failed[1].path)
+    end)
+end)
+
 describe("the options of commands that say what images are", function()
     local options = require "luxel.command.options"
 
