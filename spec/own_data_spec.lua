@@ -523,6 +523,18 @@ describe("the options of commands that say what images are", function()
         options.check_without_data {path = "path", shows = "mask", leave_out = {}}
     end)
 
+    it("must not call the disease what the model calls the other class", function()
+        local model = {task = "binary", metadata = {classes = {"NORMAL", "INFECTED"}, folders = {"bacteria", "virus"}}}
+        local function frame(positive)
+            return assert(lx.data.image_folder(folder("Bacteria/a.png", "Virus/b.png"), {positive = positive}))
+        end
+        options.check_classes(model, frame "Virus")
+        options.check_classes(model, assert(lx.data.image_folder(folder("normal/a.png", "tb/b.png"))))
+        local ok, problem = pcall(options.check_classes, model, frame "Bacteria")
+        assert.is_false(ok)
+        assert.matches("the disease of the model is virus, and of the images Bacteria", problem.message)
+    end)
+
     it("tell a pattern that is none in a line", function()
         local root = folder("NORMAL/a.png", "PNEUMONIA/b.png")
         assert.equal('--patient: "(a" is no Lua pattern: unfinished capture', refusal {data = root, patient = "(a"})

@@ -386,8 +386,21 @@ function options.frame(args)
     }))
 end
 
+-- Ends the command where what the images call the disease is what the model calls the other class.
+local function check_disease(metadata, frame)
+    for k, name in ipairs(frame.classes) do
+        local other = 3 - k
+        for _, theirs in ipairs {(metadata.folders or metadata.classes)[other], metadata.classes[other]} do
+            if name:lower() == theirs:lower() then
+                options.fail(("the disease of the model is %s, and of the images %s: say it with --positive, or with "
+                    .. "other images"):format((metadata.folders or metadata.classes)[2], frame.classes[2]))
+            end
+        end
+    end
+end
+
 --- Ends the command unless the classes of the images are those of the model, by the names that the training data had or
---- by the model's words.
+--- by the model's words. Two classes may be called otherwise, as which of them is the disease has been told.
 ---@param model luxel.Predictor
 ---@param frame luxel.Frame
 function options.check_classes(model, frame)
@@ -398,7 +411,7 @@ function options.check_classes(model, frame)
             ", "),
             model.task, table.concat(frame.classes, ", "), frame.task))
     end
-    if model.task == "binary" then return end -- which is the disease has been told
+    if model.task == "binary" then return check_disease(metadata, frame) end
     for k, name in ipairs(frame.classes) do
         local folder = (metadata.folders or metadata.classes)[k]
         if name:lower() ~= folder:lower() and name:lower() ~= metadata.classes[k]:lower() then

@@ -147,8 +147,8 @@ end
 ---  number[], unfamiliar: number[]?}, interrupted: boolean}? result rows with name, images (that have a label),
 ---  positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each
 ---  network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy;
----  left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`; unfamiliar: as
----  of `Predictor:logits`, where every network tells
+---  left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`;
+---  unfamiliar: as of `Predictor:logits`, where every network tells
 ---@return string? message, string? code as of `fit`
 local function measure_shift(options)
     local jobs, seeds, taken = {}, options.seeds or {1}, {}
