@@ -491,6 +491,53 @@ describe("lx.data.dataset", function()
     end)
 end)
 
+describe("what luxel train validates on", function()
+    local parts = require("luxel.command.train").parts
+
+    -- A frame of images in parts, {part, patient} each so many times.
+    local function frame_of(...)
+        local rows = {}
+        for _, of in ipairs {...} do
+            for k = 1, of[3] do
+                rows[#rows + 1] = {
+                    path = ("%d.png"):format(#rows + 1), label = k % 2 == 0 and "no" or "yes", part = of[1],
+                    patient = of[2] .. k,
+                }
+            end
+        end
+        return assert(lx.data.frame(rows, {label = "label"}))
+    end
+
+    -- What is printed, and the sizes of the frames.
+    local function sizes(frame)
+        local said, print_of = {}, _G.print
+        _G.print = function(text) said[#said + 1] = text end
+        local ok, rest, train, val = pcall(parts, {val = 0.2, seed = 1}, frame)
+        _G.print = print_of
+        assert(ok, rest)
+        return {#rest, #train, #val}, table.concat(said), train, val
+    end
+
+    it("are its own images for that, where they are enough and of other patients", function()
+        local found, said = sizes(frame_of({"train", "a", 50}, {"", "c", 10}, {"val", "b", 100}, {"test", "d", 5}))
+        assert.same({160, 60, 100}, found) -- what is in no part is for training
+        assert.equal("", said)
+    end)
+
+    it("are other patients than those of the training", function()
+        local found, said, train, val = sizes(frame_of({"train", "a", 100}, {"val", "a", 110}))
+        assert.matches("val/ has 100 patients who have images in train/ too; validating on 20%", said, 1, true)
+        assert.equal(210, found[2] + found[3])
+        local known = {}
+        for _, group in ipairs(train.group) do known[group] = true end
+        for _, group in ipairs(val.group) do assert.is_nil(known[group]) end
+        said = select(2, sizes(frame_of({"train", "a", 50}, {"val", "b", 20})))
+        assert.matches("val/ has only 20 images", said, 1, true)
+        said = select(2, sizes(frame_of({"val", "b", 120})))
+        assert.matches("val/ has all of the images", said, 1, true)
+    end)
+end)
+
 describe("what a model was not trained on", function()
     it("still tells which files could not be read", function()
         local root = folder("normal/a.png", "normal/b.png", "tb/c.png", "tb/damaged.jpg")

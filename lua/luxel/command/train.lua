@@ -221,23 +221,43 @@ local function fit(all)
     options.fail(ON_THE_LINE[option] .. ": " .. problem)
 end
 
+-- How many patients of the first frame are in the second one too.
+local function shared_patients(first, second)
+    local known, seen, count = {}, {}, 0
+    for _, group in ipairs(second.group) do known[group] = true end
+    for _, group in ipairs(first.group) do
+        if known[group] and not seen[group] then seen[group], count = true, count + 1 end
+    end
+    return count
+end
+
+--- Frames of what is for training or validation, and of either, no patient in both: the data's own validation images
+--- where these can be that.
+---@param args table the options
+---@param frame luxel.Frame
+---@return luxel.Frame rest, luxel.Frame train, luxel.Frame val
+function command.parts(args, frame)
+    local own_val = frame:in_part("val")
+    local rest = frame:filter(function(row) return row.part ~= "test" end)
+    local others = rest:filter(function(row) return row.part ~= "val" end)
+    local shared = shared_patients(own_val, others)
+    if #own_val >= VAL_ENOUGH and shared == 0 and #others > 0 then return rest, others, own_val end
+    if #own_val > 0 then
+        print(("val/ has %s; validating on %.0f%% of the patients of train/ and val/ instead"):format(
+            #own_val < VAL_ENOUGH and ("only %d images"):format(#own_val) or shared > 0
+            and ("%d patients who have images in train/ too"):format(shared) or "all of the images", 100 * args.val))
+    end
+    local train, val = rest:split {val = args.val, seed = args.seed}
+    if not train then options.fail(val) end
+    return rest, train, val
+end
+
 -- Training and validation images, no patient in both.
 local function read_data(args)
     local frame = options.frame(args)
     recipes.check_weights(args)
     print(frame)
-    local own_val = frame:in_part("val")
-    local rest = frame:filter(function(row) return row.part ~= "test" end)
-    if #own_val >= VAL_ENOUGH then
-        return load(args, rest, frame:in_part("train"), own_val)
-    end
-    if #own_val > 0 then
-        print(("val/ has only %d images; validating on %.0f%% of the patients of train/ and val/ instead"):format(
-            #own_val, 100 * args.val))
-    end
-    local train, val = rest:split {val = args.val, seed = args.seed}
-    if not train then options.fail(val) end
-    return load(args, rest, train, val)
+    return load(args, command.parts(args, frame))
 end
 
 local function draw_phantoms(args)
