@@ -162,6 +162,14 @@ describe("class folders", function()
         local text = tostring(frame)
         assert.matches("4 no image by its name (Thumbs.db, b.webp, notes.txt, ...)", text, 1, true)
         assert.matches("1 a link to a folder (link)", text, 1, true)
+        frame = assert(lx.data.image_folder(folder("train/normal/a.png", "train/tb/b.png", "train/c.png", "./d.png",
+            "normal/e.png", "notes/f.txt", "./g.txt")))
+        assert.equal(2, #frame)
+        text = tostring(frame)
+        assert.matches("2 a folder beside those of train, val and test (normal, notes)", text, 1, true)
+        assert.matches("2 an image in no class folder (d.png, c.png)", text, 1, true)
+        assert.matches("1 an image in no class folder (c.png)", tostring(assert(lx.data.image_folder(folder(
+            "normal/a.png", "tb/b.png", "./c.png")))), 1, true)
     end)
 
     it("say loudly where nothing tells the patients", function()
