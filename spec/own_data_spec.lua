@@ -337,8 +337,8 @@ describe("lx.data.frame", function()
             for i, label in ipairs {...} do rows[i] = {path = i .. ".png", label = label, patient = i} end
             return tostring(assert(lx.data.frame(rows, {label = "label"})))
         end
-        assert.matches("! the classes 'TB' and 'tb ' differ in letter case or spaces alone",
-            shown("normal", "tb ", "TB"))
+        assert.matches("! the classes 'T B' and 'tb' differ in letter case or spaces alone",
+            shown("normal", "tb ", "T B"))
         assert.not_matches("differ in letter case", shown("normal", "tb", "covid"))
     end)
 
@@ -350,6 +350,23 @@ describe("lx.data.frame", function()
         assert.equal(4, #val)
         assert.equal(0, #test)
         assert.not_matches("patients by", tostring(test))
+    end)
+
+    it("takes cells as spreadsheets and programs write them", function()
+        local path = shell.write(work .. "/written.csv", "path,label,a\na.png, 0.0,True\nb.png,1.0 ,FALSE\nc.png,,\n")
+        local frame = assert(lx.data.frame(path, {label = "label"}))
+        assert.same({"0", "1"}, frame.classes)
+        assert.same({0, 1}, {frame.label[1], frame.label[2]})
+        local labels = assert(lx.data.frame(path, {labels = {"a"}})).label
+        assert.same({1, 0}, {labels[1][1], labels[2][1]})
+        assert.not_equal(labels[3][1], labels[3][1])
+        shell.write(path, "path,label,part\na.png,no,Train\nb.png,yes,test\nc.png, no ,val\na.png,no,training\n")
+        frame = assert(lx.data.frame(path, {label = "label"}))
+        assert.same({"no", "yes"}, frame.classes)
+        assert.equal(3, #frame)
+        local named = assert(lx.data.frame({{path = "a", label = " x"}, {path = "b", label = "1.0"}}, {label = "label",
+            classes = {" x", "1.0"}, positive = "1.0"}))
+        assert.same({0, 1}, named.label)
     end)
 
     it("counts an image once, however many rows of a file say the same of it", function()

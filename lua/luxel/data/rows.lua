@@ -91,12 +91,16 @@ end
 
 -- ---- labels -----------------------------------------------------------------------------------------------------
 
+-- A cell without spaces around it.
+local function trimmed(value) return type(value) == "string" and value:match("^%s*(.-)%s*$") or value end
+
+local BOOLEANS <const> = {["true"] = 1, ["false"] = 0}
+
 -- A label of several: 1, 0, or NaN where it is not known. -1 is CheXpert's mark of a doubtful one.
 local function flag_of(value, opts, where)
-    if value == nil or value ~= value or type(value) == "string" and MISSING[value:lower():match("^%s*(.-)%s*$")] then
-        return 0 / 0
-    end
-    if value == true or value == false then return value and 1 or 0 end
+    local plain = value ~= nil and tostring(trimmed(value)):lower()
+    if not plain or value ~= value or type(value) == "string" and MISSING[plain] then return 0 / 0 end
+    if BOOLEANS[plain] then return BOOLEANS[plain] end
     local number = number_of(value, where)
     if number == -1 then
         if not opts.uncertain then
@@ -152,9 +156,13 @@ local function class_names(found, opts)
 end
 
 local function read_classes(rows, opts)
-    local found, given, missing = {}, {}, nil
+    local found, given, missing, named = {}, {}, nil, {}
+    for _, name in ipairs(opts.classes or {}) do named[name] = true end
     for i, row in ipairs(rows) do
         local value = row[opts.label]
+        if value ~= nil and not named[value] then value = trimmed(value) end
+        -- programs write whole numbers as 1.0 where some are missing
+        if type(value) == "string" and value:find("^%-?%d+%.0+$") and not named[value] then value = tonumber(value) end
         if math.type(value) == "float" and math.tointeger(value) then value = math.tointeger(value) end
         if value ~= nil and value == value and not MISSING[tostring(value):lower()] then
             given[i] = tostring(value)
@@ -286,7 +294,9 @@ local function check_again(rows, before, i, path, labels, classes, opts, columns
     for _, name in ipairs {"patient", "part"} do
         local column = columns[name]
         local first, second = column and rows[before][column], column and rows[i][column]
-        if is_given(rows[before], column) and is_given(rows[i], column) and tostring(first) ~= tostring(second) then
+        local known = is_given(rows[before], column) and is_given(rows[i], column)
+        if known and name == "part" then first, second = part_of(first, before), part_of(second, i) end
+        if known and tostring(first) ~= tostring(second) then
             refuse("rows %d and %d: %s is of %s %s, and of %s", before, i, path, name, tostring(first),
                 tostring(second))
         end
