@@ -79,7 +79,7 @@ describe("adapting what comes after the logits", function()
                 compared = compared + 1
             end
             for k, p in ipairs(method == "isotonic" and fitted.probabilities or {}) do
-                local expected = (p == 0 or p == 1) and p or sigmoid(found.scale * log_odds(p) + found.shift)
+                local expected = sigmoid(found.scale * answers.log_odds(p) + found.shift)
                 assert.near(expected, found.calibration.probabilities[k], 1e-9)
                 compared = compared + 1
             end
@@ -91,6 +91,20 @@ describe("adapting what comes after the logits", function()
             {calibration = true})
         assert.same({operating_point = 0.2}, point.calibration)
         assert.equal("calibration", point.left_out[1].step)
+    end)
+
+    it("takes back the certainty of an isotonic calibration that local labels contradict", function()
+        local fitted = {logits = {-2, -1, 1, 2}, probabilities = {0, 0.3, 0.7, 1}}
+        local logits, labels = {}, {}
+        for i = 1, 100 do
+            labels[i] = i % 2
+            logits[i] = (i % 4 < 2 and i > 20) == (i % 2 == 0) and 3 or -3 -- half of those above 20 are wrong
+        end
+        local found = answers.fit({calibration = fitted, threshold = 0.5}, logits, labels, {calibration = true})
+        local p = found.calibration.probabilities
+        assert.same({"calibration"}, found.done)
+        assert.is_true(p[1] > 0.05 and p[4] < 0.95)
+        for k = 2, 4 do assert.is_true(p[k] >= p[k - 1]) end
     end)
 
     it("moves the threshold only where that gains enough", function()

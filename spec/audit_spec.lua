@@ -295,3 +295,27 @@ describe("an audit of images without patients", function()
         assert.same({}, audit.in_two_classes)
     end)
 end)
+
+describe("copies of which something is not known", function()
+    it("have no conflict in that", function()
+        local rows, root = {}, folder .. "/unknown"
+        os.execute(("mkdir -p '%s'"):format(root))
+        for i = 1, 6 do
+            rows[i] = {path = ("%s/%d.png"):format(root, i), label = i % 2 == 0 and "normal" or "tb"}
+            assert(lx.vision.save(rows[i].path, phantoms.images[(i + 1) // 2]))
+        end
+        rows[2].label, rows[1].part = nil, "train"
+        rows[3].patient, rows[4].patient = "a", "b"
+        rows[5].label = "normal"
+        local audit = assert(lx.data.audit(assert(lx.data.frame(rows, {label = "label", patient = "patient"}))))
+        assert.same({}, audit:conflicts(1, 2))
+        assert.same({"class", "patient"}, audit:conflicts(3, 4))
+        assert.same({}, audit:conflicts(5, 6))
+        assert.matches("3 groups (1 across classes, 1 across patients)", tostring(audit), 1, true)
+        local labels = {}
+        for i, row in ipairs(rows) do labels[i] = {path = row.path, a = i > 1 and 1 or nil, b = i ~= 4 and 0 or 1} end
+        audit = assert(lx.data.audit(assert(lx.data.frame(labels, {labels = {"a", "b"}}))))
+        assert.same({}, audit:conflicts(1, 2))
+        assert.same({"class"}, audit:conflicts(3, 4))
+    end)
+end)

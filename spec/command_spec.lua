@@ -37,6 +37,8 @@ describe("the command #slow", function()
             ["bench --turns 0"] = "--turns: expected a whole number from 1",
             ["predict --model none x.png"] = "none", ["evaluate --model README.md"] = "README.md is not a usable",
             ["bench --device nope"] = "there is no device 'nope'",
+            ["train --data spec --patience 3"] = "--patience waits for a better epoch, and --best last",
+            ["train --folds 3 --patience 3"] = "and a run of --folds takes the last one",
         } do
             local status, _, errors = run("%s bin/luxel %s", LUA, words)
             assert.not_equal(0, status, words)

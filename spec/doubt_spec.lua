@@ -326,6 +326,26 @@ describe("doubt", function()
     end)
 end)
 
+describe("what withholding is worth", function()
+    it("has intervals of resamples without an error too", function()
+        local probabilities, labels, judgements = {}, {}, {}
+        for i = 1, 40 do
+            probabilities[i], labels[i] = i % 2 == 0 and 0.9 or 0.1, i % 2 == 0 and 1 or 0
+            judgements[i] = {uncertain = false, reasons = {}, doubt = 1 / i}
+        end
+        labels[1] = 1 -- one is wrong: 36 % of resamples do not have it
+        local report = require("luxel.command.doubts").report(probabilities, judgements, labels, {
+            threshold = 0.5, seed = 1,
+        })
+        assert.near(lx.metrics.aurc({0, 1, 0}, {0, 1, 0}), 1 / 9, 1e-12)
+        assert.equal(0, report.by_doubt.interval[1])
+        assert.is_true(report.by_doubt.interval[2] > report.by_doubt.aurc)
+        labels[1] = 0
+        report = require("luxel.command.doubts").report(probabilities, judgements, labels, {threshold = 0.5, seed = 1})
+        assert.is_nil(report.by_doubt.interval)
+    end)
+end)
+
 describe("a trained model's doubt", function()
     local work, path, train, val
     local silent = {message = function() end, step = function() end, epoch = function() end}

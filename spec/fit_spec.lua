@@ -514,6 +514,8 @@ describe("fit", function()
             patience = 3})
         assert.equal(4, frozen.result.epoch)
         assert.matches("ended after epoch 4: no better epoch for 3", frozen.said)
+        assert.error_matches(function() fit("binary", {best = "last", patience = 3}) end,
+            "option 'patience': it waits for a better epoch, and with best = \"last\" each one is; leave one out")
         local seen = {}
         local stopped = fit("binary", {epochs = 9, callbacks = {epoch = function(row)
             seen[#seen + 1] = row.epoch

@@ -417,6 +417,7 @@ describe("a report of several classes", function()
         for _, case in ipairs {
             {"probabilities that add up to 1, which image 2 has not", {{0.7, 0.2, 0.1}, {2, -1, 0}}, {0, 1}},
             {"'threshold': of many classes", SCORES, {0, 1, 2, 1}, {threshold = {0.1, 0.2, 0.3}}},
+            {"'threshold': of many classes", SCORES, {0, 1, 2, 1}, {threshold = 0.7}},
             {"expected class numbers from 0 to 2 or NaN, got 3 at place 4", SCORES, {0, 1, 2, 3}},
             {"expected one for each of the 4 rows of scores, got 3", SCORES, {0, 1, 2}},
         } do

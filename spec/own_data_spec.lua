@@ -162,6 +162,14 @@ describe("class folders", function()
         local text = tostring(frame)
         assert.matches("4 no image by its name (Thumbs.db, b.webp, notes.txt, ...)", text, 1, true)
         assert.matches("1 a link to a folder (link)", text, 1, true)
+        frame = assert(lx.data.image_folder(folder("train/normal/a.png", "train/tb/b.png", "train/c.png", "./d.png",
+            "normal/e.png", "notes/f.txt", "./g.txt")))
+        assert.equal(2, #frame)
+        text = tostring(frame)
+        assert.matches("2 a folder beside those of train, val and test (normal, notes)", text, 1, true)
+        assert.matches("2 an image in no class folder (d.png, c.png)", text, 1, true)
+        assert.matches("1 an image in no class folder (c.png)", tostring(assert(lx.data.image_folder(folder(
+            "normal/a.png", "tb/b.png", "./c.png")))), 1, true)
     end)
 
     it("say loudly where nothing tells the patients", function()
@@ -329,8 +337,8 @@ describe("lx.data.frame", function()
             for i, label in ipairs {...} do rows[i] = {path = i .. ".png", label = label, patient = i} end
             return tostring(assert(lx.data.frame(rows, {label = "label"})))
         end
-        assert.matches("! the classes 'TB' and 'tb ' differ in letter case or spaces alone",
-            shown("normal", "tb ", "TB"))
+        assert.matches("! the classes 'T B' and 'tb' differ in letter case or spaces alone",
+            shown("normal", "tb ", "T B"))
         assert.not_matches("differ in letter case", shown("normal", "tb", "covid"))
     end)
 
@@ -342,6 +350,43 @@ describe("lx.data.frame", function()
         assert.equal(4, #val)
         assert.equal(0, #test)
         assert.not_matches("patients by", tostring(test))
+    end)
+
+    it("takes cells as spreadsheets and programs write them", function()
+        local path = shell.write(work .. "/written.csv", "path,label,a\na.png, 0.0,True\nb.png,1.0 ,FALSE\nc.png,,\n")
+        local frame = assert(lx.data.frame(path, {label = "label"}))
+        assert.same({"0", "1"}, frame.classes)
+        assert.same({0, 1}, {frame.label[1], frame.label[2]})
+        local labels = assert(lx.data.frame(path, {labels = {"a"}})).label
+        assert.same({1, 0}, {labels[1][1], labels[2][1]})
+        assert.not_equal(labels[3][1], labels[3][1])
+        shell.write(path, "path,label,part\na.png,no,Train\nb.png,yes,test\nc.png, no ,val\na.png,no,training\n")
+        frame = assert(lx.data.frame(path, {label = "label"}))
+        assert.same({"no", "yes"}, frame.classes)
+        assert.equal(3, #frame)
+        local named = assert(lx.data.frame({{path = "a", label = " x"}, {path = "b", label = "1.0"}}, {label = "label",
+            classes = {" x", "1.0"}, positive = "1.0"}))
+        assert.same({0, 1}, named.label)
+    end)
+
+    it("counts an image once, however many rows of a file say the same of it", function()
+        local path = shell.write(work .. "/again.csv", "path,label,patient,part\na.png,no,p,train\nb.png,yes,q,\n"
+            .. "b.png,yes,q,train\nb.png,,,\na.png,no,p,train\n")
+        local frame = assert(lx.data.frame(path, {label = "label"}))
+        -- a row without a label counts for nothing
+        assert.same({work .. "/a.png", work .. "/b.png", work .. "/b.png"}, frame.path)
+        assert.same({"p", "q"}, {frame.group[1], frame.group[2]})
+        assert.matches("left out: 2 a row of an image that is there already (b.png, a.png)", tostring(frame), 1, true)
+        shell.write(path, "path,a,b\nx.png,1,\ny.png,0,1\nx.png,1,\nx.png,1,0\n")
+        local labels = assert(lx.data.frame(path, {labels = {"a", "b"}}))
+        assert.equal(3, #labels)
+        assert.equal(0, labels.label[3][2])
+        shell.write(path, "path,label,patient,part\na.png,no,p,train\nb.png,yes,q,\na.png,no,r,train\n")
+        refused("rows 1 and 3: " .. work .. "/a.png is of patient p, and of r", path, {label = "label"})
+        shell.write(path, "path,label,patient,part\na.png,no,p,train\nb.png,yes,q,\na.png,no,p,test\n")
+        refused("a.png is of part train, and of test", path, {label = "label"})
+        shell.write(path, "path,label,label\na.png,no,yes\nb.png,yes,no\n")
+        refused("there are 2 columns 'label', and nothing tells which is meant", path, {label = "label"})
     end)
 
     it("says what is wrong with a table", function()
@@ -468,5 +513,122 @@ describe("lx.data.dataset", function()
         local opened = assert(frame:open {size = 16})
         for _ in lx.data.batches(opened, {batch = 8}) do end -- luacheck: ignore
         assert.same(assert(frame:load {size = 16}):hashes(), opened:hashes())
+    end)
+end)
+
+describe("what luxel train validates on", function()
+    local parts = require("luxel.command.train").parts
+
+    -- A frame of images in parts, {part, patient} each so many times.
+    local function frame_of(...)
+        local rows = {}
+        for _, of in ipairs {...} do
+            for k = 1, of[3] do
+                rows[#rows + 1] = {
+                    path = ("%d.png"):format(#rows + 1), label = k % 2 == 0 and "no" or "yes", part = of[1],
+                    patient = of[2] .. k,
+                }
+            end
+        end
+        return assert(lx.data.frame(rows, {label = "label"}))
+    end
+
+    -- What is printed, and the sizes of the frames.
+    local function sizes(frame)
+        local said, print_of = {}, _G.print
+        _G.print = function(text) said[#said + 1] = text end
+        local ok, rest, train, val = pcall(parts, {val = 0.2, seed = 1}, frame)
+        _G.print = print_of
+        assert(ok, rest)
+        return {#rest, #train, #val}, table.concat(said), train, val
+    end
+
+    it("are its own images for that, where they are enough and of other patients", function()
+        local found, said = sizes(frame_of({"train", "a", 50}, {"", "c", 10}, {"val", "b", 100}, {"test", "d", 5}))
+        assert.same({160, 60, 100}, found) -- what is in no part is for training
+        assert.equal("", said)
+    end)
+
+    it("are other patients than those of the training", function()
+        local found, said, train, val = sizes(frame_of({"train", "a", 100}, {"val", "a", 110}))
+        assert.matches("val/ has 100 patients who have images in train/ too; validating on 20%", said, 1, true)
+        assert.equal(210, found[2] + found[3])
+        local known = {}
+        for _, group in ipairs(train.group) do known[group] = true end
+        for _, group in ipairs(val.group) do assert.is_nil(known[group]) end
+        said = select(2, sizes(frame_of({"train", "a", 50}, {"val", "b", 20})))
+        assert.matches("val/ has only 20 images", said, 1, true)
+        said = select(2, sizes(frame_of({"val", "b", 120})))
+        assert.matches("val/ has all of the images", said, 1, true)
+    end)
+end)
+
+describe("what a model was not trained on", function()
+    it("still tells which files could not be read", function()
+        local root = folder("normal/a.png", "normal/b.png", "tb/c.png", "tb/damaged.jpg")
+        local dataset = assert(assert(lx.data.image_folder(root)):load {size = 16})
+        assert.equal(1, #dataset.failed)
+        local known = require("luxel.data.seen").describe(dataset:subset {1})
+        local rest, left_out = lx.data.unseen(dataset, known)
+        assert.equal(1, left_out.pixels)
+        assert.equal(2, #rest)
+        assert.matches("damaged", rest.failed[1].path)
+    end)
+end)
+
+describe("the options of commands that say what images are", function()
+    local options = require "luxel.command.options"
+
+    -- Why the frame of such options is refused.
+    local function refusal(changes)
+        local all = {path = "path", shows = "mask", leave_out = {}}
+        for name, value in pairs(changes) do all[name] = value end
+        local ok, problem = pcall(options.frame, all)
+        assert.is_false(ok)
+        assert.equal("luxel.command.End", getmetatable(problem).__name)
+        return problem.message
+    end
+
+    it("are refused where they could not be heard", function()
+        local root = folder("NORMAL/a.png", "PNEUMONIA/b.png")
+        for name, value in pairs {
+            label = "x", labels = "x,y", path = "file", root = work, leave_out = {"a=b"}, uncertain = "ones",
+        } do
+            assert.matches("^%-%-" .. name:gsub("_", "%%-") .. " is for the rows of a CSV file",
+                refusal {data = root, [name] = value})
+        end
+        assert.matches("^%-%-shows is for %-%-masks", refusal {data = root, shows = "lung"})
+        assert.matches("^%-%-positive is for labels", refusal {data = root, masks = root, positive = "x"})
+        shell.write(root .. "/t.csv", "path,label,a,b\nNORMAL/a.png,x,0,1\nPNEUMONIA/b.png,y,1,0\n")
+        local csv = root .. "/t.csv"
+        assert.matches("^%-%-positive is for one class an image", refusal {data = csv, labels = "a,b", positive = "a"})
+        assert.matches("^%-%-label is for one class an image", refusal {data = csv, labels = "a,b", label = "label"})
+        assert.matches("^%-%-uncertain is for %-%-labels", refusal {
+            data = csv, label = "label", uncertain = "zeros", positive = "y",
+        })
+    end)
+
+    it("are refused where there are no images that they could say something of", function()
+        local ok, problem = pcall(options.check_without_data, {path = "path", shows = "mask", leave_out = {"a=b"}})
+        assert.is_false(ok)
+        assert.equal("--leave-out says more of --data, which is missing", problem.message)
+        options.check_without_data {path = "path", shows = "mask", leave_out = {}}
+    end)
+
+    it("must not call the disease what the model calls the other class", function()
+        local model = {task = "binary", metadata = {classes = {"NORMAL", "INFECTED"}, folders = {"bacteria", "virus"}}}
+        local function frame(positive)
+            return assert(lx.data.image_folder(folder("Bacteria/a.png", "Virus/b.png"), {positive = positive}))
+        end
+        options.check_classes(model, frame "Virus")
+        options.check_classes(model, assert(lx.data.image_folder(folder("normal/a.png", "tb/b.png"))))
+        local ok, problem = pcall(options.check_classes, model, frame "Bacteria")
+        assert.is_false(ok)
+        assert.matches("the disease of the model is virus, and of the images Bacteria", problem.message)
+    end)
+
+    it("tell a pattern that is none in a line", function()
+        local root = folder("NORMAL/a.png", "PNEUMONIA/b.png")
+        assert.equal('--patient: "(a" is no Lua pattern: unfinished capture', refusal {data = root, patient = "(a"})
     end)
 end)

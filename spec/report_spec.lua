@@ -175,6 +175,11 @@ describe("a page of an evaluation", function()
             end
             assert.equal(count, row.images, row.name)
         end
+        local fine = {} -- which four digits would not tell apart
+        for i = 1, #dataset do fine[i] = 12345 + i % 40 / 80 end
+        rows = subgroups.of(fine, scores, labels, {threshold = 0.5, groups = false, seed = 1, n = 20})
+        assert.equal(4, #rows)
+        assert.equal("12345 to below 12345.125", rows[1].name)
         local many = {}
         for i = 1, #dataset do many[i] = "scanner " .. i % 20 end
         rows, left_out = subgroups.of(many, scores, labels, {threshold = 0.5, groups = false, seed = 1, n = 20})

@@ -99,6 +99,21 @@ describe("lx.train.shift", function()
         end
     end)
 
+    it("counts images without a label for nothing", function()
+        local labels = data.labels:totable()
+        for i = 1, 80, 4 do labels[i] = 0 / 0 end
+        local some = lx.data.dataset {images = data.images, labels = labels}
+        local known, positives = 0, 0
+        local own = some:leave_group_out(groups)
+        for _, label in ipairs(own[1].val.labels:totable()) do
+            if label == label then known, positives = known + 1, positives + label end
+        end
+        local result = assert(lx.train.shift(options {folds = own, out = out .. "/missing"}))
+        assert.equal(known, result.groups[1].images)
+        assert.equal(positives, result.groups[1].positives)
+        assert.is_true(known < #own[1].val)
+    end)
+
     it("ends where what a run depends on was interrupted", function()
         local stopped = {interrupted = true}
         local result = assert(lx.train.shift(options {out = out .. "/stopped", fit = function() return stopped end}))
@@ -129,5 +144,17 @@ describe("lx.train.shift", function()
             {group = "a-b", train = folds[2].train, val = folds[2].val}}
         assert.error_matches(function() lx.train.shift(options {folds = same}) end,
             "would share the folder a_b%-seed%-1")
+    end)
+end)
+
+describe("luxel shift", function()
+    it("refuses words of which an image has two in its name", function()
+        local out = shell.folder()
+        assert(lx.data.phantom_save(out .. "/films", {n = 4, size = 32, seed = 1}))
+        local status, _, errors = shell.run(("%s bin/luxel shift --data '%s/films' --recipe quick --size 32 "
+            .. "--group png .png --out '%s/shift'"):format(os.getenv "LUA" or "lua5.4", out, out))
+        shell.remove(out)
+        assert.equal(1, status)
+        assert.matches("has 'png' and '.png' in its name, and is of one group", errors, 1, true)
     end)
 end)

@@ -369,7 +369,8 @@ function Adapted:save(path, options) end
 ---@field suspects {image: integer, why: string[]}[] blank, flat, dark, bright, small, inverted, turned or lateral images, and what is probably no chest radiograph
 local Audit = {}
 
---- The columns in which two copies of an image differ and should not: class, part, patient.
+--- The columns in which two copies of an image differ and should not: class, part, patient. What is not known of one of
+--- them is no difference.
 ---@param a integer
 ---@param b integer
 ---@return string[]
@@ -3308,7 +3309,7 @@ function lx.data.dataset(options) end
 --- without a class are missing labels too, which losses and metrics leave out. With `mask` or `masks` and neither of
 --- these, the masks are the targets (segmentation); beside labels they go along with the images.
 ---@param source string|table[]|fun(): table?
----@param options {path?: string, root?: string, label?: string, labels?: (string)[], classes?: (string)[], positive?: string, uncertain?: "ones"|"zeros"|"ignore", patient?: string, part?: string, boxes?: (string)[], box_label?: string, mask?: string, masks?: string, keep?: function} path: the column of the image (default "path"); root: the folder of its relative paths (default that of the CSV file); classes: the names in the order of their numbers; patient, part: columns (default "patient" and "part" where there are such; else names of files tell patients as `lx.data.patient` does); boxes: four columns of x, y, w, h in pixels from the top left, of which an image may have several rows; box_label: the column of what a box is; mask: the column with the file of the mask, empty where there is none; masks: the folder that has the mask of each image under its name, with any extension; both in the size of the image, or another one of its proportion, not 0 inside; keep: whether a row counts, by its cells
+---@param options {path?: string, root?: string, label?: string, labels?: (string)[], classes?: (string)[], positive?: string, uncertain?: "ones"|"zeros"|"ignore", patient?: string, part?: string, boxes?: (string)[], box_label?: string, mask?: string, masks?: string, keep?: function} path: the column of the image (default "path"); root: the folder of its relative paths (default that of the CSV file); classes: the names in the order of their numbers; patient, part: columns (default "patient" and "part" where there are such; else names of files tell patients as `lx.data.patient` does); boxes: four columns of x, y, w, h in pixels from the top left, of which an image may have several rows; box_label: the column of what a box is; mask: the column with the file of the mask, empty where there is none; masks: the folder that has the mask of each image under its name, with any extension; both in the size of the image, or another one of its proportion, not 0 inside; keep: whether a row counts, by its cells. Rows of a file that say the same of one image again count once
 ---@return luxel.Frame? frame, string? message, string? code "io" or "format"
 function lx.data.frame(source, options) end
 
@@ -3319,7 +3320,8 @@ function lx.data.frame(source, options) end
 --- (normal, healthy, negative, no_finding, control, ..., or no_X beside X); else `positive` says it. More classes are
 --- numbered by their names, one that says that nothing was found first.
 ---
---- Hidden files, folders of masks, and what is no image by its name (`vision.formats`) are left out: `frame.left_out`.
+--- Hidden files, folders of masks, what is no image by its name (`vision.formats`), and what lies beside the folders of
+--- classes and parts are left out: `frame.left_out`.
 ---@param dir string
 ---@param options? {positive?: string, classes?: table, patient?: string, group?: function} positive: the folder of the disease; classes: two of several folders; patient: a Lua pattern whose capture in the path is the patient; group: the same as a function; default `lx.data.patient`. Files of unknown patients are each their own group.
 ---@return luxel.Frame? frame, string? message, string? code nil, message, "io" for a missing folder, "format" for one without images of each class
@@ -5602,7 +5604,7 @@ function lx.train.search(options) end
 --- calibration and threshold are chosen on the validation images that `fit` is given, which are to be split from the
 --- training images of the fold. Two classes. Ctrl-C ends it, and `resume` goes on.
 ---@param options {folds: (table)[], seeds?: (integer)[], outsides?: table, fit: function, out: string, resume?: boolean, overwrite?: boolean, progress?: table} fit: the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
----@return {groups: table[], outsides: table[], worst: table?, mean: table, left_out: {logits: number[], labels: number[], unfamiliar: number[]?}, interrupted: boolean}? result rows with name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`; unfamiliar: as of `Predictor:logits`, where every network tells
+---@return {groups: table[], outsides: table[], worst: table?, mean: table, left_out: {logits: number[], labels: number[], unfamiliar: number[]?}, interrupted: boolean}? result rows with name, images (that have a label), positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`; unfamiliar: as of `Predictor:logits`, where every network tells
 ---@return string? message, string? code as of `fit`
 function lx.train.shift(options) end
 

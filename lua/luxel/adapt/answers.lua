@@ -40,11 +40,10 @@ function compose.beta(fitted, scale, shift)
     return {a = scale * fitted.a, b = scale * fitted.b, c = scale * fitted.c + shift}
 end
 
+-- Probabilities of 0 and 1 have the log-odds that scale and shift were fitted to, and so do not stay where they were.
 function compose.isotonic(fitted, scale, shift)
     local moved = {}
-    for i, p in ipairs(fitted.probabilities) do
-        moved[i] = (p == 0 or p == 1) and p or sigmoid(scale * log_odds(p) + shift)
-    end
+    for i, p in ipairs(fitted.probabilities) do moved[i] = sigmoid(scale * log_odds(p) + shift) end
     return {logits = fitted.logits, probabilities = moved}
 end
 

@@ -49,24 +49,33 @@ local function open(args)
     return all, kinds.model
 end
 
+-- The label of each image that has one, by its path.
+local function labels_of(dataset)
+    local out = {}
+    for i, label in ipairs(core.to_table(dataset.labels)) do
+        if label == label then out[dataset.paths[i]] = label end
+    end
+    return out
+end
+
 -- The answers of models to the images that none of them was trained on.
 local function answer(args, all)
     local device, words = options.device(args.device)
     local frame = options.frame(args)
     local test = frame:in_part("test")
     if #test > 0 then frame = test end
-    local models, datasets, counts = {}, {}, {}
+    local models, datasets, labels, counts = {}, {}, {}, {}
     for k, one in ipairs(all) do
         models[k] = options.must(lx.predictor.open(one.model, {device = device}))
         options.check_classes(models[k], frame)
         datasets[k] = lx.data.unseen(options.load_for(frame, models[k]), one.metadata.trained_on)
-        for _, path in ipairs(datasets[k].paths) do counts[path] = (counts[path] or 0) + 1 end
+        labels[k] = labels_of(datasets[k])
+        for path in pairs(labels[k]) do counts[path] = (counts[path] or 0) + 1 end
     end
     for k, one in ipairs(all) do
-        local kept, dataset = {}, datasets[k]
-        local labels = core.to_table(dataset.labels)
+        local kept, dataset, taken = {}, datasets[k], {}
         for i, path in ipairs(dataset.paths) do
-            if counts[path] == #all and labels[i] == labels[i] then kept[#kept + 1] = i end
+            if counts[path] == #all and not taken[path] then kept[#kept + 1], taken[path] = i, true end
         end
         if #kept == 0 then
             options.fail("each of these images, or its patient, was trained on by one of the models: nothing is left "
@@ -78,7 +87,7 @@ local function answer(args, all)
         for i, p in ipairs(probabilities) do
             one.answers[i] = {
                 path = rest.paths[i], patient = rest.groups and rest.groups[i] or rest.paths[i],
-                label = labels[kept[i]], probability = p, positive = p >= models[k].threshold and 1 or 0,
+                label = labels[k][rest.paths[i]], probability = p, positive = p >= models[k].threshold and 1 or 0,
             }
         end
     end
@@ -167,6 +176,7 @@ end
 ---@param args table the options
 function command.run(args)
     local all, are_models = open(args)
+    if not args.data then options.check_without_data(args) end
     local content = {names = {}, command = options.command_line()}
     for k, one in ipairs(all) do content.names[k] = one.name end
     if are_models then

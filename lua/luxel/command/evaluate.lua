@@ -52,6 +52,7 @@ local PHANTOM_SEED <const> = -1
 -- The images, and a sentence on which they are.
 local function read_data(args, model)
     if not args.data then
+        options.check_without_data(args)
         if model.task ~= "binary" and model.task ~= "segmentation" then
             options.fail("--data: drawn phantoms have two classes, and the model more")
         elseif model.metadata.input.crop then

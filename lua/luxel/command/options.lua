@@ -4,6 +4,7 @@ local core = require "luxel.core"
 local lfs = require "lfs"
 local lx = require "luxel"
 local packaged = require "luxel.packaged"
+local patients = require "luxel.data.patients"
 
 local options = {}
 
@@ -274,12 +275,22 @@ function options.collect(folder, paths, complain)
     end
 end
 
+-- What a function that looks for patients in paths returns; what it says of their pattern is the user's to mend.
+local function with_patients(f, ...)
+    local results = table.pack(pcall(f, ...))
+    if results[1] then return table.unpack(results, 2, results.n) end
+    local problem = tostring(results[2]):match("options: option 'patient': (.*)$")
+    if not problem then error(results[2], 0) end
+    options.fail("--patient: " .. problem)
+end
+
 -- Rows without labels, of the images in a folder.
 local function rows_below(folder, patient)
     local paths, rows = {}, {}
     options.collect((folder:gsub("(.)/+$", "%1")), paths, options.fail)
     if #paths == 0 then options.fail(folder .. ": there are no images in this folder") end
-    for i, path in ipairs(paths) do rows[i] = {path = path, patient = patient and path:match(patient) or nil} end
+    local patient_of = patient and patients.by_pattern("frame", patient) or function() end
+    for i, path in ipairs(paths) do rows[i] = {path = path, patient = (with_patients(patient_of, path))} end
     return rows
 end
 
@@ -301,10 +312,48 @@ local function keep_of(words)
     end
 end
 
+-- The options that `add_data` gives a value where none is said.
+local USUAL_VALUES <const> = {path = "path", shows = "mask"}
+
+-- Ends the command where one of some options was said.
+local function refuse_options(args, names, why)
+    for _, name in ipairs(names) do
+        local value = args[name]
+        if value and value ~= USUAL_VALUES[name] and not (type(value) == "table" and #value == 0) then
+            options.fail(("--%s %s"):format((name:gsub("_", "-")), why))
+        end
+    end
+end
+
+--- Ends the command where options say something of images, and there is no --data.
+---@param args table
+function options.check_without_data(args)
+    refuse_options(args, {"label", "labels", "path", "root", "leave_out", "uncertain", "masks", "shows", "positive",
+        "patient"}, "says more of --data, which is missing")
+end
+
+-- Ends the command where options say something of the images that they cannot: unheard they would give figures of other
+-- labels than were asked for.
+local function check_data(args)
+    if lfs.attributes(args.data, "mode") == "directory" then
+        refuse_options(args, {"label", "labels", "path", "root", "leave_out", "uncertain"},
+            ("is for the rows of a CSV file, and --data %s is a folder"):format(args.data))
+    end
+    if args.masks then
+        refuse_options(args, {"label", "labels", "positive", "uncertain"}, "is for labels, and --masks are none")
+    else
+        refuse_options(args, {"shows"}, "is for --masks")
+    end
+    if args.labels then
+        refuse_options(args, {"label", "positive"}, "is for one class an image, and --labels names several labels")
+    else
+        refuse_options(args, {"uncertain"}, "is for --labels")
+    end
+end
+
 -- Of images with masks.
 local function mask_frame(args)
     local is_folder = lfs.attributes(args.data, "mode") == "directory"
-    if is_folder and #args.leave_out > 0 then options.fail("--leave-out is for the rows of a CSV file") end
     return options.must(lx.data.frame(is_folder and rows_below(args.data, args.patient) or args.data, {
         path = args.path, root = not is_folder and args.root or nil, masks = args.masks, classes = {args.shows},
         patient = not is_folder and args.patient or nil, keep = keep_of(args.leave_out),
@@ -315,13 +364,16 @@ end
 ---@param args table
 ---@return luxel.Frame
 function options.frame(args)
+    check_data(args)
     if args.masks then return mask_frame(args) end
     if lfs.attributes(args.data, "mode") == "directory" or not (args.label or args.labels) then
         if lfs.attributes(args.data, "mode") == "file" then
             options.fail(("--data: %s is not a folder; of a CSV file, --label says which column has the class, or "
                 .. "--labels which columns have 0 and 1"):format(args.data))
         end
-        return options.must(lx.data.image_folder(args.data, {positive = args.positive, patient = args.patient}))
+        return options.must(with_patients(lx.data.image_folder, args.data, {
+            positive = args.positive, patient = args.patient,
+        }))
     end
     local labels
     if args.labels then
@@ -334,8 +386,21 @@ function options.frame(args)
     }))
 end
 
+-- Ends the command where what the images call the disease is what the model calls the other class.
+local function check_disease(metadata, frame)
+    for k, name in ipairs(frame.classes) do
+        local other = 3 - k
+        for _, theirs in ipairs {(metadata.folders or metadata.classes)[other], metadata.classes[other]} do
+            if name:lower() == theirs:lower() then
+                options.fail(("the disease of the model is %s, and of the images %s: say it with --positive, or with "
+                    .. "other images"):format((metadata.folders or metadata.classes)[2], frame.classes[2]))
+            end
+        end
+    end
+end
+
 --- Ends the command unless the classes of the images are those of the model, by the names that the training data had or
---- by the model's words.
+--- by the model's words. Two classes may be called otherwise, as which of them is the disease has been told.
 ---@param model luxel.Predictor
 ---@param frame luxel.Frame
 function options.check_classes(model, frame)
@@ -346,7 +411,7 @@ function options.check_classes(model, frame)
             ", "),
             model.task, table.concat(frame.classes, ", "), frame.task))
     end
-    if model.task == "binary" then return end -- which is the disease has been told
+    if model.task == "binary" then return check_disease(metadata, frame) end
     for k, name in ipairs(frame.classes) do
         local folder = (metadata.folders or metadata.classes)[k]
         if name:lower() ~= folder:lower() and name:lower() ~= metadata.classes[k]:lower() then
@@ -363,6 +428,8 @@ function options.unlabelled(args, classes)
     if lfs.attributes(args.data, "mode") ~= "directory" then
         options.fail("--unlabelled: --data should be a folder, and is not: " .. args.data)
     end
+    check_data(args)
+    refuse_options(args, {"positive"}, "is for labels, and with --unlabelled there are none")
     local rows = rows_below(args.data, args.patient)
     for _, row in ipairs(rows) do row.label = "" end
     return options.must(lx.data.frame(rows, {label = "label", classes = classes}))

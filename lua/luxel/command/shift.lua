@@ -50,7 +50,13 @@ local function groups_of(args, dataset)
     for i, path in ipairs(dataset.paths) do
         groups[i] = false
         for _, word in ipairs(args.group) do
-            if path:match("[^/]*$"):find(word, 1, true) then groups[i], found[word] = word, true end
+            if path:match("[^/]*$"):find(word, 1, true) then
+                if groups[i] and groups[i] ~= word then
+                    options.fail(("--group: %s has '%s' and '%s' in its name, and is of one group"):format(path,
+                        groups[i], word))
+                end
+                groups[i], found[word] = word, true
+            end
         end
     end
     for _, word in ipairs(args.group) do
@@ -84,7 +90,7 @@ function command.run(args)
     table.sort(folds, function(a, b) return a.group < b.group end)
     local seeds = {}
     for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
-    local result = options.must_fit(lx.train.shift {
+    local result = options.must_fit(train.fit(lx.train.shift, {
         folds = folds, seeds = seeds, outsides = outsides_of(args), out = args.out, resume = args.resume,
         overwrite = args.overwrite,
         fit = function(fold, seed)
@@ -99,7 +105,7 @@ function command.run(args)
             if not train_set then options.fail(val_set) end
             return train.plan(own, device, train_set, val_set)
         end,
-    })
+    }))
     if result.interrupted or result.save_problem then return train.status_of(result) end
     print("\n" .. tostring(result) .. "\n")
     if args.json then

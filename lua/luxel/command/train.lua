@@ -146,11 +146,7 @@ function command.check(args)
     if args.cache and not args.data then options.fail("--cache keeps the images of --data; phantoms are drawn anew") end
     options.check_size(args)
     options.check_training(args)
-    for _, name in ipairs {"label", "labels", "root", "uncertain", "masks"} do
-        if args[name] and not args.data then
-            options.fail(("--%s says more of --data, which is missing"):format(name))
-        end
-    end
+    if not args.data then options.check_without_data(args) end
     if args.masks and (args.balance ~= "none" or args.dro) then
         options.fail(("--%s is for labelled images, not for --masks"):format(args.dro and "dro" or "balance"))
     end
@@ -164,6 +160,10 @@ function command.check(args)
     end
     local several = (args.folds > 0 and 1 or 0) + (args.seeds > 1 and 1 or 0) + (args.find_lr and 1 or 0)
     if several > 1 then options.fail("--folds, --seeds and --find-lr are different runs: say one") end
+    if args.patience > 0 and (args.best or args.folds > 0 and "last") == "last" then
+        options.fail(("--patience waits for a better epoch, and %s takes the last one: say what is better with --best"
+            ):format(args.folds > 0 and "a run of --folds" or "--best last, which is usual for --recipe standard,"))
+    end
     if args.tta and args.folds == 0 then options.fail("--tta is how networks of --folds are judged") end
     if args.folds == 1 then options.fail("--folds: at least 2, or 0 for none") end
 end
@@ -214,15 +214,51 @@ end
 local ON_THE_LINE <const> = {
     freeze = "--freeze", unfreeze = "--unfreeze", freeze_statistics = "--statistics", probe = "--probe",
     swa = "--swa", dro = "--dro", label_smoothing = "--label-smoothing", mixup = "--mixup", cutmix = "--cutmix",
+    best = "--best", patience = "--patience",
 }
 
--- Trains; a mistake in what freezes and thaws is the user's, and known when the network is there.
-local function fit(all)
-    local ok, result, message = pcall(lx.train.fit, all)
+--- Trains by one of the functions of lx.train; a mistake in what the line says of a run is the user's, and known when
+--- network and images are there.
+---@param f function
+---@param all table its options
+---@return table? result, string? message
+function command.fit(f, all)
+    local ok, result, message = pcall(f, all)
     if ok then return result, message end
     local option, problem = tostring(result):match("fit: options: option '([%w_]+)': (.*)$")
     if not ON_THE_LINE[option] then error(result, 0) end
     options.fail(ON_THE_LINE[option] .. ": " .. problem)
+end
+
+-- How many patients of the first frame are in the second one too.
+local function shared_patients(first, second)
+    local known, seen, count = {}, {}, 0
+    for _, group in ipairs(second.group) do known[group] = true end
+    for _, group in ipairs(first.group) do
+        if known[group] and not seen[group] then seen[group], count = true, count + 1 end
+    end
+    return count
+end
+
+--- Frames of what is for training or validation, and of either, no patient in both: the data's own validation images
+--- where these can be that.
+---@param args table the options
+---@param frame luxel.Frame
+---@return luxel.Frame rest, luxel.Frame train, luxel.Frame val
+function command.parts(args, frame)
+    local own_val = frame:in_part("val")
+    local rest = frame:filter(function(row) return row.part ~= "test" end)
+    local others = rest:filter(function(row) return row.part ~= "val" end)
+    local shared = shared_patients(own_val, others)
+    if #own_val >= VAL_ENOUGH and shared == 0 and #others > 0 then return rest, others, own_val end
+    if #own_val > 0 then
+        print(("val/ has %s; validating on %.0f%% of the patients of train/ and val/ instead"):format(
+            #own_val < VAL_ENOUGH and ("only %d images"):format(#own_val) or shared > 0
+            and ("%d patients who have images in train/ too"):format(shared) or "all of the images", 100 * args.val))
+    end
+    local train, val = rest:split {val = args.val, seed = args.seed}
+    if not train then options.fail(val) end
+    return rest, train, val
 end
 
 -- Training and validation images, no patient in both.
@@ -230,18 +266,7 @@ local function read_data(args)
     local frame = options.frame(args)
     recipes.check_weights(args)
     print(frame)
-    local own_val = frame:in_part("val")
-    local rest = frame:filter(function(row) return row.part ~= "test" end)
-    if #own_val >= VAL_ENOUGH then
-        return load(args, rest, frame:in_part("train"), own_val)
-    end
-    if #own_val > 0 then
-        print(("val/ has only %d images; validating on %.0f%% of the patients of train/ and val/ instead"):format(
-            #own_val, 100 * args.val))
-    end
-    local train, val = rest:split {val = args.val, seed = args.seed}
-    if not train then options.fail(val) end
-    return load(args, rest, train, val)
+    return load(args, command.parts(args, frame))
 end
 
 local function draw_phantoms(args)
@@ -444,13 +469,13 @@ local function run_folds(args, device)
     check_counts(whole)
     warn_of_border(whole)
     local folds = options.must(whole:folds(args.folds, {seed = args.seed}))
-    local result = options.must_fit(lx.train.cross_validate {
+    local result = options.must_fit(command.fit(lx.train.cross_validate, {
         folds = folds, out = args.out, resume = args.resume, overwrite = args.overwrite,
         fit = function(fold, k)
             local on, stopped = left_out(args, device, fold.train, ("%s/fold-%d"):format(args.out, k))
             return stopped or command.plan(args, device, fold.train, fold.val, on)
         end,
-    })
+    }))
     if not result.interrupted and not result.save_problem then
         print(judge_folds(args, device, folds, result))
     end
@@ -461,12 +486,12 @@ end
 local function run_seeds(args, device, train_set, val_set)
     local seeds = {}
     for k = 1, args.seeds do seeds[k] = args.seed + k - 1 end
-    local result = options.must_fit(lx.train.over_seeds {
+    local result = options.must_fit(command.fit(lx.train.over_seeds, {
         seeds = seeds, out = args.out, resume = args.resume, overwrite = args.overwrite,
         fit = function(seed)
             return command.plan(setmetatable({seed = seed}, {__index = args}), device, train_set, val_set)
         end,
-    })
+    }))
     if not result.interrupted and not result.save_problem then print(result) end
     return command.status_of(result)
 end
@@ -496,14 +521,14 @@ function command.run(args)
     local options_of_fit = command.plan(args, device, train_set, val_set, on)
     if args.find_lr then
         options_of_fit.out = args.out
-        print(lx.train.find_lr(options_of_fit))
+        print((command.fit(lx.train.find_lr, options_of_fit)))
         return 0
     end
     if args.tune then print(lx.tune(options_of_fit.net, {args.batch, 1, args.size, args.size})) end
     options_of_fit.out, options_of_fit.overwrite = args.out, args.overwrite
     -- a run that ended while styles were left out has not begun yet
     options_of_fit.resume = args.resume and (not on or run.exists {out = args.out})
-    local result = options.must_fit(fit(options_of_fit))
+    local result = options.must_fit(command.fit(lx.train.fit, options_of_fit))
     local best = result.best
     if best then
         print(("best epoch %d: %s; model in %s/best.safetensors"):format(best.epoch, figures_of(best), args.out))

@@ -279,7 +279,17 @@ local function audit(dir, options)
     return self
 end
 
---- The columns in which two copies of an image differ and should not: class, part, patient.
+-- Whether two labels, or lists of several, say different things; one that is missing says nothing.
+local function other_label(a, b)
+    if type(a) ~= "table" then return a == a and b == b and a ~= b end
+    for k, value in ipairs(a) do
+        if other_label(value, b[k]) then return true end
+    end
+    return false
+end
+
+--- The columns in which two copies of an image differ and should not: class, part, patient. What is not known of one of
+--- them is no difference.
 ---@param a integer
 ---@param b integer
 ---@return string[]
@@ -290,14 +300,10 @@ function Audit:conflicts(a, b)
             args.fail("Audit:conflicts: %s: there are %d images, got %s", name, #frame, args.describe(i))
         end
     end
-    for k = 1, #frame.classes do
-        if is_of(frame.label[a], k) ~= is_of(frame.label[b], k) then
-            found[#found + 1] = "class"
-            break
-        end
-    end
-    if frame.part[a] ~= frame.part[b] then found[#found + 1] = "part" end
-    if frame.groups_known and frame.group[a] ~= frame.group[b] then found[#found + 1] = "patient" end
+    local parts, known = frame.part, frame.source[a] and frame.source[b]
+    if other_label(frame.label[a], frame.label[b]) then found[#found + 1] = "class" end
+    if parts[a] and parts[b] and parts[a] ~= parts[b] then found[#found + 1] = "part" end
+    if known and frame.group[a] ~= frame.group[b] then found[#found + 1] = "patient" end
     return found
 end
 

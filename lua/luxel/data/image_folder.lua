@@ -103,11 +103,12 @@ local function list_folders(dir)
     return folders
 end
 
--- Where the class folders are: `{dir=, part=, folders=}` for each of train, val and test, or for the folder itself.
+-- Where the class folders are: `{dir=, part=, folders=}` for each of train, val and test, or for the folder itself; and
+-- the folders beside train, val and test.
 local function find_roots(dir)
     local folders, message, code = list_folders(dir)
     if not folders then return nil, message, code end
-    local roots = {}
+    local roots, beside = {}, {}
     for _, name in ipairs(folders) do
         local part = PARTS[plain(name)]
         if part then
@@ -115,12 +116,12 @@ local function find_roots(dir)
             root.folders, message, code = list_folders(root.dir)
             if not root.folders then return nil, message, code end
             roots[#roots + 1] = root
+        else
+            beside[#beside + 1] = dir .. "/" .. name
         end
     end
-    if #roots == 0 then
-        roots[1] = {dir = dir, part = false, folders = folders}
-    end
-    return roots
+    if #roots == 0 then return {{dir = dir, part = false, folders = folders}}, {} end
+    return roots, beside
 end
 
 -- Names of class folders, each once, whatever their case; in the order of the first that is found.
@@ -203,9 +204,19 @@ local function collect_class(columns, roots, class, label, patient)
     return found
 end
 
--- Folders of images beside the class folders, which belong to no class.
-local function leave_out_folders(columns, roots)
+-- Folders and images beside the class folders, which belong to no class.
+local function leave_out_others(columns, roots, beside)
     local known = {}
+    for _, path in ipairs(beside) do
+        table.insert(columns.left_out, {path = path, why = "a folder beside those of train, val and test"})
+    end
+    for _, root in ipairs(roots[1].part and {{dir = columns.root}, table.unpack(roots)} or roots) do
+        for _, name in ipairs(list(root.dir) or {}) do
+            if is_image(name) and lfs.attributes(root.dir .. "/" .. name, "mode") == "file" then
+                table.insert(columns.left_out, {path = root.dir .. "/" .. name, why = "an image in no class folder"})
+            end
+        end
+    end
     for _, class in ipairs(columns.classes) do known[class:lower()] = true end
     for _, root in ipairs(roots) do
         for _, name in ipairs(root.folders) do
@@ -224,7 +235,8 @@ end
 --- (normal, healthy, negative, no_finding, control, ..., or no_X beside X); else `positive` says it. More classes are
 --- numbered by their names, one that says that nothing was found first.
 ---
---- Hidden files, folders of masks, and what is no image by its name (`vision.formats`) are left out: `frame.left_out`.
+--- Hidden files, folders of masks, what is no image by its name (`vision.formats`), and what lies beside the folders of
+--- classes and parts are left out: `frame.left_out`.
 ---@param dir string
 ---@param options? {positive: string?, classes: {negative: string, positive: string}?, patient: string?,
 ---  group: (fun(path: string): string?, string?)?} positive: the folder of the disease; classes: two of several
@@ -240,8 +252,9 @@ local function image_folder(dir, options)
     if mode ~= "directory" then
         return nil, ("image_folder: %s %s"):format(dir, mode and "is not a folder" or "does not exist"), "io"
     end
-    local roots, message, code = find_roots(dir)
-    if not roots then return nil, message, code end
+    local roots, beside, code = find_roots(dir)
+    if not roots then return nil, beside, code end
+    local message
     local classes
     classes, message, code = name_classes(dir, roots, opts)
     if not classes then return nil, message, code end
@@ -254,7 +267,7 @@ local function image_folder(dir, options)
         found, message, code = collect_class(columns, roots, class, i - 1, opts.group)
         if not found then return nil, message, code end
     end
-    leave_out_folders(columns, roots)
+    leave_out_others(columns, roots, beside)
     return new_frame(columns)
 end
 

@@ -51,11 +51,14 @@ local function rows_of(source)
     return rows, nil, "a function of rows"
 end
 
--- A column that has to be there.
+-- A column that has to be there, once.
 local function check_column(columns, option, name)
     if not columns then return end
-    for _, column in ipairs(columns) do
-        if column == name then return end
+    local count = 0
+    for _, column in ipairs(columns) do count = count + (column == name and 1 or 0) end
+    if count == 1 then return end
+    if count > 1 then
+        refuse("options: option '%s': there are %d columns '%s', and nothing tells which is meant", option, count, name)
     end
     refuse("options: option '%s': there is no column '%s'%s; the columns are %s", option, name,
         near.suggestion(name, columns), table.concat(columns, ", "))
@@ -88,12 +91,16 @@ end
 
 -- ---- labels -----------------------------------------------------------------------------------------------------
 
+-- A cell without spaces around it.
+local function trimmed(value) return type(value) == "string" and value:match("^%s*(.-)%s*$") or value end
+
+local BOOLEANS <const> = {["true"] = 1, ["false"] = 0}
+
 -- A label of several: 1, 0, or NaN where it is not known. -1 is CheXpert's mark of a doubtful one.
 local function flag_of(value, opts, where)
-    if value == nil or value ~= value or type(value) == "string" and MISSING[value:lower():match("^%s*(.-)%s*$")] then
-        return 0 / 0
-    end
-    if value == true or value == false then return value and 1 or 0 end
+    local plain = value ~= nil and tostring(trimmed(value)):lower()
+    if not plain or value ~= value or type(value) == "string" and MISSING[plain] then return 0 / 0 end
+    if BOOLEANS[plain] then return BOOLEANS[plain] end
     local number = number_of(value, where)
     if number == -1 then
         if not opts.uncertain then
@@ -149,9 +156,13 @@ local function class_names(found, opts)
 end
 
 local function read_classes(rows, opts)
-    local found, given, missing = {}, {}, nil
+    local found, given, missing, named = {}, {}, nil, {}
+    for _, name in ipairs(opts.classes or {}) do named[name] = true end
     for i, row in ipairs(rows) do
         local value = row[opts.label]
+        if value ~= nil and not named[value] then value = trimmed(value) end
+        -- programs write whole numbers as 1.0 where some are missing
+        if type(value) == "string" and value:find("^%-?%d+%.0+$") and not named[value] then value = tonumber(value) end
         if math.type(value) == "float" and math.tointeger(value) then value = math.tointeger(value) end
         if value ~= nil and value == value and not MISSING[tostring(value):lower()] then
             given[i] = tostring(value)
@@ -270,6 +281,40 @@ local function part_of(value, i)
     return part
 end
 
+local function is_given(row, column) return column and row[column] ~= nil and row[column] ~= "" end
+
+-- Refuses what two rows say of one image where only one of them can be right: another class, or another patient or
+-- part, with which the image would be on both sides of a split.
+local function check_again(rows, before, i, path, labels, classes, opts, columns)
+    local one, other = labels[before], labels[i]
+    if opts.label and one ~= other and one == one and other == other then
+        refuse("rows %d and %d: %s is %s, and %s; an image has one class (or labels = {COLUMN, ...})", before, i, path,
+            classes[one + 1], classes[other + 1])
+    end
+    for _, name in ipairs {"patient", "part"} do
+        local column = columns[name]
+        local first, second = column and rows[before][column], column and rows[i][column]
+        local known = is_given(rows[before], column) and is_given(rows[i], column)
+        if known and name == "part" then first, second = part_of(first, before), part_of(second, i) end
+        if known and tostring(first) ~= tostring(second) then
+            refuse("rows %d and %d: %s is of %s %s, and of %s", before, i, path, name, tostring(first),
+                tostring(second))
+        end
+    end
+end
+
+-- Whether two rows of one image say the same of it.
+local function same_again(labels, masks, before, i)
+    local function same(a, b) return a == b or a ~= a and b ~= b end
+    local one, other = labels[before], labels[i]
+    if masks and masks[before] ~= masks[i] then return false end
+    if type(one) ~= "table" then return same(one, other) end
+    for k, value in ipairs(one) do
+        if not same(value, other[k]) then return false end
+    end
+    return true
+end
+
 local function build(source, opts)
     local rows, columns, what = rows_of(source)
     opts.root = opts.root or type(source) == "string" and folder_of(source) or ""
@@ -307,28 +352,33 @@ local function build(source, opts)
     end
     local patient = opts.patient or has_column(rows, columns, "patient") and "patient"
     local part = opts.part or has_column(rows, columns, "part") and "part"
+    if patient then check_column(columns, "patient", patient) end
+    if part then check_column(columns, "part", part) end
     local frame = {
-        task = task, classes = classes, path = {}, label = labels, group = {}, source = {}, part = {}, boxes = boxes,
-        mask = masks, left_out = {}, root = what,
+        task = task, classes = classes, path = {}, label = {}, group = {}, source = {}, part = {},
+        boxes = boxes and {}, mask = masks and {}, left_out = {}, root = what,
     }
     frame.patient_column = not patient and patient_like(rows, columns) or nil
-    local row_of = {}
+    local row_of, from_file = {}, type(source) == "string"
     for i, row in ipairs(rows) do
         local path = path_of(row, opts.path, opts, i)
-        local before, group, source_of_group = row_of[path]
-        if opts.label and before and labels[before] ~= labels[i] and labels[i] == labels[i]
-            and labels[before] == labels[before] then
-            refuse("rows %d and %d: %s is %s, and %s; an image has one class (or labels = {COLUMN, ...})", before, i,
-                path, classes[labels[before] + 1], classes[labels[i] + 1])
-        end
-        row_of[path] = before or i
-        if patient and row[patient] ~= nil and row[patient] ~= "" then
-            group, source_of_group = tostring(row[patient]), ("column '%s'"):format(patient)
+        local before = row_of[path]
+        if before then check_again(rows, before, i, path, labels, classes, opts, {patient = patient, part = part}) end
+        if before and from_file and same_again(labels, masks, before, i) then
+            table.insert(frame.left_out, {path = path, why = "a row of an image that is there already"})
         else
-            group, source_of_group = patients.of(path)
+            row_of[path] = before or i
+            local n, group, source_of_group = #frame.path + 1
+            if is_given(row, patient) then
+                group, source_of_group = tostring(row[patient]), ("column '%s'"):format(patient)
+            else
+                group, source_of_group = patients.of(path)
+            end
+            frame.path[n], frame.group[n], frame.source[n] = path, group or path, group and source_of_group or false
+            frame.part[n], frame.label[n] = part_of(part and row[part], i), labels[i]
+            if boxes then frame.boxes[n] = boxes[i] end
+            if masks then frame.mask[n] = masks[i] end
         end
-        frame.path[i], frame.group[i], frame.source[i] = path, group or path, group and source_of_group or false
-        frame.part[i] = part_of(part and row[part], i)
     end
     return new_frame(frame)
 end
@@ -351,7 +401,7 @@ end
 ---  image may have several rows; box_label: the column of what a box is; mask: the column with the file of the mask,
 ---  empty where there is none; masks: the folder that has the mask of each image under its name, with any extension;
 ---  both in the size of the image, or another one of its proportion, not 0 inside; keep: whether a row counts, by its
----  cells
+---  cells. Rows of a file that say the same of one image again count once
 ---@return luxel.Frame? frame, string? message, string? code "io" or "format"
 local function frame_of(source, options)
     local opts = args.with_defaults(options, {path = "path"})

@@ -77,7 +77,10 @@ function seen.unseen(dataset, trained_on)
             kept[#kept + 1] = i
         end
     end
-    return #kept == #dataset and dataset or dataset:subset(kept), left_out
+    if #kept == #dataset then return dataset, left_out end
+    local rest = dataset:subset(kept)
+    rest.failed = dataset.failed -- what could not be read is no less missing
+    return rest, left_out
 end
 
 seen.unseen = args.public("unseen", "dataset: dataset, trained_on: {pixels: string, patients: string, images: "

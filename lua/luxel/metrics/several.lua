@@ -165,7 +165,7 @@ function several.report(scores, labels, opts)
         labels = flat
     end
     if type(labels[1]) ~= "table" then
-        if type(opts.threshold) == "table" then
+        if opts.threshold then
             args.fail("report: options: option 'threshold': of many classes the one of the largest probability is "
                 .. "called")
         elseif opts.prevalence then

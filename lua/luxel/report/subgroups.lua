@@ -17,7 +17,8 @@ local NOT_KNOWN <const> = "not known"
 local function known(value) return value ~= nil and value ~= false and value ~= "" and value == value end
 
 local function plain(value)
-    return math.type(value) == "integer" and tostring(value) or (("%.4g"):format(value):gsub(",", "."))
+    -- all digits that were written: edges that look alike would be one group
+    return math.type(value) == "integer" and tostring(value) or (("%.14g"):format(value):gsub(",", "."))
 end
 
 -- Ranges of about as many images each, at quarters; nil where the values are no numbers, or few different ones.

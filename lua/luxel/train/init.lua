@@ -1005,6 +1005,10 @@ local function prepare(options)
             and "'loss' is another one" or ("the task is '%s'"):format(fit.task))
     end
     fit.loss = fit.loss or kind.loss_of and kind.loss_of(fit.net, fit.region) or kind.loss
+    if fit.patience and fit.best == "last" then
+        args.fail("fit: options: option 'patience': it waits for a better epoch, and with best = \"last\" each one is; "
+            .. "leave one out")
+    end
     fit.judge_by = judge_by(fit)
     fit.per = fit.scheduler and (fit.scheduler.unit or "step")
     local fits, mistake = schema.check(run.describe(fit))

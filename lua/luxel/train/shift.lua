@@ -42,18 +42,20 @@ local shift = {}
 -- there.
 local function new_sample(name) return {name = name, scores = {}, labels = {}, patients = {}, thresholds = {}} end
 
--- `left_out` takes what the networks give, where it is wanted.
+-- `left_out` takes what the networks give, where it is wanted. Images without a label count for nothing.
 local function add(sample, predictor, dataset, left_out)
     local found, unfamiliar, code = predictor:logits(dataset)
     if not found then return nil, unfamiliar, code end
     if left_out and not unfamiliar then left_out.unfamiliar = nil end
     local labels, patients = core.to_table(dataset.labels), dataset.groups or dataset.paths
+    sample.images, sample.positives = 0, 0 -- of one network: the others see the same images
     for i, logit in ipairs(found) do
         if labels[i] == labels[i] then
             local n = #sample.scores + 1
             sample.scores[n] = calibrations.probability(predictor.metadata.calibration, logit)
             sample.labels[n], sample.patients[n] = labels[i], patients[i]
             sample.thresholds[n] = predictor.threshold
+            sample.images, sample.positives = sample.images + 1, sample.positives + labels[i]
             if left_out then
                 local place = #left_out.logits + 1
                 left_out.logits[place], left_out.labels[place] = logit, labels[i]
@@ -61,7 +63,6 @@ local function add(sample, predictor, dataset, left_out)
             end
         end
     end
-    sample.images = #found
     return true
 end
 
@@ -75,8 +76,7 @@ local function report(sample)
     local options = {groups = sample.patients}
     local calls, chances = lx.metrics.report(at_half, sample.labels, options),
         lx.metrics.report(sample.scores, sample.labels, options)
-    local row = {name = sample.name, images = sample.images, positives = 0, intervals = {}}
-    for i = 1, sample.images do row.positives = row.positives + sample.labels[i] end
+    local row = {name = sample.name, images = sample.images, positives = sample.positives, intervals = {}}
     for _, name in ipairs(FIGURES) do
         local from = (name == "accuracy" or name == "sensitivity" or name == "specificity") and calls or chances
         row[name], row.intervals[name] = from[name], from.intervals[name]
@@ -144,10 +144,10 @@ end
 ---  the options of `lx.train.fit` with metadata = {model, size} for a fold and a seed, without out, resume and
 ---  overwrite; seeds: default {1}; outsides: datasets by name that no network is trained on
 ---@return {groups: table[], outsides: table[], worst: table?, mean: table, left_out: {logits: number[], labels:
----  number[], unfamiliar: number[]?}, interrupted: boolean}? result rows with
----  name, images, positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all
----  seeds, each network at its own threshold; nil figures where a group is of one class; worst: the row of the least
----  accuracy; left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`;
+---  number[], unfamiliar: number[]?}, interrupted: boolean}? result rows with name, images (that have a label),
+---  positives, auc, accuracy, sensitivity, specificity, brier, ece and intervals by patient over all seeds, each
+---  network at its own threshold; nil figures where a group is of one class; worst: the row of the least accuracy;
+---  left_out: what all networks give for the images that they have not seen, for `calibrate_on` of `fit`;
 ---  unfamiliar: as of `Predictor:logits`, where every network tells
 ---@return string? message, string? code as of `fit`
 local function measure_shift(options)
