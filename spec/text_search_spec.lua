@@ -188,6 +188,9 @@ describe("luxel search-reports", function()
         for line in output:gmatch("[^\n]+") do lines[#lines + 1] = cjson.decode(line) end
         assert.equal(2, #lines)
         assert.equal(2, lines[2].rank)
+        data = shell.write(work .. "/latin.csv", "id,findings\nx,Nodule \xe9t\xe9 ?\n")
+        output = select(2, run("'%s' '\xe9t\xe9 ? nodule' --plain --format json", data))
+        assert.same({"\u{FFFD}t\u{FFFD}", "nodule"}, cjson.decode(output).terms)
     end)
 
     it("says what is wrong in a line", function()

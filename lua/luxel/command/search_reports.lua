@@ -38,9 +38,9 @@ function print_hit.text(rank, id, hit, report)
 end
 
 function print_hit.json(rank, id, hit)
-    print(cjson.encode {
-        rank = rank, report = options.as_utf8(id), row = hit.report, score = hit.score, terms = hit.terms,
-    })
+    local terms = {}
+    for i, term in ipairs(hit.terms) do terms[i] = options.as_utf8(term) end
+    print(cjson.encode {rank = rank, report = options.as_utf8(id), row = hit.report, score = hit.score, terms = terms})
 end
 
 function print_hit.csv(rank, id, hit)

@@ -7,6 +7,7 @@
 -- one has their words; how far each cue reaches; and what the cues that reach a finding make of it.
 
 local args = require "luxel.args"
+local plain = require "luxel.text.plain"
 local divided = require "luxel.text.rules"
 local result_type = require "luxel.result"
 local sections = require "luxel.text.sections"
@@ -20,16 +21,36 @@ local STATUS <const> = {[1] = "present", [0] = "absent", [-1] = "uncertain"}
 
 -- ---- words ----------------------------------------------------------------------------------------------------
 
--- Words in lower case, "," for a comma or a parenthesis, ";" for a semicolon; and where each begins and ends.
-local function words_of(text)
-    local words, starts, stops, n = {}, {}, {}, 0
-    for sign, from, word, to in text:lower():gmatch("([,;()]?)[^%w\128-\255,;()]*()([%w\128-\255]+)()") do
-        if sign ~= "" then
-            n = n + 1
-            words[n], starts[n], stops[n] = sign == ";" and ";" or ",", from, from - 1
-        end
+-- Adds the signs between two words: each "?", and of the others one before and one behind it, ";" where one of them is
+-- one, else ",".
+local function add_signs(words, starts, stops, text, from, to)
+    local n, sign = #words, nil
+    local function add(word, first, last)
         n = n + 1
+        words[n], starts[n], stops[n] = word, first, last
+    end
+    for place, one in text:sub(from, to):gmatch "()([,;()?])" do
+        if one == "?" then
+            if sign then add(sign, to + 1, to) end
+            add("?", from + place - 1, from + place - 1)
+            sign = nil
+        else
+            sign = (one == ";" or sign == ";") and ";" or ","
+        end
+    end
+    if sign and to < #text then add(sign, to + 1, to) end
+end
+
+-- Words in lower case, "," for a comma or a parenthesis, ";" for a semicolon, "?"; and where each begins and ends.
+local function words_of(text)
+    local words, starts, stops = {}, {}, {}
+    text = plain(text):lower()
+    local lead = text:match("^[^%w\128-\255]*")
+    if lead ~= "" then add_signs(words, starts, stops, text, 1, #lead) end
+    for from, word, to, behind in text:gmatch("()([%w\128-\255]+)()([^%w\128-\255]*)", #lead + 1) do
+        local n = #words + 1
         words[n], starts[n], stops[n] = word, from, to - 1
+        if behind ~= " " and behind ~= "" then add_signs(words, starts, stops, text, to, to + #behind - 1) end
     end
     return words, starts, stops
 end
@@ -131,10 +152,19 @@ local function reach_forwards(words, cues, index)
     return last
 end
 
+-- Whether a cue that stands before what it is about stands behind it here: "effusion: none", "pneumonia (possible)", at
+-- the end of a clause.
+local function is_last(words, cue)
+    local what, after = cue.what, words[cue.to + 1]
+    if after and after ~= ";" then return false end
+    return what.cue == "deny" and what.reach == "before" or what.cue == "doubt" and what.reach == "near"
+end
+
 -- The first word that a cue reaches backwards: up to what ends a clause or another cue, and over a comma only in a
--- list that ends with "or".
+-- list that ends with "or". One beside a cue at the end of a clause, as in "effusion (none)", does not matter.
 local function reach_backwards(words, cues, index)
     local cue, first, joined = cues[index], 1, false
+    local skip = is_last(words, cue) or words[cue.to] == ","
     for k = index - 1, 1, -1 do
         local what = cues[k].what
         if what.cue == "end" and what.reach == "" or what.cue ~= "end" and what.reach ~= "beside" then
@@ -142,7 +172,7 @@ local function reach_backwards(words, cues, index)
             break
         end
     end
-    for i = cue.from - 1, first, -1 do
+    for i = cue.from - (skip and words[cue.from - 1] == "," and 2 or 1), first, -1 do
         local word = words[i]
         if word == "or" or word == "nor" then joined = true end
         if word == ";" or word == "," and not joined then return i + 1 end
@@ -179,6 +209,7 @@ end
 local function reach_of(words, cues, index)
     local cue = cues[index]
     local reach = cue.what.reach
+    if is_last(words, cue) then return reach_backwards(words, cues, index), cue.from - 1 end
     if reach == "before" or reach == "near" then return cue.to + 1, reach_forwards(words, cues, index) end
     if reach == "after" then return reach_backwards(words, cues, index), cue.from - 1 end
     if reach == "around" then return reach_backwards(words, cues, index), reach_forwards(words, cues, index) end
@@ -339,8 +370,8 @@ local function usual_rules()
     return usual
 end
 
---- What a report says of each finding. Of a text, headings at the beginning of lines ("FINDINGS:") divide it. What
---- was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
+--- What a report says of each finding. Headings divide a text, at the beginning of lines ("Findings:") or anywhere in
+--- capitals. What was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
 ---@param report string|{text: string?, findings: string?, impression: string?, indication: string?,
 ---  comparison: string?}
 ---@param options {rules: luxel.Rules?, choice: "uncertain"|"present"|nil}? rules: of `lx.text.rules`, default those of

@@ -44,7 +44,7 @@ local function terms_of_sentence(rules, text, add, exact)
     end
     local words, starts = labels.words(text)
     for i, word in ipairs(words) do
-        if word ~= "," and word ~= ";" then
+        if not word:find("^[,;?]$") then
             local mark
             for _, span in ipairs(spans) do
                 local inside = starts[i] >= span.from and starts[i] <= span.to
