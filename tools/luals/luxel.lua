@@ -5458,7 +5458,8 @@ function lx.report.write_study(path, of, options) end
 lx.text = {}
 
 --- What a report says of each finding. Headings divide a text, at the beginning of lines ("Findings:") or anywhere in
---- capitals. What was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
+--- capitals. What was asked (indication) and compared with is no evidence. Words without a cue that reaches them count
+--- as present.
 ---@param report string|{text?: string, findings?: string, impression?: string, indication?: string, comparison?: string}
 ---@param options? {rules?: table, choice?: "uncertain"|"present"} rules: of `lx.text.rules`, default those of chest radiographs in English; choice: what "atelectasis or scarring" says of each, default "uncertain" as for CheXpert's labeler; "present" is how indexers of MeSH take it
 ---@return luxel.Labels

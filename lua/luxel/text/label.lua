@@ -371,7 +371,8 @@ local function usual_rules()
 end
 
 --- What a report says of each finding. Headings divide a text, at the beginning of lines ("Findings:") or anywhere in
---- capitals. What was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
+--- capitals. What was asked (indication) and compared with is no evidence. Words without a cue that reaches them count
+--- as present.
 ---@param report string|{text: string?, findings: string?, impression: string?, indication: string?,
 ---  comparison: string?}
 ---@param options {rules: luxel.Rules?, choice: "uncertain"|"present"|nil}? rules: of `lx.text.rules`, default those of
