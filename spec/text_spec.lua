@@ -319,6 +319,8 @@ describe("files of rules", function()
     local function read(text) return lx.text.rules(shell.write(work .. "/mine.rules", text)) end
 
     it("decide what is found", function()
+        local german = assert(read "[finding cues]\npresent: ödem*; kein\n[cues]\ndeny before: kein; ohne\n")
+        assert.same({cues = 1, ["No Finding"] = 0}, lx.text.label("Ödeme.", {rules = german}).labels)
         local rules = assert(read("# mine\r\n[finding Clip]\r\npresent: clip*/staple* # remark\n[device Wire]\n"
             .. "present: wire\n[cues]\ndeny before: keine; no\nend: aber\n[words]\nside: left\n"))
         assert.same({"Clip", "Wire"}, rules.findings)
@@ -343,6 +345,8 @@ describe("files of rules", function()
             ["[finding X,Y]"] = "line 1: 'X,Y' is no name for a finding",
             ["[finding No Finding]"] = "has no rules of its own",
             ["[cues]\ndeny: no"] = "line 2: there is no 'deny' in this section", [""] = "it has no findings",
+            ["[finding X]\npresent: Öl"] = "line 2: 'Öl': 'Öl' is no word",
+            ["\n[finding X]\nnot: a b\n[device Y]\npresent: c"] = "line 2: the finding 'X' has no phrase",
             ["[cues]\nend: but"] = "it has no findings", ["[finding X]\npresent: \255"] = "line 2: it is not UTF-8",
         } do
             local rules, why, code = read(text)

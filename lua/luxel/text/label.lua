@@ -44,7 +44,7 @@ end
 -- Words in lower case, "," for a comma or a parenthesis, ";" for a semicolon, "?"; and where each begins and ends.
 local function words_of(text)
     local words, starts, stops = {}, {}, {}
-    text = plain(text):lower()
+    text = plain.lower(plain.text(text))
     local lead = text:match("^[^%w\128-\255]*")
     if lead ~= "" then add_signs(words, starts, stops, text, 1, #lead) end
     for from, word, to, behind in text:gmatch("()([%w\128-\255]+)()([^%w\128-\255]*)", #lead + 1) do

@@ -49,12 +49,27 @@ end
 
 setmetatable(known, {__index = function(_, character) return read_as(character) end})
 
+local plain = {}
+
 --- A text of as many bytes, in which what ends words, sentences and lines is ASCII. Letters are as they were.
 ---@param text string UTF-8, or else taken for Windows-1252
 ---@return string
-return function(text)
+function plain.text(text)
     if text:find("\r", 1, true) then text = text:gsub("\r\n", " \n"):gsub("\r", "\n") end
     if not text:find("[\128-\255]") then return text end
     if utf8.len(text) then return (text:gsub("[\xC2-\xF4][\x80-\xBF]+", known)) end
     return (text:gsub("[\128-\191]", by_byte))
 end
+
+--- A text in lower case, the letters of Latin-1 too, in as many bytes.
+---@param text string UTF-8
+---@return string
+function plain.lower(text)
+    text = text:lower()
+    if not text:find("\xC3", 1, true) then return text end
+    return (text:gsub("\xC3[\x80-\x96\x98-\x9E]", function(letter)
+        return "\xC3" .. string.char(letter:byte(2) + 32)
+    end))
+end
+
+return plain

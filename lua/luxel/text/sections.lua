@@ -50,7 +50,7 @@ end
 
 -- Divides a text by its headings.
 local function divide(written)
-    local text, parts, name, from = plain(written), {}, "text", 1
+    local text, parts, name, from = plain.text(written), {}, "text", 1
     local function close(last)
         local part = written:sub(from, last)
         if part:find("%S") then

@@ -28,7 +28,7 @@ end
 ---@param written string
 ---@return {text: string, from: integer}[] sentences `from` is the byte where one begins
 return function(written)
-    local text, list, from = plain(written), {}, 1
+    local text, list, from = plain.text(written), {}, 1
     local in_utf8 = text ~= written and utf8.len(written)
     local function add(last)
         local piece = text:sub(from, last)
