@@ -208,7 +208,9 @@ local SENTENCES <const> = {
     {"Cannot rule out pneumonia.", {Pneumonia = -1}}, {"Pneumonia cannot be ruled out.", {Pneumonia = -1}},
     {"Unable to exclude pneumonia; can't exclude edema.", {Pneumonia = -1, Edema = -1}},
     {"Pneumonia is unlikely.", {Pneumonia = -1}}, {"Doubt pneumonia.", {Pneumonia = -1}},
-    {"Rule out pneumonia.", {Pneumonia = false}},
+    {"Rule out pneumonia.", {Pneumonia = false}}, {"Non-displaced fracture.", {Fracture = 1}},
+    {"Non-calcified nodule.", {Nodule = 1, Other = 0}}, {"The heart is non-enlarged.", {Cardiomegaly = 0}},
+    {"Non-enlarged heart.", {Cardiomegaly = 0}}, {"No non-calcified nodules.", {Nodule = 0, Other = 0}},
     {"Negative for pneumothorax, positive for effusion.", {Pneumothorax = 0, Effusion = 1}},
     {"PLEURAL EFFUSION", {Effusion = 1}}, {"Lungs are clear.", {Effusion = false, Consolidation = false}},
 }
@@ -273,6 +275,23 @@ describe("labels of reports", function()
                 cue = "no"},
         }, found.mentions)
         assert.matches('Effusion uncertain by "Effusions" and "Possible", findings 2', tostring(found), 1, true)
+    end)
+
+    it("say sides, severities and places as a whole, and of each mention its own", function()
+        for text, wanted in pairs {
+            ["Moderate to severe cardiomegaly."] = "Cardiomegaly moderate to severe - -",
+            ["Left-greater-than-right effusions."] = "Effusion - left greater than right -",
+            ["Small right and moderate left effusions."] = "Effusion small; moderate right; left -",
+            ["Right pneumothorax and small left effusion with right basilar atelectasis."] = "Pneumothorax - right -, "
+                .. "Effusion small left -, Atelectasis - right basilar",
+            ["Effusion on the left and small pneumothorax."] = "Effusion - left -, Pneumothorax small - -",
+        } do
+            local said = {}
+            for i, one in ipairs(lx.text.label(text).mentions) do
+                said[i] = table.concat({one.finding, one.severity or "-", one.side or "-", one.place or "-"}, " ")
+            end
+            assert.equal(wanted, table.concat(said, ", "))
+        end
     end)
 
     it("take long sentences in pieces, in time that grows with them", function()

@@ -155,7 +155,7 @@ local lx = {}
 ---@field sentence integer its number in the report, from 1
 ---@field words string the words that name the finding, as they are written
 ---@field cue string? the words that decided besides
----@field severity string? as it is said
+---@field severity string? as it is said; where several are, with "; " between
 ---@field side string?
 ---@field place string?
 

@@ -210,6 +210,7 @@ local function reach_of(words, cues, index)
     local cue = cues[index]
     local reach = cue.what.reach
     if is_last(words, cue) then return reach_backwards(words, cues, index), cue.from - 1 end
+    if reach == "next" then return cue.to + 1, cue.to + 1 end
     if reach == "before" or reach == "near" then return cue.to + 1, reach_forwards(words, cues, index) end
     if reach == "after" then return reach_backwards(words, cues, index), cue.from - 1 end
     if reach == "around" then return reach_backwards(words, cues, index), reach_forwards(words, cues, index) end
@@ -243,8 +244,18 @@ end
 
 -- ---- severity, side and place ---------------------------------------------------------------------------------
 
--- Adds what is said around a mention, not beyond a comma or another mention.
-local function describe(out, mention, index, mentions, words, others)
+local JOINS <const> = {["and"] = true, ["with"] = true, ["or"] = true, ["without"] = true, ["but"] = true}
+
+-- The first word between two mentions that joins them, nil if none: what stands before it belongs to the one, what
+-- stands behind it to the other.
+local function join_between(words, from, to)
+    for i = from, to do
+        if JOINS[words[i]] then return i end
+    end
+end
+
+-- The words around a mention that tell of it: not beyond a comma or another mention.
+local function surroundings(mention, index, mentions, words)
     local first, last = math.max(1, mention.from - AROUND), math.min(#words, mention.to + AROUND)
     for i = mention.from - 1, first, -1 do
         if words[i] == "," or words[i] == ";" then
@@ -259,13 +270,26 @@ local function describe(out, mention, index, mentions, words, others)
         end
     end
     for k, other in ipairs(mentions) do
-        if k ~= index and other.to < mention.from and other.to >= first then first = other.to + 1 end
-        if k ~= index and other.from > mention.to and other.from <= last then last = other.from - 1 end
+        if k ~= index and other.to < mention.from and other.to >= first - AROUND then
+            first = math.max(first, (join_between(words, other.to + 1, mention.from - 1) or other.to) + 1)
+        end
+        if k ~= index and other.from > mention.to and other.from <= last + AROUND then
+            last = math.min(last, (join_between(words, mention.to + 1, other.from - 1) or other.from) - 1)
+        end
     end
+    return first, last
+end
+
+-- Adds what is said around a mention; of several words of a kind all.
+local function describe(out, mention, index, mentions, words, others)
+    local first, last = surroundings(mention, index, mentions, words)
+    local before, said = {}, {}
     for _, one in ipairs(others) do
-        if one.from >= first and one.to <= last then
-            local kind = one.what.word
-            out[kind] = out[kind] or table.concat(words, " ", one.from, one.to)
+        local kind, text = one.what.word, table.concat(words, " ", one.from, one.to)
+        if one.from >= first and one.to <= last and one.to > (before[kind] or 0) then
+            before[kind] = one.to
+            if not said[text] then out[kind] = out[kind] and out[kind] .. "; " .. text or text end
+            said[text] = true
         end
     end
 end
@@ -279,7 +303,7 @@ end
 ---@field sentence integer its number in the report, from 1
 ---@field words string the words that name the finding, as they are written
 ---@field cue string? the words that decided besides
----@field severity string? as it is said
+---@field severity string? as it is said; where several are, with "; " between
 ---@field side string?
 ---@field place string?
 
@@ -287,6 +311,7 @@ local function label_words(rules, words, starts, stops, text, add, choice)
     local mentions, cues, others = find_phrases(rules, words)
     if not mentions[1] then return end
     cues = clean_cues(cues, mentions)
+    table.sort(others, earlier)
     for index, cue in ipairs(cues) do
         if cue.what.cue ~= "end" then cue.first, cue.last = reach_of(words, cues, index) end
     end
