@@ -1,16 +1,17 @@
 /* Activations that convolutions, products and batch normalisation apply to their results before they store them:
- * functions that are 0 below 0, and straight up to where they end. Another one is a line in the list; its gradient is that of the elementwise function
- * of the same name, which is computed from the result (kernels/elementwise.h). */
+ * functions that have one slope below 0, and go straight up to where they end. Another one is a line in the list; its gradient is that
+ * of the elementwise function of the same name, which is computed from the result (kernels/elementwise.h). */
 #ifndef LX_ACTIVATION_H
 #define LX_ACTIVATION_H
 
-/* X(name, the largest result) */
+/* X(name, slope below 0, the largest result) */
 #define ACTIVATIONS_IN_PASSING(X) \
-    X(relu, INFINITY) \
-    X(relu6, 6.0f)
+    X(relu, 0.0f, INFINITY) \
+    X(relu6, 0.0f, 6.0f) \
+    X(leaky, 0.1f, INFINITY)
 
 /* ACTIVATION_none is no activation. */
-#define ACTIVATION_NUMBER(name, most) ACTIVATION_##name,
+#define ACTIVATION_NUMBER(name, slope, most) ACTIVATION_##name,
 enum { ACTIVATION_none, ACTIVATIONS_IN_PASSING(ACTIVATION_NUMBER) ACTIVATION_COUNT };
 #undef ACTIVATION_NUMBER
 
@@ -18,16 +19,36 @@ enum { ACTIVATION_none, ACTIVATIONS_IN_PASSING(ACTIVATION_NUMBER) ACTIVATION_COU
 
 static LX_ITEM float most_of_activation(int activation)
 {
-#define ACTIVATION_MOST(name, most) activation == ACTIVATION_##name ? (most) :
+#define ACTIVATION_MOST(name, slope, most) activation == ACTIVATION_##name ? (most) :
     return ACTIVATIONS_IN_PASSING(ACTIVATION_MOST) 0.0f;
 #undef ACTIVATION_MOST
+}
+
+static LX_ITEM float slope_of_activation(int activation)
+{
+#define ACTIVATION_SLOPE(name, slope, most) activation == ACTIVATION_##name ? (slope) :
+    return ACTIVATIONS_IN_PASSING(ACTIVATION_SLOPE) 0.0f;
+#undef ACTIVATION_SLOPE
+}
+
+/* Below 0. A slope of 0 gives 0 of -infinity too. */
+static LX_ITEM float below_zero(float value, int activation)
+{
+    const float slope = slope_of_activation(activation);
+    return slope == 0.0f ? 0.0f : value * slope;
+}
+
+static LX_ITEM lanes lanes_below_zero(lanes value, int activation)
+{
+    const float slope = slope_of_activation(activation);
+    return slope == 0.0f ? splat(0.0f) : value * splat(slope);
 }
 
 /* NaN stays what it is. */
 static LX_ITEM float activate(float value, int activation)
 {
     const float most = most_of_activation(activation);
-    return activation == ACTIVATION_none ? value : value < 0.0f ? 0.0f : value > most ? most : value;
+    return activation == ACTIVATION_none ? value : value < 0.0f ? below_zero(value, activation) : value > most ? most : value;
 }
 
 static LX_ITEM lanes activate_lanes(lanes value, int activation)
@@ -35,7 +56,7 @@ static LX_ITEM lanes activate_lanes(lanes value, int activation)
     const lanes most = splat(most_of_activation(activation));
     if (activation == ACTIVATION_none)
         return value;
-    value = choose_lanes(value < splat(0.0f), splat(0.0f), value);
+    value = choose_lanes(value < splat(0.0f), lanes_below_zero(value, activation), value);
     return choose_lanes(value > most, most, value);
 }
 
@@ -44,7 +65,7 @@ static LX_ITEM float through_activation(float gradient, float value, int activat
 {
     const float most = most_of_activation(activation);
     const float below = value < most || most == INFINITY ? gradient : 0.0f;
-    return activation == ACTIVATION_none ? gradient : value > 0.0f ? below : 0.0f;
+    return activation == ACTIVATION_none ? gradient : value > 0.0f ? below : below_zero(gradient, activation);
 }
 
 static LX_ITEM lanes lanes_through_activation(lanes gradient, lanes value, int activation)
@@ -52,9 +73,10 @@ static LX_ITEM lanes lanes_through_activation(lanes gradient, lanes value, int a
     const float most = most_of_activation(activation);
     if (activation == ACTIVATION_none)
         return gradient;
+    const lanes below = lanes_below_zero(gradient, activation);
     if (most != INFINITY)
         gradient = choose_lanes(value < splat(most), gradient, splat(0.0f));
-    return choose_lanes(value > splat(0.0f), gradient, splat(0.0f));
+    return choose_lanes(value > splat(0.0f), gradient, below);
 }
 
 #endif

@@ -41,6 +41,7 @@ typedef struct {
 #define ACTIVATION_OPS(X) \
     X(relu, 1, a > 0.0f ? a : (a != a ? a : 0.0f), y, a > 0.0f ? b : 0.0f) \
     X(relu6, 1, cut_off(a, 6.0f), y, a > 0.0f && a < 6.0f ? b : 0.0f) \
+    X(leaky, 1, a > 0.0f ? a : a * 0.1f, y, a > 0.0f ? b : b * 0.1f) \
     X(hardsigmoid, 0, cut_off(a + 3.0f, 6.0f) / 6.0f, x, a > -3.0f && a < 3.0f ? b / 6.0f : 0.0f) \
     X(hardswish, 1, a * cut_off(a + 3.0f, 6.0f) / 6.0f, x, a <= -3.0f ? 0.0f : a < 3.0f ? b * (a / 3.0f + 0.5f) : b) \
     X(silu, 1, a * logistic(a), x, b * logistic(a) * (1.0f + a * (1.0f - logistic(a))))

@@ -92,10 +92,16 @@ for _, device in ipairs(devices) do
 
         it("activates what batch normalisation gives in the same pass, with the same bits", function()
             for _, shape in ipairs {{2, 19, 5, 7}, {3, 16, 9, 1}, {1, 3, 1, 2}} do
-                local cases = {{nn.ReLU()}, {nn.ReLU6()}, {nn.ReLU(), affine = false}, {nn.ReLU6(), eval = true}}
+                local cases = {
+                    {nn.ReLU()}, {nn.ReLU6()}, {nn.ReLU(), affine = false}, {nn.ReLU6(), eval = true},
+                    {nn.LeakyReLU(0.1)}, {nn.LeakyReLU(0.1), eval = true, class = nn.DarknetBatchNorm2d},
+                    {nn.LeakyReLU(0.1), class = nn.DarknetBatchNorm2d},
+                    {nn.LeakyReLU(0.1), class = nn.DarknetBatchNorm2d, root = "outside", eval = true},
+                }
                 for _, case in ipairs(cases) do
                     lx.manual_seed(5)
-                    local layer = nn.BatchNorm2d(shape[2], {affine = case.affine})
+                    local layer = (case.class or nn.BatchNorm2d)(shape[2], case.class and {root = case.root}
+                        or {affine = case.affine})
                     lx.no_grad(function()
                         layer.running_mean:copy_(lx.rand(shape[2]) * 2 - 1)
                         layer.running_var:copy_(lx.rand(shape[2]) * 3 + 0.2)
@@ -115,7 +121,10 @@ for _, device in ipairs(devices) do
                     local found
                     local report = lx.profile(function() found = step(net, nn.fuse(net), x) end, {device = device})
                     all_equal(found, expected)
-                    for _, row in ipairs(report.rows) do assert.is_nil(row.name:find("relu")) end
+                    for _, row in ipairs(report.rows) do
+                        assert.is_nil(row.name:find("relu"))
+                        assert.is_nil(row.name:find("leaky"))
+                    end
                 end
             end
         end)
@@ -140,7 +149,7 @@ for _, device in ipairs(devices) do
                 return found, count
             end
             for _, shape in ipairs {{2, 19, 5, 7}, {3, 16, 9, 1}, {1, 3, 1, 2}} do
-                for _, activation in ipairs {false, nn.ReLU(), nn.ReLU6()} do
+                for _, activation in ipairs {false, nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.1)} do
                     for _, training in ipairs {true, false} do
                         lx.manual_seed(5)
                         local net = nn.Sequential(Block(shape[2], activation or nil))
@@ -429,6 +438,24 @@ describe("a fused network", function()
             assert.is_true(lx.equal(lx.no_grad(view, x), lx.no_grad(compiled, x)))
         end
         assert.equal(3, compiled:facts().replays)
+    end)
+
+    it("takes a leaky ReLU into the layer before it where its slope is that of the kernels", function()
+        local function kernels(layer, slope)
+            lx.manual_seed(3)
+            local net, names = nn.Sequential(layer, nn.LeakyReLU(slope)), {}
+            local x = lx.randn(layer.in_features and {3, 8} or {2, 8, 5, 6})
+            local found
+            for _, row in ipairs(lx.profile(function() found = lx.no_grad(nn.fuse(net), x) end).rows) do
+                names[#names + 1] = row.name
+            end
+            assert.is_true(largest_difference(found, net(x)) < 1e-5)
+            return table.concat(names, " ")
+        end
+        for _, layer in ipairs {nn.Conv2d(8, 16, 3, {padding = 1}), nn.Conv2d(8, 6, 1), nn.Linear(8, 5)} do
+            assert.is_nil(kernels(layer, 0.1):find("leaky") or kernels(layer, 0.1):find("where"))
+            assert.is_truthy(kernels(layer, 0.2):find("where"))
+        end
     end)
 
     it("is what training and prediction compute, unless exactness is asked for", function()

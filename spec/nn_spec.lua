@@ -1180,6 +1180,7 @@ describe("an activation", function()
             return (("%g %g %g"):format(table.unpack(x[name](x):totable())):gsub("%-nan", "nan"))
         end
         assert.equal("0 6 nan", far "relu6")
+        assert.equal("-inf inf nan", far "leaky")
         assert.equal("0 1 nan", far "hardsigmoid")
         assert.equal("nan inf nan", far "hardswish")
         local function slopes(name, numbers)
@@ -1188,9 +1189,27 @@ describe("an activation", function()
             return x.grad:totable()
         end
         assert.same({0, 0, 1, 1, 0, 0}, slopes("relu6", {-1, 0, 0.5, 5.5, 6, 7}))
+        local tenth = lx.tensor(0.1):item()
+        assert.same({tenth, tenth, 1, 1}, slopes("leaky", {-1, 0, 0.5, 7}))
         assert.same({0, 0, 0.5, 1.25, 1, 1}, slopes("hardswish", {-4, -3, 0, 2.25, 3, 7}))
         local sixth = lx.tensor(1 / 6):item()
         assert.same({0, 0, sixth, sixth, 0, 0}, slopes("hardsigmoid", {-4, -3, -2.5, 2.5, 3, 4}))
+    end)
+
+    it("leaky is the general one with its slope, bit for bit", function()
+        local dy, numbers = lx.randn(3, 5, 4, 6), lx.randn(3, 5, 4, 6)
+        local function both(f)
+            local x = numbers:clone():requires_grad_()
+            local y = f(x)
+            y:backward(dy)
+            return {y, x.grad}
+        end
+        for _, slope in ipairs {0.1, 0.3} do
+            local found = both(function(x) return F.leaky_relu(x, slope) end)
+            for i, expected in ipairs(both(function(x) return lx.where(x:gt(0), x, x * slope) end)) do
+                assert.is_true(lx.equal(expected, found[i]))
+            end
+        end
     end)
 
     it("of a convolution or product is named, and only one", function()

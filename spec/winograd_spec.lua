@@ -55,10 +55,12 @@ local function check(device, shape, out, options)
     local text = ("%s to %d, padding %s"):format(table.concat(shape, "x"), out, tostring(options.padding))
     assert_near(y, by_winograd(device, function() return core.conv2d(there, far_w, far_b, rectified) end),
         TOLERANCE.forward, text)
-    local cut = {padding = options.padding, activation = "relu6"} -- of the same sums, so to the last bit
-    assert.is_true(lx.equal(by_winograd(device, function()
-        return core.unary("relu6", core.conv2d(there, far_w, far_b, {padding = options.padding}))
-    end), by_winograd(device, function() return core.conv2d(there, far_w, far_b, cut) end)), text)
+    for _, name in ipairs {"relu6", "leaky"} do
+        local activated = {padding = options.padding, activation = name} -- of the same sums, so to the last bit
+        assert.is_true(lx.equal(by_winograd(device, function()
+            return core.unary(name, core.conv2d(there, far_w, far_b, {padding = options.padding}))
+        end), by_winograd(device, function() return core.conv2d(there, far_w, far_b, activated) end)), text)
+    end
     assert_near(dw, by_winograd(device, function()
         return core.conv2d_backward_weight(there, far_dy, w.shape, options)
     end), TOLERANCE.weight, text .. ", gradient of the weight")

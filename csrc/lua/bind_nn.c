@@ -7,7 +7,7 @@
 
 /* ---- convolution -------------------------------------------------------------------------------------------- */
 
-#define NAME_OF_ACTIVATION(name, most) #name,
+#define NAME_OF_ACTIVATION(name, slope, most) #name,
 static const char *const activations[] = {"none", ACTIVATIONS_IN_PASSING(NAME_OF_ACTIVATION) NULL};
 
 int lx_opt_activation(lua_State *L, int arg)

@@ -51,6 +51,7 @@ local statistics = require "luxel.statistics"
 ---@field sigmoid fun(t: Tensor): Tensor 1/(1 + e^-x); `sigmoid_` in place
 ---@field relu fun(t: Tensor): Tensor max(0, x); `relu_` in place
 ---@field relu6 fun(t: Tensor): Tensor min(max(0, x), 6) (Krizhevsky 2010); `relu6_` in place
+---@field leaky fun(t: Tensor): Tensor x where positive, x / 10 elsewhere, darknet's leaky ReLU; `leaky_` in place
 ---@field hardsigmoid fun(t: Tensor): Tensor min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardsigmoid_` in place
 ---@field hardswish fun(t: Tensor): Tensor x min(max(0, x + 3), 6) / 6 (Howard et al. 2019); `hardswish_` in place
 ---@field silu fun(t: Tensor): Tensor x / (1 + e^-x) (Elfwing et al. 2018); `silu_` in place

@@ -202,6 +202,7 @@ for name, f in UNARY.items():
 # Functions that bend or end far from 0, of images: the layout of convolutions is tested as well.
 for name in ("relu6", "hardsigmoid", "hardswish", "silu"):
     case(f"unary/{name}", lambda x, f=getattr(F, name): f(x), x=lambda rng: 3 * distinct(2, 5, 3, 7)(rng))
+case("unary/leaky", lambda x: F.leaky_relu(x, 0.1), x=distinct(2, 19, 3, 2))
 for name in ("sqrt", "rsqrt", "reciprocal", "log", "log1p"):
     case(f"unary/{name}", lambda x, f=getattr(torch, name): f(x), x=positive(3, 5, 7))
 case("unary/images", lambda x: torch.exp(x).sqrt(), x=values(2, 19, 3, 5))
@@ -647,6 +648,8 @@ case("conv2d/relu6", lambda input, weight, bias: F.relu6(F.conv2d(input, weight,
      input=values(1, 5, 9, 7), weight=values(18, 5, 3, 3), bias=values(18))
 case("conv2d/relu6_groups", lambda input, weight, bias: F.relu6(F.conv2d(input, weight, bias, padding=1, groups=5)),
      input=values(2, 5, 7, 6), weight=values(5, 1, 3, 3), bias=values(5))
+case("conv2d/leaky", lambda input, weight, bias: F.leaky_relu(F.conv2d(input, weight, bias, padding=1), 0.1),
+     input=values(1, 5, 9, 7), weight=values(18, 5, 3, 3), bias=values(18))
 case("conv2d/relu6_max_pool",
      lambda input, weight, bias: F.max_pool2d(F.relu6(F.conv2d(input, weight, bias, padding=1)), 2),
      input=values(2, 3, 7, 9), weight=values(18, 3, 3, 3), bias=values(18))
@@ -956,6 +959,8 @@ def small_network(x, w1, b1, w2, b2, w3, b3):
 case("chain/conv_relu_pool_conv_linear", small_network, x=values(2, 1, 13, 15), w1=values(18, 1, 3, 3), b1=values(18),
      w2=values(17, 18, 3, 3), b2=values(17), w3=values(2, 17), b3=values(2))
 case("chain/linear_relu", lambda x, w, b: F.relu(F.linear(x, w, b)), x=coarse(5, 7), w=coarse(19, 7),
+     b=off_the_grid(coarse(19)))
+case("chain/linear_leaky", lambda x, w, b: F.leaky_relu(F.linear(x, w, b), 0.1), x=coarse(5, 7), w=coarse(19, 7),
      b=off_the_grid(coarse(19)))
 case("chain/linear_relu6", lambda x, w, b: F.relu6(F.linear(x, w, b)), x=coarse(5, 7), w=coarse(19, 7),
      b=off_the_grid(coarse(19)))

@@ -1348,6 +1348,14 @@ function Tensor:item() end
 ---@return Tensor
 function Tensor:le(other) end
 
+--- x where positive, x / 10 elsewhere, darknet's leaky ReLU; `leaky_` in place
+---@return Tensor
+function Tensor:leaky() end
+
+--- x where positive, x / 10 elsewhere, darknet's leaky ReLU, in place
+---@return Tensor
+function Tensor:leaky_() end
+
 --- natural logarithm; `log_` in place
 ---@return Tensor
 function Tensor:log() end
@@ -2271,6 +2279,16 @@ function lx.keep(...) end
 ---@param other Tensor|number
 ---@return Tensor
 function lx.le(t, other) end
+
+--- x where positive, x / 10 elsewhere, darknet's leaky ReLU; `leaky_` in place
+---@param t Tensor
+---@return Tensor
+function lx.leaky(t) end
+
+--- x where positive, x / 10 elsewhere, darknet's leaky ReLU, in place
+---@param t Tensor
+---@return Tensor
+function lx.leaky_(t) end
 
 --- n numbers from a to b, both included, evenly spaced.
 ---@param a number
@@ -4456,6 +4474,7 @@ function lx.nn.LSTM(input_size, hidden_size, options) end
 function lx.nn.LayerNorm(shape, options) end
 
 ---@class LeakyReLU: Module
+local LeakyReLU = {}
 
 --- `nn.LeakyReLU(0.1)`
 ---@param slope? number? where negative, 0.01
@@ -4772,17 +4791,21 @@ function lx.nn.summary(net, shape, options) end
 
 --- The same with something added to it and an activation after that, in one pass over memory: what `nn.fuse` calls.
 ---@param x? Tensor [N,channels,H,W]
----@param activation? "relu"|"relu6"|nil
+---@param activation? "leaky"|"relu"|"relu6"|nil
 ---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
 function BatchNorm2d:activated(x, activation, addend) end
 
---- The same with something added to it and an activation after that.
+--- The same with something added to it and an activation after that, in one pass over memory where it can be.
 ---@param x? Tensor [N,channels,H,W]
----@param activation? "relu"|"relu6"|nil
+---@param activation? "leaky"|"relu"|"relu6"|nil
 ---@param addend? Tensor? of the shape of x
 ---@return Tensor of the shape of x
 function DarknetBatchNorm2d:activated(x, activation, addend) end
+
+--- Its name among the activations that convolutions compute in passing (kernels/activation.h), where it is one.
+---@return string?
+function LeakyReLU:activation() end
 
 --- Adds a module at the end.
 ---@param module Module
@@ -4843,7 +4866,7 @@ function lx.nn.functional.avg_pool2d(x, kernel, options) end
 ---@param running_var? Tensor? [C] likewise
 ---@param weight? Tensor? [C]
 ---@param bias? Tensor? [C]
----@param options? {training?: boolean, momentum?: number, eps?: number, addend?: Tensor, activation?: "relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's shape, is added to the result; activation: is applied to it then; all in the same pass
+---@param options? {training?: boolean, momentum?: number, eps?: number, addend?: Tensor, activation?: "leaky"|"relu"|"relu6"} training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's shape, is added to the result; activation: is applied to it then; all in the same pass
 ---@return Tensor y of x's shape
 function lx.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, options) end
 
@@ -4878,7 +4901,7 @@ function lx.nn.functional.conv1d(x, weight, bias, options) end
 ---@param x Tensor [N,C,H,W]
 ---@param weight Tensor [O,C/groups,KH,KW]
 ---@param bias? Tensor? [O]
----@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, activation?: "relu"|"relu6", max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[], ceil_mode?: boolean}} stride, dilation, groups: default 1; padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu"; max_pool: with an activation only, then pools it, after ReLU without keeping it
+---@param options? {stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, relu?: boolean, activation?: "leaky"|"relu"|"relu6", max_pool?: {kernel: integer|integer[], stride?: integer|integer[], padding?: integer|integer[], ceil_mode?: boolean}} stride, dilation, groups: default 1; padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu"; max_pool: with an activation only, then pools it, after ReLU without keeping it
 ---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
 function lx.nn.functional.conv2d(x, weight, bias, options) end
 
@@ -5013,7 +5036,7 @@ function lx.nn.functional.leaky_relu(x, slope) end
 ---@param x Tensor [...,I]
 ---@param weight Tensor [O,I]
 ---@param bias? Tensor? [O]
----@param options? {relu?: boolean, activation?: "relu"|"relu6"} activation: is applied to the result in the same pass; relu: true for activation = "relu"
+---@param options? {relu?: boolean, activation?: "leaky"|"relu"|"relu6"} activation: is applied to the result in the same pass; relu: true for activation = "relu"
 ---@return Tensor y [...,O]
 function lx.nn.functional.linear(x, weight, bias, options) end
 

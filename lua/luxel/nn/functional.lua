@@ -93,9 +93,9 @@ end
 ---@param weight Tensor [O,C/groups,KH,KW]
 ---@param bias Tensor? [O]
 ---@param options {stride: integer|integer[], padding: integer|integer[], dilation: integer|integer[],
---- groups: integer, relu: boolean, activation: "relu"|"relu6", max_pool: table?}? stride, dilation, groups: default 1;
---- padding: default 0; activation: is applied to the result in the same pass; relu: true for activation = "relu";
---- max_pool: with an activation only, then pools it, after ReLU without keeping it
+--- groups: integer, relu: boolean, activation: "leaky"|"relu"|"relu6", max_pool: table?}? stride, dilation, groups:
+--- default 1; padding: default 0; activation: is applied to the result in the same pass; relu: true for activation =
+--- "relu"; max_pool: with an activation only, then pools it, after ReLU without keeping it
 ---@return Tensor y [N,O,H',W'], H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down
 function F.conv2d(x, weight, bias, options)
     options = options or NO_OPTIONS
@@ -180,8 +180,8 @@ end
 ---@param x Tensor [...,I]
 ---@param weight Tensor [O,I]
 ---@param bias Tensor? [O]
----@param options {relu: boolean, activation: "relu"|"relu6"}? activation: is applied to the result in the same pass;
---- relu: true for activation = "relu"
+---@param options {relu: boolean, activation: "leaky"|"relu"|"relu6"}? activation: is applied to the result in the same
+--- pass; relu: true for activation = "relu"
 ---@return Tensor y [...,O]
 function F.linear(x, weight, bias, options)
     check.float("linear", "input", x)
@@ -455,9 +455,9 @@ end
 ---@param running_var Tensor? [C] likewise
 ---@param weight Tensor? [C]
 ---@param bias Tensor? [C]
----@param options {training: boolean, momentum: number, eps: number, addend: Tensor?, activation: "relu"|"relu6"}?
---- training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's shape, is added to the result;
---- activation: is applied to it then; all in the same pass
+---@param options {training: boolean, momentum: number, eps: number, addend: Tensor?, activation:
+--- "leaky"|"relu"|"relu6"}? training: default false; momentum: default 0.1; eps: default 1e-5; addend: of x's
+--- shape, is added to the result; activation: is applied to it then; all in the same pass
 ---@return Tensor y of x's shape
 function F.batch_norm(x, running_mean, running_var, weight, bias, options)
     local name, shape = "batch_norm", x.shape
@@ -619,6 +619,7 @@ end
 ---@return Tensor of the shape of x
 function F.leaky_relu(x, slope)
     check.float("leaky_relu", "input", x)
+    if slope == 0.1 then return x:leaky() end -- the slope of darknet's networks, which has kernels of its own
     return lx.where(x:gt(0), x, x * (slope or 0.01))
 end
 
@@ -692,7 +693,7 @@ end
 
 -- ---- declarations ---------------------------------------------------------------------------------------------
 
-local in_passing = {} -- "relu"|"relu6"
+local in_passing = {} -- "leaky"|"relu"|"relu6"
 for name in pairs(core.activations_in_passing()) do in_passing[#in_passing + 1] = ("%q"):format(name) end
 table.sort(in_passing)
 local IN_PASSING <const> = table.concat(in_passing, "|")

@@ -3,8 +3,8 @@
 -- `nn.fuse(net)` is a view of the network: calling it computes the same function with the same parameters, and while it
 -- does, every Sequential inside (nested ones, and those of networks made by `nn.class`) is computed here:
 --
---   - Conv2d, Linear or BatchNorm2d and the ReLU or ReLU6 after it are one operation, and so are Conv2d, ReLU and a
---     MaxPool2d(2); of BatchNorm2d also with `nn.plus` before the activation, or alone;
+--   - Conv2d, Linear or BatchNorm2d and the ReLU, ReLU6 or LeakyReLU(0.1) after it are one operation, and so are
+--     Conv2d, ReLU and a MaxPool2d(2); of BatchNorm2d also with `nn.plus` before the activation, or alone;
 --   - a BatchNorm2d that uses its running statistics goes into the weights of the Conv2d before it, where no gradients
 --     are wanted;
 --   - a result that only passes from one built-in layer to the next is freed at once.
@@ -54,6 +54,7 @@ local IN_PASSING <const> = core.activations_in_passing()
 local function activation_of(module)
     if module == nil or not is_built_in(module) then return nil end
     local name = getmetatable(module).class.activation
+    if type(name) == "function" then name = name(module) end
     return IN_PASSING[name] and name or nil
 end
 
@@ -180,7 +181,7 @@ end
 
 local function normalise(modules, i, x)
     local layer, after = modules[i], i + 1
-    if not is_plain(layer, norm.BatchNorm2d) then return nil end
+    if not is_plain(layer, norm.BatchNorm2d) and not is_plain(layer, norm.DarknetBatchNorm2d) then return nil end
     local addend = addend_of(modules[after], x)
     if addend then after = after + 1 end
     local activation = activation_of(modules[after])

@@ -125,7 +125,7 @@ end
 
 --- The same with something added to it and an activation after that, in one pass over memory: what `nn.fuse` calls.
 ---@param x Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"|nil
+---@param activation "leaky"|"relu"|"relu6"|nil
 ---@param addend Tensor? of the shape of x
 ---@return Tensor of the shape of x
 function BatchNorm2d:activated(x, activation, addend)
@@ -179,32 +179,32 @@ end
 
 ---@param x Tensor [N,channels,H,W]
 ---@return Tensor of the shape of x
-function DarknetBatchNorm2d:forward(x)
-    check.float(self, "input", x, {"N", self.channels, "H", "W"})
-    local mean, var, count = self.running_mean, self.running_var, x:numel() // self.channels
-    if not learns_statistics(self) then
-        if self.root == "inside" then return F.batch_norm(x, mean, var, self.weight, self.bias, {eps = self.eps}) end
-        return F.batch_norm(x, mean, (var:sqrt() + self.eps):pow(2), self.weight, self.bias, {eps = 0})
-    elseif count < 2 then
-        check.fail(self, "training needs more than one value per channel, input is %s", check.shape_text(x.shape))
-    end
-    if self.root == "outside" then return normalise_outside(self, x, count) end
-    -- (x - mean) / sqrt(b N/(N-1) + eps), b the biased variance, by the function of that one
-    local share = (count - 1) / count
-    return F.batch_norm(x, mean, var, self.weight * share ^ 0.5, self.bias, {
-        training = true, momentum = momentum_of(self), eps = self.eps * share,
-    })
-end
+function DarknetBatchNorm2d:forward(x) return self:activated(x) end
 
---- The same with something added to it and an activation after that.
+--- The same with something added to it and an activation after that, in one pass over memory where it can be.
 ---@param x Tensor [N,channels,H,W]
----@param activation "relu"|"relu6"|nil
+---@param activation "leaky"|"relu"|"relu6"|nil
 ---@param addend Tensor? of the shape of x
 ---@return Tensor of the shape of x
 function DarknetBatchNorm2d:activated(x, activation, addend)
-    local y = self(x)
-    if addend then y = y + addend end
-    return activation and F[activation](y) or y
+    check.float(self, "input", x, {"N", self.channels, "H", "W"})
+    local mean, var, count = self.running_mean, self.running_var, x:numel() // self.channels
+    local inside, options = self.root == "inside", {eps = self.eps, activation = activation, addend = addend}
+    if not learns_statistics(self) then
+        if not inside then var, options.eps = (var:sqrt() + self.eps):pow(2), 0 end
+        return F.batch_norm(x, mean, var, self.weight, self.bias, options)
+    elseif count < 2 then
+        check.fail(self, "training needs more than one value per channel, input is %s", check.shape_text(x.shape))
+    end
+    if not inside then
+        local y = normalise_outside(self, x, count)
+        if addend then y = y + addend end
+        return activation and F[activation](y) or y
+    end
+    -- (x - mean) / sqrt(b N/(N-1) + eps), b the biased variance, by the function of that one
+    local share = (count - 1) / count
+    options.training, options.momentum, options.eps = true, momentum_of(self), self.eps * share
+    return F.batch_norm(x, mean, var, self.weight * share ^ 0.5, self.bias, options)
 end
 
 function DarknetBatchNorm2d:extra()

@@ -434,6 +434,10 @@ function LeakyReLU:forward(x)
     return F.leaky_relu(x, self.slope)
 end
 
+--- Its name among the activations that convolutions compute in passing (kernels/activation.h), where it is one.
+---@return string?
+function LeakyReLU:activation() return self.slope == 0.1 and "leaky" or nil end
+
 function LeakyReLU:extra() return ("%g"):format(self.slope) end
 
 declare(LeakyReLU, {init = "slope: finite?", forward = "x: any?"})
