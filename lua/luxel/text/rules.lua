@@ -19,8 +19,8 @@ local rule_file = require "luxel.text.rule_file"
 local VALUES <const> = {present = 1, absent = 0, doubt = -1, ["not"] = "not"}
 local CUES <const> = {
     ["deny before"] = true, ["deny next"] = true, ["deny after"] = true, ["deny around"] = true,
-    ["doubt before"] = true, ["doubt near"] = true, ["doubt after"] = true, ["doubt around"] = true, ["doubt beside"] = true,
-    ["choice before"] = true, ["choice beside"] = true,
+    ["doubt before"] = true, ["doubt near"] = true, ["doubt after"] = true, ["doubt around"] = true,
+    ["doubt beside"] = true, ["choice before"] = true, ["choice beside"] = true,
     ["aside before"] = true, ["aside near"] = true, ["aside after"] = true, ["end"] = true, ["end deny"] = true,
     ["nothing"] = true,
 }

@@ -21,7 +21,7 @@ local KINDS <const> = {
         "clinical data", "clinical details", "clinical question",
     },
     comparison = {"comparison", "comparisons", "comparison study", "prior study", "prior studies"},
-    technique = {"technique", "exam", "examination", "procedure", "study", "views"},
+    technique = {"technique", "exam", "examination", "procedure"},
 }
 local LONGEST <const> = 48 -- bytes before a colon in which a heading is looked for
 
