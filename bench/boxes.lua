@@ -291,7 +291,7 @@ local RATES <const> = {0.25, 0.5, 1, 2}
 
 local function froc_row(title, set, found)
     local truth, detections, images = detection.entries(set, found)
-    local marks = detection.marks(truth, detections, images, set.groups)
+    local marks = detection.marks(truth, detections, images, {patients = set.groups})
     local froc, cells = assert(lx.metrics.froc_intervals(marks, {rates = RATES})), {}
     for k, point in ipairs(froc.points) do cells[k] = with_interval(point.sensitivity, point) end
     local merit = lx.metrics.jafroc(marks)

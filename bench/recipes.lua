@@ -98,6 +98,7 @@ local RECIPES <const> = {
     lungs_equalized = with {augment = "style", views = LUNGS, enhance = {{"equalize"}}},
     lungs_ssl = with {augment = "style", views = LUNGS}, -- --weights of examples/self_supervised.lua
     lungs_distilled = with {augment = "style", views = LUNGS, distilled = true},
+    lungs_unmarked = with {augment = "style", views = LUNGS, unmarked = true}, -- letters painted over
     lungs_masked = with {augment = "style", views = LUNGS, masked = true},
     both = with {augment = "style", views = BOTH, epochs = 2},
     both_long = with {augment = "style", views = BOTH, epochs = 4},
@@ -119,18 +120,43 @@ end
 
 local GROWN <const> = 0.05 -- of the width, by which masks are larger than the lungs that were found
 
--- The films of a frame as a dataset of the part with both lungs, black where there is no lung.
-local function load_masked(frame)
-    local images, size = {}, lungs.size
-    local shape = 2 * math.floor(size * GROWN) + 1
+-- The part with both lungs of a film, black where there is no lung.
+local function masked_part(film, path)
+    local mask = assert(lungs:predict(path)).mask:view {1, film.shape[2], film.shape[3]}
+    mask = lx.vision.dilate(mask, 2 * math.floor(film.shape[3] * GROWN / 2) + 1, {shape = "ellipse"})
+    local part, box = lx.vision.lung_crop(film)
+    local inside = lx.vision.resize(lx.vision.crop(mask, box), recipe.size, recipe.size):float():ge(128)
+    return (lx.vision.resize(part, recipe.size, recipe.size):float() * inside:float()):to("uint8")
+end
+
+local AROUND <const> = 2 -- pixels around a marker that go with it
+
+-- The part with both lungs of a film, whose letters have the mean level of what is beside them.
+local function unmarked_part(film)
+    local height, width = film.shape[2], film.shape[3]
+    local clean = film:clone()
+    for _, box in ipairs(lx.vision.find_markers(film)) do
+        local x, y = math.max(box.x - AROUND, 0), math.max(box.y - AROUND, 0)
+        local right, bottom = math.min(box.x + box.w + AROUND, width), math.min(box.y + box.h + AROUND, height)
+        local inner = clean:narrow(2, y + 1, bottom - y):narrow(3, x + 1, right - x)
+        local level, across, down = 0, right - x, bottom - y
+        for _, edge in ipairs {inner:narrow(2, 1, 1), inner:narrow(2, down, 1)} do
+            level = level + edge:float():sum():item()
+        end
+        for _, edge in ipairs {inner:narrow(3, 1, 1), inner:narrow(3, across, 1)} do
+            level = level + edge:float():sum():item()
+        end
+        inner:fill_(math.floor(level / (2 * (across + down)) + 0.5))
+    end
+    return lx.vision.resize(lx.vision.crop(clean, lx.vision.find_lungs(film)), recipe.size, recipe.size)
+end
+
+-- The films of a frame as a dataset of what `part_of_film` makes of each.
+local function load_parts(frame, part_of_film)
+    local images = {}
     for i, path in ipairs(frame.path) do
         local film = assert(lx.vision.load(path, {bits = 8}))
-        local found = assert(lungs:predict(lx.vision.resize(film, size, size))).mask:view {1, size, size}
-        local mask = lx.vision.resize(lx.vision.dilate(found, shape, {shape = "ellipse"}), film.shape[2], film.shape[3])
-        local part, box = lx.vision.lung_crop(film)
-        part = lx.vision.resize(part, recipe.size, recipe.size)
-        local inside = lx.vision.resize(lx.vision.crop(mask, box), recipe.size, recipe.size):float():ge(128)
-        images[i] = (part:float() * inside:float()):to("uint8"):view {1, 1, recipe.size, recipe.size}
+        images[i] = part_of_film(film, path):view {1, 1, recipe.size, recipe.size}
     end
     return lx.data.dataset {
         images = lx.cat(images), labels = lx.tensor(frame.label):view {#frame}, patients = frame.group,
@@ -139,7 +165,8 @@ local function load_masked(frame)
 end
 
 local function load(frame, view)
-    if recipe.masked and view == "lungs" then return load_masked(frame) end
+    if recipe.masked and view == "lungs" then return load_parts(frame, masked_part) end
+    if recipe.unmarked and view == "lungs" then return load_parts(frame, unmarked_part) end
     return assert(frame:load {size = recipe.size, crop = view == "lungs" and "lungs" or nil})
 end
 

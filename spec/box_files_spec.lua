@@ -162,10 +162,20 @@ describe("box_frame", function()
             {csv("image,x,y,w\n"), "there is no column 'h'; the columns are image, x, y, w"},
             {csv(CSV:gsub("10,8,nodule,40,20", "10,8,nodule,80,40")), "row 2: it is of an image of 80 x 40 pixels, and "
                 .. "a.png has 40 x 20"},
+            {csv(head .. row:format "40,5,1,8"), "row 2: of the box from %(40, 5%) to %(41, 13%) nothing is in the "
+                .. "image"},
+            {csv(head .. row:format "4,5,1,8" .. "c,1,1,2,2,\n"), "row 3: its box has no label, and others have"},
+            {csv "image,x,y,w,h,x\na.png,4,5,1,1,9\n", "the column 'x' comes twice"},
+            {csv(head .. "one/a.png,4,5,1,1,mass\ntwo/a.png,4,5,1,1,mass\n"),
+                "row 3: 'one/a.png' and 'two/a.png' would both be the image a.png"},
+            {csv(head .. "sub/a.png,4,5,1,1,mass\n"), "there is no image 'sub/a.png'"},
             {csv(head), "there is no box, and 'classes' does not say"},
             {csv("patientId,x,y,width,height,Target\na,,,,,1\n"), "row 2: Target is '1' and there is no box"},
             {coco('"image_id": 7', '"image_id": 8'), "annotations, 1: there is no image of the id 8"},
             {coco('"category_id": 5', '"category_id": 6'), "annotations, 1: there is no category of the id 6"},
+            {coco('("images": %[)', '%1{"id": 7, "file_name": "sub/d.png"}, '), "images, 2: the id 7 comes twice"},
+            {coco('("categories": %[)', '%1{"id": 5, "name": "x"}, '), "categories, 2: the id 5 comes twice"},
+            {coco('("categories": %[)', '%1{"id": 99, "name": "nodule"}, '), "the name 'nodule' comes twice"},
             {coco("4, 5, 10, 8", "4, 5, 10"), "annotations, 1: bbox: expected 4 numbers, got 3"},
             {coco('"width": 40', '"width": 41'), "images, 1: it is of an image of 41 x 20 pixels"},
             {coco('"categories"', '"kategories"'), "'categories': expected a table, got nil"},
@@ -196,6 +206,13 @@ describe("box_frame", function()
         assert.matches("there is a box of 'mass', which is not one of nodule", message)
         _, message = frame_of(write("boxes.csv", CSV), {negatives = {"a.png"}})
         assert.matches("'negatives': a.png has boxes", message)
+    end)
+
+    it("takes sizes of images that are not said, or 0", function()
+        local frame = assert(frame_of(write("sizes.csv", "image,x,y,w,h,image_width,image_height\na.png,4,5,1,1,,\n"
+            .. "c,1,1,2,2,0,0\n")))
+        assert.equal(1, #told(frame)["sub/c.png"][2])
+        assert.is_nil(frame_of(write("sizes.csv", "image,x,y,w,h,image_width,image_height\na.png,4,5,1,1,41,\n")))
     end)
 
     it("lets a box reach over an edge by rounding, and cuts it off there", function()
@@ -254,6 +271,15 @@ describe("save_boxes", function()
 
     it("says what it cannot write", function()
         local frame = assert(frame_of(write("boxes.csv", CSV)))
+        assert(lx.vision.save(work .. "/images/sub/a.png", lx.zeros({1, 8, 8}, {dtype = "uint8"})))
+        local both = assert(frame_of(write("both.csv", "image,x,y,w,h\na.png,1,1,2,2\nsub/a.png,1,1,2,2\n")))
+        os.remove(work .. "/images/sub/a.png")
+        for format, pattern in pairs {
+            csv = "two images would have the name a.png: .*; the option 'images' says the folder above both",
+            rsna = "two images would have the name a: ",
+        } do
+            assert.error_matches(function() lx.data.save_boxes(work .. "/o.csv", both, {format = format}) end, pattern)
+        end
         assert.error_matches(function()
             lx.data.save_boxes(work .. "/o.csv", frame, {format = "csv", images = "/elsewhere"})
         end, "is not below /elsewhere")

@@ -100,6 +100,18 @@ describe("films cropped to the lungs", function()
             assert.error_matches(function() boxed[name](boxed, {size = 32, crop = "lungs"}) end,
                 ("Frame:%s: options: option 'crop': the frame has boxes"):format(name))
         end
+        -- nor do networks of masks learn from parts: what they answer is laid over the whole film
+        local masks = lx.data.dataset {
+            images = lx.zeros({4, 1, 32, 32}, {dtype = "uint8"}), masks = lx.ones({4, 1, 32, 32}, {dtype = "uint8"}),
+            crop = "lungs",
+        }
+        local unet = lx.models.unet {size = 32}
+        assert.error_matches(function()
+            lx.train.fit {
+                net = unet, optimizer = lx.optim.SGD(unet:parameters(), {lr = 0.1}), train = masks, val = masks,
+                epochs = 1, out = folder .. "/masks", metadata = {model = "unet", size = 32},
+            }
+        end, "input: masks are of whole films, and it is of a part of them")
     end)
 
     it("have maps over the whole picture, which show nothing outside the part", function()

@@ -140,6 +140,30 @@ describe("the threshold of a detector", function()
     end)
 end)
 
+describe("the marks of a detector", function()
+    it("are neither right nor false in a crowd", function()
+        local function at(image, x, more)
+            local out = {image = image, class = 1, box = {x, 10, 10, 10}}
+            for key, value in pairs(more) do out[key] = value end
+            return out
+        end
+        local truth = {at(1, 0, {crowd = true}), at(1, 5, {}), at(2, 0, {crowd = true, box = {0, 0, 90, 90}})}
+        local found = {
+            at(1, 0, {score = 0.9}), at(1, 50, {score = 0.8}), at(2, 40, {score = 0.7}), at(2, 200, {score = 0.6}),
+            at(2, 40, {score = 0.5, class = 2}),
+        }
+        local marks = detection.marks(truth, found, {1, 2}, {patients = {"p", "q"}})
+        assert.same({1, 0}, {marks[1].lesions, marks[2].lesions})
+        assert.same({{score = 0.9, lesion = 1}, {score = 0.8}}, marks[1].marks)
+        assert.same({{score = 0.6}, {score = 0.5}}, marks[2].marks)
+        assert.equal("q", marks[2].patient)
+        -- by the overlap too, of which a mark in a large crowd has little
+        marks = detection.marks(truth, found, {1, 2}, {rule = 0.5})
+        assert.same({{score = 0.8}}, marks[1].marks)
+        assert.same({{score = 0.6}, {score = 0.5}}, marks[2].marks)
+    end)
+end)
+
 describe("mosaics", function()
     local HEIGHT <const>, WIDTH <const> = 17, 22
 
@@ -745,6 +769,49 @@ describe("luxel detect #slow", function()
             .. "'%s/boxes.csv'", LUA, work, folder)
         assert.equal(0, status, errors)
         assert.matches("without %d+ images of patients it was trained on", output)
+    end)
+
+    it("judges classes by their names, and tells images that are named twice apart", function()
+        local folder, path = work .. "/two", work .. "/two.safetensors"
+        local network = {backbone = "cnn", stride = 8, width = 16, anchors = {{2, 2}}}
+        lx.manual_seed(3)
+        local net = lx.models.yolo_lite {backbone = "cnn", stride = 8, width = 16, anchors = {{2, 2}}, outputs = 2}
+        lx.no_grad(function()
+            net.output.weight:mul_(30)
+            net.output.bias:narrow(1, 5, 1):fill_(0)
+        end)
+        assert(lx.checkpoint.save(path, net:state_dict(), {
+            schema = require("luxel.schema").VERSION, task = "detection", version = "test", model = "yolo_lite",
+            size = SIZE, network = network, classes = {"a", "b"}, input = {channels = 1, low = 0, high = 1},
+            normalisation = {mean = 0.5, std = 0.25}, threshold = 0.01, calibration = false, seed = 1, epoch = 1,
+            chosen = {threshold = "fixed", calibration = "none", images = 1},
+        }))
+        lfs.mkdir(folder)
+        local model, lines = assert(lx.predictor.open(path)), {"image,x,y,w,h,label"}
+        local film = lx.data.phantom({n = 1, size = 96}):image(1)
+        assert(lx.vision.save(folder .. "/1.png", film))
+        local answer = assert(model(folder .. "/1.png"))
+        for _, box in ipairs(answer.boxes) do
+            if #lines < 12 then
+                lines[#lines + 1] = ("1.png,%g,%g,%g,%g,%s"):format(box.x, box.y, box.w, box.h, box.label)
+            end
+        end
+        assert(core.write_file(folder .. "/boxes.csv", {table.concat(lines, "\n"), "\n"}))
+        for _, classes in ipairs {"", "--classes a,b", "--classes b,a"} do
+            local status, _, errors = run("%s bin/luxel detect evaluate --model '%s' --data '%s/boxes.csv' %s --json "
+                .. "'%s/two.json'", LUA, path, folder, classes, work)
+            assert.equal(0, status, errors)
+            local report = assert(json.decode(read(work .. "/two.json")))
+            assert.is_true(report.ap50 > 0.99, classes .. ": " .. report.ap50)
+        end
+        local status, _, errors = run("%s bin/luxel detect predict --model '%s' --coco '%s/two.json' '%s/1.png' "
+            .. "'%s/1.png'", LUA, path, work, folder, folder)
+        assert.equal(0, status, errors)
+        local ids = {0, 0}
+        for _, result in ipairs(assert(json.decode(read(work .. "/two.json")))) do
+            ids[result.image_id] = ids[result.image_id] + 1
+        end
+        assert.same({#answer.boxes, #answer.boxes}, ids)
     end)
 
     it("says what is wrong in a line", function()

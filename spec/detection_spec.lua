@@ -681,6 +681,11 @@ describe("decode_region", function()
         for _, score in ipairs(found[1].scores:totable()) do assert.near(sigmoid(4) / 2, score, 1e-6) end
         assert.equal(0, found[2].scores:numel())
         assert.same({0, 4}, {table.unpack(found[2].boxes.shape)})
+        -- sizes that are no numbers any more are those of boxes around the whole image
+        x[{1, 3, 1, 1}], x[{1, 4, 1, 1}] = 800, 95
+        local huge = boxes.decode_region(x, {anchors = {{0.5, 0.25}}, threshold = 0.4})[1]
+        assert.same({1, 2}, (boxes.nms(huge.boxes, huge.scores, {classes = huge.classes})):totable())
+        assert.same({0, 0, 90, 70}, boxes.to_image(huge.boxes, 70, 90):totable()[1])
         assert.error_matches(function() boxes.decode_region(lx.full({1, 7, 1, 1}, 0 / 0), {anchors = {{1, 1}}}) end,
             "NaN")
         assert.error_matches(function() boxes.decode_region(lx.zeros(1, 5, 1, 1), {anchors = {{1, 1}}}) end,

@@ -76,6 +76,17 @@ describe("DICOM:", function()
         assert.same({0.2, 0.25}, info.detector_spacing)
     end)
 
+    it("a spacing that is the detector's too was not corrected for magnification", function()
+        local at_detector = "\x18\0\x64\x11DS"
+        local bytes, count = bytes_of("window/linear"):gsub(at_detector .. "\8\0........",
+            at_detector .. "\10\0000.143\\0.15")
+        assert.equal(1, count)
+        write(bytes)
+        local _, info = lx.vision.load(path)
+        assert.is_nil(info.pixel_spacing)
+        assert.same({0.143, 0.15}, info.detector_spacing)
+    end)
+
     it("YBR becomes RGB", function()
         assert.is_true(apart(assert(load("rgb/ybr", {channels = 3})), golden["rgb/ybr/colours"]) <= 1)
     end)

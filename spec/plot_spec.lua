@@ -180,7 +180,8 @@ describe("a plot", function()
             {{kind = "bar", y = {nan, -2, 0}}}, {{kind = "band", low = {nan, 1}, high = {1, nan}}},
             {{kind = "heatmap", cells = {{nan, 1}, {2, inf}}}}, {{kind = "heatmap", cells = {}}},
             {{kind = "line", y = {1e300, -1e300, 1e308}}}, {{kind = "line", y = {1e-300, 2e-300}}},
-            {{kind = "line", y = {1e9, 1e9 + 1}}},
+            {{kind = "line", y = {1e9, 1e9 + 1}}}, {{kind = "line", y = {1e308}}}, {{kind = "line", y = {5e-324}}},
+            {{kind = "heatmap", cells = {{1.7e308, -1.7e308}, {0, 1}}}},
         } do
             for _, options in ipairs {{}, {log_y = true}, {log_x = true}, {width = 160, height = 120}} do
                 local text = plot.svg(layers, options)

@@ -207,6 +207,14 @@ describe("a worklist #slow", function()
             assert.not_equal(of(again, paths[2]).urgency, of(changed, paths[2]).urgency)
             assert.equal(#paths, select(2, run(paths)))
             shell.write(paths[2], kept)
+            -- one that could not be read is tried again
+            local row = ('{"path":%q,"problem":"no permission","size":%d,"time":%d}\n'):format(paths[3],
+                lfs.attributes(paths[3], "size"), lfs.attributes(paths[3], "modification"))
+            shell.write(file, shell.read(file):match("^[^\n]*\n") .. row)
+            again, resumed = run {paths[3]}
+            assert.equal(0, resumed)
+            assert.is_nil(again[1].problem)
+            assert.is_number(again[1].urgency)
             triage.forget(work .. "/journal")
             assert.is_nil(lfs.attributes(work .. "/journal"))
         end)

@@ -289,11 +289,14 @@ static void take_spacing(const element *e, lx_dicom *d)
     double spacing[2];
     if (take_decimals(e, spacing, 2) != 2 || !(spacing[0] > 0 && spacing[1] > 0))
         return;
-    /* that in the patient is worth more than that at the detector */
-    if (e->tag == TAG_DETECTOR_SPACING && d->spacing[0] > 0)
+    /* that in the patient is worth more than that at the detector; where both are the same, nothing was corrected for
+       magnification (PS3.3, 10.7.1.3), and it is that at the detector */
+    const bool at_detector = e->tag == TAG_DETECTOR_SPACING;
+    const bool same = d->spacing[0] == spacing[0] && d->spacing[1] == spacing[1];
+    if (at_detector && d->spacing[0] > 0 && !same)
         return;
+    d->spacing_at_detector = at_detector || (d->spacing_at_detector && same);
     memcpy(d->spacing, spacing, sizeof spacing);
-    d->spacing_at_detector = e->tag == TAG_DETECTOR_SPACING;
 }
 
 static void take_element(const reader *r, const element *e)

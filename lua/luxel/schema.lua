@@ -110,8 +110,9 @@ local RULES <const> = {
         if single[task] and type(threshold) == "table" then
             return "threshold: expected one number for " .. single[task]
         end
-        if task == "detection" and metadata.input and metadata.input.crop then
-            return "input: boxes are of whole films, and it is of a part of them"
+        local places = task == "detection" and "boxes" or task == "segmentation" and "masks"
+        if places and metadata.input and metadata.input.crop then
+            return ("input: %s are of whole films, and it is of a part of them"):format(places)
         end
         if task == "classes" and threshold then return "threshold: several classes have none" end
         if task == "labels" and threshold and (type(threshold) ~= "table" or #threshold ~= count) then

@@ -244,7 +244,8 @@ local function before(a, b)
     return a.path < b.path
 end
 
---- Answers to images in the order in which they should be looked at. What the journal has already is taken from it.
+--- Answers to images in the order in which they should be looked at. What the journal has already is taken from it, but
+--- images without an answer are tried again.
 ---@param predictor luxel.Predictor for which `obstacle` has nothing to say
 ---@param paths string[] a path that comes twice counts once
 ---@param options {journal: string, progress: (fun(done: integer, total: integer))?} journal: a folder, which is left
@@ -264,7 +265,8 @@ function triage.run(predictor, paths, options)
         if not seen[path] then
             seen[path] = true
             local row, size, time = journal.rows[path], stamp_of(path)
-            if row and row.size == size and row.time == time then
+            -- what could not be read may be readable by now without having changed: permissions, a network's folder
+            if row and not row.problem and row.size == size and row.time == time then
                 rows[#rows + 1], resumed = row, resumed + 1
             else
                 todo[#todo + 1] = path

@@ -279,10 +279,10 @@ local NEIGHBOURS <const> = 3
 ---  "patchcore", else the second to the fourth; top: share of the places, the largest, whose mean is the score, 0 for
 ---  the largest alone (default; of "autoencoder" 1), not for "mahalanobis" and "neighbours"; neighbours: how many
 ---  count, default 3; channels: of "padim", drawn at random, default 100; patches:
----  that "patchcore" keeps, default 4000; epochs: of "autoencoder" 30, of "student" 10; rate: of learning, default
----  1e-3; val: share of the patients kept out, default 0.2; seed: of all that is drawn but weights, default 1; mean,
----  std: by default what the weights want, else 0.5 and 0.25; enhance: steps of `lx.vision.pipeline` without chance
----  that every image goes through first, such as {{"clahe"}}
+---  that "patchcore" keeps, at least 2, default 4000; epochs: of "autoencoder" 30, of "student" 10; rate: of learning,
+---  default 1e-3; val: share of the patients kept out, default 0.2; seed: of all that is drawn but weights, default 1;
+---  mean, std: by default what the weights want, else 0.5 and 0.25; enhance: steps of `lx.vision.pipeline` without
+---  chance that every image goes through first, such as {{"clahe"}}
 ---@return luxel.Detector? detector, string? message, string? code "few": fewer than 10 images, or of too few patients;
 ---  "model": features or losses from which nothing can be told; "device"
 function anomaly.fit(dataset, options)
@@ -597,7 +597,7 @@ args.publish("Detector:", Detector, {
 return namespace("lx.anomaly", args.publish("anomaly.", anomaly, {
     fit = "dataset: dataset, options: {method: anomaly_method?, net: module?, model: text?, size: integer(16..2048)?, "
         .. "stages: integer(1..)[]?, top: number(0..1)?, neighbours: integer(1..100000)?, "
-        .. "channels: integer(1..4096)?, patches: integer(1..1000000)?, "
+        .. "channels: integer(1..4096)?, patches: integer(2..1000000)?, "
         .. "epochs: integer(1..100000)?, rate: finite(1e-9..10)?, val: number(0.01..0.9)?, seed: integer?, "
         .. "device: text?, batch: integer(1..4096)?, mean: finite?, std: finite(1e-6..)?, enhance: table?, "
         .. "progress: console?}?",

@@ -110,7 +110,7 @@ function evaluate.report(dataset, found, options_of)
         with = with + (#dataset.boxes[i] > 0 and 1 or 0)
     end
     for _, one in ipairs(truth) do lesions = lesions + (one.crowd and 0 or 1) end
-    local marks = detection.marks(truth, detections, images, patients)
+    local marks = detection.marks(truth, detections, images, {patients = patients})
     local coco = lx.metrics.coco(truth, detections, {images = images})
     local ap50 = lx.metrics.detection_ap_interval(truth, detections, {
         images = images, patients = patients, seed = options_of.seed,
@@ -188,6 +188,8 @@ function evaluate.run(args)
                 :format(name, table.concat(model.classes, ", ")))
         end
     end
+    -- the same number means the same class on both sides, in whichever order --classes or a file has them
+    dataset.classes, dataset.class_places = model.classes, nil
     local found = options.must(model:detections(dataset, {threshold = detection.LEAST}))
     local sizes
     dataset.boxes, sizes = to_files(dataset, found)

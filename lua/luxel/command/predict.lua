@@ -204,6 +204,7 @@ end
 -- ---- the work -------------------------------------------------------------------------------------------------------
 
 local function show(run, answer, only)
+    run.number = run.number + 1
     if answer.message then return complain(run, images.problem(answer)) end
     if run.args.findings then
         answer.all = options.must(study.findings(run.predictor, answer, {explain = run.method, maps = math.huge}))
@@ -221,21 +222,20 @@ local function show(run, answer, only)
     if run.args.out then
         save(run, run.args.out, answer, annotate(answer.image, answer, run.args.explain and explain(run, answer)))
     end
-    if run.args.coco then run.found[#run.found + 1] = answer end
+    if run.args.coco then run.found[#run.found + 1] = {id = run.number, answer = answer} end
     if run.args.masks then save(run, run.args.masks, answer, answer.mask) end
 end
 
--- The boxes of all images as COCO's results (Lin et al. 2014). Which image an id means is told by their order, or by
--- the names of the images, which other programs pass over.
-local function write_coco(run, paths)
-    local ids, results = {}, {}
-    for i, path in ipairs(paths) do ids[path] = i end
-    local places = {}
+-- The boxes of all images as COCO's results (Lin et al. 2014). Which image an id means is told by their order (one that
+-- is named twice has two), or by the names of the images, which other programs pass over.
+local function write_coco(run)
+    local results, places = {}, {}
     for k, name in ipairs(run.predictor.classes) do places[name] = k end
-    for _, answer in ipairs(run.found) do
+    for _, found in ipairs(run.found) do
+        local answer = found.answer
         for _, box in ipairs(answer.boxes) do
             results[#results + 1] = {
-                image_id = ids[answer.path], file_name = options.as_utf8(answer.path:match("[^/]*$")),
+                image_id = found.id, file_name = options.as_utf8(answer.path:match("[^/]*$")),
                 category_id = places[box.label], bbox = {box.x, box.y, box.w, box.h}, score = box.score,
             }
         end
@@ -257,7 +257,8 @@ function predict.run(args)
     local predictor = options.must(lx.predictor.open(options.models(args), {device = device, tta = args.tta}))
     if args.worklist then return worklist.run(args, predictor) end
     local run = {
-        args = args, predictor = predictor, found = {}, failed = false, method = method, seconds = 0, explained = 0,
+        args = args, predictor = predictor, found = {}, number = 0, failed = false, method = method, seconds = 0,
+        explained = 0,
     }
     if method and (predictor.task == "segmentation" or predictor.task == "detection") then
         options.fail(("--explain: the model finds %s itself"):format(predictor.task == "detection" and "boxes"
@@ -285,7 +286,7 @@ function predict.run(args)
     run.place = images.places(paths)
     images.each(paths, function(chunk) return predictor:all(chunk, {images = args.out ~= nil or args.findings}) end,
         function(answer) show(run, answer, only) end)
-    if args.coco then write_coco(run, paths) end
+    if args.coco then write_coco(run) end
     images.flush()
     if run.explained > 0 then
         io.stderr:write(("explained by %s: %.3g s an image\n"):format(run.method, run.seconds / run.explained))

@@ -84,11 +84,13 @@ local function index_images(root)
 end
 
 -- The image that a file means by a name: a path, or a name without folders or with another extension, where it is the
--- only one.
+-- only one. One whose folder is there is in it.
 local function find_image(index, name, where)
     local path = index.by_path[name] or index.by_path[(name:gsub("^%./", ""))]
     if not path then path = index.by_stem[name:match("[^/]*$")] end
     if path == nil then path = index.by_stem[stem_of(name)] end
+    local folder = name:gsub("^%./", ""):match("^(.*/)[^/]*$")
+    if path and folder and path:sub(1, #folder) ~= folder and is_folder(index.root .. "/" .. folder) then path = nil end
     if path then return path end
     refuse("%s: there is no image '%s' below %s%s", where, name, index.root,
         path == false and ": there are several of that name in its folders" or "")
@@ -117,6 +119,10 @@ local function fitted(box, info, where)
     end
     local x1, y1 = math.max(box.x, 0), math.max(box.y, 0)
     x2, y2 = math.min(x2, info.width), math.min(y2, info.height)
+    if not (x2 > x1 and y2 > y1) then
+        refuse("%s: of the box from (%g, %g) to (%g, %g) nothing is in the image of %d x %d pixels", where, box.x,
+            box.y, box.x + box.w, box.y + box.h, info.width, info.height)
+    end
     return {x = x1, y = y1, w = x2 - x1, h = y2 - y1, label = box.label, crowd = box.crowd}
 end
 
@@ -136,22 +142,33 @@ local function info_of(reading, path)
     return info
 end
 
--- Notes an image that the file mentions.
+-- Notes an image that the file mentions. A name may have folders that are not there; two names that differ in these are
+-- two images.
 local function mention(reading, name, where)
     local path = find_image(reading.index, name, where)
-    if not reading.entries[path] then
-        reading.entries[path] = {boxes = {}}
+    local entry, folder = reading.entries[path], name:gsub("^%./", ""):match("^(.*)/")
+    if not entry then
+        entry = {boxes = {}}
+        reading.entries[path] = entry
         reading.order[#reading.order + 1] = path
+    end
+    if folder and entry.folder and folder ~= entry.folder then
+        refuse("%s: '%s' and '%s' would both be the image %s; name the folder above both as that of the images", where,
+            entry.name, name, path)
+    elseif folder then
+        entry.folder, entry.name = folder, name
     end
     return path
 end
 
--- Raises where a file says another size of an image than it has: boxes of it would lie elsewhere.
+-- Raises where a file says another size of an image than it has: boxes of it would lie elsewhere. Some programs write 0
+-- where they do not know it.
 local function check_size(reading, path, width, height, where)
     local info = info_of(reading, path)
-    if width and height and (width ~= info.width or height ~= info.height) then
-        refuse("%s: it is of an image of %g x %g pixels, and %s has %d x %d", where, width, height, path, info.width,
-            info.height)
+    local function differs(said, is) return said and said ~= 0 and said ~= is end
+    if differs(width, info.width) or differs(height, info.height) then
+        refuse("%s: it is of an image of %g x %g pixels, and %s has %d x %d", where, width or 0, height or 0, path,
+            info.width, info.height)
     end
 end
 
@@ -171,6 +188,20 @@ local function has(columns, name)
         if column == name then return true end
     end
     return false
+end
+
+-- Raises where a table lacks a column that it needs, or has one of those that are read twice.
+local function check_columns(path, columns, needed, others)
+    for _, name in ipairs(needed) do
+        if not has(columns, name) then
+            refuse("%s: there is no column '%s'; the columns are %s", path, name, table.concat(columns, ", "))
+        end
+    end
+    local seen, read = {}, table.move(others or {}, 1, #(others or {}), #needed + 1, {table.unpack(needed)})
+    for _, column in ipairs(columns) do
+        if seen[column] and has(read, column) then refuse("%s: the column '%s' comes twice", path, column) end
+        seen[column] = true
+    end
 end
 
 local function read_csv(path)
@@ -196,21 +227,23 @@ local READERS, WRITERS = {}, {}
 -- A box a row; a row without one says that there is none.
 function READERS.csv(reading, path)
     local rows, columns = read_csv(path)
-    local names = {"x", "y", "w", "h"}
-    for _, name in ipairs {"image", "x", "y", "w", "h"} do
-        if not has(columns, name) then
-            refuse("%s: there is no column '%s'; the columns are %s", path, name, table.concat(columns, ", "))
-        end
-    end
+    local names, labelled, plain = {"x", "y", "w", "h"}, nil, nil
+    check_columns(path, columns, {"image", "x", "y", "w", "h"}, {"label", "image_width", "image_height"})
     for i, row in ipairs(rows) do
         local where = ("%s: row %d"):format(path, i + 1)
         local image = mention(reading, row.image, where)
-        if row.image_width and row.image_height then
-            check_size(reading, image, number_of(row.image_width, where), number_of(row.image_height, where), where)
+        local function side(name)
+            return row[name] and row[name] ~= "" and number_of(row[name], where .. ": " .. name) or nil
         end
+        check_size(reading, image, side "image_width", side "image_height", where)
         local box = box_of(row, names, where)
         if box then
-            box.label = row.label ~= "" and row.label or OBJECT
+            local label = row.label ~= "" and row.label or nil
+            labelled, plain = labelled or label and where, plain or not label and where
+            if labelled and plain and not reading.options.one_class then
+                refuse("%s: its box has no label, and others have; one_class takes all boxes for one class", plain)
+            end
+            box.label = label or OBJECT
             add_box(reading, image, box, where)
         end
     end
@@ -220,11 +253,7 @@ local RSNA_CLASS <const> = "Lung Opacity"
 
 function READERS.rsna(reading, path)
     local rows, columns = read_csv(path)
-    for _, name in ipairs {"patientId", "x", "y", "width", "height", "Target"} do
-        if not has(columns, name) then
-            refuse("%s: there is no column '%s'; the columns are %s", path, name, table.concat(columns, ", "))
-        end
-    end
+    check_columns(path, columns, {"patientId", "x", "y", "width", "height", "Target"})
     for i, row in ipairs(rows) do
         local where = ("%s: row %d"):format(path, i + 1)
         local image, box = mention(reading, row.patientId, where), box_of(row, {"x", "y", "width", "height"}, where)
@@ -299,17 +328,24 @@ end
 function READERS.coco(reading, path)
     local ok, root, problem = pcall(json.decode, read_file(path))
     if not ok or not root then refuse("%s: %s", path, tostring(problem or root)) end
-    local images, names, order = {}, {}, {}
+    local images, names, order, known = {}, {}, {}, {}
+    -- what has an id of its own; of two with one id nobody knows which the annotations mean
+    local function add(list, entry, value, where)
+        local id = field(entry, "id", "number", where)
+        if list[id] then refuse("%s: the id %s comes twice", where, tostring(id)) end
+        list[id] = value
+    end
     for i, entry in ipairs(field(root, "categories", "table", path)) do
         local where = ("%s: categories, %d"):format(path, i)
         local name = field(entry, "name", "string", where)
-        names[field(entry, "id", "number", where)] = name
-        order[i] = name
+        add(names, entry, name, where)
+        if known[name] and not reading.options.one_class then refuse("%s: the name '%s' comes twice", where, name) end
+        known[name], order[i] = true, name
     end
     for i, entry in ipairs(field(root, "images", "table", path)) do
         local where = ("%s: images, %d"):format(path, i)
         local image = mention(reading, field(entry, "file_name", "string", where), where)
-        images[field(entry, "id", "number", where)] = image
+        add(images, entry, image, where)
         check_size(reading, image, tonumber(entry.width), tonumber(entry.height), where)
     end
     for i, entry in ipairs(field(root, "annotations", "table", path)) do
@@ -459,6 +495,9 @@ local function each_known(rows, use)
     end
 end
 
+-- The name of an image in a file of a format.
+local function written_name(format, name) return format == "rsna" and stem_of(name) or name end
+
 function WRITERS.csv(path, rows)
     local lines = {"image,x,y,w,h,label"}
     each_known(rows, function(name, boxes)
@@ -474,7 +513,7 @@ end
 function WRITERS.rsna(path, rows)
     local lines = {"patientId,x,y,width,height,Target"}
     each_known(rows, function(name, boxes)
-        local id = csv.cell(stem_of(name))
+        local id = csv.cell(written_name("rsna", name))
         for _, box in ipairs(boxes) do
             lines[#lines + 1] = ("%s,%s,%s,%s,%s,1"):format(id, shown(box.x), shown(box.y), shown(box.w), shown(box.h))
         end
@@ -544,7 +583,7 @@ function WRITERS.coco(path, rows)
 end
 
 -- What writers want of a frame: names of images from the folder above all of them.
-local function rows_of(frame, root)
+local function rows_of(frame, root, format)
     if frame.task ~= "detection" then
         args.fail("save_boxes: frame: expected one of the task 'detection', got '%s'", frame.task)
     end
@@ -557,7 +596,16 @@ local function rows_of(frame, root)
         end
         rows.names[i] = prefix and path:sub(#prefix + 1) or path:match("[^/]*$")
     end
-    local places = {}
+    local places, taken = {}, {}
+    each_known(rows, function(name, _, i)
+        name = written_name(format, name)
+        if taken[name] then
+            args.fail("save_boxes: frame: two images would have the name %s: %s and %s%s", name,
+                frame.path[taken[name]], frame.path[i], prefix and ""
+                or "; the option 'images' says the folder above both")
+        end
+        taken[name] = i
+    end)
     for k, name in ipairs(frame.classes) do places[name] = k end
     function rows.class(i, box)
         local place = box.label == nil and #frame.classes == 1 and 1 or places[box.label]
@@ -580,7 +628,7 @@ end
 ---  images are written, default each image's own
 ---@return boolean? ok, string? message, string? code "io", or as of an image that cannot be read
 function box_files.save_boxes(path, frame, options)
-    local rows = rows_of(frame, options.images)
+    local rows = rows_of(frame, options.images, options.format)
     local results = table.pack(pcall(WRITERS[options.format], path, rows))
     if results[1] then return table.unpack(results, 2, results.n) end
     local failure = results[2]

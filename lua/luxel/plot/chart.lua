@@ -307,7 +307,8 @@ function draw.heatmap(out, layer, k, frame)
         for c, value in ipairs(row) do
             local x, y = frame.left + (c - 1) * wide, frame.top + (r - 1) * high
             if scale.is_finite(value) then
-                local share = most > least and (value - least) / (most - least) or 0.5
+                -- by halves, whose differences are numbers whatever the values are
+                local share = most > least and (value / 2 - least / 2) / (most / 2 - least / 2) or 0.5
                 -- the ink stays readable on what is written upon
                 put(out, {
                     kind = "rect", class = "f" .. k, opacity = share * (written and 0.4 or 1), x = x, y = y, w = wide,

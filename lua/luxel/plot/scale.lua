@@ -4,8 +4,10 @@ local fixed = require "luxel.fixed"
 
 local scale = {}
 
--- The largest end of an axis: their difference has to be a number as well.
+-- The largest end of an axis: their difference has to be a number as well. And the ends of one of logarithms, the least
+-- and the largest number there are.
 local MOST <const> = 8e307
+local LEAST_LOG <const>, MOST_LOG <const> = 2.0 ^ -1074, (2 - 2.0 ^ -52) * 2.0 ^ 1023
 
 local function is_finite(value) return type(value) == "number" and value - value == 0 end
 
@@ -49,7 +51,7 @@ local function log_ticks(low, high)
     for power = first, last, every do
         for _, factor in ipairs(factors) do
             local value = factor * 10.0 ^ power
-            if value >= low * (1 - 1e-9) and value <= high * (1 + 1e-9) then
+            if value > 0 and value < math.huge and value >= low * (1 - 1e-9) and value <= high * (1 + 1e-9) then
                 ticks[#ticks + 1] = {value = value, text = power >= -3 and power <= 4
                     and fixed(value, math.max(0, -power)) or ("%de%d"):format(factor, power)}
             end
@@ -85,7 +87,7 @@ function scale.axis(values, limits, from, to, options)
     if limits then
         low, high = limits[1], limits[2]
     elseif options.log then
-        if high / low < 1.001 then low, high = low / 2, high * 2 end
+        if high / low < 1.001 then low, high = math.max(low / 2, LEAST_LOG), math.min(high * 2, MOST_LOG) end
     elseif high - low <= 1e-12 * math.max(math.abs(low), math.abs(high)) then
         local around = math.max(least, low == 0 and 1 or math.abs(low) / 10)
         low, high = low - around, high + around

@@ -162,7 +162,7 @@ local STYLE <const> = ".pictures{display:flex;flex-wrap:wrap;gap:12px}figure{mar
 function boxes.write(path, dataset, found, report, options)
     local truth, detections, images = detection.entries(dataset, found)
     local marks, out = detection.marks(truth, detections, images), {}
-    local overlapping = lx.metrics.lesion_marks(truth, detections, {images = images, rule = 0.5})
+    local overlapping = detection.marks(truth, detections, images, {rule = 0.5})
     parts.notice(out)
     local cards = {
         page.card(report.images, "images"), page.card(report.objects, "objects"),

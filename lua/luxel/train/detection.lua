@@ -184,16 +184,29 @@ function detection.entries(dataset, found)
     return truth, detections, images
 end
 
---- Marks of images, of boxes that are no crowd.
+--- Marks of images, of boxes that are no crowd. A mark that hits no lesion and has its centre in a crowd of its class
+--- is neither right nor false, and not there.
 ---@param truth table[]
 ---@param detections table[]
 ---@param images any[]
----@param patients table<any, any>? of each image
+---@param options {patients: table<any, any>?, rule: "centre"|number|nil}? patients: of each image; rule: as of
+---  `lx.metrics.lesion_marks`
 ---@return table[] as of `lx.metrics.lesion_marks`
-function detection.marks(truth, detections, images, patients)
-    local lesions = {}
-    for _, one in ipairs(truth) do lesions[#lesions + 1] = not one.crowd and one or nil end
-    return metrics.lesion_marks(lesions, detections, {images = images, patients = patients})
+function detection.marks(truth, detections, images, options)
+    local lesions, crowds = {}, {}
+    for _, one in ipairs(truth) do table.insert(one.crowd and crowds or lesions, one) end
+    local marks = metrics.lesion_marks(lesions, detections, {
+        images = images, patients = options and options.patients, rule = options and options.rule,
+    })
+    if #crowds == 0 then return marks end
+    for i, image in ipairs(metrics.lesion_marks(crowds, detections, {images = images})) do
+        local kept = {}
+        for k, mark in ipairs(marks[i].marks) do
+            if mark.lesion or not image.marks[k].lesion then kept[#kept + 1] = mark end
+        end
+        marks[i].marks = kept
+    end
+    return marks
 end
 
 --- The highest score at which as many lesions are found as can be with at most so many false marks an image on the

@@ -221,6 +221,10 @@ local function sigmoids_of(numbers, at, cells, classes)
     return out
 end
 
+-- Sides of the image that a box has at most: sizes are exponentials, and those of a network that has learnt little, or
+-- sees what it never saw, would soon be no numbers.
+local LARGEST <const> = 1e6
+
 -- The boxes of one image, from its numbers in the order of the map; `anchors` are shares of the image's sides.
 local function decode_image(numbers, anchors, layer, threshold)
     local classes, height, width = layer.classes, layer.height, layer.width
@@ -233,8 +237,8 @@ local function decode_image(numbers, anchors, layer, threshold)
             local objectness = sigmoid(numbers[at + 4 * cells])
             if objectness > threshold then
                 local x, y = (column + sigmoid(numbers[at])) / width, (row + sigmoid(numbers[at + cells])) / height
-                local w = math.exp(numbers[at + 2 * cells]) * anchors[2 * a - 1]
-                local h = math.exp(numbers[at + 3 * cells]) * anchors[2 * a]
+                local w = math.min(math.exp(numbers[at + 2 * cells]) * anchors[2 * a - 1], LARGEST)
+                local h = math.min(math.exp(numbers[at + 3 * cells]) * anchors[2 * a], LARGEST)
                 for k, share in ipairs(layer.shares(numbers, at, cells, classes)) do
                     local score = objectness * share
                     if score > threshold then
@@ -284,8 +288,8 @@ end
 ---@param map Tensor [N,anchors (5 + classes),H,W] before activations, as `lx.io.darknet` networks give it
 ---@param options {anchors: number[][], threshold: number} anchors: {width, height} each, in cells; threshold: default
 ---  0.5
----@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images boxes [k,4], corners as fractions of the image;
----  scores [k]; classes int32 [k], from 1
+---@return {boxes: Tensor, scores: Tensor, classes: Tensor}[] images boxes [k,4], corners as fractions of the image, at
+---  most 1e6 of its sides wide and high; scores [k]; classes int32 [k], from 1
 function boxes.decode_region(map, options)
     return decode("decode_region", map, options, softmax_of, function(width, height) return 1 / width, 1 / height end)
 end
