@@ -436,7 +436,7 @@ describe("luxel label-reports", function()
             {data .. " --out x --id nr", "--id: there is no column 'nr'"},
             {bare .. " --out x", "it has no column findings"}, {data .. " --out " .. data, "three files"},
             {data .. " --out " .. work .. "/./a.csv", "three files"},
-            {twice .. " --out x", "column 'id' is there twice"},
+            {twice .. " --out x", "column 'id' comes twice"},
             {wide .. " --out x", "UTF-16"},
             {data .. " --out x --rules " .. rules, "bad.rules: line 2: 'X'"},
             {data .. " --out /nowhere/x", "--out: "},

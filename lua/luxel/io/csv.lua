@@ -71,7 +71,7 @@ function csv.read(path)
     end
     local twice
     columns, twice = names_of(columns)
-    if not columns then return nil, ("%s: line 1: the column '%s' is there twice"):format(path, twice), "format" end
+    if not columns then return nil, ("%s: line 1: the column '%s' comes twice"):format(path, twice), "format" end
     local rows, line = {}, 1
     while place <= #text do
         local cells, after = read_row(text, place, separator)
