@@ -45,6 +45,9 @@ describe("args.public", function()
                 "f: a: unknown option 'dekay' (did you mean 'decay'?); the options are lr, decay"},
             {"a: {lr: number}", {}, "f: a: the option 'lr' is needed: a number"},
             {"a: {lr: number}", {lr = "1"}, "f: a: option 'lr': expected a number, got \"1\""},
+            {"a: {lr: number}[]", {{lr = 1}, {lr = "1"}}, "f: a: 2: option 'lr': expected a number, got \"1\""},
+            {"a: {lr: number}[]", {{lr = 1}, 5}, "f: a: expected a list, each a table of options, got 5 at place 2 of "
+                .. "the list"},
             {"a: {lr: number}?", {5}, "f: a: unknown option [1]; the options are lr"},
             {"a: {inner: {k: integer(1..)}?}", {inner = {k = 0}},
                 "f: a: option 'inner': option 'k': expected an integer of at least 1, got 0"},

@@ -72,6 +72,14 @@ describe("GRU and LSTM", function()
             other[{2, {5, 6}}] = 100
             local same = run(other, {6, 4})
             assert.equal(0, (cut - same):abs():max():item())
+            other[{2, {5, 6}}] = 0 / 0
+            local beside, beside_last = run(other, {6, 4})
+            assert.equal(0, (cut - beside):abs():max():item())
+            local sum = beside:sum() + beside_last:sum()
+            sum:backward()
+            for name, parameter in net:named_parameters() do
+                assert.equal(0, parameter.grad:isnan():sum():item(), name)
+            end
             assert.equal(0, cut:narrow(1, 2, 1):narrow(2, 5, 2):abs():max():item())
             local alone, alone_last = run(x:narrow(1, 2, 1):narrow(2, 1, 4))
             assert.near(0, (cut:narrow(1, 2, 1):narrow(2, 1, 4) - alone):abs():max():item(), 1e-6)
@@ -180,6 +188,13 @@ describe("layers of sequences", function()
             end,
             ["lengths: expected whole numbers from 1 to 5, got 6 for sequence 2"] = function()
                 gru(lx.rand(5, 2, 3), nil, {lengths = {5, 6}})
+            end,
+            ['lengths: expected whole numbers from 1 to 5, got "5" for sequence 1'] = function()
+                gru(lx.rand(5, 2, 3), nil, {lengths = {"5", "4"}})
+            end,
+            ["key: expected at least one position, got float32 [0,2,6]"] = function()
+                local key = lx.rand(0, 2, 6)
+                attention(x, key, key)
             end,
             ["c: expected float32 [1,2,4]"] = function() lstm(lx.rand(5, 2, 3), nil, lx.rand(2, 4)) end,
             ["num_heads (4) should divide embed_dim (6)"] = function()

@@ -234,6 +234,21 @@ describe("luxel study", function()
         assert.matches("does not replace one", found.notice)
     end)
 
+    it("writes lists that are empty as lists, and any name of a file as UTF-8", function()
+        local odd = work .. "/odd\xe9 \"1\".png"
+        shell.write(odd, shell.read(film))
+        local status, _, errors = run("'%s' --model '%s' --explain none --suggest '%s' --age 3 --json '%s/o.json' "
+            .. "--report '%s/o.html'", odd, models.binary, shell.write(work .. "/none.rules",
+            "[table none]\nversion: 1\nfindings: INFECTED\n"), work, work)
+        assert.equal(0, status, errors)
+        local text = shell.read(work .. "/o.json")
+        assert.matches('/odd\u{FFFD} \\"1\\".png"', text, 1, true)
+        assert.is_truthy(utf8.len(text) and utf8.len(shell.read(work .. "/o.html")))
+        local found, lists = require("luxel.json").decode(text)
+        assert.is_true(lists[found.quality] and lists[found.reasons] and lists[found.suggestions.suggestions]
+            and lists[found.suggestions.unjudged] and lists[found.suggestions.without_rule])
+    end)
+
     it("is by the model of the package where none is named, which is of children", function()
         local status, output, errors = run("--age 61 '%s'", film)
         assert.equal(0, status, errors)

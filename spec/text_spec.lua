@@ -38,6 +38,11 @@ describe("sentences", function()
             ["One\ntwo\n\nthree\n- four\n2) five"] = {"One\ntwo", "three", "- four", "2) five"},
             ['He said "no." Then'] = {'He said "no."', "Then"}, ["Level 12. Then"] = {"Level 12.", "Then"},
             [""] = {}, [" . .. \n"] = {}, ["é. à"] = {"é.", "à"},
+            ["One.\u{a0}Two… \u{2022} three\n\u{2022} four\u{2028}- five\u{a0}"] = {"One.", "Two…", "• three", "• four",
+                "- five"},
+            ["One.\rTwo\r\n\r\nthree"] = {"One.", "Two", "three"}, ["A ? B. ? C. D?\nE ?"] = {"A ? B.", "? C.", "D?",
+                "E ?"},
+            ["Clear\x85 \x93No mass.\x94\xa0Normal"] = {"Clear\x85", "\x93No mass.\x94", "Normal"}, -- Windows-1252
         } do
             assert.same(expected, texts_of(text), text)
         end
@@ -57,6 +62,16 @@ describe("sections", function()
             parts)
         assert.same({text = "Heart: normal."}, sections.of "Heart: normal.")
         assert.equal(" B\n\nC", sections.of({text = "A\nimpression: B", impression = "C"}).impression)
+    end)
+
+    it("begin in the middle of a line where their headings are in capitals, and in every form of line", function()
+        assert.same({indication = " Mass? ", comparison = " NONE ", findings = " Clear.", text = "CHEST "},
+            sections.of "CHEST INDICATION: Mass? COMPARISON: NONE FINDINGS: Clear.")
+        assert.same({text = "There are findings: a mass. My Impression: none."},
+            sections.of "There are findings: a mass. My Impression: none.")
+        assert.same({indication = " A\r", findings = " B\r", impression = " C"},
+            sections.of "CLINICAL  INDICATION: A\rFindings/Impression : B\r\u{a0}**Interpretation**: C")
+        sections.of((":"):rep(100000) .. ("A"):rep(100000) .. ("IMPRESSION: "):rep(10000))
     end)
 end)
 
@@ -178,6 +193,25 @@ local SENTENCES <const> = {
     {"Hydropneumothorax.", {Effusion = 1, Pneumothorax = 1}}, {"Healed rib fractures.", {Fracture = 1}},
     {"Edema in the right clinical setting.", {Edema = -1}},
     {"A nodular opacity.", {Nodule = -1}}, {"No nodular density.", {Nodule = 0}}, {"Nodules.", {Nodule = 1}},
+    {"No\u{a0}pleural\u{a0}effusion.", {Effusion = 0}},
+    {"Atelectasis\u{2014}no effusion", {Atelectasis = 1, Effusion = 0}},
+    {"\u{2022} No effusion\n\u{2022} Cardiomegaly", {Effusion = 0, Cardiomegaly = 1}},
+    {"No edema.\u{a0}Cardiomegaly.", {Edema = 0, Cardiomegaly = 1}}, {"No\xa0mass \x96 edema\x85", {Mass = 0}},
+    {"There isn\u{2019}t an effusion.", {Effusion = 0}}, {"Effusion isn't seen.", {Effusion = 0}},
+    {"No mass; (small) effusion.", {Mass = 0, Effusion = 1}}, {"No mass;) effusion.", {Mass = 0, Effusion = 1}},
+    {"Effusion: none. Mass: No.", {Effusion = 0, Mass = 0}},
+    {"Effusion (none), mass (small)", {Effusion = 0, Mass = 1}},
+    {"Pneumothorax: none, effusion: small", {Pneumothorax = 0, Effusion = 1}},
+    {"Pneumonia possible; edema.", {Pneumonia = -1, Edema = 1}}, {"A small effusion is apparent.", {Effusion = 1}},
+    {"Pneumonia?", {Pneumonia = -1}}, {"Edema ?pneumonia", {Edema = 1, Pneumonia = -1}},
+    {"Edema ? pneumonia.", {Edema = 1, Pneumonia = -1}}, {"No effusion?", {Effusion = 0}},
+    {"Cannot rule out pneumonia.", {Pneumonia = -1}}, {"Pneumonia cannot be ruled out.", {Pneumonia = -1}},
+    {"Unable to exclude pneumonia; can't exclude edema.", {Pneumonia = -1, Edema = -1}},
+    {"Pneumonia is unlikely.", {Pneumonia = -1}}, {"Doubt pneumonia.", {Pneumonia = -1}},
+    {"Rule out pneumonia.", {Pneumonia = false}}, {"Non-displaced fracture.", {Fracture = 1}},
+    {"Non-calcified nodule.", {Nodule = 1, Other = 0}}, {"The heart is non-enlarged.", {Cardiomegaly = 0}},
+    {"Non-enlarged heart.", {Cardiomegaly = 0}}, {"No non-calcified nodules.", {Nodule = 0, Other = 0}},
+    {"Negative for pneumothorax, positive for effusion.", {Pneumothorax = 0, Effusion = 1}},
     {"PLEURAL EFFUSION", {Effusion = 1}}, {"Lungs are clear.", {Effusion = false, Consolidation = false}},
 }
 
@@ -243,6 +277,23 @@ describe("labels of reports", function()
         assert.matches('Effusion uncertain by "Effusions" and "Possible", findings 2', tostring(found), 1, true)
     end)
 
+    it("say sides, severities and places as a whole, and of each mention its own", function()
+        for text, wanted in pairs {
+            ["Moderate to severe cardiomegaly."] = "Cardiomegaly moderate to severe - -",
+            ["Left-greater-than-right effusions."] = "Effusion - left greater than right -",
+            ["Small right and moderate left effusions."] = "Effusion small; moderate right; left -",
+            ["Right pneumothorax and small left effusion with right basilar atelectasis."] = "Pneumothorax - right -, "
+                .. "Effusion small left -, Atelectasis - right basilar",
+            ["Effusion on the left and small pneumothorax."] = "Effusion - left -, Pneumothorax small - -",
+        } do
+            local said = {}
+            for i, one in ipairs(lx.text.label(text).mentions) do
+                said[i] = table.concat({one.finding, one.severity or "-", one.side or "-", one.place or "-"}, " ")
+            end
+            assert.equal(wanted, table.concat(said, ", "))
+        end
+    end)
+
     it("take long sentences in pieces, in time that grows with them", function()
         local found = lx.text.label(("no effusion , "):rep(20000) .. "stable cardiomegaly")
         assert.equal(0, found.labels.Effusion)
@@ -287,6 +338,8 @@ describe("files of rules", function()
     local function read(text) return lx.text.rules(shell.write(work .. "/mine.rules", text)) end
 
     it("decide what is found", function()
+        local german = assert(read "[finding cues]\npresent: ödem*; kein\n[cues]\ndeny before: kein; ohne\n")
+        assert.same({cues = 1, ["No Finding"] = 0}, lx.text.label("Ödeme.", {rules = german}).labels)
         local rules = assert(read("# mine\r\n[finding Clip]\r\npresent: clip*/staple* # remark\n[device Wire]\n"
             .. "present: wire\n[cues]\ndeny before: keine; no\nend: aber\n[words]\nside: left\n"))
         assert.same({"Clip", "Wire"}, rules.findings)
@@ -311,6 +364,8 @@ describe("files of rules", function()
             ["[finding X,Y]"] = "line 1: 'X,Y' is no name for a finding",
             ["[finding No Finding]"] = "has no rules of its own",
             ["[cues]\ndeny: no"] = "line 2: there is no 'deny' in this section", [""] = "it has no findings",
+            ["[finding X]\npresent: Öl"] = "line 2: 'Öl': 'Öl' is no word",
+            ["\n[finding X]\nnot: a b\n[device Y]\npresent: c"] = "line 2: the finding 'X' has no phrase",
             ["[cues]\nend: but"] = "it has no findings", ["[finding X]\npresent: \255"] = "line 2: it is not UTF-8",
         } do
             local rules, why, code = read(text)
@@ -349,8 +404,20 @@ describe("luxel label-reports", function()
             shell.read(work .. "/e.csv"))
     end)
 
+    it("keeps the usual column of the other section where one is named", function()
+        local data = shell.write(work .. "/n.csv", "id,Befund,impression,text\n1,No mass.,Effusion.,Edema.\n")
+        for words, expected in pairs {["--findings Befund"] = "1,1,0,,", ["--impression Befund"] = "1,,0,,",
+            ["--text text"] = "1,,,1,", ["--text text --impression impression"] = "1,1,,1,"} do
+            local rules = shell.write(work .. "/three.rules", "[finding Effusion]\npresent: effusion\n[finding Mass]\n"
+                .. "present: mass\n[finding Edema]\npresent: edema\n[cues]\ndeny before: no\n")
+            local status, _, errors = run("'%s' --out '%s/n2.csv' --rules '%s' %s", data, work, rules, words)
+            assert.equal(0, status, errors)
+            assert.matches(expected, shell.read(work .. "/n2.csv"), 1, true)
+        end
+    end)
+
     it("takes whole reports by their headings, and rules of one's own", function()
-        local data = shell.write(work .. "/t.csv", 'id;report\n7;"INDICATION: edema\nFINDINGS: Clip."\n')
+        local data = shell.write(work .. "/t.csv", '"id";report;"a,b,c"\n7;"INDICATION: edema\nFINDINGS: Clip.";\n')
         local rules = shell.write(work .. "/clip.rules", "[finding Clip]\npresent: clip; edema\n")
         local status, _, errors = run("'%s' --out '%s/t2.csv' --rules '%s'", data, work, rules)
         assert.equal(0, status, errors)
@@ -360,12 +427,17 @@ describe("luxel label-reports", function()
     it("says what is wrong", function()
         local data = shell.write(work .. "/a.csv", "id,findings,other\n1,x,y\n")
         local bare = shell.write(work .. "/b.csv", "id,other\n1,x\n")
+        local twice = shell.write(work .. "/twice.csv", "id,findings,id ,\n1,x,y,\n")
+        local wide = shell.write(work .. "/wide.csv", "\255\254i\0d\0")
         local rules = shell.write(work .. "/bad.rules", "[finding X]\npresent: X\n")
         for _, row in ipairs {
             {data, "missing option '--out'"}, {work .. "/none.csv --out x", "No such file"},
             {data .. " --out x --text othr", "--text: there is no column 'othr' (did you mean 'other'?)"},
             {data .. " --out x --id nr", "--id: there is no column 'nr'"},
             {bare .. " --out x", "it has no column findings"}, {data .. " --out " .. data, "three files"},
+            {data .. " --out " .. work .. "/./a.csv", "three files"},
+            {twice .. " --out x", "column 'id' comes twice"},
+            {wide .. " --out x", "UTF-16"},
             {data .. " --out x --rules " .. rules, "bad.rules: line 2: 'X'"},
             {data .. " --out /nowhere/x", "--out: "},
         } do

@@ -334,7 +334,12 @@ function args.mistake(where, parsed, value)
     elseif key and #parsed > 0 then
         for i, element in ipairs(value) do
             for _, alternative in ipairs(parsed) do
-                if alternative.element and not accepts(alternative.element, element) then
+                local of = alternative.element
+                if of and not accepts(of, element) then
+                    local named = of.fields and type(element) == "table" and (#parsed == 1
+                        or type(next(element)) == "string")
+                    local mistake = named and mistake_in_fields(("%s: %d"):format(where, i), of.fields, element)
+                    if mistake then return mistake end
                     got = ("%s at place %d of the list"):format(args.describe(element), i)
                 end
             end

@@ -1,6 +1,7 @@
 --- Pages of results: one HTML file with everything in it, for the screen, light or dark, for a phone and for paper.
 --- Lua's strings are put together; what comes from outside goes through `page.escape`.
 
+local as_utf8 = require "luxel.as_utf8"
 local core = require "luxel.core"
 
 local page = {}
@@ -58,7 +59,9 @@ local ENTITIES <const> = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"']
 --- Any text, such as the name of a file, as text of a page.
 ---@param text any
 ---@return string
-function page.escape(text) return (tostring(text):gsub("[&<>\"']", ENTITIES):gsub("[\0-\31\127]", "?")) end
+function page.escape(text)
+    return (as_utf8(tostring(text)):gsub("[&<>\"']", ENTITIES):gsub("[\0-\31\127]", "?"))
+end
 
 local LETTERS <const> = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 

@@ -155,7 +155,7 @@ local lx = {}
 ---@field sentence integer its number in the report, from 1
 ---@field words string the words that name the finding, as they are written
 ---@field cue string? the words that decided besides
----@field severity string? as it is said
+---@field severity string? as it is said; where several are, with "; " between
 ---@field side string?
 ---@field place string?
 
@@ -5482,8 +5482,9 @@ function lx.report.write_study(path, of, options) end
 ---@class lx.text
 lx.text = {}
 
---- What a report says of each finding. Of a text, headings at the beginning of lines ("FINDINGS:") divide it. What
---- was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
+--- What a report says of each finding. Headings divide a text, at the beginning of lines ("Findings:") or anywhere in
+--- capitals. What was asked (indication) and compared with is no evidence. Words without a cue that reaches them count
+--- as present.
 ---@param report string|{text?: string, findings?: string, impression?: string, indication?: string, comparison?: string}
 ---@param options? {rules?: table, choice?: "uncertain"|"present"} rules: of `lx.text.rules`, default those of chest radiographs in English; choice: what "atelectasis or scarring" says of each, default "uncertain" as for CheXpert's labeler; "present" is how indexers of MeSH take it
 ---@return luxel.Labels

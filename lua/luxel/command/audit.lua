@@ -5,7 +5,6 @@
 --     luxel audit DIR --out report.html
 --     luxel audit labels.csv --path image --root images --label finding --out report.html
 
-local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -24,7 +23,7 @@ end
 -- What tells the class, and the cluster of each image by its path.
 local function shortcuts_of(audit)
     local found = audit:shortcuts()
-    local out = {nuisances = {}, markers = found.markers, warning = found.warning}
+    local out = {nuisances = options.list {}, markers = found.markers, warning = found.warning}
     for i, one in ipairs(found.nuisances) do
         out.nuisances[i] = {
             name = one.name, of = one.what, outside = one.outside, auc = one.auc, low = one.low, high = one.high,
@@ -41,10 +40,11 @@ end
 
 -- The findings, with paths instead of numbers.
 local function findings(audit)
+    local list = options.list
     local path, out = audit.frame.path, {
-        duplicates = {}, near = {}, suspects = {}, unreadable = audit.unreadable, findings = audit:findings(),
-        in_two_parts = audit.in_two_parts, in_two_classes = audit.in_two_classes, sizes = audit.sizes,
-        shortcuts = shortcuts_of(audit),
+        duplicates = list {}, near = list {}, suspects = list {}, unreadable = list(audit.unreadable),
+        findings = list(audit:findings()), in_two_parts = list(audit.in_two_parts),
+        in_two_classes = list(audit.in_two_classes), sizes = audit.sizes, shortcuts = shortcuts_of(audit),
     }
     for i, group in ipairs(audit.duplicates) do
         out.duplicates[i] = {}
@@ -72,7 +72,7 @@ function command.run(args)
         print("report in " .. args.out)
     end
     if args.json then
-        options.must(core.write_file(args.json, {cjson.encode(findings(audit)), "\n"}))
+        options.must(core.write_file(args.json, {options.json(findings(audit)), "\n"}))
     end
 end
 

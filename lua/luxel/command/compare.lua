@@ -5,7 +5,6 @@
 --     luxel evaluate --model M --data DIR --predictions m.csv       and the same of another model, then
 --     luxel compare m.csv other.csv --report page.html
 
-local cjson = require "cjson"
 local comparison = require "luxel.comparison"
 local core = require "luxel.core"
 local lfs = require "lfs"
@@ -215,11 +214,9 @@ function command.run(args)
     print()
     print(options.NOTICE)
     if args.json then
-        local encode = cjson.new()
-        encode.encode_invalid_numbers("null")
         local tests = {}
         for k = 2, #all do tests[k - 1] = content.judged and content.judged.tests[k] end
-        options.must(core.write_file(args.json, {encode.encode {
+        options.must(core.write_file(args.json, {options.json {
             compared = content.names, settings = content.settings, own = content.own, images = content.what,
             figures = content.judged and content.judged.figures, tests = content.judged and tests,
             notice = options.NOTICE,

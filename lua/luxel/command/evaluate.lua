@@ -5,7 +5,6 @@
 -- If DIR has a test/ folder, that is what is evaluated. Images that the model was trained on, known by their pixels,
 -- and other images of patients that it was trained on are left out.
 
-local cjson = require "cjson"
 local core = require "luxel.core"
 local csv = require "luxel.io.csv"
 local doubts = require "luxel.command.doubts"
@@ -179,9 +178,7 @@ function evaluate.run(args)
     if args.json then
         report.model, report.images, report.classes, report.notice = model.path, what, classes, options.NOTICE
         report.unreadable = #dataset.failed
-        local encode = cjson.new()
-        encode.encode_invalid_numbers("null")
-        local ok, message = core.write_file(args.json, {encode.encode(report), "\n"})
+        local ok, message = core.write_file(args.json, {options.json(report), "\n"})
         if not ok then options.fail(message) end
     end
 end

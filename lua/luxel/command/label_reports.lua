@@ -5,6 +5,7 @@
 
 local core = require "luxel.core"
 local csv = require "luxel.io.csv"
+local lfs = require "lfs"
 local lx = require "luxel"
 local options = require "luxel.command.options"
 local report_columns = require "luxel.command.report_columns"
@@ -51,13 +52,20 @@ local function names_of(rules)
     return names
 end
 
+-- Whether two paths name one file.
+local function is_same(one, other)
+    if one == nil or other == nil or one == other then return one ~= nil and one == other end
+    local a, b = lfs.attributes(one), lfs.attributes(other)
+    return a ~= nil and b ~= nil and a.dev == b.dev and a.ino == b.ino
+end
+
 --- Runs the command.
 ---@param args table the options
 function command.run(args)
     local rules = options.must(lx.text.rules(args.rules))
     local reports, ids, id = report_columns.read(args)
-    if args.out == args.data or args.explain == args.data or args.explain == args.out then
-        options.fail "--out, --explain and the reports are three files, of which two have the same name"
+    if is_same(args.out, args.data) or is_same(args.explain, args.data) or is_same(args.explain, args.out) then
+        options.fail "--out, --explain and the reports are three files, of which two are the same"
     end
     local names, empty = names_of(rules), 0
     local lines, explained = {}, {}

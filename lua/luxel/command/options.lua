@@ -1,6 +1,8 @@
 --- Shared by the commands: their options, reading labelled data, and how a command ends.
 
+local as_utf8 = require "luxel.as_utf8"
 local core = require "luxel.core"
+local json = require "luxel.json"
 local lfs = require "lfs"
 local lx = require "luxel"
 local packaged = require "luxel.packaged"
@@ -166,19 +168,33 @@ end
 ---@param text string
 ---@return string shown, string? bytes
 function options.as_utf8(text)
-    local out, at = {}, 1
-    while at <= #text do
-        local ok, bad = utf8.len(text, at)
-        if ok then
-            out[#out + 1] = text:sub(at)
-            break
-        end
-        out[#out + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
-        at = bad + 1
-    end
-    local shown = table.concat(out)
+    local shown = as_utf8(text)
     return shown, shown ~= text and text:gsub(".", function(c) return ("%02x"):format(c:byte()) end) or nil
 end
+
+--- A list that JSON shows as one even where it is empty.
+---@param items any[]
+---@return any[]
+function options.list(items) return setmetatable(table.move(items, 1, #items, 1, {}), json.LIST) end
+
+-- A value that JSON can hold: text as UTF-8, null for what is no finite number, names for keys.
+local function plain(value)
+    if type(value) == "string" then return as_utf8(value) end
+    if type(value) == "number" and value - value ~= 0 then return json.null end
+    if type(value) ~= "table" or value == json.null then return value end
+    local out, count = setmetatable({}, getmetatable(value) == json.LIST and json.LIST or nil), 0
+    for _ in next, value do count = count + 1 end
+    for key, inner in next, value do
+        if count ~= #value then key = as_utf8(tostring(key)) end
+        out[key] = plain(inner)
+    end
+    return out
+end
+
+--- A value as JSON that strict readers take. Lists that may be empty are of `options.list`.
+---@param value table
+---@return string
+function options.json(value) return assert(json.encode(plain(value))) end
 
 --- The command line of the program, for pages.
 ---@return string

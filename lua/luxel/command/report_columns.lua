@@ -11,8 +11,8 @@ local SECTIONS <const> = {"findings", "impression", "text"}
 --- Adds the options that say which columns there are.
 function report_columns.options(parser)
     parser:option("--id", "Column that names the report (default: the first one).")
-    parser:option("--findings", "Column with the section of findings (default: findings).")
-    parser:option("--impression", "Column with the impression (default: impression).")
+    parser:option("--findings", "Column with the section of findings (default: findings, where --text is not said).")
+    parser:option("--impression", "Column with the impression (default: impression, likewise).")
     parser:option("--text", "Column with whole reports, divided by their headings (default: text or report, where "
         .. "there are no findings and impression).")
     parser:option("--rules", "File of rules instead of Luxel's own (lua/luxel/text/chest.rules), which may be copied "
@@ -33,7 +33,8 @@ local function need(option, name, columns)
     end
 end
 
--- The column of each section, where there is one.
+-- The column of each section, where there is one. Whole reports that are asked for are not read a second time by their
+-- sections.
 local function sections_of(args, columns)
     local found = {}
     for _, section in ipairs(SECTIONS) do
@@ -41,9 +42,8 @@ local function sections_of(args, columns)
         if name then need("--" .. section, name, columns) end
         found[section] = name
     end
-    if next(found) then return found end
     for _, section in ipairs {"findings", "impression"} do
-        if has(columns, section) then found[section] = section end
+        if not args.text and not found[section] and has(columns, section) then found[section] = section end
     end
     for _, name in ipairs {"text", "report"} do
         if not next(found) and has(columns, name) then found.text = name end

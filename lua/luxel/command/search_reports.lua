@@ -2,7 +2,6 @@
 --
 --     luxel search-reports reports.csv "bibasilar opacities, no effusion" --limit 5
 
-local cjson = require "cjson"
 local csv = require "luxel.io.csv"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -38,9 +37,7 @@ function print_hit.text(rank, id, hit, report)
 end
 
 function print_hit.json(rank, id, hit)
-    print(cjson.encode {
-        rank = rank, report = options.as_utf8(id), row = hit.report, score = hit.score, terms = hit.terms,
-    })
+    print(options.json {rank = rank, report = id, row = hit.report, score = hit.score, terms = hit.terms})
 end
 
 function print_hit.csv(rank, id, hit)

@@ -2,7 +2,6 @@
 --
 --     luxel study film.dcm --model findings.safetensors --suggest --age 61 --report film.html --json film.json
 
-local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -36,21 +35,18 @@ end
 
 -- What other programs read: the same without pictures.
 local function as_json(found)
-    local list = cjson.empty_array
-    local quality, reasons = #found.quality > 0 and {} or list, #found.reasons > 0 and {} or list
+    local quality, reasons = options.list {}, options.list {}
     for i, one in ipairs(found.quality) do quality[i] = {code = one.code, message = one.message} end
     for i, one in ipairs(found.reasons) do reasons[i] = {code = one.code, message = one.message} end
     local said = found.suggestions
-    return cjson.encode {
-        path = options.as_utf8(found.path), model = options.as_utf8(found.model), task = found.task,
+    return options.json {
+        path = found.path, model = found.model, task = found.task,
         label = found.label, findings = study.plain(found.findings, true), quality = quality, reasons = reasons,
         age = found.age, age_of = found.age_of, sex = found.sex, view = found.view,
         urgency = found.urgency, notice = found.notice,
         suggestions = said and {
-            rules = options.as_utf8(said.rules), notice = said.notice,
-            suggestions = #said.suggestions > 0 and said.suggestions or list,
-            unjudged = #said.unjudged > 0 and said.unjudged or list,
-            without_rule = #said.without_rule > 0 and said.without_rule or list,
+            rules = said.rules, notice = said.notice, suggestions = options.list(said.suggestions),
+            unjudged = options.list(said.unjudged), without_rule = options.list(said.without_rule),
         } or nil,
     }
 end

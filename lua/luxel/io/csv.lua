@@ -2,9 +2,9 @@
 
 local csv = {}
 
--- The separator that is in the first line most often.
+-- The separator that is in the first line most often, besides what is in quotes there.
 local function guess_separator(text)
-    local line, best, most = text:match("^[^\r\n]*"), ",", 0
+    local line, best, most = text:gsub('^"[^"]*"', ""):match("^[^\r\n]*"):gsub('"[^"]*"', ""), ",", 0
     for _, separator in ipairs {",", ";", "\t"} do
         local _, count = line:gsub(separator, "")
         if count > most then best, most = separator, count end
@@ -41,6 +41,17 @@ local function read_row(text, place, separator)
     end
 end
 
+-- The names of columns without the space around them, or nil and one that is there twice: a row has one value of it.
+local function names_of(cells)
+    local names, seen = {}, {}
+    for i, cell in ipairs(cells) do
+        local name = cell:match("^%s*(.-)%s*$")
+        if name ~= "" and seen[name] then return nil, name end
+        names[i], seen[name] = name, true
+    end
+    return names
+end
+
 --- Rows by the names of the columns, which the first line has.
 ---@param path string
 ---@return table<string, string>[]? rows, string[]|string columns, string? code nil, message, code
@@ -50,12 +61,17 @@ function csv.read(path)
     if file then file:close() end
     if not text then return nil, message or ("%s: it cannot be read"):format(path), "io" end
     text = text:gsub("^\239\187\191", "") -- a mark of the byte order
+    if text:find("^\255\254") or text:find("^\254\255") then
+        return nil, ("%s: it is UTF-16: save it as CSV in UTF-8"):format(path), "format"
+    end
     local separator = guess_separator(text)
     local columns, place = read_row(text, 1, separator)
     if not columns or text == "" then
         return nil, ("%s: line 1: %s"):format(path, columns and "there are no columns" or place), "format"
     end
-    for i, name in ipairs(columns) do columns[i] = name:match("^%s*(.-)%s*$") end
+    local twice
+    columns, twice = names_of(columns)
+    if not columns then return nil, ("%s: line 1: the column '%s' comes twice"):format(path, twice), "format" end
     local rows, line = {}, 1
     while place <= #text do
         local cells, after = read_row(text, place, separator)

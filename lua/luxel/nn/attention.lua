@@ -110,6 +110,8 @@ function MultiheadAttention:forward(query, key, value, options)
     local n, length, source, heads = q.shape[1], q.shape[2], k.shape[2], self.num_heads
     if k.shape[1] ~= n then
         check.fail(self, "key: expected the batch of query, %d sequences, got %s", n, args.describe(key))
+    elseif source == 0 then
+        check.fail(self, "key: expected at least one position, got %s", args.describe(key))
     end
     check_mask(self, "key_padding_mask", options.key_padding_mask, {n, source})
     check_mask(self, "attn_mask", options.attn_mask, {length, source}, {n * heads, length, source})

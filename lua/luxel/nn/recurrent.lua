@@ -54,16 +54,17 @@ local function multiply_adds(self, x)
     return count * (x:numel() // self.input_size)
 end
 
--- For each step the sequences that still go on, float32 [N,1]; nil where all do.
+-- For each step the sequences that still go on, float32 [N,1], false where all do; and uint8 [L,N,1], 1 where one has
+-- ended. Nil where none ends before the last step.
 local function masks_of(self, lengths, steps, n, device)
     if lengths == nil then return nil end
     if core.is_usable(lengths) then lengths = lengths:totable() end
     if type(lengths) ~= "table" or #lengths ~= n then
         check.fail(self, "lengths: expected one for each of %d sequences, got %s", n, args.describe(lengths))
     end
-    local masks, all = {}, true
+    local masks, ended, all = {}, {}, true
     for i, length in ipairs(lengths) do
-        local whole = math.tointeger(length)
+        local whole = type(length) == "number" and math.tointeger(length)
         if not whole or whole < 1 or whole > steps then
             check.fail(self, "lengths: expected whole numbers from 1 to %d, got %s for sequence %d", steps,
                 args.describe(length), i)
@@ -73,13 +74,14 @@ local function masks_of(self, lengths, steps, n, device)
     if all then return nil end
     for t = 1, steps do
         local goes_on, column = true, {}
+        ended[t] = {}
         for i = 1, n do
-            column[i] = {t <= lengths[i] and 1 or 0}
-            goes_on = goes_on and t <= lengths[i]
+            local on = t <= lengths[i]
+            column[i], ended[t][i], goes_on = {on and 1 or 0}, {on and 0 or 1}, goes_on and on
         end
         masks[t] = not goes_on and lx.tensor(column, {device = device}) or false
     end
-    return masks
+    return masks, lx.tensor(ended, {dtype = "uint8", device = device})
 end
 
 -- One direction of one layer over inputs [L,N,I]: outputs [L,N,H] and the last states, a list of [N,H] each. A sequence
@@ -112,7 +114,9 @@ local function run_layers(self, step, x, names, given, lengths)
     local steps, n, directions = x.shape[1], x.shape[2], self.bidirectional and 2 or 1
     if steps == 0 then check.fail(self, "input: expected at least one step, got %s", args.describe(x)) end
     for k, name in ipairs(names) do check_state(self, name, given[k], self.num_layers * directions, n) end
-    local masks, last = masks_of(self, lengths, steps, n, x.device), {}
+    local masks, ended = masks_of(self, lengths, steps, n, x.device)
+    if ended then x = x:masked_fill(ended, 0) end -- whatever is there, NaN too
+    local last = {}
     for k = 1, #names do last[k] = {} end
     for layer = 1, self.num_layers do
         local outputs = {}

@@ -7,6 +7,7 @@
 -- one has their words; how far each cue reaches; and what the cues that reach a finding make of it.
 
 local args = require "luxel.args"
+local plain = require "luxel.text.plain"
 local divided = require "luxel.text.rules"
 local result_type = require "luxel.result"
 local sections = require "luxel.text.sections"
@@ -20,16 +21,36 @@ local STATUS <const> = {[1] = "present", [0] = "absent", [-1] = "uncertain"}
 
 -- ---- words ----------------------------------------------------------------------------------------------------
 
--- Words in lower case, "," for a comma or a parenthesis, ";" for a semicolon; and where each begins and ends.
-local function words_of(text)
-    local words, starts, stops, n = {}, {}, {}, 0
-    for sign, from, word, to in text:lower():gmatch("([,;()]?)[^%w\128-\255,;()]*()([%w\128-\255]+)()") do
-        if sign ~= "" then
-            n = n + 1
-            words[n], starts[n], stops[n] = sign == ";" and ";" or ",", from, from - 1
-        end
+-- Adds the signs between two words: each "?", and of the others one before and one behind it, ";" where one of them is
+-- one, else ",".
+local function add_signs(words, starts, stops, text, from, to)
+    local n, sign = #words, nil
+    local function add(word, first, last)
         n = n + 1
+        words[n], starts[n], stops[n] = word, first, last
+    end
+    for place, one in text:sub(from, to):gmatch "()([,;()?])" do
+        if one == "?" then
+            if sign then add(sign, to + 1, to) end
+            add("?", from + place - 1, from + place - 1)
+            sign = nil
+        else
+            sign = (one == ";" or sign == ";") and ";" or ","
+        end
+    end
+    if sign and to < #text then add(sign, to + 1, to) end
+end
+
+-- Words in lower case, "," for a comma or a parenthesis, ";" for a semicolon, "?"; and where each begins and ends.
+local function words_of(text)
+    local words, starts, stops = {}, {}, {}
+    text = plain.lower(plain.text(text))
+    local lead = text:match("^[^%w\128-\255]*")
+    if lead ~= "" then add_signs(words, starts, stops, text, 1, #lead) end
+    for from, word, to, behind in text:gmatch("()([%w\128-\255]+)()([^%w\128-\255]*)", #lead + 1) do
+        local n = #words + 1
         words[n], starts[n], stops[n] = word, from, to - 1
+        if behind ~= " " and behind ~= "" then add_signs(words, starts, stops, text, to, to + #behind - 1) end
     end
     return words, starts, stops
 end
@@ -131,10 +152,19 @@ local function reach_forwards(words, cues, index)
     return last
 end
 
+-- Whether a cue that stands before what it is about stands behind it here: "effusion: none", "pneumonia (possible)", at
+-- the end of a clause.
+local function is_last(words, cue)
+    local what, after = cue.what, words[cue.to + 1]
+    if after and after ~= ";" then return false end
+    return what.cue == "deny" and what.reach == "before" or what.cue == "doubt" and what.reach == "near"
+end
+
 -- The first word that a cue reaches backwards: up to what ends a clause or another cue, and over a comma only in a
--- list that ends with "or".
+-- list that ends with "or". One beside a cue at the end of a clause, as in "effusion (none)", does not matter.
 local function reach_backwards(words, cues, index)
     local cue, first, joined = cues[index], 1, false
+    local skip = is_last(words, cue) or words[cue.to] == ","
     for k = index - 1, 1, -1 do
         local what = cues[k].what
         if what.cue == "end" and what.reach == "" or what.cue ~= "end" and what.reach ~= "beside" then
@@ -142,7 +172,7 @@ local function reach_backwards(words, cues, index)
             break
         end
     end
-    for i = cue.from - 1, first, -1 do
+    for i = cue.from - (skip and words[cue.from - 1] == "," and 2 or 1), first, -1 do
         local word = words[i]
         if word == "or" or word == "nor" then joined = true end
         if word == ";" or word == "," and not joined then return i + 1 end
@@ -179,6 +209,8 @@ end
 local function reach_of(words, cues, index)
     local cue = cues[index]
     local reach = cue.what.reach
+    if is_last(words, cue) then return reach_backwards(words, cues, index), cue.from - 1 end
+    if reach == "next" then return cue.to + 1, cue.to + 1 end
     if reach == "before" or reach == "near" then return cue.to + 1, reach_forwards(words, cues, index) end
     if reach == "after" then return reach_backwards(words, cues, index), cue.from - 1 end
     if reach == "around" then return reach_backwards(words, cues, index), reach_forwards(words, cues, index) end
@@ -212,8 +244,18 @@ end
 
 -- ---- severity, side and place ---------------------------------------------------------------------------------
 
--- Adds what is said around a mention, not beyond a comma or another mention.
-local function describe(out, mention, index, mentions, words, others)
+local JOINS <const> = {["and"] = true, ["with"] = true, ["or"] = true, ["without"] = true, ["but"] = true}
+
+-- The first word between two mentions that joins them, nil if none: what stands before it belongs to the one, what
+-- stands behind it to the other.
+local function join_between(words, from, to)
+    for i = from, to do
+        if JOINS[words[i]] then return i end
+    end
+end
+
+-- The words around a mention that tell of it: not beyond a comma or another mention.
+local function surroundings(mention, index, mentions, words)
     local first, last = math.max(1, mention.from - AROUND), math.min(#words, mention.to + AROUND)
     for i = mention.from - 1, first, -1 do
         if words[i] == "," or words[i] == ";" then
@@ -228,13 +270,26 @@ local function describe(out, mention, index, mentions, words, others)
         end
     end
     for k, other in ipairs(mentions) do
-        if k ~= index and other.to < mention.from and other.to >= first then first = other.to + 1 end
-        if k ~= index and other.from > mention.to and other.from <= last then last = other.from - 1 end
+        if k ~= index and other.to < mention.from and other.to >= first - AROUND then
+            first = math.max(first, (join_between(words, other.to + 1, mention.from - 1) or other.to) + 1)
+        end
+        if k ~= index and other.from > mention.to and other.from <= last + AROUND then
+            last = math.min(last, (join_between(words, mention.to + 1, other.from - 1) or other.from) - 1)
+        end
     end
+    return first, last
+end
+
+-- Adds what is said around a mention; of several words of a kind all.
+local function describe(out, mention, index, mentions, words, others)
+    local first, last = surroundings(mention, index, mentions, words)
+    local before, said = {}, {}
     for _, one in ipairs(others) do
-        if one.from >= first and one.to <= last then
-            local kind = one.what.word
-            out[kind] = out[kind] or table.concat(words, " ", one.from, one.to)
+        local kind, text = one.what.word, table.concat(words, " ", one.from, one.to)
+        if one.from >= first and one.to <= last and one.to > (before[kind] or 0) then
+            before[kind] = one.to
+            if not said[text] then out[kind] = out[kind] and out[kind] .. "; " .. text or text end
+            said[text] = true
         end
     end
 end
@@ -248,7 +303,7 @@ end
 ---@field sentence integer its number in the report, from 1
 ---@field words string the words that name the finding, as they are written
 ---@field cue string? the words that decided besides
----@field severity string? as it is said
+---@field severity string? as it is said; where several are, with "; " between
 ---@field side string?
 ---@field place string?
 
@@ -256,6 +311,7 @@ local function label_words(rules, words, starts, stops, text, add, choice)
     local mentions, cues, others = find_phrases(rules, words)
     if not mentions[1] then return end
     cues = clean_cues(cues, mentions)
+    table.sort(others, earlier)
     for index, cue in ipairs(cues) do
         if cue.what.cue ~= "end" then cue.first, cue.last = reach_of(words, cues, index) end
     end
@@ -339,8 +395,9 @@ local function usual_rules()
     return usual
 end
 
---- What a report says of each finding. Of a text, headings at the beginning of lines ("FINDINGS:") divide it. What
---- was asked (indication) and compared with is no evidence. Words without a cue that reaches them count as present.
+--- What a report says of each finding. Headings divide a text, at the beginning of lines ("Findings:") or anywhere in
+--- capitals. What was asked (indication) and compared with is no evidence. Words without a cue that reaches them count
+--- as present.
 ---@param report string|{text: string?, findings: string?, impression: string?, indication: string?,
 ---  comparison: string?}
 ---@param options {rules: luxel.Rules?, choice: "uncertain"|"present"|nil}? rules: of `lx.text.rules`, default those of

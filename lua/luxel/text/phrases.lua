@@ -2,7 +2,9 @@
 --
 -- A phrase is words with spaces between, in lower case. `word*` is every word that begins so, `a/b` is either word,
 -- `(a)` may be missing, `..` stands for up to six words between which there is no comma, `...` for up to twelve with
--- commas, and `,` for a comma.
+-- commas, `,` for a comma and `?` for a question mark.
+
+local plain = require "luxel.text.plain"
 
 local phrases = {}
 
@@ -20,7 +22,7 @@ local function terms_of(word)
         return nil, ("'%s' has a word missing beside '/'"):format(word)
     end
     for term in word:gmatch("[^/]+") do
-        if term ~= "," and not term:find("^[a-z0-9\128-\255]+%*?$") then
+        if term ~= "," and term ~= "?" and (not term:find("^[a-z0-9\128-\255]+%*?$") or plain.lower(term) ~= term) then
             return nil, ("'%s' is no word: of lower-case letters and digits, with '*' only at its end"):format(term)
         elseif term:find("%*$") and #term < 4 then
             return nil, ("'%s' is too short: three letters before '*' are the least"):format(term)

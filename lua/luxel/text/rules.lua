@@ -18,9 +18,9 @@ local rule_file = require "luxel.text.rule_file"
 
 local VALUES <const> = {present = 1, absent = 0, doubt = -1, ["not"] = "not"}
 local CUES <const> = {
-    ["deny before"] = true, ["deny after"] = true, ["deny around"] = true, ["doubt before"] = true,
-    ["doubt near"] = true, ["doubt after"] = true, ["doubt around"] = true, ["doubt beside"] = true,
-    ["choice before"] = true, ["choice beside"] = true,
+    ["deny before"] = true, ["deny next"] = true, ["deny after"] = true, ["deny around"] = true,
+    ["doubt before"] = true, ["doubt near"] = true, ["doubt after"] = true, ["doubt around"] = true,
+    ["doubt beside"] = true, ["choice before"] = true, ["choice beside"] = true,
     ["aside before"] = true, ["aside near"] = true, ["aside after"] = true, ["end"] = true, ["end deny"] = true,
     ["nothing"] = true,
 }
@@ -65,7 +65,7 @@ end
 local function add_phrase(self, text, what, seen)
     local forms, message = phrases.parse(text)
     if not forms then return nil, ("'%s': %s"):format(text, message) end
-    local of, fresh, kept = what.finding or what.cue and "cues" or "words", {}, {}
+    local of, fresh, kept = what.finding and "finding " .. what.finding or what.cue and "cues" or "words", {}, {}
     for _, form in ipairs(forms) do
         local key = of .. "\0" .. table.concat(form, " ")
         if seen[key] and not fresh[key] then
@@ -102,6 +102,7 @@ local function take_line(self, state, key, rest, number)
         local ok, message = add_phrase(self, text, what, state.seen)
         if not ok then return nil, message end
     end
+    if state.finding and key ~= "not" then state.said[state.finding] = true end
     return true
 end
 
@@ -116,14 +117,21 @@ local function rules(path)
     local self = {
         path = path, findings = {}, is_device = {}, count = 0, trie = phrases.trie(),
     }
-    local state = {seen = {}}
-    local ok, message, code = rule_file.read(path, "KEY: phrase; phrase", function(heading)
+    local state = {seen = {}, opened = {}, said = {}} -- by finding: its line, and whether it has phrases
+    local ok, message, code = rule_file.read(path, "KEY: phrase; phrase", function(heading, number)
         local section, name = open_section(self, heading)
         state.section, state.finding = section, name
+        if section and name then state.opened[name] = number end
         return section, name
     end, function(key, rest, number) return take_line(self, state, key, rest, number) end)
     if not ok then return nil, message, code end
     if #self.findings == 0 then return nil, ("%s: it has no findings"):format(path), "format" end
+    for _, name in ipairs(self.findings) do
+        if not state.said[name] then
+            return nil, ("%s: line %d: the finding '%s' has no phrase that says anything of it"):format(path,
+                state.opened[name], name), "format"
+        end
+    end
     return setmetatable(self, Rules)
 end
 

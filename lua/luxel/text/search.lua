@@ -44,7 +44,7 @@ local function terms_of_sentence(rules, text, add, exact)
     end
     local words, starts = labels.words(text)
     for i, word in ipairs(words) do
-        if word ~= "," and word ~= ";" then
+        if not word:find("^[,;?]$") then
             local mark
             for _, span in ipairs(spans) do
                 local inside = starts[i] >= span.from and starts[i] <= span.to
@@ -103,10 +103,10 @@ local function better(a, b)
     return a.report < b.report
 end
 
--- The terms of a query in order, each once, and how often.
+-- The terms of a query in order, each once, and how often. Who asks "effusion?" looks for effusions, not for doubt.
 local function query_terms(self, text)
     local counts, list = {}, {}
-    for _, sentence in ipairs(sentences_of(text)) do
+    for _, sentence in ipairs(sentences_of((text:gsub("%?", ";")))) do
         terms_of_sentence(self.rules, sentence.text, function(term)
             if not counts[term] then list[#list + 1] = term end
             counts[term] = (counts[term] or 0) + 1
@@ -196,6 +196,6 @@ local function search(reports, options)
 end
 
 return {
-    search = args.public("search", "reports: table, options: {rules: rules|false?, k1: finite(0..1000)?, "
+    search = args.public("search", "reports: any[], options: {rules: rules|false?, k1: finite(0..1000)?, "
         .. "b: finite(0..1)?}?", search),
 }

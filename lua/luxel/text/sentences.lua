@@ -1,5 +1,7 @@
 --- Sentences of a report's section.
 
+local plain = require "luxel.text.plain"
+
 local ABBREVIATIONS <const> = {
     dr = true, mr = true, mrs = true, ms = true, vs = true, approx = true, st = true, ["e.g"] = true, ["i.e"] = true,
 }
@@ -15,21 +17,27 @@ local function ends(text, from, place)
     return place - from > 8 or not before:find("^%s*%d?%d$")
 end
 
+-- Whether a question mark is about what follows: "opacity ? pneumonia".
+local function doubts(text, from, place)
+    local alone = place == from or text:find("^%s", place - 1) ~= nil
+    return alone and text:find("^[^%S\n]+[%w\128-\255]", place + 1) ~= nil
+end
+
 --- The sentences of a text, without the space around them. A full stop ends one where space follows. Line breaks do
 --- only where a line is empty or the next one begins with a dash or a number.
----@param text string
+---@param written string
 ---@return {text: string, from: integer}[] sentences `from` is the byte where one begins
-return function(text)
-    local list, from = {}, 1
+return function(written)
+    local text, list, from = plain.text(written), {}, 1
+    local in_utf8 = text ~= written and utf8.len(written)
     local function add(last)
         local piece = text:sub(from, last)
         local start, stop = piece:find("%S"), #piece
-        if start then
+        if start and piece:find("[%w\128-\255]") then
             while piece:find("^%s", stop) do stop = stop - 1 end
-            local sentence = piece:sub(start, stop)
-            if sentence:find("[%w\128-\255]") then
-                list[#list + 1] = {text = sentence, from = from + start - 1}
-            end
+            stop = from + stop - 1
+            while in_utf8 and written:find("^[\128-\191]", stop + 1) do stop = stop + 1 end -- a last sign, whole
+            list[#list + 1] = {text = written:sub(from + start - 1, stop), from = from + start - 1}
         end
         from = last + 1
     end
@@ -43,10 +51,9 @@ return function(text)
             end
         else
             last = select(2, text:find(CLOSING, at + 1))
-            local stop = text:sub(at, at) == "." and last == at
-            if (last == #text or text:find("^%s", last + 1)) and not (stop and not ends(text, from, at)) then
-                add(last)
-            end
+            local single = last == at and text:sub(at, at)
+            local inside = single == "." and not ends(text, from, at) or single == "?" and doubts(text, from, at)
+            if (last == #text or text:find("^%s", last + 1)) and not inside then add(last) end
         end
         at = text:find("[.!?\n]", last + 1)
     end
