@@ -386,7 +386,7 @@ describe("lx.data.frame", function()
         shell.write(path, "path,label,patient,part\na.png,no,p,train\nb.png,yes,q,\na.png,no,p,test\n")
         refused("a.png is of part train, and of test", path, {label = "label"})
         shell.write(path, "path,label,label\na.png,no,yes\nb.png,yes,no\n")
-        refused("there are 2 columns 'label', and nothing tells which is meant", path, {label = "label"})
+        refused("line 1: the column 'label' comes twice", path, {label = "label"})
     end)
 
     it("says what is wrong with a table", function()

@@ -190,17 +190,12 @@ local function has(columns, name)
     return false
 end
 
--- Raises where a table lacks a column that it needs, or has one of those that are read twice.
-local function check_columns(path, columns, needed, others)
+-- Raises where a table lacks a column that it needs.
+local function check_columns(path, columns, needed)
     for _, name in ipairs(needed) do
         if not has(columns, name) then
             refuse("%s: there is no column '%s'; the columns are %s", path, name, table.concat(columns, ", "))
         end
-    end
-    local seen, read = {}, table.move(others or {}, 1, #(others or {}), #needed + 1, {table.unpack(needed)})
-    for _, column in ipairs(columns) do
-        if seen[column] and has(read, column) then refuse("%s: the column '%s' comes twice", path, column) end
-        seen[column] = true
     end
 end
 
@@ -228,7 +223,7 @@ local READERS, WRITERS = {}, {}
 function READERS.csv(reading, path)
     local rows, columns = read_csv(path)
     local names, labelled, plain = {"x", "y", "w", "h"}, nil, nil
-    check_columns(path, columns, {"image", "x", "y", "w", "h"}, {"label", "image_width", "image_height"})
+    check_columns(path, columns, {"image", "x", "y", "w", "h"})
     for i, row in ipairs(rows) do
         local where = ("%s: row %d"):format(path, i + 1)
         local image = mention(reading, row.image, where)

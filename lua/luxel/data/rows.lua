@@ -51,14 +51,10 @@ local function rows_of(source)
     return rows, nil, "a function of rows"
 end
 
--- A column that has to be there, once.
+-- A column that has to be there.
 local function check_column(columns, option, name)
-    if not columns then return end
-    local count = 0
-    for _, column in ipairs(columns) do count = count + (column == name and 1 or 0) end
-    if count == 1 then return end
-    if count > 1 then
-        refuse("options: option '%s': there are %d columns '%s', and nothing tells which is meant", option, count, name)
+    for _, column in ipairs(columns or {name}) do
+        if column == name then return end
     end
     refuse("options: option '%s': there is no column '%s'%s; the columns are %s", option, name,
         near.suggestion(name, columns), table.concat(columns, ", "))
