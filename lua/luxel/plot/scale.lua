@@ -7,6 +7,8 @@ local scale = {}
 -- The largest end of an axis: their difference has to be a number as well. And the ends of one of logarithms, the least
 -- and the largest number there are.
 local MOST <const> = 8e307
+-- What is nearer to each other, or to 0, is the same: a part of it would be 0.
+local LEAST_SPAN <const> = 1e-300
 local LEAST_LOG <const>, MOST_LOG <const> = 2.0 ^ -1074, (2 - 2.0 ^ -52) * 2.0 ^ 1023
 
 local function is_finite(value) return type(value) == "number" and value - value == 0 end
@@ -88,8 +90,8 @@ function scale.axis(values, limits, from, to, options)
         low, high = limits[1], limits[2]
     elseif options.log then
         if high / low < 1.001 then low, high = math.max(low / 2, LEAST_LOG), math.min(high * 2, MOST_LOG) end
-    elseif high - low <= 1e-12 * math.max(math.abs(low), math.abs(high)) then
-        local around = math.max(least, low == 0 and 1 or math.abs(low) / 10)
+    elseif high - low <= math.max(LEAST_SPAN, 1e-12 * math.max(math.abs(low), math.abs(high))) then
+        local around = math.max(least, math.abs(low) <= 10 * LEAST_SPAN and 1 or math.abs(low) / 10)
         low, high = low - around, high + around
     else
         local step = step_of()
