@@ -533,7 +533,7 @@ describe("a model at another hospital", function()
         assert.has_error(function() lx.adapt.fit(predictor, half, {folds = 1}) end)
     end)
 
-    it("takes the statistics of its batch normalisation from local films", function()
+    it("takes the statistics of its batch normalisation from local films #slow", function()
         local file = model_of("resnet18", "/resnet", {epochs = 4})
         local normed = assert(lx.predictor.open(file))
         local here = hospital(60, 25, {{"contrast", {0.95, 0.95}}})
