@@ -1,6 +1,7 @@
 /* Activations that convolutions, products and batch normalisation apply to their results before they store them:
- * functions that have one slope below 0, and go straight up to where they end. Another one is a line in the list; its gradient is that
- * of the elementwise function of the same name, which is computed from the result (kernels/elementwise.h). */
+ * functions that have one slope below 0, and go straight up to where they end. Another one is a line in the list; its
+ * gradient is that of the elementwise function of the same name, which is computed from the result
+ * (kernels/elementwise.h). */
 #ifndef LX_ACTIVATION_H
 #define LX_ACTIVATION_H
 

@@ -492,7 +492,9 @@ describe("fit with boxes", function()
         local yolo = {kind = "yolo", all = {{8, 8}, {30, 40}}, own = {1, 2}, anchors = {{8, 8}, {30, 40}}, stride = 8,
             options = {ignore_thresh = 0.5, object_scale = 3}} -- which yolo layers do not have
         lx.manual_seed(1)
-        local map, truth = lx.randn(1, 12, 8, 8), lx.tensor {{{0.3, 0.6, 0.2, 0.4, 1}, {0.32, 0.6, 0.5, 0.5, 1}}}
+        -- boxes nearly those of the anchors, some of which overlap an object by every threshold in between
+        local map = lx.randn(1, 12, 8, 8) * 0.1
+        local truth = lx.tensor {{{0.3, 0.6, 0.2, 0.4, 1}, {0.32, 0.6, 0.47, 0.625, 1}}}
         local F = lx.nn.functional
         local function same(head, settings, wanted)
             local loss, parts = detection.loss_of({detections = {head}}, settings)(map, truth)
@@ -503,6 +505,13 @@ describe("fit with boxes", function()
         end
         same(region, nil, F.region_loss(map, truth, {anchors = ANCHORS, object_scale = 3, rescore = false,
             thresh = 0.4}))
+        local function differs(f, ...)
+            local options = {...}
+            assert.is_true(f(map, truth, options[1]):item() ~= f(map, truth, options[2]):item())
+        end
+        differs(F.region_loss, {anchors = ANCHORS, thresh = 0.4}, {anchors = ANCHORS})
+        differs(F.yolo_loss, {anchors = yolo.all, own = yolo.own, size = 64, ignore = 0.5},
+            {anchors = yolo.all, own = yolo.own, size = 64})
         same(region, {thresh = 0.7, rescore = true}, F.region_loss(map, truth, {anchors = ANCHORS, object_scale = 3,
             thresh = 0.7}))
         same(yolo, nil, F.yolo_loss(map, truth, {anchors = yolo.all, own = yolo.own, size = 64, ignore = 0.5}))
