@@ -250,15 +250,15 @@ static LX_ITEM int tiles_of_strip(long strip, const winograd_strips s)
     return left < s.strip ? (int)left : s.strip;
 }
 
-/* One of the 36 products for GROUP tiles and `blocks` (a constant) output blocks, added to the sums if there is `more` of
- * it there. Patches are [in block][strip][LANES], weights [in block][LANES][LANES] for each block, `next` apart; sums are
+/* One of the 36 products for `tiles` of at most GROUP and `blocks` output blocks (constants), added to the sums if there is
+ * `more` of it there. Patches are [in block][strip][LANES], weights [in block][LANES][LANES] for each block, `next` apart; sums are
  * [tile][block][LANES]. The patches `ahead` come next. */
-static LX_ITEM void multiply(int blocks, int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
+static LX_ITEM void multiply(int tiles, int blocks, int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
                              GLOBAL const float *u, GLOBAL const float *u_ahead, long next, int in_blocks, GLOBAL float *sums)
 {
     lanes sum0[GROUP], sum1[GROUP];
     UNROLL
-    for (int t = 0; t < GROUP; t++) {
+    for (int t = 0; t < tiles; t++) {
         sum0[t] = more ? load_lanes(sums + t * blocks * LANES) : splat(0.0f);
         sum1[t] = more && blocks == 2 ? load_lanes(sums + (t * 2 + 1) * LANES) : splat(0.0f);
     }
@@ -266,7 +266,7 @@ static LX_ITEM void multiply(int blocks, int more, GLOBAL const float *patches, 
         GLOBAL const float *x = patches + b * strip * LANES;
         GLOBAL const float *w = u + (long)b * LANES * LANES;
         UNROLL
-        for (int t = 0; t < GROUP; t++)
+        for (int t = 0; t < tiles; t++)
             PREFETCH(ahead + (b * strip + t) * LANES);
         for (int c = 0; c < LANES; c++) {
             const lanes w0 = load_lanes(w + c * LANES);
@@ -275,7 +275,7 @@ static LX_ITEM void multiply(int blocks, int more, GLOBAL const float *patches, 
             if (blocks == 2)
                 PREFETCH(u_ahead + next + (b * LANES + c) * LANES);
             UNROLL
-            for (int t = 0; t < GROUP; t++) {
+            for (int t = 0; t < tiles; t++) {
                 const float value = x[t * LANES + c];
                 sum0[t] += w0 * value;
                 if (blocks == 2)
@@ -284,23 +284,36 @@ static LX_ITEM void multiply(int blocks, int more, GLOBAL const float *patches, 
         }
     }
     UNROLL
-    for (int t = 0; t < GROUP; t++) {
+    for (int t = 0; t < tiles; t++) {
         store_lanes(sum0[t], sums + t * blocks * LANES);
         if (blocks == 2)
             store_lanes(sum1[t], sums + (t * 2 + 1) * LANES);
     }
 }
 
-static LX_APART void multiply_one(int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
-                                  GLOBAL const float *u, GLOBAL const float *u_ahead, int in_blocks, GLOBAL float *sums)
+/* The same for `tiles` of any number up to GROUP; fewer than GROUP - 2 take as long as those. */
+static LX_ITEM void multiply_group(int tiles, int blocks, int more, GLOBAL const float *patches, GLOBAL const float *ahead,
+                                   long strip, GLOBAL const float *u, GLOBAL const float *u_ahead, long next, int in_blocks,
+                                   GLOBAL float *sums)
 {
-    multiply(1, more, patches, ahead, strip, u, u_ahead, 0, in_blocks, sums);
+    if (tiles == GROUP)
+        multiply(GROUP, blocks, more, patches, ahead, strip, u, u_ahead, next, in_blocks, sums);
+    else if (tiles == GROUP - 1)
+        multiply(GROUP - 1, blocks, more, patches, ahead, strip, u, u_ahead, next, in_blocks, sums);
+    else
+        multiply(GROUP - 2, blocks, more, patches, ahead, strip, u, u_ahead, next, in_blocks, sums);
 }
 
-static LX_APART void multiply_two(int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
+static LX_APART void multiply_one(int tiles, int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
+                                  GLOBAL const float *u, GLOBAL const float *u_ahead, int in_blocks, GLOBAL float *sums)
+{
+    multiply_group(tiles, 1, more, patches, ahead, strip, u, u_ahead, 0, in_blocks, sums);
+}
+
+static LX_APART void multiply_two(int tiles, int more, GLOBAL const float *patches, GLOBAL const float *ahead, long strip,
                                   GLOBAL const float *u, GLOBAL const float *u_ahead, long next, int in_blocks, GLOBAL float *sums)
 {
-    multiply(2, more, patches, ahead, strip, u, u_ahead, next, in_blocks, sums);
+    multiply_group(tiles, 2, more, patches, ahead, strip, u, u_ahead, next, in_blocks, sums);
 }
 
 /* Stores the pixels of a tile that are in the image. */
@@ -366,20 +379,25 @@ typedef struct {
 } winograd_worker;
 
 /* Adds `in_blocks` input blocks to all products of a strip and one or two output blocks, whose weights are [36][block][in
- * block][LANES][LANES], `next` from one block to the next and `product` from one product to the next. */
+ * block][LANES][LANES], `next` from one block to the next and `product` from one product to the next. Groups of tiles are of
+ * about the same size, so that the last one leaves no registers without use. */
 static LX_ITEM void multiply_all(int blocks, int more, int count, GLOBAL const float *patches, GLOBAL const float *u,
                                  long next, long product, int in_blocks, GLOBAL float *sums, const winograd_strips s)
 {
     const long of_patches = WINOGRAD_STRIDE(s.in_blocks * s.strip, LANES), of_sums = WINOGRAD_STRIDE(s.strip * 2, LANES);
+    const int groups = CEIL_DIV(count, GROUP);
     for (int i = 0; i < PRODUCTS; i++)
-        for (int t = 0; t < count; t += GROUP) {
+        for (int group = 0, t = 0; group < groups; group++) {
+            const int tiles = CEIL_DIV(count - t, groups - group), last = group + 1 == groups, end = i + 1 == PRODUCTS;
             GLOBAL const float *x = patches + i * of_patches + t * LANES;
-            GLOBAL const float *ahead = t + GROUP < count ? x + GROUP * LANES : patches + (i + 1 < PRODUCTS ? i + 1 : i) * of_patches;
+            GLOBAL const float *ahead = last ? patches + (end ? i : i + 1) * of_patches : x + tiles * LANES;
+            GLOBAL const float *w = u + i * product, *w_ahead = last && !end ? w + product : w;
             GLOBAL float *to = sums + i * of_sums + t * blocks * LANES;
             if (blocks == 2)
-                multiply_two(more, x, ahead, s.strip, u + i * product, u + (i + (t + GROUP >= count && i + 1 < PRODUCTS)) * product, next, in_blocks, to);
+                multiply_two(tiles, more, x, ahead, s.strip, w, w_ahead, next, in_blocks, to);
             else
-                multiply_one(more, x, ahead, s.strip, u + i * product, u + (i + (t + GROUP >= count && i + 1 < PRODUCTS)) * product, in_blocks, to);
+                multiply_one(tiles, more, x, ahead, s.strip, w, w_ahead, in_blocks, to);
+            t += tiles;
         }
 }
 
@@ -474,15 +492,22 @@ KERNEL2(winograd_patches, winograd_strips, GLOBAL const float *, x, GLOBAL float
     transform_block(0, x, 0, id0, id1 * p.strip, tiles_of_strip(id1, p), own, square, p);
 }
 
-/* Transforms the weights of `chunk` input blocks from `from` on for the output blocks from `block` on. */
+/* Transforms the weights of `chunk` input blocks from `from` on for the output blocks from `block` on. Those of the next
+ * input block are asked for meanwhile: 9 lines far apart are more than a processor foresees. */
 static LX_ITEM void transform_chunk(int blocks, int chunk, GLOBAL const float *packed, long block, long from, GLOBAL float *u,
                                     long product, const winograd_strips s)
 {
     for (int b = 0; b < blocks; b++)
-        for (int in = 0; in < chunk; in++)
-            for (int c = 0; c < LANES; c++)
-                transform_taps(packed + (((block + b) * s.in_blocks + from + in) * 9 * LANES + c) * LANES,
-                               u + ((b * chunk + in) * LANES + c) * LANES, product);
+        for (int in = 0; in < chunk; in++) {
+            GLOBAL const float *taps = packed + ((block + b) * s.in_blocks + from + in) * 9 * LANES * LANES;
+            GLOBAL const float *ahead = from + in + 1 < s.in_blocks ? taps + 9 * LANES * LANES : taps;
+            for (int c = 0; c < LANES; c++) {
+                UNROLL
+                for (int k = 0; k < 9; k++)
+                    PREFETCH(ahead + (k * LANES + c) * LANES);
+                transform_taps(taps + c * LANES, u + ((b * chunk + in) * LANES + c) * LANES, product);
+            }
+        }
 }
 
 /* Weights are as conv2d_pack leaves them. Scratch memory holds sums, as of winograd_tile, and the weights of a chunk, [36]

@@ -132,7 +132,10 @@ describe("boxes", function()
             local list = some_boxes(count, seed, ({0.4, 0.4, 0.2, 0.1, 0.6, 0.02})[seed])
             local stream = random.stream(seed, 5)
             local scores, classes = {}, {}
-            for i = 1, count do scores[i], classes[i] = stream:integer(40) / 64, stream:integer(3) end
+            for i = 1, count do -- of both signs, with ties, 0 and -0
+                scores[i], classes[i] = (stream:integer(40) - 20) / 64 * (i % 2 == 0 and -1 or 1),
+                    ({-100000, 0, 70000})[stream:integer(3)]
+            end
             for _, most in ipairs {0, 0.1, 0.45, 0.6, 0.95} do
                 for _, by in ipairs {false, true} do
                     local places, left = boxes.nms(lx.tensor(list), lx.tensor(scores), {

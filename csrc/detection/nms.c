@@ -2,12 +2,11 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../image/plane.h"
 
-enum { STRIPS = 64, CHUNK = 32 };
+enum { STRIPS = 64, CHUNK = 32, DIGITS = 3, DIGIT_BITS = 11, VALUES = 1 << DIGIT_BITS };
 
 static inline float larger(float a, float b)
 {
@@ -35,24 +34,49 @@ float lx_box_iou(lx_box a, lx_box b)
 
 /* ---- order ---------------------------------------------------------------------------------------------------- */
 
-static int by_score(const lx_ranked *a, const lx_ranked *b)
+static inline bool comes_first(const lx_ranked *a, const lx_ranked *b)
 {
-    if (a->score != b->score)
-        return a->score > b->score ? -1 : 1;
-    return a->place < b->place ? -1 : a->place > b->place;
+    return a->score != b->score ? a->score > b->score : a->place < b->place;
 }
 
-static int compare_ranked(const void *first, const void *second)
+typedef enum { BY_PLACE, BY_SCORE, BY_CLASS } ranking;
+
+/* A number that grows with the place or as the score falls, or is that of the class, whose order does not matter. */
+static inline uint32_t key_of(const lx_ranked *r, ranking by)
 {
-    const lx_ranked *a = first, *b = second;
-    if (a->class != b->class)
-        return a->class < b->class ? -1 : 1;
-    return by_score(a, b);
+    const float score = r->score + 0.0f; /* -0 is 0 */
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    const uint32_t rising = bits ^ (bits >> 31 ? UINT32_MAX : 1U << 31);
+    return by == BY_PLACE ? (uint32_t)r->place : by == BY_SCORE ? ~rising : (uint32_t)r->class;
 }
 
-static int compare_scores(const void *first, const void *second)
+/* Sorts n->ranked digit by digit; what is equal keeps its order. */
+static void sort_ranked(const lx_nms *n, long count, ranking by)
 {
-    return by_score(first, second);
+    lx_ranked *from = n->ranked, *to = n->spare;
+    int32_t sizes[DIGITS][VALUES] = {{0}};
+    for (long i = 0; i < count; i++)
+        for (int digit = 0; digit < DIGITS; digit++)
+            sizes[digit][key_of(&from[i], by) >> digit * DIGIT_BITS & (VALUES - 1)]++;
+    for (int digit = 0; digit < DIGITS; digit++) {
+        int32_t *next = sizes[digit], place = 0;
+        const int shift = digit * DIGIT_BITS;
+        if (next[key_of(&from[0], by) >> shift & (VALUES - 1)] == count)
+            continue;
+        for (int value = 0; value < VALUES; value++) {
+            const int32_t size = next[value];
+            next[value] = place;
+            place += size;
+        }
+        for (long i = 0; i < count; i++)
+            to[next[key_of(&from[i], by) >> shift & (VALUES - 1)]++] = from[i];
+        lx_ranked *sorted = to;
+        to = from;
+        from = sorted;
+    }
+    if (from != n->ranked)
+        memcpy(n->ranked, from, (size_t)count * sizeof *from);
 }
 
 /* ---- kept boxes, in strips of their horizontal centres -------------------------------------------------------- */
@@ -164,14 +188,6 @@ static void lay_strips(strips *s, const lx_nms *n, const lx_ranked *list, long c
     }
 }
 
-static long finish(const lx_nms *n, lx_ranked *kept, long count)
-{
-    qsort(kept, (size_t)count, sizeof *kept, compare_scores);
-    for (long i = 0; i < count; i++)
-        n->kept[i] = kept[i].place;
-    return count;
-}
-
 long lx_nms_hard(const lx_nms *n, float most)
 {
     lx_ranked *list = n->ranked;
@@ -182,7 +198,11 @@ long lx_nms_hard(const lx_nms *n, float most)
                 .area = n->work + 4 * n->count};
     for (long i = 0; i < n->count; i++)
         list[i] = (lx_ranked){n->classes ? n->classes[i] : 0, (int32_t)i, n->scores[i]};
-    qsort(list, (size_t)n->count, sizeof *list, compare_ranked);
+    if (n->count == 0)
+        return 0;
+    sort_ranked(n, n->count, BY_SCORE);
+    sort_ranked(n, n->count, BY_CLASS);
+    const bool classes = list[0].class != list[n->count - 1].class;
     long count = 0;
     for (long from = 0, to; from < n->count; from = to) {
         for (to = from + 1; to < n->count && list[to].class == list[from].class; to++)
@@ -196,7 +216,13 @@ long lx_nms_hard(const lx_nms *n, float most)
             list[count++] = list[i]; /* count <= i */
         }
     }
-    return finish(n, list, count);
+    if (classes) {
+        sort_ranked(n, count, BY_PLACE);
+        sort_ranked(n, count, BY_SCORE);
+    }
+    for (long i = 0; i < count; i++)
+        n->kept[i] = list[i].place;
+    return count;
 }
 
 /* ---- soft ------------------------------------------------------------------------------------------------------- */
@@ -211,7 +237,7 @@ long lx_nms_soft(const lx_nms *n, float *scores, lx_nms_decay decay, float most,
     while (left > 0) {
         long best = 0;
         for (long i = 1; i < left; i++)
-            if (by_score(&list[i], &list[best]) < 0)
+            if (comes_first(&list[i], &list[best]))
                 best = i;
         const lx_ranked taken = list[best];
         list[best] = list[--left];

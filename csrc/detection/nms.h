@@ -15,15 +15,15 @@ typedef struct {
     float score;
 } lx_ranked;
 
-/* The boxes of a suppression, with room for its work: `count` entries of `ranked` and `kept`, 5 x count floats of
-   `work`. Boxes and scores are finite; boxes of different classes do not touch each other (classes NULL: all are of
-   one). */
+/* The boxes of a suppression, with room for its work: `count` entries of `ranked`, `spare` and `kept`, 5 x count
+   floats of `work`. Boxes and scores are finite; boxes of different classes do not touch each other (classes NULL: all
+   are of one). */
 typedef struct {
     long count;
     const lx_box *boxes;
     const float *scores;
     const int32_t *classes;
-    lx_ranked *ranked;
+    lx_ranked *ranked, *spare;
     int32_t *kept;
     float *work;
 } lx_nms;

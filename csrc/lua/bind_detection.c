@@ -20,8 +20,8 @@ static void *dense_numbers(lua_State *L, int arg, lx_dtype dtype)
     return (char *)lx_storage_host(t->storage) + (size_t)t->offset * lx_dtype_size(dtype);
 }
 
-/* nms(boxes, scores, classes or nil, method, most, sigma, least) -> {places from 1}, {scores}: of the kept boxes, the
-   best first. float32 [K,4] corners and [K], int32 [K]; method 0: hard, 1: soft and linear, 2: soft and gaussian */
+/* nms(boxes, scores, classes or nil, method, most, sigma, least) -> places from 1, scores: of the kept boxes, the best
+   first. float32 [K,4] corners and [K], int32 [K]; method 0: hard, 1: soft and linear, 2: soft and gaussian */
 static int l_nms(lua_State *L)
 {
     lua_settop(L, 7);
@@ -51,18 +51,23 @@ static int l_nms(lua_State *L)
                         scores,
                         classes,
                         lua_newuserdatauv(L, sizeof(lx_ranked) * (n + 1), 0),
+                        lua_newuserdatauv(L, sizeof(lx_ranked) * (n + 1), 0),
                         lua_newuserdatauv(L, sizeof(int32_t) * (n + 1), 0),
                         lua_newuserdatauv(L, sizeof(float) * 5 * (n + 1), 0)};
     const long kept = method == 0
                           ? lx_nms_hard(&nms, most)
                           : lx_nms_soft(&nms, left, method == 1 ? LX_NMS_LINEAR : LX_NMS_GAUSSIAN, most, sigma, least);
-    lua_createtable(L, (int)kept, 0);
-    lua_createtable(L, (int)kept, 0);
+    lx_device *cpu = lx_get_context(L)->devices[0];
+    lx_tensor *places = lx_push_tensor(L), *remaining = lx_push_tensor(L);
+    lx_error error;
+    if (lx_tensor_new(places, cpu, LX_INT32, 1, &kept, &error) ||
+        lx_tensor_new(remaining, cpu, LX_FLOAT32, 1, &kept, &error))
+        lx_raise(L, &error);
+    int32_t *place = lx_storage_host(places->storage);
+    float *score = lx_storage_host(remaining->storage);
     for (long i = 0; i < kept; i++) {
-        lua_pushinteger(L, nms.kept[i] + 1);
-        lua_rawseti(L, -3, i + 1);
-        lua_pushnumber(L, (double)left[nms.kept[i]]);
-        lua_rawseti(L, -2, i + 1);
+        place[i] = nms.kept[i] + 1;
+        score[i] = left[nms.kept[i]];
     }
     return 2;
 }

@@ -166,11 +166,8 @@ function boxes.nms(b, scores, options)
     if classes and (classes.dtype ~= "int32" or classes.ndim ~= 1 or classes.shape[1] ~= count) then
         args.fail("nms: options: option 'classes': expected int32 [%d], got %s", count, args.describe(classes))
     end
-    if count == 0 then return lx.zeros({0}, {dtype = "int32"}), lx.zeros(0) end
-    local places, left = core.nms(on_cpu(b), on_cpu(scores), classes and on_cpu(classes) or nil,
+    return core.nms(on_cpu(b), on_cpu(scores), classes and on_cpu(classes) or nil,
         METHODS[options.method or "hard"], options.iou or 0.45, options.sigma or 0.5, options.least or 0.001)
-    if #places == 0 then return lx.zeros({0}, {dtype = "int32"}), lx.zeros(0) end
-    return lx.tensor(places, {dtype = "int32"}), lx.tensor(left)
 end
 
 -- ---- region layers --------------------------------------------------------------------------------------------
