@@ -131,8 +131,8 @@ env:
 
 # ---- set-up: what promises it calls make again afterwards, so that the compiler is looked for once it is there ----
 
-PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev libjpeg62-turbo-dev libspng-dev libtiff-dev libopenjp2-7-dev libcharls-dev zlib1g-dev opencl-c-headers lua-argparse lua-filesystem lua-cjson
-TEST_PACKAGES = lua-busted lua-check clang clang-format libclang-rt-14-dev valgrind luarocks locales ocl-icd-libopencl1 pocl-opencl-icd oclgrind
+PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libstb-dev libjpeg62-turbo-dev libspng-dev libtiff-dev libopenjp2-7-dev libcharls-dev zlib1g-dev opencl-c-headers lua-argparse lua-filesystem
+TEST_PACKAGES = lua-busted lua-check lua-cjson clang clang-format libclang-rt-14-dev valgrind luarocks locales ocl-icd-libopencl1 pocl-opencl-icd oclgrind
 
 deps:
 	@./tools/install-packages $(PACKAGES)
@@ -303,7 +303,7 @@ docs:
 	./tools/html $(abspath $(BUILD))/docs
 
 deps-bench:
-	@./tools/install-packages $(PACKAGES) python3-torch libopenblas0-pthread libdnnl-dev
+	@./tools/install-packages $(PACKAGES) lua-cjson python3-torch libopenblas0-pthread libdnnl-dev
 
 # What the machine can do at most, and oneDNN where it is installed.
 BENCH_CFLAGS = -std=gnu11 -O3 -march=native -fopenmp $(WARNINGS)

@@ -2,8 +2,9 @@
 --
 --     lua5.4 bench/findings.lua --nih DIR --weights FILE --children DIR --covid DIR --lungs DIR --masses DIR --out DIR
 --
--- Three of them, each in five folds of the same patients: a small network from nothing; EfficientNet-Lite0 with
--- ImageNet's weights, of which the last layer learns; and the same from all sets. Areas are of pairs of films in the
+-- Four of them, each in five folds of the same patients: a small network from nothing; EfficientNet-Lite0 with
+-- ImageNet's weights, of which the last layer learns; the same with all layers learning, on smaller pictures; and the
+-- last layer from all sets. Areas are of pairs of films in the
 -- same fold, because networks of different folds have logits of their own. OUT/*/left-out.csv is kept: what is there
 -- is not computed again.
 
@@ -35,10 +36,15 @@ local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local WEIGHTS <const> = " --weights " .. quoted(args.weights)
 local ARMS <const> = {
-    {name = "nothing", options = " --model cnn --size 64 --epochs 12"},
-    {name = "transfer", options = WEIGHTS},
-    {name = "everything", options = ("%s --children %s --covid %s --lungs %s --masses %s"):format(WEIGHTS,
-        quoted(args.children), quoted(args.covid), quoted(args.lungs), quoted(args.masses))},
+    {name = "nothing", title = "from nothing", options = " --model cnn --size 64 --epochs 12"},
+    {name = "transfer", title = "ImageNet's weights", options = WEIGHTS},
+    {name = "all_layers", title = "all layers", options = WEIGHTS .. " --learn all --size 128 --epochs 10"},
+    {
+        name = "everything",
+        title = "and all sets",
+        options = ("%s --children %s --covid %s --lungs %s --masses %s"):format(WEIGHTS, quoted(args.children),
+            quoted(args.covid), quoted(args.lungs), quoted(args.masses)),
+    },
 }
 
 -- Films in the order of the file, each with labels and logits by finding; and the findings.
@@ -173,8 +179,10 @@ for _, arm in ipairs(ARMS) do
     for i, film in ipairs(arm.films) do assert(film.path == films[i].path, "the runs are of different folds") end
 end
 print(("%d films of patients that the network has not seen, in five folds\n"):format(#films))
-print "| finding | films with it | from nothing | ImageNet's weights | and all sets | CheXNet, of 112,120 films |"
-print "|---|---|---|---|---|---|"
+local titles = {}
+for a, arm in ipairs(ARMS) do titles[a] = arm.title end
+print(("| finding | films with it | %s | CheXNet, of 112,120 films |"):format(table.concat(titles, " | ")))
+print(("|---|---|---%s|"):format(("|---"):rep(#ARMS)))
 for _, name in ipairs(FINDINGS) do
     local cells = {name, count(films, name)}
     for _, arm in ipairs(ARMS) do cells[#cells + 1] = area_words(arm.films, name) end
@@ -182,9 +190,12 @@ for _, name in ipairs(FINDINGS) do
     print("| " .. table.concat(cells, " | ") .. " |")
 end
 local BESIDE <const> = { -- arms whose means are compared
-    {2, 1, "ImageNet's weights, more than from nothing"}, {3, 2, "all sets, more than ChestX-ray14 alone"},
+    {2, 1, "ImageNet's weights, more than from nothing"}, {3, 2, "all layers, more than the last alone"},
+    {4, 2, "all sets, more than ChestX-ray14 alone"},
 }
-local draw, macros, differences = resampled(films), {{}, {}, {}}, {{}, {}}
+local draw, macros, differences = resampled(films), {}, {}
+for a in ipairs(ARMS) do macros[a] = {} end
+for d in ipairs(BESIDE) do differences[d] = {} end
 for k = 1, args.resamples do
     local times = draw()
     for a, arm in ipairs(ARMS) do macros[a][k] = macro(arm.films, times) or 0.5 end

@@ -9,7 +9,7 @@ description = {
     license = "MIT",
 }
 supported_platforms = {"unix"}
-dependencies = {"lua >= 5.4, < 5.5", "luafilesystem", "lua-cjson", "argparse"}
+dependencies = {"lua >= 5.4, < 5.5", "luafilesystem", "argparse"}
 build = {
     type = "make",
     build_variables = {LUA_INCDIR = "$(LUA_INCDIR)", CFLAGS = "", LUA = "$(LUA)"},

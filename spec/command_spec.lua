@@ -63,6 +63,14 @@ describe("the command #slow", function()
         assert.matches("drawn phantoms are none; name a folder", errors)
     end)
 
+    it("refuses two formats at once", function()
+        for _, name in ipairs {"predict", "anomaly score"} do
+            local status, _, errors = run("%s bin/luxel %s --json --format csv film.png", LUA, name)
+            assert.not_equal(0, status)
+            assert.matches("'%-%-format' can not be used together with option '%-%-json'", errors)
+        end
+    end)
+
     it("is the same as the programs", function()
         local words = "--phantoms 30 --size 16 --batch 8 --epochs 1 --out"
         assert.equal(0, (run("%s bin/luxel train %s '%s/a'", LUA, words, work)))

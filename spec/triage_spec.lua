@@ -219,6 +219,17 @@ describe("a worklist #slow", function()
             assert.is_nil(lfs.attributes(work .. "/journal"))
         end)
 
+        it("keeps names of any bytes", function()
+            local names = {work .. "/films/latin \xe9.png", work .. "/films/utf-8 \u{e9}\u{2713}.png"}
+            for _, name in ipairs(names) do shell.write(name, shell.read(paths[1])) end
+            assert(run(names))
+            local rows, resumed = assert(run(names))
+            assert.equal(2, resumed)
+            for i, row in ipairs(rows) do assert.equal(names[i], row.path) end
+            for _, name in ipairs(names) do os.remove(name) end
+            triage.forget(work .. "/journal")
+        end)
+
         it("belongs to one process at a time", function()
             assert(lfs.mkdir(work .. "/journal"))
             local lock <close> = assert(core.lock_folder(work .. "/journal"))

@@ -2,6 +2,8 @@
 --- floats keep all their bits, names are in order, and what is ambiguous (a name that comes twice, text that is no
 --- UTF-8) is refused.
 
+local as_utf8 = require "luxel.as_utf8"
+
 local json = {}
 
 --- Stands for JSON's null, which is no value that a Lua table could hold.
@@ -222,6 +224,22 @@ function json.encode(value, where)
     if ok then return text end
     if type(text) ~= "table" or not text.json then error(text, 0) end
     return nil, text.json
+end
+
+--- A value that JSON can hold: text as UTF-8, null for what is no finite number, names for keys.
+---@param value any numbers, strings, booleans, `json.null`, and tables of them
+---@return any
+function json.plain(value)
+    if type(value) == "string" then return as_utf8(value) end
+    if type(value) == "number" and value - value ~= 0 then return json.null end
+    if type(value) ~= "table" or value == json.null then return value end
+    local out, count = setmetatable({}, getmetatable(value) == json.LIST and json.LIST or nil), 0
+    for _ in next, value do count = count + 1 end
+    for key, inner in next, value do
+        if count ~= #value then key = as_utf8(tostring(key)) end
+        out[key] = json.plain(inner)
+    end
+    return out
 end
 
 return json

@@ -5,10 +5,10 @@
 --     report:save_trace("step.json")     -- for chrome://tracing or ui.perfetto.dev
 
 local args = require "luxel.args"
-local cjson = require "cjson.safe"
 local fixed = require "luxel.fixed"
 local core = require "luxel.core"
 local format = require "luxel.format"
+local json = require "luxel.json"
 local namespace = require "luxel.namespace"
 local types = require "luxel.types"
 local unbroken = require "luxel.unbroken"
@@ -163,11 +163,11 @@ end
 -- The events of one device in Chrome's trace format: a process of its own, times in microseconds.
 local function add_events(events, process, device, records, started)
     events[#events + 1] = ('{"name":"process_name","ph":"M","pid":%d,"tid":1,"args":{"name":%s}}'):format(process,
-        cjson.encode(title(device)))
+        json.quote(title(device)))
     for _, record in ipairs(records) do
         local seconds = math.max(record.seconds, 1e-12)
         events[#events + 1] = ('{"name":%s,"cat":"kernel","ph":"X","pid":%d,"tid":1,"ts":%s,"dur":%s,'
-            .. '"args":{"GFLOP/s":%s,"GB/s":%s}}'):format(cjson.encode(record.name), process,
+            .. '"args":{"GFLOP/s":%s,"GB/s":%s}}'):format(json.quote(record.name), process,
                 fixed((record.start - started) * 1e6, 3), fixed(record.seconds * 1e6, 3),
                 fixed(record.work / seconds / 1e9, 3), fixed(record.bytes / seconds / 1e9, 3))
     end

@@ -5,9 +5,9 @@
 -- What the last line of a process that was killed holds half of is left out when it goes on. An image that has changed
 -- since is answered anew.
 
-local cjson = require "cjson"
 local class_names = require "luxel.data.classes"
 local core = require "luxel.core"
+local json = require "luxel.json"
 local lfs = require "lfs"
 local lx = require "luxel"
 local version = require "luxel.version"
@@ -162,7 +162,7 @@ local function identity_of(predictor)
     end
     local tta = predictor.tta or predictor.members and predictor.members[1].tta
     -- written out, because the order of a table's names is another one in each process
-    return ('{"triage":1,"version":%q,"models":%q,"tta":%s}'):format(version, table.concat(sums, " "), tta ~= nil
+    return ('{"triage":2,"version":%q,"models":%q,"tta":%s}'):format(version, table.concat(sums, " "), tta ~= nil
         and tta ~= false)
 end
 
@@ -170,6 +170,26 @@ end
 local function stamp_of(path)
     local found = lfs.attributes(path)
     return found and found.size or 0, found and found.modification or 0
+end
+
+-- A row as a line. Names of files are any bytes, and JSON is UTF-8: each byte becomes the character of its number.
+local function write(row)
+    local out = json.plain(row)
+    out.path = row.path:gsub("[\128-\255]", function(byte) return utf8.char(byte:byte()) end)
+    return assert(json.encode(out))
+end
+
+-- The row of a line; nil where it is none.
+local function parse(line)
+    local row = json.decode(line)
+    if type(row) ~= "table" or type(row.path) ~= "string" then return nil end
+    local bytes = {}
+    for _, code in utf8.codes(row.path) do
+        if code > 255 then return nil end
+        bytes[#bytes + 1] = string.char(code)
+    end
+    row.path = table.concat(bytes)
+    return row
 end
 
 -- The rows of a journal by path, and its lines as they should be; nil where it is another model's.
@@ -182,8 +202,8 @@ local function read_journal(path, identity)
             if line ~= identity then return nil end
             first = false
         else
-            local ok, row = pcall(cjson.decode, line)
-            if not ok or type(row) ~= "table" or type(row.path) ~= "string" then break end
+            local row = parse(line)
+            if not row then break end
             if not rows[row.path] then paths[#paths + 1] = row.path end
             rows[row.path], line_of[row.path] = row, line
         end
@@ -218,8 +238,8 @@ end
 local function note(journal, rows)
     local lines = {}
     for i, row in ipairs(rows) do
-        lines[i] = cjson.encode(row)
-        rows[i] = cjson.decode(lines[i])
+        lines[i] = write(row)
+        rows[i] = parse(lines[i])
     end
     local ok, message = journal.file:write(table.concat(lines, "\n"), "\n")
     if ok then ok, message = journal.file:flush() end

@@ -4,7 +4,6 @@
 --     luxel anomaly score --model normal.safetensors folder/ --out pictures --format csv >scores.csv
 
 local annotate = require "luxel.command.annotate"
-local cjson = require "cjson"
 local class_names = require "luxel.data.classes"
 local csv = require "luxel.io.csv"
 local images = require "luxel.command.images"
@@ -55,8 +54,7 @@ local function score_options(parser)
     options.add_number(parser, "--level", "An image is unusual where no larger share of normal ones is as unusual.",
         0.05, 0, 1)
     parser:option("--out", "Folder for pictures with what is unusual laid over them.")
-    parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
-    parser:flag("--json", "The same as --format json: an object in each line.")
+    options.add_format(parser)
     options.add_device(parser)
 end
 
@@ -233,7 +231,7 @@ end
 function print_answer.json(answer)
     local shown, bytes = options.as_utf8(answer.path)
     local warnings = codes_of(answer, "message")
-    images.say(cjson.encode {
+    images.say(options.json {
         path = shown, path_bytes = bytes, score = answer.score, p = answer.p, unusual = answer.unusual,
         warnings = #warnings > 0 and warnings or nil, notice = answer.notice,
     })
@@ -256,7 +254,7 @@ local function picture_of(answer)
 end
 
 local function score(args)
-    if args.json then args.format = "json" end
+    args.format = options.format(args)
     local device, words = options.device(args.device)
     if device ~= "cpu" then io.stderr:write("computing on ", words, "\n") end
     local detector, failed = options.must(lx.anomaly.open(args.model, {device = device})), false

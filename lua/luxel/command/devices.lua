@@ -1,7 +1,7 @@
 --- `luxel devices`: what there is to compute on.
 
-local cjson = require "cjson"
 local lx = require "luxel"
+local options = require "luxel.command.options"
 
 local devices = {summary = "Lists what there is to compute on, and why there is no more."}
 
@@ -18,7 +18,7 @@ function devices.run(args)
         for name, value in pairs(device) do
             if type(value) ~= "table" and type(value) ~= "function" then fields[name] = value end
         end
-        print(cjson.encode(fields))
+        print(options.json(fields))
     end
 end
 

@@ -172,29 +172,28 @@ function options.as_utf8(text)
     return shown, shown ~= text and text:gsub(".", function(c) return ("%02x"):format(c:byte()) end) or nil
 end
 
+--- Adds the options that say what is printed for each image.
+---@param parser table
+function options.add_format(parser)
+    parser:mutex(
+        parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text",
+        parser:flag("--json", "The same as --format json: an object in each line."))
+end
+
+--- What is printed for each image.
+---@param args table the options
+---@return "text"|"json"|"csv"
+function options.format(args) return args.json and "json" or args.format end
+
 --- A list that JSON shows as one even where it is empty.
 ---@param items any[]
 ---@return any[]
 function options.list(items) return setmetatable(table.move(items, 1, #items, 1, {}), json.LIST) end
 
--- A value that JSON can hold: text as UTF-8, null for what is no finite number, names for keys.
-local function plain(value)
-    if type(value) == "string" then return as_utf8(value) end
-    if type(value) == "number" and value - value ~= 0 then return json.null end
-    if type(value) ~= "table" or value == json.null then return value end
-    local out, count = setmetatable({}, getmetatable(value) == json.LIST and json.LIST or nil), 0
-    for _ in next, value do count = count + 1 end
-    for key, inner in next, value do
-        if count ~= #value then key = as_utf8(tostring(key)) end
-        out[key] = plain(inner)
-    end
-    return out
-end
-
 --- A value as JSON that strict readers take. Lists that may be empty are of `options.list`.
 ---@param value table
 ---@return string
-function options.json(value) return assert(json.encode(plain(value))) end
+function options.json(value) return assert(json.encode(json.plain(value))) end
 
 --- The command line of the program, for pages.
 ---@return string

@@ -5,7 +5,6 @@
 --     luxel predict --model runs/first/best.safetensors --worklist today.csv --page today.html folder/
 
 local annotate = require "luxel.command.annotate"
-local cjson = require "cjson"
 local core = require "luxel.core"
 local csv = require "luxel.io.csv"
 local images = require "luxel.command.images"
@@ -22,8 +21,7 @@ local predict = {summary = "Says whether radiographs look infected."}
 function predict.add_images(parser)
     images.options(parser)
     options.add_device(parser)
-    parser:option("--format", "What is printed for each image."):choices {"text", "json", "csv"}:default "text"
-    parser:flag("--json", "The same as --format json: an object in each line.")
+    options.add_format(parser)
 end
 
 --- Adds the options of the command.
@@ -93,8 +91,7 @@ function print_answer.json(answer)
     local warnings = {}
     for i, finding in ipairs(answer.findings) do warnings[i] = finding.message end
     local shown, bytes = options.as_utf8(answer.path)
-    local encode = answer.boxes and json.encode or cjson.encode
-    say(encode {
+    say(options.json {
         size = answer.boxes and {height = answer.info.height, width = answer.info.width} or nil,
         boxes = answer.boxes and boxes_as_json(answer), spacing = answer.boxes and spacing_of(answer.info) or nil,
         path = shown, path_bytes = bytes,
@@ -249,7 +246,7 @@ end
 ---@return integer status
 function predict.run(args)
     worklist.check(args)
-    if args.json then args.format = "json" end
+    args.format = options.format(args)
     local method = method_of(args)
     if args.format == "text" and not args.worklist then say("[INFO] loading network...") end
     local device, device_words = options.device(args.device)

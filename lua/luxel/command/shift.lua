@@ -6,7 +6,6 @@
 -- It takes the options of train, and trains once without each group of images: the styles of `lx.data.styles`, or those
 -- whose file names have a word.
 
-local cjson = require "cjson"
 local core = require "luxel.core"
 local lx = require "luxel"
 local options = require "luxel.command.options"
@@ -109,7 +108,7 @@ function command.run(args)
     if result.interrupted or result.save_problem then return train.status_of(result) end
     print("\n" .. tostring(result) .. "\n")
     if args.json then
-        options.must(core.write_file(args.json, {cjson.encode {
+        options.must(core.write_file(args.json, {options.json {
             groups = result.groups, outsides = result.outsides, worst = result.worst, mean = result.mean,
             notice = options.NOTICE,
         }, "\n"}))
