@@ -837,6 +837,27 @@ describe("losses", function()
         assert.equal(0, F.cross_entropy(x, lx.tensor {nan}):item())
     end)
 
+    it("have a gradient for the target as well, or say that they have none", function()
+        local x = lx.tensor({{1, 2}}, {requires_grad = true})
+        local target = lx.tensor({{0.5, 4}}, {requires_grad = true})
+        for _, f in ipairs {F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss} do
+            x.grad, target.grad = nil, nil
+            f(x, target):backward()
+            assert.not_equal(0, x.grad[{1, 1}])
+            assert.same((-x.grad):totable(), target.grad:totable())
+        end
+        assert.is_true(lx.gradcheck(function(p, q) return F.kl_div(p, q:sigmoid()) end, {x, target}))
+        for name, f in pairs {focal_loss = F.focal_loss,
+            binary_cross_entropy_with_logits = F.binary_cross_entropy_with_logits} do
+            assert.matches(name .. ": target: requires a gradient, which this loss has for input alone; give "
+                .. "target:detach%(%)", message_of(f, x, target))
+            lx.no_grad(f, x, target)
+        end
+        assert.matches("binary_cross_entropy_with_logits: pos_weight: requires a gradient",
+            message_of(F.binary_cross_entropy_with_logits, x, x:detach(),
+                {pos_weight = lx.ones({2}, {requires_grad = true})}))
+    end)
+
     it("cross-entropy ignores what it is told to, and refuses other classes", function()
         local x = lx.tensor {{1, 2, 3}, {3, 2, 1}, {0, 0, 0}}
         local target = lx.tensor({3, 9, 1}, {dtype = "int32"})

@@ -190,7 +190,7 @@ define("valid_mean", function(ctx, loss, target)
     ctx.shape = loss.shape
     return mean
 end, function(ctx, dy)
-    return core.expand(core.binary("mul", dy, ctx.share), ctx.shape)
+    return core.expand(core.binary("mul", dy, ctx.share), ctx.shape), nil -- the target says only which elements count
 end)
 
 -- A loss [] that the host computed together with its gradient for x.
