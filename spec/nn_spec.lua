@@ -858,6 +858,16 @@ describe("losses", function()
                 {pos_weight = lx.ones({2}, {requires_grad = true})}))
     end)
 
+    it("are 0 of no images", function()
+        local x = lx.zeros(0, 2)
+        for _, f in ipairs {F.cross_entropy, F.nll_loss} do
+            assert.equal(0, f(x, lx.zeros({0}, {dtype = "int32"})):item())
+        end
+        for _, f in ipairs {F.binary_cross_entropy_with_logits, F.mse_loss, F.l1_loss, F.focal_loss} do
+            assert.equal(0, f(x, x):item())
+        end
+    end)
+
     it("cross-entropy ignores what it is told to, and refuses other classes", function()
         local x = lx.tensor {{1, 2, 3}, {3, 2, 1}, {0, 0, 0}}
         local target = lx.tensor({3, 9, 1}, {dtype = "int32"})
