@@ -1037,6 +1037,12 @@ describe("limits of layers", function()
         end, {1, 4}, {0, 5}},
     }
 
+    it("normalise no images, and no elements, as they do some", function()
+        assert.same({0, 4, 2, 2}, {table.unpack(nn.GroupNorm(2, 4)(lx.zeros(0, 4, 2, 2)).shape)})
+        assert.same({2, 3, 0}, {table.unpack(F.softmax(lx.zeros(2, 3, 0), 3).shape)})
+        assert.same({0}, {table.unpack(F.log_softmax(lx.zeros(0), 1).shape)})
+    end)
+
     it("are where they are said to be, in both directions of an image", function()
         for _, case in ipairs(cases) do
             local text, f, good, bad = table.unpack(case)
