@@ -462,6 +462,19 @@ describe("a state dict", function()
         assert.are_not.same({{0, 0}}, nn.init.constant_(lx.zeros(1, 2), 1):totable())
     end)
 
+    it("tells apart what lx.load gives besides, and a network", function()
+        local net, path = nn.Linear(2, 1), os.tmpname()
+        assert(lx.save(path, net:state_dict(), {epoch = 3}))
+        local advice = "; lx.load gives metadata after the tensors, .* local state = assert%(lx.load%(path%)%)"
+        assert.matches("load_state_dict: options: unknown option 'epoch'.*" .. advice,
+            message_of(function() net:load_state_dict(lx.load(path)) end))
+        os.remove(path)
+        assert.matches("load_state_dict: state: expected a table, got nil" .. advice,
+            message_of(function() net:load_state_dict(lx.load(path)) end))
+        assert.matches("load_state_dict: state: expected tensors by name, got a Linear; those of a network are",
+            message_of(net.load_state_dict, net, net))
+    end)
+
     it("that does not fit is refused with all its keys, and changes nothing", function()
         local net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
         local before = net[1].weight:clone()

@@ -612,6 +612,10 @@ end
 --- `lx.load`, as long as nobody writes into the file)
 ---@return {missing: string[], unexpected: string[]} left_out
 function Module:load_state_dict(state, options)
+    if is_module(state) then
+        args.fail("load_state_dict: state: expected tensors by name, got %s; those of a network are net:state_dict()",
+            args.describe(state))
+    end
     options = options or {}
     local missing, unexpected, misshapen, known = {}, {}, {}, {}
     local entries = state_entries(self)
@@ -697,5 +701,7 @@ declare(Module, {
     train = "mode: boolean?", requires_grad_ = "flag: boolean?", to = "device: string",
     load_state_dict = "state: table, options: {strict: boolean?, assign: boolean?}?", describe_tree = "indent: string?",
 })
+args.advise(Module.load_state_dict, "lx.load gives metadata after the tensors, or nil and a message, which are no "
+    .. "options: local state = assert(lx.load(path))")
 
 return Module
