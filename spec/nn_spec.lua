@@ -170,6 +170,31 @@ Net(  [203]
         assert.equal(1, seen)
     end)
 
+    it("keeps other hooks where one is removed twice or removes itself, and refuses tensors they return", function()
+        local layer, calls = nn.Identity(), {}
+        local function note(name) calls[#calls + 1] = name end
+        local function a() note "a" end
+        local remove_first, remove_second = layer:register_forward_hook(a), layer:register_forward_hook(a)
+        remove_first()
+        layer(lx.ones(1))
+        assert.same({"a"}, calls)
+        remove_second()
+        local remove_once
+        remove_once = layer:register_forward_hook(function()
+            note "once"
+            remove_once()
+        end)
+        layer:register_forward_hook(function() note "b" end)
+        remove_first()
+        remove_second()
+        layer(lx.ones(1))
+        layer(lx.ones(1))
+        assert.same({"a", "once", "b", "b"}, calls)
+        layer:register_forward_hook(function(_, _, results) return results[1] * 2 end)
+        assert.matches("Identity: a forward hook returned a tensor, which changes nothing; what it puts into",
+            message_of(function() layer(lx.ones(1)) end))
+    end)
+
     it("says what is wrong with a class", function()
         assert.matches("Empty: the class does not define forward", message_of(nn.class("Empty")()))
         assert.matches("class: name: expected a string, got nil", message_of(nn.class))
