@@ -353,9 +353,29 @@ describe("autograd mistakes", function()
         assert.matches("use t:detach%(%)", message_of(y.requires_grad_, y, false))
     end)
 
-    it("a gradient must have its tensor's shape", function()
+    it("a gradient must be as its tensor is", function()
         local x = leaf {1, 2}
-        assert.matches("expected nil or a tensor of shape %[2%], got float32 %[3%]",
+        assert.matches("grad: expected nil or float32 %[2%], got float32 %[3%]",
             message_of(function() x.grad = lx.ones(3) end))
+        assert.matches("grad: expected nil or float32 %[2%], got int32 %[2%]",
+            message_of(function() x.grad = lx.ones({2}, {dtype = "int32"}) end))
+        assert.matches("grad: expected nil or float32 %[2%], got 0", message_of(function() x.grad = 0 end))
+        if lx.device("opencl") then
+            assert.matches("grad: expected a gradient on cpu, where the tensor is, got one on ",
+                message_of(function() x.grad = lx.ones({2}, {device = "opencl"}) end))
+        end
+        assert.is_nil(x.grad)
+    end)
+
+    it("requires_grad is set to true or false", function()
+        local x = lx.ones(1)
+        for _, value in ipairs {0, 1, "no"} do
+            assert.matches("requires_grad: expected true or false, got ",
+                message_of(function() x.requires_grad = value end))
+        end
+        assert.matches("expected true or false, got nil", message_of(function() x.requires_grad = nil end))
+        assert.is_false(x.requires_grad)
+        x.requires_grad = true
+        assert.is_true(x.requires_grad)
     end)
 end)

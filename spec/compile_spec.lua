@@ -498,6 +498,16 @@ describe("lx.compile", function()
         assert.error_matches(function() f(x) end, "weight: expected a tensor, got a freed tensor")
     end)
 
+    it("goes on with the weights that load_state_dict put in place of others", function()
+        local net = nn.Linear(1, 1, {bias = false})
+        local f = compile(function(x) return net(x) end)
+        local x, before = lx.ones(1, 1), net.weight:detach() -- which keeps their memory
+        run(f, 5, x)
+        net:load_state_dict({weight = lx.full({1, 1}, 5)}, {assign = true})
+        assert.equal(5, f(x):item())
+        assert.not_equal(5, before:item())
+    end)
+
     it("takes up optimisers that were loaded", function()
         local function losses(wrap)
             lx.manual_seed(5)

@@ -170,6 +170,31 @@ Net(  [203]
         assert.equal(1, seen)
     end)
 
+    it("keeps other hooks where one is removed twice or removes itself, and refuses tensors they return", function()
+        local layer, calls = nn.Identity(), {}
+        local function note(name) calls[#calls + 1] = name end
+        local function a() note "a" end
+        local remove_first, remove_second = layer:register_forward_hook(a), layer:register_forward_hook(a)
+        remove_first()
+        layer(lx.ones(1))
+        assert.same({"a"}, calls)
+        remove_second()
+        local remove_once
+        remove_once = layer:register_forward_hook(function()
+            note "once"
+            remove_once()
+        end)
+        layer:register_forward_hook(function() note "b" end)
+        remove_first()
+        remove_second()
+        layer(lx.ones(1))
+        layer(lx.ones(1))
+        assert.same({"a", "once", "b", "b"}, calls)
+        layer:register_forward_hook(function(_, _, results) return results[1] * 2 end)
+        assert.matches("Identity: a forward hook returned a tensor, which changes nothing; what it puts into",
+            message_of(function() layer(lx.ones(1)) end))
+    end)
+
     it("says what is wrong with a class", function()
         assert.matches("Empty: the class does not define forward", message_of(nn.class("Empty")()))
         assert.matches("class: name: expected a string, got nil", message_of(nn.class))
@@ -460,6 +485,19 @@ describe("a state dict", function()
         assert.same({{1, 1}}, net.weight.grad:totable())
         assert.has_error(function() nn.init.skip(error, "inside") end)
         assert.are_not.same({{0, 0}}, nn.init.constant_(lx.zeros(1, 2), 1):totable())
+    end)
+
+    it("tells apart what lx.load gives besides, and a network", function()
+        local net, path = nn.Linear(2, 1), os.tmpname()
+        assert(lx.save(path, net:state_dict(), {epoch = 3}))
+        local advice = "; lx.load gives metadata after the tensors, .* local state = assert%(lx.load%(path%)%)"
+        assert.matches("load_state_dict: options: unknown option 'epoch'.*" .. advice,
+            message_of(function() net:load_state_dict(lx.load(path)) end))
+        os.remove(path)
+        assert.matches("load_state_dict: state: expected a table, got nil" .. advice,
+            message_of(function() net:load_state_dict(lx.load(path)) end))
+        assert.matches("load_state_dict: state: expected tensors by name, got a Linear; those of a network are",
+            message_of(net.load_state_dict, net, net))
     end)
 
     it("that does not fit is refused with all its keys, and changes nothing", function()
@@ -837,6 +875,37 @@ describe("losses", function()
         assert.equal(0, F.cross_entropy(x, lx.tensor {nan}):item())
     end)
 
+    it("have a gradient for the target as well, or say that they have none", function()
+        local x = lx.tensor({{1, 2}}, {requires_grad = true})
+        local target = lx.tensor({{0.5, 4}}, {requires_grad = true})
+        for _, f in ipairs {F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss} do
+            x.grad, target.grad = nil, nil
+            f(x, target):backward()
+            assert.not_equal(0, x.grad[{1, 1}])
+            assert.same((-x.grad):totable(), target.grad:totable())
+        end
+        assert.is_true(lx.gradcheck(function(p, q) return F.kl_div(p, q:sigmoid()) end, {x, target}))
+        for name, f in pairs {focal_loss = F.focal_loss,
+            binary_cross_entropy_with_logits = F.binary_cross_entropy_with_logits} do
+            assert.matches(name .. ": target: requires a gradient, which this loss has for input alone; give "
+                .. "target:detach%(%)", message_of(f, x, target))
+            lx.no_grad(f, x, target)
+        end
+        assert.matches("binary_cross_entropy_with_logits: pos_weight: requires a gradient",
+            message_of(F.binary_cross_entropy_with_logits, x, x:detach(),
+                {pos_weight = lx.ones({2}, {requires_grad = true})}))
+    end)
+
+    it("are 0 of no images", function()
+        local x = lx.zeros(0, 2)
+        for _, f in ipairs {F.cross_entropy, F.nll_loss} do
+            assert.equal(0, f(x, lx.zeros({0}, {dtype = "int32"})):item())
+        end
+        for _, f in ipairs {F.binary_cross_entropy_with_logits, F.mse_loss, F.l1_loss, F.focal_loss} do
+            assert.equal(0, f(x, x):item())
+        end
+    end)
+
     it("cross-entropy ignores what it is told to, and refuses other classes", function()
         local x = lx.tensor {{1, 2, 3}, {3, 2, 1}, {0, 0, 0}}
         local target = lx.tensor({3, 9, 1}, {dtype = "int32"})
@@ -1005,6 +1074,12 @@ describe("limits of layers", function()
             return F.embedding(lx.tensor({index}, {dtype = "int32"}), lx.zeros(4, 2))
         end, {1, 4}, {0, 5}},
     }
+
+    it("normalise no images, and no elements, as they do some", function()
+        assert.same({0, 4, 2, 2}, {table.unpack(nn.GroupNorm(2, 4)(lx.zeros(0, 4, 2, 2)).shape)})
+        assert.same({2, 3, 0}, {table.unpack(F.softmax(lx.zeros(2, 3, 0), 3).shape)})
+        assert.same({0}, {table.unpack(F.log_softmax(lx.zeros(0), 1).shape)})
+    end)
 
     it("are where they are said to be, in both directions of an image", function()
         for _, case in ipairs(cases) do

@@ -188,7 +188,7 @@ describe("an optimiser", function()
         for _, lr in ipairs {0 / 0, math.huge, -1} do
             local o = optim.SGD({p})
             o.groups[1].lr = lr
-            assert.matches("Optimizer:step: group 1: lr: expected a finite number", message_of(o.step, o))
+            assert.matches("Optimizer:step: group 1: option 'lr': expected a finite number", message_of(o.step, o))
         end
         for _, lr in ipairs {0 / 0, math.huge, -1e-9} do
             assert.matches("SGD: options: option 'lr': expected", message_of(optim.SGD, {p}, {lr = lr}))
@@ -204,6 +204,37 @@ describe("an optimiser", function()
             message_of(optim.SGD, {{params = {p}, lrr = 1}}))
         assert.matches("Optimizer:step: optimizer: expected an optimiser of lx.optim, got nil; methods are called with",
             message_of(optim.SGD({p}).step))
+    end)
+
+    it("refuses options that were changed into what is none, compiled or not", function()
+        for _, wrap in ipairs {function(f) return f end, lx.compile} do
+            for _, wrong in ipairs {
+                {"lr", 0 / 0, "option 'lr': expected a finite number"}, {"lr", "high", "option 'lr': expected"},
+                {"momentum", nil, "the option 'momentum' is needed"},
+                {"learning_rate", 1, "unknown option 'learning_rate' %(did you mean 'lr'"},
+            } do
+                local net = nn.Linear(2, 1)
+                local o = optim.SGD(net:parameters(), {lr = 0.1})
+                local step = wrap(function(x)
+                    o:zero_grad()
+                    net(x):sum():backward()
+                    o:step()
+                end)
+                for _ = 1, 5 do step(lx.ones(3, 2)) end
+                local before = net.weight:clone()
+                o.groups[1][wrong[1]] = wrong[2]
+                assert.matches("Optimizer:step: group 1: " .. wrong[3], message_of(step, lx.ones(3, 2)))
+                assert.is_true(lx.equal(before, net.weight))
+            end
+        end
+    end)
+
+    it("has its options in groups, and refuses them as fields of its own", function()
+        local o = optim.SGD({parameter {1}}, {lr = 0.1})
+        assert.matches("SGD: lr is an option of its groups, as in optimizer.groups%[1%].lr = 0.5",
+            message_of(function() o.lr = 0.5 end))
+        o.note = "mine"
+        assert.equal("mine", o.note)
     end)
 end)
 

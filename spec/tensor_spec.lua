@@ -453,6 +453,21 @@ describe("integers", function()
     end)
 end)
 
+describe("any and all", function()
+    it("say of no elements that none is not 0, and that none is 0", function()
+        assert.equal(0, lx.zeros(0):any():item())
+        assert.equal(1, lx.zeros(0):all():item())
+        assert.same({0, 0, 0}, lx.zeros(0, 3):any(1):totable())
+        assert.same({{1}, {1}}, lx.zeros(2, 0):all(2, true):totable())
+        assert.equal("uint8", lx.zeros(0):all().dtype)
+        local x = lx.tensor {{0, 0 / 0}, {0, 2}}
+        assert.same({0, 1}, x:any(1):totable())
+        assert.same({0, 1}, x:all(1):totable())
+        assert.same({0, 0}, x:all(2):totable())
+        assert.equal(1, lx.ones(300):any():item()) -- more than a byte counts
+    end)
+end)
+
 describe("cumsum of int32", function()
     it("takes as many dimensions as there may be", function()
         local x = lx.arange(6):to("int32"):view(1, 1, 1, 1, 1, 1, 2, 3)

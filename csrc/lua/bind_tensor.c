@@ -451,10 +451,12 @@ static int l_to_device(lua_State *L)
     return lx_results(L, lx_place(lx_push_tensor(L), from, device, &error), &error, 1);
 }
 
-/* Gives a tensor other memory. Its version grows, so that whoever saved the tensor notices. */
+/* Gives a tensor other memory. Its version grows, so that whoever saved the tensor notices, and recordings that go on
+ * with the old memory are no longer replayed. */
 static void replace(lx_tensor *tensor, const lx_tensor *other)
 {
     const long version = tensor->storage->version;
+    tensor->storage->departures++;
     if (other->storage->version <= version)
         other->storage->version = version + 1;
     lx_tensor_free(tensor);
@@ -472,7 +474,6 @@ static int l_move_(lua_State *L)
         return 1;
     if (lx_place(&moved, tensor, device, &error))
         return lx_raise(L, &error);
-    tensor->storage->departures++;
     replace(tensor, &moved);
     return 1;
 }

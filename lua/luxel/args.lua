@@ -358,6 +358,7 @@ local function blame(declaration, index, value)
         message = ("%s; methods are called with a colon, as in %s:%s(…)"):format(message, parameter.name,
             declaration.name:match("[%w_]+$"))
     end
+    if declaration.advice then message = message .. "; " .. declaration.advice end
     args.fail("%s", message)
 end
 
@@ -485,6 +486,11 @@ end
 ---@param public function
 ---@param other function a public one
 function args.described_by(public, other) args.declared[public].like = other end
+
+--- Says at the end of every mistake in the arguments of a public function how it is meant to be called.
+---@param public function
+---@param advice string
+function args.advise(public, advice) args.declared[public].advice = advice end
 
 --- Declares the functions of a table, each by its signature. A function without one is a mistake in the library, unless
 --- it is a metamethod, which users do not call by name.

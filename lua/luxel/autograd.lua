@@ -153,8 +153,13 @@ end
 ---@param grad Tensor?
 function autograd.set_grad(tensor, grad)
     local slot = getslot(tensor)
-    if grad ~= nil and not (is_tensor(grad) and same_shape(grad.shape, tensor.shape)) then
-        args.fail("grad: expected nil or a tensor of shape %s, got %s", shape_text(tensor.shape), args.describe(grad))
+    local fits = grad == nil
+        or is_tensor(grad) and grad.dtype == tensor.dtype and same_shape(grad.shape, tensor.shape)
+    if not fits then
+        args.fail("grad: expected nil or %s, got %s", args.describe(tensor), args.describe(grad))
+    elseif grad and grad.device ~= tensor.device then
+        args.fail("grad: expected a gradient on %s, where the tensor is, got one on %s; move it with :to(device)",
+            tensor.device, grad.device)
     end
     if slot then
         slot.grad = grad

@@ -126,15 +126,16 @@ end
 extreme("max")
 extreme("min")
 
--- Whether elements are not 0: any with the largest answer, all with the least.
-local function predicate(name, reduction)
+-- Whether elements are not 0: any where those that are not count more than 0, all where those that are count 0. By
+-- sums, which no elements have as well: any is 0 of these, and all is 1.
+local function predicate(name, relation)
     methods[name] = function(t, dim, keepdim)
         local dims, keep = reduced(name, t, dim, keepdim)
-        return core.cast(core.reduce(reduction, core.binary("ne", t, 0), dims, keep), "uint8")
+        return core.binary(relation, core.reduce("sum", core.binary(relation, t, 0), dims, keep), 0)
     end
 end
-predicate("any", "max")
-predicate("all", "min")
+predicate("any", "ne")
+predicate("all", "eq")
 
 --- The p-norm (default 2; math.huge for the largest magnitude, 0 for how many are not 0). Its gradient is 0 at 0.
 ---@param t Tensor

@@ -548,7 +548,9 @@ end
 --- t[i] = value, t[{…}] = value, t[mask] = value, t.grad = …, t.requires_grad = ….
 function methods.assign(t, key, value)
     if key == "grad" then return autograd.set_grad(t, value) end
-    if key == "requires_grad" then return autograd.set_requires_grad(t, value) end
+    if key == "requires_grad" then
+        return autograd.set_requires_grad(t, args.check("requires_grad", "boolean", value))
+    end
     if type(key) == "string" then
         args.fail("a tensor has no field '%s' to set; there are grad and requires_grad", key)
     end

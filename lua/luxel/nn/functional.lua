@@ -560,7 +560,9 @@ function F.group_norm(x, groups, weight, bias, options)
     end
     check.vector("group_norm", "weight", weight, shape[2])
     check.vector("group_norm", "bias", bias, shape[2])
-    local y = ops.row_norm(x:reshape(shape[1] * groups, -1), options and options.eps or 1e-5)
+    local size = shape[2] // groups
+    for i = 3, #shape do size = size * shape[i] end
+    local y = ops.row_norm(x:reshape(shape[1] * groups, size), options and options.eps or 1e-5)
     return scale_channels(y:reshape(shape), weight, bias)
 end
 

@@ -28,6 +28,14 @@ local function check_pair(name, x, target)
     check.same_shape(name, "input", x, "target", target)
 end
 
+-- Raises where a gradient is wanted that the loss does not have.
+local function check_constant(name, argument, value)
+    if core.is_tensor(value) and value.requires_grad and lx.is_grad_enabled() then
+        check.fail(name, "%s: requires a gradient, which this loss has for input alone; give %s:detach()", argument,
+            argument)
+    end
+end
+
 --- Binary cross-entropy of logits. Elements whose target is NaN (a missing label) count for nothing.
 ---@param x Tensor logits
 ---@param target Tensor of the same shape, 0 to 1 or NaN
@@ -40,6 +48,8 @@ function F.binary_cross_entropy_with_logits(x, target, options)
     check_pair(name, x, target)
     local pos_weight = options.pos_weight
     if lx.is_tensor(pos_weight) then check.vector(name, "pos_weight", pos_weight, x.shape[x.ndim]) end
+    check_constant(name, "target", target)
+    check_constant(name, "pos_weight", pos_weight)
     return reduce(ops.bce_with_logits(x, target, pos_weight), options.reduction, target)
 end
 
@@ -231,6 +241,7 @@ function F.focal_loss(x, target, options)
     local name = "focal_loss"
     options = options or NO_OPTIONS
     check_pair(name, x, target)
+    check_constant(name, "target", target)
     local alpha, gamma = options.alpha or 0.25, options.gamma or 2
     local t = target:masked_fill(target:isnan(), 0)
     local loss = ops.bce_with_logits(x, target)

@@ -233,8 +233,11 @@ local function instance_metatable(class)
         if not hooks then return forward(self, ...) end
         events.cannot_replay("runs a forward hook of " .. self.class_name .. "; remove it first")
         local results = table.pack(forward(self, ...))
-        for _, hook in ipairs(hooks) do
-            hook(self, {...}, results)
+        for _, entry in ipairs(hooks) do
+            if core.is_tensor(entry.hook(self, {...}, results)) then
+                args.fail("%s: a forward hook returned a tensor, which changes nothing; what it puts into its third "
+                    .. "argument, results[1] = tensor, is what the module gives", self.class_name)
+            end
         end
         return table.unpack(results, 1, results.n)
     end
@@ -350,21 +353,25 @@ function Module:add_module(name, module)
     self[name] = module
 end
 
+-- Gives a module its hooks without one and with another: in a new list, because hooks may do so while they are called.
+local function change_hooks(self, without, with)
+    local hooks = {}
+    for _, entry in ipairs(rawget(self, "_hooks") or {}) do
+        if entry ~= without then hooks[#hooks + 1] = entry end
+    end
+    hooks[#hooks + 1] = with
+    rawset(self, "_hooks", #hooks > 0 and hooks or nil)
+end
+
 --- Calls `hook(module, arguments, results)` after every forward; returns a function that removes it. What a hook puts
 --- into the list `results` is what the module gives instead. A function that `lx.compile` replays runs no forward, and
 --- no hooks.
 ---@param hook fun(module: Module, arguments: table, results: table)
 ---@return fun() remove
 function Module:register_forward_hook(hook)
-    local hooks = rawget(self, "_hooks") or {}
-    hooks[#hooks + 1] = hook
-    rawset(self, "_hooks", hooks)
-    return function()
-        for i = #hooks, 1, -1 do
-            if hooks[i] == hook then table.remove(hooks, i) end
-        end
-        if #hooks == 0 then rawset(self, "_hooks", nil) end
-    end
+    local entry = {hook = hook} -- a function may be there several times
+    change_hooks(self, nil, entry)
+    return function() change_hooks(self, entry) end
 end
 
 -- ---- walking --------------------------------------------------------------------------------------------------
@@ -612,6 +619,10 @@ end
 --- `lx.load`, as long as nobody writes into the file)
 ---@return {missing: string[], unexpected: string[]} left_out
 function Module:load_state_dict(state, options)
+    if is_module(state) then
+        args.fail("load_state_dict: state: expected tensors by name, got %s; those of a network are net:state_dict()",
+            args.describe(state))
+    end
     options = options or {}
     local missing, unexpected, misshapen, known = {}, {}, {}, {}
     local entries = state_entries(self)
@@ -697,5 +708,7 @@ declare(Module, {
     train = "mode: boolean?", requires_grad_ = "flag: boolean?", to = "device: string",
     load_state_dict = "state: table, options: {strict: boolean?, assign: boolean?}?", describe_tree = "indent: string?",
 })
+args.advise(Module.load_state_dict, "lx.load gives metadata after the tensors, or nil and a message, which are no "
+    .. "options: local state = assert(lx.load(path))")
 
 return Module

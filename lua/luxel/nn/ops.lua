@@ -13,7 +13,9 @@ local ops = {}
 function ops.along(op, x, dim)
     local last = x.ndim
     if dim ~= last then x = x:transpose(dim, last) end
-    local y = last == 2 and op(x) or op(x:reshape(-1, x.shape[last])):reshape(x.shape)
+    local shape, rows = x.shape, 1
+    for i = 1, last - 1 do rows = rows * shape[i] end -- -1 would be any number where there are no elements
+    local y = last == 2 and op(x) or op(x:reshape(rows, shape[last])):reshape(shape)
     return dim == last and y or y:transpose(dim, last)
 end
 
@@ -190,7 +192,7 @@ define("valid_mean", function(ctx, loss, target)
     ctx.shape = loss.shape
     return mean
 end, function(ctx, dy)
-    return core.expand(core.binary("mul", dy, ctx.share), ctx.shape)
+    return core.expand(core.binary("mul", dy, ctx.share), ctx.shape), nil -- the target says only which elements count
 end)
 
 -- A loss [] that the host computed together with its gradient for x.

@@ -112,10 +112,23 @@ local function text_of(self)
     return table.concat(lines, "\n")
 end
 
+-- Options are in the groups; a field beside them would change nothing.
+local function set_field(self, key, value)
+    if self.defaults[key] ~= nil then
+        args.fail("%s: %s is an option of its groups, as in optimizer.groups[1].%s = %s", self.class_name, key, key,
+            number_text(value))
+    end
+    rawset(self, key, value)
+end
+
 -- `signature`: the options with their types; `defaults`: their values where they are left out.
 local function define(name, signature, defaults, update)
-    local class = {class_name = name, defaults = defaults, signature = signature, update = update, __tostring = text_of}
+    local class = {
+        class_name = name, defaults = defaults, signature = signature, update = update, __tostring = text_of,
+        whole_group = ("{params: any, %s}"):format((signature:gsub("%?", ""))), -- where nothing is left out
+    }
     class.__index = class
+    class.__newindex = set_field
     class.__name = name
     local make = args.public(name, ("params: any?, options: {%s}?"):format(signature), function(params, options)
         local self = setmetatable({}, class)
@@ -142,14 +155,16 @@ local function update(self, index, parameter, grad, group)
     events.live(update_one, core.contiguous(grad), parameter, self, self.state[index], parameter, group)
 end
 
+-- Options may have been changed by hand, or by a schedule of the user's.
+local function check_groups(self)
+    for i, group in ipairs(self.groups) do args.check("Optimizer:step: group " .. i, self.whole_group, group) end
+end
+
 --- Changes every parameter that has a gradient.
 function Optimizer:step()
     local index = 0
-    for i, group in ipairs(self.groups) do
-        if not (group.lr >= 0 and group.lr < math.huge) then -- changed by hand, or by a schedule of the user's
-            args.fail("Optimizer:step: group %d: lr: expected a finite number of at least 0, got %s", i,
-                args.describe(group.lr))
-        end
+    events.live(check_groups, self, self)
+    for _, group in ipairs(self.groups) do
         for _, parameter in ipairs(group.params) do
             index = index + 1
             local grad = parameter.grad
