@@ -318,6 +318,16 @@ describe("lx.data.frame", function()
             "y", "w", "h"}})
     end)
 
+    it("reads the line with the separator that Excel begins with", function()
+        for _, first in ipairs {"sep=;\r\n", "\239\187\191sep=;\n", "\"SEP=;\"\r\n"} do
+            local path = shell.write(work .. "/excel.csv", first .. "path;label\r\na,b.png;normal\r\nb.png;tb\r\n")
+            assert.same({"a,b.png", "b.png"}, assert(lx.data.frame(path, {label = "label", root = ""})).path)
+            shell.write(path, first .. "path;label\r\na.png\r\n")
+            refused("row 3 has 1 cells, and the first line has 2 columns", path, {label = "label"})
+        end
+        refused("line 2: there are no columns", shell.write(work .. "/excel.csv", "sep=;\n"), {label = "label"})
+    end)
+
     it("brings boxes along to the size of the images", function()
         folder("a.png/x.png")
         assert(core.write_png(work .. "/box.png", lx.zeros({1, 20, 40}, {dtype = "uint8"})))
