@@ -533,6 +533,13 @@ describe("lx.data.dataset", function()
         assert.equal(60, #train + #val)
     end)
 
+    it("of too few patients says which function could not split it", function()
+        local two = assert(lx.data.dataset {images = images, labels = {0, 1, 0, 1, 0, 1}}):subset {1, 2}
+        local train, message, code = two:split()
+        assert.same({nil, "Dataset:split: 2 images of too few patients: nothing is left for val", "format"},
+            {train, message, code})
+    end)
+
     it("refuses what does not fit together", function()
         local function wrong(changes, pattern)
             local options = {images = images, labels = {0, 1, 0, 1, 0, 1}}
@@ -547,6 +554,11 @@ describe("lx.data.dataset", function()
         wrong({labels = lx.full({6, 2}, 3)}, "expected 0, 1 or NaN")
         wrong({labels = lx.zeros(6, 2), classes = {"a"}}, "do not make the task 'labels'")
         wrong({patients = {1, 2}}, "option 'patients': expected one for each of 6 images, got 2")
+        wrong({classes = {"a", "a"}}, "option 'classes': 'a' comes twice")
+        wrong({labels = {{0, 1}, {1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}}}, "option 'labels': image 2: expected 2 labels, "
+            .. "as of the first image, got 1")
+        wrong({labels = {0, 1, {1}, 0, 1, 0}}, "option 'labels': image 3: expected one label, as of the first image, "
+            .. "got 1")
     end)
 
     it("knows images by their pixels, whatever files are called and however they are read", function()
