@@ -318,6 +318,72 @@ describe("lx.data.frame", function()
             "y", "w", "h"}})
     end)
 
+    it("hears what each row of an image with several boxes says", function()
+        local function row(path, label, patient)
+            return {path = path, label = label, patient = patient, x = 1, y = 2, w = 3, h = 4}
+        end
+        local options = {label = "label", boxes = {"x", "y", "w", "h"}}
+        local frame = assert(lx.data.frame({row("a"), row("a", "sick", "p1"), row("a", "sick"), row("b", "normal")},
+            options))
+        assert.same({1, 0}, frame.label)
+        assert.equal("p1", frame.group[1])
+        assert.equal(3, #frame.boxes[1])
+        refused("row 3: column 'label': \"nodule\", and \"mass\" in a row before, for the same image, a; what a box "
+            .. "shows is box_label = COLUMN",
+            {row("a"), row("a", "mass"), row("a", "nodule"), row("b", "normal")}, options)
+        refused("row 2: column 'patient': \"p2\", and \"p1\"", {row("a", "sick", "p1"), row("a", "sick", "p2")},
+            options)
+        refused("row 2: column 'path': expected the path of an image, got nil", {row("a", "sick"), row(nil, "sick")},
+            options)
+        for _, sides in ipairs {{"x", "y", "w"}, {"x", "y", "w", "h", "z"}} do
+            refused(("option 'boxes': expected four columns, of x, y, w and h, got %d"):format(#sides),
+                {row("a", "sick")}, {label = "label", boxes = sides})
+        end
+    end)
+
+    it("knows the patients and parts of rows of which the first has none", function()
+        local frame = assert(lx.data.frame({
+            {path = "a", label = "sick"}, {path = "b", label = "normal", patient = "p1", part = "val"},
+            {path = "c", label = "sick", patient = "p1", part = "val"},
+        }, {label = "label"}))
+        assert.same({"a", "p1", "p1"}, frame.group)
+        assert.same({false, "val", "val"}, frame.part)
+    end)
+
+    it("refuses options that would not be heard", function()
+        local rows = {{path = "a", label = "sick", A = 1}, {path = "b", label = "normal", A = 0}}
+        local cases <const> = {
+            {{label = "label", uncertain = "ones"}, "option 'uncertain': it says nothing without option 'labels'"},
+            {{labels = {"A"}, positive = "A"}, "option 'positive': it says nothing without option 'label'"},
+            {{label = "label", box_label = "A"}, "option 'box_label': it says nothing without option 'boxes'"},
+            {{labels = {"A"}, classes = {"B"}}, "option 'classes': several labels have the names of their columns"},
+            {{labels = {"A", "A"}}, "option 'labels': 'A' comes twice"},
+            {{labels = {}}, "option 'labels': expected one column or more"},
+            {{label = "label", classes = {"sick", "sick", "normal"}}, "option 'classes': 'sick' comes twice"},
+        }
+        for _, case in ipairs(cases) do refused(case[2], rows, case[1]) end
+    end)
+
+    it("says which row of a program is none", function()
+        local n = 0
+        refused("source: expected a table for each row that the function gives, got \"b.png\" for row 2", function()
+            n = n + 1
+            return ({{path = "a.png", label = "x"}, "b.png"})[n]
+        end, {label = "label"})
+        refused("row 1: label: expected the name or the number of a class, got a table", {{path = "a", label = {1}}},
+            {label = "label"})
+    end)
+
+    it("reads the line with the separator that Excel begins with", function()
+        for _, first in ipairs {"sep=;\r\n", "\239\187\191sep=;\n", "\"SEP=;\"\r\n"} do
+            local path = shell.write(work .. "/excel.csv", first .. "path;label\r\na,b.png;normal\r\nb.png;tb\r\n")
+            assert.same({"a,b.png", "b.png"}, assert(lx.data.frame(path, {label = "label", root = ""})).path)
+            shell.write(path, first .. "path;label\r\na.png\r\n")
+            refused("row 3 has 1 cells, and the first line has 2 columns", path, {label = "label"})
+        end
+        refused("line 2: there are no columns", shell.write(work .. "/excel.csv", "sep=;\n"), {label = "label"})
+    end)
+
     it("brings boxes along to the size of the images", function()
         folder("a.png/x.png")
         assert(core.write_png(work .. "/box.png", lx.zeros({1, 20, 40}, {dtype = "uint8"})))
@@ -467,6 +533,13 @@ describe("lx.data.dataset", function()
         assert.equal(60, #train + #val)
     end)
 
+    it("of too few patients says which function could not split it", function()
+        local two = assert(lx.data.dataset {images = images, labels = {0, 1, 0, 1, 0, 1}}):subset {1, 2}
+        local train, message, code = two:split()
+        assert.same({nil, "Dataset:split: 2 images of too few patients: nothing is left for val", "format"},
+            {train, message, code})
+    end)
+
     it("refuses what does not fit together", function()
         local function wrong(changes, pattern)
             local options = {images = images, labels = {0, 1, 0, 1, 0, 1}}
@@ -481,6 +554,11 @@ describe("lx.data.dataset", function()
         wrong({labels = lx.full({6, 2}, 3)}, "expected 0, 1 or NaN")
         wrong({labels = lx.zeros(6, 2), classes = {"a"}}, "do not make the task 'labels'")
         wrong({patients = {1, 2}}, "option 'patients': expected one for each of 6 images, got 2")
+        wrong({classes = {"a", "a"}}, "option 'classes': 'a' comes twice")
+        wrong({labels = {{0, 1}, {1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}}}, "option 'labels': image 2: expected 2 labels, "
+            .. "as of the first image, got 1")
+        wrong({labels = {0, 1, {1}, 0, 1, 0}}, "option 'labels': image 3: expected one label, as of the first image, "
+            .. "got 1")
     end)
 
     it("knows images by their pixels, whatever files are called and however they are read", function()

@@ -88,6 +88,18 @@ describe("a calibration of one logit", function()
         assert.equal(1e4 * 2, calibration.fit({2, 1, -1, -2}, {0, 0, 1, 1}, {method = "temperature"}).temperature)
     end)
 
+    it("of many classes wants rows of finite numbers of one length", function()
+        for _, case in ipairs {
+            {{{1, 0 / 0}, {3, 1}}, "expected finite numbers, got %-?nan at place 1"},
+            {{{1, 2}, {1 / 0, 1}}, "expected finite numbers, got inf at place 2"},
+            {{{1, "x"}, {3, 1}}, 'expected numbers, got "x" at place 1'},
+            {{{1, 2, 3}, {3, 1}}, "expected a row of 3 numbers for each image, got 2 at place 2"},
+        } do
+            assert.error_matches(function() calibration.fit_temperature(case[1], {1, 0}) end,
+                "^calibration.fit_temperature: rows: " .. case[2])
+        end
+    end)
+
     it("never gives certainty for separated classes but by isotonic regression", function()
         local logits, labels = {-9, -8, -7, 7, 8, 9}, {0, 0, 0, 1, 1, 1}
         for _, method in ipairs {"platt", "temperature", "beta"} do
@@ -954,5 +966,19 @@ describe("every figure", function()
             assert.is_string(tostring(metrics.report(a, labels, {n = 5, prevalence = 0.1})))
         end
         assert.equal(7200, calls)
+    end)
+end)
+
+describe("a tensor without dimensions", function()
+    it("is what is said of one image", function()
+        local one = lx.tensor(0.75)
+        local fitted = conformal.fit({0.1, 0.9, 0.2, 0.8}, {0, 1, 0, 1})
+        assert.same(conformal.fit({0.75}, {1}), conformal.fit(one, lx.tensor(1)))
+        assert.same(conformal.sets(fitted, {0.75}, 0.5), conformal.sets(fitted, one, 0.5))
+        assert.same(conformal.p_values(fitted, {0.75}), conformal.p_values(fitted, one))
+        assert.same(calibration.with_prior({0.75}, 0.5, 0.1), calibration.with_prior(one, 0.5, 0.1))
+        assert.same(lx.metrics.report({{0.25, 0.75}}, {1}), lx.metrics.report({{0.25, 0.75}}, lx.tensor(1)))
+        assert.error_matches(function() conformal.sets(fitted, {p = 0.75}, 0.5) end,
+            "conformal.sets: probabilities: expected a list of numbers or a tensor, got a table with the name 'p'")
     end)
 end)

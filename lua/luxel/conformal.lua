@@ -101,9 +101,6 @@ local function nonconformities(item, classes, where, place)
     return row
 end
 
-local function items_of(probabilities) return type(probabilities) == "userdata" and probabilities:totable()
-    or probabilities end
-
 --- Fits prediction sets on images that were not trained on (validation images that chose nothing, best of all). The
 --- nonconformity of a class is one less its probability (Sadinle, Lei and Wasserman, JASA 114:223, 2019).
 ---@param probabilities number[]|number[][]|luxel.Tensor of the positive of two classes, or a row for each image
@@ -112,7 +109,8 @@ local function items_of(probabilities) return type(probabilities) == "userdata" 
 ---  (Vovk 2005, section 4.5), which takes more images
 ---@return luxel.Conformal fitted a table that can be kept as JSON
 function conformal.fit(probabilities, labels, options)
-    local items, where = items_of(probabilities), "conformal.fit: probabilities"
+    local where = "conformal.fit: probabilities"
+    local items = samples.list(probabilities, where)
     local truth = samples.numbers(labels, "conformal.fit: labels")
     if #items ~= #truth then
         args.fail("conformal.fit: labels: expected one for each of the %d images, got %d", #items, #truth)
@@ -150,8 +148,9 @@ end
 function conformal.sets(fitted, probabilities, coverage)
     local limits, sets = {}, {}
     for k = 1, fitted.classes do limits[k] = quantile(fitted.scores[fitted.by_class and k or 1], coverage) end
-    for i, item in ipairs(items_of(probabilities)) do
-        local row, set = nonconformities(item, fitted.classes, "conformal.sets: probabilities", i), {}
+    local where = "conformal.sets: probabilities"
+    for i, item in ipairs(samples.list(probabilities, where)) do
+        local row, set = nonconformities(item, fitted.classes, where, i), {}
         for k, score in ipairs(row) do
             if score <= limits[k] then set[#set + 1] = k - 1 end
         end
@@ -166,9 +165,9 @@ end
 ---@param probabilities number[]|number[][]|luxel.Tensor as of `fit`
 ---@return number[][] p of each image a number for each class
 function conformal.p_values(fitted, probabilities)
-    local out = {}
-    for i, item in ipairs(items_of(probabilities)) do
-        local row = nonconformities(item, fitted.classes, "conformal.p_values: probabilities", i)
+    local out, where = {}, "conformal.p_values: probabilities"
+    for i, item in ipairs(samples.list(probabilities, where)) do
+        local row = nonconformities(item, fitted.classes, where, i)
         for k, score in ipairs(row) do
             local list = fitted.scores[fitted.by_class and k or 1]
             row[k] = (1 + #list - below(list, score)) / (#list + 1)

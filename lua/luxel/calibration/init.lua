@@ -10,6 +10,7 @@ local methods = require "luxel.calibration.methods"
 local namespace = require "luxel.namespace"
 local prior = require "luxel.calibration.prior"
 local result_type = require "luxel.result"
+local samples = require "luxel.metrics.sample"
 
 local calibration = {with_prior = prior.with_prior, prior_shift = prior.prior_shift}
 
@@ -100,6 +101,7 @@ end)
 ---@return {temperature: number}? nil where there are fewer than two classes, or all logits of each image are the
 ---  same; else from 1e-4 to 1e4 times the largest difference of logits
 function calibration.fit_temperature(rows, labels)
+    samples.rows(rows, "calibration.fit_temperature: rows")
     if #rows ~= #labels then
         args.fail("calibration.fit_temperature: labels: expected one for each of the %d rows, got %d", #rows, #labels)
     end
@@ -112,7 +114,13 @@ function calibration.fit_temperature(rows, labels)
                     #rows[i] - 1, tostring(label), i)
             end
             kept[#kept + 1], truth[#truth + 1], seen[label] = rows[i], math.tointeger(label), true
-            for _, logit in ipairs(rows[i]) do largest = math.max(largest, math.abs(logit - rows[i][1])) end
+            for _, logit in ipairs(rows[i]) do
+                if logit - logit ~= 0 then
+                    args.fail("calibration.fit_temperature: rows: expected finite numbers, got %s at place %d",
+                        args.describe(logit), i)
+                end
+                largest = math.max(largest, math.abs(logit - rows[i][1]))
+            end
         end
     end
     if next(seen) == nil or next(seen, next(seen)) == nil or largest == 0 then return nil end

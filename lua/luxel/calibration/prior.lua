@@ -3,6 +3,7 @@
 
 local args = require "luxel.args"
 local result_type = require "luxel.result"
+local samples = require "luxel.metrics.sample"
 
 local prior = {}
 
@@ -33,7 +34,7 @@ end
 
 -- A row of probabilities for each image; of two classes, from that of the second.
 local function rows_of(probabilities, classes, where)
-    if type(probabilities) == "userdata" then probabilities = probabilities:totable() end
+    probabilities = samples.list(probabilities, where)
     local rows = {}
     for i = 1, #probabilities do
         local row = probabilities[i]

@@ -458,7 +458,18 @@ end
 
 -- Labels as a tensor, which have to fit the images and the classes.
 local function check_labels(opts, count)
-    local labels = core.is_tensor(opts.labels) and opts.labels or core.from_table(opts.labels, "float32")
+    local labels = opts.labels
+    if not core.is_tensor(labels) then
+        local width = type(labels[1]) == "table" and #labels[1] or nil
+        for i, label in ipairs(labels) do
+            if (type(label) == "table" and #label or nil) ~= width then
+                args.fail("dataset: options: option 'labels': image %d: expected %s, as of the first image, got %s", i,
+                    width and ("%d labels"):format(width) or "one label",
+                    type(label) == "table" and #label or args.describe(label))
+            end
+        end
+        labels = core.from_table(labels, "float32")
+    end
     local shape = labels.shape
     if labels.ndim > 2 or shape[1] ~= count then
         args.fail("dataset: options: option 'labels': expected a label for each of %d images, [%d] or [%d,K], got "
@@ -587,7 +598,11 @@ function dataset.of(options)
         args.fail("dataset: options: option 'images': expected uint8 or float32 [N,1,H,W] or [N,3,H,W], got %s",
             args.describe(images))
     end
-    local count = images.shape[1]
+    local count, seen = images.shape[1], {}
+    for _, name in ipairs(options.classes or {}) do
+        if seen[name] then args.fail("dataset: options: option 'classes': '%s' comes twice", name) end
+        seen[name] = true
+    end
     local task, labels, classes = read_targets(options, count)
     if task ~= "detection" then check_values(labels, classes, labels.ndim == 2) end
     check_masks(options.masks, count)

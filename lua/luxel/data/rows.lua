@@ -47,9 +47,17 @@ local function rows_of(source)
         for i, row in ipairs(source) do rows[i] = row end
         return rows, nil, "a table of rows"
     end
-    for row in source do rows[#rows + 1] = row end
+    for row in source do
+        if type(row) ~= "table" then
+            refuse("source: expected a table for each row that the function gives, got %s for row %d",
+                args.describe(row), #rows + 1)
+        end
+        rows[#rows + 1] = row
+    end
     return rows, nil, "a function of rows"
 end
+
+local function is_given(row, column) return column and row[column] ~= nil and row[column] ~= "" end
 
 -- A column that has to be there.
 local function check_column(columns, option, name)
@@ -60,11 +68,15 @@ local function check_column(columns, option, name)
         near.suggestion(name, columns), table.concat(columns, ", "))
 end
 
+-- Whether there is a column: of rows in Lua, whether any of them has it, since some may leave it empty.
 local function has_column(rows, columns, name)
     for _, column in ipairs(columns or {}) do
         if column == name then return true end
     end
-    return not columns and rows[1] ~= nil and rows[1][name] ~= nil
+    for _, row in ipairs(columns and {} or rows) do
+        if row[name] ~= nil then return true end
+    end
+    return false
 end
 
 -- A column that probably holds the patient, which nobody asked for: its name may mislead.
@@ -160,6 +172,10 @@ local function read_classes(rows, opts)
         -- programs write whole numbers as 1.0 where some are missing
         if type(value) == "string" and value:find("^%-?%d+%.0+$") and not named[value] then value = tonumber(value) end
         if math.type(value) == "float" and math.tointeger(value) then value = math.tointeger(value) end
+        if type(value) == "table" then
+            refuse("row %d: %s: expected the name or the number of a class, got %s", i, opts.label,
+                args.describe(value))
+        end
         if value ~= nil and value == value and not MISSING[tostring(value):lower()] then
             given[i] = tostring(value)
             found[given[i]] = true
@@ -200,15 +216,32 @@ local function box_of(row, names, i)
     return values
 end
 
--- Rows of one image become one, with all of their boxes.
-local function gather_boxes(rows, opts)
+-- Puts what a further row says of its image into the first one. It may leave cells empty, as that may, but not say
+-- something else: the class of a box is no class of its image.
+local function join_rows(first, row, columns, path, i)
+    for _, name in ipairs(columns) do
+        if not is_given(first, name) then
+            first[name] = row[name]
+        elseif is_given(row, name) and tostring(trimmed(row[name])) ~= tostring(trimmed(first[name])) then
+            refuse("row %d: column '%s': %s, and %s in a row before, for the same image, %s; what a box shows is "
+                .. "box_label = COLUMN", i, name, args.describe(row[name]), args.describe(first[name]), path)
+        end
+    end
+end
+
+-- Rows of one image become one, with all of their boxes; `columns` are those that say something of the image
+-- (false: there is none).
+local function gather_boxes(rows, opts, columns)
     local kept, boxes, place_of = {}, {}, {}
     for i, row in ipairs(rows) do
-        local name = row[opts.path]
-        local place = place_of[name]
-        if not place then
+        local path = path_of(row, opts.path, opts, i)
+        local place = place_of[path]
+        if place then
+            join_rows(kept[place], row, columns, path, i)
+        else
             place = #kept + 1
-            place_of[name], kept[place], boxes[place] = place, row, {}
+            place_of[path], kept[place], boxes[place] = place, {}, {}
+            for name, value in pairs(row) do kept[place][name] = value end
         end
         local box = box_of(row, opts.boxes, i)
         if box then
@@ -277,8 +310,6 @@ local function part_of(value, i)
     return part
 end
 
-local function is_given(row, column) return column and row[column] ~= nil and row[column] ~= "" end
-
 -- Refuses what two rows say of one image where only one of them can be right: another class, or another patient or
 -- part, with which the image would be on both sides of a split.
 local function check_again(rows, before, i, path, labels, classes, opts, columns)
@@ -311,6 +342,34 @@ local function same_again(labels, masks, before, i)
     return true
 end
 
+-- Refuses lists of names in which one comes twice, or which have not as many as there have to be.
+local function check_names(opts)
+    for _, option in ipairs {"labels", "classes"} do
+        local seen = {}
+        for _, name in ipairs(opts[option] or {}) do
+            if seen[name] then refuse("options: option '%s': '%s' comes twice", option, name) end
+            seen[name] = true
+        end
+    end
+    if opts.labels and #opts.labels == 0 then refuse("options: option 'labels': expected one column or more") end
+    if opts.boxes and #opts.boxes ~= 4 then
+        refuse("options: option 'boxes': expected four columns, of x, y, w and h, got %d", #opts.boxes)
+    end
+end
+
+-- Refuses options that say something of what is not read.
+local function check_heard(opts)
+    for _, pair in ipairs {{"positive", "label"}, {"uncertain", "labels"}, {"box_label", "boxes"}} do
+        if opts[pair[1]] and not opts[pair[2]] then
+            refuse("options: option '%s': it says nothing without option '%s'", pair[1], pair[2])
+        end
+    end
+    if opts.classes and opts.labels then
+        refuse("options: option 'classes': several labels have the names of their columns, which are %s",
+            table.concat(opts.labels, ", "))
+    end
+end
+
 local function build(source, opts)
     local rows, columns, what = rows_of(source)
     opts.root = opts.root or type(source) == "string" and folder_of(source) or ""
@@ -324,6 +383,8 @@ local function build(source, opts)
     elseif opts.label and opts.labels then
         refuse("options: label and labels exclude each other")
     end
+    check_names(opts)
+    check_heard(opts)
     for _, name in ipairs {"path", "label", "patient", "part", "box_label", "mask"} do
         if opts[name] and (name ~= "path" or columns) then check_column(columns, name, opts[name]) end
     end
@@ -337,8 +398,15 @@ local function build(source, opts)
         rows = kept
     end
     if #rows == 0 then refuse("%s has no rows%s", what, opts.keep and " that are kept" or "") end
+    local patient = opts.patient or has_column(rows, columns, "patient") and "patient" or false
+    local part = opts.part or has_column(rows, columns, "part") and "part" or false
+    if patient then check_column(columns, "patient", patient) end
+    if part then check_column(columns, "part", part) end
     local boxes
-    if opts.boxes then rows, boxes = gather_boxes(rows, opts) end
+    if opts.boxes then
+        local said = {patient, part, opts.mask or false, table.unpack(opts.labels or {opts.label})}
+        rows, boxes = gather_boxes(rows, opts, said)
+    end
     local masks = has_masks and read_masks(rows, opts)
     local labels, classes, task
     if opts.label or opts.labels then
@@ -346,10 +414,6 @@ local function build(source, opts)
     else
         labels, classes, task = label_masks(masks, opts)
     end
-    local patient = opts.patient or has_column(rows, columns, "patient") and "patient"
-    local part = opts.part or has_column(rows, columns, "part") and "part"
-    if patient then check_column(columns, "patient", patient) end
-    if part then check_column(columns, "part", part) end
     local frame = {
         task = task, classes = classes, path = {}, label = {}, group = {}, source = {}, part = {},
         boxes = boxes and {}, mask = masks and {}, left_out = {}, root = what,

@@ -101,7 +101,8 @@ function splitting.split(name, labels, groups, options)
     end
     for rest, part in pairs {train = train, val = opts.val > 0 and val or {0}, test = opts.test > 0 and test or {0}} do
         if #part == 0 then
-            return nil, ("split: %d images of too few patients: nothing is left for %s"):format(#labels, rest), "format"
+            return nil, ("%s: %d images of too few patients: nothing is left for %s"):format(name, #labels, rest),
+                "format"
         end
         table.sort(part)
     end

@@ -64,15 +64,18 @@ function csv.read(path)
     if text:find("^\255\254") or text:find("^\254\255") then
         return nil, ("%s: it is UTF-16: save it as CSV in UTF-8"):format(path), "format"
     end
-    local separator = guess_separator(text)
-    local columns, place = read_row(text, 1, separator)
-    if not columns or text == "" then
-        return nil, ("%s: line 1: %s"):format(path, columns and "there are no columns" or place), "format"
+    -- a first line of "sep=;" names the separator, which Excel reads and other programs write for it
+    local separator, begin = text:match("^\"?[sS][eE][pP]=([,;\t])\"?\r?\n()")
+    local line = separator and 2 or 1
+    separator, begin = separator or guess_separator(text), begin or 1
+    local columns, place = read_row(text, begin, separator)
+    if not columns or begin > #text then
+        return nil, ("%s: line %d: %s"):format(path, line, columns and "there are no columns" or place), "format"
     end
     local twice
     columns, twice = names_of(columns)
-    if not columns then return nil, ("%s: line 1: the column '%s' comes twice"):format(path, twice), "format" end
-    local rows, line = {}, 1
+    if not columns then return nil, ("%s: line %d: the column '%s' comes twice"):format(path, line, twice), "format" end
+    local rows = {}
     while place <= #text do
         local cells, after = read_row(text, place, separator)
         line = line + 1

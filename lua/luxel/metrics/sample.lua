@@ -15,18 +15,26 @@ local function only_one(row, where, place)
     return row[1]
 end
 
+--- What is given for each image as a list: a list as it is, a tensor by its first dimension, and one without
+--- dimensions as that of a single image.
+---@param value any[]|luxel.Tensor
+---@param where string "function: argument", for errors
+---@return any[]
+function samples.list(value, where)
+    if type(value) == "userdata" then return value.ndim == 0 and {value:item()} or value:totable() end
+    if #value == 0 and next(value) ~= nil then
+        args.fail("%s: expected a list of numbers or a tensor, got a table with the name '%s'", where,
+            tostring(next(value)))
+    end
+    return value
+end
+
 --- One number for each image, of a list, of a tensor [N] or [N,1], or of lists of one.
 ---@param value number[]|luxel.Tensor
 ---@param where string "function: argument", for errors
 ---@return number[]
 function samples.numbers(value, where)
-    if type(value) == "userdata" then
-        if value.ndim == 0 then return {value:item()} end
-        value = value:totable()
-    elseif #value == 0 and next(value) ~= nil then
-        args.fail("%s: expected a list of numbers or a tensor, got a table with the name '%s'", where,
-            tostring(next(value)))
-    end
+    value = samples.list(value, where)
     local out = {}
     for i = 1, #value do
         local item = value[i]
@@ -104,7 +112,7 @@ end
 ---@param least integer? numbers of a row, default 2
 ---@return number[][] rows, integer? width
 function samples.rows(value, where, least)
-    if type(value) == "userdata" then value = value:totable() end
+    value = samples.list(value, where)
     local width
     for i, row in ipairs(value) do
         if type(row) ~= "table" or #row < (least or 2) or width and #row ~= width then

@@ -155,7 +155,7 @@ end
 function several.report(scores, labels, opts)
     local width
     scores, width = samples.rows(scores, "report: scores", 1)
-    if type(labels) == "userdata" then labels = labels:totable() end
+    labels = samples.list(labels, "report: labels")
     if #labels ~= #scores then
         args.fail("report: labels: expected one for each of the %d rows of scores, got %d", #scores, #labels)
     end
