@@ -294,6 +294,14 @@ describe("a network that tells classes", function()
                     assert.is_true(i == 1 or map.shape[3] < maps[i - 1].shape[3])
                 end
                 assert.equal(net.finest == 1, maps[1].shape[3] == size)
+                local some = net:maps_at(x, {1, #maps})
+                assert.equal(2, #some)
+                assert.is_true(lx.equal(maps[1], some[1]))
+                assert.is_true(lx.equal(maps[#maps], some[2]))
+                for _, places in ipairs {{2, 1}, {1, #maps + 1}} do
+                    assert.error_matches(function() net:maps_at(x, places) end,
+                        "maps_at: .*places: expected some of 1 to " .. #maps .. ", each above the one before")
+                end
                 assert.is_true(y:abs():max():item() < math.huge)
                 -- of new weights and running statistics the features may be too small to show beside the head's bias
                 assert.is_false(lx.equal(features[1], features[2]))

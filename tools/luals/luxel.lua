@@ -864,6 +864,12 @@ function Network:forward(x) end
 ---@return Tensor
 function Network:head(maps) end
 
+--- Some of the maps. What is between them is computed, and freed, as one chain.
+---@param x? Tensor [N,channels,H,W]
+---@param places integer[] which of `feature_maps`, in order
+---@return Tensor[] maps
+function Network:maps_at(x, places) end
+
 --- The modules of each stage, at whose end there is a map. A class says them.
 ---@return Module[][]
 function Network:stages() end

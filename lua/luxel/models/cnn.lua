@@ -9,7 +9,7 @@ local nn = lx.nn
 -- A Sequential through and through, so that the names in files are those that they always were.
 local CNN = nn.class("CNN", nn.Sequential)
 
-for _, name in ipairs {"check_images", "features", "feature_maps"} do CNN[name] = network.Network[name] end
+for _, name in ipairs {"check_images", "features", "feature_maps", "maps_at"} do CNN[name] = network.Network[name] end
 CNN.smallest, CNN.finest, CNN.map_channels = 16, 1, {32, 64, 128, 128, 128}
 
 function CNN:init(options)

@@ -54,10 +54,7 @@ end
 ---@param x Tensor [N,channels,H,W]
 ---@return Tensor maps [N,C,H',W']
 function Network:features(x)
-    self:check_images(x)
-    local modules = {}
-    for _, stage in ipairs(self:stages()) do table.move(stage, 1, #stage, #modules + 1, modules) end
-    return nn.chain(x, table.unpack(modules))
+    return self:maps_at(x, {#self.map_channels})[1]
 end
 
 --- The maps from the finest to the coarsest, the last at the end of a stage of one resolution each; the last one is
@@ -65,11 +62,28 @@ end
 ---@param x Tensor [N,channels,H,W]
 ---@return Tensor[] maps
 function Network:feature_maps(x)
+    local places = {}
+    for i in ipairs(self.map_channels) do places[i] = i end
+    return self:maps_at(x, places)
+end
+
+--- Some of the maps. What is between them is computed, and freed, as one chain.
+---@param x Tensor [N,channels,H,W]
+---@param places integer[] which of `feature_maps`, in order
+---@return Tensor[] maps
+function Network:maps_at(x, places)
     self:check_images(x)
-    local maps = {}
+    local maps, chain = {}, {}
     for i, stage in ipairs(self:stages()) do
-        x = nn.chain(x, table.unpack(stage))
-        maps[i] = x
+        table.move(stage, 1, #stage, #chain + 1, chain)
+        if i == places[#maps + 1] then
+            x, chain = nn.chain(x, table.unpack(chain)), {}
+            maps[#maps + 1] = x
+        end
+    end
+    if #maps < #places then
+        check.fail(self, "places: expected some of 1 to %d, each above the one before, got {%s}", #self.map_channels,
+            table.concat(places, ", "))
     end
     return maps
 end
@@ -90,7 +104,8 @@ end
 function Network:extra() return ("channels=%d"):format(self.channels) end
 
 declare(Network, {
-    head = "maps: any?", check_images = "x: any?", features = "x: any?", feature_maps = "x: any?", forward = "x: any?",
+    head = "maps: any?", check_images = "x: any?", features = "x: any?", feature_maps = "x: any?",
+    maps_at = "x: any?, places: integer(1..)[]", forward = "x: any?",
 })
 
 -- ---- building -------------------------------------------------------------------------------------------------

@@ -150,15 +150,22 @@ end
 ---@return Tensor[] maps
 function YoloLite:feature_maps(x) return self.encoder:feature_maps(x) end
 
+--- Some of them.
+---@param x Tensor [N,channels,H,W]
+---@param places integer[]
+---@return Tensor[] maps
+function YoloLite:maps_at(x, places) return self.encoder:maps_at(x, places) end
+
 --- What comes before the last convolution: the map of the network's stride beside the coarsest one, which has seen the
 --- whole image.
 ---@param x Tensor [N,channels,H,W]
 ---@return Tensor [N,width,H/stride,W/stride]
 function YoloLite:features(x)
     self:check_images(x)
-    local maps = self:feature_maps(x)
-    local y, map = self.reduce(maps[#maps]), maps[self.place]
-    if self.place < #maps then
+    local last = #self.map_channels
+    local maps = self:maps_at(x, self.place < last and {self.place, last} or {last})
+    local y, map = self.reduce(maps[#maps]), maps[1]
+    if self.place < last then
         y = self.merge(lx.cat({F.interpolate(y, {size = {map.shape[3], map.shape[4]}}), map}, 2))
     end
     return self.neck(y)
