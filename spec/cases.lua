@@ -921,7 +921,7 @@ optimiser("rmsprop_options", "RMSprop", {lr = 0.01, alpha = 0.8, eps = 1e-3, wei
 local function with_grads(i)
     local params = {}
     for k, grad in ipairs {i.grad_p, i.grad_q} do
-        params[k] = lx.zeros(grad.shape, {requires_grad = true})
+        params[k] = lx.zeros(grad.shape, {requires_grad = true, device = grad.device})
         params[k].grad = grad:clone()
     end
     return params
